@@ -1,0 +1,67 @@
+"""Which job is next: interactive before bulk, owners in fair turns, the warm lane first within a bound.
+
+Fairness is start-time fair queuing (Goyal, Vin and Cheng, 1996): each job gets a tag when it is queued, one image
+further than the last queued job of its flow, or the front of the queue if its flow has none. The job with the least
+tag is next, so choosing costs one look at an index however long the queue is.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from common.database import now
+from common.models import Job
+from common.states import JobStatus, Priority
+
+WARM_LANE_PATIENCE = timedelta(seconds=5)
+"""How long the job at the front may be passed over by jobs of a lane that the press has warm."""
+
+PRIORITIES = (Priority.INTERACTIVE, Priority.BULK)
+
+
+def next_tags(session: Session, flow: str, priority: Priority, sizes: Sequence[int]) -> list[int]:
+    """Return the fair tags of new jobs of *flow*, which ask for so many images each."""
+    queued = Job.status == JobStatus.QUEUED
+    last = session.execute(
+        select(Job.fair_tag, Job.num_images)
+        .where(queued, Job.flow == flow, Job.priority == priority)
+        .order_by(Job.fair_tag.desc())
+        .limit(1)
+    ).first()
+    if last is not None:
+        start = last.fair_tag + last.num_images
+    else:
+        start = session.scalar(select(func.min(Job.fair_tag)).where(queued, Job.priority == priority)) or 0
+    tags = []
+    for size in sizes:
+        tags.append(start)
+        start += size
+    return tags
+
+
+def choose(session: Session, models: Collection[str], warm_lanes: Collection[str]) -> UUID | None:
+    """Return the job that a press with *models* should run now, locked for this transaction, or None."""
+    for priority in PRIORITIES:
+        head = session.execute(_due(session, models, priority)).first()
+        if head is None:
+            continue
+        if warm_lanes and head.lane not in warm_lanes and head.is_fresh:
+            warm = session.execute(_due(session, models, priority).where(Job.lane.in_(warm_lanes))).first()
+            return warm.id if warm is not None else head.id
+        return head.id
+    return None
+
+
+def _due(session: Session, models: Collection[str], priority: Priority) -> Select[tuple[UUID, str, bool]]:
+    time = now(session)
+    return (
+        select(Job.id, Job.lane, (Job.created_at > now(session, -WARM_LANE_PATIENCE)).label("is_fresh"))
+        .where(Job.status == JobStatus.QUEUED, Job.model.in_(models), Job.priority == priority, Job.due_at <= time)
+        .where(or_(Job.deadline_at.is_(None), Job.deadline_at > time))
+        .order_by(Job.fair_tag, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )

@@ -1,0 +1,217 @@
+"""The database: engine, transactions, column types, and the database's own clock."""
+
+import enum
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    MetaData,
+    String,
+    TypeDecorator,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+)
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from common.clock import utcnow
+from common.errors import DatabaseUnavailableError
+
+NANO = Decimal(10) ** 9
+BUSY_TIMEOUT_SECONDS = 10
+POOL_TIMEOUT_SECONDS = 5
+
+E = TypeVar("E", bound=enum.Enum)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite, which drops the zone, stores naive UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times and convert to UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware UTC time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Money(TypeDecorator[Decimal]):
+    """An amount of money, exact to 10⁻⁹ of its unit; stored as an integer so that sums are exact everywhere."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        """Return the amount in 10⁻⁹ of the unit."""
+        return None if value is None else int((value * NANO).to_integral_value())
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        """Return the amount in the unit."""
+        return None if value is None else Decimal(value) / NANO
+
+
+def stored_enum(members: type[E]) -> Enum:
+    """Return a column type that stores the values of *members* as text, held by a CHECK constraint."""
+    return Enum(
+        members,
+        native_enum=False,
+        create_constraint=True,
+        name=members.__name__.lower(),
+        length=16,
+        values_callable=lambda enumeration: [str(member.value) for member in enumeration],
+    )
+
+
+class Base(DeclarativeBase):
+    """The tables; constraints are named so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (read by SQLAlchemy as it stands)
+        datetime: UTCDateTime,
+        Decimal: Money,
+        str: String,
+    }
+
+
+class Database:
+    """One database, PostgreSQL or SQLite; hands out short transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _create_sqlite(url) if self.is_sqlite else _create_postgresql(url)
+        self._writing = self.engine.execution_options(pressroom_write=True)
+        self._turn = _FileTurn(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Yield a session that commits on leaving and rolls back on any exception.
+
+        Raises DatabaseUnavailableError when the database does not answer.
+        """
+        with _translate_faults():
+            if self._turn is None:
+                with Session(self._writing, expire_on_commit=False) as session, session.begin():
+                    yield session
+            else:
+                with self._turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
+                    yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session for reading only; nothing that it does is kept."""
+        with _translate_faults(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """Return the database's own time as an SQL expression, so that no machine's clock can bend a lease.
+
+    ``clock_timestamp()`` on PostgreSQL, where ``now()`` would be the start of the transaction; on SQLite, which has
+    no server, the time of this machine.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return literal(utcnow() + plus, UTCDateTime)
+    return func.clock_timestamp(type_=UTCDateTime) + plus if plus else func.clock_timestamp(type_=UTCDateTime)
+
+
+def _create_postgresql(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={"connect_timeout": 5, "options": "-c lock_timeout=10s -c statement_timeout=60s"},
+    )
+
+
+def _create_sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A deferred transaction that turns into a write fails at once with "database is locked", whatever the timeout.
+        writes = connection.get_execution_options().get("pressroom_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+class _FileTurn:
+    """Lets one writer at a time, over all processes, take its turn at a SQLite file.
+
+    SQLite's own busy handler sleeps and retries, which starves some writers for seconds; a file lock queues them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread_lock = threading.Lock()
+        self._file: Any = None
+
+    def __enter__(self) -> None:
+        self._thread_lock.acquire()
+        try:
+            if self._file is None:
+                self._file = self._path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            self._thread_lock.release()
+            raise DatabaseUnavailableError(f"The database's folder cannot be written: {error.strerror}") from error
+
+    def __exit__(self, *exception: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread_lock.release()
+
+
+@contextmanager
+def _translate_faults() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise DatabaseUnavailableError(f"The database does not answer: {reason}") from error

@@ -1,0 +1,130 @@
+"""Every error raised on purpose: one tree, each with a stable code for clients."""
+
+
+class PressroomError(Exception):
+    """Something Pressroom foresaw went wrong; the docstring is the default message."""
+
+    code = "internal_error"
+    retryable = False
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        super().__init__(self.message)
+
+
+class SettingsError(PressroomError):
+    """A setting is missing, unknown or out of range."""
+
+    code = "invalid_settings"
+
+
+class IllegalTransitionError(PressroomError):
+    """The job is not in a state that allows this."""
+
+    code = "invalid_state"
+
+
+class FencedError(PressroomError):
+    """This attempt no longer holds the job."""
+
+    code = "fenced"
+
+
+class JobNotFoundError(PressroomError):
+    """There is no such job."""
+
+    code = "not_found"
+
+
+class QueueFullError(PressroomError):
+    """Too many jobs are queued already; try again when some are done."""
+
+    code = "queue_full"
+    retryable = True
+
+
+class IdempotencyKeyReusedError(PressroomError):
+    """This Idempotency-Key was used before with a different request."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyInProgressError(PressroomError):
+    """The first request with this Idempotency-Key is still being handled."""
+
+    code = "idempotency_in_progress"
+    retryable = True
+
+
+class DatabaseUnavailableError(PressroomError):
+    """The database does not answer."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class BellUnavailableError(PressroomError):
+    """The message broker does not answer; queued work starts when it is back."""
+
+    code = "broker_unavailable"
+    retryable = True
+
+
+class StorageError(PressroomError):
+    """The image storage does not answer as it should."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class ObjectMissingError(StorageError):
+    """The stored object is gone."""
+
+    code = "object_missing"
+    retryable = False
+
+
+class GenerationError(PressroomError):
+    """The picture could not be made."""
+
+    code = "generation_failed"
+
+
+class ModelUnavailableError(GenerationError):
+    """The model cannot be loaded."""
+
+    code = "model_unavailable"
+
+
+class OutOfMemoryError(GenerationError):
+    """The accelerator's memory does not suffice for this job."""
+
+    code = "out_of_memory"
+    retryable = True
+
+
+class InvalidPictureError(GenerationError):
+    """The model produced numbers that are no picture."""
+
+    code = "invalid_picture"
+    retryable = True
+
+
+class SafetyUnavailableError(GenerationError):
+    """The safety check gave no valid verdict, so nothing was published."""
+
+    code = "safety_unavailable"
+    retryable = True
+
+
+class InterruptedAttemptError(PressroomError):
+    """The job was cancelled, expired or taken away while it ran."""
+
+    code = "interrupted"
+
+
+class DrainingError(PressroomError):
+    """The press is shutting down and gives its work back."""
+
+    code = "draining"
+    retryable = True

@@ -1,0 +1,19 @@
+"""Identifiers: time-ordered UUIDs (version 7, RFC 9562), so that indexes grow at one end."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+
+def new_id() -> UUID:
+    """Return a fresh UUIDv7, greater than every one that this process made before."""
+    return uuid7()
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the UUID that *text* spells in its canonical form, or None."""
+    try:
+        parsed = UUID(text)
+    except ValueError:
+        return None
+    return parsed if str(parsed) == text.lower() else None

@@ -1,0 +1,301 @@
+"""What happens to a job, from its submission to its end; the only module that writes ``Job.status``.
+
+Every move is one guarded UPDATE on the database's clock: it names the states it may start from and, while a press
+works, the attempt it speaks for. A move that changes no row has not happened. The caller owns the transaction.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import uniform
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from common import claims
+from common.database import now
+from common.errors import FencedError, IllegalTransitionError, PressroomError, QueueFullError
+from common.ids import new_id
+from common.models import Attempt, Image, Job, Press
+from common.requests import ImageRequest
+from common.states import JobStatus, Outcome, Priority, sources_of
+
+BACKOFF_SECONDS = 2.0
+"""Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What an attempt has cost so far: accelerator seconds, whole and by phase, and CPU seconds."""
+
+    gpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A press's hold on one job: valid until the job is taken away, which the attempt number tells."""
+
+    job_id: UUID
+    attempt: int
+    press_id: UUID
+    owner: str
+    request: ImageRequest
+    max_strikes: int
+    strikes: int
+
+
+@dataclass(frozen=True)
+class Holding:
+    """How far a press has got with a claim; what it reports once a beat."""
+
+    claim: Claim
+    step: int
+    spent: Spent
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job to be queued: who asks for what, how urgently, and what to remember with it."""
+
+    owner: str
+    request: ImageRequest
+    key_id: UUID | None = None
+    priority: Priority = Priority.INTERACTIVE
+    deadline_seconds: float | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+    retry_of: UUID | None = None
+    id: UUID = field(default_factory=new_id)
+
+
+def submit(session: Session, order: Order, max_queued: int) -> Job:
+    """Queue one job; raise QueueFullError when its owner has *max_queued* in the queue already."""
+    queued = select(Job.id).where(Job.owner == order.owner, Job.status == JobStatus.QUEUED).limit(max_queued)
+    if (session.scalar(select(func.count()).select_from(queued.subquery())) or 0) >= max_queued:
+        raise QueueFullError
+    request = order.request
+    deadline = now(session, timedelta(seconds=order.deadline_seconds)) if order.deadline_seconds else None
+    job = Job(
+        id=order.id,
+        owner=order.owner,
+        key_id=order.key_id,
+        status=JobStatus.QUEUED,
+        request=request.model_dump(mode="json"),
+        annotations=order.annotations,
+        model=request.model,
+        lane=request.lane,
+        priority=order.priority,
+        flow=order.owner,
+        fair_tag=claims.next_tags(session, order.owner, order.priority, [request.num_images])[0],
+        num_images=request.num_images,
+        steps=request.steps,
+        retry_of=order.retry_of,
+    )
+    job.created_at = job.due_at = now(session)  # type: ignore[assignment]  # SQL expressions, read back on flush
+    job.deadline_at = deadline  # type: ignore[assignment]
+    session.add(job)
+    session.flush()
+    session.refresh(job)
+    return job
+
+
+def claim(
+    session: Session,
+    press_id: UUID,
+    models: Collection[str],
+    warm_lanes: Collection[str],
+    *,
+    lease: timedelta,
+    max_strikes: int,
+) -> Claim | None:
+    """Take the best due job for *lease*, count a strike and open its attempt; None when nothing is due."""
+    job_id = claims.choose(session, models, warm_lanes)
+    if job_id is None:
+        return None
+    moved = _move(
+        session,
+        JobStatus.RUNNING,
+        Job.id == job_id,
+        attempt=Job.attempt + 1,
+        strikes=Job.strikes + 1,
+        press_id=press_id,
+        lease_until=now(session, lease),
+        progress_step=0,
+        started_at=func.coalesce(Job.started_at, now(session)),
+    )
+    if not moved:
+        return None
+    job = session.get_one(Job, job_id, populate_existing=True)
+    session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
+    request = ImageRequest.from_row(job.request)
+    return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes)
+
+
+def beat(
+    session: Session, press_id: UUID, holdings: Sequence[Holding], lease: timedelta, clock: dict[str, Any]
+) -> set[UUID]:
+    """Extend the lease of all that a press holds and book what it has spent; return the jobs that are still its own.
+
+    A job that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
+    *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds`` and ``overhead``.
+    """
+    session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
+    if not holdings:
+        return set()
+    for holding in holdings:
+        _book(session, holding.claim, holding.spent)
+    steps = {holding.claim.job_id: holding.step for holding in holdings}
+    rows = session.scalars(
+        update(Job)
+        .where(Job.status == JobStatus.RUNNING, or_(*(_held(holding.claim) for holding in holdings)))
+        .values(lease_until=now(session, lease), progress_step=case(steps, value=Job.id, else_=Job.progress_step))
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return set(rows)
+
+
+def succeed(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
+    """Publish the images of an attempt; raise FencedError, having changed nothing, if the job is no longer its own."""
+    _finish(session, held, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, spent, progress_step=Job.steps)
+    session.add_all(images)
+
+
+def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
+    """End a job of whose images the checker let none through; raise FencedError like ``succeed``."""
+    fault = {"error_code": "content_blocked", "error_message": "The safety check blocked every image of this job."}
+    _finish(session, held, JobStatus.FAILED, Outcome.BLOCKED, spent, error_retryable=False, **fault)
+    session.add_all(images)
+
+
+def fail(session: Session, held: Claim, error: PressroomError, spent: Spent) -> JobStatus:
+    """End an attempt by *error*: back to the queue if it is worth another try, else for good. Raises FencedError."""
+    if error.retryable and held.strikes < held.max_strikes:
+        wait = BACKOFF_SECONDS * 2 ** (held.strikes - 1) * uniform(0.75, 1.25)  # noqa: S311  (jitter, not a secret)
+        _requeue(session, held, Outcome.RETRIED, spent, error.code, due_at=now(session, timedelta(seconds=wait)))
+        return JobStatus.QUEUED
+    fault = {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}
+    _finish(session, held, JobStatus.FAILED, Outcome.FAILED, spent, **fault)
+    return JobStatus.FAILED
+
+
+def release(session: Session, held: Claim, spent: Spent) -> None:
+    """Give a job back unfinished, its strike with it: the press is leaving, which is no fault of the job."""
+    _requeue(session, held, Outcome.RELEASED, spent, None, strikes=Job.strikes - 1)
+
+
+def book_late(session: Session, held: Claim, spent: Spent) -> None:
+    """Enter what an attempt spent that no longer holds its job: waste, and the only thing it may still write."""
+    _book(session, held, spent)
+    session.execute(
+        update(Attempt)
+        .where(_attempt(held), Attempt.outcome == Outcome.LOST)
+        .values(outcome=Outcome.FENCED)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def cancel(session: Session, job: Job) -> None:
+    """Cancel *job* at once; raise IllegalTransitionError when it has ended already."""
+    moved = _move(session, JobStatus.CANCELED, Job.id == job.id, finished_at=now(session), lease_until=None)
+    if not moved:
+        session.refresh(job)
+        raise IllegalTransitionError(f"The job is {job.status} already and cannot be canceled.")
+    _close_attempts(session, moved, Outcome.CANCELED)
+    session.refresh(job)
+
+
+def expire_due(session: Session) -> int:
+    """Expire every job, queued or running, whose deadline has passed; return how many."""
+    late = and_(Job.deadline_at.is_not(None), Job.deadline_at <= now(session))
+    fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
+    moved = _move(session, JobStatus.EXPIRED, late, finished_at=now(session), lease_until=None, **fault)
+    _close_attempts(session, moved, Outcome.EXPIRED)
+    return len(moved)
+
+
+def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
+    """Take back every job whose lease has run out; return how many were queued again and how many given up.
+
+    A job that lost *max_strikes* attempts this way is taken to be the cause, and fails with ``worker_lost``.
+    """
+    silent = and_(Job.status == JobStatus.RUNNING, Job.lease_until < now(session))
+    fault = {
+        "error_code": "worker_lost",
+        "error_message": f"Each of {max_strikes} attempts ended with the death or silence of its press.",
+        "error_retryable": True,
+    }
+    given_up = _move(
+        session, JobStatus.FAILED, silent, Job.strikes >= max_strikes, finished_at=now(session), lease_until=None, **fault
+    )
+    queued = _move(session, JobStatus.QUEUED, silent, due_at=now(session), lease_until=None, press_id=None)
+    _close_attempts(session, [*given_up, *queued], Outcome.LOST)
+    return len(queued), len(given_up)
+
+
+def _finish(session: Session, held: Claim, target: JobStatus, outcome: Outcome, spent: Spent, **values: Any) -> None:
+    if not _move(session, target, _held(held), finished_at=now(session), lease_until=None, **values):
+        raise FencedError
+    _end_attempt(session, held, outcome, spent, values.get("error_code"))
+
+
+def _requeue(
+    session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None, **values: Any
+) -> None:
+    if not _move(session, JobStatus.QUEUED, _held(held), lease_until=None, press_id=None, progress_step=0, **values):
+        raise FencedError
+    _end_attempt(session, held, outcome, spent, error_code)
+
+
+def _move(
+    session: Session, target: JobStatus, *where: ColumnElement[bool], **values: Any
+) -> list[tuple[UUID, int]]:
+    """Move every job that *where* selects and that may go to *target*; return their ids and attempts."""
+    rows = session.execute(
+        update(Job)
+        .where(Job.status.in_(sources_of(target)), *where)
+        .values(status=target, **values)
+        .returning(Job.id, Job.attempt)
+        .execution_options(synchronize_session=False)
+    )
+    return [(row.id, row.attempt) for row in rows]
+
+
+def _held(held: Claim) -> ColumnElement[bool]:
+    return and_(Job.id == held.job_id, Job.attempt == held.attempt, Job.status == JobStatus.RUNNING)
+
+
+def _attempt(held: Claim) -> ColumnElement[bool]:
+    return and_(Attempt.job_id == held.job_id, Attempt.number == held.attempt)
+
+
+def _book(session: Session, held: Claim, spent: Spent) -> None:
+    session.execute(
+        update(Attempt)
+        .where(_attempt(held))
+        .values(gpu_seconds=spent.gpu_seconds, cpu_seconds=spent.cpu_seconds, phases=spent.phases)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _end_attempt(session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None) -> None:
+    _book(session, held, spent)
+    session.execute(
+        update(Attempt)
+        .where(_attempt(held))
+        .values(outcome=outcome, error_code=error_code, ended_at=now(session))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _close_attempts(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome) -> None:
+    for job_id, number in moved:
+        session.execute(
+            update(Attempt)
+            .where(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome == Outcome.RUNNING)
+            .values(outcome=outcome, ended_at=now(session))
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,83 @@
+"""API keys: made once, shown once, kept as a digest.
+
+A key is ``prk_<8 characters of id>_<43 characters of secret>``: the prefix is for secret scanners, the id for logs
+and for finding the row, and 256 random bits need no slow hash.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from common.database import now
+from common.models import ApiKey
+
+FORM = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+LAST_USED_PRECISION = timedelta(minutes=1)
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    USAGE_READ = "usage:read"
+
+
+def create(session: Session, name: str, owner: str | None = None, scopes: tuple[Scope, ...] = tuple(Scope)) -> str:
+    """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read."""
+    prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    key = f"prk_{prefix}_{secrets.token_urlsafe(32)}"
+    row = ApiKey(owner=owner or name, name=name, prefix=prefix, digest=_digest(key), scopes=[*map(str, scopes)])
+    session.add(row)
+    session.flush()
+    return key
+
+
+def find(session: Session, key: str) -> ApiKey | None:
+    """Return the row of a valid key; None for one that is malformed, unknown, expired or revoked."""
+    match = FORM.fullmatch(key)
+    row = session.scalar(
+        select(ApiKey).where(
+            ApiKey.prefix == (match.group(1) if match else ""),
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now(session)),
+        )
+    )
+    # The comparison runs in every case, so that the time taken tells nothing.
+    known = row.digest if row is not None else "0" * 64
+    return row if hmac.compare_digest(_digest(key), known) else None
+
+
+def note_use(session: Session, row: ApiKey) -> None:
+    """Record that a key was used, at most once a minute."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now(session, -LAST_USED_PRECISION))
+    session.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=now(session)))
+
+
+def list_all(session: Session) -> list[ApiKey]:
+    """Return every key, the oldest first."""
+    return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at)))
+
+
+def revoke(session: Session, prefix: str) -> bool:
+    """Revoke the key with this id (the eight characters after ``prk_``); tell whether there was one."""
+    return (
+        session.scalar(
+            update(ApiKey)
+            .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=now(session))
+            .returning(ApiKey.id)
+        )
+        is not None
+    )
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,204 @@
+"""The tables and nothing else."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.clock import utcnow
+from common.database import Base, stored_enum
+from common.ids import new_id
+from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
+
+
+class ApiKey(Base):
+    """A key with which an owner signs in; only its digest is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Model(Base):
+    """A model that some press has offered: its card, as the api shows it."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    card: Mapped[dict[str, Any]] = mapped_column(JSON)
+    position: Mapped[int] = mapped_column(default=0)
+    registered_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Press(Base):
+    """A worker process with one accelerator, and how it spent its time."""
+
+    __tablename__ = "presses"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    accelerator: Mapped[str] = mapped_column(String(255))
+    models: Mapped[list[str]] = mapped_column(JSON)
+    price_per_hour: Mapped[Decimal]
+    currency: Mapped[str] = mapped_column(String(3))
+    started_at: Mapped[datetime] = mapped_column(default=utcnow)
+    heartbeat_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+    stopped_at: Mapped[datetime | None]
+    busy_seconds: Mapped[float] = mapped_column(default=0.0)  # accelerator seconds, by the press's own clock
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0)
+    overhead: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # name → accelerator seconds
+
+
+class Job(Base):
+    """One order: what was asked, and where it stands. Only ``common.jobs`` writes its status."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        # The claim reads the head of this index; finished rows are not in it.
+        Index(
+            "ix_jobs_due",
+            "model",
+            "priority",
+            "fair_tag",
+            "id",
+            postgresql_where=text("status = 'queued'"),
+            sqlite_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_flow",
+            "flow",
+            "priority",
+            "fair_tag",
+            postgresql_where=text("status = 'queued'"),
+            sqlite_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_lease",
+            "lease_until",
+            postgresql_where=text("status = 'running'"),
+            sqlite_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_jobs_deadline",
+            "deadline_at",
+            postgresql_where=text("status IN ('queued', 'running')"),
+            sqlite_where=text("status IN ('queued', 'running')"),
+        ),
+        Index("ix_jobs_owner", "owner", "id"),
+        Index("ix_jobs_owner_status", "owner", "status", "id"),
+        CheckConstraint("attempt >= 0 AND strikes >= 0", name="counts"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[UUID | None]
+    status: Mapped[JobStatus] = mapped_column(stored_enum(JobStatus), default=JobStatus.QUEUED)
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    annotations: Mapped[dict[str, str]] = mapped_column("metadata", JSON, default=dict)
+
+    model: Mapped[str] = mapped_column(String(64))
+    lane: Mapped[str] = mapped_column(String(200))  # what may be stepped together; see common.requests
+    priority: Mapped[Priority] = mapped_column(stored_enum(Priority), default=Priority.INTERACTIVE)
+    flow: Mapped[str] = mapped_column(String(128))  # who shares fairly with whom: the owner, or one of its campaigns
+    fair_tag: Mapped[int] = mapped_column(BigInteger, default=0)  # place in the fair order; see common.claims
+    num_images: Mapped[int]
+    steps: Mapped[int]
+
+    attempt: Mapped[int] = mapped_column(default=0)  # the fencing token: only grows
+    strikes: Mapped[int] = mapped_column(default=0)
+    press_id: Mapped[UUID | None] = mapped_column(index=True)
+    lease_until: Mapped[datetime | None]
+    due_at: Mapped[datetime] = mapped_column(default=utcnow)
+    deadline_at: Mapped[datetime | None]
+    progress_step: Mapped[int] = mapped_column(default=0)
+
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    error_retryable: Mapped[bool | None]
+
+    retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    campaign_id: Mapped[UUID | None] = mapped_column(index=True)
+    recipient_id: Mapped[str | None] = mapped_column(String(255))
+    style_version: Mapped[str | None] = mapped_column(String(80))
+
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One try at a job: the ledger of what was spent; never deleted while its job exists."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_started", "started_at"),)
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    press_id: Mapped[UUID] = mapped_column(ForeignKey("presses.id"), index=True)
+    outcome: Mapped[Outcome] = mapped_column(stored_enum(Outcome), default=Outcome.RUNNING)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(default=utcnow)
+    ended_at: Mapped[datetime | None]
+    gpu_seconds: Mapped[float] = mapped_column(default=0.0)
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0)
+    phases: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # encode, denoise, decode → GPU seconds
+
+
+class Image(Base):
+    """One print of a finished job; an object in storage stands behind each readable one."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("job_id", "position"),
+        # No image that the checker did not let through can be delivered, whatever the code does.
+        CheckConstraint("status NOT IN ('delivered') OR verdict IN ('pass', 'review')", name="delivered_was_checked"),
+        CheckConstraint(
+            "status NOT IN ('delivered', 'blurred') OR storage_key IS NOT NULL", name="readable_has_object"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    owner: Mapped[str] = mapped_column(String(64), index=True)
+    attempt: Mapped[int]
+    position: Mapped[int]
+    status: Mapped[ImageStatus] = mapped_column(stored_enum(ImageStatus))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int]
+    height: Mapped[int]
+    content_type: Mapped[str | None] = mapped_column(String(32))
+    bytes: Mapped[int | None]
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    storage_key: Mapped[str | None] = mapped_column(String(512))
+    thumbnail_key: Mapped[str | None] = mapped_column(String(512))
+    verdict: Mapped[Verdict] = mapped_column(stored_enum(Verdict))
+    safety: Mapped[dict[str, Any]] = mapped_column(JSON)  # scores, thresholds, checker and its digest
+    gpu_seconds: Mapped[float]
+    amount: Mapped[Decimal]  # nothing for a blocked image
+    currency: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class IdempotencyKey(Base):
+    """A request that was answered once and is answered the same way again."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)

@@ -1,0 +1,84 @@
+"""The states of jobs, images and attempts, and which move leads where."""
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; the four last are final."""
+
+    QUEUED = "queued"  # waits for a press, or for its next attempt
+    RUNNING = "running"  # a press holds its lease
+    SUCCEEDED = "succeeded"  # its images are published
+    FAILED = "failed"  # ended without images; error says why
+    CANCELED = "canceled"  # its owner gave it up
+    EXPIRED = "expired"  # its deadline passed first
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether no move leads out of this state."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.EXPIRED}),
+    JobStatus.RUNNING: frozenset(
+        {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED, JobStatus.QUEUED}
+    ),
+    JobStatus.SUCCEEDED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELED: frozenset(),
+    JobStatus.EXPIRED: frozenset(),
+}
+"""Every move a job may make; ``common.jobs`` is the only module that makes them."""
+
+TERMINAL = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
+
+
+def sources_of(target: JobStatus) -> frozenset[JobStatus]:
+    """Return the states from which *target* can be reached in one move."""
+    return frozenset(source for source, targets in TRANSITIONS.items() if target in targets)
+
+
+class Priority(StrEnum):
+    """The two classes of work; interactive is always claimed first."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class ImageStatus(StrEnum):
+    """What became of one image of a finished job."""
+
+    DELIVERED = "delivered"  # published as printed
+    BLURRED = "blurred"  # published, blurred by the safety policy
+    BLOCKED = "blocked"  # refused by the checker: never stored, never priced
+    QUARANTINED = "quarantined"  # kept encrypted for review
+    ERASED = "erased"  # its object was deleted by its owner or by retention
+
+    @property
+    def is_readable(self) -> bool:
+        """Tell whether an object that its owner may read exists."""
+        return self in (ImageStatus.DELIVERED, ImageStatus.BLURRED)
+
+
+class Outcome(StrEnum):
+    """Why an attempt ended; all but ``succeeded`` are waste under that name."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # a permanent error of the job
+    BLOCKED = "blocked"  # the checker refused every image
+    RETRIED = "retried"  # a transient error: the job went back to the queue
+    RELEASED = "released"  # the press gave it back on its way out
+    LOST = "lost"  # the lease ran out: the press died, hung or was cut off
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    FENCED = "fenced"  # finished after another attempt had taken over
+
+
+class Verdict(StrEnum):
+    """What the safety check says of one picture."""
+
+    PASS = "pass"  # noqa: S105  (a verdict, not a password)
+    REVIEW = "review"  # in the band between the two thresholds: delivered and flagged
+    BLOCK = "block"

@@ -1,0 +1,37 @@
+"""Alembic's entry: runs migrations on the connection or the URL it is handed by ``common.schema``."""
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, text
+
+from common import models
+from common.database import Base
+from common.settings import Settings
+
+assert models  # the import fills Base.metadata  # noqa: S101
+
+
+def run(connection: Connection) -> None:
+    """Upgrade or compare on *connection*."""
+    if connection.dialect.name == "postgresql":
+        # A migration waits seconds for a lock, never minutes: everything else queues behind it.
+        connection.execute(text("SET lock_timeout = '10s'"))
+        connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    engine = create_engine(Settings.from_environ().sqlalchemy_url)
+    with engine.connect() as own:
+        run(own)
+    engine.dispose()

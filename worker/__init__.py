@@ -1,0 +1,1 @@
+"""The press: claims jobs, prints, checks, marks and publishes them."""
