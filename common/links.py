@@ -1,0 +1,46 @@
+"""Links to stored files that need no key: signed, and valid for a while."""
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from common.clock import utcnow
+
+PATH = "/files/"
+SALT = "pressroom.links"
+
+
+class Linked(NamedTuple):
+    """What a link leads to."""
+
+    key: str
+    content_type: str
+    filename: str
+
+
+class Links:
+    """Signs links under *base_url* and reads their tokens back."""
+
+    def __init__(self, secret: bytes, base_url: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._serializer = URLSafeSerializer(secret, salt=SALT, signer_kwargs={"digest_method": "sha256"})
+
+    def url(self, key: str, content_type: str, filename: str, seconds: int) -> str:
+        """Return an absolute URL that leads to *key* for so many seconds."""
+        expires_at = int(utcnow().timestamp()) + seconds
+        token = self._serializer.dumps([key, content_type, filename, expires_at])
+        return f"{self._base_url}{PATH}{token!s}"
+
+    def read(self, token: str) -> Linked | None:
+        """Return what a token leads to; None when it was not signed here, was changed, or has expired."""
+        try:
+            key, content_type, filename, expires_at = self._serializer.loads(token)
+        except BadData:
+            return None
+        return Linked(key, content_type, filename) if utcnow().timestamp() < expires_at else None
+
+
+def content_disposition(filename: str) -> str:
+    """Return the header that has a browser save a file under *filename* instead of running what may be in it."""
+    return f"attachment; filename*=UTF-8''{quote(filename, safe='')}"

@@ -1,0 +1,178 @@
+"""Images in a bucket of Amazon S3 or of any server that speaks its protocol.
+
+Only what every such server does alike is used: no conditional writes, no encryption headers, no bulk delete, no
+checksum trailers (some servers store their framing as if it were the image).
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+import boto3
+import httpx2
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+from botocore.parsers import ResponseParserError
+
+from common.errors import ObjectMissingError, SettingsError, StorageError
+from common.links import content_disposition
+from common.storage import PROBE, PROBE_LINK_SECONDS, check_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECTIONS = 32
+LINK_TIMEOUT_SECONDS = 10
+MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+REFUSED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "401"})
+
+
+class S3Storage:
+    """Keeps images as objects below one prefix of one bucket; links are presigned GET requests."""
+
+    def __init__(self, client: "S3Client", public_client: "S3Client", bucket: str, prefix: str = "") -> None:
+        self._client = client
+        self._public_client = public_client
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._endpoint = client.meta.endpoint_url
+
+    @classmethod
+    def connect(cls, bucket: str, *, prefix: str = "", endpoint: str | None, public_endpoint: str | None) -> Self:
+        """Return the storage of a bucket; credentials and region come from boto3's usual variables and files."""
+        try:
+            client = _create_client(endpoint)
+            public_client = _create_client(public_endpoint) if public_endpoint else client
+        except ValueError as error:
+            raise SettingsError(f"The S3 endpoint cannot be used: {error}.") from None
+        return cls(client, public_client, bucket, prefix)
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store an object, and see that all of it arrived."""
+        check_key(key)
+        digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        name = self._prefix + key
+        with self._translate_faults(key):
+            self._client.put_object(
+                Bucket=self._bucket, Key=name, Body=data, ContentType=content_type, ContentMD5=digest
+            )
+            size = self._client.head_object(Bucket=self._bucket, Key=name)["ContentLength"]
+        if size != len(data):
+            raise StorageError(f"The S3 server at {self._endpoint} stored {size} bytes of {len(data)}.")
+
+    def get(self, key: str) -> bytes:
+        """Return an object's content."""
+        check_key(key)
+        with self._translate_faults(key):
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+
+    def delete(self, key: str) -> None:
+        """Delete an object, if there is one."""
+        check_key(key)
+        try:
+            with self._translate_faults(key):
+                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        except ObjectMissingError:
+            return
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """Yield keys page by page."""
+        with self._translate_faults(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield item["Key"].removeprefix(self._prefix)
+
+    def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
+        """Return a presigned GET, on the endpoint that clients reach."""
+        check_key(key)
+        with self._translate_faults(key):
+            return self._public_client.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": self._prefix + key,
+                    "ResponseContentType": content_type,
+                    "ResponseContentDisposition": content_disposition(filename),
+                },
+                ExpiresIn=seconds,
+            )
+
+    def check(self) -> None:
+        """Write, read back, fetch by link and delete a probe object."""
+        key = f"probes/{uuid4().hex}"
+        self.put(key, PROBE, "text/plain")
+        try:
+            if self.get(key) != PROBE:
+                raise StorageError(f"The S3 server at {self._endpoint} gave back something else than was written.")
+            url = self.sign(key, content_type="text/plain", filename="probe.txt", seconds=PROBE_LINK_SECONDS)
+            self._check_link(url)
+        finally:
+            self.delete(key)
+
+    def _check_link(self, url: str) -> None:
+        endpoint = self._public_client.meta.endpoint_url
+        try:
+            response = httpx2.get(url, timeout=LINK_TIMEOUT_SECONDS, trust_env=False)
+        except httpx2.HTTPError as error:
+            raise StorageError(f"Signed links cannot be fetched from {endpoint}: {_sentence(error)}.") from error
+        if response.status_code != httpx2.codes.OK or response.content != PROBE:
+            raise StorageError(f"Signed links to {endpoint} are answered with status {response.status_code}.")
+
+    @contextmanager
+    def _translate_faults(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise self._explain(error, key) from error
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise StorageError(
+                "There are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            ) from error
+        except ResponseParserError as error:
+            raise StorageError(f"What answers at {self._endpoint} is not an S3 server.") from error
+        except HTTPClientError as error:
+            raise StorageError(f"The S3 server at {self._endpoint} does not answer: {_sentence(error)}.") from error
+        except BotoCoreError as error:
+            raise StorageError(f"The S3 server at {self._endpoint} cannot be used: {_sentence(error)}.") from error
+
+    def _explain(self, error: ClientError, key: str) -> StorageError:
+        code = str(error.response.get("Error", {}).get("Code", "unknown"))
+        if code == "NoSuchBucket":
+            return StorageError(f"The S3 server at {self._endpoint} has no bucket {self._bucket!r}.")
+        if code in MISSING:
+            return ObjectMissingError(f"There is no stored object {key}.")
+        if code in REFUSED:
+            return StorageError(f"The S3 server at {self._endpoint} denies access to {self._bucket!r} ({code}).")
+        return StorageError(f"The S3 server at {self._endpoint} answered {code}.")
+
+
+def _create_client(endpoint: str | None) -> "S3Client":
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=CONNECTIONS,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path" if endpoint else "auto"},
+    )
+    session = boto3.session.Session()
+    region = session.region_name or ("us-east-1" if endpoint else None)
+    return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
