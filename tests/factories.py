@@ -1,0 +1,128 @@
+"""Builders of what the tests need in quantity: requests, orders, queued jobs, presses, claims and image rows."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import update
+
+from common import jobs
+from common.database import Database, now
+from common.ids import new_id
+from common.jobs import Claim, Order
+from common.models import Image, Job, Press
+from common.requests import ImageRequest
+from common.states import ImageStatus, JobStatus, Verdict
+
+LEASE = timedelta(seconds=60)
+MAX_STRIKES = 3
+MODEL = "painted"
+
+
+def image_request(**changes: Any) -> ImageRequest:
+    """Return a small, complete request."""
+    values = {
+        "prompt": "a lighthouse at dusk",
+        "model": MODEL,
+        "width": 64,
+        "height": 64,
+        "steps": 4,
+        "guidance_scale": 5.0,
+        "seed": 7,
+    }
+    return ImageRequest(**(values | changes))
+
+
+def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **changes: Any) -> Order:
+    """Return an order of *owner*."""
+    return Order(owner=owner, request=image_request(**(request or {})), **changes)
+
+
+def submit(database: Database, owner: str = "ada", *, max_queued: int = 10_000, **changes: Any) -> Job:
+    """Queue one job of *owner* and return it."""
+    with database.transaction() as session:
+        return jobs.submit(session, order(owner, **changes), max_queued)
+
+
+def press(database: Database) -> UUID:
+    """Enter a press and return its id."""
+    with database.transaction() as session:
+        row = Press(
+            id=new_id(),
+            host="localhost",
+            pid=1,
+            accelerator="none",
+            models=[MODEL],
+            price_per_hour=Decimal("0.60"),
+            currency="USD",
+        )
+        session.add(row)
+        return row.id
+
+
+def claim(
+    database: Database,
+    press_id: UUID,
+    *,
+    models: Collection[str] = (MODEL,),
+    warm_lanes: Collection[str] = (),
+    lease: timedelta = LEASE,
+    max_strikes: int = MAX_STRIKES,
+) -> Claim | None:
+    """Have a press take the best due job."""
+    with database.transaction() as session:
+        return jobs.claim(session, press_id, models, warm_lanes, lease=lease, max_strikes=max_strikes)
+
+
+def running(database: Database, press_id: UUID | None = None, **changes: Any) -> Claim:
+    """Queue a job, have a press claim it, and return the claim."""
+    submit(database, **changes)
+    held = claim(database, press_id or press(database))
+    assert held is not None
+    return held
+
+
+def images(held: Claim, status: ImageStatus = ImageStatus.DELIVERED) -> list[Image]:
+    """Return the rows of what a press printed for *held*."""
+    is_blocked = status is ImageStatus.BLOCKED
+    return [
+        Image(
+            job_id=held.job_id,
+            owner=held.owner,
+            attempt=held.attempt,
+            position=position,
+            status=status,
+            seed=seed,
+            width=held.request.width,
+            height=held.request.height,
+            storage_key=None
+            if is_blocked
+            else f"owners/{held.owner}/jobs/{held.job_id}/a{held.attempt}/{position}.png",
+            verdict=Verdict.BLOCK if is_blocked else Verdict.PASS,
+            safety={},
+            gpu_seconds=1.0,
+            amount=Decimal(0) if is_blocked else Decimal("0.000166667"),
+            currency="USD",
+        )
+        for position, seed in enumerate(held.request.seeds)
+    ]
+
+
+def put(database: Database, job_id: UUID, status: JobStatus) -> None:
+    """Write a status past all guards, to see what the guards then allow."""
+    with database.transaction() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(status=status))
+
+
+def age(database: Database, job_id: UUID, column: str, by: timedelta) -> None:
+    """Set one time of a job to *by* before now, as if that had passed."""
+    with database.transaction() as session:
+        session.execute(update(Job).where(Job.id == job_id).values({column: now(session, -by)}))
+
+
+def read(database: Database, job_id: UUID) -> Job:
+    """Return a job as it stands."""
+    with database.reading() as session:
+        return session.get_one(Job, job_id)

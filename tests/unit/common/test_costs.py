@@ -1,0 +1,30 @@
+"""Accelerator seconds into money."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.costs import price
+
+
+@pytest.mark.parametrize(
+    ("gpu_seconds", "per_hour", "amount"),
+    [
+        (3600.0, "0.60", "0.600000000"),
+        (1.0, "0.60", "0.000166667"),
+        (0.0, "0.60", "0.000000000"),
+        (12.5, "0", "0.000000000"),
+        (0.1, "3600", "0.100000000"),
+    ],
+)
+def test_an_hour_costs_the_price_and_a_second_its_share(gpu_seconds: float, per_hour: str, amount: str) -> None:
+    assert price(gpu_seconds, Decimal(per_hour)) == Decimal(amount)
+
+
+@given(st.lists(st.floats(0, 10_000, allow_nan=False), min_size=1, max_size=50))
+def test_the_parts_add_up_to_the_whole_but_for_rounding(parts: list[float]) -> None:
+    per_hour = Decimal("1.25")
+    whole = sum((Decimal(repr(part)) for part in parts), Decimal(0)) * per_hour / 3600
+    assert abs(sum(price(part, per_hour) for part in parts) - whole) <= Decimal("1e-9") * len(parts)

@@ -1,0 +1,34 @@
+"""The states of a job and the moves between them."""
+
+from common.states import TERMINAL, TRANSITIONS, ImageStatus, JobStatus, sources_of
+
+
+def test_every_state_has_its_row_in_the_table() -> None:
+    assert set(TRANSITIONS) == set(JobStatus)
+
+
+def test_the_four_ends_are_final() -> None:
+    assert {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED} == TERMINAL
+    assert {status for status in JobStatus if status.is_terminal} == TERMINAL
+
+
+def test_no_move_leads_back_to_its_own_start() -> None:
+    assert all(status not in targets for status, targets in TRANSITIONS.items())
+
+
+def test_every_state_can_be_reached_from_queued() -> None:
+    reached, frontier = {JobStatus.QUEUED}, {JobStatus.QUEUED}
+    while frontier:
+        frontier = {target for status in frontier for target in TRANSITIONS[status]} - reached
+        reached |= frontier
+    assert reached == set(JobStatus)
+
+
+def test_the_sources_of_a_state_are_the_moves_read_backwards() -> None:
+    assert {(source, target) for target in JobStatus for source in sources_of(target)} == {
+        (source, target) for source, targets in TRANSITIONS.items() for target in targets
+    }
+
+
+def test_only_what_was_published_is_readable() -> None:
+    assert {status for status in ImageStatus if status.is_readable} == {ImageStatus.DELIVERED, ImageStatus.BLURRED}
