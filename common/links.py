@@ -1,5 +1,6 @@
 """Links to stored files that need no key: signed, and valid for a while."""
 
+import hashlib
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ class Links:
 
     def __init__(self, secret: bytes, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
-        self._serializer = URLSafeSerializer(secret, salt=SALT, signer_kwargs={"digest_method": "sha256"})
+        self._serializer = URLSafeSerializer(secret, salt=SALT, signer_kwargs={"digest_method": hashlib.sha256})
 
     def url(self, key: str, content_type: str, filename: str, seconds: int) -> str:
         """Return an absolute URL that leads to *key* for so many seconds."""

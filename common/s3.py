@@ -6,12 +6,14 @@ checksum trailers (some servers store their framing as if it were the image).
 
 import base64
 import hashlib
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import boto3
+import botocore.session
 import httpx2
 from botocore.config import Config
 from botocore.exceptions import (
@@ -20,6 +22,10 @@ from botocore.exceptions import (
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
+    SSLError,
+)
+from botocore.exceptions import (
+    ConnectionError as UnreachableError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CONNECTIONS = 32
+KEYS_PER_PAGE = 1000
 LINK_TIMEOUT_SECONDS = 10
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 REFUSED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "401"})
@@ -39,22 +46,28 @@ REFUSED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "
 class S3Storage:
     """Keeps images as objects below one prefix of one bucket; links are presigned GET requests."""
 
-    def __init__(self, client: "S3Client", public_client: "S3Client", bucket: str, prefix: str = "") -> None:
+    def __init__(
+        self, client: "S3Client", public_client: "S3Client", bucket: str, *, prefix: str = "", trust: ssl.SSLContext
+    ) -> None:
         self._client = client
         self._public_client = public_client
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint = client.meta.endpoint_url
+        self._trust = trust
 
     @classmethod
     def connect(cls, bucket: str, *, prefix: str = "", endpoint: str | None, public_endpoint: str | None) -> Self:
         """Return the storage of a bucket; credentials and region come from boto3's usual variables and files."""
+        environment = botocore.session.get_session()
+        session = boto3.session.Session(botocore_session=environment)
         try:
-            client = _create_client(endpoint)
-            public_client = _create_client(public_endpoint) if public_endpoint else client
-        except ValueError as error:
-            raise SettingsError(f"The S3 endpoint cannot be used: {error}.") from None
-        return cls(client, public_client, bucket, prefix)
+            client = _create_client(session, endpoint)
+            public_client = _create_client(session, public_endpoint) if public_endpoint else client
+            trust = ssl.create_default_context(cafile=environment.get_config_variable("ca_bundle"))
+        except (ValueError, OSError, BotoCoreError) as error:
+            raise SettingsError(f"The settings of S3 cannot be used: {_sentence(error)}.") from None
+        return cls(client, public_client, bucket, prefix=prefix, trust=trust)
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store an object, and see that all of it arrived."""
@@ -88,7 +101,7 @@ class S3Storage:
         """Yield keys page by page."""
         with self._translate_faults(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
+                Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": KEYS_PER_PAGE}
             )
             for page in pages:
                 for item in page.get("Contents", []):
@@ -124,7 +137,7 @@ class S3Storage:
     def _check_link(self, url: str) -> None:
         endpoint = self._public_client.meta.endpoint_url
         try:
-            response = httpx2.get(url, timeout=LINK_TIMEOUT_SECONDS, trust_env=False)
+            response = httpx2.get(url, timeout=LINK_TIMEOUT_SECONDS, verify=self._trust, trust_env=False)
         except httpx2.HTTPError as error:
             raise StorageError(f"Signed links cannot be fetched from {endpoint}: {_sentence(error)}.") from error
         if response.status_code != httpx2.codes.OK or response.content != PROBE:
@@ -142,8 +155,10 @@ class S3Storage:
             ) from error
         except ResponseParserError as error:
             raise StorageError(f"What answers at {self._endpoint} is not an S3 server.") from error
-        except HTTPClientError as error:
-            raise StorageError(f"The S3 server at {self._endpoint} does not answer: {_sentence(error)}.") from error
+        except SSLError as error:
+            raise StorageError(f"The S3 server at {self._endpoint} has no certificate that is trusted here.") from error
+        except (UnreachableError, HTTPClientError) as error:
+            raise StorageError(f"The S3 server at {self._endpoint} does not answer.") from error
         except BotoCoreError as error:
             raise StorageError(f"The S3 server at {self._endpoint} cannot be used: {_sentence(error)}.") from error
 
@@ -158,7 +173,7 @@ class S3Storage:
         return StorageError(f"The S3 server at {self._endpoint} answered {code}.")
 
 
-def _create_client(endpoint: str | None) -> "S3Client":
+def _create_client(session: boto3.session.Session, endpoint: str | None) -> "S3Client":
     config = Config(
         signature_version="s3v4",
         connect_timeout=5,
@@ -169,7 +184,6 @@ def _create_client(endpoint: str | None) -> "S3Client":
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
-    session = boto3.session.Session()
     region = session.region_name or ("us-east-1" if endpoint else None)
     return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
 

@@ -1,5 +1,6 @@
 """Where images are kept: the port, and its keeping of files in a directory; ``common.s3`` is the other one."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -164,7 +165,10 @@ def _make_directory(path: Path) -> None:
     if path.is_dir():
         return
     _make_directory(path.parent)
-    path.mkdir(exist_ok=True)
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     _sync_directory(path.parent)
 
 

@@ -1,0 +1,48 @@
+from urllib.parse import urlsplit
+
+import pytest
+
+from common.links import PATH, Linked, Links, content_disposition
+
+LINKED = Linked("owners/ann/jobs/1/a1/0-ab.png", "image/png", "print.png")
+
+
+@pytest.fixture
+def links() -> Links:
+    return Links(b"0123456789abcdef", "https://press.example/")
+
+
+def read(links: Links, url: str) -> Linked | None:
+    return links.read(urlsplit(url).path.removeprefix(PATH))
+
+
+def test_a_link_leads_to_what_was_signed(links):
+    url = links.url(*LINKED, seconds=60)
+    assert url.startswith("https://press.example/files/")
+    assert read(links, url) == LINKED
+
+
+def test_a_link_ends_when_its_time_is_over(links):
+    assert read(links, links.url(*LINKED, seconds=0)) is None
+
+
+def test_a_link_of_another_secret_leads_nowhere(links):
+    assert read(Links(b"fedcba9876543210", "https://press.example"), links.url(*LINKED, seconds=60)) is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b", "é", "WyJhIl0.", "." * 5000])
+def test_a_made_up_token_leads_nowhere(links, token):
+    assert links.read(token) is None
+
+
+def test_a_changed_token_leads_nowhere(links):
+    token = links.url(*LINKED, seconds=60).rpartition("/")[2]
+    for place in range(0, len(token) - 1, 7):
+        changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        assert links.read(changed) is None
+
+
+def test_a_filename_cannot_end_its_header():
+    header = content_disposition('a"; x="\r\nSet-Cookie: b.png')
+    assert header.isascii()
+    assert not set('"\r\n ') & set(header.removeprefix("attachment; "))
