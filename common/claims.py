@@ -48,14 +48,15 @@ def choose(session: Session, models: Collection[str], warm_lanes: Collection[str
         head = session.execute(_due(session, models, priority)).first()
         if head is None:
             continue
-        if warm_lanes and head.lane not in warm_lanes and head.is_fresh:
+        job_id, lane, is_fresh = head
+        if warm_lanes and lane not in warm_lanes and is_fresh:
             warm = session.execute(_due(session, models, priority).where(Job.lane.in_(warm_lanes))).first()
-            return warm.id if warm is not None else head.id
-        return head.id
+            return warm[0] if warm is not None else job_id
+        return job_id
     return None
 
 
-def _due(session: Session, models: Collection[str], priority: Priority) -> Select[tuple[UUID, str, bool]]:
+def _due(session: Session, models: Collection[str], priority: Priority) -> Select[UUID, str, bool]:
     time = now(session)
     return (
         select(Job.id, Job.lane, (Job.created_at > now(session, -WARM_LANE_PATIENCE)).label("is_fresh"))

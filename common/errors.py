@@ -12,6 +12,10 @@ class PressroomError(Exception):
         super().__init__(self.message)
 
 
+class StandInWarning(UserWarning):
+    """A stand-in does the work of a real part: right for tests, wrong for anything else."""
+
+
 class SettingsError(PressroomError):
     """A setting is missing, unknown or out of range."""
 

@@ -94,8 +94,8 @@ def submit(session: Session, order: Order, max_queued: int) -> Job:
         steps=request.steps,
         retry_of=order.retry_of,
     )
-    job.created_at = job.due_at = now(session)  # type: ignore[assignment]  # SQL expressions, read back on flush
-    job.deadline_at = deadline  # type: ignore[assignment]
+    job.created_at = job.due_at = now(session)
+    job.deadline_at = deadline
     session.add(job)
     session.flush()
     session.refresh(job)
@@ -229,7 +229,13 @@ def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
         "error_retryable": True,
     }
     given_up = _move(
-        session, JobStatus.FAILED, silent, Job.strikes >= max_strikes, finished_at=now(session), lease_until=None, **fault
+        session,
+        JobStatus.FAILED,
+        silent,
+        Job.strikes >= max_strikes,
+        finished_at=now(session),
+        lease_until=None,
+        **fault,
     )
     queued = _move(session, JobStatus.QUEUED, silent, due_at=now(session), lease_until=None, press_id=None)
     _close_attempts(session, [*given_up, *queued], Outcome.LOST)
@@ -250,9 +256,7 @@ def _requeue(
     _end_attempt(session, held, outcome, spent, error_code)
 
 
-def _move(
-    session: Session, target: JobStatus, *where: ColumnElement[bool], **values: Any
-) -> list[tuple[UUID, int]]:
+def _move(session: Session, target: JobStatus, *where: ColumnElement[bool], **values: Any) -> list[tuple[UUID, int]]:
     """Move every job that *where* selects and that may go to *target*; return their ids and attempts."""
     rows = session.execute(
         update(Job)

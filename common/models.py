@@ -155,6 +155,7 @@ class Attempt(Base):
     gpu_seconds: Mapped[float] = mapped_column(default=0.0)
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     phases: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # encode, denoise, decode → GPU seconds
+    collected_at: Mapped[datetime | None]  # when the objects that it left behind were deleted
 
 
 class Image(Base):

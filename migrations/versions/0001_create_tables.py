@@ -191,6 +191,7 @@ def upgrade() -> None:
         sa.Column("gpu_seconds", sa.Double(), nullable=False),
         sa.Column("cpu_seconds", sa.Double(), nullable=False),
         sa.Column("phases", sa.JSON(), nullable=False),
+        sa.Column("collected_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_attempts_job_id_jobs")),
         sa.ForeignKeyConstraint(["press_id"], ["presses.id"], name=op.f("fk_attempts_press_id_presses")),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_attempts")),

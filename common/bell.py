@@ -1,0 +1,130 @@
+"""The bell: a message that says “there is work”, and never is the work.
+
+Celery on Redis may lose or repeat it; the row in the database is the job. Whoever hears a bell claims the best due
+row, which need not be the one whose id the bell carries for tracing.
+"""
+
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+from uuid import UUID
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from common.errors import BellUnavailableError
+from common.settings import Settings
+
+TASK = "hear-bell"
+VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
+"""Longer than any job may run: redelivery is never relied on, so it must never happen by accident."""
+
+CONNECT_SECONDS = 1
+QUIET_SECONDS = 2
+"""How long no one tries again after the broker has failed to answer: a dead broker must not slow every request."""
+
+
+class Bell(Protocol):
+    """Tells the presses of a model that there is work."""
+
+    def ring(self, model: str, job_id: UUID) -> None:
+        """Ring once for *model*; raise BellUnavailableError within about a second if nobody takes the message."""
+
+    def waiting(self, model: str) -> int:
+        """Return how many bells for *model* nobody has heard yet; raise BellUnavailableError."""
+
+
+class CeleryBell:
+    """Rings through Celery on Redis."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+        self._lock = threading.Lock()
+        self._quiet_until = 0.0
+
+    def ring(self, model: str, job_id: UUID) -> None:
+        """Publish one message to the queue of *model*."""
+        with self._answering():
+            self._celery.send_task(TASK, args=[str(job_id)], queue=queue_of(model), retry=False)
+
+    def waiting(self, model: str) -> int:
+        """Return the length of the queue of *model*."""
+        with self._answering(), self._celery.connection_or_acquire() as connection:
+            return int(connection.default_channel.client.llen(queue_of(model)))
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        if time.monotonic() < self._quiet_until:
+            raise BellUnavailableError
+        try:
+            yield
+        except (OperationalError, RedisError, OSError) as error:
+            with self._lock:
+                self._quiet_until = time.monotonic() + QUIET_SECONDS
+            raise BellUnavailableError from error
+
+
+class RecordingBell:
+    """Remembers who rang and tells nobody: a stand-in for tests."""
+
+    def __init__(self) -> None:
+        warnings.warn("RecordingBell rings for nobody: no press will hear of new work", stacklevel=2)
+        self.rung: list[tuple[str, UUID]] = []
+
+    def ring(self, model: str, job_id: UUID) -> None:
+        """Remember the ring."""
+        self.rung.append((model, job_id))
+
+    def waiting(self, model: str) -> int:
+        """Return how often *model* was rung for."""
+        return sum(1 for name, _ in self.rung if name == model)
+
+
+def queue_of(model: str) -> str:
+    """Return the name of the queue on which the presses of *model* listen."""
+    return f"press.{model}"
+
+
+def create_celery(settings: Settings, *, patient: bool) -> Celery:
+    """Return the Celery app: *patient* for a press, which waits for a missing broker; not so for one who rings."""
+    celery = Celery("pressroom", set_as_current=False)
+    celery.conf.update(
+        broker_url=settings.broker_url,
+        broker_transport_options=_transport_options(patient=patient),
+        broker_connection_timeout=CONNECT_SECONDS,
+        broker_connection_retry_on_startup=patient,
+        broker_connection_max_retries=None if patient else 1,
+        broker_pool_limit=8,
+        result_backend=None,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+    )
+    return celery
+
+
+def _transport_options(*, patient: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+        "unacked_mutex_expire": 30,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": 30 if patient else 2,
+        "health_check_interval": 25,
+        "client_name": "pressroom-press" if patient else "pressroom",
+    }
+    if not patient:
+        options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+    return options

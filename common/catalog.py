@@ -1,0 +1,198 @@
+"""The models on offer: each one's card, read from its directory without torch, and the table that the api reads."""
+
+import json
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.clock import utcnow
+from common.errors import ModelUnavailableError, SettingsError
+from common.models import Model
+from common.requests import SchedulerName
+from common.settings import Settings
+
+PAINTED = "painted"
+"""The entry of ``PRESSROOM_MODELS`` that is no directory but the stand-in."""
+
+STARTER = Path(__file__).resolve().parent.parent / "worker" / "starter" / "starter-1"
+"""The model that is offered where none is set; ``worker`` itself must not be imported here."""
+
+INDEX, SUPPLEMENT = "model_index.json", "pressroom.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Family(StrEnum):
+    """Kinds of models that take the same arguments."""
+
+    SD15 = "sd15"
+    SDXL = "sdxl"
+    SD3 = "sd3"
+    FLUX = "flux"
+    OTHER = "other"  # any other diffusers text-to-image pipeline
+    PAINTED = "painted"  # the stand-in
+
+
+class ModelCard(BaseModel):
+    """What a model is called, what it takes and what it does when it is not told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")
+    title: str
+    description: str = ""
+    family: Family
+    batching: bool = False
+    default_width: int = Field(gt=0)
+    default_height: int = Field(gt=0)
+    default_steps: int = Field(gt=0)
+    default_guidance_scale: float = Field(ge=0)
+    min_size: int = Field(gt=0)
+    max_size: int = Field(gt=0)
+    size_multiple: int = Field(gt=0)
+    max_steps: int = Field(150, gt=0)
+    max_images: int = Field(8, gt=0)
+    schedulers: list[SchedulerName] = []
+    negative_prompt: bool = False
+
+
+_FAMILIES = {
+    "StableDiffusionPipeline": Family.SD15,
+    "StableDiffusionXLPipeline": Family.SDXL,
+    "StableDiffusion3Pipeline": Family.SD3,
+    "FluxPipeline": Family.FLUX,
+}
+
+_EVERY_SCHEDULER = list(SchedulerName)
+
+
+def _sizes(default: int, least: int, most: int, multiple: int) -> dict[str, int]:
+    square = {"default_width": default, "default_height": default}
+    return {**square, "min_size": least, "max_size": most, "size_multiple": multiple}
+
+
+_DEFAULTS: dict[Family, dict[str, Any]] = {
+    Family.SD15: {
+        **_sizes(512, 256, 1024, 8),
+        "default_steps": 25,
+        "default_guidance_scale": 7.5,
+        "schedulers": _EVERY_SCHEDULER,
+        "negative_prompt": True,
+    },
+    Family.SDXL: {
+        **_sizes(1024, 512, 2048, 8),
+        "default_steps": 30,
+        "default_guidance_scale": 5.0,
+        "schedulers": _EVERY_SCHEDULER,
+        "negative_prompt": True,
+    },
+    # The two that match flows know one sampler of the list.
+    Family.SD3: {
+        **_sizes(1024, 256, 2048, 16),
+        "default_steps": 28,
+        "default_guidance_scale": 4.5,
+        "schedulers": [SchedulerName.EULER],
+        "negative_prompt": True,
+    },
+    Family.FLUX: {
+        **_sizes(1024, 256, 2048, 16),
+        "default_steps": 28,
+        "default_guidance_scale": 3.5,
+        "schedulers": [SchedulerName.EULER],
+    },
+    # Its samplers are not known, so it keeps its own; what else it takes, its supplement may say.
+    Family.OTHER: {**_sizes(1024, 256, 2048, 32), "default_steps": 28, "default_guidance_scale": 5.0},
+    Family.PAINTED: {
+        **_sizes(512, 64, 2048, 8),
+        "default_steps": 20,
+        "default_guidance_scale": 5.0,
+        "schedulers": _EVERY_SCHEDULER,  # all the same to a brush, so that requests for any model can be tried on it
+        "negative_prompt": True,
+    },
+}
+
+PAINTED_CARD = ModelCard(
+    name=PAINTED,
+    title="Painted stand-in",
+    description="Draws shapes with a brush instead of a model; for tests.",
+    family=Family.PAINTED,
+    **_DEFAULTS[Family.PAINTED],
+)
+
+Offer = dict[str, tuple[ModelCard, Path | None]]
+
+
+def read_card(directory: Path) -> ModelCard:
+    """Return the card of the model in *directory*; raise ModelUnavailableError, a plain sentence, if there is none."""
+    name = directory.resolve().name.lower()
+    if not _NAME.fullmatch(name):
+        raise ModelUnavailableError(
+            f"The model directory {directory} must be named with letters, digits, dots, dashes and underscores only."
+        )
+    index = _read_json(directory / INDEX)
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str):
+        raise ModelUnavailableError(f"{directory / INDEX} names no diffusers pipeline as its _class_name.")
+    family = _FAMILIES.get(pipeline, Family.OTHER)
+    supplement = _read_json(directory / SUPPLEMENT) if (directory / SUPPLEMENT).exists() else {}
+    try:
+        return ModelCard.model_validate(
+            {"title": directory.name, **_DEFAULTS[family], **supplement, "name": name, "family": family}
+        )
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ModelUnavailableError(f"{directory / SUPPLEMENT}: {where}: {fault['msg']}.") from None
+
+
+def offered(settings: Settings) -> Offer:
+    """Return the models that *settings* offer, by name, the default first.
+
+    Raises ModelUnavailableError for a directory that holds no model, SettingsError for a choice that cannot be.
+    """
+    offer: Offer = {}
+    for entry in settings.models or (str(STARTER),):
+        directory = None if entry == PAINTED else Path(entry)
+        card = PAINTED_CARD if directory is None else read_card(directory)
+        if card.name in offer:
+            raise SettingsError(f"PRESSROOM_MODELS names two models {card.name!r}; rename one of the directories.")
+        offer[card.name] = (card, directory)
+    default = settings.default_model
+    if default is None:
+        return offer
+    if default not in offer:
+        raise SettingsError(f"PRESSROOM_DEFAULT_MODEL is {default!r}, but PRESSROOM_MODELS offers: {', '.join(offer)}.")
+    return {default: offer[default], **offer}
+
+
+def register(session: Session, cards: Sequence[ModelCard]) -> None:
+    """Enter *cards* into the table, or bring their rows up to date; their order is the order of listing."""
+    for position, card in enumerate(cards):
+        values = {"card": card.model_dump(mode="json"), "position": position, "registered_at": utcnow()}
+        session.merge(Model(name=card.name, **values))
+    session.flush()
+
+
+def cards(session: Session) -> list[ModelCard]:
+    """Return the cards of all models that some press has offered, in order; the first is the default."""
+    rows = session.scalars(select(Model).order_by(Model.position, Model.name))
+    return [ModelCard.model_validate(row.card) for row in rows]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelUnavailableError(f"There is no {path.name} in {path.parent}, so it is no diffusers model.") from None
+    except OSError as error:
+        raise ModelUnavailableError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ModelUnavailableError(f"{path} is not valid JSON.") from error
+    if not isinstance(content, dict):
+        raise ModelUnavailableError(f"{path} holds no JSON object.")
+    return content

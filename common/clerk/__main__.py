@@ -1,0 +1,35 @@
+"""Entry point of the clerk: ``python -m common.clerk``."""
+
+import signal
+import sys
+import threading
+
+from common import logs
+from common.bell import CeleryBell, create_celery
+from common.clerk.rounds import go_round, list_duties
+from common.database import Database
+from common.errors import SettingsError
+from common.settings import EXIT_BAD_SETTINGS, Settings
+from common.storage import open_storage
+
+
+def main() -> int:
+    """Do the duties until a signal says stop; return the exit status."""
+    try:
+        settings = Settings.from_environ()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201  (there is no log yet)
+        return EXIT_BAD_SETTINGS
+    logs.configure(settings, "clerk")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    database = Database(settings.sqlalchemy_url)
+    bell = CeleryBell(create_celery(settings, patient=False))
+    go_round(list_duties(settings, database, bell, open_storage(settings)), stop, settings.tick_seconds)
+    database.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

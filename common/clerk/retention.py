@@ -1,0 +1,50 @@
+"""Retention: delete what nobody can ask for any more."""
+
+from datetime import timedelta
+
+from sqlalchemy import or_, select, update
+
+from common import idempotency
+from common.database import Database, now
+from common.models import Attempt, Job
+from common.states import Outcome
+from common.objects import attempt_prefix
+from common.storage import Storage
+
+ORPHANS_KEPT = timedelta(hours=1)
+"""How long the objects of a failed attempt stay: a late upload of a paused press must not slip in after the broom."""
+
+BATCH = 100
+
+
+def forget_keys(database: Database, hours: int) -> None:
+    """Forget idempotency keys older than *hours*."""
+    with database.transaction() as session:
+        idempotency.forget_old(session, hours)
+
+
+def collect_orphans(database: Database, storage: Storage) -> int:
+    """Delete the objects that attempts left behind which did not become the job's result; return how many."""
+    with database.reading() as session:
+        left = session.execute(
+            select(Attempt.job_id, Attempt.number, Job.owner)
+            .join(Job, Job.id == Attempt.job_id)
+            .where(
+                Attempt.collected_at.is_(None),
+                Attempt.outcome.not_in((Outcome.RUNNING, Outcome.SUCCEEDED)),
+                or_(Attempt.ended_at.is_(None), Attempt.ended_at < now(session, -ORPHANS_KEPT)),
+            )
+            .limit(BATCH)
+        ).all()
+    deleted = 0
+    for job_id, number, owner in left:
+        for key in list(storage.list_keys(attempt_prefix(owner, job_id, number))):
+            storage.delete(key)
+            deleted += 1
+        with database.transaction() as session:
+            session.execute(
+                update(Attempt)
+                .where(Attempt.job_id == job_id, Attempt.number == number)
+                .values(collected_at=now(session))
+            )
+    return deleted

@@ -1,0 +1,66 @@
+"""The clerk's rounds: every duty at its own pace, and none that fails keeps the others waiting."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common import jobs
+from common.bell import Bell
+from common.clerk import retention, topup
+from common.database import Database
+from common.errors import PressroomError
+from common.logs import get_logger
+from common.settings import Settings
+from common.storage import Storage
+
+HOURLY = 3600.0
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Something to be done again and again; what it returns is logged when it is not zero or None."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], object]
+
+
+def list_duties(settings: Settings, database: Database, bell: Bell, storage: Storage) -> list[Duty]:
+    """Return the duties of a clerk."""
+
+    def return_lost() -> int:
+        with database.transaction() as session:
+            return sum(jobs.return_lost(session, settings.max_strikes))
+
+    def expire_due() -> int:
+        with database.transaction() as session:
+            return jobs.expire_due(session)
+
+    tick = settings.tick_seconds
+    return [
+        Duty("expire_due", tick, expire_due),
+        Duty("return_lost", tick, return_lost),
+        Duty("top_up", tick, lambda: topup.top_up(database, bell)),
+        Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
+        Duty("collect_orphans", HOURLY, lambda: retention.collect_orphans(database, storage)),
+    ]
+
+
+def go_round(duties: list[Duty], stop: threading.Event, tick_seconds: float) -> None:
+    """Run each duty whenever it is due, until *stop* is set; a duty that fails is logged and tried again next time."""
+    due = dict.fromkeys((duty.name for duty in duties), 0.0)
+    while not stop.is_set():
+        for duty in duties:
+            if time.monotonic() < due[duty.name]:
+                continue
+            due[duty.name] = time.monotonic() + duty.every_seconds
+            try:
+                done = duty.run()
+            except PressroomError as error:
+                log.warning("duty_failed", duty=duty.name, code=error.code, reason=error.message)
+            else:
+                if done:
+                    log.info("duty_done", duty=duty.name, count=done)
+        stop.wait(tick_seconds)

@@ -1,0 +1,25 @@
+"""Where the objects of a job lie in storage: every attempt under a prefix of its own.
+
+So a press that was thought dead can never overwrite what another has published.
+"""
+
+from uuid import UUID
+
+from common.requests import OutputFormat
+
+DIGEST_LETTERS = 16
+
+
+def attempt_prefix(owner: str, job_id: UUID, attempt: int) -> str:
+    """Return what the keys of all objects of one attempt begin with."""
+    return f"owners/{owner}/jobs/{job_id}/a{attempt}/"
+
+
+def image_key(prefix: str, position: int, sha256: str, output_format: OutputFormat) -> str:
+    """Return the key of an image."""
+    return f"{prefix}{position}-{sha256[:DIGEST_LETTERS]}.{output_format.value}"
+
+
+def thumbnail_key(prefix: str, position: int, sha256: str) -> str:
+    """Return the key of an image's thumbnail."""
+    return f"{prefix}{position}-{sha256[:DIGEST_LETTERS]}-thumbnail.webp"

@@ -1,0 +1,102 @@
+"""Entry point of a press: ``python -m worker.main``; the only place that builds its parts."""
+
+import queue
+import sys
+import threading
+
+from celery.signals import worker_shutting_down
+
+from common import logs
+from common.bell import TASK, create_celery, queue_of
+from common.catalog import offered
+from common.database import Database
+from common.errors import PressroomError, SettingsError
+from common.settings import EXIT_BAD_SETTINGS, Settings
+from common.storage import open_storage
+from worker import hearing, runner
+from worker.checks.opening import open_checker
+from worker.engine.opening import open_engine
+from worker.meter import Meter
+from worker.press import Press
+
+EXIT_UNAVAILABLE = 69
+"""Exit status of a press that cannot start now and may later (``EX_UNAVAILABLE`` of sysexits.h)."""
+
+
+def main() -> int:
+    """Run a press until a signal says stop; return the exit status."""
+    try:
+        settings = Settings.from_environ()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201  (there is no log yet)
+        return EXIT_BAD_SETTINGS
+    logs.configure(settings, "press")
+    press = build_press(settings)
+    try:
+        press.start()
+    except PressroomError as error:
+        logs.get_logger(__name__).error("press_cannot_start", code=error.code, reason=error.message)  # noqa: TRY400
+        return EXIT_UNAVAILABLE
+    listen(press)
+    return 0
+
+
+def build_press(settings: Settings) -> Press:
+    """Return a press made of the real parts that the settings name."""
+    meter = Meter()
+    return Press(
+        settings,
+        [card for card, _ in offered(settings).values()],
+        database=Database(settings.sqlalchemy_url),
+        storage=open_storage(settings),
+        engine=open_engine(settings, meter),
+        checker=open_checker(settings),
+        meter=meter,
+    )
+
+
+def listen(press: Press) -> None:
+    """Hear bells until a signal says stop, then leave in order."""
+    hearing.install()
+    celery = create_celery(press.settings, patient=True)
+
+    @celery.task(name=TASK, shared=False)
+    def hear_bell(_job_id: str) -> None:
+        runner.hear(press)
+
+    _leave_on_shutdown(press)
+    try:
+        celery.worker_main(_arguments(press))
+    finally:
+        press.stop()
+
+
+def _arguments(press: Press) -> list[str]:
+    queues = ",".join(queue_of(model) for model in press.models)
+    return [
+        "worker",
+        "--pool=threads",
+        f"--concurrency={press.threads}",
+        f"--queues={queues}",
+        f"--hostname=press-{press.id}@%h",
+        f"--loglevel={press.settings.log_level}",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
+
+
+def _leave_on_shutdown(press: Press) -> None:
+    # Celery's signal runs inside the signal handler, where taking a lock could deadlock: hand over to a thread.
+    told: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def leave_when_told() -> None:
+        told.get()
+        press.leave()
+
+    threading.Thread(target=leave_when_told, name="leave", daemon=True).start()
+    worker_shutting_down.connect(lambda **_: told.put(None), weak=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""The press: what it works with, what it holds, and its heartbeat."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common import jobs
+from common.catalog import ModelCard, register
+from common.database import Database, now
+from common.errors import DatabaseUnavailableError
+from common.ids import new_id
+from common.jobs import Claim
+from common.logs import get_logger
+from common.models import Job, Press as PressRow
+from common.settings import Settings
+from common.states import JobStatus
+from common.storage import Storage
+from worker.checks.port import Checker
+from worker.engine.port import Engine
+from worker.meter import Meter
+from worker.work import Work
+
+DEAF_SECONDS = 20.0
+"""A press that is idle this long while work is due, and has heard no bell, has lost its ear: it must start again."""
+
+ROOM_WAIT_SECONDS = 0.5
+
+log = get_logger(__name__)
+
+
+class Press:
+    """One accelerator with everything around it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        cards: Sequence[ModelCard],
+        *,
+        database: Database,
+        storage: Storage,
+        engine: Engine,
+        checker: Checker,
+        meter: Meter,
+    ) -> None:
+        self.id: UUID = new_id()
+        self.settings = settings
+        self.cards = cards
+        self.database = database
+        self.storage = storage
+        self.engine = engine
+        self.checker = checker
+        self.meter = meter
+        self.models = [card.name for card in cards]
+        self.lease = timedelta(seconds=settings.lease_seconds)
+        self._room = threading.BoundedSemaphore(engine.capacity)
+        self._holdings: dict[UUID, Work] = {}
+        self._lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._stopped = threading.Event()
+        self._heard_at = time.monotonic()
+        self._heart = threading.Thread(target=self._beat_on, name="heart", daemon=True)
+
+    @property
+    def threads(self) -> int:
+        """Return how many jobs to have in hand: the engine's, and a quarter more (at least one) for the tail."""
+        return self.engine.capacity + max(1, self.engine.capacity // 4)
+
+    def start(self) -> None:
+        """Offer the models, then load them and the checker; until this returns the press takes no work."""
+        with self.database.transaction() as session:
+            register(session, self.cards)
+            session.add(
+                PressRow(
+                    id=self.id,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    accelerator=self.engine.accelerator,
+                    models=self.models,
+                    price_per_hour=self.settings.gpu_price_per_hour,
+                    currency=self.settings.currency,
+                    started_at=now(session),
+                    heartbeat_at=now(session),
+                )
+            )
+        self.checker.load()
+        self.engine.load()
+        self._heart.start()
+        log.info("press_ready", press=str(self.id), models=self.models, accelerator=self.engine.accelerator)
+
+    @contextmanager
+    def room(self) -> Iterator[bool]:
+        """Wait until the engine has room, and keep it for the block; yield False when the press is leaving instead."""
+        self._heard_at = time.monotonic()
+        while not self._leaving.is_set():
+            if self._room.acquire(timeout=ROOM_WAIT_SECONDS):
+                try:
+                    yield not self._leaving.is_set()
+                finally:
+                    self._room.release()
+                return
+        yield False
+
+    def claim(self) -> Work | None:
+        """Take the best due job, or None."""
+        with self.database.transaction() as session:
+            claim = jobs.claim(
+                session,
+                self.id,
+                self.models,
+                self.engine.warm_lanes,
+                lease=self.lease,
+                max_strikes=self.settings.max_strikes,
+            )
+        if claim is None:
+            return None
+        return Work(claim)
+
+    @contextmanager
+    def holding(self, work: Work) -> Iterator[None]:
+        """Keep the lease of *work* alive for the block."""
+        with self._lock:
+            self._holdings[work.claim.job_id] = work
+            if self._leaving.is_set():
+                work.give_back(self.settings.drain_seconds)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holdings.pop(work.claim.job_id, None)
+
+    def report(self, session: Session) -> None:
+        """Write the state of all work in hand, and of the meter, in the caller's transaction."""
+        with self._lock:
+            holdings = [work.holding for work in self._holdings.values()]
+        kept = jobs.beat(session, self.id, holdings, self.lease, self.meter.snapshot())
+        for holding in holdings:
+            if holding.claim.job_id not in kept:
+                self._take_away(holding.claim)
+
+    def leave(self) -> None:
+        """Claim nothing more; finish what can be finished in the time that is given, and give the rest back."""
+        log.info("press_leaving", jobs=len(self._holdings))
+        self._leaving.set()
+        with self._lock:
+            for work in self._holdings.values():
+                work.give_back(self.settings.drain_seconds)
+
+    def stop(self) -> None:
+        """Write the last of the meter and mark the press as stopped."""
+        self._leaving.set()
+        self._stopped.set()
+        if self._heart.is_alive():
+            self._heart.join()
+        with self.database.transaction() as session:
+            self.report(session)
+            session.get_one(PressRow, self.id).stopped_at = now(session)
+        self.database.close()
+
+    def _take_away(self, claim: Claim) -> None:
+        with self._lock:
+            work = self._holdings.get(claim.job_id)
+        if work is not None and work.claim.attempt == claim.attempt:
+            work.take_away()
+
+    def _beat_on(self) -> None:
+        while not self._stopped.wait(self.settings.beat_seconds):
+            try:
+                with self.database.transaction() as session:
+                    self.report(session)
+                self._listen()
+            except DatabaseUnavailableError as error:
+                # Work goes on: if the lease outlives the outage it can still be settled, else the fence holds.
+                log.warning("beat_failed", reason=error.message)
+
+    def _listen(self) -> None:
+        if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < DEAF_SECONDS:
+            return
+        with self.database.reading() as session:
+            waiting = session.scalar(
+                select(Job.id)
+                .where(
+                    Job.status == JobStatus.QUEUED,
+                    Job.model.in_(self.models),
+                    Job.due_at < now(session, -timedelta(seconds=DEAF_SECONDS)),
+                )
+                .limit(1)
+            )
+        if waiting is not None:
+            log.error("press_deaf", seconds=DEAF_SECONDS)
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,97 @@
+"""What a press does when it hears a bell: claim a job, print it, and settle it exactly once."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from sqlalchemy.orm import Session
+
+from common import jobs
+from common.errors import (
+    DatabaseUnavailableError,
+    DrainingError,
+    FencedError,
+    InterruptedAttemptError,
+    PressroomError,
+)
+from common.logs import bound, get_logger
+from common.states import ImageStatus
+from worker.press import Press
+from worker.tail import publish
+from worker.work import Work
+
+Ending = Callable[[Session], object]
+"""What is written, in one transaction, when an attempt ends."""
+
+log = get_logger(__name__)
+
+
+def hear(press: Press) -> None:
+    """Claim the best due job as soon as the engine has room, and see it to its end; do nothing if none is due."""
+    with ExitStack() as room:
+        if not room.enter_context(press.room()):
+            return
+        work = press.claim()
+        if work is None:
+            return
+        with bound(job=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
+            ending = _run(press, work, leave_room=room.close)
+            _settle(press, work, ending)
+
+
+def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
+    """Print a job and publish its images; return how the attempt ends, whatever happens."""
+    claim = work.claim
+    try:
+        printed = press.engine.generate(claim.request, work)
+        leave_room()  # the tail needs no accelerator: another thread may have it
+        images = publish(press, work, printed)
+    except InterruptedAttemptError:
+        log.info("attempt_interrupted")
+        return _book_late(work)
+    except DrainingError:
+        log.info("attempt_released")
+        return lambda session: jobs.release(session, claim, work.spent)
+    except PressroomError as error:
+        return _fail(work, error)
+    except Exception:  # the boundary: whatever goes wrong in one job must end that job, not the press
+        log.exception("attempt_broke")
+        return _fail(work, PressroomError("Something unforeseen went wrong while the picture was made."))
+    if all(image.status is ImageStatus.BLOCKED for image in images):
+        log.info("job_blocked", images=len(images))
+        return lambda session: jobs.block(session, claim, images, work.spent)
+    log.info("job_succeeded", images=len(images), gpu_seconds=round(work.spent.gpu_seconds, 4))
+    return lambda session: jobs.succeed(session, claim, images, work.spent)
+
+
+def _fail(work: Work, error: PressroomError) -> Ending:
+    log.warning("attempt_failed", code=error.code, retryable=error.retryable, reason=error.message)
+    return lambda session: jobs.fail(session, work.claim, error, work.spent)
+
+
+def _settle(press: Press, work: Work, ending: Ending) -> None:
+    """Write the end of an attempt, and keep trying for as long as its lease while the database is away.
+
+    A commit whose outcome stayed unknown may have succeeded: then the next try finds the job settled and is fenced
+    off, which changes nothing. If another attempt holds the job, only what was spent is entered.
+    """
+    give_up = time.monotonic() + press.settings.lease_seconds
+    while True:
+        try:
+            with press.database.transaction() as session:
+                ending(session)
+                press.report(session)
+        except FencedError:
+            log.info("attempt_fenced")
+            ending = _book_late(work)
+        except DatabaseUnavailableError as error:
+            if time.monotonic() > give_up:
+                raise
+            log.warning("settling_failed", reason=error.message)
+            time.sleep(press.settings.beat_seconds)
+        else:
+            return
+
+
+def _book_late(work: Work) -> Ending:
+    return lambda session: jobs.book_late(session, work.claim, work.spent)
