@@ -1,0 +1,54 @@
+"""The port between the press and a safety checker: a picture in, a finding out, and no finding is no pass."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from PIL import Image
+
+from common.errors import SafetyUnavailableError
+from common.states import Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a checker says of one picture, and all that is needed to understand why later."""
+
+    verdict: Verdict
+    scores: dict[str, float]
+    checker: str
+    digest: str  # of the checker's weights
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {**asdict(self), "verdict": self.verdict.value}
+
+
+class Checker(Protocol):
+    """What looks at every picture before it may leave."""
+
+    def load(self) -> None:
+        """Get ready and prove it on a picture that must pass and one that must not, or raise SafetyUnavailableError."""
+
+    def check(self, picture: Image.Image) -> Finding:
+        """Return the finding on *picture*; raise SafetyUnavailableError on anything but a finite score.
+
+        Safe to call from several threads.
+        """
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The scores from which a picture is flagged, and from which it is blocked."""
+
+    review: float
+    block: float
+
+    def judge(self, score: float) -> Verdict:
+        """Return the verdict on *score*; raise SafetyUnavailableError unless it is a number from 0 to 1."""
+        if not math.isfinite(score) or not 0 <= score <= 1:
+            raise SafetyUnavailableError(f"The safety check gave {score} for a score, which is no verdict.")
+        if score >= self.block:
+            return Verdict.BLOCK
+        return Verdict.REVIEW if score >= self.review else Verdict.PASS

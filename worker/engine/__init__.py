@@ -1,0 +1,1 @@
+"""The engine: requests in, pictures and the accelerator seconds they took out."""

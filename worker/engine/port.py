@@ -1,0 +1,60 @@
+"""The port between the press and whatever prints: a request in, pictures out, and a watch told of every step."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from common.jobs import Spent
+from common.requests import ImageRequest
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One printed picture, RGB; its accelerator seconds add up to those of its attempt with its siblings'."""
+
+    pixels: Image.Image
+    seed: int
+    gpu_seconds: float
+
+
+class Watch(Protocol):
+    """A job's eyes on its attempt."""
+
+    def step(self, number: int, spent: Spent) -> None:
+        """Hear that *number* of the request's steps are done; raise InterruptedAttemptError to stop the attempt.
+
+        The last call of an attempt, however it ends, carries all that it spent.
+        """
+
+
+class Unwatched:
+    """The watch of a run that is no job's: it lets everything pass."""
+
+    def step(self, number: int, spent: Spent) -> None:
+        """Do nothing."""
+
+
+class Engine(Protocol):
+    """What prints."""
+
+    @property
+    def accelerator(self) -> str:
+        """Return the name of the device that it prints on, as the books show it."""
+
+    @property
+    def capacity(self) -> int:
+        """Return how many requests it can work on at once."""
+
+    @property
+    def warm_lanes(self) -> frozenset[str]:
+        """Return the lanes whose jobs it would rather print next; empty when all are the same to it."""
+
+    def load(self) -> None:
+        """Get ready to print; what that takes is booked as overhead. Raises ModelUnavailableError."""
+
+    def generate(self, request: ImageRequest, watch: Watch) -> list[Picture]:
+        """Print one picture for each of the request's seeds, in their order.
+
+        Blocks; safe to call from as many threads as ``capacity``. Raises GenerationError, or whatever *watch* raises.
+        """

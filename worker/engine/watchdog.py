@@ -1,0 +1,27 @@
+"""The watchdog: ends the process when the accelerator hangs, even while the interpreter's lock is held."""
+
+import faulthandler
+
+STDERR = 2
+"""The file descriptor itself: ``sys.stderr`` may be an object without one."""
+
+
+class Watchdog:
+    """Writes every thread's traceback and ends the process with status 1 unless fed in time; one per process."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def feed(self) -> None:
+        """Start its time anew."""
+        faulthandler.dump_traceback_later(self._seconds, exit=True, file=STDERR)
+
+    def rest(self) -> None:
+        """Let it sleep until it is fed again."""
+        faulthandler.cancel_dump_traceback_later()
+
+    def __enter__(self) -> None:
+        self.feed()
+
+    def __exit__(self, *exception: object) -> None:
+        self.rest()

@@ -1,0 +1,74 @@
+"""Where a press's accelerator seconds went: every one is booked to an attempt or to a named overhead, once."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from common.jobs import Spent
+
+Clock = Callable[[], float]
+
+
+class Account:
+    """What one run on the accelerator has spent, by phase; a lap is in the meter's busy time the moment it is here."""
+
+    def __init__(self, meter: "Meter", overhead: str | None) -> None:
+        self._meter = meter
+        self._overhead = overhead
+        self._lap_began = meter.clock()
+        self._cpu_began = time.thread_time()
+        self._phases: dict[str, float] = {}
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last lap, or since the account was opened, under *phase*."""
+        ended = self._meter.clock()
+        seconds, self._lap_began = ended - self._lap_began, ended
+        self._phases[phase] = self._phases.get(phase, 0.0) + seconds
+        self._meter.book(seconds, self._overhead)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Return all accelerator seconds booked so far."""
+        return sum(self._phases.values())
+
+    def spent(self) -> Spent:
+        """Return what has been booked so far; its CPU seconds are those of the calling thread, which opened it."""
+        return Spent(self.gpu_seconds, time.thread_time() - self._cpu_began, dict(self._phases))
+
+
+class Meter:
+    """The press's own clock of its accelerator: sum of attempts + sum of overheads = busy seconds, at any moment."""
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._busy_seconds = 0.0
+        self._overhead: dict[str, float] = {}
+
+    def account(self, overhead: str | None = None) -> Account:
+        """Open the account of an attempt, or of a run that is itself overhead under that name; time counts from now."""
+        return Account(self, overhead)
+
+    @contextmanager
+    def busy(self, name: str) -> Iterator[None]:
+        """Book the time of a block of work as overhead *name*, however it ends."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            self.book(self.clock() - began, name)
+
+    def book(self, seconds: float, overhead: str | None = None) -> None:
+        """Add accelerator seconds to the busy time and, where they are no attempt's, to overhead *overhead*."""
+        with self._lock:
+            self._busy_seconds += seconds
+            if overhead is not None:
+                self._overhead[overhead] = self._overhead.get(overhead, 0.0) + seconds
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the press's columns: ``busy_seconds``, ``cpu_seconds`` of this process, and ``overhead`` by name."""
+        with self._lock:
+            busy, overhead = self._busy_seconds, dict(self._overhead)
+        return {"busy_seconds": busy, "cpu_seconds": time.process_time(), "overhead": overhead}
