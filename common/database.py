@@ -25,8 +25,10 @@ from sqlalchemy import (
     func,
     literal,
     make_url,
+    type_coerce,
 )
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from common.clock import utcnow
@@ -139,6 +141,8 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+        if self._turn is not None:
+            self._turn.close()
 
 
 def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
@@ -149,7 +153,8 @@ def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[dateti
     """
     if session.get_bind().dialect.name == "sqlite":
         return literal(utcnow() + plus, UTCDateTime)
-    return func.clock_timestamp(type_=UTCDateTime) + plus if plus else func.clock_timestamp(type_=UTCDateTime)
+    time = func.clock_timestamp(type_=DateTime(timezone=True))
+    return type_coerce(time + plus if plus else time, UTCDateTime)
 
 
 def _create_postgresql(url: str) -> Engine:
@@ -206,6 +211,13 @@ class _FileTurn:
     def __exit__(self, *exception: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._thread_lock.release()
+
+    def close(self) -> None:
+        """Give the lock's file back; the next turn opens it again."""
+        with self._thread_lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 @contextmanager

@@ -145,8 +145,6 @@ def beat(
     session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
     if not holdings:
         return set()
-    for holding in holdings:
-        _book(session, holding.claim, holding.spent)
     steps = {holding.claim.job_id: holding.step for holding in holdings}
     rows = session.scalars(
         update(Job)
@@ -154,7 +152,10 @@ def beat(
         .values(lease_until=now(session, lease), progress_step=case(steps, value=Job.id, else_=Job.progress_step))
         .returning(Job.id)
         .execution_options(synchronize_session=False)
-    )
+    ).all()
+    # Jobs before attempts, as in every other move: two orders of locking would be a deadlock.
+    for holding in holdings:
+        _book(session, holding.claim, holding.spent)
     return set(rows)
 
 
@@ -237,7 +238,8 @@ def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
         lease_until=None,
         **fault,
     )
-    queued = _move(session, JobStatus.QUEUED, silent, due_at=now(session), lease_until=None, press_id=None)
+    again = {"due_at": now(session), "lease_until": None, "press_id": None, "progress_step": 0}
+    queued = _move(session, JobStatus.QUEUED, silent, **again)
     _close_attempts(session, [*given_up, *queued], Outcome.LOST)
     return len(queued), len(given_up)
 
