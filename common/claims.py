@@ -59,7 +59,7 @@ def choose(session: Session, models: Collection[str], warm_lanes: Collection[str
 def _due(session: Session, models: Collection[str], priority: Priority) -> Select[UUID, str, bool]:
     time = now(session)
     return (
-        select(Job.id, Job.lane, (Job.created_at > now(session, -WARM_LANE_PATIENCE)).label("is_fresh"))
+        select(Job.id, Job.lane, (Job.due_at > now(session, -WARM_LANE_PATIENCE)).label("is_fresh"))
         .where(Job.status == JobStatus.QUEUED, Job.model.in_(models), Job.priority == priority, Job.due_at <= time)
         .where(or_(Job.deadline_at.is_(None), Job.deadline_at > time))
         .order_by(Job.fair_tag, Job.id)

@@ -3,6 +3,7 @@
 import queue
 import sys
 import threading
+import time
 
 from celery.signals import worker_shutting_down
 
@@ -10,7 +11,7 @@ from common import logs
 from common.bell import TASK, create_celery, queue_of
 from common.catalog import offered
 from common.database import Database
-from common.errors import PressroomError, SettingsError
+from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
 from worker import hearing, runner
@@ -35,7 +36,7 @@ def main() -> int:
     try:
         press.start()
     except PressroomError as error:
-        logs.get_logger(__name__).error("press_cannot_start", code=error.code, reason=error.message)  # noqa: TRY400
+        logs.get_logger(__name__).error("press_cannot_start", code=error.code, reason=error.message)
         return EXIT_UNAVAILABLE
     listen(press)
     return 0
@@ -62,7 +63,12 @@ def listen(press: Press) -> None:
 
     @celery.task(name=TASK, shared=False)
     def hear_bell(_job_id: str) -> None:
-        runner.hear(press)
+        try:
+            runner.hear(press)
+        except DatabaseUnavailableError as error:
+            # Nothing is lost: the row waits, and top-up rings again.
+            logs.get_logger(__name__).warning("bell_unanswered", reason=error.message)
+            time.sleep(press.settings.beat_seconds)
 
     _leave_on_shutdown(press)
     try:

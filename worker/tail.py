@@ -57,7 +57,7 @@ def _encode(work: Work, picture: Picture, finding: Finding) -> Print:
     if finding.verdict is Verdict.BLOCK:
         return Print(picture, finding)
     request = work.claim.request
-    mark = Mark(job_id=str(work.claim.job_id), model=request.model)
+    mark = Mark(job_id=work.claim.job_id, model=request.model)
     data = pictures.encode(picture.pixels, request.output_format, mark)
     return Print(picture, finding, data, pictures.thumbnail(picture.pixels, mark))
 

@@ -7,8 +7,8 @@ from sqlalchemy import or_, select, update
 from common import idempotency
 from common.database import Database, now
 from common.models import Attempt, Job
-from common.states import Outcome
 from common.objects import attempt_prefix
+from common.states import Outcome
 from common.storage import Storage
 
 ORPHANS_KEPT = timedelta(hours=1)
