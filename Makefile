@@ -1,0 +1,85 @@
+# Pressroom: every task of its developers and of its first visitors; `make` lists them.
+
+PYTHON ?= python3
+# Another index for torch: https://download.pytorch.org/whl/cpu, .../cu130, .../rocm7.1
+TORCH_INDEX ?=
+# More words for pytest, such as `-x -k storage`.
+PYTEST_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test test-unit test-integration test-functional check format fuzz bench \
+	train-starter bench-starter clean
+
+##@ To see it
+
+install: $(STAMP) ## Make .venv and install Pressroom, a press and the tools of its developers
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Pressroom needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[press,dev]'
+	@touch $@
+
+demo: $(STAMP) ## Print ten pictures on this machine, and draw a contact sheet of them
+	@$(BIN)/pressroom demo
+
+up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded servers
+	@$(BIN)/pressroom up
+
+##@ To work on it
+
+test: $(STAMP) ## Run every test
+	$(PYTEST) tests/unit tests/contracts tests/integration tests/functional
+
+test-unit: $(STAMP) ## Run the tests that need nothing but Python
+	$(PYTEST) tests/unit tests/contracts
+
+test-integration: $(STAMP) ## Run the tests on real databases, brokers and storage
+	$(PYTEST) tests/integration
+
+test-functional: $(STAMP) ## Run the tests of the whole stack
+	$(PYTEST) tests/functional
+
+check: $(STAMP) ## Check style, types, walls between packages, spelling and docker files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/hadolint docker/*.Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+
+format: $(STAMP) ## Put the code into its standard form
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+fuzz: $(STAMP) ## Try the live API with thousands of odd requests
+	$(BIN)/python -m tests.fuzz
+
+bench: $(STAMP) ## Measure what the service costs on top of a bare pipeline loop
+	$(BIN)/python -m tests.bench.overhead
+
+##@ The starter model
+
+train-starter: $(STAMP) ## Train the starter model anew (hours)
+	$(BIN)/python -m worker.starter.recipe
+
+bench-starter: $(STAMP) ## Measure how well the starter model draws what it is asked for
+	$(BIN)/python -m tests.bench.starter
+
+##@ Besides
+
+clean: ## Remove the environment, caches and the demo's data; var/ else is yours and stays
+	rm -rf $(VENV) var/demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf ./*.egg-info
+
+help: ## Tell what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
