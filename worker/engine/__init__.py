@@ -1,1 +1,17 @@
-"""The engine: requests in, pictures and the accelerator seconds they took out."""
+"""The engine: requests in, pictures and the accelerator seconds they took out.
+
+Models come from local directories alone. The libraries read these switches when they are imported, so they are set
+before any module of this package can import them.
+"""
+
+import os
+
+os.environ.update(
+    {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",  # below it, prompts that are too long are written to the log
+        "DIFFUSERS_VERBOSITY": "error",
+    }
+)

@@ -1,0 +1,68 @@
+"""A pipeline from its directory: admitted, local, safetensors only, without code of its own."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import transformers
+from diffusers import DiffusionPipeline
+
+from common.errors import ModelUnavailableError, OutOfMemoryError
+from worker.engine import admission
+from worker.engine.device import Device
+
+NEEDED = frozenset({"prompt", "height", "width", "num_inference_steps", "generator", "output_type"})
+"""What the call of every text-to-image pipeline takes."""
+
+FOREIGN = frozenset({"mask_image", "num_frames", "control_image"})
+"""What only pipelines of other kinds take: repairing, filming, tracing."""
+
+
+def open_pipeline(directory: Path, device: Device) -> Any:
+    """Return the pipeline of *directory*, on *device*; raise ModelUnavailableError, a plain sentence, if it has none."""
+    admission.admit(directory)
+    _keep_quiet()
+    try:
+        pipeline = DiffusionPipeline.from_pretrained(
+            str(directory),
+            dtype=device.dtype,
+            variant=admission.find_variant(directory),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            **_left_out(directory),
+        )
+        _expect_text_to_image(directory, pipeline)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline.to(device.torch)
+    except (ModelUnavailableError, MemoryError):
+        raise
+    except Exception as error:  # loading raises whatever a file's content leads to; for the press it is all one
+        if "out of memory" in str(error):
+            raise OutOfMemoryError(f"The accelerator's memory does not suffice for the model {directory}.") from None
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelUnavailableError(f"The model {directory} cannot be loaded: {reason}") from error
+
+
+def _left_out(directory: Path) -> dict[str, Any]:
+    """Return the options that drop the pipeline's own safety checker: the press checks what it prints itself."""
+    index = admission.read_object(directory / "model_index.json")
+    options: dict[str, Any] = {part: None for part in sorted(admission.DISPENSABLE) if part in index}
+    if "safety_checker" in options:
+        options["requires_safety_checker"] = False
+    return options
+
+
+def _expect_text_to_image(directory: Path, pipeline: Any) -> None:
+    taken = set(inspect.signature(pipeline.__call__).parameters)
+    if NEEDED - taken or FOREIGN & taken:
+        kind = type(pipeline).__name__
+        raise ModelUnavailableError(f"The model {directory} is a {kind}, which does not make pictures from text alone.")
+
+
+def _keep_quiet() -> None:
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
