@@ -1,0 +1,36 @@
+"""The Flask app, put together from what it is given."""
+
+from flask_openapi.openapi import OpenAPI
+
+from api import access_log, auth, documents, errors, files, health, images, jobs, models, usage
+from api.context import EXTENSION, Context, Services
+from api.strict_json import MAX_BODY_BYTES, StrictRequest
+from common.settings import Settings
+
+RESOURCES = (jobs, images, models, usage, files, health)
+"""Each a module with a ``blueprint``."""
+
+
+def create_app(settings: Settings, *, services: Services) -> OpenAPI:
+    """Return the app, working with *services*."""
+    app = OpenAPI(
+        __name__,
+        info=documents.INFO,
+        security_schemes=documents.SECURITY_SCHEMES,
+        validation_error_status="default",
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.request_class = StrictRequest
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
+    app.extensions[EXTENSION] = Context.of(services)
+    access_log.install(app)
+    errors.install(app)
+    auth.install(app)
+    for resource in RESOURCES:
+        app.register_api(resource.blueprint)
+    documents.install(app)
+    return app

@@ -1,0 +1,87 @@
+"""Who is asking: an API key in ``Authorization: Bearer`` leads to an owner, and each route names the scope it needs."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from flask import Flask, current_app, g, request
+
+from api.context import services
+from api.errors import RefusedError
+from common import keys
+from common.clock import utcnow
+from common.keys import Scope
+from common.models import ApiKey
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,256})")
+MARK = "pressroom_scope"
+"""The attribute of a view that holds the scope it needs; a view without it answers nobody."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose request this is, and by which key."""
+
+    owner: str
+    key_id: UUID
+
+
+def needs(scope: Scope | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Mark a view as open to keys with *scope*; None: to everyone, without a key."""
+
+    def mark(view: Callable[P, R]) -> Callable[P, R]:
+        vars(view)[MARK] = scope
+        return view
+
+    return mark
+
+
+def scope_of(view: Callable[..., object]) -> Scope | None:
+    """Return the scope that *view* needs; KeyError if nobody has said."""
+    return cast("Scope | None", vars(view)[MARK])
+
+
+def caller() -> Caller:
+    """Return whose request is being handled."""
+    return cast("Caller", g.caller)
+
+
+def install(app: Flask) -> None:
+    """Have every request of *app* checked before its view runs."""
+    app.before_request(_authenticate)
+
+
+def _authenticate() -> None:
+    if request.endpoint is None:
+        return  # there is no such route: 404 or 405, key or not
+    scope = scope_of(current_app.view_functions[request.endpoint])
+    if scope is None:
+        return
+    match = BEARER.fullmatch(request.headers.get("Authorization", ""))
+    row = _find(match.group(1)) if match else None
+    if row is None:
+        raise RefusedError(
+            "unauthorized", "Send a valid API key as Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"}
+        )
+    if scope not in row.scopes:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        raise RefusedError(
+            "insufficient_scope", f"This key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge}
+        )
+    g.caller = Caller(row.owner, row.id)
+
+
+def _find(key: str) -> ApiKey | None:
+    database = services().database
+    with database.reading() as session:
+        row = keys.find(session, key)
+    # Asked here first, because most requests then need no transaction that writes.
+    if row is not None and (row.last_used_at is None or utcnow() - row.last_used_at > keys.LAST_USED_PRECISION):
+        with database.transaction() as session:
+            keys.note_use(session, row)
+    return row

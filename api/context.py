@@ -1,0 +1,58 @@
+"""What the views work with, handed in once when the app is made."""
+
+from dataclasses import dataclass
+from typing import Self, cast
+from urllib.parse import urlsplit
+
+from flask import current_app
+
+from api.examination import Examination
+from api.paging import Cursors
+from api.waiting import WaitingRoom
+from common.bell import Bell
+from common.database import Database
+from common.links import Links
+from common.settings import Settings
+from common.storage import Storage
+
+EXTENSION = "pressroom"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The outside things: real in ``api.wsgi``, stand-ins in tests. *links* only where the api serves the files."""
+
+    database: Database
+    bell: Bell
+    storage: Storage
+    links: Links | None
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Context(Services):
+    """The services, and what the api itself keeps while it runs."""
+
+    cursors: Cursors
+    waiting_room: WaitingRoom
+    examination: Examination
+
+    @classmethod
+    def of(cls, given: Services) -> Self:
+        """Return the context of an app that works with *given*."""
+        return cls(
+            **vars(given),
+            cursors=Cursors(given.settings.read_secret()),
+            waiting_room=WaitingRoom(given.settings.max_waiting),
+            examination=Examination(given.database, given.bell, given.storage),
+        )
+
+    @property
+    def path_prefix(self) -> str:
+        """Return the path under which clients reach this api; empty unless ``PUBLIC_URL`` has one."""
+        return urlsplit(self.settings.base_url).path.rstrip("/")
+
+
+def services() -> Context:
+    """Return the context of the app that handles this request."""
+    return cast("Context", current_app.extensions[EXTENSION])

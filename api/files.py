@@ -1,0 +1,57 @@
+"""``/files``: what a signed link leads to, where images are kept as files; the link itself is the permission."""
+
+import hashlib
+
+from flask import Response, request
+from pydantic import Field
+
+from api import operations
+from api.auth import needs
+from api.context import services
+from api.errors import RefusedError
+from api.inputs import Path
+from api.schemas.images import BINARY
+from common.links import Linked, content_disposition
+from common.storage import Storage
+
+blueprint = operations.create_blueprint(
+    "files", "Links to images; given out only where images are kept as files.", "/files"
+)
+
+HARMLESS = "default-src 'none'; sandbox"
+CACHE_SECONDS = 300
+
+
+class FilePath(Path):
+    """Names a file, signed."""
+
+    token: str = Field(max_length=2000)
+
+
+@blueprint.get(
+    "/<token>",
+    **operations.describe(
+        None, {200: {"description": "The file", "content": {"image/*": {"schema": BINARY}}}, 304: None}, 404, 410
+    ),
+)
+@needs(None)
+def get_file(path: FilePath) -> Response:
+    """Fetch an image by its link."""
+    context = services()
+    linked = context.links.read(path.token) if context.links is not None else None
+    if linked is None:
+        raise RefusedError("not_found", "The link is not valid, or no longer.")
+    return answer_file(context.storage, linked)
+
+
+def answer_file(storage: Storage, linked: Linked) -> Response:
+    """Return a stored file, under headers that let nothing in it run."""
+    data = storage.get(linked.key)
+    response = Response(data, content_type=linked.content_type)
+    response.headers["Content-Disposition"] = content_disposition(linked.filename)
+    response.headers["Content-Security-Policy"] = HARMLESS
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Cache-Control"] = f"private, max-age={CACHE_SECONDS}"
+    response.set_etag(hashlib.sha256(data).hexdigest())
+    response.make_conditional(request)
+    return response

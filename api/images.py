@@ -1,0 +1,47 @@
+"""``/v1/images``: look at one image, fetch its bytes."""
+
+from flask import Response
+
+from api import operations, presentation, records
+from api.auth import caller, needs
+from api.context import services
+from api.errors import RefusedError
+from api.files import answer_file
+from api.schemas.images import BINARY, ContentQuery, Image, ImagePath
+from common.keys import Scope
+
+blueprint = operations.create_blueprint("images", "The prints of a job.", "/v1/images")
+
+CONTENT: operations.Success = {
+    200: {
+        "description": "The file",
+        "content": {f"image/{kind}": {"schema": BINARY} for kind in ("png", "jpeg", "webp")},
+    },
+    302: {"description": "The file is at the link in `Location`, which needs no key"},
+    304: None,
+}
+
+
+@blueprint.get("/<image_id>", **operations.describe(Scope.JOBS_READ, {200: Image}, 404))
+@needs(Scope.JOBS_READ)
+def get_image(path: ImagePath) -> Response:
+    """Look at an image."""
+    context = services()
+    with context.database.reading() as session:
+        row = records.find_image(session, caller().owner, path.image_id)
+    return operations.answer(presentation.show_image(row, context))
+
+
+@blueprint.get("/<image_id>/content", **operations.describe(Scope.JOBS_READ, CONTENT, 404, 410, 422))
+@needs(Scope.JOBS_READ)
+def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
+    """Fetch an image or its thumbnail."""
+    context = services()
+    with context.database.reading() as session:
+        row = records.find_image(session, caller().owner, path.image_id)
+    wanted = presentation.file_of(row, thumbnail=query.variant == "thumbnail")
+    if wanted is None:
+        raise RefusedError("image_not_readable", f"The image is {row.status}; there is no file of it to read.")
+    if context.links is not None:
+        return answer_file(context.storage, wanted)
+    return Response(status=302, headers={"Location": presentation.sign(wanted, context)})

@@ -1,0 +1,92 @@
+"""From what was asked to what will be made: the model's defaults filled in, its limits and the service's held."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from api.errors import RefusedError, refuse
+from api.schemas.jobs import NewJob
+from api.schemas.problems import Fault
+from common.catalog import ModelCard
+from common.jobs import Order
+from common.requests import LARGEST_SEED, ImageRequest, OutputFormat
+from common.settings import Settings
+from common.states import Priority
+
+
+def place(wish: NewJob, cards: Sequence[ModelCard], settings: Settings, owner: str, key_id: UUID) -> Order:
+    """Return the order for *wish*; raise RefusedError with everything that its model or the service forbids."""
+    card = pick(wish.model, cards, settings)
+    faults = list(_find_faults(wish, card))
+    if faults:
+        raise refuse(faults)
+    request = _complete(wish, card)
+    if request.pixel_steps > settings.max_pixel_steps:
+        most = settings.max_pixel_steps
+        detail = f"width × height × steps × num_images is {request.pixel_steps}; one job may have {most}."
+        raise RefusedError("cost_limit", detail)
+    return Order(
+        owner=owner,
+        key_id=key_id,
+        request=request,
+        priority=wish.priority or Priority.INTERACTIVE,
+        deadline_seconds=wish.deadline_s,
+        annotations=dict(wish.metadata or {}),
+    )
+
+
+def default_name(cards: Sequence[ModelCard], settings: Settings) -> str | None:
+    """Return the name of the model that a request gets which names none."""
+    return settings.default_model or next((card.name for card in cards), None)
+
+
+def pick(name: str | None, cards: Sequence[ModelCard], settings: Settings) -> ModelCard:
+    """Return the card of the model called *name*, or of the default one."""
+    wanted = name or default_name(cards, settings)
+    for card in cards:
+        if card.name == wanted:
+            return card
+    if name is None:
+        raise RefusedError("model_unavailable", "No press has offered the default model yet.")
+    detail = "is no model of this service; GET /v1/models lists them"
+    raise refuse([Fault(code="unknown_model", detail=detail, pointer="/model")])
+
+
+def _complete(wish: NewJob, card: ModelCard) -> ImageRequest:
+    return ImageRequest(
+        prompt=wish.prompt,
+        negative_prompt=wish.negative_prompt or "",
+        model=card.name,
+        width=wish.width or card.default_width,
+        height=wish.height or card.default_height,
+        steps=wish.steps or card.default_steps,
+        guidance_scale=card.default_guidance_scale if wish.guidance_scale is None else wish.guidance_scale,
+        seed=secrets.randbelow(LARGEST_SEED + 1) if wish.seed is None else wish.seed,
+        num_images=wish.num_images or 1,
+        scheduler=wish.scheduler,
+        output_format=wish.output_format or OutputFormat.PNG,
+    )
+
+
+def _find_faults(wish: NewJob, card: ModelCard) -> Iterator[Fault]:
+    for name, side in (("width", wish.width), ("height", wish.height)):
+        if side is not None and not (card.min_size <= side <= card.max_size and side % card.size_multiple == 0):
+            sides = f"{card.min_size} to {card.max_size} and a multiple of {card.size_multiple}"
+            yield Fault(code="out_of_range", detail=f"must be {sides} for {card.name}", pointer=f"/{name}")
+    for name, number, most in (
+        ("steps", wish.steps, card.max_steps),
+        ("num_images", wish.num_images, card.max_images),
+    ):
+        if number is not None and number > most:
+            yield Fault(code="out_of_range", detail=f"must be at most {most} for {card.name}", pointer=f"/{name}")
+    if wish.scheduler is not None and wish.scheduler not in card.schedulers:
+        names = ", ".join(card.schedulers) or "left out"
+        yield Fault(
+            code="incompatible", detail=f"does not go with model {card.name}: must be {names}", pointer="/scheduler"
+        )
+    if wish.negative_prompt and not card.negative_prompt:
+        yield Fault(
+            code="incompatible",
+            detail=f"does not go with model {card.name}, which has none",
+            pointer="/negative_prompt",
+        )

@@ -1,0 +1,120 @@
+"""From rows to the JSON that is shown."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from api import records
+from api.context import Context
+from api.schemas import images as images_schema, jobs as jobs_schema
+from common import positions
+from common.clock import utcnow
+from common.links import Linked
+from common.models import Image, Job
+from common.requests import ImageRequest
+from common.usage import DELIVERED
+
+
+def show_jobs(session: Session, rows: Sequence[Job], context: Context) -> list[jobs_schema.Job]:
+    """Return what is shown of *rows*."""
+    images = records.images_of(session, rows)
+    return [_show_job(row, images.get(row.id, []), positions.count_ahead(session, row), context) for row in rows]
+
+
+def show_job(session: Session, row: Job, context: Context) -> jobs_schema.Job:
+    """Return what is shown of one job."""
+    return show_jobs(session, [row], context)[0]
+
+
+def show_image(row: Image, context: Context) -> images_schema.Image:
+    """Return what is shown of an image, with fresh links to it if it was published."""
+    url, thumbnail_url = _link(row, context), _link(row, context, thumbnail=True)
+    return images_schema.Image(
+        id=row.id,
+        job_id=row.job_id,
+        index=row.position,
+        status=row.status,
+        url=url,
+        thumbnail_url=thumbnail_url,
+        url_expires_at=_expiry(context) if url else None,
+        seed=row.seed,
+        width=row.width,
+        height=row.height,
+        content_type=row.content_type,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        safety=images_schema.Safety(
+            verdict=row.verdict,
+            scores=row.safety.get("scores", {}),
+            policy=images_schema.Policy(
+                checker=row.safety.get("checker"),
+                digest=row.safety.get("digest"),
+                thresholds=row.safety.get("thresholds", {}),
+            ),
+        ),
+        cost=images_schema.Cost(gpu_seconds=row.gpu_seconds, amount=row.amount, currency=row.currency),
+        created_at=row.created_at,
+    )
+
+
+def file_of(row: Image, *, thumbnail: bool = False) -> Linked | None:
+    """Return the file of an image or of its thumbnail; None unless it was published."""
+    key = row.thumbnail_key if thumbnail else row.storage_key
+    if key is None or not row.status.is_readable:
+        return None
+    suffix = key.rpartition(".")[2]
+    name = f"{row.job_id}-{row.position}{'-thumbnail' if thumbnail else ''}.{suffix}"
+    return Linked(key, f"image/{suffix}" if thumbnail or not row.content_type else row.content_type, name)
+
+
+def sign(wanted: Linked, context: Context) -> str:
+    """Return a link to a file that needs no key."""
+    key, content_type, filename = wanted
+    seconds = context.settings.link_seconds
+    return context.storage.sign(key, content_type=content_type, filename=filename, seconds=seconds)
+
+
+def _link(row: Image, context: Context, *, thumbnail: bool = False) -> str | None:
+    wanted = file_of(row, thumbnail=thumbnail)
+    return None if wanted is None else sign(wanted, context)
+
+
+def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, context: Context) -> jobs_schema.Job:
+    error = None
+    if row.error_code is not None:
+        error = jobs_schema.JobError(
+            code=row.error_code, message=row.error_message or "", retryable=bool(row.error_retryable)
+        )
+    return jobs_schema.Job(
+        id=row.id,
+        status=row.status,
+        priority=row.priority,
+        request=jobs_schema.Request(**ImageRequest.from_row(row.request).model_dump()),
+        progress=jobs_schema.Progress(step=row.progress_step, steps=row.steps),
+        queue_position=queue_position,
+        attempt=row.attempt,
+        images=[show_image(image, context) for image in images],
+        cost=_total(images, context),
+        error=error,
+        metadata=row.annotations,
+        retry_of=row.retry_of,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        deadline_at=row.deadline_at,
+    )
+
+
+def _total(images: Sequence[Image], context: Context) -> images_schema.Cost:
+    charged = [image for image in images if image.status in DELIVERED]
+    return images_schema.Cost(
+        gpu_seconds=sum(image.gpu_seconds for image in charged),
+        amount=sum((image.amount for image in charged), Decimal(0)),
+        currency=charged[0].currency if charged else context.settings.currency,
+    )
+
+
+def _expiry(context: Context) -> datetime:
+    return (utcnow() + timedelta(seconds=context.settings.link_seconds)).replace(microsecond=0)

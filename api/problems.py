@@ -1,0 +1,74 @@
+"""Everything that can go wrong for a client: each code with its HTTP status and its meaning, as data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is always true of one code; ``retry_after`` is the advice in seconds, if trying again may help."""
+
+    status: int
+    title: str
+    retry_after: int | None = None
+
+
+PROBLEMS: dict[str, Kind] = {
+    # The request as a message
+    "bad_request": Kind(400, "The request is malformed"),
+    "invalid_json": Kind(400, "The body is not valid JSON"),
+    "json_too_deep": Kind(400, "The body is nested too deeply"),
+    "invalid_number": Kind(400, "A number is not finite, or has too many digits"),
+    "duplicate_key": Kind(400, "An object names the same key twice"),
+    "too_many_keys": Kind(400, "An object has too many keys"),
+    "invalid_unicode": Kind(400, "The body is not valid UTF-8, or holds half a surrogate pair"),
+    "invalid_cursor": Kind(400, "The cursor was not given out for this list"),
+    "invalid_idempotency_key": Kind(400, "The Idempotency-Key is not 1 to 255 letters, digits, dashes or underscores"),
+    "unauthorized": Kind(401, "A valid API key is required"),
+    "insufficient_scope": Kind(403, "The API key lacks the scope for this"),
+    "safety_not_configurable": Kind(403, "The safety check cannot be changed by a request"),
+    "not_found": Kind(404, "There is nothing here"),
+    "image_not_readable": Kind(404, "The image was not published"),
+    "method_not_allowed": Kind(405, "The method is not allowed here"),
+    "body_too_large": Kind(413, "The body is too large"),
+    "unsupported_media_type": Kind(415, "The body must be application/json"),
+    "content_encoding": Kind(415, "Compressed bodies are not accepted"),
+    # The request as a wish
+    "invalid_request": Kind(422, "Several fields are not valid"),
+    "object_required": Kind(422, "The body must be a JSON object"),
+    "unknown_field": Kind(422, "There is no such field"),
+    "required": Kind(422, "A required field is missing"),
+    "prompt_required": Kind(422, "The prompt is missing or blank"),
+    "type": Kind(422, "A field has the wrong type"),
+    "enum": Kind(422, "A field has none of the values it may have"),
+    "out_of_range": Kind(422, "A number is out of range"),
+    "too_long": Kind(422, "A text is too long"),
+    "control_character": Kind(422, "A text holds a control character"),
+    "metadata_limit": Kind(422, "The metadata are too many, too long or not plain"),
+    "unknown_model": Kind(422, "There is no such model"),
+    "incompatible": Kind(422, "Two fields do not go together"),
+    "cost_limit": Kind(422, "The job asks for more pixel steps than one job may"),
+    "invalid_parameter": Kind(422, "A query parameter is not valid"),
+    "idempotency_key_reused": Kind(422, "The Idempotency-Key was used for a different request"),
+    # The state of things
+    "idempotency_in_progress": Kind(409, "The first request with this Idempotency-Key is still being handled", 1),
+    "invalid_state": Kind(409, "The job is not in a state that allows this"),
+    "object_missing": Kind(410, "The stored image is gone"),
+    "queue_full": Kind(429, "Too many jobs are queued already", 10),
+    "internal_error": Kind(500, "Something went wrong on our side"),
+    "model_unavailable": Kind(503, "No press has offered a model yet", 5),
+    "database_unavailable": Kind(503, "The database does not answer", 5),
+    "storage_unavailable": Kind(503, "The image storage does not answer", 5),
+}
+"""Every ``code`` that an answer may carry; clients may rely on them."""
+
+CODE_OF_STATUS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "insufficient_scope",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+}
+"""The code of an answer that the web framework gives by itself."""

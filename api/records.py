@@ -1,0 +1,52 @@
+"""The rows that an owner may see; another owner's are as good as missing."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api.inputs import not_found
+from common.models import Image, Job
+from common.states import JobStatus
+
+
+def find_job(session: Session, owner: str, job_id: UUID) -> Job:
+    """Return a job of *owner*; raise RefusedError with ``not_found``."""
+    job = session.scalar(select(Job).where(Job.id == job_id, Job.owner == owner))
+    if job is None:
+        raise not_found()
+    return job
+
+
+def find_image(session: Session, owner: str, image_id: UUID) -> Image:
+    """Return an image of *owner*; raise RefusedError with ``not_found``."""
+    image = session.scalar(select(Image).where(Image.id == image_id, Image.owner == owner))
+    if image is None:
+        raise not_found()
+    return image
+
+
+def list_jobs(
+    session: Session, owner: str, *, status: JobStatus | None, model: str | None, after: UUID | None, limit: int
+) -> list[Job]:
+    """Return jobs of *owner*, the newest first, beginning after the job *after*."""
+    query = select(Job).where(Job.owner == owner).order_by(Job.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(Job.status == status)
+    if model is not None:
+        query = query.where(Job.model == model)
+    if after is not None:
+        query = query.where(Job.id < after)
+    return list(session.scalars(query))
+
+
+def images_of(session: Session, jobs: Sequence[Job]) -> dict[UUID, list[Image]]:
+    """Return the images of *jobs* by job, in their order."""
+    images: dict[UUID, list[Image]] = defaultdict(list)
+    ended = [job.id for job in jobs if job.status.is_terminal]
+    if ended:
+        for image in session.scalars(select(Image).where(Image.job_id.in_(ended)).order_by(Image.position)):
+            images[image.job_id].append(image)
+    return images

@@ -1,0 +1,71 @@
+"""The JSON of images."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from api.inputs import Id, Path, Query
+from api.schemas.outputs import Amount, Output, Time
+from common.states import ImageStatus, Verdict
+
+
+class Cost(Output):
+    """What was charged: accelerator seconds, and their price."""
+
+    gpu_seconds: float
+    amount: Amount
+    currency: str
+
+
+class Policy(Output):
+    """By which check and thresholds an image was judged."""
+
+    checker: str | None
+    digest: str | None
+    thresholds: dict[str, float]
+
+
+class Safety(Output):
+    """What the safety check said of an image."""
+
+    verdict: Verdict
+    scores: dict[str, float]
+    policy: Policy
+
+
+class Image(Output):
+    """One image of a job."""
+
+    id: UUID
+    object: Literal["image"] = "image"
+    job_id: UUID
+    index: int
+    status: ImageStatus
+    url: str | None = Field(description="A link that needs no key; null unless the image was published.")
+    thumbnail_url: str | None
+    url_expires_at: Time | None
+    seed: int
+    width: int
+    height: int
+    content_type: str | None
+    bytes: int | None
+    sha256: str | None
+    safety: Safety
+    cost: Cost
+    created_at: Time
+
+
+class ImagePath(Path):
+    """Names an image."""
+
+    image_id: Id
+
+
+class ContentQuery(Query):
+    """Which of an image's files."""
+
+    variant: Literal["full", "thumbnail"] = Field("full", description="The image itself, or a WebP of 256 px at most.")
+
+
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}

@@ -1,0 +1,205 @@
+"""The JSON of jobs: what may be asked for, and how a job is shown."""
+
+import re
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from api import texts
+from api.inputs import Body, Header, Id, Parsed, Path, Query
+from api.schemas.images import Cost, Image
+from api.schemas.outputs import Output, Time
+from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
+from common.states import JobStatus, Priority
+
+LARGEST_SIDE = 4096
+SIDE_MULTIPLE = 8
+MOST_STEPS = 1000
+MOST_IMAGES = 100
+LARGEST_GUIDANCE = 50
+LONGEST_DEADLINE = 7 * 24 * 3600
+
+MOST_METADATA = 32
+METADATA_KEY = r"^[A-Za-z0-9_-]{1,64}$"
+LONGEST_METADATA = 512
+
+MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+IDEMPOTENCY_KEY = r'^([A-Za-z0-9_-]{1,255}|"[A-Za-z0-9_-]{1,255}")$'
+
+
+def _refuse_blank(text: str) -> str:
+    if texts.is_blank(text):
+        raise PydanticCustomError("prompt_required", "must not be blank")
+    return text
+
+
+def _refuse_unknown(name: str) -> str:
+    if not re.fullmatch(MODEL_NAME[1:-1], name):
+        raise PydanticCustomError("unknown_model", "is no model of this service; GET /v1/models lists them")
+    return name
+
+
+def _schema(**keywords: Any) -> Any:
+    return Field(json_schema_extra=keywords)
+
+
+Text = Annotated[str, Field(max_length=texts.LONGEST_PROMPT)]
+Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE)]
+MetadataKey = Annotated[str, StringConstraints(pattern=METADATA_KEY)]
+MetadataValue = Annotated[str, Field(max_length=LONGEST_METADATA), _schema(pattern=texts.PLAIN_PATTERN)]
+
+
+class NewJob(Body):
+    """A job to be made: a prompt, and whatever shall differ from the model's defaults."""
+
+    prompt: Annotated[
+        Text,
+        AfterValidator(_refuse_blank),
+        AfterValidator(texts.clean),
+        _schema(pattern=texts.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
+    ] = Field(description="What the images shall show; in any language that the model reads.")
+    negative_prompt: Annotated[Text, AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)] | None = Field(
+        None, description="What they shall not show."
+    )
+    model: Annotated[str, AfterValidator(_refuse_unknown), _schema(pattern=MODEL_NAME)] | None = Field(
+        None, description="A name from `GET /v1/models`; by default the service's default model."
+    )
+    width: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
+    height: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None, description="Denoising steps; by default the model's.", examples=[30]
+    )
+    guidance_scale: Annotated[float, Field(ge=0, le=LARGEST_GUIDANCE, allow_inf_nan=False)] | None = Field(
+        None, description="Classifier-free guidance; 1 and less turn it off.", examples=[7.5]
+    )
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
+        None, description="Seed of the first image; each further image has the next. By default a random one."
+    )
+    num_images: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = Field(
+        None, description="How many images; by default 1."
+    )
+    scheduler: Annotated[SchedulerName, Field(strict=False)] | None = Field(
+        None, description="One of the model's schedulers; by default its own."
+    )
+    output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(
+        None, description="File format of the images; by default png."
+    )
+    priority: Annotated[Priority, Field(strict=False)] | None = Field(
+        None, description="Interactive jobs overtake bulk jobs; by default interactive."
+    )
+    deadline_s: Annotated[int, Field(ge=1, le=LONGEST_DEADLINE)] | None = Field(
+        None, description="Seconds after which the job, if it has not ended, is given up as `expired`."
+    )
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA)] | None = Field(
+        None, description="Up to 32 short texts that are kept with the job and shown with it."
+    )
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _refuse_nesting(cls, value: Any) -> Any:
+        if isinstance(value, dict) and any(not isinstance(item, str) for item in value.values()):
+            raise PydanticCustomError("metadata_limit", "must hold texts only")
+        return value
+
+    @classmethod
+    def code_of(cls, found: ErrorDetails) -> str:
+        """Return the field's own code where it has one."""
+        code = super().code_of(found)
+        if found["loc"][0] == "metadata" and found["type"] != "dict_type":
+            return "metadata_limit"
+        return "prompt_required" if found["loc"] == ("prompt",) and code == "required" else code
+
+
+class NewJobHeaders(Header):
+    """The headers of a request that makes a job."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        description="The same request, sent again with the same key, makes no second job.",
+        json_schema_extra={"pattern": IDEMPOTENCY_KEY},
+    )
+    prefer: str | None = Field(
+        None, alias="Prefer", description="`wait=N`: answer when the job has ended, or after N seconds, 60 at most."
+    )
+
+
+class JobPath(Path):
+    """Names a job."""
+
+    job_id: Id
+
+
+class JobQuery(Query):
+    """Which jobs to list."""
+
+    status: JobStatus | None = Field(None, description="Only jobs with this status.")
+    model: str | None = Field(None, description="Only jobs of this model.", max_length=64)
+    limit: Annotated[int, Parsed, Field(ge=1, le=100)] = Field(20, description="Jobs a page.")
+    cursor: str | None = Field(None, description="`next` of the page before.", max_length=256)
+
+
+class Request(Output):
+    """What was asked for, every default filled in: the same request makes the same images again."""
+
+    prompt: str
+    negative_prompt: str
+    model: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    seed: int
+    num_images: int
+    scheduler: SchedulerName | None
+    output_format: OutputFormat
+
+
+class Progress(Output):
+    """How far the job's current attempt has got."""
+
+    step: int
+    steps: int
+
+
+class JobError(Output):
+    """Why a job ended without images."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class Job(Output):
+    """An order, and what became of it."""
+
+    id: UUID
+    object: Literal["job"] = "job"
+    status: JobStatus
+    priority: Priority
+    request: Request
+    progress: Progress
+    queue_position: int | None = Field(
+        description="How many jobs are before this one, counted up to 1000; null unless it is queued."
+    )
+    attempt: int = Field(description="How often a press has begun with it.")
+    images: list[Image]
+    cost: Cost
+    error: JobError | None
+    metadata: dict[str, str]
+    retry_of: UUID | None
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    deadline_at: Time | None
+
+
+class JobList(Output):
+    """A page of jobs, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Job]
+    has_more: bool
+    next: str | None = Field(description="The `cursor` of the next page.")

@@ -1,0 +1,118 @@
+"""How a JSON body is read: strictly, so that what is stored is what was sent and every reader would agree on it."""
+
+import json
+import math
+from typing import Any
+
+from flask import Request
+
+from api.errors import RefusedError
+from api.pointers import join, shorten
+from api.schemas.problems import Fault
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_DEPTH = 16
+MAX_KEYS = 16_384
+MAX_DIGITS = 1000
+
+
+class StrictRequest(Request):
+    """A request whose JSON body is read by ``load``, whatever the caller's options."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Return the body's object; raise RefusedError for anything else."""
+        if self.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise RefusedError("content_encoding", "Send the body without Content-Encoding.")
+        charset = self.mimetype_params.get("charset", "utf-8").lower()
+        if self.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+            raise RefusedError("unsupported_media_type", "Send the body as Content-Type: application/json, in UTF-8.")
+        # The stream is read once and kept: the digest of an idempotent request needs the body again.
+        return load(self.get_data())
+
+
+def load(data: bytes) -> dict[str, Any]:
+    """Return the object that *data* spells; raise RefusedError, with the place, if it is not beyond doubt."""
+    if b"\0" in data:
+        raise RefusedError("invalid_unicode", "The body holds a zero byte; it must be UTF-8.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedError("invalid_unicode", f"Byte {error.start} of the body is not UTF-8.") from None
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_read_object,
+            parse_constant=_refuse_constant,
+            parse_float=_read_float,
+            parse_int=_read_integer,
+        )
+    except json.JSONDecodeError as error:
+        detail = f"{error.msg} at offset {error.pos} (line {error.lineno}, column {error.colno})."
+        raise RefusedError("invalid_json", detail) from None
+    except RecursionError:
+        raise _too_deep() from None
+    if not isinstance(value, dict):
+        raise RefusedError("object_required", "The body must be a JSON object.")
+    _inspect(value)
+    return value
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_KEYS:
+        raise RefusedError("too_many_keys", f"An object has {len(pairs)} keys; {MAX_KEYS} are allowed.")
+    read: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in read:
+            raise RefusedError("duplicate_key", f"An object has the key {shorten(key)} twice.")
+        read[key] = value
+    return read
+
+
+def _refuse_constant(name: str) -> float:
+    raise RefusedError("invalid_number", f"{name} is not a JSON number.")
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise RefusedError("invalid_number", "A number is too large for a double.")
+    return number
+
+
+def _read_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise RefusedError("invalid_number", f"A number has {len(text)} digits; {MAX_DIGITS} are allowed.")
+    return int(text)
+
+
+def _inspect(document: dict[str, Any]) -> None:
+    """Look at every text: half surrogate pairs and zero bytes are legal JSON that no database takes."""
+    stack: list[tuple[Any, int, str]] = [(document, 1, "")]
+    while stack:
+        value, depth, pointer = stack.pop()
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        if isinstance(value, dict):
+            for key, item in value.items():
+                _inspect_text(key, pointer)
+                stack.append((item, depth + 1, join(pointer, key)))
+        elif isinstance(value, list):
+            stack.extend((item, depth + 1, join(pointer, index)) for index, item in enumerate(value))
+        elif isinstance(value, str):
+            _inspect_text(value, pointer)
+
+
+def _inspect_text(text: str, pointer: str) -> None:
+    if "\0" in text:
+        fault = Fault(code="control_character", detail="must not hold a NUL character", pointer=pointer)
+        raise RefusedError(fault.code, fault.sentence, [fault])
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RefusedError(
+            "invalid_unicode", f"The text at {pointer or 'the top'} holds half a surrogate pair."
+        ) from None
+
+
+def _too_deep() -> RefusedError:
+    return RefusedError("json_too_deep", f"The body is nested more than {MAX_DEPTH} levels deep.")

@@ -1,0 +1,32 @@
+"""Where the api's real outside things are built: ``gunicorn -c python:api.server api.wsgi:app``."""
+
+import sys
+
+from api.app import create_app
+from api.context import Services
+from common import logs
+from common.bell import CeleryBell, create_celery
+from common.database import Database
+from common.errors import SettingsError
+from common.settings import EXIT_BAD_SETTINGS, Settings
+from common.storage import FileStorage, open_storage
+
+
+def _open(settings: Settings) -> Services:
+    storage = open_storage(settings)
+    return Services(
+        database=Database(settings.sqlalchemy_url),
+        bell=CeleryBell(create_celery(settings, patient=False)),
+        storage=storage,
+        links=storage.links if isinstance(storage, FileStorage) else None,
+        settings=settings,
+    )
+
+
+try:
+    settings = Settings.from_environ()
+    logs.configure(settings, "api")
+    app = create_app(settings, services=_open(settings))
+except SettingsError as fault:
+    sys.stderr.write(f"{fault}\n")
+    sys.exit(EXIT_BAD_SETTINGS)
