@@ -1,0 +1,60 @@
+"""The settings as people read them: the table of ``docs/settings.md`` and ``docker/.env.example``.
+
+``python -m common.settings_reference`` writes both; a test holds them to the class.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from common.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "docs" / "settings.md"
+EXAMPLE = ROOT / "docker" / ".env.example"
+TABLE_BEGINS, TABLE_ENDS = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+
+COMPOSE_OWN = """\
+# Passwords of the services that compose.yaml starts; it refuses to start without them. Letters and digits only.
+POSTGRES_PASSWORD=
+REDIS_PASSWORD=
+S3_PASSWORD=
+# The host's folder with model directories, seen by the press as /models.
+#MODELS_DIRECTORY=./models
+"""
+
+
+def render_table() -> str:
+    """Return one Markdown row for each setting, in the order of the class."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{PREFIX}{name.upper()}` | {_default(field.default)} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def render_example() -> str:
+    """Return an env file that sets nothing but the passwords, and shows every setting with its default."""
+    lines = [COMPOSE_OWN, "# Every setting of Pressroom with its default; compose.yaml sets the services' own addresses."]
+    for name, field in Settings.model_fields.items():
+        default = _default(field.default).strip("`")
+        lines += [f"# {field.description}".replace("`", ""), f"#{PREFIX}{name.upper()}={default}"]
+    return "\n".join(lines) + "\n"
+
+
+def insert_table(page: str) -> str:
+    """Return *page* with the table between its two marks made anew."""
+    before, _, rest = page.partition(TABLE_BEGINS)
+    _, _, after = rest.partition(TABLE_ENDS)
+    return before + TABLE_BEGINS + render_table() + TABLE_ENDS + after
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined or value is None or value == ():
+        return ""
+    return f"`{value}`"
+
+
+if __name__ == "__main__":
+    EXAMPLE.write_text(render_example(), encoding="utf-8")
+    TABLE.write_text(insert_table(TABLE.read_text(encoding="utf-8")), encoding="utf-8")
