@@ -145,16 +145,19 @@ def beat(
     session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
     if not holdings:
         return set()
-    steps = {holding.claim.job_id: holding.step for holding in holdings}
+    ordered = sorted(holdings, key=lambda holding: holding.claim.job_id)
+    held = or_(*(_held(holding.claim) for holding in ordered))
+    # Whoever locks several rows does so by id, and jobs before their attempts: other orders would be deadlocks.
+    session.execute(select(Job.id).where(held).order_by(Job.id).with_for_update())
+    steps = {holding.claim.job_id: holding.step for holding in ordered}
     rows = session.scalars(
         update(Job)
-        .where(Job.status == JobStatus.RUNNING, or_(*(_held(holding.claim) for holding in holdings)))
+        .where(Job.status == JobStatus.RUNNING, held)
         .values(lease_until=now(session, lease), progress_step=case(steps, value=Job.id, else_=Job.progress_step))
         .returning(Job.id)
         .execution_options(synchronize_session=False)
     ).all()
-    # Jobs before attempts, as in every other move: two orders of locking would be a deadlock.
-    for holding in holdings:
+    for holding in ordered:
         _book(session, holding.claim, holding.spent)
     return set(rows)
 
@@ -211,7 +214,7 @@ def cancel(session: Session, job: Job) -> None:
 
 def expire_due(session: Session) -> int:
     """Expire every job, queued or running, whose deadline has passed; return how many."""
-    late = and_(Job.deadline_at.is_not(None), Job.deadline_at <= now(session))
+    late = _unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now(session))
     fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
     moved = _move(session, JobStatus.EXPIRED, late, finished_at=now(session), lease_until=None, **fault)
     _close_attempts(session, moved, Outcome.EXPIRED)
@@ -223,7 +226,7 @@ def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
 
     A job that lost *max_strikes* attempts this way is taken to be the cause, and fails with ``worker_lost``.
     """
-    silent = and_(Job.status == JobStatus.RUNNING, Job.lease_until < now(session))
+    silent = _unlocked(JobStatus.QUEUED, Job.lease_until < now(session))
     fault = {
         "error_code": "worker_lost",
         "error_message": f"Each of {max_strikes} attempts ended with the death or silence of its press.",
@@ -270,6 +273,12 @@ def _move(session: Session, target: JobStatus, *where: ColumnElement[bool], **va
     return [(row.id, row.attempt) for row in rows]
 
 
+def _unlocked(target: JobStatus, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Select what may go to *target* and nobody moves just now; a sweep need not wait, for it comes round again."""
+    free = select(Job.id).where(Job.status.in_(sources_of(target)), *where).order_by(Job.id)
+    return Job.id.in_(free.with_for_update(skip_locked=True))
+
+
 def _held(held: Claim) -> ColumnElement[bool]:
     return and_(Job.id == held.job_id, Job.attempt == held.attempt, Job.status == JobStatus.RUNNING)
 
@@ -298,7 +307,7 @@ def _end_attempt(session: Session, held: Claim, outcome: Outcome, spent: Spent, 
 
 
 def _close_attempts(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome) -> None:
-    for job_id, number in moved:
+    for job_id, number in sorted(moved):
         session.execute(
             update(Attempt)
             .where(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome == Outcome.RUNNING)
