@@ -1,0 +1,93 @@
+"""API keys, on both databases."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from common import keys
+from common.database import Database, now
+from common.keys import Scope
+from common.models import ApiKey
+
+
+def _create(database: Database, name: str = "ada", **changes: object) -> str:
+    with database.transaction() as session:
+        return keys.create(session, name, **changes)  # type: ignore[arg-type]  # an owner or scopes
+
+
+def test_a_key_finds_its_owner_and_its_scopes(database: Database) -> None:
+    key = _create(database, "shop", owner="ada", scopes=(Scope.JOBS_READ,))
+    with database.reading() as session:
+        row = keys.find(session, key)
+    assert row is not None
+    assert (row.owner, row.name, row.scopes) == ("ada", "shop", ["jobs:read"])
+
+
+def test_only_a_digest_is_kept(database: Database) -> None:
+    key = _create(database)
+    secret = key.split("_", 2)[2]
+    with database.reading() as session:
+        row = session.scalars(select(ApiKey)).one()
+    assert all(secret not in str(getattr(row, column.key)) for column in ApiKey.__mapper__.column_attrs)
+
+
+def test_no_two_keys_are_the_same(database: Database) -> None:
+    assert len({_create(database) for _ in range(20)}) == 20
+
+
+def test_what_is_not_the_key_finds_nothing(database: Database) -> None:
+    key = _create(database)
+    another = _create(database, "grace")
+    wrong = [
+        "",
+        "prk_",
+        key[:-1],
+        key + "x",
+        key[:-1] + ("A" if key[-1] != "A" else "B"),
+        key[:13] + another[13:],
+        key.upper(),
+        "\0" * 56,
+        "é" * 56,
+        "x" * 1_000_000,
+    ]
+    with database.reading() as session:
+        assert [keys.find(session, each) for each in wrong] == [None] * len(wrong)
+
+
+@pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
+def test_a_key_that_has_ended_finds_nothing(database: Database, column: str) -> None:
+    key = _create(database)
+    with database.transaction() as session:
+        session.execute(update(ApiKey).values({column: now(session, -timedelta(seconds=1))}))
+    with database.reading() as session:
+        assert keys.find(session, key) is None
+
+
+def test_a_key_can_be_revoked_once_by_its_id(database: Database) -> None:
+    key = _create(database)
+    prefix = key.split("_")[1]
+    with database.transaction() as session:
+        assert keys.revoke(session, prefix)
+        assert not keys.revoke(session, prefix)
+        assert keys.find(session, key) is None
+        assert [row.prefix for row in keys.list_all(session)] == [prefix]
+
+
+def test_use_is_noted_at_most_once_a_minute(database: Database) -> None:
+    key = _create(database)
+
+    def use() -> object:
+        with database.transaction() as session:
+            row = keys.find(session, key)
+            assert row is not None
+            keys.note_use(session, row)
+        with database.reading() as session:
+            return session.scalar(select(ApiKey.last_used_at))
+
+    first = use()
+    assert first is not None
+    assert use() == first
+    with database.transaction() as session:
+        session.execute(update(ApiKey).values(last_used_at=now(session, -timedelta(minutes=2))))
+    assert use() >= first  # type: ignore[operator]  # times
