@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from common import claims
+from common import attempts, claims
+from common.attempts import Claim, Holding, Spent
 from common.database import now
 from common.errors import FencedError, IllegalTransitionError, PressroomError, QueueFullError
 from common.ids import new_id
@@ -24,37 +25,6 @@ from common.states import JobStatus, Outcome, Priority, sources_of
 
 BACKOFF_SECONDS = 2.0
 """Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What an attempt has cost so far: accelerator seconds, whole and by phase, and CPU seconds."""
-
-    gpu_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A press's hold on one job: valid until the job is taken away, which the attempt number tells."""
-
-    job_id: UUID
-    attempt: int
-    press_id: UUID
-    owner: str
-    request: ImageRequest
-    max_strikes: int
-    strikes: int
-
-
-@dataclass(frozen=True)
-class Holding:
-    """How far a press has got with a claim; what it reports once a beat."""
-
-    claim: Claim
-    step: int
-    spent: Spent
 
 
 @dataclass(frozen=True)
@@ -158,7 +128,7 @@ def beat(
         .execution_options(synchronize_session=False)
     ).all()
     for holding in ordered:
-        _book(session, holding.claim, holding.spent)
+        attempts.book(session, holding.claim, holding.spent)
     return set(rows)
 
 
@@ -191,24 +161,13 @@ def release(session: Session, held: Claim, spent: Spent) -> None:
     _requeue(session, held, Outcome.RELEASED, spent, None, strikes=Job.strikes - 1)
 
 
-def book_late(session: Session, held: Claim, spent: Spent) -> None:
-    """Enter what an attempt spent that no longer holds its job: waste, and the only thing it may still write."""
-    _book(session, held, spent)
-    session.execute(
-        update(Attempt)
-        .where(_attempt(held), Attempt.outcome == Outcome.LOST)
-        .values(outcome=Outcome.FENCED)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def cancel(session: Session, job: Job) -> None:
     """Cancel *job* at once; raise IllegalTransitionError when it has ended already."""
     moved = _move(session, JobStatus.CANCELED, Job.id == job.id, finished_at=now(session), lease_until=None)
     if not moved:
         session.refresh(job)
         raise IllegalTransitionError(f"The job is {job.status} already and cannot be canceled.")
-    _close_attempts(session, moved, Outcome.CANCELED)
+    attempts.close(session, moved, Outcome.CANCELED)
     session.refresh(job)
 
 
@@ -217,7 +176,7 @@ def expire_due(session: Session) -> int:
     late = _unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now(session))
     fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
     moved = _move(session, JobStatus.EXPIRED, late, finished_at=now(session), lease_until=None, **fault)
-    _close_attempts(session, moved, Outcome.EXPIRED)
+    attempts.close(session, moved, Outcome.EXPIRED)
     return len(moved)
 
 
@@ -243,14 +202,14 @@ def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
     )
     again = {"due_at": now(session), "lease_until": None, "press_id": None, "progress_step": 0}
     queued = _move(session, JobStatus.QUEUED, silent, **again)
-    _close_attempts(session, [*given_up, *queued], Outcome.LOST)
+    attempts.close(session, [*given_up, *queued], Outcome.LOST)
     return len(queued), len(given_up)
 
 
 def _finish(session: Session, held: Claim, target: JobStatus, outcome: Outcome, spent: Spent, **values: Any) -> None:
     if not _move(session, target, _held(held), finished_at=now(session), lease_until=None, **values):
         raise FencedError
-    _end_attempt(session, held, outcome, spent, values.get("error_code"))
+    attempts.end(session, held, outcome, spent, values.get("error_code"))
 
 
 def _requeue(
@@ -258,7 +217,7 @@ def _requeue(
 ) -> None:
     if not _move(session, JobStatus.QUEUED, _held(held), lease_until=None, press_id=None, progress_step=0, **values):
         raise FencedError
-    _end_attempt(session, held, outcome, spent, error_code)
+    attempts.end(session, held, outcome, spent, error_code)
 
 
 def _move(session: Session, target: JobStatus, *where: ColumnElement[bool], **values: Any) -> list[tuple[UUID, int]]:
@@ -281,36 +240,3 @@ def _unlocked(target: JobStatus, *where: ColumnElement[bool]) -> ColumnElement[b
 
 def _held(held: Claim) -> ColumnElement[bool]:
     return and_(Job.id == held.job_id, Job.attempt == held.attempt, Job.status == JobStatus.RUNNING)
-
-
-def _attempt(held: Claim) -> ColumnElement[bool]:
-    return and_(Attempt.job_id == held.job_id, Attempt.number == held.attempt)
-
-
-def _book(session: Session, held: Claim, spent: Spent) -> None:
-    session.execute(
-        update(Attempt)
-        .where(_attempt(held))
-        .values(gpu_seconds=spent.gpu_seconds, cpu_seconds=spent.cpu_seconds, phases=spent.phases)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _end_attempt(session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None) -> None:
-    _book(session, held, spent)
-    session.execute(
-        update(Attempt)
-        .where(_attempt(held))
-        .values(outcome=outcome, error_code=error_code, ended_at=now(session))
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _close_attempts(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome) -> None:
-    for job_id, number in sorted(moved):
-        session.execute(
-            update(Attempt)
-            .where(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome == Outcome.RUNNING)
-            .values(outcome=outcome, ended_at=now(session))
-            .execution_options(synchronize_session=False)
-        )

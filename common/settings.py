@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     step_timeout_seconds: float = Field(
         300, gt=0, description="A denoising step, or a model's load, that takes longer ends the press."
     )
-    drain_seconds: float = Field(60, ge=0, description="Time that a press gets to finish its tail when it is stopped.")
+    drain_seconds: float = Field(60, ge=0, description="Time that a stopped press gets to finish the jobs in hand.")
     max_queued_jobs: int = Field(10_000, ge=1, description="Queued jobs per owner; beyond it 429.")
     max_waiting: int = Field(16, ge=0, description="Connections per api process that may wait for a job to end.")
     max_pixel_steps: int = Field(

@@ -35,7 +35,10 @@ def render_table() -> str:
 
 def render_example() -> str:
     """Return an env file that sets nothing but the passwords, and shows every setting with its default."""
-    lines = [COMPOSE_OWN, "# Every setting of Pressroom with its default; compose.yaml sets the services' own addresses."]
+    lines = [
+        COMPOSE_OWN,
+        "# Every setting of Pressroom with its default; compose.yaml sets the services' own addresses.",
+    ]
     for name, field in Settings.model_fields.items():
         default = _default(field.default).strip("`")
         lines += [f"# {field.description}".replace("`", ""), f"#{PREFIX}{name.upper()}={default}"]

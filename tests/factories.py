@@ -9,9 +9,10 @@ from uuid import UUID
 from sqlalchemy import update
 
 from common import jobs
+from common.attempts import Claim
 from common.database import Database, now
 from common.ids import new_id
-from common.jobs import Claim, Order
+from common.jobs import Order
 from common.models import Image, Job, Press
 from common.requests import ImageRequest
 from common.states import ImageStatus, JobStatus, Verdict

@@ -4,7 +4,9 @@ import queue
 import sys
 import threading
 import time
+import warnings
 
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from common import logs
@@ -71,6 +73,8 @@ def listen(press: Press) -> None:
             time.sleep(press.settings.beat_seconds)
 
     _leave_on_shutdown(press)
+    # Celery warns of root because of pickle, which is not accepted here; in a container root may be all there is.
+    warnings.simplefilter("ignore", SecurityWarning)
     try:
         celery.worker_main(_arguments(press))
     finally:
@@ -86,6 +90,7 @@ def _arguments(press: Press) -> list[str]:
         f"--queues={queues}",
         f"--hostname=press-{press.id}@%h",
         f"--loglevel={press.settings.log_level}",
+        "--quiet",
         "--without-gossip",
         "--without-mingle",
         "--without-heartbeat",

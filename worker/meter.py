@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from common.jobs import Spent
+from common.attempts import Spent
 
 Clock = Callable[[], float]
 

@@ -14,11 +14,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common import jobs
+from common.attempts import Claim
 from common.catalog import ModelCard, register
 from common.database import Database, now
 from common.errors import DatabaseUnavailableError
 from common.ids import new_id
-from common.jobs import Claim
 from common.logs import get_logger
 from common.models import Job, Press as PressRow
 from common.settings import Settings

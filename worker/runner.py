@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from sqlalchemy.orm import Session
 
-from common import jobs
+from common import attempts, jobs
 from common.errors import (
     DatabaseUnavailableError,
     DrainingError,
@@ -94,4 +94,4 @@ def _settle(press: Press, work: Work, ending: Ending) -> None:
 
 
 def _book_late(work: Work) -> Ending:
-    return lambda session: jobs.book_late(session, work.claim, work.spent)
+    return lambda session: attempts.book_late(session, work.claim, work.spent)

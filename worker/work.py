@@ -3,8 +3,8 @@
 import threading
 import time
 
+from common.attempts import Claim, Holding, Spent
 from common.errors import DrainingError, InterruptedAttemptError
-from common.jobs import Claim, Holding, Spent
 
 
 class Work:

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common import jobs
+from common import attempts, jobs
+from common.attempts import Claim, Holding, Spent
 from common.database import Database
 from common.errors import FencedError, GenerationError
-from common.jobs import Claim, Holding, Spent
 from common.models import Attempt, Image, Job
 from common.states import JobStatus, Outcome
 from tests import factories
@@ -97,7 +97,7 @@ def test_a_late_press_changes_nothing_but_its_own_attempt(database: Database, ve
     with pytest.raises(FencedError), database.transaction() as session:
         LATE_MOVES[verb](session, late)
     with database.transaction() as session:
-        jobs.book_late(session, late, LATE)
+        attempts.book_late(session, late, LATE)
 
     after = factories.read(database, late.job_id)
     assert _columns(after) == _columns(before)
@@ -132,7 +132,7 @@ def test_what_a_canceled_attempt_spent_afterwards_is_still_booked(database: Data
     with database.transaction() as session:
         jobs.cancel(session, session.get_one(Job, held.job_id))
     with database.transaction() as session:
-        jobs.book_late(session, held, LATE)
+        attempts.book_late(session, held, LATE)
     assert _outcomes(database, held) == [Outcome.CANCELED]
     with database.reading() as session:
         assert session.scalars(select(Attempt.gpu_seconds)).all() == [9.0]

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from common import jobs
+from common.attempts import Claim, Holding, Spent
 from common.database import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, OutOfMemoryError, QueueFullError
-from common.jobs import Claim, Holding, Spent
 from common.models import Attempt, Image, Job, Press
 from common.states import TRANSITIONS, ImageStatus, JobStatus, Outcome
 from tests import factories

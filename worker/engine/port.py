@@ -5,7 +5,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from common.jobs import Spent
+from common.attempts import Spent
 from common.requests import ImageRequest
 
 

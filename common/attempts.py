@@ -1,0 +1,81 @@
+"""Attempts: the tries of presses at jobs, and the ledger of what each has cost.
+
+Written in the transaction of the move of the job.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, update
+from sqlalchemy.orm import Session
+
+from common.database import now
+from common.models import Attempt
+from common.requests import ImageRequest
+from common.states import Outcome
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What an attempt has cost so far: accelerator seconds, whole and by phase, and CPU seconds."""
+
+    gpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A press's hold on one job: valid until the job is taken away, which the attempt number tells."""
+
+    job_id: UUID
+    attempt: int
+    press_id: UUID
+    owner: str
+    request: ImageRequest
+    max_strikes: int
+    strikes: int
+
+
+@dataclass(frozen=True)
+class Holding:
+    """How far a press has got with a claim; what it reports once a beat."""
+
+    claim: Claim
+    step: int
+    spent: Spent
+
+
+def book(session: Session, held: Claim, spent: Spent) -> None:
+    """Enter what an attempt has spent so far."""
+    columns = {"gpu_seconds": spent.gpu_seconds, "cpu_seconds": spent.cpu_seconds, "phases": spent.phases}
+    _write(session, _row(held), **columns)
+
+
+def book_late(session: Session, held: Claim, spent: Spent) -> None:
+    """Enter what an attempt spent that no longer holds its job: waste, and the only thing it may still write."""
+    book(session, held, spent)
+    _write(session, and_(_row(held), Attempt.outcome == Outcome.LOST), outcome=Outcome.FENCED)
+
+
+def end(session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None) -> None:
+    """Enter how an attempt ended, in the words of the press that made it, and all that it spent."""
+    book(session, held, spent)
+    _write(session, _row(held), outcome=outcome, error_code=error_code, ended_at=now(session))
+
+
+def close(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome) -> None:
+    """End the open attempts of jobs that were taken from their presses, given as ids and attempt numbers."""
+    for job_id, number in sorted(moved):
+        row = and_(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome == Outcome.RUNNING)
+        _write(session, row, outcome=outcome, ended_at=now(session))
+
+
+def _row(held: Claim) -> ColumnElement[bool]:
+    return and_(Attempt.job_id == held.job_id, Attempt.number == held.attempt)
+
+
+def _write(session: Session, where: ColumnElement[bool], **columns: Any) -> None:
+    session.execute(update(Attempt).where(where).values(**columns).execution_options(synchronize_session=False))
