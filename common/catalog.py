@@ -191,7 +191,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ModelUnavailableError(f"There is no {path.name} in {path.parent}, so it is no diffusers model.") from None
     except OSError as error:
         raise ModelUnavailableError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelUnavailableError(f"{path} is not valid JSON.") from error
     if not isinstance(content, dict):
         raise ModelUnavailableError(f"{path} holds no JSON object.")

@@ -63,9 +63,9 @@ class OpenNsfwChecker:
         try:
             answer = self._session.run(None, {self._input: _prepare(picture)})
             ((_, score),) = answer[0]
+            score = float(score)
         except Exception as error:  # onnxruntime raises its own kinds, and any fault at all must fail closed
             raise SafetyUnavailableError(f"The safety check failed: {type(error).__name__}.") from error
-        score = float(score)
         SELF_TEST.judge(score)  # raises unless it is a number from 0 to 1
         return score
 

@@ -98,7 +98,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in the file at *path*; raise ModelUnavailableError if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelUnavailableError(f"{path} cannot be read as JSON.") from error
     if not isinstance(content, dict):
         raise ModelUnavailableError(f"{path} holds no JSON object.")

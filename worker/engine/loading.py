@@ -20,7 +20,7 @@ FOREIGN = frozenset({"mask_image", "num_frames", "control_image"})
 
 
 def open_pipeline(directory: Path, device: Device) -> Any:
-    """Return the pipeline of *directory*, on *device*; raise ModelUnavailableError, a plain sentence, if it has none."""
+    """Return the pipeline of *directory*, on *device*; raise ModelUnavailableError, a plain sentence, if it fails."""
     admission.admit(directory)
     _keep_quiet()
     try:

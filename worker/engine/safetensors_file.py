@@ -34,7 +34,7 @@ def _find_fault(path: Path) -> str | None:
             return f"of {size} bytes cannot hold a header of {length}"
         try:
             header = json.loads(file.read(length))
-        except ValueError:
+        except (ValueError, RecursionError):
             return "has a header that is no JSON"
     if not isinstance(header, dict):
         return "has a header that is no object"
@@ -44,7 +44,7 @@ def _find_fault(path: Path) -> str | None:
 def _find_gap(header: dict[str, Any], size: int) -> str | None:
     tensors = [(name, tensor) for name, tensor in header.items() if name != "__metadata__"]
     try:
-        places = sorted((*tensor["data_offsets"], _bytes_of(tensor), name) for name, tensor in tensors)
+        places = sorted((*_ends_of(tensor), _bytes_of(tensor), name) for name, tensor in tensors)
     except (TypeError, KeyError, ValueError):
         return "describes a tensor in a way that is not known"
     reached = 0
@@ -53,6 +53,11 @@ def _find_gap(header: dict[str, Any], size: int) -> str | None:
             return f"has its tensor {name} in the wrong place"
         reached = end
     return None if reached == size else f"should hold {reached} bytes of tensors and holds {size}"
+
+
+def _ends_of(tensor: dict[str, Any]) -> tuple[int, int]:
+    begin, end = tensor["data_offsets"]
+    return begin, end
 
 
 def _bytes_of(tensor: dict[str, Any]) -> int:

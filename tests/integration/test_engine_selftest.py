@@ -1,0 +1,63 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from common.settings import PREFIX
+
+
+@pytest.fixture
+def examine(tmp_path):
+    def run(**settings):
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environ |= {PREFIX + name: str(value) for name, value in settings.items()} | {"OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "worker.selftest"]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=100)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    return run
+
+
+def test_parts_that_are_fit_are_said_to_be(examine):
+    status, results, _ = examine(MODELS="painted")
+    assert status == 0
+    assert results == [
+        {"part": "model", "name": "painted", "ok": True, "fault": None, "remedy": None},
+        {"part": "checker", "name": "open_nsfw", "ok": True, "fault": None, "remedy": None},
+    ]
+
+
+def test_each_fault_comes_in_a_sentence_with_a_remedy(examine, tmp_path):
+    status, results, _ = examine(MODELS=tmp_path / "nowhere", CHECKER="scripted")
+    assert status == 1
+    model, checker = results
+    assert "no diffusers model" in model["fault"]
+    assert "PRESSROOM_MODELS" in model["remedy"]
+    assert checker["ok"]
+
+
+def test_a_default_that_is_not_offered_is_said(examine):
+    status, results, _ = examine(MODELS="painted", DEFAULT_MODEL="other", CHECKER="scripted")
+    assert (status, [result["ok"] for result in results]) == (1, [True, False, True])
+    assert "PRESSROOM_DEFAULT_MODEL" in results[1]["fault"]
+
+
+def test_settings_that_are_wrong_are_refused(examine):
+    status, results, stderr = examine(MODELLS="x")
+    assert (status, results) == (78, [])
+    assert "PRESSROOM_MODELS" in stderr
+
+
+@pytest.mark.timeout(120)
+def test_a_corrupt_model_is_named(examine, tmp_path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "model_index.json").write_text(
+        '{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}'
+    )
+    (tmp_path / "unet" / "model.safetensors").write_bytes(b"garbage")
+    status, results, _ = examine(MODELS=tmp_path, CHECKER="scripted")
+    assert status == 1
+    assert "damaged" in results[0]["fault"]
+    assert "model.safetensors" in results[0]["fault"]

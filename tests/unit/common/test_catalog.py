@@ -1,0 +1,96 @@
+import json
+
+import pytest
+
+from common import catalog
+from common.catalog import Family
+from common.errors import ModelUnavailableError, SettingsError
+from common.requests import SchedulerName
+from common.settings import Settings
+
+
+@pytest.fixture
+def make(tmp_path):
+    def build(name="my-model", pipeline="StableDiffusionPipeline", supplement=None):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+        if supplement is not None:
+            (directory / "pressroom.json").write_text(json.dumps(supplement))
+        return directory
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "family", "size", "steps", "guidance"),
+    [
+        ("StableDiffusionPipeline", Family.SD15, 512, 25, 7.5),
+        ("StableDiffusionXLPipeline", Family.SDXL, 1024, 30, 5.0),
+        ("StableDiffusion3Pipeline", Family.SD3, 1024, 28, 4.5),
+        ("FluxPipeline", Family.FLUX, 1024, 28, 3.5),
+        ("PixArtSigmaPipeline", Family.OTHER, 1024, 28, 5.0),
+    ],
+)
+def test_a_directory_without_a_supplement_gets_the_defaults_of_its_family(
+    make, pipeline, family, size, steps, guidance
+):
+    card = catalog.read_card(make(pipeline=pipeline))
+    assert (card.family, card.default_width, card.default_height) == (family, size, size)
+    assert (card.default_steps, card.default_guidance_scale, card.batching) == (steps, guidance, False)
+
+
+def test_a_model_is_called_like_its_directory_in_small_letters(make):
+    assert catalog.read_card(make("SD-1.5_base")).name == "sd-1.5_base"
+
+
+@pytest.mark.parametrize("name", ["my model", "-x", "modèle", "a" * 65])
+def test_a_name_that_no_request_could_carry_is_refused(make, name):
+    with pytest.raises(ModelUnavailableError, match="must be named"):
+        catalog.read_card(make(name))
+
+
+def test_a_supplement_says_what_the_directory_does_not(make):
+    supplement = {"title": "Starter", "default_width": 128, "default_height": 128, "min_size": 64, "max_size": 256}
+    card = catalog.read_card(make(supplement=supplement))
+    assert (card.title, card.default_width, card.max_size, card.default_steps) == ("Starter", 128, 256, 25)
+
+
+@pytest.mark.parametrize("supplement", [{"colour": 1}, {"default_steps": 0}, {"default_steps": "many"}, []])
+def test_a_supplement_that_cannot_be_read_is_named(make, supplement):
+    with pytest.raises(ModelUnavailableError, match=r"pressroom\.json"):
+        catalog.read_card(make(supplement=supplement))
+
+
+@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"_class_name": ["x", "Y"]}'])
+def test_an_index_that_names_no_pipeline_is_refused(tmp_path, index):
+    (tmp_path / "model_index.json").write_text(index)
+    with pytest.raises(ModelUnavailableError, match=r"model_index\.json"):
+        catalog.read_card(tmp_path)
+
+
+def test_a_directory_that_is_not_there_is_no_model(tmp_path):
+    with pytest.raises(ModelUnavailableError, match="no diffusers model"):
+        catalog.read_card(tmp_path / "nowhere")
+
+
+def test_the_models_are_offered_in_order_the_default_first(make):
+    settings = Settings(models=(str(make("one")), str(make("two")), "painted"), default_model="two")
+    assert list(catalog.offered(settings)) == ["two", "one", "painted"]
+    assert catalog.offered(settings)["painted"] == (catalog.PAINTED_CARD, None)
+
+
+def test_two_models_of_one_name_are_refused(make, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    twin = make("elsewhere/twin")
+    with pytest.raises(SettingsError, match="two models 'twin'"):
+        catalog.offered(Settings(models=(str(make("twin")), str(twin))))
+
+
+def test_a_default_that_is_not_offered_is_refused(make):
+    with pytest.raises(SettingsError, match="my-model"):
+        catalog.offered(Settings(models=(str(make()),), default_model="other"))
+
+
+def test_the_models_that_match_flows_are_offered_with_no_sampler_they_do_not_know(make):
+    assert catalog.read_card(make(pipeline="FluxPipeline")).schedulers == [SchedulerName.EULER]

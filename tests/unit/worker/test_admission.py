@@ -1,0 +1,147 @@
+import json
+import struct
+
+import pytest
+
+from common.errors import ModelUnavailableError
+from worker.engine import admission, safetensors_file
+
+INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.42.1",
+    "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "requires_safety_checker": True,
+    "image_encoder": [None, None],
+}
+
+
+def tensor(dtype="F32", shape=(2, 2), offsets=(0, 16)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+def weights(header=None, body=16, length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header or {"w": tensor()}).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + bytes(body)
+
+
+@pytest.fixture
+def model(tmp_path):
+    directory = tmp_path / "model"
+    (directory / "unet").mkdir(parents=True)
+    (directory / "model_index.json").write_text(json.dumps(INDEX))
+    (directory / "unet" / "config.json").write_text("{}")
+    (directory / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(weights())
+    return directory
+
+
+def reindex(model, **parts):
+    (model / "model_index.json").write_text(json.dumps({**INDEX, **parts}))
+
+
+def test_a_directory_of_safetensors_is_let_in_without_its_safety_checker(model):
+    admission.admit(model)
+
+
+@pytest.mark.parametrize(
+    "name", ["unet/w.bin", "v1-5.ckpt", "unet/w.PT", "w.pth", "w.pt2", "w.pkl", "w.msgpack", "x.so"]
+)
+def test_files_that_can_carry_code_are_refused_by_name(model, name):
+    (model / name).write_bytes(b"")
+    with pytest.raises(ModelUnavailableError, match="can carry code") as caught:
+        admission.admit(model)
+    assert name in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["pipeline.py", "unet/my_unet.py"])
+def test_code_is_refused(model, name):
+    (model / name).write_text("raise SystemExit")
+    with pytest.raises(ModelUnavailableError, match="code of its own"):
+        admission.admit(model)
+
+
+def test_a_configuration_that_asks_for_code_is_refused(model):
+    (model / "unet" / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Mine"}}')
+    with pytest.raises(ModelUnavailableError, match="auto_map"):
+        admission.admit(model)
+
+
+def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(model, tmp_path):
+    (model / "unet" / "again.json").symlink_to(model / "unet" / "config.json")
+    admission.admit(model)
+    (tmp_path / "outside.json").write_text("{}")
+    (model / "unet" / "out.json").symlink_to("../../outside.json")
+    with pytest.raises(ModelUnavailableError, match="leads out"):
+        admission.admit(model)
+
+
+@pytest.mark.parametrize("shard", ["../../w.safetensors", "/etc/passwd", "w.bin", "missing.safetensors"])
+def test_an_index_may_name_only_safetensors_beside_it(model, shard):
+    (model / "unet" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": shard}}))
+    with pytest.raises(ModelUnavailableError):
+        admission.admit(model)
+
+
+def test_an_index_whose_shards_are_there_is_let_in(model):
+    (model / "unet" / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"w": "diffusion_pytorch_model.safetensors"}}'
+    )
+    admission.admit(model)
+
+
+@pytest.mark.parametrize("part", [["os", "system"], ["my_code", "Unet"], ["diffusers", "UNet2DConditionModel", "x"]])
+def test_parts_come_from_the_known_libraries_only(model, part):
+    reindex(model, unet=part)
+    with pytest.raises(ModelUnavailableError, match="unet"):
+        admission.admit(model)
+
+
+def test_a_pipeline_class_of_its_own_is_refused(model):
+    reindex(model, _class_name=["my_pipeline", "MyPipeline"])
+    with pytest.raises(ModelUnavailableError, match="code of its own"):
+        admission.admit(model)
+
+
+def test_a_missing_part_is_named(model):
+    reindex(model, vae=["diffusers", "AutoencoderKL"])
+    with pytest.raises(ModelUnavailableError, match="vae"):
+        admission.admit(model)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\0" * 7, weights(length=2**63), weights(length=2**64 - 1), weights(length=10_000), weights(b"[]"),
+        weights(b"{not json"), weights(b"\xff\xfe"), weights(body=15), weights(body=17), weights(body=0),
+        weights({"w": tensor(dtype="Q9")}), weights({"w": tensor(shape=(-2, -2))}),
+        weights({"w": tensor(shape=(3, 2))}),
+        weights({"w": tensor(offsets=(16, 0))}), weights({"w": tensor(offsets=(8, 24))}, body=24),
+        weights({"a": tensor(), "b": tensor(offsets=(8, 24))}, body=24), weights({"w": {"dtype": "F32"}}),
+        weights({"w": 3}), weights({"w": tensor(offsets=(0, 8, 16))}), weights({"w": tensor(offsets=("a", "b"))}), weights({"w": tensor(shape=("a",))}),
+        weights({"w": tensor(shape=(2**62, 2**62))}), weights(b"[" * 100_000),
+    ],
+)  # fmt: skip
+def test_damaged_weights_are_refused_by_name(model, content):
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelUnavailableError, match="damaged") as caught:
+        admission.admit(model)
+    assert str(path) in caught.value.message
+
+
+def test_whole_weights_of_several_types_are_let_in(tmp_path):
+    header = {
+        "__metadata__": {"format": "pt"},
+        "b": tensor("BF16", (3,), (16, 22)),
+        "a": tensor(),
+        "none": tensor("F16", (0, 4), (22, 22)),
+        "one": tensor("I64", (), (22, 30)),
+    }
+    (tmp_path / "w.safetensors").write_bytes(weights(header, body=30))
+    safetensors_file.examine(tmp_path / "w.safetensors")
+
+
+def test_a_directory_with_half_precision_only_is_read_in_that_variant(model):
+    assert admission.find_variant(model) is None
+    (model / "unet" / "diffusion_pytorch_model.safetensors").rename(model / "unet" / "diffusion.fp16.safetensors")
+    assert admission.find_variant(model) == "fp16"

@@ -1,0 +1,109 @@
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from common.errors import InterruptedAttemptError, SettingsError, StandInWarning
+from common.settings import Settings
+from tests.factories import image_request
+from worker.engine.opening import open_engine
+from worker.engine.painted import PaintedEngine
+from worker.engine.port import Unwatched
+from worker.meter import Meter
+
+LIGHT_MODULES = (
+    "common.catalog",
+    "worker.checks.opening",
+    "worker.engine.opening",
+    "worker.marking",
+    "worker.meter",
+    "worker.pictures",
+)
+
+
+@pytest.fixture
+def meter():
+    return Meter()
+
+
+@pytest.fixture
+def engine(meter):
+    return PaintedEngine(Settings(painted_step_seconds=0), meter)
+
+
+def paint(engine, **changes):
+    return engine.generate(image_request(**changes), Unwatched())
+
+
+def test_the_same_request_gives_the_same_picture_alone_or_in_company(engine):
+    (alone,) = paint(engine, seed=8)
+    _, second = paint(engine, seed=7, num_images=2)
+    assert (alone.seed, second.seed) == (8, 8)
+    assert alone.pixels.tobytes() == second.pixels.tobytes()
+
+
+@pytest.mark.parametrize("changes", [{"seed": 8}, {"prompt": "another"}, {"width": 128}])
+def test_another_prompt_seed_or_size_gives_another_picture(engine, changes):
+    (one,), (other,) = paint(engine), paint(engine, **changes)
+    assert one.pixels.tobytes() != other.pixels.tobytes()
+
+
+def test_a_picture_has_the_size_asked_for_and_more_than_one_colour(engine):
+    (picture,) = paint(engine, width=136, height=72, prompt="Straße 漢字 \0")
+    assert (picture.pixels.size, picture.pixels.mode) == ((136, 72), "RGB")
+    assert all(low < high for low, high in picture.pixels.getextrema())
+
+
+def test_a_given_picture_is_printed_instead(meter):
+    given = Image.radial_gradient("L")
+    engine = PaintedEngine(Settings(painted_step_seconds=0), meter, picture=given)
+    (picture,) = paint(engine, width=256, height=256)
+    assert picture.pixels.tobytes() == given.convert("RGB").tobytes()
+
+
+def test_it_sleeps_through_every_step_and_that_is_its_price(meter):
+    slept = []
+    engine = PaintedEngine(Settings(painted_step_seconds=0.5), meter, sleep=slept.append)
+    pictures = paint(engine, steps=3, num_images=2)
+    assert slept == [0.5] * 6
+    assert sum(picture.gpu_seconds for picture in pictures) == pytest.approx(meter.snapshot()["busy_seconds"])
+
+
+def test_it_stops_at_the_step_at_which_its_watch_says_so(engine, meter):
+    heard = []
+
+    class Stop:
+        def step(self, number, spent):
+            heard.append((number, spent))
+            if number == 2:
+                raise InterruptedAttemptError
+
+    with pytest.raises(InterruptedAttemptError):
+        engine.generate(image_request(steps=4), Stop())
+    assert [number for number, _ in heard] == [1, 2, 2]
+    assert heard[-1][1].gpu_seconds == meter.snapshot()["busy_seconds"]
+    assert len(paint(engine)) == 1  # and goes on with the next
+
+
+def test_it_warns_that_no_model_is_at_work(engine):
+    with pytest.warns(StandInWarning, match="instead of a model"):
+        engine.load()
+
+
+def test_a_press_with_the_painted_model_alone_gets_the_painted_engine(meter):
+    assert isinstance(open_engine(Settings(models=("painted",)), meter), PaintedEngine)
+
+
+def test_the_painted_model_is_not_offered_beside_a_real_one(meter, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(SettingsError, match="one or the other"):
+        open_engine(Settings(models=("painted", str(tmp_path / "real"))), meter)
+
+
+def test_a_painted_press_imports_no_machine_learning():
+    heavy = ("torch", "diffusers", "transformers", "onnxruntime", "numpy")
+    program = f"import sys, {', '.join(LIGHT_MODULES)}; sys.exit(' '.join(set(sys.modules) & set({heavy!r})) or 0)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
