@@ -3,6 +3,7 @@
 from html import escape
 from pathlib import Path
 from string import Template
+from threading import Lock
 from typing import Any
 
 from flask import Response, current_app, jsonify, send_from_directory
@@ -54,7 +55,23 @@ def install(app: OpenAPI) -> None:
     app.add_url_rule("/docs", "docs", _show_page, methods=["GET"])
     app.add_url_rule("/docs/errors", "errors", _show_errors, methods=["GET"])
     app.add_url_rule("/docs/assets/<path:name>", "assets", _show_asset, methods=["GET"])
-    app.extensions[DOCUMENT] = describe(app)
+    app.extensions[DOCUMENT] = Document(app)
+
+
+class Document:
+    """The OpenAPI document of an app, put together when it is first asked for."""
+
+    def __init__(self, app: OpenAPI) -> None:
+        self._app = app
+        self._lock = Lock()
+        self._content: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, Any]:
+        """Return the document."""
+        with self._lock:
+            if self._content is None:
+                self._content = describe(self._app)
+            return self._content
 
 
 def describe(app: OpenAPI) -> dict[str, Any]:
@@ -93,7 +110,7 @@ def _tidy(operation: dict[str, Any]) -> None:
 @needs(None)
 def _show_document() -> Response:
     """Answer with the OpenAPI document."""
-    return jsonify(current_app.extensions[DOCUMENT])
+    return jsonify(current_app.extensions[DOCUMENT].read())
 
 
 @needs(None)

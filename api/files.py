@@ -25,7 +25,7 @@ CACHE_SECONDS = 300
 class FilePath(Path):
     """Names a file, signed."""
 
-    token: str = Field(max_length=2000)
+    token: str = Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"})
 
 
 @blueprint.get(

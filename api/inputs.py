@@ -3,9 +3,11 @@
 import difflib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
+from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -33,6 +35,7 @@ CODES = {
 """Our code for pydantic's; every other finding is about the type."""
 
 NOT_CONFIGURABLE = frozenset({"safety", "safety_checker", "enable_safety_checker", "safety_policy", "moderation"})
+RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
 
 
@@ -92,6 +95,10 @@ class Query(BaseModel):
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """Return the model; raise RefusedError with every fault."""
+        repeated = [name for name, values in request.args.lists() if len(values) > 1]
+        if repeated:
+            detail = "must be given once"
+            raise refuse([Fault(code="invalid_parameter", detail=detail, parameter=name[:64]) for name in repeated])
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
@@ -175,8 +182,32 @@ def _read_whole_number(value: Any) -> int:
     return int(value)
 
 
+def _accept_fraction_of_zero(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _read_time(value: Any) -> datetime:
+    # pydantic would also take Unix seconds, dates and times of no zone.
+    if not (isinstance(value, str) and RFC_3339.fullmatch(value)):
+        raise PydanticCustomError("datetime_parsing", "must be a time as in 2026-05-01T00:00:00Z")
+    try:
+        read = datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise PydanticCustomError("datetime_parsing", "is no time of the calendar") from None
+    try:
+        return read.astimezone(UTC)
+    except OverflowError:  # year 1 or 9999, and UTC lies beyond it
+        return read.replace(tzinfo=UTC)
+
+
 Id = Annotated[UUID, BeforeValidator(_read_id)]
 """The id of a job or an image, in its canonical form."""
+
+Whole = BeforeValidator(_accept_fraction_of_zero)
+"""Takes 512.0 for 512, which JSON Schema holds to be the same."""
+
+Moment = Annotated[datetime, BeforeValidator(_read_time)]
+"""A time in a query parameter, as RFC 3339 spells it."""
 
 Parsed = BeforeValidator(_read_whole_number)
 """Reads a whole number from a query parameter, of digits only."""

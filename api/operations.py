@@ -26,7 +26,8 @@ Success = Mapping[int, type[BaseModel] | dict[str, Any] | None]
 def describe(scope: Scope | None, success: Success, *problems: int) -> dict[str, Any]:
     """Return what the OpenAPI document says of a route: who may call it, what it answers, and what may go wrong."""
     statuses = {*problems, *EVERYWHERE, *(WITH_KEY if scope else ())}
-    responses: dict[int | str, Any] = {**success}
+    responses: dict[int | str, Any] = {}
+    responses.update(success.items())
     responses |= {status: _describe_problem(status) for status in sorted(statuses)}
     responses["default"] = {"description": "Another problem", "content": PROBLEM}
     return {"responses": responses, "security": [{SECURITY_SCHEME: [scope.value]}] if scope else []}

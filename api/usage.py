@@ -1,14 +1,12 @@
 """``/v1/usage``: what was spent, on what, and what of it was charged."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from flask import Response
 
 from api import operations
 from api.auth import caller, needs
 from api.context import services
-from api.errors import refuse
-from api.schemas.problems import Fault
 from api.schemas.usage import Money, UsageQuery, UsageReport, UsageRow
 from common import usage
 from common.clock import utcnow
@@ -40,10 +38,8 @@ def get_usage(query: UsageQuery) -> Response:
 
 def _span(query: UsageQuery) -> tuple[datetime, datetime]:
     until = query.until or utcnow()
-    since = query.since or until - DEFAULT_SPAN
-    if since > until:
-        raise refuse([Fault(code="invalid_parameter", detail="must not be after `to`", parameter="from")])
-    return since, until
+    earliest = datetime.min.replace(tzinfo=UTC) + DEFAULT_SPAN
+    return query.since or max(until, earliest) - DEFAULT_SPAN, until
 
 
 def _show(name: str | None, group: Usage) -> UsageRow:

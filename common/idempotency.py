@@ -9,11 +9,15 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from common.database import now
-from common.errors import IdempotencyKeyReusedError
+from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from common.models import IdempotencyKey
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""PostgreSQL's code for a lock that was not to be had in time."""
 
 KEY = re.compile(r'"?([A-Za-z0-9_-]{1,255})"?')
 
@@ -33,7 +37,8 @@ def fingerprint(method: str, path: str, body: Any) -> str:
 def reserve(session: Session, owner: str, key: str, digest: str, job_id: UUID, hours: int) -> UUID | None:
     """Remember that *key* makes *job_id*; return the job it made earlier, or None if it is new.
 
-    A second transaction with the same key waits here until the first has ended. Raises IdempotencyKeyReusedError when
+    A second transaction with the same key waits here until the first has ended; if that takes longer than the
+    database lets anyone wait for a lock, IdempotencyInProgressError is raised. Raises IdempotencyKeyReusedError when
     the key was used for another request within *hours*.
     """
     session.execute(
@@ -45,9 +50,14 @@ def reserve(session: Session, owner: str, key: str, digest: str, job_id: UUID, h
     )
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     row = {"owner": owner, "key": key, "fingerprint": digest, "job_id": job_id, "created_at": now(session)}
-    inserted = session.scalar(
-        insert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(IdempotencyKey.job_id)
-    )
+    try:
+        inserted = session.scalar(
+            insert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(IdempotencyKey.job_id)
+        )
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            raise IdempotencyInProgressError from error
+        raise
     if inserted is not None:
         return None
     earlier = session.scalars(

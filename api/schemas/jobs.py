@@ -4,11 +4,11 @@ import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
-from api.inputs import Body, Header, Id, Parsed, Path, Query
+from api.inputs import Body, Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
 from api.schemas.outputs import Output, Time
 from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
@@ -46,9 +46,16 @@ def _schema(**keywords: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=texts.LONGEST_PROMPT)]
-Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE)]
+Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
 MetadataKey = Annotated[str, StringConstraints(pattern=METADATA_KEY)]
-MetadataValue = Annotated[str, Field(max_length=LONGEST_METADATA), _schema(pattern=texts.PLAIN_PATTERN)]
+MetadataValue = Annotated[str, Field(max_length=LONGEST_METADATA)]
+# pydantic would describe the keys by patternProperties, which allow all others.
+METADATA_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": MOST_METADATA,
+    "propertyNames": {"pattern": METADATA_KEY},
+    "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA, "pattern": texts.PLAIN_PATTERN},
+}
 
 
 class NewJob(Body):
@@ -63,21 +70,23 @@ class NewJob(Body):
     negative_prompt: Annotated[Text, AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)] | None = Field(
         None, description="What they shall not show."
     )
-    model: Annotated[str, AfterValidator(_refuse_unknown), _schema(pattern=MODEL_NAME)] | None = Field(
-        None, description="A name from `GET /v1/models`; by default the service's default model."
+    model: Annotated[str, AfterValidator(_refuse_unknown), _schema(pattern=MODEL_NAME, format="model-name")] | None = (
+        Field(None, description="A name from `GET /v1/models`; by default the service's default model.")
     )
     width: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
     height: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
-    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS), Whole] | None = Field(
         None, description="Denoising steps; by default the model's.", examples=[30]
     )
     guidance_scale: Annotated[float, Field(ge=0, le=LARGEST_GUIDANCE, allow_inf_nan=False)] | None = Field(
         None, description="Classifier-free guidance; 1 and less turn it off.", examples=[7.5]
     )
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
-        None, description="Seed of the first image; each further image has the next. By default a random one."
+        None,
+        description="Seed of the first image; each further image has the next. By default a random one. "
+        "Written without a fraction: a seed that went through a float may have been rounded.",
     )
-    num_images: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = Field(
+    num_images: Annotated[int, Field(ge=1, le=MOST_IMAGES), Whole] | None = Field(
         None, description="How many images; by default 1."
     )
     scheduler: Annotated[SchedulerName, Field(strict=False)] | None = Field(
@@ -89,12 +98,13 @@ class NewJob(Body):
     priority: Annotated[Priority, Field(strict=False)] | None = Field(
         None, description="Interactive jobs overtake bulk jobs; by default interactive."
     )
-    deadline_s: Annotated[int, Field(ge=1, le=LONGEST_DEADLINE)] | None = Field(
+    deadline_s: Annotated[int, Field(ge=1, le=LONGEST_DEADLINE), Whole] | None = Field(
         None, description="Seconds after which the job, if it has not ended, is given up as `expired`."
     )
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA)] | None = Field(
-        None, description="Up to 32 short texts that are kept with the job and shown with it."
-    )
+    metadata: (
+        Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA), WithJsonSchema(METADATA_SCHEMA)]
+        | None
+    ) = Field(None, description="Up to 32 short texts that are kept with the job and shown with it.")
 
     @field_validator("metadata", mode="before")
     @classmethod
@@ -107,7 +117,7 @@ class NewJob(Body):
     def code_of(cls, found: ErrorDetails) -> str:
         """Return the field's own code where it has one."""
         code = super().code_of(found)
-        if found["loc"][0] == "metadata" and found["type"] != "dict_type":
+        if found["loc"][0] == "metadata" and found["type"] not in ("dict_type", "type"):
             return "metadata_limit"
         return "prompt_required" if found["loc"] == ("prompt",) and code == "required" else code
 
@@ -137,8 +147,8 @@ class JobQuery(Query):
 
     status: JobStatus | None = Field(None, description="Only jobs with this status.")
     model: str | None = Field(None, description="Only jobs of this model.", max_length=64)
-    limit: Annotated[int, Parsed, Field(ge=1, le=100)] = Field(20, description="Jobs a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", max_length=256)
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Jobs a page.")
+    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
 
 
 class Request(Output):

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from api.inputs import Query
+from api.inputs import Moment, Query
 from api.schemas.outputs import Amount, Output, Time
 from common.usage import GroupBy
 
@@ -12,12 +12,10 @@ from common.usage import GroupBy
 class UsageQuery(Query):
     """Which usage to show."""
 
-    since: AwareDatetime | None = Field(
+    since: Moment | None = Field(
         None, alias="from", description="Attempts that began at this time or later; by default 30 days ago."
     )
-    until: AwareDatetime | None = Field(
-        None, alias="to", description="Attempts that began before this time; by default now."
-    )
+    until: Moment | None = Field(None, alias="to", description="Attempts that began before this time; by default now.")
     group_by: GroupBy | None = Field(None, description="Tell the usage apart by this.")
 
 

@@ -1,0 +1,101 @@
+"""An api in this process, with a recording bell and files in a directory, and clients that hold a key to it."""
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from api.app import create_app
+from api.context import Services
+from common import catalog, jobs, keys
+from common.attempts import Spent
+from common.bell import RecordingBell
+from common.database import Database
+from common.keys import Scope
+from common.models import Image, Job
+from common.settings import Settings
+from common.states import ImageStatus
+from common.storage import FileStorage, open_storage
+from tests import factories
+
+PIXELS = b"\x89PNG not quite"
+
+
+@dataclass
+class Api:
+    """The app, what it was given, and what its client sends unless told otherwise."""
+
+    app: Flask
+    services: Services
+    bell: RecordingBell
+    storage: FileStorage
+    key: str
+    client: FlaskClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.app.test_client()
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    def call(self, method: str, path: str, *, key: str | None = "", **options: Any) -> TestResponse:
+        """Send a request with the owner's key, with *key*, or, if that is None, without one."""
+        headers = dict(options.pop("headers", {}))
+        if key is not None:
+            headers.setdefault("Authorization", f"Bearer {key or self.key}")
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.call("POST", path, **options)
+
+    def make_key(self, owner: str, scopes: tuple[Scope, ...] = tuple(Scope)) -> str:
+        with self.database.transaction() as session:
+            return keys.create(session, owner, scopes=scopes)
+
+    def make_job(self, **wish: Any) -> dict[str, Any]:
+        """Ask for a job and return it."""
+        answer = self.post("/v1/jobs", json={"prompt": "a lighthouse"} | wish)
+        assert answer.status_code == 202, answer.text
+        return answer.json
+
+    def count_jobs(self) -> int:
+        with self.database.reading() as session:
+            return session.scalar(select(func.count()).select_from(Job)) or 0
+
+    def print_job(self, owner: str = "ada", status: ImageStatus = ImageStatus.DELIVERED) -> tuple[UUID, list[Image]]:
+        """Queue a job, have it done, and return it with its images, whose files lie in storage."""
+        held = factories.running(self.database, owner=owner)
+        images = factories.images(held, status)
+        spent = Spent(gpu_seconds=1.5, phases={"denoise": 1.5})
+        with self.database.transaction() as session:
+            end = jobs.block if status is ImageStatus.BLOCKED else jobs.succeed
+            end(session, held, images, spent)
+        for image in images:
+            if image.storage_key:
+                self.storage.put(image.storage_key, PIXELS, "image/png")
+        return held.job_id, images
+
+
+def open_api(database: Database, folder: Path, *, bell: Any = None, **changes: Any) -> Api:
+    """Return an api on *database* that offers the painted model, and a key of the owner ada."""
+    settings = Settings(home=folder, **changes)
+    storage = open_storage(settings)
+    assert isinstance(storage, FileStorage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a stand-in says what it is
+        recording = RecordingBell()
+    services = Services(database, bell or recording, storage, storage.links, settings)
+    with database.transaction() as session:
+        catalog.register(session, [catalog.PAINTED_CARD])
+        key = keys.create(session, "ada")
+    return Api(create_app(settings, services=services), services, recording, storage, key)
