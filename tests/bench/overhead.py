@@ -1,8 +1,8 @@
 """What the service costs: images per second through all of Pressroom ÷ a bare pipeline loop, on the same model.
 
 Everything is on: HTTP, queue, claim, safety check, PNG, marking, thumbnail, storage, database. The contestants take
-turns, in an order that changes from round to round; figures are medians of the rounds. On a machine whose accelerator is
-its CPU the service's own work competes with the model for the same cores; on a GPU it does not.
+turns, in an order that changes from round to round; figures are medians of the rounds. Where the accelerator is the CPU,
+the service's own work competes with the model for the same cores; on a GPU it does not.
 
 Usage: ``python -m tests.bench.overhead [--rounds 5] [--images 20] [--json FILE]``
 """
@@ -159,9 +159,8 @@ def show(card: ModelCard, figures: dict[str, object]) -> None:
     for name in ("encode", "denoise", "decode"):
         print(f"  {name:10} {shares.get(name, 0.0):8.2f}  {shares.get(name, 0.0) / shares['booked to jobs']:6.1%}")
     gap = shares["busy"] - shares["booked to jobs"] - shares["overhead"]
-    print(
-        f"  busy {shares['busy']:.2f} = jobs {shares['booked to jobs']:.2f} + overhead {shares['overhead']:.2f} + {gap:.4f}"
-    )
+    booked, overhead = shares["booked to jobs"], shares["overhead"]
+    print(f"  busy {shares['busy']:.2f} = jobs {booked:.2f} + overhead {overhead:.2f} + {gap:.4f}")
 
 
 if __name__ == "__main__":
