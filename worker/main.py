@@ -84,13 +84,13 @@ def listen(press: Press) -> None:
 def _arguments(press: Press) -> list[str]:
     queues = ",".join(queue_of(model) for model in press.models)
     return [
+        "--quiet",
         "worker",
         "--pool=threads",
         f"--concurrency={press.threads}",
         f"--queues={queues}",
         f"--hostname=press-{press.id}@%h",
         f"--loglevel={press.settings.log_level}",
-        "--quiet",
         "--without-gossip",
         "--without-mingle",
         "--without-heartbeat",
