@@ -162,6 +162,8 @@ def offered(settings: Settings) -> Offer:
         if card.name in offer:
             raise SettingsError(f"PRESSROOM_MODELS names two models {card.name!r}; rename one of the directories.")
         offer[card.name] = (card, directory)
+    if PAINTED in offer and len(offer) > 1:
+        raise SettingsError("PRESSROOM_MODELS names the painted stand-in beside real models; offer one or the other.")
     default = settings.default_model
     if default is None:
         return offer

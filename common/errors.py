@@ -132,3 +132,16 @@ class DrainingError(PressroomError):
 
     code = "draining"
     retryable = True
+
+
+class ApiUnreachableError(PressroomError):
+    """The api does not answer."""
+
+    code = "api_unreachable"
+    retryable = True
+
+
+class ApiRefusedError(PressroomError):
+    """The api refused the request."""
+
+    code = "api_refused"

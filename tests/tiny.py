@@ -8,10 +8,13 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
+    DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
     PNDMScheduler,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
@@ -39,10 +42,14 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 def save(family: str, directory: Path, seed: int = 0) -> Path:
-    """Build the tiny pipeline of *family* (sd15, sdxl, sd3 or flux), save it and return where."""
+    """Build the tiny pipeline of *family*, save it and return where.
+
+    The families are sd15, sdxl, sd3 and flux, and pixart, which Pressroom knows nothing about.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pipeline = {"sd15": _sd15, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}[family]()
+        build = {"sd15": _sd15, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux, "pixart": _pixart}[family]
+        pipeline = build()
     pipeline.save_pretrained(directory, safe_serialization=True)
     (directory / "pressroom.json").write_text(json.dumps(SUPPLEMENT))
     return directory
@@ -114,6 +121,20 @@ def _flux():
         tokenizer=_clip_tokenizer(),
         text_encoder_2=_t5(WIDTH),
         tokenizer_2=_t5_tokenizer(),
+    )
+
+
+def _pixart():
+    transformer = PixArtTransformer2DModel(
+        num_attention_heads=4, attention_head_dim=8, in_channels=4, out_channels=8, num_layers=1,
+        cross_attention_dim=WIDTH, sample_size=32, patch_size=2, caption_channels=WIDTH,
+    )  # fmt: skip
+    return PixArtSigmaPipeline(
+        transformer=transformer,
+        scheduler=DPMSolverMultistepScheduler(**BETAS),
+        vae=_vae(4),
+        text_encoder=_t5(WIDTH),
+        tokenizer=_t5_tokenizer(),
     )
 
 

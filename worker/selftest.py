@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from common import catalog
 from common.errors import PressroomError, SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from worker.checks.opening import open_checker
+from worker.engine import admission
 from worker.engine.opening import open_engine
 from worker.meter import Meter
 
@@ -37,14 +39,21 @@ def examine(settings: Settings) -> Iterator[Result]:
     """Try each part in turn and yield how it fared."""
     for entry in settings.models or (str(catalog.STARTER),):
         alone = settings.model_copy(update={"models": (entry,), "default_model": None})
-        yield _try("model", entry, CHOOSE_MODELS, lambda chosen=alone: open_engine(chosen, Meter()).load())  # type: ignore[misc]
+        yield _try("model", entry, CHOOSE_MODELS, partial(_load_models, alone))
     try:
-        open_engine(settings, Meter())
+        catalog.offered(settings)
     except SettingsError as error:
         yield Result("model", settings.default_model or "", ok=False, fault=error.message, remedy=CHOOSE_MODELS)
     except PressroomError:
         pass  # said above, of the model that is at fault
     yield _try("checker", settings.checker, INSTALL, lambda: open_checker(settings).load())
+
+
+def _load_models(settings: Settings) -> None:
+    for _, directory in catalog.offered(settings).values():
+        if directory is not None:
+            admission.admit(directory)  # before torch is imported, which takes longer than to find a damaged file
+    open_engine(settings, Meter()).load()
 
 
 def _try(part: str, name: str, remedy: str, load: Callable[[], None]) -> Result:

@@ -269,14 +269,16 @@ def test_a_pipeline_that_makes_no_pictures_from_text_alone_is_refused(directory)
         load(directory)
 
 
-def test_a_pipeline_of_another_family_runs_whole(directories, tmp_path):
-    directory = shutil.copytree(directories["sd15"], tmp_path / "latent-consistency")
-    path = directory / "model_index.json"
-    path.write_text(path.read_text().replace('"StableDiffusionPipeline"', '"LatentConsistencyModelPipeline"'))
-    scheduler = directory / "scheduler" / "scheduler_config.json"
-    scheduler.write_text(scheduler.read_text().replace("PNDMScheduler", "LCMScheduler"))
-    path.write_text(path.read_text().replace("PNDMScheduler", "LCMScheduler"))
+def test_a_pipeline_that_nothing_is_known_about_runs_whole_and_stops_when_it_is_told(tmp_path):
+    from tests import tiny
+
+    directory = tiny.save("pixart", tmp_path / "pixart")
     assert catalog.read_card(directory).family is Family.OTHER
     made = load(directory)
-    (one,), (again,) = generate(made, model="latent-consistency"), generate(made, model="latent-consistency")
-    assert one.pixels.tobytes() == again.pixels.tobytes()
+    (one,), (again,) = generate(made, model="pixart"), generate(made, model="pixart")
+    (other,) = generate(made, model="pixart", seed=8)
+    assert one.pixels.tobytes() == again.pixels.tobytes() != other.pixels.tobytes()
+    watch = Recorder(stop_at=2)
+    with pytest.raises(InterruptedAttemptError):
+        generate(made, watch, model="pixart", steps=6)
+    assert [number for number, _ in watch.heard] == [1, 2, 2]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
 import transformers
 from diffusers import DiffusionPipeline
 
@@ -36,11 +37,11 @@ def open_pipeline(directory: Path, device: Device) -> Any:
         _expect_text_to_image(directory, pipeline)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline.to(device.torch)
-    except (ModelUnavailableError, MemoryError):
+    except (ModelUnavailableError, torch.AcceleratorError):
         raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise OutOfMemoryError(f"The accelerator's memory does not suffice for the model {directory}.") from error
     except Exception as error:  # loading raises whatever a file's content leads to; for the press it is all one
-        if "out of memory" in str(error):
-            raise OutOfMemoryError(f"The accelerator's memory does not suffice for the model {directory}.") from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelUnavailableError(f"The model {directory} cannot be loaded: {reason}") from error
 

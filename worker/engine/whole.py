@@ -74,7 +74,7 @@ class WholeEngine:
             _, directory = self._offer.get(name, (None, None))
             if directory is None:
                 raise ModelUnavailableError(f"This press does not offer the model {name}.")
-            with self._meter.busy("load"), self._watchdog:
+            with self._meter.busy("load"), self._watchdog, translating(self._device, self._leave):
                 self._pipelines[name] = loading.open_pipeline(directory, self._device)
                 self._device.finish()
         return self._pipelines[name]

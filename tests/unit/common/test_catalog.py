@@ -75,9 +75,14 @@ def test_a_directory_that_is_not_there_is_no_model(tmp_path):
 
 
 def test_the_models_are_offered_in_order_the_default_first(make):
-    settings = Settings(models=(str(make("one")), str(make("two")), "painted"), default_model="two")
-    assert list(catalog.offered(settings)) == ["two", "one", "painted"]
-    assert catalog.offered(settings)["painted"] == (catalog.PAINTED_CARD, None)
+    settings = Settings(models=(str(make("one")), str(make("two"))), default_model="two")
+    assert list(catalog.offered(settings)) == ["two", "one"]
+
+
+def test_the_stand_in_is_offered_by_its_name_and_alone(make):
+    assert catalog.offered(Settings(models=("painted",))) == {"painted": (catalog.PAINTED_CARD, None)}
+    with pytest.raises(SettingsError, match="one or the other"):
+        catalog.offered(Settings(models=("painted", str(make()))))
 
 
 def test_two_models_of_one_name_are_refused(make, tmp_path):

@@ -117,7 +117,8 @@ def test_a_missing_part_is_named(model):
         weights({"w": tensor(shape=(3, 2))}),
         weights({"w": tensor(offsets=(16, 0))}), weights({"w": tensor(offsets=(8, 24))}, body=24),
         weights({"a": tensor(), "b": tensor(offsets=(8, 24))}, body=24), weights({"w": {"dtype": "F32"}}),
-        weights({"w": 3}), weights({"w": tensor(offsets=(0, 8, 16))}), weights({"w": tensor(offsets=("a", "b"))}), weights({"w": tensor(shape=("a",))}),
+        weights({"w": 3}), weights({"w": tensor(offsets=(0, 8, 16))}),
+        weights({"w": tensor(offsets=("a", "b"))}), weights({"w": tensor(shape=("a",))}),
         weights({"w": tensor(shape=(2**62, 2**62))}), weights(b"[" * 100_000),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ import sys
 import pytest
 from PIL import Image
 
-from common.errors import InterruptedAttemptError, SettingsError, StandInWarning
+from common.errors import InterruptedAttemptError, StandInWarning
 from common.settings import Settings
 from tests.factories import image_request
 from worker.engine.opening import open_engine
@@ -93,13 +93,6 @@ def test_it_warns_that_no_model_is_at_work(engine):
 
 def test_a_press_with_the_painted_model_alone_gets_the_painted_engine(meter):
     assert isinstance(open_engine(Settings(models=("painted",)), meter), PaintedEngine)
-
-
-def test_the_painted_model_is_not_offered_beside_a_real_one(meter, tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(SettingsError, match="one or the other"):
-        open_engine(Settings(models=("painted", str(tmp_path / "real"))), meter)
 
 
 def test_a_painted_press_imports_no_machine_learning():
