@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from common.database import Database
+from common.errors import DatabaseUnavailableError
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -32,6 +33,25 @@ def read_revision(database: Database) -> str | None:
 def newest_revision() -> str | None:
     """Return the revision that this code expects."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def require_newest(database: Database) -> None:
+    """Raise DatabaseUnavailableError, a plain sentence, unless *database* answers and has today's tables."""
+    if database.is_sqlite and not Path(database.url.database or "").exists():
+        raise DatabaseUnavailableError(f"There is no database {database.url.database} yet; run `pressroom migrate`.")
+    try:
+        with database.reading() as session:
+            revision = MigrationContext.configure(session.connection()).get_current_revision()
+    except DatabaseUnavailableError as error:
+        where = database.url.render_as_string(hide_password=True)
+        cause = getattr(error.__cause__, "orig", None) or error
+        reason = str(cause).strip().splitlines()[0].rstrip(".")
+        raise DatabaseUnavailableError(f"The database {where} does not answer: {reason}.") from error
+    if revision != newest_revision():
+        found = f"at revision {revision}" if revision else "without tables"
+        raise DatabaseUnavailableError(
+            f"The database is {found} and this version needs {newest_revision()}; run `pressroom migrate`."
+        )
 
 
 def _config() -> Config:

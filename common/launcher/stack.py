@@ -81,11 +81,9 @@ class _Children:
         return self._child("broker", valkey.command(directory, self._settings.redis_socket), API_GRACE_SECONDS)
 
     def api(self) -> Child:
-        command = [
-            *(sys.executable, "-m", "gunicorn", "api.wsgi:app", "--bind", self._settings.bind),
-            *("--worker-class", "gthread", "--workers", "1", "--threads", str(self._settings.api_threads)),
-            *("--graceful-timeout", "10", "--log-level", "warning", "--no-control-socket"),
-        ]
+        grace = ("--graceful-timeout", "10")  # sooner than a server on its own: whoever pressed Ctrl-C waits
+        flags = ("--no-control-socket", "--log-level", "warning", *grace)
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", *flags, "api.wsgi:app"]
         return self._child("api", command, API_GRACE_SECONDS)
 
     def press(self, number: int, count: int) -> Child:

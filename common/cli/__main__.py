@@ -1,0 +1,5 @@
+"""``python -m common.cli`` is ``pressroom``."""
+
+from common.cli import main
+
+main()

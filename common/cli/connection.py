@@ -1,0 +1,52 @@
+"""What the commands that speak to the api share: signing in, watching a job, saving its images."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from common.client import Client, Json
+from common.errors import SettingsError
+from common.settings import PREFIX, Settings
+from common.states import JobStatus
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+def connect() -> Client:
+    """Return a client for the api and the key that the settings name."""
+    settings = Settings.from_environ()
+    if settings.api_key is None:
+        raise SettingsError(f"{PREFIX}API_KEY is not set; `pressroom keys create --name me` makes a key.")
+    return Client(settings.client_url, settings.api_key.get_secret_value())
+
+
+def watch(client: Client, job: Json) -> Json:
+    """Show a job's progress on standard error until it ends; return it as it ended."""
+    with click.progressbar(length=job["progress"]["steps"] or 1, file=sys.stderr, label="queued") as bar:
+
+        def show(now: Json) -> None:
+            bar.label = _label(now)
+            is_done = now["status"] == JobStatus.SUCCEEDED
+            bar.update((bar.length or 1) - bar.pos if is_done else now["progress"]["step"] - bar.pos)
+            bar.render_progress()
+
+        return client.wait(job["id"], show)
+
+
+def save_images(client: Client, job: Json, directory: Path) -> list[Path]:
+    """Save the job's readable images in *directory*; return the files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = []
+    for image in job["images"]:
+        if image["url"] is not None:
+            file = directory / f"{job['id']}-{image['index']}.{EXTENSIONS[image['content_type']]}"
+            file.write_bytes(client.download(image))
+            files.append(file)
+    return files
+
+
+def _label(job: Mapping[str, object]) -> str:
+    position = job["queue_position"]
+    return f"queued, {position} before it" if position else str(job["status"])

@@ -1,0 +1,133 @@
+"""``pressroom demo``: the whole way of ten orders, on this machine, with nothing set up."""
+
+import os
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from common import keys
+from common.cli.connection import EXTENSIONS
+from common.cli.rehearsal import rehearse
+from common.cli.tables import print_table
+from common.client import Client, Json
+from common.contact_sheet import Print, draw_contact_sheet
+from common.database import Database
+from common.settings import Settings
+from common.states import JobStatus
+
+PROMPTS = (
+    "a fox on a red background",
+    "a birthday cake on a teal background",
+    "a penguin on a yellow background",
+    "a sunflower on a blue background",
+    "a guitar on a cream background",
+    "an octopus on a navy background",
+    "a hamburger on a green background",
+    "an owl on a purple background",
+    "a cactus on a pink background",
+    "a soccer ball on an orange background",
+)
+FIRST_SEED = 1
+CONTACT_SHEET = "contact-sheet.png"
+
+
+@click.command()
+def demo() -> None:
+    """Start a stack of its own, print ten pictures, draw a contact sheet of them, and stop the stack.
+
+    Everything stays under the data directory's folder `demo`.
+    """
+    settings = Settings.from_environ()
+    started = time.monotonic()
+    folder = settings.home / "demo"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    pictures = folder / f"pictures-{stamp}"
+    click.echo("Starting the stack: api, press, clerk, message broker …", err=True)
+    with rehearse(folder / f"stack-{stamp}", os.environ) as stage:
+        with Client(stage.client_url, _make_key(stage)) as client:
+            jobs = _print_pictures(client)
+            files = _save(client, jobs, pictures)
+        click.echo("Stopping the stack …", err=True)
+    _report(jobs, files, pictures)
+    click.echo(f"\n{len(jobs)} jobs in {time.monotonic() - started:.0f} s, start and stop included.")
+    if any(job["status"] != JobStatus.SUCCEEDED for job in jobs):
+        raise click.ClickException("Not every job succeeded.")
+
+
+def _make_key(settings: Settings) -> str:
+    database = Database(settings.sqlalchemy_url)
+    try:
+        with database.transaction() as session:
+            return keys.create(session, "demo")
+    finally:
+        database.close()
+
+
+def _print_pictures(client: Client) -> list[Json]:
+    orders = [{"prompt": prompt, "seed": FIRST_SEED + number} for number, prompt in enumerate(PROMPTS)]
+    jobs = [client.submit(order) for order in orders]
+    with click.progressbar(
+        length=sum(job["progress"]["steps"] for job in jobs), file=sys.stderr, label=f"Printing {len(jobs)} pictures"
+    ) as bar:
+        done: list[Json] = []
+        for job in jobs:
+            before = sum(ended["progress"]["steps"] for ended in done)
+
+            def show(now: Json, before: int = before) -> None:
+                bar.update(before + now["progress"]["step"] - bar.pos)
+
+            done.append(client.wait(job["id"], show))
+        bar.update((bar.length or 0) - bar.pos)
+    return done
+
+
+def _save(client: Client, jobs: list[Json], pictures: Path) -> dict[str, Path]:
+    """Save each picture and a contact sheet of all; return the files by the ids of their images."""
+    pictures.mkdir(parents=True)
+    files: dict[str, Path] = {}
+    prints = []
+    for number, job in enumerate(jobs, start=1):
+        for image in job["images"]:
+            if image["url"] is None:
+                continue
+            data = client.download(image)
+            file = pictures / f"{number:02}-seed-{image['seed']}.{EXTENSIONS[image['content_type']]}"
+            file.write_bytes(data)
+            files[image["id"]] = file
+            note = f"seed {image['seed']}, {image['cost']['gpu_seconds']:.2f} accelerator seconds"
+            prints.append(Print(data, job["request"]["prompt"], note))
+    if prints:
+        sheet = draw_contact_sheet(prints, "Pressroom: first prints", model=jobs[0]["request"]["model"])
+        (pictures / CONTACT_SHEET).write_bytes(sheet)
+    return files
+
+
+def _report(jobs: list[Json], files: dict[str, Path], pictures: Path) -> None:
+    rows = [row for job in jobs for row in _rows(job, files)]
+    click.echo()
+    print_table(["job", "seed", "seconds", "accelerator s", "cost", "safety score", "file"], rows)
+    spent = sum(job["cost"]["gpu_seconds"] for job in jobs)
+    click.echo(f"\n{spent:.2f} accelerator seconds in all. Contact sheet: {pictures / CONTACT_SHEET}")
+
+
+def _rows(job: Json, files: dict[str, Path]) -> list[list[object]]:
+    seconds = f"{_seconds(job):.2f}" if job["started_at"] and job["finished_at"] else None
+    return [
+        [
+            job["id"],
+            image["seed"],
+            seconds,
+            f"{image['cost']['gpu_seconds']:.2f}",
+            f"{image['cost']['amount']} {image['cost']['currency']}",
+            f"{max(image['safety']['scores'].values(), default=0):.3f} {image['safety']['verdict']}",
+            files.get(image["id"], image["status"]),
+        ]
+        for image in job["images"]
+    ] or [[job["id"], job["request"]["seed"], seconds, None, None, None, job["status"]]]
+
+
+def _seconds(job: Json) -> float:
+    return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["started_at"])).total_seconds()

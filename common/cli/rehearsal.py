@@ -1,0 +1,81 @@
+"""A stack on embedded defaults in a folder of its own, up for a while and gone afterwards."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from common.errors import ApiUnreachableError
+from common.settings import PREFIX, Settings
+
+KEPT = ("MODELS", "DEFAULT_MODEL", "DEVICE", "CHECKER", "GPU_PRICE_PER_HOUR", "CURRENCY", "PAINTED_STEP_SECONDS")
+"""The settings of the outer world that hold in here too; all others stand at their defaults."""
+
+READY_SECONDS = 120
+STOP_SECONDS = 120
+PAUSE_SECONDS = 0.1
+TAIL_LINES = 15
+
+
+@contextmanager
+def rehearse(home: Path, environ: Mapping[str, str]) -> Iterator[Settings]:
+    """Run a stack in *home*, which is removed after a clean end; yield its settings once the api answers."""
+    home.mkdir(parents=True)
+    kept = {PREFIX + name for name in KEPT}
+    inner = {name: value for name, value in environ.items() if not name.startswith(PREFIX) or name in kept}
+    inner |= {f"{PREFIX}HOME": str(home.resolve()), f"{PREFIX}BIND": f"127.0.0.1:{_free_port()}"}
+    log = home / "up.log"
+    with log.open("wb") as output:
+        stack = subprocess.Popen(
+            [sys.executable, "-m", "common.cli", "up"],
+            env=inner,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us; the stack is then stopped below
+        )
+    settings = Settings.from_environ({name: value for name, value in inner.items() if name.startswith(PREFIX)})
+    try:
+        _await_api(stack, settings.client_url, log)
+        yield settings
+    finally:
+        status = _stop(stack)
+    if status != 0:
+        raise ApiUnreachableError(f"The stack ended with status {status}; {log} tells why.")
+    shutil.rmtree(home)
+
+
+def _await_api(stack: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while stack.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx2.get(f"{url}/healthz", timeout=1, trust_env=False).is_success:
+                return
+        except httpx2.HTTPError:
+            time.sleep(PAUSE_SECONDS)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+    raise ApiUnreachableError(f"The stack did not start; the end of {log}:\n{tail}")
+
+
+def _stop(stack: subprocess.Popen[bytes]) -> int:
+    if stack.poll() is None:
+        stack.send_signal(signal.SIGTERM)
+    try:
+        return stack.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        stack.kill()  # its children are tied to it
+        return stack.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

