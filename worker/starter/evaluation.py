@@ -1,0 +1,99 @@
+"""Judges pictures of known pairs: whether the background is the asked one, and the asked subject the nearest of all.
+
+The corner colour is the median of four 6-pixel squares. Each subject is then laid on that very colour at several
+sizes and places, both ways round, and the one with the smallest mean square difference is the answer: no learned
+judge is involved.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from PIL import Image
+
+from worker.starter import pictures
+from worker.starter.pictures import Pixels, Placement
+from worker.starter.subjects import Colour, Pair, Vocabulary
+
+SIZES = (0.76, 0.80, 0.84, 0.88)
+OFFSETS = (-0.03, 0.0, 0.03)
+SIDE = 32  # pictures are compared at a quarter of their side: quicker, and deaf to the last bit of sharpness
+Patches = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a picture was taken for."""
+
+    asked: Pair
+    background: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Every subject at every place: coverage and premultiplied colour, for any background."""
+
+    names: list[str]
+    owner: np.ndarray[tuple[int], np.dtype[np.int64]]
+    cover: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]  # template, pixel, 1
+    ink: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]  # template, pixel, channel
+
+    def over(self, colour: Colour) -> Patches:
+        """Lay all templates on a plain colour, one row each, 0..1."""
+        plain = np.asarray(colour, np.float32) / 255
+        return (self.ink + (1 - self.cover) * plain).reshape(len(self.ink), -1)
+
+
+def build_templates(sprites: dict[str, Image.Image]) -> Templates:
+    """Compose every subject on black and on white, from which coverage and ink follow."""
+    owner, on_black, on_white = [], [], []
+    for number, sprite in enumerate(sprites.values()):
+        for size, x, y, flipped in product(SIZES, OFFSETS, OFFSETS, (False, True)):
+            layer = [(sprite, Placement(size, 0.5 + x, 0.5 + y, flipped))]
+            owner.append(number)
+            on_black.append(pictures.compose(layer, (0, 0, 0), SIDE))
+            on_white.append(pictures.compose(layer, (255, 255, 255), SIDE))
+    ink = np.stack(on_black).reshape(len(owner), -1, 3).astype(np.float32) / 255
+    white = np.stack(on_white).reshape(len(owner), -1, 3).astype(np.float32) / 255
+    cover = 1 - (white - ink).mean(axis=2, keepdims=True)
+    return Templates(list(sprites), np.array(owner), cover, ink)
+
+
+def corner_colour(picture: Pixels, edge: int = 6) -> Colour:
+    """Return the median colour of the four corners."""
+    corners = [
+        picture[rows, columns].reshape(-1, 3) for rows, columns in product((slice(edge), slice(-edge, None)), repeat=2)
+    ]
+    red, green, blue = np.median(np.concatenate(corners), axis=0)
+    return int(red), int(green), int(blue)
+
+
+def nearest_background(colour: Colour, vocabulary: Vocabulary) -> str:
+    """Name the background whose sRGB value lies nearest."""
+    return min(
+        vocabulary.backgrounds,
+        key=lambda name: sum((a - b) ** 2 for a, b in zip(colour, vocabulary.backgrounds[name], strict=True)),
+    )
+
+
+def nearest_subject(picture: Pixels, colour: Colour, templates: Templates) -> str:
+    """Name the subject of the template with the smallest mean square difference."""
+    small = Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BOX)
+    wanted = np.asarray(small, np.float32).reshape(-1) / 255
+    laid = templates.over(colour)
+    distance = np.einsum("ij,ij->i", laid, laid) - 2 * laid @ wanted
+    return templates.names[int(templates.owner[int(distance.argmin())])]
+
+
+def judge(picture: Pixels, asked: Pair, vocabulary: Vocabulary, templates: Templates) -> Verdict:
+    """Say what one picture shows, next to what was asked for."""
+    colour = corner_colour(picture)
+    return Verdict(asked, nearest_background(colour, vocabulary), nearest_subject(picture, colour, templates))
+
+
+def shares(verdicts: list[Verdict]) -> tuple[float, float]:
+    """Return the shares of right backgrounds and of right subjects."""
+    backgrounds = sum(verdict.background == verdict.asked[1] for verdict in verdicts)
+    subjects = sum(verdict.subject == verdict.asked[0] for verdict in verdicts)
+    return backgrounds / len(verdicts), subjects / len(verdicts)
