@@ -159,6 +159,8 @@ def offered(settings: Settings) -> Offer:
     for entry in settings.models or (str(STARTER),):
         directory = None if entry == PAINTED else Path(entry)
         card = PAINTED_CARD if directory is None else read_card(directory)
+        if directory is not None and card.name == PAINTED:
+            raise SettingsError(f"{directory}: the name {PAINTED!r} is the stand-in's; rename the directory.")
         if card.name in offer:
             raise SettingsError(f"PRESSROOM_MODELS names two models {card.name!r}; rename one of the directories.")
         offer[card.name] = (card, directory)

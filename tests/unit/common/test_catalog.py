@@ -92,6 +92,11 @@ def test_two_models_of_one_name_are_refused(make, tmp_path):
         catalog.offered(Settings(models=(str(make("twin")), str(twin))))
 
 
+def test_a_directory_cannot_take_the_name_of_the_stand_in(make):
+    with pytest.raises(SettingsError, match="rename"):
+        catalog.offered(Settings(models=(str(make("painted")),)))
+
+
 def test_a_default_that_is_not_offered_is_refused(make):
     with pytest.raises(SettingsError, match="my-model"):
         catalog.offered(Settings(models=(str(make()),), default_model="other"))
