@@ -52,7 +52,9 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _migrated_postgresql(postgresql_server: str) -> str:
-    return create_postgresql(postgresql_server, "pressroom")
+    url = services.create_database(postgresql_server, "pressroom")
+    migrate(url)
+    return url
 
 
 @pytest.fixture
@@ -126,17 +128,6 @@ def s3_tls() -> Iterator[Bucket]:
     """The same over TLS, by a certificate that only ``authority`` vouches for."""
     with services.start_s3(tls=True) as bucket:
         yield bucket
-
-
-def create_postgresql(server_url: str, name: str) -> str:
-    """Create and migrate a database called *name*; return its URL."""
-    server = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-    server.dispose()
-    url = sqlalchemy.make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    migrate(url)
-    return url
 
 
 def migrate(url: str) -> None:

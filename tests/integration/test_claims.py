@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from common import claims, jobs
+from common.attempts import Spent
 from common.database import Database
-from common.jobs import Spent
 from common.models import Job
 from common.states import JobStatus, Priority
 from tests import factories

@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from common import jobs
+from common.attempts import Claim, Holding, Spent
 from common.database import Database
 from common.errors import FencedError, IllegalTransitionError
-from common.jobs import Claim, Holding, Spent
 from common.models import Attempt, Image, Job
 from common.states import JobStatus, Outcome
 from tests import factories

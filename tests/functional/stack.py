@@ -1,0 +1,247 @@
+"""The whole of Pressroom, started by ``pressroom up`` as its user would, and a client that talks to it by HTTP."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from common import keys
+from common.database import Database
+from common.models import Attempt, Image, Job, Press
+from common.settings import Settings
+from common.states import TERMINAL, JobStatus
+from common.storage import Storage, open_storage
+from tests import invariants
+from tests.functional.backends import Backend
+from tests.processes import die_with_parent, free_ports, own_folder, stop
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 60
+LOOK_SECONDS = 0.03
+STEP_SECONDS = 0.05
+LEASE_SECONDS = 3
+CANARY = "canary-3f9a"
+"""Stands in every prompt, negative prompt and metadata that the tests send, and must stand in no log."""
+
+QUICK = {
+    "PRESSROOM_MODELS": "painted",
+    "PRESSROOM_CHECKER": "scripted",
+    "PRESSROOM_PAINTED_STEP_SECONDS": str(STEP_SECONDS),
+    "PRESSROOM_LEASE_SECONDS": str(LEASE_SECONDS),
+    "PRESSROOM_BEAT_SECONDS": "0.3",
+    "PRESSROOM_TICK_SECONDS": "0.1",
+    "PRESSROOM_DRAIN_SECONDS": "0.2",
+}
+"""A stack that prints by brush and forgets a silent press after three seconds."""
+
+
+def until(look: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Return what *look* returns as soon as it is true; fail if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain for {what}")
+        time.sleep(LOOK_SECONDS)
+    return seen
+
+
+@dataclass
+class Stack:
+    """A running Pressroom: its processes by id, its database and storage for a look inside."""
+
+    settings: Settings
+    environ: dict[str, str]
+    backend: Backend
+    log: Path
+    process: subprocess.Popen[bytes]
+    database: Database
+    storage: Storage
+    clients: dict[str, "Client"] = field(default_factory=dict)
+
+    def client(self, owner: str = "ada") -> "Client":
+        """Return the client of *owner*, who has a key of their own."""
+        if owner not in self.clients:
+            with self.database.transaction() as session:
+                key = keys.create(session, owner)
+            self.clients[owner] = Client(self.settings.base_url, key, self.backend.authority)
+        return self.clients[owner]
+
+    def command(self, *words: str) -> str:
+        """Run ``pressroom`` with *words* in the stack's own environment; return what it printed."""
+        program = Path(sys.executable).with_name("pressroom")
+        return subprocess.run(
+            [program, *words], env=self.environ, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        ).stdout
+
+    def presses(self) -> list[Press]:
+        """Return the presses that have not said goodbye and whose process lives."""
+        with self.database.reading() as session:
+            rows = session.scalars(select(Press).where(Press.stopped_at.is_(None)))
+            return [row for row in rows if _lives(row.pid)]
+
+    def attempts(self, *job_ids: str) -> list[Attempt]:
+        """Return the attempts at these jobs, in the order in which they began."""
+        with self.database.reading() as session:
+            wanted = [UUID(job_id) for job_id in job_ids]
+            return list(session.scalars(select(Attempt).where(Attempt.job_id.in_(wanted)).order_by(Attempt.started_at)))
+
+    def rows(self, *job_ids: str) -> list[Job]:
+        """Return these jobs as they stand in the database."""
+        with self.database.reading() as session:
+            return list(session.scalars(select(Job).where(Job.id.in_([UUID(job_id) for job_id in job_ids]))))
+
+    def count(self, status: JobStatus, job_ids: list[str]) -> int:
+        """Return how many of these jobs have *status*."""
+        return sum(row.status is status for row in self.rows(*job_ids))
+
+    def settle(self, job_ids: list[str], seconds: float = PATIENCE_SECONDS) -> list[Job]:
+        """Wait until these jobs have ended, and return them."""
+        until(lambda: all(row.status in TERMINAL for row in self.rows(*job_ids)), "jobs to end", seconds)
+        return self.rows(*job_ids)
+
+    def image_count(self, job_id: str) -> int:
+        """Return how many image rows a job has."""
+        with self.database.reading() as session:
+            return len(session.scalars(select(Image.id).where(Image.job_id == UUID(job_id))).all())
+
+    def check(self) -> None:
+        """Settle everything, then hold the state of the whole against the promises."""
+        accepted = [job_id for client in self.clients.values() for job_id in client.accepted]
+        self.settle(accepted)
+        until(self._is_quiet, "the presses to report")
+        invariants.check(self.database, self.storage, accepted={UUID(job_id) for job_id in accepted})
+        written = self.log.read_text(errors="replace")
+        for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
+            assert secret not in written, "a prompt or a secret stands in the log"
+
+    def _is_quiet(self) -> bool:
+        """Tell whether all work in hand, canceled or late, has been booked: a canceled attempt stops at a step."""
+        with self.database.reading() as session:
+            before = session.scalars(select(Press.busy_seconds).order_by(Press.id)).all()
+        time.sleep(2 * self.settings.beat_seconds)
+        with self.database.reading() as session:
+            return session.scalars(select(Press.busy_seconds).order_by(Press.id)).all() == before
+
+
+class Client:
+    """Somebody with a key: orders by HTTP and remembers what was accepted."""
+
+    def __init__(self, url: str, key: str, authority: Path | None) -> None:
+        self.key = key
+        self.accepted: list[str] = []
+        self.http = httpx2.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS, trust_env=False
+        )
+        verify = str(authority) if authority else True
+        self.stranger = httpx2.Client(verify=verify, timeout=PATIENCE_SECONDS, trust_env=False)
+
+    def post(self, path: str, *, status: int, headers: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:
+        """Send *body*, expect *status*, and return the answer."""
+        answer = self.http.post(path, json=body or None, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def order(self, prompt: str = "a lighthouse", *, headers: dict[str, str] | None = None, **wish: Any) -> str:
+        """Order a job of two steps unless *wish* says otherwise; return its id."""
+        body = {"prompt": f"{prompt} {CANARY}", "width": 64, "height": 64, "steps": 2, "metadata": {"note": CANARY}}
+        answer = self.http.post("/v1/jobs", json=body | wish, headers=headers)
+        assert answer.status_code in (200, 202), answer.text
+        job_id: str = answer.json()["id"]
+        self.accepted.append(job_id)
+        return job_id
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return the job as the api shows it."""
+        answer = self.http.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def wait(self, job_id: str) -> dict[str, Any]:
+        """Poll until the job has ended, and return it."""
+        until(lambda: JobStatus(self.job(job_id)["status"]).is_terminal, "the job to end")
+        return self.job(job_id)
+
+    def close(self) -> None:
+        self.http.close()
+        self.stranger.close()
+
+
+@contextmanager
+def running(backend: Backend, *, presses: int = 1, settings: dict[str, str] = QUICK) -> Iterator[Stack]:
+    """Start the stack, yield it when it is ready, check what it has done, and stop it."""
+    with own_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        (port,) = free_ports(1)
+        chosen = {"PRESSROOM_HOME": str(folder / "var"), "PRESSROOM_BIND": f"127.0.0.1:{port}"}
+        chosen |= settings | backend.environ
+        for name, value in chosen.items():
+            if not name.startswith("PRESSROOM_"):
+                patch.setenv(name, value)  # boto3 reads its own, here as there
+        environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **chosen}
+        log = folder / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("pressroom"), "up", "--presses", str(presses)],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  (one system call, no lock can be held in it)
+            )
+        try:
+            parsed = Settings.from_environ(chosen)
+            _await_ready(parsed, process, presses, log)
+            stack = Stack(
+                settings=parsed,
+                environ=environ,
+                backend=backend,
+                log=log,
+                process=process,
+                database=Database(parsed.sqlalchemy_url),
+                storage=open_storage(parsed),
+            )
+            try:
+                yield stack
+            finally:
+                for client in stack.clients.values():
+                    client.close()
+                stack.database.close()
+        finally:
+            stop(process, signal.SIGTERM)
+            backend.close()
+
+
+def _await_ready(settings: Settings, process: subprocess.Popen[bytes], presses: int, log: Path) -> None:
+    def is_ready() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            answers = httpx2.get(f"{settings.base_url}/readyz", timeout=5, trust_env=False).is_success
+        except httpx2.HTTPError:
+            return False
+        return answers and log.read_text().count("press_ready") >= presses
+
+    try:
+        until(is_ready, "the stack")
+    except pytest.fail.Exception:
+        sys.stderr.write(log.read_text()[-4000:])
+        raise
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""What must hold of the whole, whatever was done to it: no job lost, none delivered twice, every second booked."""
+
+import hashlib
+import io
+import re
+from collections import defaultdict
+from collections.abc import Collection
+from uuid import UUID
+
+from PIL import Image as Pillow
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.database import Database
+from common.models import Attempt, Image, Job, Press
+from common.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.storage import Storage
+
+MARK = b"trainedAlgorithmicMedia"
+OBJECT = re.compile(r"owners/(?P<owner>[^/]+)/jobs/(?P<job>[^/]+)/a(?P<attempt>\d+)/[^/]+")
+LEDGER_TOLERANCE = 0.01
+ROUNDING_SECONDS = 0.005
+
+LAST_OUTCOME = {
+    JobStatus.SUCCEEDED: {Outcome.SUCCEEDED},
+    JobStatus.FAILED: {Outcome.FAILED, Outcome.BLOCKED, Outcome.LOST, Outcome.FENCED},
+    JobStatus.CANCELED: {Outcome.CANCELED, Outcome.RETRIED, Outcome.RELEASED, Outcome.LOST, Outcome.FENCED},
+    JobStatus.EXPIRED: {Outcome.EXPIRED, Outcome.RETRIED, Outcome.RELEASED, Outcome.LOST, Outcome.FENCED},
+}
+"""How the last attempt at a job may have ended; one given up while it was queued again ends as its attempt did."""
+
+EARLIER_OUTCOMES = {Outcome.LOST, Outcome.FENCED, Outcome.RELEASED, Outcome.RETRIED}
+
+
+def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -> None:
+    """Fail unless everything that was accepted has ended, and ended well formed."""
+    with database.reading() as session:
+        jobs = {job.id: job for job in session.scalars(select(Job))}
+        _check_jobs(jobs, accepted)
+        _check_attempts(session, jobs)
+        images = list(session.scalars(select(Image)))
+        _check_images(session, jobs, images)
+        _check_ledger(session, images)
+        attempts = {(row.job_id, row.number): row.outcome for row in session.scalars(select(Attempt))}
+    _check_objects(storage, images)
+    _check_nothing_else_is_stored(storage, images, attempts)
+
+
+def _check_jobs(jobs: dict[UUID, Job], accepted: Collection[UUID]) -> None:
+    lost = set(accepted) - {job.id for job in jobs.values() if job.status.is_terminal}
+    assert not lost, f"lost: {lost}"
+    unexpected = set(jobs) - set(accepted)
+    assert not unexpected, f"nobody ordered {unexpected}"
+    for job in jobs.values():
+        assert job.finished_at is not None
+        assert job.lease_until is None
+        assert (job.status is JobStatus.SUCCEEDED) == (job.error_code is None) or job.status is JobStatus.CANCELED
+
+
+def _check_attempts(session: Session, jobs: dict[UUID, Job]) -> None:
+    numbers: dict[UUID, list[Attempt]] = defaultdict(list)
+    for row in session.scalars(select(Attempt).order_by(Attempt.number)):
+        numbers[row.job_id].append(row)
+        assert row.gpu_seconds >= 0
+        assert row.ended_at is not None
+    for job in jobs.values():
+        attempts = numbers[job.id]
+        assert [row.number for row in attempts] == list(range(1, job.attempt + 1)), "one ledger row for each attempt"
+        if attempts:
+            assert attempts[-1].outcome in LAST_OUTCOME[job.status], (job.status, attempts[-1].outcome)
+        assert {row.outcome for row in attempts[:-1]} <= EARLIER_OUTCOMES
+
+
+def _check_images(session: Session, jobs: dict[UUID, Job], images: list[Image]) -> None:
+    by_job: dict[UUID, list[Image]] = defaultdict(list)
+    for image in images:
+        job = jobs[image.job_id]
+        by_job[job.id].append(image)
+        assert image.owner == job.owner
+        assert image.attempt == job.attempt, "only the last attempt may publish"
+        if image.status.is_readable:
+            assert image.verdict in (Verdict.PASS, Verdict.REVIEW)
+        else:
+            assert image.amount == 0
+    for job in jobs.values():
+        found = by_job[job.id]
+        is_complete = job.status is JobStatus.SUCCEEDED or job.error_code == "content_blocked"
+        assert sorted(image.position for image in found) == (list(range(job.num_images)) if is_complete else [])
+        if job.status is JobStatus.SUCCEEDED:
+            assert any(image.status.is_readable for image in found)
+        else:
+            assert all(image.status is ImageStatus.BLOCKED for image in found)
+
+
+def _check_ledger(session: Session, images: list[Image]) -> None:
+    """Images + named waste + named overhead = what the presses were busy."""
+    busy = overhead = waste = 0.0
+    for press in session.scalars(select(Press)):
+        busy += press.busy_seconds
+        overhead += sum(press.overhead.values())
+    charged = sum(image.gpu_seconds for image in images if image.status.is_readable)
+    of_success = 0.0
+    for attempt in session.scalars(select(Attempt)):
+        if attempt.outcome is Outcome.SUCCEEDED:
+            of_success += attempt.gpu_seconds
+        else:
+            waste += attempt.gpu_seconds
+    blocked_beside_delivered = of_success - charged
+    assert blocked_beside_delivered >= -ROUNDING_SECONDS * (1 + len(images))
+    total = charged + waste + blocked_beside_delivered + overhead
+    assert abs(total - busy) <= LEDGER_TOLERANCE * busy + ROUNDING_SECONDS, (
+        f"images {charged:.3f} + waste {waste:.3f} + blocked {blocked_beside_delivered:.3f} "
+        f"+ overhead {overhead:.3f} is not busy {busy:.3f}"
+    )
+    delivered = {image.job_id for image in images if image.status is not ImageStatus.BLOCKED}
+    blocked = {image.job_id for image in images if image.status is ImageStatus.BLOCKED}
+    if not blocked & delivered:
+        assert abs(blocked_beside_delivered) <= ROUNDING_SECONDS * (1 + len(images)), "attempts and images disagree"
+
+
+def _check_objects(storage: Storage, images: list[Image]) -> None:
+    for image in images:
+        if not image.status.is_readable:
+            continue
+        assert image.storage_key is not None
+        assert image.thumbnail_key is not None
+        data = storage.get(image.storage_key)
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (image.bytes, image.sha256)
+        with Pillow.open(io.BytesIO(data)) as picture:
+            picture.load()
+            assert picture.size == (image.width, image.height)
+        assert MARK in data
+        thumbnail = storage.get(image.thumbnail_key)
+        with Pillow.open(io.BytesIO(thumbnail)) as small:
+            small.load()
+            assert max(small.size) <= 256
+        assert MARK in thumbnail
+
+
+def _check_nothing_else_is_stored(
+    storage: Storage, images: list[Image], attempts: dict[tuple[UUID, int], Outcome]
+) -> None:
+    """Objects without a row may lie only under the prefix of an attempt that published nothing."""
+    known = {key for image in images for key in (image.storage_key, image.thumbnail_key) if key}
+    for key in storage.list_keys(""):
+        if key in known:
+            continue
+        found = OBJECT.fullmatch(key)
+        assert found, f"nobody knows the object {key}"
+        outcome = attempts[UUID(found["job"]), int(found["attempt"])]
+        assert outcome not in (Outcome.SUCCEEDED, Outcome.BLOCKED), f"{key} has no row"
