@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from api.context import services
 from api.problems import CODE_OF_STATUS, PROBLEMS
 from api.schemas.problems import Fault, Problem
-from common.errors import PressroomError
+from common.errors import PressroomError, StorageError
 from common.logs import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -79,7 +79,7 @@ def respond(
 def _answer_known(error: PressroomError) -> Response:
     if error.code not in PROBLEMS:
         return _answer_unforeseen(error)
-    if PROBLEMS[error.code].status >= 500:  # noqa: PLR2004  (the server's own faults)
+    if isinstance(error, StorageError) or PROBLEMS[error.code].status >= 500:  # noqa: PLR2004  (our own faults)
         logger.warning("request failed", code=error.code)
         # What a server of ours answered is for our logs, not for clients.
         return respond(error.code, type(error)().message)

@@ -1,0 +1,98 @@
+"""Every route that takes an id, generated from the map of routes: another owner's is as good as missing."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from common import keys
+from common.clock import utcnow
+from common.database import Database
+from common.ids import new_id
+from common.keys import Scope
+from common.models import ApiKey
+from tests.apis import Api, open_api
+
+IDS = {"job_id", "image_id"}
+
+
+@pytest.fixture
+def api(sqlite_database: Database, tmp_path: Path) -> Api:
+    return open_api(sqlite_database, tmp_path)
+
+
+def routes(api: Api) -> Iterator[tuple[str, str]]:
+    """Yield method and path of every route under /v1, its variable parts in braces."""
+    for rule in api.app.url_map.iter_rules():
+        if rule.rule.startswith("/v1"):
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, rule.rule.replace("<", "{").replace(">", "}")
+
+
+def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> None:
+    job_id, (image,) = api.print_job("ada")
+    theirs = {"job_id": str(job_id), "image_id": str(image.id)}
+    missing = {name: str(new_id()) for name in theirs}
+    bob = api.make_key("bob")
+    tried = 0
+    for method, path in routes(api):
+        names = {name for name in IDS if f"{{{name}}}" in path}
+        if not names:
+            continue
+        foreign, absent = (
+            api.call(method, path.format(**ids), key=bob, headers={"X-Request-Id": "same"}) for ids in (theirs, missing)
+        )
+        assert (foreign.status_code, foreign.json) == (absent.status_code, absent.json), path
+        assert foreign.status_code == 404
+        own = api.call(method, path.format(**theirs))
+        assert own.status_code != 404, path
+        tried += 1
+    assert tried >= 5
+
+
+def test_every_variable_part_is_an_id_that_this_test_knows(api: Api) -> None:
+    for rule in api.app.url_map.iter_rules():
+        if rule.rule.startswith("/v1"):
+            assert rule.arguments <= IDS
+
+
+def test_lists_show_no_one_elses(api: Api) -> None:
+    api.print_job("ada")
+    bob = api.make_key("bob")
+    assert api.get("/v1/jobs", key=bob).json["data"] == []
+    assert api.get("/v1/usage", key=bob).json["total"]["jobs"] == 0
+
+
+def test_every_route_wants_a_key_and_its_scope(api: Api) -> None:
+    for method, path in routes(api):
+        url = path.format(job_id=new_id(), image_id=new_id())
+        assert api.call(method, url, key=None).status_code == 401, path
+    scopes = dict.fromkeys(Scope, 0)
+    for scope in Scope:
+        key = api.make_key(f"only {scope}", (scope,))
+        for method, path in routes(api):
+            answer = api.call(method, path.format(job_id=new_id(), image_id=new_id()), key=key)
+            if answer.status_code == 403:
+                assert answer.json["code"] == "insufficient_scope"
+                assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
+            else:
+                scopes[scope] += 1
+    assert all(scopes.values())
+    assert sum(scopes.values()) == len(list(routes(api)))
+
+
+def test_revoked_and_expired_keys_are_as_good_as_none(api: Api) -> None:
+    revoked, expired = api.make_key("revoked"), api.make_key("expired")
+    with api.database.transaction() as session:
+        keys.revoke(session, revoked.split("_")[1])
+        session.execute(update(ApiKey).where(ApiKey.owner == "expired").values(expires_at=utcnow() - timedelta(1)))
+    for key in (revoked, expired):
+        assert api.get("/v1/jobs", key=key).status_code == 401
+
+
+def test_the_use_of_a_key_is_noted(api: Api) -> None:
+    api.get("/v1/jobs")
+    with api.database.reading() as session:
+        assert session.scalars(select(ApiKey.last_used_at)).one() is not None
