@@ -1,8 +1,8 @@
 """What the service costs: images per second through all of Pressroom ÷ a bare pipeline loop, on the same model.
 
 Everything is on: HTTP, queue, claim, safety check, PNG, marking, thumbnail, storage, database. The contestants take
-turns, in an order that changes from round to round; figures are medians of the rounds. Where the accelerator is the CPU,
-the service's own work competes with the model for the same cores; on a GPU it does not.
+turns, in an order that changes from round to round; figures are medians of the rounds. Where the accelerator is the
+CPU, the service's own work competes with the model for the same cores; on a GPU it does not.
 
 Usage: ``python -m tests.bench.overhead [--rounds 5] [--images 20] [--json FILE]``
 """
