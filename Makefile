@@ -68,7 +68,7 @@ bench: $(STAMP) ## Measure what the service costs on top of a bare pipeline loop
 ##@ The starter model
 
 train-starter: $(STAMP) ## Train the starter model anew (hours)
-	$(BIN)/python -m worker.starter.recipe
+	$(BIN)/python -m worker.starter.train
 
 bench-starter: $(STAMP) ## Measure how well the starter model draws what it is asked for
 	$(BIN)/python -m tests.bench.starter

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from common import schema
-from common.catalog import PAINTED, offered
+from common.catalog import PAINTED
 from common.database import Database
 from common.errors import BellUnavailableError, DatabaseUnavailableError, PressroomError
 from common.launcher import valkey
@@ -98,18 +98,12 @@ def check_storage(settings: Settings) -> str:
 
 def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what a press on this machine finds: each model that it loads, and its safety check."""
-    try:
-        entries = offered(settings)
-    except PressroomError as error:
-        yield Finding("models", Grade.FAULT, error.message, f"Check {PREFIX}MODELS.")
-        return
-    missing = [] if set(entries) == {PAINTED} else [name for name in PRESS_PACKAGES if find_spec(name) is None]
+    needed = PRESS_PACKAGES if settings.models != (PAINTED,) else ()
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
+        sentence = f"No press can run here: {', '.join(missing)} is not installed."
         yield Finding(
-            "press",
-            Grade.FAULT,
-            f"No press can run here: {', '.join(missing)} is not installed.",
-            "pip install 'pressroom[press]', or run presses on another machine.",
+            "press", Grade.FAULT, sentence, "pip install 'pressroom[press]', or run presses on another machine."
         )
         return
     yield from _run_selftest(environ)
@@ -156,8 +150,9 @@ def _run_selftest(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _read_finding(line: str) -> Finding:
     told = json.loads(line)
-    grade = Grade.SOUND if told["ok"] else Grade.FAULT
-    return Finding(str(told["check"]), grade, str(told["sentence"]), told.get("remedy"))
+    if told["ok"]:
+        return Finding(told["part"], Grade.SOUND, f"{told['name']} loads and works.")
+    return Finding(told["part"], Grade.FAULT, told["fault"], told["remedy"])
 
 
 def _tail(error: Exception) -> str:
