@@ -19,13 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError as UnreachableError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     SSLError,
-)
-from botocore.exceptions import (
-    ConnectionError as UnreachableError,
 )
 from botocore.parsers import ResponseParserError
 
