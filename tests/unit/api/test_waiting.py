@@ -1,0 +1,58 @@
+"""Who may wait, and for how long."""
+
+import time
+
+import pytest
+
+from api.waiting import WaitingRoom, parse_preference
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("wait=10", 10),
+        ("respond-async, wait=10", 10),
+        ("WAIT = 5; foo=bar", 5),
+        ('wait="7"', 7),
+        ("wait=600", 60),
+        ("wait=0", 0),
+        ("wait", 0),
+        ("wait=-1", 0),
+        ("wait=１２", 0),
+        ("wait=1.5", 0),
+        ("respond-async", 0),
+        ("", 0),
+    ],
+)
+def test_preferences_are_read_as_far_as_they_are_understood(header: str, seconds: int) -> None:
+    assert parse_preference(header) == seconds
+
+
+def test_waiting_ends_when_it_is_over() -> None:
+    looks = iter([False, False, True])
+    assert WaitingRoom(1).wait(lambda: next(looks), 60)
+
+
+def test_waiting_ends_when_the_time_is_up() -> None:
+    began = time.monotonic()
+    assert WaitingRoom(1).wait(lambda: False, 0.1)
+    assert 0.1 <= time.monotonic() - began < 1
+
+
+def test_a_full_room_turns_away_and_has_room_again_later() -> None:
+    room = WaitingRoom(1)
+    refused = []
+    assert room.wait(lambda: not refused.append(room.wait(lambda: True, 1)), 1)  # type: ignore[func-returns-value]  # None
+    assert refused == [False]
+    assert room.wait(lambda: True, 1)
+
+
+def test_a_seat_is_free_again_after_a_fault() -> None:
+    room = WaitingRoom(1)
+    with pytest.raises(ZeroDivisionError):
+        room.wait(lambda: bool(1 / 0), 1)
+    assert room.wait(lambda: True, 1)
+
+
+def test_a_room_without_seats_keeps_nobody() -> None:
+    assert not WaitingRoom(0).wait(lambda: True, 1)
