@@ -16,6 +16,8 @@ NUMBERS = count(1)
 if CHOSEN and CHOSEN not in BACKENDS:
     raise pytest.UsageError(f"PRESSROOM_TEST_BACKEND must be one of {', '.join(BACKENDS)}, not {CHOSEN}")
 
+collect_ignore = ["test_tls.py"] if CHOSEN == "embedded" else []
+
 
 @pytest.fixture(scope="module", params=[CHOSEN] if CHOSEN else BACKENDS)
 def make_backend(request: pytest.FixtureRequest) -> Callable[[], Backend]:
