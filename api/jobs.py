@@ -42,7 +42,7 @@ MAKES_JOB = {
 POLL_SECONDS = 1
 
 
-@blueprint.post("", **operations.describe(Scope.JOBS_WRITE, MAKES_JOB, 400, 409, 413, 415, 422, 429))
+@blueprint.post("", **operations.describe(Scope.JOBS_WRITE, MAKES_JOB, 400, 408, 409, 413, 415, 422, 429))
 @needs(Scope.JOBS_WRITE)
 def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     """Make a job."""

@@ -29,6 +29,7 @@ PROBLEMS: dict[str, Kind] = {
     "not_found": Kind(404, "There is nothing here"),
     "image_not_readable": Kind(404, "The image was not published"),
     "method_not_allowed": Kind(405, "The method is not allowed here"),
+    "request_timeout": Kind(408, "The body took too long to arrive"),
     "body_too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body must be application/json"),
     "content_encoding": Kind(415, "Compressed bodies are not accepted"),

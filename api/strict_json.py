@@ -2,15 +2,22 @@
 
 import json
 import math
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Timer
 from typing import Any
 
 from flask import Request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected
 
 from api.errors import RefusedError
 from api.pointers import join, shorten
 from api.schemas.problems import Fault
 
 MAX_BODY_BYTES = 256 * 1024
+BODY_SECONDS = 30
 MAX_DEPTH = 16
 MAX_KEYS = 16_384
 MAX_DIGITS = 1000
@@ -26,8 +33,43 @@ class StrictRequest(Request):
         charset = self.mimetype_params.get("charset", "utf-8").lower()
         if self.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
             raise RefusedError("unsupported_media_type", "Send the body as Content-Type: application/json, in UTF-8.")
-        # The stream is read once and kept: the digest of an idempotent request needs the body again.
-        return load(self.get_data())
+        return load(self._read_whole())
+
+    def _read_whole(self) -> bytes:
+        """Return the body; the server behind us neither notices one that ends early nor one that goes on."""
+        with _hurrying(self.environ.get("gunicorn.socket")) as is_late:
+            try:
+                # Kept for whoever asks again: the digest of an idempotent request.
+                data = self.get_data()
+            except (ClientDisconnected, OSError, ParseException):
+                data = None
+        if data is None or len(data) < (self.content_length or 0):
+            if is_late():
+                raise RefusedError("request_timeout", f"The body did not arrive within {BODY_SECONDS} seconds.")
+            raise RefusedError("bad_request", "The body ended early, or is not what its head says.")
+        if self.content_length is None and len(data) >= MAX_BODY_BYTES:
+            raise RefusedError("body_too_large", f"A body may have {MAX_BODY_BYTES} bytes.")
+        return data
+
+
+@contextmanager
+def _hurrying(connection: socket.socket | None) -> Iterator[Callable[[], bool]]:
+    """Read no longer than ``BODY_SECONDS``: a client that sends a byte a second would keep its thread for days."""
+    late = Event()
+
+    def hang_up() -> None:
+        late.set()
+        if connection is not None:
+            connection.shutdown(socket.SHUT_RD)
+
+    timer = Timer(BODY_SECONDS, hang_up)
+    timer.daemon = True
+    if connection is not None:
+        timer.start()
+    try:
+        yield late.is_set
+    finally:
+        timer.cancel()
 
 
 def load(data: bytes) -> dict[str, Any]:

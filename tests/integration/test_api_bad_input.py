@@ -72,7 +72,7 @@ HTTP = [
     field(12, "metadata", {"note": "a\0b"}, "control_character", "/metadata/note"),
     raw(13, json.dumps(dict.fromkeys(map(str, range(20_000)), 1)), 400, "too_many_keys"),
     Bad(13, GOOD | {f"f{number}": 1 for number in range(10_000)}, 422, "unknown_field", "/f0"),
-    Bad(14, {"promt": "x", "prompt": "x"}, 422, "unknown_field", "/promt"),
+    Bad(14, {"promptt": "x", "prompt": "x"}, 422, "unknown_field", "/promptt"),
     *[field(15, name, {}, "unknown_field") for name in ("__proto__", "__class__", "constructor", "model_config")],
 ]
 
@@ -156,16 +156,16 @@ def test_bad_input_is_refused_by_name_and_place_and_leaves_nothing_behind(untouc
 
 
 def test_a_misspelt_field_is_refused_with_a_suggestion(untouched: Api) -> None:
-    problem = untouched.post("/v1/jobs", json={"promt": "x", "prompt": "x"}).json
+    problem = untouched.post("/v1/jobs", json={"promptt": "x", "prompt": "x"}).json
     assert problem["errors"] == [
-        {"code": "unknown_field", "detail": "is unknown; did you mean 'prompt'?", "pointer": "/promt"}
+        {"code": "unknown_field", "detail": "is unknown; did you mean 'prompt'?", "pointer": "/promptt"}
     ]
 
 
 def test_all_faults_are_told_in_one_answer(untouched: Api) -> None:
-    problem = untouched.post("/v1/jobs", json={"promt": "x", "steps": 0, "width": "big"}).json
+    problem = untouched.post("/v1/jobs", json={"promptt": "x", "steps": 0, "width": "big"}).json
     assert problem["code"] == "invalid_request"
-    assert {fault["pointer"] for fault in problem["errors"]} == {"/prompt", "/promt", "/steps", "/width"}
+    assert {fault["pointer"] for fault in problem["errors"]} == {"/prompt", "/promptt", "/steps", "/width"}
 
 
 def test_a_syntax_error_is_told_with_its_offset(untouched: Api) -> None:

@@ -106,7 +106,7 @@ def test_what_is_asked_for_is_kept(api: Api) -> None:
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
-        ("cafe\u0301", "caf\u00e9"),
+        ("e\u0301", "\u00e9"),
         ("a\u202eb\u0007c\u2066d", "abcd"),
         ("two\r\nlines", "two lines"),
         ("👩‍👩‍👧 می‌خواهم", "👩‍👩‍👧 می‌خواهم"),

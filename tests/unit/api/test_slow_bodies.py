@@ -1,0 +1,63 @@
+"""A client that sends its body a byte at a time is not waited for."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from api import strict_json
+from api.errors import RefusedError
+from api.strict_json import StrictRequest
+
+BODY = b'{"prompt": "x"}'
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    client, server = socket.socketpair()
+    with client, server:
+        yield client, server
+
+
+def request(server: socket.socket) -> StrictRequest:
+    return StrictRequest(
+        {
+            "REQUEST_METHOD": "POST",
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(BODY)),
+            "wsgi.input": server.makefile("rb"),
+            "gunicorn.socket": server,
+        }
+    )
+
+
+def test_a_body_that_arrives_is_read(ends: tuple[socket.socket, socket.socket]) -> None:
+    client, server = ends
+    client.sendall(BODY)
+    read = request(server)
+    assert read.get_json() == {"prompt": "x"}
+    read.environ["wsgi.input"].close()
+
+
+def test_a_body_that_does_not_is_given_up(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = ends
+    monkeypatch.setattr(strict_json, "BODY_SECONDS", 0.05)
+    client.sendall(BODY[:-1])
+    slow = request(server)
+    with pytest.raises(RefusedError) as caught:
+        slow.get_json()
+    assert caught.value.code == "request_timeout"
+    slow.environ["wsgi.input"].close()
+
+
+def test_a_client_that_hangs_up_is_another_matter(ends: tuple[socket.socket, socket.socket]) -> None:
+    client, server = ends
+    client.sendall(BODY[:-1])
+    client.shutdown(socket.SHUT_WR)
+    gone = request(server)
+    with pytest.raises(RefusedError) as caught:
+        gone.get_json()
+    assert caught.value.code == "bad_request"
+    gone.environ["wsgi.input"].close()
