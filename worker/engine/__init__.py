@@ -15,3 +15,5 @@ os.environ.update(
         "DIFFUSERS_VERBOSITY": "error",
     }
 )
+# On a CPU that others use too, threads that wait by spinning made a step fifty times as long; an operator may differ.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

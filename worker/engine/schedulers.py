@@ -1,5 +1,6 @@
 """The schedulers that may be asked for by name, each made from the model's own configuration."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -45,9 +46,9 @@ LCM_STEPS = 50
 
 
 def make(own: Any, family: Family, name: SchedulerName | None, steps: int) -> Any:
-    """Return a fresh scheduler with the configuration of the model's *own*, which stays as it is."""
+    """Return a fresh scheduler with the configuration of the model's *own*, which is never run itself."""
     if name is None:
-        return type(own).from_config(own.config)
+        return copy.deepcopy(own)
     known: Callable[[SchedulerName], Any] = _KNOWN.get(family, {}).get
     entry = known(name)
     if entry is None:

@@ -114,8 +114,13 @@ def _arguments(pipeline: Any, card: ModelCard, request: ImageRequest, seed: int)
     }
     if card.negative_prompt:
         wanted["negative_prompt"] = request.negative_prompt
-    taken = inspect.signature(pipeline.__call__).parameters
+    taken = _parameters(type(pipeline).__call__)
     return {name: value for name, value in wanted.items() if name in taken}
+
+
+@functools.cache
+def _parameters(call: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(call).parameters)
 
 
 def _report_steps(scheduler: Any, run: Run, device: Device) -> None:
