@@ -30,13 +30,12 @@ def main() -> int:
     """Run a press until a signal says stop; return the exit status."""
     try:
         settings = Settings.from_environ()
-    except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (there is no log yet)
-        return EXIT_BAD_SETTINGS
-    logs.configure(settings, "press")
-    press = build_press(settings)
-    try:
+        logs.configure(settings, "press")
+        press = build_press(settings)
         press.start()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_BAD_SETTINGS
     except PressroomError as error:
         logs.get_logger(__name__).error("press_cannot_start", code=error.code, reason=error.message)
         return EXIT_UNAVAILABLE

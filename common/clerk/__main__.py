@@ -18,7 +18,7 @@ def main() -> int:
     try:
         settings = Settings.from_environ()
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (there is no log yet)
+        sys.stderr.write(f"{error}\n")
         return EXIT_BAD_SETTINGS
     logs.configure(settings, "clerk")
     stop = threading.Event()
