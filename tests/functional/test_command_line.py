@@ -1,0 +1,108 @@
+"""The command line against the running stack, as a person would use it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from common.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
+from tests.functional.backends import Backend, Embedded
+from tests.functional.stack import Stack
+
+PROGRAM = Path(sys.executable).with_name("pressroom")
+SMALL = ("--width", "64", "--height", "64", "--steps", "2")
+
+
+@pytest.fixture(scope="module")
+def make_backend() -> Callable[[], Backend]:
+    """One backend will do: the command line sees nothing of it."""
+    return Embedded
+
+
+@pytest.fixture
+def environ(stack: Stack) -> Iterator[dict[str, str]]:
+    """The variables of somebody with a key, whose orders are noted afterwards."""
+    client = stack.client()
+    yield stack.environ | {"PRESSROOM_API_KEY": client.key}
+    client.accepted[:] = [job["id"] for job in client.http.get("/v1/jobs", params={"limit": 100}).json()["data"]]
+
+
+def run(environ: dict[str, str], *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([PROGRAM, *words], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_an_order_is_waited_for_and_its_images_saved(environ: dict[str, str], tmp_path: Path) -> None:
+    done = run(environ, "submit", "a fox", *SMALL, "--num-images", "2", "--seed", "7", "--out", str(tmp_path / "out"))
+    files = [Path(line) for line in done.stdout.splitlines()]
+    assert sorted(files) == sorted((tmp_path / "out").iterdir())
+    assert len(files) == 2
+    for file in files:
+        with Image.open(file) as picture:
+            assert picture.size == (64, 64)
+            assert DIGITAL_SOURCE_TYPE in picture.info[PNG_XMP_KEYWORD]
+
+
+def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
+    job_id = run(environ, "submit", "a slow fox", "--steps", "150", "--priority", "bulk").stdout.strip()
+    assert job_id in run(environ, "jobs", "list").stdout
+    assert "a slow fox" in run(environ, "jobs", "show", job_id).stdout
+    run(environ, "jobs", "cancel", job_id)
+    assert json.loads(run(environ, "jobs", "show", job_id, "--json").stdout)["status"] == "canceled"
+    listed = json.loads(run(environ, "jobs", "list", "--status", "canceled", "--json").stdout)
+    assert [job["id"] for job in listed] == [job_id]
+
+
+def test_json_is_all_that_stands_on_standard_output(environ: dict[str, str]) -> None:
+    job = json.loads(run(environ, "submit", "an owl", *SMALL, "--wait", "--json").stdout)
+    assert job["status"] == "succeeded"
+
+
+def test_an_order_that_cannot_be_is_refused_in_one_sentence(environ: dict[str, str]) -> None:
+    done = run(environ, "submit", "a fox", "--width", "7", status=1)
+    assert done.stderr.startswith("Error: /width must be ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_wrong_key_is_told_in_one_sentence(environ: dict[str, str]) -> None:
+    done = run(environ | {"PRESSROOM_API_KEY": "prk_wrong"}, "jobs", "list", status=1)
+    assert done.stderr.startswith("Error: The api does not accept this key")
+
+
+def test_doctor_finds_nothing_wrong_with_a_running_stack(environ: dict[str, str]) -> None:
+    findings = json.loads(run(environ, "doctor", "--json").stdout)
+    assert {finding["grade"] for finding in findings} == {"sound"}
+
+
+def test_a_second_stack_on_the_same_data_is_refused(environ: dict[str, str]) -> None:
+    done = run(environ, "up", status=78)
+    assert "is already up on" in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_in_one_sentence(environ: dict[str, str], tmp_path: Path) -> None:
+    done = run(environ | {"PRESSROOM_HOME": str(tmp_path)}, "up", status=78)
+    assert done.stderr.startswith(
+        f"Error: The api cannot listen on {environ['PRESSROOM_BIND']}: address already in use"
+    )
+
+
+def test_the_demo_prints_ten_pictures_and_leaves_only_them(tmp_path: Path) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PRESSROOM_HOME": str(tmp_path),
+        "PRESSROOM_MODELS": "painted",
+        "PRESSROOM_PAINTED_STEP_SECONDS": "0",
+    }
+    done = subprocess.run([PROGRAM, "demo"], env=environ, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    (pictures,) = (tmp_path / "demo").iterdir()
+    assert len(list(pictures.glob("*-seed-*.png"))) == 10
+    with Image.open(pictures / "contact-sheet.png") as sheet:
+        assert DIGITAL_SOURCE_TYPE in sheet.info[PNG_XMP_KEYWORD]
+    assert done.stdout.count(" pass ") == 10
