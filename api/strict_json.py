@@ -9,7 +9,7 @@ from threading import Event, Timer
 from typing import Any
 
 from flask import Request
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
 from werkzeug.exceptions import ClientDisconnected
 
 from api.errors import RefusedError
