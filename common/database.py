@@ -159,6 +159,7 @@ def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[dateti
 def _create_postgresql(url: str) -> Engine:
     return create_engine(
         url,
+        hide_parameters=True,  # an error must not carry a prompt into a log
         pool_pre_ping=True,
         pool_size=8,
         max_overflow=24,
@@ -168,7 +169,8 @@ def _create_postgresql(url: str) -> Engine:
 
 
 def _create_sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+    busy = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, hide_parameters=True, connect_args=busy)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
