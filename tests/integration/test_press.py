@@ -1,0 +1,225 @@
+"""A press in this process, from the claim to the published image, on both databases and with files for storage."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from PIL import Image as Pillow
+from sqlalchemy import select
+
+from common.catalog import offered
+from common.database import Database
+from common.errors import InvalidPictureError, SafetyUnavailableError, StandInWarning, StorageError
+from common.models import Attempt, Image, Job
+from common.settings import Settings
+from common.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.storage import Storage, open_storage
+from tests import factories, invariants
+from worker import runner
+from worker.checks.open_nsfw import DONKEY, OpenNsfwChecker
+from worker.checks.port import Checker, Thresholds
+from worker.checks.scripted import ScriptedChecker, in_turn
+from worker.engine.painted import PaintedEngine
+from worker.engine.port import Engine, Picture, Watch
+from worker.meter import Meter
+from worker.press import Press
+
+
+@dataclass
+class House:
+    """A database, a storage and settings, in which presses can be opened."""
+
+    database: Database
+    storage: Storage
+    settings: Settings
+
+    @contextmanager
+    def press(
+        self,
+        *,
+        checker: Checker | None = None,
+        picture: Pillow.Image | None = None,
+        engine: Callable[[Engine], Engine] = lambda engine: engine,
+    ) -> Iterator[Press]:
+        """Open a press, and close it when the block ends."""
+        meter = Meter()
+        press = Press(
+            self.settings,
+            [card for card, _ in offered(self.settings).values()],
+            database=Database(self.database.url.render_as_string(hide_password=False)),
+            storage=self.storage,
+            engine=engine(PaintedEngine(self.settings, meter, picture=picture)),
+            checker=checker or ScriptedChecker(),
+            meter=meter,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StandInWarning)
+            press.start()
+        yield press
+        press.stop()
+
+    def images(self, job_id: UUID) -> list[Image]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(Image).where(Image.job_id == job_id).order_by(Image.position)))
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)))
+
+    def check(self) -> None:
+        with self.database.reading() as session:
+            accepted = list(session.scalars(select(Job.id)))
+        invariants.check(self.database, self.storage, accepted=accepted)
+
+
+@pytest.fixture
+def house(database: Database, tmp_path: Path) -> House:
+    settings = Settings.from_environ(
+        {
+            "PRESSROOM_HOME": str(tmp_path / "home"),
+            "PRESSROOM_MODELS": "painted",
+            "PRESSROOM_BEAT_SECONDS": "0.1",
+            "PRESSROOM_PAINTED_STEP_SECONDS": "0.005",
+            "PRESSROOM_GPU_PRICE_PER_HOUR": "3600",
+        }
+    )
+    return House(database, open_storage(settings), settings)
+
+
+def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:
+    job = factories.submit(house.database, request={"num_images": 2})
+    with house.press() as press:
+        runner.hear(press)
+    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    for image in house.images(job.id):
+        assert float(image.amount) == pytest.approx(image.gpu_seconds, abs=1e-6), "a second costs one here"
+    house.check()
+
+
+def test_a_bell_without_work_is_answered_by_nothing(house: House) -> None:
+    with house.press() as press:
+        runner.hear(press)
+    house.check()
+
+
+def test_the_donkey_is_blocked_by_the_real_checker_and_nothing_of_it_can_be_read(house: House) -> None:
+    with Pillow.open(DONKEY) as file:
+        donkey = Pillow.new("RGB", file.size, "white")
+        donkey.paste(file, mask=file.getchannel("A"))
+    job = factories.submit(house.database, request={"width": 256, "height": 256})
+    checker = OpenNsfwChecker(Thresholds(house.settings.safety_review_above, house.settings.safety_block_above))
+    with house.press(checker=checker, picture=donkey) as press:
+        runner.hear(press)
+
+    row = factories.read(house.database, job.id)
+    assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "content_blocked", False)
+    (image,) = house.images(job.id)
+    assert (image.status, image.verdict, image.amount) == (ImageStatus.BLOCKED, Verdict.BLOCK, 0)
+    assert (image.storage_key, image.thumbnail_key, image.sha256) == (None, None, None)
+    assert image.safety["scores"]["nsfw"] >= 0.8
+    assert list(house.storage.list_keys("")) == []
+    (attempt,) = house.attempts(job.id)
+    assert attempt.outcome is Outcome.BLOCKED
+    assert attempt.gpu_seconds > 0, "the waste is booked"
+    house.check()
+
+
+def test_where_some_images_are_blocked_the_others_are_delivered(house: House) -> None:
+    job = factories.submit(house.database, request={"num_images": 3})
+    with house.press(checker=ScriptedChecker(in_turn(Verdict.PASS, Verdict.BLOCK, Verdict.REVIEW))) as press:
+        runner.hear(press)
+    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    assert [(image.status, image.amount > 0) for image in house.images(job.id)] == [
+        (ImageStatus.DELIVERED, True),
+        (ImageStatus.BLOCKED, False),
+        (ImageStatus.DELIVERED, True),
+    ]
+    house.check()
+
+
+def test_a_checker_that_gives_no_verdict_lets_nothing_out(house: House) -> None:
+    def refuse(_: Pillow.Image) -> Verdict:
+        raise SafetyUnavailableError
+
+    job = factories.submit(house.database)
+    with house.press(checker=ScriptedChecker(refuse)) as press:
+        for _ in range(3):
+            runner.hear(press)
+            factories.make_due(house.database, job.id)
+    row = factories.read(house.database, job.id)
+    assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)
+    assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.RETRIED, Outcome.RETRIED, Outcome.FAILED]
+    assert list(house.storage.list_keys("")) == []
+    house.check()
+
+
+class Broken:
+    """An engine that fails in the way it is told, until it has failed often enough."""
+
+    def __init__(self, sound: Engine, faults: list[Exception]) -> None:
+        self._sound = sound
+        self._faults = faults
+        self.accelerator, self.capacity, self.warm_lanes = sound.accelerator, sound.capacity, sound.warm_lanes
+        self.load = sound.load
+
+    def generate(self, request: object, watch: Watch) -> list[Picture]:
+        if self._faults:
+            raise self._faults.pop(0)
+        return self._sound.generate(request, watch)  # type: ignore[arg-type]  # passed on
+
+
+def test_a_transient_fault_of_the_engine_is_tried_again(house: House) -> None:
+    job = factories.submit(house.database)
+    with house.press(engine=lambda sound: Broken(sound, [InvalidPictureError()])) as press:
+        runner.hear(press)
+        assert factories.read(house.database, job.id).status is JobStatus.QUEUED
+        factories.make_due(house.database, job.id)
+        runner.hear(press)
+    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    house.check()
+
+
+def test_what_nobody_foresaw_ends_the_job_and_not_the_press(house: House) -> None:
+    first, second = factories.submit(house.database), factories.submit(house.database)
+    with house.press(engine=lambda sound: Broken(sound, [ZeroDivisionError("inner workings")])) as press:
+        runner.hear(press)
+        runner.hear(press)
+    row = factories.read(house.database, first.id)
+    assert (row.status, row.error_code) == (JobStatus.FAILED, "internal_error")
+    assert "inner workings" not in (row.error_message or "")
+    assert factories.read(house.database, second.id).status is JobStatus.SUCCEEDED
+    house.check()
+
+
+def test_a_storage_that_fails_once_costs_no_second_print(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = factories.submit(house.database)
+    put, faults = house.storage.put, [StorageError("no space for now")]
+
+    def put_later(key: str, data: bytes, content_type: str) -> None:
+        if faults:
+            raise faults.pop()
+        put(key, data, content_type)
+
+    monkeypatch.setattr(house.storage, "put", put_later)
+    with house.press() as press:
+        runner.hear(press)
+    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    assert len(house.attempts(job.id)) == 1
+    house.check()
+
+
+def test_a_press_that_leaves_gives_back_what_it_has_not_finished(house: House) -> None:
+    job = factories.submit(house.database)
+    with house.press() as press:
+        press.leave()
+        runner.hear(press)
+    assert factories.read(house.database, job.id).status is JobStatus.QUEUED
+    assert house.attempts(job.id) == []
+    with house.press() as another:
+        runner.hear(another)
+    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    house.check()
