@@ -1,0 +1,117 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from common.errors import SettingsError
+from common.settings import LONGEST_SOCKET_PATH, Settings
+
+SECRET = "a secret of sixteen or more"
+
+
+def read(**environ: str) -> Settings:
+    return Settings.from_environ({f"PRESSROOM_{name}": value for name, value in environ.items()})
+
+
+def test_with_nothing_set_all_is_embedded_under_one_directory(tmp_path):
+    settings = read(HOME=str(tmp_path))
+    assert settings.is_redis_embedded
+    for url in (settings.sqlalchemy_url, settings.broker_url, settings.images_url):
+        assert str(tmp_path) in url
+    assert settings.base_url == "http://127.0.0.1:8000"
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one():
+    with pytest.raises(SettingsError, match=r"PRESSROOM_REDISURL is not a setting .* did you mean PRESSROOM_REDIS_URL"):
+        read(REDISURL="redis://127.0.0.1")
+
+
+def test_a_name_of_somebody_else_is_not_ours_to_judge():
+    assert Settings.from_environ({"PRESSROOMS": "x", "PRESS_KEY": "y"}) == Settings.from_environ({})
+
+
+def test_the_environment_of_the_process_is_judged_alike(monkeypatch):
+    monkeypatch.setenv("PRESSROOM_BIND", "127.0.0.1:9")
+    assert Settings.from_environ().bind == "127.0.0.1:9"
+    monkeypatch.setenv("PRESSROOM_UNHEARD_OF", "x")
+    with pytest.raises(SettingsError, match="PRESSROOM_UNHEARD_OF is not a setting"):
+        Settings.from_environ()
+
+
+def test_an_empty_value_counts_as_not_set():
+    assert read(REDIS_URL="", LEASE_SECONDS="").lease_seconds == Settings().lease_seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEASE_SECONDS", "soon"),
+        ("LEASE_SECONDS", "-1"),
+        ("GPU_PRICE_PER_HOUR", "-0.01"),
+        ("GPU_PRICE_PER_HOUR", "NaN"),
+        ("CURRENCY", "dollars"),
+        ("SECRET_KEY", "short"),
+        ("CHECKER", "none"),
+        ("DEVICE", "gpu"),
+        ("LINK_SECONDS", "604801"),
+        ("MAX_STRIKES", "0"),
+        ("LOG_LEVEL", "debug"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(name, value):
+    with pytest.raises(SettingsError, match=f"PRESSROOM_{name} "):
+        read(**{name: value})
+
+
+def test_a_fault_does_not_repeat_a_secret():
+    with pytest.raises(SettingsError) as caught:
+        read(SECRET_KEY="hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert SECRET not in repr(read(SECRET_KEY=SECRET, DATABASE_URL="postgresql://ada:" + SECRET + "@db/x"))
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"LEASE_SECONDS": "2", "BEAT_SECONDS": "1"}, {"SAFETY_REVIEW_ABOVE": "0.9", "SAFETY_BLOCK_ABOVE": "0.8"}],
+)
+def test_values_that_do_not_go_together_are_refused(environ):
+    with pytest.raises(SettingsError, match=" must "):
+        read(**environ)
+
+
+def test_models_are_separated_by_commas():
+    assert read(MODELS=" a/sd15, b/sdxl,, ").models == ("a/sd15", "b/sdxl")
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValidationError):
+        Settings().bind = "0.0.0.0:80"
+
+
+def test_links_and_the_command_line_follow_the_public_url():
+    settings = read(PUBLIC_URL="https://press.example/")
+    assert settings.base_url == settings.client_url == "https://press.example"
+    assert read(PUBLIC_URL="https://press.example", API_URL="http://inside:8000/").client_url == "http://inside:8000"
+
+
+def test_the_secret_is_made_once_for_this_user_alone(tmp_path):
+    settings = read(HOME=str(tmp_path / "new"))
+    secret = settings.read_secret()
+    assert len(secret) >= 32
+    assert settings.read_secret() == secret
+    assert stat.S_IMODE((tmp_path / "new" / "secret_key").stat().st_mode) == 0o600
+
+
+def test_a_secret_that_is_set_is_used_and_not_kept(tmp_path):
+    assert read(HOME=str(tmp_path), SECRET_KEY=SECRET).read_secret() == SECRET.encode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_brokers_socket_is_short_enough_for_the_kernel_however_deep_the_directory(tmp_path):
+    deep = tmp_path / "/".join(["a-rather-long-name"] * 8)
+    socket = read(HOME=str(deep)).redis_socket
+    assert len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH
+    assert socket != read(HOME=str(deep / "other")).redis_socket
+    assert read(HOME="/srv/press").redis_socket == Path("/srv/press/valkey/valkey.sock")
