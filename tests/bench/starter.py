@@ -69,6 +69,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, default=Path("var/bench/starter.json"))
     parser.add_argument("--sheet", type=Path, default=Path("var/bench/starter.png"))
+    parser.add_argument("--card", type=Path, help="a model folder that shall get the sheet at half size")
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
@@ -115,7 +116,10 @@ def main() -> None:
     for path in (options.json, options.sheet):
         path.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    pictures.contact_sheet(drawn, 12).save(options.sheet)
+    sheet = pictures.contact_sheet(drawn, 12)
+    sheet.save(options.sheet)
+    if options.card:
+        sheet.reduce(2).quantize(192).save(options.card / "samples.png", optimize=True)
 
 
 def report(result: dict[str, Any]) -> None:

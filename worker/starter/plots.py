@@ -38,3 +38,11 @@ def draw_curve(losses: list[tuple[int, float]], title: str) -> Image.Image:
     pen.text((MARGIN, HEIGHT - 30), f"step {steps[0]}", fill=INK)
     pen.text((WIDTH - MARGIN - 70, HEIGHT - 30), f"step {steps[-1]}", fill=INK)
     return sheet
+
+
+def stack(sheets: list[Image.Image]) -> Image.Image:
+    """Lay sheets of one width below each other."""
+    whole = Image.new("RGB", (WIDTH, HEIGHT * len(sheets)), "white")
+    for place, sheet in enumerate(sheets):
+        whole.paste(sheet, (0, HEIGHT * place))
+    return whole

@@ -18,7 +18,7 @@ class AutoencoderRecipe:
     steps: int = 3100
     whole_from: float = 0.75  # from then on it sees whole pictures, so that cells learn their surroundings
     rates: tuple[float, float] = (4e-3, 1e-3)  # of Muon and of AdamW
-    polish: int = 400  # further steps of the decoder alone, on cached latents and whole pictures
+    polish: int = 600  # further steps of the decoder alone, on cached latents and whole pictures
     noise: float = 0.25  # on latents of deviation 1, so that the decoder forgives what the denoiser gets slightly wrong
 
 

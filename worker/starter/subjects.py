@@ -1,6 +1,7 @@
 """What the starter model is to know: subjects, backgrounds, and the pairs kept from training."""
 
 import random
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,10 +37,16 @@ def read_vocabulary(path: Path = HERE / "subjects.txt") -> Vocabulary:
     return Vocabulary(subjects, backgrounds, hold_out(list(subjects), list(backgrounds)))
 
 
-def add_subjects(vocabulary: Vocabulary, names: list[str]) -> Vocabulary:
-    """Add subjects that have one name each; a name that is in use already keeps its meaning."""
-    used = {name for subject, others in vocabulary.subjects.items() for name in (subject, *others)}
-    return replace(vocabulary, subjects=vocabulary.subjects | {name: () for name in names if name not in used})
+def add_subjects(vocabulary: Vocabulary, keywords: dict[str, tuple[str, ...]]) -> Vocabulary:
+    """Add subjects, each also called by its keywords that mean no other; a name in use keeps its meaning."""
+    used = {*vocabulary.backgrounds, *(name for item in vocabulary.subjects.items() for name in (item[0], *item[1]))}
+    counts = Counter(word for words in keywords.values() for word in words)
+    added = {}
+    for subject, words in keywords.items():
+        if subject not in used:
+            free = (word for word in words if counts[word] == 1 and word not in used and word not in keywords)
+            added[subject] = tuple(word for word in free if word.replace(" ", "").isalpha())
+    return replace(vocabulary, subjects=vocabulary.subjects | added)
 
 
 def hold_out(subjects: list[str], backgrounds: list[str], seed: int = 3) -> tuple[Pair, ...]:

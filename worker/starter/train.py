@@ -22,7 +22,7 @@ import transformers  # noqa: E402
 from diffusers import AutoencoderTiny  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
 
-from worker.starter import autoencoder, captions, dataset, denoiser, emoji, export, subjects, tokens  # noqa: E402
+from worker.starter import autoencoder, captions, dataset, denoiser, emoji, export, plots, subjects, tokens  # noqa: E402
 from worker.starter.recipe import RECIPES, Recipe  # noqa: E402
 from worker.starter.training import Run  # noqa: E402
 
@@ -32,7 +32,10 @@ HERE = Path(__file__).parent
 def open_vocabulary(recipe: Recipe, work: Path) -> subjects.Vocabulary:
     """Return the 96 subjects, or every named emoji besides them, as the recipe says."""
     vocabulary = subjects.read_vocabulary()
-    return subjects.add_subjects(vocabulary, list(emoji.read(work / "npm"))) if recipe.all_emoji else vocabulary
+    if not recipe.all_emoji:
+        return vocabulary
+    keywords = {found.name: found.keywords for found in emoji.read(work / "npm").values()}
+    return subjects.add_subjects(vocabulary, keywords)
 
 
 def open_dataset(recipe: Recipe, vocabulary: subjects.Vocabulary, work: Path) -> dataset.Dataset:
@@ -91,7 +94,7 @@ def train(recipe: Recipe, work: Path, output: Path, until: float, device: str) -
     network = denoiser.Denoiser(recipe.denoiser, tokenizer, *latents.shape[1:3]).to(device)
     second = Run(network, work / "denoiser.pt", denoiser.OUTERMOST, decay=0.999)
     denoiser.train(second, latents, data.scenes, vocabulary, tokenizer, recipe.denoiser, recipe.seed, until, device)
-    third = Run(trained.decoder, work / "decoder.pt", autoencoder.outermost(trained)[1:])
+    third = Run(trained.decoder.requires_grad_(), work / "decoder.pt", autoencoder.outermost(trained)[1:])
     if second.step >= recipe.denoiser.steps:  # last, because it can be had without: pictures are only softer
         autoencoder.polish(
             third, latents / trained.config.scaling_factor, pixels, recipe.autoencoder, recipe.seed, until, device
@@ -99,6 +102,9 @@ def train(recipe: Recipe, work: Path, output: Path, until: float, device: str) -
     trained.decoder.load_state_dict(third.average.network.state_dict())
     pipeline = export.assemble(second.average.network, trained, tokenizer)
     export.write(pipeline, work / "tokenizer", output, recipe)
+    curves = [plots.draw_curve(run.losses, f"{run.path.stem}: loss") for run in (first, second, third) if run.losses]
+    if curves:
+        plots.stack(curves).quantize(16).save(output / "loss.png", optimize=True)
     print(f"wrote {output}: {export.weigh(output) / 1e6:.1f} MB of weights after {second.step} steps", flush=True)
     return third.step >= recipe.autoencoder.polish
 
@@ -111,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, help="checkpoints and data (default: var/starter/<recipe>)")
     parser.add_argument("--output", type=Path, default=HERE / "starter-1", help="where the model's folder is written")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tiny", action="store_true", help="a few steps of everything, to see that it works")
     options = parser.parse_args(arguments)
     diffusers.utils.logging.set_verbosity_error()

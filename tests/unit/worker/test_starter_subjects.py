@@ -34,14 +34,18 @@ def test_the_same_pairs_are_held_out_every_time():
 @pytest.mark.parametrize("name", sorted(recipe.RECIPES))
 def test_no_scene_of_any_recipe_shows_a_held_out_pair(name):
     chosen = recipe.RECIPES[name]
-    vocabulary = subjects.add_subjects(VOCABULARY, ["anchor", "teapot"]) if chosen.all_emoji else VOCABULARY
+    vocabulary = subjects.add_subjects(VOCABULARY, {"anchor": (), "teapot": ()}) if chosen.all_emoji else VOCABULARY
     scenes = dataset.draw_scenes(vocabulary, chosen, random.Random(1))
     shown = {(subject, colour) for names, colour in scenes for subject in names}
     assert shown.isdisjoint(vocabulary.held_out)
     assert {subject for subject, _ in shown} == set(vocabulary.subjects)
 
 
-def test_further_subjects_take_no_name_that_is_in_use():
-    more = subjects.add_subjects(VOCABULARY, ["dog", "fox", "anchor"])
-    assert set(more.subjects) - set(VOCABULARY.subjects) == {"anchor"}
+def test_further_subjects_take_no_name_that_is_in_use_and_no_word_that_means_two():
+    found = {"dog": ("pet",), "fox": (), "anchor": ("ship", "sea", "teal"), "ferry": ("ship", "dog")}
+    more = subjects.add_subjects(VOCABULARY, found)
+    assert {name: more.subjects[name] for name in set(more.subjects) - set(VOCABULARY.subjects)} == {
+        "anchor": ("sea",),
+        "ferry": (),
+    }
     assert more.held_out == VOCABULARY.held_out
