@@ -69,7 +69,15 @@ class Stack:
     process: subprocess.Popen[bytes]
     database: Database
     storage: Storage
+    farewell: signal.Signals
     clients: dict[str, "Client"] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Send the one signal that ends the stack; fail unless it ends in order."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.farewell)
+        assert self.process.wait(PATIENCE_SECONDS) == 0
+        assert "was killed" not in self.log.read_text(), "a process did not end by itself"
 
     def client(self, owner: str = "ada") -> "Client":
         """Return the client of *owner*, who has a key of their own."""
@@ -182,7 +190,14 @@ class Client:
 
 
 @contextmanager
-def running(backend: Backend, *, presses: int = 1, settings: dict[str, str] = QUICK) -> Iterator[Stack]:
+def running(
+    backend: Backend,
+    *,
+    presses: int = 1,
+    settings: dict[str, str] = QUICK,
+    farewell: signal.Signals = signal.SIGTERM,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Iterator[Stack]:
     """Start the stack, yield it when it is ready, check what it has done, and stop it."""
     with own_folder() as folder, pytest.MonkeyPatch.context() as patch:
         (port,) = free_ports(1)
@@ -205,7 +220,7 @@ def running(backend: Backend, *, presses: int = 1, settings: dict[str, str] = QU
             )
         try:
             parsed = Settings.from_environ(chosen)
-            _await_ready(parsed, process, presses, log)
+            _await_ready(parsed, process, presses, log, patience_seconds)
             stack = Stack(
                 settings=parsed,
                 environ=environ,
@@ -214,19 +229,21 @@ def running(backend: Backend, *, presses: int = 1, settings: dict[str, str] = QU
                 process=process,
                 database=Database(parsed.sqlalchemy_url),
                 storage=open_storage(parsed),
+                farewell=farewell,
             )
             try:
                 yield stack
+                stack.stop()
             finally:
                 for client in stack.clients.values():
                     client.close()
                 stack.database.close()
         finally:
-            stop(process, signal.SIGTERM)
+            stop(process)
             backend.close()
 
 
-def _await_ready(settings: Settings, process: subprocess.Popen[bytes], presses: int, log: Path) -> None:
+def _await_ready(settings: Settings, process: subprocess.Popen[bytes], presses: int, log: Path, seconds: float) -> None:
     def is_ready() -> bool:
         assert process.poll() is None, log.read_text()
         try:
@@ -236,7 +253,7 @@ def _await_ready(settings: Settings, process: subprocess.Popen[bytes], presses: 
         return answers and log.read_text().count("press_ready") >= presses
 
     try:
-        until(is_ready, "the stack")
+        until(is_ready, "the stack", seconds)
     except pytest.fail.Exception:
         sys.stderr.write(log.read_text()[-4000:])
         raise
