@@ -1,5 +1,6 @@
 """Two presses and many orders: nobody hoards, the urgent overtake, owners share fairly."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -69,8 +70,8 @@ def test_a_painted_press_carries_no_torch(stack: Stack) -> None:
             assert "libtorch" not in loaded.read_text()
 
 
-def test_a_painted_press_is_up_soon(stack: Stack, record_property: Callable[[str, object], None]) -> None:
-    began = time.monotonic()
+def test_a_painted_press_is_up_soon(stack: Stack) -> None:
+    began, before = time.monotonic(), _cpu_seconds_of_children()
     press = subprocess.Popen(
         [sys.executable, "-m", "worker.main"], env=stack.environ, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -81,9 +82,14 @@ def test_a_painted_press_is_up_soon(stack: Stack, record_property: Callable[[str
     finally:
         stop(press)
         press.stderr.close()
-    record_property("seconds until a painted press is up", round(seconds, 2))
-    print(f"a painted press is up after {seconds:.2f} s")
-    assert seconds < 15, "a second and a half, and what a busy machine may add"
+    cpu_seconds = _cpu_seconds_of_children() - before
+    print(f"a painted press was up after {seconds:.2f} s, and took {cpu_seconds:.2f} s of a CPU in all its life")
+    assert cpu_seconds < 6, "a second and a half, and what a slow and busy machine may add"
+
+
+def _cpu_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def test_the_presses_are_known_by_their_heartbeat(stack: Stack) -> None:
