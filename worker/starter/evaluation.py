@@ -42,7 +42,8 @@ class Templates:
     def over(self, colour: Colour) -> Patches:
         """Lay all templates on a plain colour, one row each, 0..1."""
         plain = np.asarray(colour, np.float32) / 255
-        return (self.ink + (1 - self.cover) * plain).reshape(len(self.ink), -1)
+        laid = self.ink + (1 - self.cover) * plain
+        return laid.reshape(len(self.ink), -1).astype(np.float32, copy=False)
 
 
 def build_templates(sprites: dict[str, Image.Image]) -> Templates:
@@ -56,7 +57,7 @@ def build_templates(sprites: dict[str, Image.Image]) -> Templates:
             on_white.append(pictures.compose(layer, (255, 255, 255), SIDE))
     ink = np.stack(on_black).reshape(len(owner), -1, 3).astype(np.float32) / 255
     white = np.stack(on_white).reshape(len(owner), -1, 3).astype(np.float32) / 255
-    cover = 1 - (white - ink).mean(axis=2, keepdims=True)
+    cover = (1 - (white - ink).mean(axis=2, keepdims=True)).astype(np.float32, copy=False)
     return Templates(list(sprites), np.array(owner), cover, ink)
 
 
