@@ -55,8 +55,8 @@ def build_templates(sprites: dict[str, Image.Image]) -> Templates:
             owner.append(number)
             on_black.append(pictures.compose(layer, (0, 0, 0), SIDE))
             on_white.append(pictures.compose(layer, (255, 255, 255), SIDE))
-    ink = np.stack(on_black).reshape(len(owner), -1, 3).astype(np.float32) / 255
-    white = np.stack(on_white).reshape(len(owner), -1, 3).astype(np.float32) / 255
+    ink = np.stack(on_black).reshape(len(owner), -1, 3).astype(np.float32) / np.float32(255)
+    white = np.stack(on_white).reshape(len(owner), -1, 3).astype(np.float32) / np.float32(255)
     cover = (1 - (white - ink).mean(axis=2, keepdims=True)).astype(np.float32, copy=False)
     return Templates(list(sprites), np.array(owner), cover, ink)
 
