@@ -4,18 +4,18 @@ import click
 
 from common import schema
 from common.database import Database
-from common.launcher import stack
 from common.settings import Settings
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema, and enter the models on offer.
+    """Bring the database to the newest schema.
 
-    `pressroom up` does it by itself.
+    `pressroom up` does it by itself. No model is needed: each press enters the ones that it offers.
     """
-    settings = Settings.from_environ()
-    stack.prepare_database(settings)
-    database = Database(settings.sqlalchemy_url)
-    click.echo(f"The database is at revision {schema.read_revision(database)}.")
-    database.close()
+    database = Database(Settings.from_environ().sqlalchemy_url)
+    try:
+        schema.upgrade(database)
+        click.echo(f"The database is at revision {schema.read_revision(database)}.")
+    finally:
+        database.close()

@@ -99,3 +99,8 @@ def test_a_table_lines_up(capsys):
 def test_an_empty_table_has_its_titles(capsys):
     print_table(["name", "n"], [])
     assert capsys.readouterr().out == "name  n\n────  ─\n"
+
+
+def test_the_database_can_be_migrated_where_there_is_no_model(home, monkeypatch):
+    monkeypatch.setenv("PRESSROOM_MODELS", str(home / "none"))
+    assert run("migrate").exit_code == 0
