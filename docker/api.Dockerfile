@@ -20,7 +20,7 @@ ENV PATH=/venv/bin:$PATH \
     PRESSROOM_HOME=/data \
     PRESSROOM_BIND=0.0.0.0:8000 \
     PRESSROOM_LOG_FORMAT=json
-RUN useradd --system --uid 10001 --create-home --home-dir /data pressroom
+RUN useradd --uid 10001 --create-home --home-dir /data pressroom
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app

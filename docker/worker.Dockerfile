@@ -29,7 +29,7 @@ ENV PATH=/venv/bin:$PATH \
     HF_HUB_OFFLINE=1 \
     PRESSROOM_HOME=/data \
     PRESSROOM_LOG_FORMAT=json
-RUN useradd --system --uid 10001 --create-home --home-dir /data pressroom
+RUN useradd --uid 10001 --create-home --home-dir /data pressroom
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
