@@ -1,93 +1,17 @@
 """A press in this process, from the claim to the published image, on both databases and with files for storage."""
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from uuid import UUID
-
 import pytest
 from PIL import Image as Pillow
-from sqlalchemy import select
 
-from common.catalog import offered
-from common.database import Database
-from common.errors import InvalidPictureError, SafetyUnavailableError, StandInWarning, StorageError
-from common.models import Attempt, Image, Job
-from common.settings import Settings
+from common.errors import InvalidPictureError, SafetyUnavailableError, StorageError
 from common.states import ImageStatus, JobStatus, Outcome, Verdict
-from common.storage import Storage, open_storage
-from tests import factories, invariants
+from tests import factories
+from tests.house import House
 from worker import runner
 from worker.checks.open_nsfw import DONKEY, OpenNsfwChecker
-from worker.checks.port import Checker, Thresholds
+from worker.checks.port import Thresholds
 from worker.checks.scripted import ScriptedChecker, in_turn
-from worker.engine.painted import PaintedEngine
 from worker.engine.port import Engine, Picture, Watch
-from worker.meter import Meter
-from worker.press import Press
-
-
-@dataclass
-class House:
-    """A database, a storage and settings, in which presses can be opened."""
-
-    database: Database
-    storage: Storage
-    settings: Settings
-
-    @contextmanager
-    def press(
-        self,
-        *,
-        checker: Checker | None = None,
-        picture: Pillow.Image | None = None,
-        engine: Callable[[Engine], Engine] = lambda engine: engine,
-    ) -> Iterator[Press]:
-        """Open a press, and close it when the block ends."""
-        meter = Meter()
-        press = Press(
-            self.settings,
-            [card for card, _ in offered(self.settings).values()],
-            database=Database(self.database.url.render_as_string(hide_password=False)),
-            storage=self.storage,
-            engine=engine(PaintedEngine(self.settings, meter, picture=picture)),
-            checker=checker or ScriptedChecker(),
-            meter=meter,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", StandInWarning)
-            press.start()
-        yield press
-        press.stop()
-
-    def images(self, job_id: UUID) -> list[Image]:
-        with self.database.reading() as session:
-            return list(session.scalars(select(Image).where(Image.job_id == job_id).order_by(Image.position)))
-
-    def attempts(self, job_id: UUID) -> list[Attempt]:
-        with self.database.reading() as session:
-            return list(session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)))
-
-    def check(self) -> None:
-        with self.database.reading() as session:
-            accepted = list(session.scalars(select(Job.id)))
-        invariants.check(self.database, self.storage, accepted=accepted)
-
-
-@pytest.fixture
-def house(database: Database, tmp_path: Path) -> House:
-    settings = Settings.from_environ(
-        {
-            "PRESSROOM_HOME": str(tmp_path / "home"),
-            "PRESSROOM_MODELS": "painted",
-            "PRESSROOM_BEAT_SECONDS": "0.1",
-            "PRESSROOM_PAINTED_STEP_SECONDS": "0.005",
-            "PRESSROOM_GPU_PRICE_PER_HOUR": "3600",
-        }
-    )
-    return House(database, open_storage(settings), settings)
 
 
 def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:

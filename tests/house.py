@@ -1,0 +1,71 @@
+"""A house in which presses can be opened, in this process: a database, files for storage, settings."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from PIL import Image as Pillow
+from sqlalchemy import select
+
+from common.catalog import offered
+from common.database import Database
+from common.errors import StandInWarning
+from common.models import Attempt, Image, Job
+from common.settings import Settings
+from common.storage import Storage
+from tests import invariants
+from worker.checks.port import Checker
+from worker.checks.scripted import ScriptedChecker
+from worker.engine.painted import PaintedEngine
+from worker.engine.port import Engine
+from worker.meter import Meter
+from worker.press import Press
+
+
+@dataclass
+class House:
+    """A database, a storage and settings, in which presses can be opened."""
+
+    database: Database
+    storage: Storage
+    settings: Settings
+
+    @contextmanager
+    def press(
+        self,
+        *,
+        checker: Checker | None = None,
+        picture: Pillow.Image | None = None,
+        engine: Callable[[Engine], Engine] = lambda engine: engine,
+    ) -> Iterator[Press]:
+        """Open a press, and close it when the block ends."""
+        meter = Meter()
+        press = Press(
+            self.settings,
+            [card for card, _ in offered(self.settings).values()],
+            database=Database(self.database.url.render_as_string(hide_password=False)),
+            storage=self.storage,
+            engine=engine(PaintedEngine(self.settings, meter, picture=picture)),
+            checker=checker or ScriptedChecker(),
+            meter=meter,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StandInWarning)
+            press.start()
+        yield press
+        press.stop()
+
+    def images(self, job_id: UUID) -> list[Image]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(Image).where(Image.job_id == job_id).order_by(Image.position)))
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)))
+
+    def check(self) -> None:
+        with self.database.reading() as session:
+            accepted = list(session.scalars(select(Job.id)))
+        invariants.check(self.database, self.storage, accepted=accepted)
