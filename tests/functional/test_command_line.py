@@ -50,7 +50,9 @@ def test_an_order_is_waited_for_and_its_images_saved(environ: dict[str, str], tm
 
 
 def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
-    job_id = run(environ, "submit", "a slow fox", "--steps", "150", "--priority", "bulk").stdout.strip()
+    job_id = run(
+        environ, "submit", "a slow fox", "--steps", "150", "--num-images", "8", "--priority", "bulk"
+    ).stdout.strip()
     assert job_id in run(environ, "jobs", "list").stdout
     assert "a slow fox" in run(environ, "jobs", "show", job_id).stdout
     run(environ, "jobs", "cancel", job_id)
