@@ -28,6 +28,7 @@ class Range:
     smallest: float = 0.80
     largest: float = 0.86
     offset: float = 0.015
+    flipped: float = 0.2  # evenly flipped subjects are learned late: at first their two sides are drawn at once
 
 
 def draw_placement(dice: random.Random, spread: Range, anchor: tuple[float, float] = (0.5, 0.5)) -> Placement:
@@ -36,7 +37,7 @@ def draw_placement(dice: random.Random, spread: Range, anchor: tuple[float, floa
     free = min(spread.offset, min(anchor[0], 1 - anchor[0], anchor[1], 1 - anchor[1]) - size / 2)
     reach = max(free, 0.0)
     x, y = (centre + dice.uniform(-reach, reach) for centre in anchor)
-    return Placement(size, x, y, dice.random() < 0.5)
+    return Placement(size, x, y, dice.random() < spread.flipped)
 
 
 def compose(layers: list[tuple[Image.Image, Placement]], background: Colour, side: int) -> Pixels:

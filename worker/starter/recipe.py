@@ -33,7 +33,7 @@ class DenoiserRecipe:
     text_layers: int = 2
     tokens: int = 40
     batch: int = 64
-    steps: int = 1500
+    steps: int = 1750
     rates: tuple[float, float] = (1e-2, 1e-3)
     min_snr: float = 5.0
     drop_caption: float = 0.1

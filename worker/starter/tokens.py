@@ -14,20 +14,21 @@ START_OF_TEXT, END_OF_TEXT = "<|startoftext|>", "<|endoftext|>"
 Merge = tuple[str, str]
 
 
-def byte_letters() -> list[str]:
+def byte_letters() -> dict[int, str]:
     """Return one printable letter for each of the 256 bytes, in the order of GPT-2, which CLIP took over."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) for byte in printable] + [chr(256 + place) for place in range(len(others))]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + place) for place, byte in enumerate(others)}
 
 
 def count_words(captions: Iterable[str]) -> Counter[tuple[str, ...]]:
     """Count each word, as a row of letters whose last carries the end mark."""
+    letters = byte_letters()
     words: Counter[tuple[str, ...]] = Counter()
     for caption in captions:
-        for word in re.findall(r"[a-z]+|[0-9]|[^\sa-z0-9]+", caption.lower()):
-            letters = word.encode().decode("latin-1") if not word.isascii() else word
-            words[(*letters[:-1], letters[-1] + END)] += 1
+        for word in re.findall(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+", caption.lower()):
+            spelled = [letters[byte] for byte in word.encode()]
+            words[(*spelled[:-1], spelled[-1] + END)] += 1
     return words
 
 
@@ -62,7 +63,7 @@ def join(parts: tuple[str, ...], pair: Merge) -> tuple[str, ...]:
 def write(folder: Path, captions: Iterable[str], most: int = 2000) -> None:
     """Learn from the captions and write vocab.json and merges.txt."""
     merges = learn_merges(count_words(captions), most)
-    letters = byte_letters()
+    letters = byte_letters().values()
     entries = [*letters, *(letter + END for letter in letters), *(a + b for a, b in merges), START_OF_TEXT, END_OF_TEXT]
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = {entry: place for place, entry in enumerate(dict.fromkeys(entries))}

@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, help="checkpoints and data (default: var/starter/<recipe>)")
     parser.add_argument("--output", type=Path, default=HERE / "starter-1", help="where the model's folder is written")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tiny", action="store_true", help="a few steps of everything, to see that it works")
     options = parser.parse_args(arguments)
     diffusers.utils.logging.set_verbosity_error()
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.tiny:
         small = replace(recipe.denoiser, steps=4, batch=4)
         recipe = replace(
-            recipe, variants=2, autoencoder=replace(recipe.autoencoder, steps=4, polish=2, batch=2), denoiser=small
+            recipe, variants=1, autoencoder=replace(recipe.autoencoder, steps=4, polish=2, batch=2), denoiser=small
         )
     work = options.work or Path("var/starter") / recipe.name
     work.mkdir(parents=True, exist_ok=True)
