@@ -8,8 +8,9 @@ ARG TORCH_CONSTRAINT=
 ARG TORCH_INDEX=
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
-# The dependencies change seldom and are large: a layer of their own, made before the code arrives.
-RUN mkdir api common migrations worker \
+# The dependencies change seldom and are large: a layer of their own, made before the code arrives. The empty packages
+# are there for pip, which enters no path to packages that it cannot see.
+RUN for package in api common migrations worker; do mkdir "$package" && touch "$package/__init__.py"; done \
     && if [ -n "${TORCH_CONSTRAINT}" ]; then sed -i "s/^torch==.*/${TORCH_CONSTRAINT}/" constraints.txt; fi \
     && python3 -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt \
