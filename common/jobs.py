@@ -47,7 +47,7 @@ def submit(session: Session, order: Order, max_queued: int) -> Job:
     if (session.scalar(select(func.count()).select_from(queued.subquery())) or 0) >= max_queued:
         raise QueueFullError
     request = order.request
-    deadline = now(session, timedelta(seconds=order.deadline_seconds)) if order.deadline_seconds else None
+    moment = session.scalars(select(now(session))).one()
     job = Job(
         id=order.id,
         owner=order.owner,
@@ -63,9 +63,10 @@ def submit(session: Session, order: Order, max_queued: int) -> Job:
         num_images=request.num_images,
         steps=request.steps,
         retry_of=order.retry_of,
+        created_at=moment,
+        due_at=moment,
+        deadline_at=moment + timedelta(seconds=order.deadline_seconds) if order.deadline_seconds else None,
     )
-    job.created_at = job.due_at = now(session)
-    job.deadline_at = deadline
     session.add(job)
     session.flush()
     session.refresh(job)
