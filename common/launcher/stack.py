@@ -2,11 +2,13 @@
 
 import fcntl
 import os
+import shutil
 import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 
@@ -129,6 +131,7 @@ class _Greeting:
 
 def _welcome(settings: Settings) -> str:
     url = settings.base_url
+    program = "pressroom" if shutil.which("pressroom") else os.path.relpath(Path(sys.executable).with_name("pressroom"))
     return f"""
   Pressroom is up.
 
@@ -136,8 +139,8 @@ def _welcome(settings: Settings) -> str:
     Documentation  {url}/docs
     Data           {settings.home.resolve()}
 
-    Make a key     pressroom keys create --name me
-    First picture  PRESSROOM_API_KEY=<the key> pressroom submit "a fox on a red background" --wait --out .
+    Make a key     {program} keys create --name me
+    First picture  PRESSROOM_API_KEY=<the key> {program} submit "a fox on a red background" --wait --out .
 
   Ctrl-C ends it all.
 """
