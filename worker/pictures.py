@@ -6,8 +6,9 @@ import zlib
 
 from PIL import Image, ImageChops
 
+from common.provenance import SOFTWARE
 from common.requests import OutputFormat
-from worker.marking import Mark, software
+from worker.marking import Mark
 
 THUMBNAIL_SIDE = 256
 JPEG_QUALITY = 90
@@ -57,7 +58,7 @@ def _encode_png(picture: Image.Image, mark: Mark) -> bytes:
         (
             _PNG_SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", *picture.size, *_EIGHT_BIT_RGB)),
-            _chunk(b"tEXt", b"Software\0" + software().encode("latin-1")),
+            _chunk(b"tEXt", b"Software\0" + SOFTWARE.encode("latin-1")),
             _chunk(b"iTXt", text),
             _chunk(b"IDAT", pixels),
             _chunk(b"IEND", b""),

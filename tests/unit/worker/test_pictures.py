@@ -6,8 +6,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
+from common import provenance
 from common.requests import OutputFormat
-from worker import marking, pictures
+from worker import pictures
 from worker.engine.painted import paint
 from worker.marking import Mark
 
@@ -54,7 +55,7 @@ def test_every_file_says_to_machines_that_a_trained_algorithm_made_it(form):
     assert mark[f"{IPTC}DigitalSourceType"] == (
         "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     )
-    assert mark[f"{XMP}CreatorTool"] == marking.software()
+    assert mark[f"{XMP}CreatorTool"] == provenance.SOFTWARE
     assert mark[f"{DC}identifier"] == f"urn:uuid:{JOB}"
     assert mark[f"{IPTC}AISystemUsed"] == "a<b>&c"
 
@@ -62,7 +63,7 @@ def test_every_file_says_to_machines_that_a_trained_algorithm_made_it(form):
 def test_a_thumbnail_is_marked_webp_of_at_most_256_pixels():
     small = read(pictures.thumbnail(noise(512, 128), MARK))
     assert (small.format, small.size) == ("WEBP", (256, 64))
-    assert read_mark(small)[f"{IPTC}DigitalSourceType"] == marking.SOURCE_TYPE
+    assert read_mark(small)[f"{IPTC}DigitalSourceType"] == provenance.DIGITAL_SOURCE_TYPE
 
 
 def test_a_small_picture_is_its_own_thumbnail_size_and_stays_untouched():
