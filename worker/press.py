@@ -94,7 +94,7 @@ class Press:
         self.checker.load()
         self.engine.load()
         self._heart.start()
-        log.info("press_ready", press=str(self.id), models=self.models, accelerator=self.engine.accelerator)
+        log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)
 
     @contextmanager
     def room(self) -> Iterator[bool]:

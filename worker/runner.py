@@ -34,7 +34,7 @@ def hear(press: Press) -> None:
         work = press.claim()
         if work is None:
             return
-        with bound(job=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
+        with bound(job_id=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
             ending = _run(press, work, leave_room=room.close)
             _settle(press, work, ending)
 
