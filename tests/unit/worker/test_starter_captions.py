@@ -2,10 +2,6 @@
 
 import random
 
-import pytest
-
-pytest.importorskip("numpy")
-
 from worker.starter import captions, subjects
 
 VOCABULARY = subjects.read_vocabulary()

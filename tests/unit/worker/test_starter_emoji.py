@@ -6,12 +6,9 @@ import json
 import tarfile
 
 import pytest
+from PIL import Image
 
-np = pytest.importorskip("numpy")
-
-from PIL import Image  # noqa: E402
-
-from worker.starter import emoji  # noqa: E402
+from worker.starter import emoji
 
 
 def pack(folder, text="hello"):

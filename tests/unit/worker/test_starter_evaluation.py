@@ -2,15 +2,13 @@
 
 import random
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
-np = pytest.importorskip("numpy")
-
-from PIL import Image, ImageDraw  # noqa: E402
-
-from worker.starter import evaluation, pictures  # noqa: E402
-from worker.starter.pictures import Range  # noqa: E402
-from worker.starter.subjects import Vocabulary  # noqa: E402
+from worker.starter import evaluation, pictures
+from worker.starter.pictures import Range
+from worker.starter.subjects import Vocabulary
 
 SHAPES = Vocabulary(
     {"disc": (), "bar": (), "wedge": ()},

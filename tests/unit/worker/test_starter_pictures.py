@@ -2,14 +2,11 @@
 
 import random
 
-import pytest
+import numpy as np
+from PIL import Image
 
-np = pytest.importorskip("numpy")
-
-from PIL import Image  # noqa: E402
-
-from worker.starter import pictures  # noqa: E402
-from worker.starter.pictures import Placement, Range  # noqa: E402
+from worker.starter import pictures
+from worker.starter.pictures import Placement, Range
 
 RED, TEAL = (255, 0, 0), (40, 165, 165)
 

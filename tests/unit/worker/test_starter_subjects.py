@@ -5,8 +5,6 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("numpy")
-
 from worker.starter import dataset, recipe, subjects
 
 VOCABULARY = subjects.read_vocabulary()

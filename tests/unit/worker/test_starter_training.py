@@ -3,12 +3,10 @@
 import time
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-
-from torch import nn  # noqa: E402
-
-from worker.starter import muon, training  # noqa: E402
+from worker.starter import muon, training
 
 FOREVER = float("inf")
 
