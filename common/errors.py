@@ -34,12 +34,6 @@ class FencedError(PressroomError):
     code = "fenced"
 
 
-class JobNotFoundError(PressroomError):
-    """There is no such job."""
-
-    code = "not_found"
-
-
 class QueueFullError(PressroomError):
     """Too many jobs are queued already; try again when some are done."""
 
