@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from common.models import Attempt
 from common.states import JobStatus, Outcome
 from tests.functional.backends import Backend, kill_broker
 from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack, running, until
@@ -83,15 +84,10 @@ def test_a_press_that_is_asked_to_stop_gives_its_job_back_and_another_prints_it(
 def test_a_job_that_kills_every_press_is_given_up(stack: Stack) -> None:
     client = stack.client()
     job_id = client.order(steps=150)
-    killed = set()
-    while len(killed) < 3:
-        until(lambda: [row for row in stack.rows(job_id) if row.status is JobStatus.RUNNING], "the next attempt")
-        (press,) = [press for press in stack.presses() if press.id not in killed] or [None]
-        if press is None:
-            continue
+    for number in range(1, 4):
+        attempt = _await_attempt(stack, job_id, number)
+        (press,) = [press for press in stack.presses() if press.id == attempt.press_id]
         os.kill(press.pid, signal.SIGKILL)
-        killed.add(press.id)
-        until(lambda: stack.rows(job_id)[0].status is not JobStatus.RUNNING, "the lease to run out")
     job = client.wait(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "worker_lost")
     assert [attempt.outcome for attempt in stack.attempts(job_id)] == [Outcome.LOST] * 3
@@ -124,6 +120,16 @@ def test_one_interrupt_ends_the_whole_stack(make_backend: Callable[[], Backend])
         assert [press for press in presses if _lives(press.pid)] == []
         assert stack.rows(job_id)[0].status is JobStatus.QUEUED
         assert [attempt.outcome for attempt in stack.attempts(job_id)] == [Outcome.RELEASED]
+
+
+def _await_attempt(stack: Stack, job_id: str, number: int) -> Attempt:
+    """Return the attempt of this number once it has begun, however soon after the one before."""
+
+    def begun() -> list[Attempt]:
+        return [attempt for attempt in stack.attempts(job_id) if attempt.number == number]
+
+    (attempt,) = until(begun, f"attempt {number}")
+    return attempt
 
 
 def _lives(pid: int) -> bool:
