@@ -1,7 +1,9 @@
 """What a job asks for, once the edge has checked it."""
 
+import hashlib
 from enum import StrEnum
 from typing import Any, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +36,23 @@ class SchedulerName(StrEnum):
     UNIPC = "unipc"
 
 
+class Mode(StrEnum):
+    """What a picture is made from."""
+
+    TEXT = "text"  # noise and a prompt
+    IMAGE = "image"  # another picture, some way back into noise
+    INPAINT = "inpaint"  # another picture, of which a mask tells what to make anew
+
+
+class Adapter(BaseModel):
+    """A LoRA that is laid over the model's weights, and how strongly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    scale: float = 1.0
+
+
 class ImageRequest(BaseModel):
     """One order, complete: every default is filled in, the seed included."""
 
@@ -50,12 +69,36 @@ class ImageRequest(BaseModel):
     num_images: int = 1
     scheduler: SchedulerName | None = None  # None: the model's own
     output_format: OutputFormat = OutputFormat.PNG
+    adapters: tuple[Adapter, ...] = ()
+    init_image: UUID | None = None  # an asset of the owner's
+    mask_image: UUID | None = None  # likewise; white is what is made anew
+    strength: float = 1.0  # how far back into noise the init image goes; 1 without one
+
+    @property
+    def mode(self) -> Mode:
+        """Return what the pictures are made from."""
+        if self.init_image is None:
+            return Mode.TEXT
+        return Mode.IMAGE if self.mask_image is None else Mode.INPAINT
+
+    @property
+    def is_guided(self) -> bool:
+        """Tell whether classifier-free guidance is on, so that each step looks at the negative prompt too."""
+        return self.guidance_scale > 1
 
     @property
     def lane(self) -> str:
         """Return what two requests must share to be stepped in one batch."""
-        guided = "guided" if self.guidance_scale > 1 else "plain"
-        return f"{self.model}|{self.width}x{self.height}|{guided}"
+        guided = "guided" if self.is_guided else "plain"
+        return f"{self.model}|{self._adapters_key}|{self.width}x{self.height}|{guided}|{self.mode}"
+
+    @property
+    def _adapters_key(self) -> str:
+        """Return a short name for the adapters and their scales, the same for the same set in any order."""
+        if not self.adapters:
+            return ""
+        named = "+".join(sorted(f"{adapter.name}*{adapter.scale:g}" for adapter in self.adapters))
+        return hashlib.sha256(named.encode()).hexdigest()[:12]
 
     @property
     def seeds(self) -> list[int]:

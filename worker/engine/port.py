@@ -18,6 +18,14 @@ class Picture:
     gpu_seconds: float
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures that a request starts from, checked, RGB and L, in any size."""
+
+    init_image: Image.Image | None = None
+    mask_image: Image.Image | None = None  # white is what is made anew
+
+
 class Watch(Protocol):
     """A job's eyes on its attempt."""
 
