@@ -42,10 +42,8 @@ class Sd15Family(DenoisingFamily):
 
     def forward(self, drawings: Sequence[Denoising]) -> Tensor:
         """Return the guided noise in each row."""
-        rows = torch.cat(
-            [drawing.scheduler.scale_model_input(drawing.latents, drawing.timestep) for drawing in drawings]
-        )
-        times = torch.stack([drawing.timestep.float() for drawing in drawings]).to(self.device.torch, non_blocking=True)
+        rows = torch.cat([drawing.scaled_latents() for drawing in drawings])
+        times = stack_times(drawings).to(self.device.torch, non_blocking=True)
         prompts = stack(drawings, "prompt")
         if not drawings[0].request.is_guided:
             return self._ask(rows, times, prompts)
