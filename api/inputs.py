@@ -78,7 +78,8 @@ class Body(BaseModel):
         pointer = ""
         for part in (part for part in found["loc"] if part != "[key]"):
             pointer = join(pointer, part)
-        return Fault(code=cls.code_of(found), detail=describe(found, cls.model_fields), pointer=pointer)
+        names = cls.model_fields if len(found["loc"]) == 1 else {}  # those of an inner object are not ours
+        return Fault(code=cls.code_of(found), detail=describe(found, names), pointer=pointer)
 
     @classmethod
     def code_of(cls, found: ErrorDetails) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api import operations, orders
 from api.auth import needs
 from api.context import services
-from api.schemas.models import Defaults, Limits, Model, ModelList
+from api.schemas.models import Adapter, Defaults, Limits, Model, ModelList
 from common import catalog
 from common.catalog import ModelCard
 from common.database import now
@@ -63,4 +63,5 @@ def _show(card: ModelCard, cards: Sequence[ModelCard], served: Collection[str], 
         ),
         schedulers=card.schedulers,
         negative_prompt=card.negative_prompt,
+        adapters=[Adapter(**adapter.model_dump()) for adapter in card.adapters],
     )

@@ -9,7 +9,7 @@ from api.schemas.jobs import NewJob
 from api.schemas.problems import Fault
 from common.catalog import ModelCard
 from common.jobs import Order
-from common.requests import LARGEST_SEED, ImageRequest, OutputFormat
+from common.requests import LARGEST_SEED, Adapter, ImageRequest, OutputFormat
 from common.settings import Settings
 from common.states import Priority
 
@@ -17,7 +17,7 @@ from common.states import Priority
 def place(wish: NewJob, cards: Sequence[ModelCard], settings: Settings, owner: str, key_id: UUID) -> Order:
     """Return the order for *wish*; raise RefusedError with everything that its model or the service forbids."""
     card = pick(wish.model, cards, settings)
-    faults = list(_find_faults(wish, card))
+    faults = [*_find_faults(wish, card), *_find_adapter_faults(wish, card, cards)]
     if faults:
         raise refuse(faults)
     request = _complete(wish, card)
@@ -65,6 +65,15 @@ def _complete(wish: NewJob, card: ModelCard) -> ImageRequest:
         num_images=wish.num_images or 1,
         scheduler=wish.scheduler,
         output_format=wish.output_format or OutputFormat.PNG,
+        adapters=_complete_adapters(wish, card),
+    )
+
+
+def _complete_adapters(wish: NewJob, card: ModelCard) -> tuple[Adapter, ...]:
+    own = {adapter.name: adapter.default_scale for adapter in card.adapters}
+    return tuple(
+        Adapter(name=wanted.name, scale=own[wanted.name] if wanted.scale is None else wanted.scale)
+        for wanted in wish.adapters or ()
     )
 
 
@@ -90,3 +99,19 @@ def _find_faults(wish: NewJob, card: ModelCard) -> Iterator[Fault]:
             detail=f"does not go with model {card.name}, which has none",
             pointer="/negative_prompt",
         )
+
+
+def _find_adapter_faults(wish: NewJob, card: ModelCard, cards: Sequence[ModelCard]) -> Iterator[Fault]:
+    own = {adapter.name for adapter in card.adapters}
+    known = {adapter.name for each in cards for adapter in each.adapters}
+    names = [adapter.name for adapter in wish.adapters or ()]
+    for place, name in enumerate(names):
+        if name not in known:
+            code, detail = "unknown_adapter", "is no adapter of this service; GET /v1/models lists them"
+        elif name not in own:
+            code, detail = "incompatible", f"does not go with model {card.name}"
+        elif name in names[:place]:
+            code, detail = "incompatible", "is named twice"
+        else:
+            continue
+        yield Fault(code=code, detail=detail, pointer=f"/adapters/{place}/name")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from common.clock import utcnow
 from common.errors import ModelUnavailableError, SettingsError
 from common.models import Model
-from common.requests import SchedulerName
+from common.requests import LARGEST_SCALE, SchedulerName
 from common.settings import Settings
 
 PAINTED = "painted"
@@ -38,6 +38,19 @@ class Family(StrEnum):
     PAINTED = "painted"  # the stand-in
 
 
+class AdapterCard(BaseModel):
+    """What an adapter is called, how strongly it is laid on by default, and the words that it was trained to heed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    title: str
+    description: str = ""
+    default_scale: float = Field(1.0, ge=-LARGEST_SCALE, le=LARGEST_SCALE, allow_inf_nan=False)
+    trigger_words: list[str] = []
+    licence: str = ""
+
+
 class ModelCard(BaseModel):
     """What a model is called, what it takes and what it does when it is not told."""
 
@@ -59,6 +72,7 @@ class ModelCard(BaseModel):
     max_images: int = Field(8, gt=0)
     schedulers: list[SchedulerName] = []
     negative_prompt: bool = False
+    adapters: list[AdapterCard] = []
 
 
 _FAMILIES = {

@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict
 LARGEST_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 
+LARGEST_SCALE = 4.0
+"""The strongest that an adapter may be laid on, either way."""
+
+MOST_ADAPTERS = 4
+
 
 class OutputFormat(StrEnum):
     """File formats of the images."""
@@ -97,7 +102,7 @@ class ImageRequest(BaseModel):
         """Return a short name for the adapters and their scales, the same for the same set in any order."""
         if not self.adapters:
             return ""
-        named = "+".join(sorted(f"{adapter.name}*{adapter.scale:g}" for adapter in self.adapters))
+        named = "+".join(sorted(f"{adapter.name}*{adapter.scale!r}" for adapter in self.adapters))
         return hashlib.sha256(named.encode()).hexdigest()[:12]
 
     @property

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     )
     models: Listed = Field((), description="Model directories, separated by commas; by default the starter model.")
     default_model: str | None = Field(None, description="Model of a request that names none; by default the first.")
+    adapters: Path | None = Field(
+        None, description="Directory of the LoRAs on offer, `NAME.safetensors`; by default none."
+    )
     gpu_price_per_hour: Decimal = Field(
         Decimal("0.60"), ge=0, description="What one hour of this press's accelerator costs."
     )

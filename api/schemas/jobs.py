@@ -11,7 +11,7 @@ from api import texts
 from api.inputs import Body, Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
 from api.schemas.outputs import Output, Time
-from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
+from common.requests import LARGEST_SCALE, LARGEST_SEED, MOST_ADAPTERS, OutputFormat, SchedulerName
 from common.states import JobStatus, Priority
 
 LARGEST_SIDE = 4096
@@ -41,6 +41,12 @@ def _refuse_unknown(name: str) -> str:
     return name
 
 
+def _refuse_unknown_adapter(name: str) -> str:
+    if not re.fullmatch(MODEL_NAME[1:-1], name):
+        raise PydanticCustomError("unknown_adapter", "is no adapter of this service; GET /v1/models lists them")
+    return name
+
+
 def _schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
@@ -56,6 +62,17 @@ METADATA_SCHEMA: dict[str, Any] = {
     "propertyNames": {"pattern": METADATA_KEY},
     "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA, "pattern": texts.PLAIN_PATTERN},
 }
+
+
+class NewAdapter(Body):
+    """An adapter to be laid over the model, and how strongly."""
+
+    name: Annotated[str, AfterValidator(_refuse_unknown_adapter), _schema(pattern=MODEL_NAME, format="model-name")] = (
+        Field(description="One of the model's `adapters`.")
+    )
+    scale: Annotated[float, Field(ge=-LARGEST_SCALE, le=LARGEST_SCALE, allow_inf_nan=False)] | None = Field(
+        None, description="How strongly; by default the adapter's own scale.", examples=[0.8]
+    )
 
 
 class NewJob(Body):
@@ -91,6 +108,9 @@ class NewJob(Body):
     )
     scheduler: Annotated[SchedulerName, Field(strict=False)] | None = Field(
         None, description="One of the model's schedulers; by default its own."
+    )
+    adapters: Annotated[list[NewAdapter], Field(max_length=MOST_ADAPTERS)] | None = Field(
+        None, description="LoRAs to lay over the model's weights, each named once; by default none."
     )
     output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(
         None, description="File format of the images; by default png."
@@ -151,6 +171,13 @@ class JobQuery(Query):
     cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
 
 
+class Adapter(Output):
+    """An adapter, and how strongly it was laid on."""
+
+    name: str
+    scale: float
+
+
 class Request(Output):
     """What was asked for, every default filled in: the same request makes the same images again."""
 
@@ -165,6 +192,7 @@ class Request(Output):
     num_images: int
     scheduler: SchedulerName | None
     output_format: OutputFormat
+    adapters: list[Adapter]
 
 
 class Progress(Output):

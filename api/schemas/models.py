@@ -28,6 +28,17 @@ class Defaults(Output):
     guidance_scale: float
 
 
+class Adapter(Output):
+    """A LoRA that may be laid over a model's weights."""
+
+    name: str
+    title: str
+    description: str
+    default_scale: float
+    trigger_words: list[str] = Field(description="Words in the prompt that it was trained to heed.")
+    licence: str
+
+
 class Model(Output):
     """A model that jobs may name."""
 
@@ -42,6 +53,7 @@ class Model(Output):
     defaults: Defaults
     schedulers: list[SchedulerName]
     negative_prompt: bool = Field(description="Whether it heeds a negative prompt.")
+    adapters: list[Adapter] = Field(description="What a job for this model may name in `adapters`.")
 
 
 class ModelList(Output):
