@@ -111,6 +111,11 @@ class ImageRequest(BaseModel):
         return [(self.seed + offset) % (LARGEST_SEED + 1) for offset in range(self.num_images)]
 
     @property
+    def steps_taken(self) -> int:
+        """Return how many of the steps are taken: with an init image the last ones, as its strength tells."""
+        return self.steps if self.init_image is None else int(self.steps * self.strength)
+
+    @property
     def pixel_steps(self) -> int:
         """Return width × height × steps × images, the measure by which jobs are limited."""
         return self.width * self.height * self.steps * self.num_images

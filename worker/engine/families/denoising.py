@@ -30,8 +30,11 @@ class Denoising:
     scheduler: Any
     timesteps: Tensor  # 1-D, on the CPU, so that reading one never waits for the accelerator
     latents: Tensor  # one row
-    condition: dict[str, Tensor]  # what the model is told of the prompt, one row each, by the family's own names
+    condition: dict[
+        str, Tensor
+    ]  # what the model is told, by the family's own names; "prompt" among them: see ``sides``
     step_options: dict[str, Any] = field(default_factory=dict)  # of ``scheduler.step``
+    beside: Tensor | None = None  # what the model sees in further channels: mask and masked picture
     after_step: Callable[["Denoising"], None] | None = None  # what a mode does to the latents between steps
     done: int = 0
 
@@ -41,14 +44,20 @@ class Denoising:
         return len(self.timesteps)
 
     @property
+    def sides(self) -> int:
+        """Return how many rows of the model's batch it fills: two where guidance asks without the prompt, then with."""
+        return len(self.condition["prompt"])
+
+    @property
     def timestep(self) -> Tensor:
         """Return the time of its next step."""
         return self.timesteps[self.done]
 
     def scaled_latents(self) -> Tensor:
         """Return the latents as the model is to see them at the next step."""
-        scaled: Tensor = self.scheduler.scale_model_input(self.latents, self.timestep)
-        return scaled
+        scale = getattr(self.scheduler, "scale_model_input", None)  # those that match flows have none
+        scaled: Tensor = self.latents if scale is None else scale(self.latents, self.timestep)
+        return scaled if self.beside is None else torch.cat([scaled, self.beside], dim=1)
 
     def advance(self, output: Tensor) -> None:
         """Take one step along what the model said."""
@@ -92,16 +101,30 @@ class DenoisingFamily:
         own.scheduler = schedulers.make(self.pipeline.scheduler, self.card.family, request.scheduler, request.steps)
         return own
 
+    def forward(self, drawings: Sequence[Denoising]) -> Tensor:
+        """Return the model's output for each row, guided where guidance is on; one lane, so it is on for all or none."""
+        sides = drawings[0].sides
+        rows = torch.cat([drawing.scaled_latents() for drawing in drawings])
+        times = stack_times(drawings).to(self.device.torch, non_blocking=True)
+        output = self.ask(rows.repeat_interleave(sides, 0), times.repeat_interleave(sides), drawings)
+        return output if sides == 1 else guide(output, drawings)
+
+    def paint(self, latents: Tensor) -> Tensor:
+        """Return the pictures, from 0 to 1, that the decoder makes of latents in its own scale."""
+        pixels = self.pipeline.vae.decode(latents, return_dict=False)[0]
+        pictures: Tensor = self.pipeline.image_processor.postprocess(pixels, output_type="pt")
+        return pictures
+
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
-        """Return what the model is to be told of the prompt, one row each."""
+        """Return what the model is to be told of the prompt: one row each, or two, without the prompt and with it."""
         raise NotImplementedError
 
     def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
         """Return the drawing of one seed, no step done."""
         raise NotImplementedError
 
-    def forward(self, drawings: Sequence[Denoising]) -> Tensor:
-        """Return the model's guided output for each row."""
+    def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
+        """Return the model's output for *rows*, which stand in the order of the stacked conditions of *drawings*."""
         raise NotImplementedError
 
     def decode(self, drawings: Sequence[Denoising]) -> Tensor:
@@ -124,9 +147,14 @@ def stack_times(drawings: Sequence[Denoising]) -> Tensor:
     return torch.stack([drawing.timestep.float() for drawing in drawings])
 
 
+def guidance_scales(drawings: Sequence[Denoising], device: torch.device) -> Tensor:
+    """Return the guidance scale of each row, in 32 bits, for 16 would round it."""
+    scales = torch.tensor([drawing.request.guidance_scale for drawing in drawings], dtype=torch.float32)
+    return scales.to(device, non_blocking=True)
+
+
 def guide(output: Tensor, drawings: Sequence[Denoising]) -> Tensor:
-    """Return the guided output of a batch whose first half is without the prompt (Ho and Salimans, 2022)."""
-    without, with_prompt = output.chunk(2)
-    scale = torch.tensor([drawing.request.guidance_scale for drawing in drawings], dtype=output.dtype)
-    scale = scale.to(output.device, non_blocking=True).view(-1, *[1] * (output.dim() - 1))
-    return without + scale * (with_prompt - without)
+    """Return the guided output of a batch of pairs, without the prompt and with it (Ho and Salimans, 2022)."""
+    without, with_prompt = output.unflatten(0, (-1, 2)).unbind(1)
+    scale = guidance_scales(drawings, output.device).view(-1, *[1] * (output.dim() - 1))
+    return (without + scale * (with_prompt - without)).to(output.dtype)

@@ -7,26 +7,41 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retrieve_timesteps
 
-from common.requests import ImageRequest
-from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, guide, stack, stack_times
+from common.catalog import ModelCard
+from common.requests import ImageRequest, Mode
+from worker.engine.device import Device
+from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
+from worker.engine.families.modes import StockModes
 from worker.engine.port import Inputs
 
 
 class Sd15Family(DenoisingFamily):
     """One Stable Diffusion 1.x or 2.x model."""
 
+    modes = frozenset(Mode)
+
+    def __init__(self, pipeline: Any, card: ModelCard, device: Device) -> None:
+        super().__init__(pipeline, card, device)
+        kinds = {Mode.IMAGE: StableDiffusionImg2ImgPipeline, Mode.INPAINT: StableDiffusionInpaintPipeline}
+        self._stock_modes = StockModes(pipeline, kinds, {"requires_safety_checker": False})
+
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
-        """Return the prompt's embedding, and the negative prompt's where guidance is on."""
+        """Return the prompt's embedding, below the negative prompt's where guidance is on."""
+        guided = request.is_guided and self._told_scale is None
         prompt, negative = self.pipeline.encode_prompt(
-            request.prompt, self.device.torch, 1, request.is_guided, request.negative_prompt
+            request.prompt, self.device.torch, 1, guided, request.negative_prompt or None
         )
-        return {"prompt": prompt, "negative": negative} if request.is_guided else {"prompt": prompt}
+        condition = {"prompt": torch.cat([negative, prompt]) if guided else prompt}
+        return condition | self._tell_scale(request, prompt.dtype)
 
     def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
-        """Return the drawing of one seed: pure noise."""
+        """Return the drawing of one seed, from pure noise or from the pictures that were handed in."""
         own, dice = self.own_pipeline(request), generator(seed)
+        if request.mode is not Mode.TEXT:
+            return self._stock_modes.draw(request, seed, inputs, condition, own.scheduler)
         timesteps, _ = retrieve_timesteps(own.scheduler, request.steps, "cpu")
         latents = own.prepare_latents(
             1,
@@ -40,25 +55,37 @@ class Sd15Family(DenoisingFamily):
         options: dict[str, Any] = own.prepare_extra_step_kwargs(dice, 0.0)
         return Denoising(request, seed, own.scheduler, timesteps, latents, condition, options)
 
-    def forward(self, drawings: Sequence[Denoising]) -> Tensor:
-        """Return the guided noise in each row."""
-        rows = torch.cat([drawing.scaled_latents() for drawing in drawings])
-        times = stack_times(drawings).to(self.device.torch, non_blocking=True)
-        prompts = stack(drawings, "prompt")
-        if not drawings[0].request.is_guided:
-            return self._ask(rows, times, prompts)
-        both = torch.cat([stack(drawings, "negative"), prompts])
-        return guide(self._ask(rows.repeat(2, 1, 1, 1), times.repeat(2), both), drawings)
+    def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
+        """Return what the U-Net says of *rows*."""
+        noise: Tensor = self.pipeline.unet(
+            rows,
+            times,
+            encoder_hidden_states=stack(drawings, "prompt"),
+            timestep_cond=None if self._told_scale is None else stack(drawings, "guidance"),
+            added_cond_kwargs=self.added(drawings),
+            return_dict=False,
+        )[0]
+        return noise
+
+    def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor] | None:
+        """Return what this kind of U-Net is told besides."""
+        return None
 
     def decode(self, drawings: Sequence[Denoising]) -> Tensor:
         """Return the finished pictures, from 0 to 1."""
-        vae = self.pipeline.vae
-        latents = torch.cat([drawing.latents for drawing in drawings]) / vae.config.scaling_factor
-        pixels = vae.decode(latents, return_dict=False)[0]
-        pictures: Tensor = self.pipeline.image_processor.postprocess(pixels, output_type="pt")
-        return pictures
+        latents = torch.cat([drawing.latents for drawing in drawings])
+        return self.paint(latents / self.pipeline.vae.config.scaling_factor)
 
-    def _ask(self, rows: Tensor, times: Tensor, prompts: Tensor) -> Tensor:
-        unet = self.pipeline.unet
-        noise: Tensor = unet(rows, times, encoder_hidden_states=prompts, return_dict=False)[0]
-        return noise
+    @property
+    def _told_scale(self) -> int | None:
+        """Return the width in which a U-Net that was distilled for it is told the guidance scale, or None."""
+        width: int | None = self.pipeline.unet.config.time_cond_proj_dim
+        return width
+
+    def _tell_scale(self, request: ImageRequest, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Return the guidance scale as such a U-Net takes it (Luo et al., "Latent Consistency Models", 2023)."""
+        if self._told_scale is None:
+            return {}
+        scale = torch.tensor([request.guidance_scale - 1])
+        told = self.pipeline.get_guidance_scale_embedding(scale, embedding_dim=self._told_scale)
+        return {"guidance": told.to(self.device.torch, dtype)}
