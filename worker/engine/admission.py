@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from common import safetensors_file
 from common.errors import ModelUnavailableError
-from worker.engine import safetensors_file
-
-RISKY = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pt2", ".pkl", ".pickle", ".msgpack", ".h5", ".dll", ".so"})
-"""Kinds of weights whose reading can run code, and code itself; Python files are refused by a sentence of their own."""
+from common.safetensors_file import RISKY
 
 LIBRARIES = frozenset({"diffusers", "transformers", "stable_diffusion", "flux", "pixart_alpha", "kolors", "sana"})
 """Where the parts of a pipeline may come from: the two libraries, and folders of ``diffusers.pipelines``."""

@@ -3,8 +3,9 @@ import struct
 
 import pytest
 
+from common import safetensors_file
 from common.errors import ModelUnavailableError
-from worker.engine import admission, safetensors_file
+from worker.engine import admission
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
