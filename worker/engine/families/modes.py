@@ -1,7 +1,7 @@
 """Pictures from pictures: each drawing begins as in the stock img2img or inpainting pipeline, made of the same parts.
 
-Meng et al., "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations" (2022), for the way back
-into noise; Lugmayr et al., "RePaint" (2022), for keeping what the mask does not name.
+Meng et al., "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations" (2022), for the way
+back into noise; Lugmayr et al., "RePaint" (2022), for keeping what the mask does not name.
 """
 
 import copy
@@ -93,7 +93,7 @@ def _begin_inpaint(own: Any, request: ImageRequest, inputs: Inputs, first: Tenso
     )
     # Encoded in either case: it draws from the dice, and later draws must be those of the stock pipeline.
     mask, masked = own.prepare_mask_latents(
-        redrawn, pixels * (redrawn < 0.5), 1, *size, own.unet.dtype, own.device, dice, False
+        redrawn, pixels * (1 - redrawn), 1, *size, own.unet.dtype, own.device, dice, False
     )
     if seen == channels:
         return Start(latents, after_step=_keeping(kept[0], noise, mask))
