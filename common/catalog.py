@@ -24,7 +24,7 @@ STARTER = Path(__file__).resolve().parent.parent / "worker" / "starter" / "start
 """The model that is offered where none is set; ``worker`` itself must not be imported here."""
 
 INDEX, SUPPLEMENT = "model_index.json", "pressroom.json"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class Family(StrEnum):
@@ -60,7 +60,7 @@ class ModelCard(BaseModel):
     title: str
     description: str = ""
     family: Family
-    batching: bool = False
+    batching: bool = False  # whether its pictures are stepped together with those of other requests
     default_width: int = Field(gt=0)
     default_height: int = Field(gt=0)
     default_steps: int = Field(gt=0)
@@ -135,6 +135,7 @@ PAINTED_CARD = ModelCard(
     title="Painted stand-in",
     description="Draws shapes with a brush instead of a model; for tests.",
     family=Family.PAINTED,
+    batching=True,
     **_DEFAULTS[Family.PAINTED],
 )
 
@@ -144,7 +145,7 @@ Offer = dict[str, tuple[ModelCard, Path | None]]
 def read_card(directory: Path) -> ModelCard:
     """Return the card of the model in *directory*; raise ModelUnavailableError, a plain sentence, if there is none."""
     name = directory.resolve().name.lower()
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ModelUnavailableError(
             f"The model directory {directory} must be named with letters, digits, dots, dashes and underscores only."
         )
@@ -156,7 +157,14 @@ def read_card(directory: Path) -> ModelCard:
     supplement = _read_json(directory / SUPPLEMENT) if (directory / SUPPLEMENT).exists() else {}
     try:
         return ModelCard.model_validate(
-            {"title": directory.name, **_DEFAULTS[family], **supplement, "name": name, "family": family}
+            {
+                "title": directory.name,
+                **_DEFAULTS[family],
+                **supplement,
+                "name": name,
+                "family": family,
+                "batching": family is not Family.OTHER,
+            }
         )
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]

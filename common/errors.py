@@ -115,6 +115,30 @@ class SafetyUnavailableError(GenerationError):
     retryable = True
 
 
+class InputMissingError(GenerationError):
+    """A picture that the job starts from is gone."""
+
+    code = "input_missing"
+
+
+class InputBlockedError(GenerationError):
+    """The safety check blocked a picture that the job starts from."""
+
+    code = "input_blocked"
+
+
+class AssetInUseError(PressroomError):
+    """A job that is queued or running starts from this picture."""
+
+    code = "asset_in_use"
+
+
+class TooManyAssetsError(PressroomError):
+    """Too many pictures are kept already; delete some, or wait until they expire."""
+
+    code = "too_many_assets"
+
+
 class InterruptedAttemptError(PressroomError):
     """The job was cancelled, expired or taken away while it ran."""
 

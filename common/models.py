@@ -60,6 +60,20 @@ class Press(Base):
     busy_seconds: Mapped[float] = mapped_column(default=0.0)  # accelerator seconds, by the press's own clock
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     overhead: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # name → accelerator seconds
+    energy_joules: Mapped[float | None]  # drawn since its start; none where nothing measures it
+
+
+class PressReading(Base):
+    """The totals of a press's meter as they stood at its last beat of an hour; written once, never changed."""
+
+    __tablename__ = "press_readings"
+
+    press_id: Mapped[UUID] = mapped_column(ForeignKey("presses.id"), primary_key=True)
+    read_at: Mapped[datetime] = mapped_column(primary_key=True)
+    busy_seconds: Mapped[float]
+    cpu_seconds: Mapped[float]
+    overhead: Mapped[dict[str, float]] = mapped_column(JSON)
+    energy_joules: Mapped[float | None]
 
 
 class Job(Base):
@@ -191,6 +205,30 @@ class Image(Base):
     amount: Mapped[Decimal]  # nothing for a blocked image
     currency: Mapped[str] = mapped_column(String(3))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Asset(Base):
+    """A picture that an owner has handed in for jobs to start from; always a PNG file that this service has written.
+
+    The row is older than its object and outlives it, so that no object is without one; ``stored_at`` tells whether the
+    object is there for jobs to use.
+    """
+
+    __tablename__ = "assets"
+    __table_args__ = (Index("ix_assets_owner", "owner", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    storage_key: Mapped[str] = mapped_column(String(512))
+    verdict: Mapped[Verdict | None] = mapped_column(stored_enum(Verdict))  # None until a press has looked at it
+    safety: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # as of an image
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    stored_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class IdempotencyKey(Base):

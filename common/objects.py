@@ -1,4 +1,4 @@
-"""Where the objects of a job lie in storage: every attempt under a prefix of its own.
+"""Where objects lie in storage: each asset under its id, and every attempt of a job under a prefix of its own.
 
 So a press that was thought dead can never overwrite what another has published.
 """
@@ -23,3 +23,8 @@ def image_key(prefix: str, position: int, sha256: str, output_format: OutputForm
 def thumbnail_key(prefix: str, position: int, sha256: str) -> str:
     """Return the key of an image's thumbnail."""
     return f"{prefix}{position}-{sha256[:DIGEST_LETTERS]}-thumbnail.webp"
+
+
+def asset_key(owner: str, asset_id: UUID, sha256: str) -> str:
+    """Return the key of an asset."""
+    return f"owners/{owner}/assets/{asset_id}-{sha256[:DIGEST_LETTERS]}.png"

@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of that price.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="Accelerator of the press.")
+    max_batch: int = Field(16, ge=1, le=64, description="Pictures that a press may step together at most.")
+    model_memory_gb: float | None = Field(
+        None, gt=0, description="Memory for models, 10⁹ bytes; by default 70 % of a GPU's, half of the machine's."
+    )
     checker: str = Field(
         "open_nsfw",
         pattern=r"^(open_nsfw|scripted)$",
@@ -85,6 +89,11 @@ class Settings(BaseSettings):
     max_pixel_steps: int = Field(
         1024 * 1024 * 50 * 10, ge=1, description="Width × height × steps × images that one job may ask for."
     )
+    asset_days: int = Field(7, ge=1, description="How long a picture that was handed in is kept.")
+    max_asset_bytes: int = Field(
+        20_000_000, ge=1024, le=200_000_000, description="Size of a picture's file that may be handed in."
+    )
+    max_assets: int = Field(1000, ge=1, description="Pictures that are kept per owner; beyond it 429.")
     link_seconds: int = Field(900, ge=60, le=604_800, description="How long a link to an image is valid.")
     idempotency_hours: int = Field(24, ge=1, description="How long an `Idempotency-Key` is remembered.")
     api_threads: int = Field(32, ge=2, description="Threads of the api process.")
