@@ -102,7 +102,7 @@ class DenoisingFamily:
         return own
 
     def forward(self, drawings: Sequence[Denoising]) -> Tensor:
-        """Return the model's output for each row, guided where guidance is on; one lane, so it is on for all or none."""
+        """Return the model's output for each row, guided where guidance is on: for all of a lane, or for none."""
         sides = drawings[0].sides
         rows = torch.cat([drawing.scaled_latents() for drawing in drawings])
         times = stack_times(drawings).to(self.device.torch, non_blocking=True)

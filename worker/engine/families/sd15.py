@@ -3,7 +3,7 @@
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,15 +22,19 @@ class Sd15Family(DenoisingFamily):
     """One Stable Diffusion 1.x or 2.x model."""
 
     modes = frozenset(Mode)
+    kinds: Mapping[Mode, Callable[..., Any]] = {
+        Mode.IMAGE: StableDiffusionImg2ImgPipeline,
+        Mode.INPAINT: StableDiffusionInpaintPipeline,
+    }
+    kind_options: Mapping[str, Any] = {"requires_safety_checker": False}
 
     def __init__(self, pipeline: Any, card: ModelCard, device: Device) -> None:
         super().__init__(pipeline, card, device)
-        kinds = {Mode.IMAGE: StableDiffusionImg2ImgPipeline, Mode.INPAINT: StableDiffusionInpaintPipeline}
-        self._stock_modes = StockModes(pipeline, kinds, {"requires_safety_checker": False})
+        self._stock_modes = StockModes(pipeline, self.kinds, self.kind_options)
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
         """Return the prompt's embedding, below the negative prompt's where guidance is on."""
-        guided = request.is_guided and self._told_scale is None
+        guided = self._guides(request)
         prompt, negative = self.pipeline.encode_prompt(
             request.prompt, self.device.torch, 1, guided, request.negative_prompt or None
         )
@@ -57,18 +61,15 @@ class Sd15Family(DenoisingFamily):
 
     def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
         """Return what the U-Net says of *rows*."""
-        noise: Tensor = self.pipeline.unet(
-            rows,
-            times,
-            encoder_hidden_states=stack(drawings, "prompt"),
-            timestep_cond=None if self._told_scale is None else stack(drawings, "guidance"),
-            added_cond_kwargs=self.added(drawings),
-            return_dict=False,
-        )[0]
-        return noise
+        prompts = stack(drawings, "prompt")
+        scales = None if self._scale_width is None else stack(drawings, "guidance")
+        said: tuple[Tensor, ...] = self.pipeline.unet(
+            rows, times, prompts, timestep_cond=scales, added_cond_kwargs=self.added(drawings), return_dict=False
+        )
+        return said[0]
 
     def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor] | None:
-        """Return what this kind of U-Net is told besides."""
+        """Return what this kind of U-Net is told besides the prompt."""
         return None
 
     def decode(self, drawings: Sequence[Denoising]) -> Tensor:
@@ -77,15 +78,18 @@ class Sd15Family(DenoisingFamily):
         return self.paint(latents / self.pipeline.vae.config.scaling_factor)
 
     @property
-    def _told_scale(self) -> int | None:
-        """Return the width in which a U-Net that was distilled for it is told the guidance scale, or None."""
+    def _scale_width(self) -> int | None:
+        """Return in how many numbers the U-Net is told the guidance scale, if it was distilled to be told."""
         width: int | None = self.pipeline.unet.config.time_cond_proj_dim
         return width
 
+    def _guides(self, request: ImageRequest) -> bool:
+        return request.is_guided and self._scale_width is None
+
     def _tell_scale(self, request: ImageRequest, dtype: torch.dtype) -> dict[str, Tensor]:
-        """Return the guidance scale as such a U-Net takes it (Luo et al., "Latent Consistency Models", 2023)."""
-        if self._told_scale is None:
+        """Return the guidance scale for such a U-Net (Luo et al., "Latent Consistency Models", 2023)."""
+        if self._scale_width is None:
             return {}
-        scale = torch.tensor([request.guidance_scale - 1])
-        told = self.pipeline.get_guidance_scale_embedding(scale, embedding_dim=self._told_scale)
+        over_none = torch.tensor([request.guidance_scale - 1])
+        told = self.pipeline.get_guidance_scale_embedding(over_none, embedding_dim=self._scale_width)
         return {"guidance": told.to(self.device.torch, dtype)}

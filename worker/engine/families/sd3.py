@@ -1,0 +1,70 @@
+"""Stable Diffusion 3 and 3.5: a transformer that matches flows, three text encoders, classifier-free guidance.
+
+Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (2024).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import retrieve_timesteps
+
+from common.requests import ImageRequest
+from worker.engine.families import flows
+from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
+from worker.engine.port import Inputs
+
+MOST_SHIFT = 1.16
+"""What the stock pipeline takes where the scheduler names none."""
+
+
+class Sd3Family(DenoisingFamily):
+    """One Stable Diffusion 3 or 3.5 model."""
+
+    def encode(self, request: ImageRequest) -> dict[str, Tensor]:
+        """Return the three encoders' embeddings and their summary."""
+        prompt, negative, pooled, negative_pooled = self.pipeline.encode_prompt(
+            request.prompt,
+            None,
+            None,
+            device=self.device.torch,
+            do_classifier_free_guidance=request.is_guided,
+            negative_prompt=request.negative_prompt or None,
+        )
+        if request.is_guided:
+            prompt, pooled = torch.cat([negative, prompt]), torch.cat([negative_pooled, pooled])
+        return {"prompt": prompt, "pooled": pooled}
+
+    def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
+        """Return the drawing of one seed: pure noise."""
+        own, dice = self.own_pipeline(request), generator(seed)
+        latents = own.prepare_latents(
+            1,
+            own.transformer.config.in_channels,
+            request.height,
+            request.width,
+            condition["prompt"].dtype,
+            self.device.torch,
+            dice,
+        )
+        shift = {"mu": self._shift(own.scheduler, latents)} if own.scheduler.config.get("use_dynamic_shifting") else {}
+        timesteps, _ = retrieve_timesteps(own.scheduler, request.steps, "cpu", **shift)
+        options = flows.step_options(own.scheduler, dice)
+        return Denoising(request, seed, own.scheduler, timesteps, latents, condition, options)
+
+    def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
+        """Return what the transformer says of *rows*."""
+        said: tuple[Tensor, ...] = self.pipeline.transformer(
+            rows, stack(drawings, "prompt"), stack(drawings, "pooled"), times, return_dict=False
+        )
+        return said[0]
+
+    def decode(self, drawings: Sequence[Denoising]) -> Tensor:
+        """Return the finished pictures, from 0 to 1."""
+        scale = self.pipeline.vae.config
+        latents = torch.cat([drawing.latents for drawing in drawings])
+        return self.paint(latents / scale.scaling_factor + scale.shift_factor)
+
+    def _shift(self, scheduler: Any, latents: Tensor) -> float:
+        patch, (height, width) = self.pipeline.transformer.config.patch_size, latents.shape[-2:]
+        return flows.shift(scheduler.config, (height // patch) * (width // patch), MOST_SHIFT)

@@ -1,0 +1,67 @@
+"""Stable Diffusion XL: a larger U-Net, two text encoders, and a model that is told the picture's size.
+
+Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis" (2023).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
+
+from common.requests import ImageRequest, Mode
+from worker.engine.families.denoising import Denoising, Tensor, stack
+from worker.engine.families.sd15 import Sd15Family
+from worker.engine.port import Inputs
+
+
+class SdxlFamily(Sd15Family):
+    """One Stable Diffusion XL model."""
+
+    kinds: Mapping[Mode, Callable[..., Any]] = {
+        Mode.IMAGE: StableDiffusionXLImg2ImgPipeline,
+        Mode.INPAINT: StableDiffusionXLInpaintPipeline,
+    }
+    kind_options: Mapping[str, Any] = {"add_watermarker": False}  # the press marks what it prints itself
+
+    def encode(self, request: ImageRequest) -> dict[str, Tensor]:
+        """Return both encoders' embeddings, their summary and the picture's size."""
+        guided = self._guides(request)
+        prompt, negative, pooled, negative_pooled = self.pipeline.encode_prompt(
+            request.prompt,
+            device=self.device.torch,
+            do_classifier_free_guidance=guided,
+            # Where none is given the model wants the zeros of its training, not the embedding of an empty text.
+            negative_prompt=request.negative_prompt or None,
+        )
+        if guided:
+            prompt, pooled = torch.cat([negative, prompt]), torch.cat([negative_pooled, pooled])
+        size = (request.height, request.width)
+        sizes = torch.tensor(
+            [[*size, 0, 0, *size]], dtype=prompt.dtype
+        )  # the original's, its cut corner, the picture's
+        sizes = sizes.to(self.device.torch).repeat(len(prompt), 1)
+        return {"prompt": prompt, "pooled": pooled, "sizes": sizes} | self._tell_scale(request, prompt.dtype)
+
+    def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
+        """Return the drawing of one seed, from pure noise or from the pictures that were handed in."""
+        drawing = super().draw(request, seed, inputs, condition)
+        if request.mode is Mode.TEXT and hasattr(drawing.scheduler, "set_begin_index"):
+            drawing.scheduler.set_begin_index(0)
+        return drawing
+
+    def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor]:
+        """Return the summary of the prompts and the sizes."""
+        return {"text_embeds": stack(drawings, "pooled"), "time_ids": stack(drawings, "sizes")}
+
+    def decode(self, drawings: Sequence[Denoising]) -> Tensor:
+        """Return the finished pictures, from 0 to 1."""
+        vae = self.pipeline.vae
+        if vae.dtype == torch.float16 and vae.config.force_upcast:
+            vae.to(torch.float32)  # its numbers run out of the bounds of 16 bits
+        latents = torch.cat([drawing.latents for drawing in drawings]).to(vae.dtype)
+        mean, deviation = vae.config.get("latents_mean"), vae.config.get("latents_std")
+        if mean is None or deviation is None:
+            return self.paint(latents / vae.config.scaling_factor)
+        by_channel = torch.tensor([mean, deviation]).to(latents).view(2, 1, -1, 1, 1)
+        return self.paint(latents * by_channel[1] / vae.config.scaling_factor + by_channel[0])
