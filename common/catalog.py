@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from common.clock import utcnow
 from common.errors import ModelUnavailableError, SettingsError
 from common.models import Model
-from common.requests import LARGEST_SCALE, SchedulerName
+from common.requests import LARGEST_SCALE, Mode, SchedulerName
 from common.settings import Settings
 
 PAINTED = "painted"
@@ -72,6 +72,7 @@ class ModelCard(BaseModel):
     max_images: int = Field(8, gt=0)
     schedulers: list[SchedulerName] = []
     negative_prompt: bool = False
+    modes: list[Mode] = [Mode.TEXT]
     adapters: list[AdapterCard] = []
 
 
@@ -82,7 +83,7 @@ _FAMILIES = {
     "FluxPipeline": Family.FLUX,
 }
 
-_EVERY_SCHEDULER = list(SchedulerName)
+_EVERY_SCHEDULER, _EVERY_MODE = list(SchedulerName), list(Mode)
 
 
 def _sizes(default: int, least: int, most: int, multiple: int) -> dict[str, int]:
@@ -97,6 +98,7 @@ _DEFAULTS: dict[Family, dict[str, Any]] = {
         "default_guidance_scale": 7.5,
         "schedulers": _EVERY_SCHEDULER,
         "negative_prompt": True,
+        "modes": _EVERY_MODE,
     },
     Family.SDXL: {
         **_sizes(1024, 512, 2048, 8),
@@ -104,6 +106,7 @@ _DEFAULTS: dict[Family, dict[str, Any]] = {
         "default_guidance_scale": 5.0,
         "schedulers": _EVERY_SCHEDULER,
         "negative_prompt": True,
+        "modes": _EVERY_MODE,
     },
     # The two that match flows know one sampler of the list.
     Family.SD3: {
@@ -127,6 +130,7 @@ _DEFAULTS: dict[Family, dict[str, Any]] = {
         "default_guidance_scale": 5.0,
         "schedulers": _EVERY_SCHEDULER,  # all the same to a brush, so that requests for any model can be tried on it
         "negative_prompt": True,
+        "modes": _EVERY_MODE,
     },
 }
 
