@@ -5,6 +5,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # More words for pytest, such as `-x -k storage`.
 PYTEST_FLAGS ?=
+# What `make bench-gpu` measures.
+ARCH ?= sd15
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,8 +14,8 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit test-integration test-functional check format fuzz bench \
-	train-starter bench-starter clean
+.PHONY: help install demo up test test-unit test-integration test-functional check format fuzz \
+	bench bench-peers bench-gpu bench-report train-starter bench-starter clean
 
 ##@ To see it
 
@@ -23,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Pressroom needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[press,dev]'
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[press,dev,bench]'
 	@touch $@
 
 demo: $(STAMP) ## Print ten pictures on this machine, and draw a contact sheet of them
@@ -62,8 +64,21 @@ format: $(STAMP) ## Put the code into its standard form
 fuzz: $(STAMP) ## Try the live API with thousands of odd requests
 	$(BIN)/python -m tests.fuzz
 
-bench: $(STAMP) ## Measure what the service costs on top of a bare pipeline loop
+##@ To measure it (results go to var/bench; let nothing else run)
+
+bench: $(STAMP) ## Measure the service against bare loops, random arrivals, and the tail (20 minutes)
+	$(BIN)/python -m tests.bench.arrivals
+	$(BIN)/python -m tests.bench.tail
 	$(BIN)/python -m tests.bench.overhead
+
+bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and LitServe (20 minutes)
+	$(BIN)/python -m tests.bench.peers
+
+bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightning or flux (9 minutes each)
+	$(BIN)/python -m tests.bench.accelerator $(ARCH)
+
+bench-report: $(STAMP) ## Print what was measured as Markdown
+	@$(BIN)/python -m tests.bench.report
 
 ##@ The starter model
 
