@@ -77,4 +77,5 @@ def _bytes_of(tensor: dict[str, Any]) -> int:
     shape = tensor["shape"]
     if not all(isinstance(side, int) and side >= 0 for side in shape):
         raise ValueError("no shape")
-    return math.prod(shape) * BITS[tensor["dtype"]] // 8
+    count: int = math.prod(shape)
+    return count * BITS[tensor["dtype"]] // 8

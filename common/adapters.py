@@ -1,0 +1,170 @@
+"""The adapters on offer: LoRAs in one directory, called by their names, each looked at before a model library sees it.
+
+A request carries a name and never a path; what a name leads to is decided here alone.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from common import safetensors_file
+from common.catalog import NAME, AdapterCard, Family, ModelCard
+from common.errors import ModelUnavailableError, SettingsError
+from common.lora_layers import TITLES, Layer, Weights, find_misfit, guess_family, read_layers, read_weights
+from common.settings import PREFIX, Settings
+
+WEIGHTS, SUPPLEMENT = ".safetensors", ".json"
+
+LARGEST_FILE = 2 * 1024**3
+"""Bytes; the LoRAs of the largest models stay below it, and the press has to hold several."""
+
+TRAINING = "lora_adapter_metadata"
+"""Where diffusers keeps, in a file's header, how an adapter was trained."""
+
+HARMLESS_BEGINNINGS = (None, True, False, "gaussian")
+"""Values of ``init_lora_weights`` that touch nothing but the adapter; others change the model's own weights."""
+
+FAR_REACHING = ("layer_replication", "modules_to_save", "trainable_token_indices", "megatron_config")
+"""What else in an adapter's configuration would change the model beyond its layers."""
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """An adapter as it lies on the shelf."""
+
+    card: AdapterCard
+    path: Path
+    base: str | None  # a family or a model, where its supplement names one
+    layers: Sequence[Layer]
+
+    def find_misfit(self, card: ModelCard, weights: Weights) -> str | None:
+        """Return why it does not go with the model that has *weights*, in words, or None if it does."""
+        if card.family not in TITLES:
+            return "models of this kind take no adapters"
+        if self.base is not None and self.base not in (card.family, card.name):
+            return f"it is said to be for {self.base}"
+        return find_misfit(self.layers, card.family, weights)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What the directory of adapters holds: the files by the adapters' names, and the faults by the files' names."""
+
+    files: dict[str, AdapterFile] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def equip(self, card: ModelCard, directory: Path | None) -> ModelCard:
+        """Return *card* with the adapters that go with its model; a stand-in, which has no directory, takes all."""
+        if not self.files:
+            return card
+        fitting = list(self.files.values())
+        if directory is not None:
+            try:
+                weights = read_weights(directory)
+            except ModelUnavailableError:
+                return card  # it is told when the model is loaded
+            fitting = [file for file in fitting if file.find_misfit(card, weights) is None]
+        return card.model_copy(update={"adapters": [file.card for file in fitting]})
+
+    def find_unused(self, cards: Sequence[ModelCard]) -> dict[str, str]:
+        """Return, in words, which adapters go with none of the equipped *cards*, by name."""
+        used = {adapter.name for card in cards for adapter in card.adapters}
+        return {name: _describe_unused(file) for name, file in self.files.items() if name not in used}
+
+
+def open_shelf(settings: Settings) -> Shelf:
+    """Return what is in the directory of adapters; raise SettingsError if there is no such directory."""
+    shelf = Shelf()
+    if settings.adapters is None:
+        return shelf
+    try:
+        paths = sorted(settings.adapters.iterdir())
+    except OSError as error:
+        sentence = f"{PREFIX}ADAPTERS is {settings.adapters}, which cannot be read as a directory: {error.strerror}."
+        raise SettingsError(sentence) from error
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix == WEIGHTS:
+            try:
+                file = read_adapter(path)
+            except ModelUnavailableError as error:
+                shelf.faults[path.name] = error.message
+            else:
+                shelf.files[file.card.name] = file
+        elif suffix in safetensors_file.RISKY:
+            shelf.faults[path.name] = f"{path} is of a kind that can carry code; only safetensors are read."
+    return shelf
+
+
+def read_adapter(path: Path) -> AdapterFile:
+    """Return the adapter in the file at *path*; raise ModelUnavailableError, a plain sentence, if it cannot be had."""
+    name = path.name.removesuffix(WEIGHTS)
+    if not NAME.fullmatch(name):
+        raise ModelUnavailableError(
+            f"{path} must be named with small letters, digits, dots, dashes and underscores only, 64 at most."
+        )
+    _expect_inside(path)
+    if path.stat().st_size > LARGEST_FILE:
+        raise ModelUnavailableError(f"{path} has more than {LARGEST_FILE} bytes, which no adapter needs.")
+    header = safetensors_file.examine(path)
+    try:
+        _expect_plain_training(header.metadata.get(TRAINING, "{}"))
+        layers = read_layers(header.shapes)
+    except ModelUnavailableError as error:
+        raise ModelUnavailableError(f"{path} is no adapter that can be used: {error.message}.") from None
+    card, base = _read_supplement(path.with_name(name + SUPPLEMENT), name)
+    return AdapterFile(card, path, base, layers)
+
+
+def _expect_inside(path: Path) -> None:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # a link to nothing, or to itself
+        raise ModelUnavailableError(f"{path} leads to no file.") from None
+    if target.parent != path.parent.resolve() or target.suffix != path.suffix:
+        raise ModelUnavailableError(f"{path} is a link that leads elsewhere; copy the file itself there instead.")
+    if not target.is_file():
+        raise ModelUnavailableError(f"{path} is no file.")
+
+
+def _expect_plain_training(text: str) -> None:
+    """Refuse an adapter that would change the model beyond the layers that it names."""
+    try:
+        training = json.loads(text)
+    except (ValueError, RecursionError):
+        training = None
+    if not isinstance(training, dict):
+        raise ModelUnavailableError(f"its {TRAINING} is no JSON object")
+    for key, value in training.items():
+        option = key.rpartition(".")[2]
+        if (option == "init_lora_weights" and value not in HARMLESS_BEGINNINGS) or (option in FAR_REACHING and value):
+            raise ModelUnavailableError(f"it was trained with {option}, which changes the model's own weights")
+
+
+def _read_supplement(path: Path, name: str) -> tuple[AdapterCard, str | None]:
+    if not path.exists():
+        return AdapterCard(name=name, title=name), None
+    _expect_inside(path)
+    try:
+        told: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ModelUnavailableError(f"{path} cannot be read as JSON.") from None
+    base = told.pop("base", None) if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(base, str | None):
+        raise ModelUnavailableError(f"{path} holds no JSON object with a text as its base.")
+    try:
+        return AdapterCard.model_validate({"title": name, **told, "name": name}), base
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ModelUnavailableError(f"{path}: {where}: {fault['msg']}.") from None
+
+
+def _describe_unused(file: AdapterFile) -> str:
+    family: Family | None = guess_family(file.layers)
+    made_for = f"; it looks made for {TITLES[family]}" if family is not None else ""
+    return f"The adapter {file.card.name} goes with none of the models on offer{made_for}."

@@ -1,0 +1,140 @@
+"""Which layers of a model a LoRA changes, and whether a model has them; from names and shapes alone, without torch.
+
+A LoRA adds to a layer's weight the product of two thin matrices (Hu et al., "LoRA: Low-Rank Adaptation of Large
+Language Models", 2021). diffusers and peft name a layer as the model does, kohya's trainer joins the same names with
+underscores; some trainers keep the names of a model's first release, which diffusers translates when it loads them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import safetensors_file
+from common.catalog import Family
+from common.errors import ModelUnavailableError
+
+Shape = tuple[int, ...]
+Weights = Mapping[str, Mapping[str, Shape]]
+"""The shape of each weight of a model, by its part and by its layer's name joined with underscores."""
+
+PARTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
+"""The parts of a pipeline that a LoRA may change."""
+
+_PREFIXES = {
+    **{f"{part}.": part for part in PARTS},
+    "lora_unet_": "unet",
+    "lora_transformer_": "transformer",
+    "lora_te_": "text_encoder",
+    "lora_te1_": "text_encoder",
+    "lora_te2_": "text_encoder_2",
+}
+_MATRIX = re.compile(r"(?P<layer>.+?)[._]lora(_linear_layer)?\d?[._](?P<side>A|B|down|up)\.weight")
+_FIRST_RELEASES = {"input_blocks": Family.SDXL, "middle_block": Family.SDXL, "output_blocks": Family.SDXL} | {
+    "double_blocks": Family.FLUX,
+    "single_blocks": Family.FLUX,
+}
+_ATTENTION_OF_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+_PROMPT_WIDTHS = {768: Family.SD15, 1024: Family.SD15, 2048: Family.SDXL}
+"""How wide the prompt is that the layers of cross-attention read, in the released models."""
+
+TITLES = {
+    Family.SD15: "Stable Diffusion 1.x or 2.x",
+    Family.SDXL: "Stable Diffusion XL",
+    Family.SD3: "Stable Diffusion 3",
+    Family.FLUX: "Flux",
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that a LoRA changes; where its name is of a first release, only the family is known."""
+
+    part: str
+    name: str
+    inputs: int
+    outputs: int
+    release: Family | None = None
+
+
+def read_layers(shapes: Mapping[str, Shape]) -> list[Layer]:
+    """Return the layers that the tensors of a file belong to; raise ModelUnavailableError if they are no LoRA."""
+    pairs: dict[str, dict[str, Shape]] = {}
+    for tensor, shape in shapes.items():
+        found = _MATRIX.fullmatch(tensor)
+        if found is None:
+            if tensor.endswith(".alpha"):
+                continue
+            raise ModelUnavailableError(f"it holds {tensor}, which is no part of a LoRA")
+        side = "down" if found["side"] in ("A", "down") else "up"
+        pairs.setdefault(found["layer"], {})[side] = shape
+    if not pairs:
+        raise ModelUnavailableError("it holds no LoRA")
+    return [_read_layer(name, pair) for name, pair in pairs.items()]
+
+
+def find_misfit(layers: Sequence[Layer], family: Family, weights: Weights) -> str | None:
+    """Return why *layers* do not go with a model of *family* that has *weights*, or None if they do."""
+    for layer in layers:
+        if layer.release is not None:
+            if layer.release is not family:
+                return f"it was made for {TITLES[layer.release]}"
+            continue
+        shape = weights.get(layer.part, {}).get(layer.name, ())
+        if len(shape) < 2:  # noqa: PLR2004  (a matrix)
+            return f"the model's {layer.part} has no layer {layer.name}"
+        if (layer.outputs, layer.inputs) != shape[:2]:
+            wanted, had = f"{layer.inputs} × {layer.outputs}", f"{shape[1]} × {shape[0]}"
+            return f"its layer {layer.name} is made for {wanted} numbers, and the model's has {had}"
+    return None
+
+
+def guess_family(layers: Sequence[Layer]) -> Family | None:
+    """Return the family that *layers* look made for, judged by the released models; None where nothing tells."""
+    return next((family for layer in layers if (family := _guess(layer)) is not None), None)
+
+
+def read_weights(directory: Path) -> Weights:
+    """Return the shapes of the model in *directory*; raise ModelUnavailableError where a file is damaged."""
+    return {part: dict(_read_part(directory / part)) for part in PARTS}
+
+
+def flatten(layer: str) -> str:
+    """Return the one spelling of a layer's name that this module compares."""
+    return layer.replace(".", "_").removeprefix("text_model_")
+
+
+def _read_layer(name: str, pair: Mapping[str, Shape]) -> Layer:
+    down, up = pair.get("down", ()), pair.get("up", ())
+    if min(len(down), len(up)) < 2 or down[0] != up[1]:  # noqa: PLR2004  (matrices)
+        raise ModelUnavailableError(f"the two matrices of its layer {name} do not go together")
+    release = next((family for mark, family in _FIRST_RELEASES.items() if mark in name), None)
+    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+    if prefix is None and release is None:
+        raise ModelUnavailableError(f"it changes {name}, which is a layer of no model that is known")
+    part = _PREFIXES[prefix] if prefix is not None else "transformer"
+    return Layer(part, _spell(part, name.removeprefix(prefix or "")), down[1], up[0], release)
+
+
+def _spell(part: str, layer: str) -> str:
+    """Return a layer's name in the model's own words; old versions of diffusers had others for attention."""
+    name = flatten(layer.replace(".processor.", "."))
+    stem, last = name[: name.rfind("to_")], name[name.rfind("to_") :]
+    if part.startswith("text_encoder"):
+        return stem + _ATTENTION_OF_TEXT[last] if last in _ATTENTION_OF_TEXT else name
+    return f"{name}_0" if last == "to_out" else name
+
+
+def _guess(layer: Layer) -> Family | None:
+    if layer.release is not None:
+        return layer.release
+    if layer.part == "unet" and layer.name.endswith(("attn2_to_k", "attn2_to_v")):
+        return _PROMPT_WIDTHS.get(layer.inputs)
+    return Family.FLUX if layer.name.startswith("single_transformer_blocks") else None
+
+
+def _read_part(directory: Path) -> Iterator[tuple[str, Shape]]:
+    for path in sorted(directory.glob("*.safetensors")):
+        for tensor, shape in safetensors_file.examine(path).shapes.items():
+            if tensor.endswith(".weight"):
+                yield flatten(tensor.removesuffix(".weight")), shape
