@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from common.database import now
 from common.models import Attempt
 from common.requests import ImageRequest
-from common.states import Outcome
+from common.states import Outcome, Priority
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Claim:
     request: ImageRequest
     max_strikes: int
     strikes: int
+    priority: Priority = Priority.INTERACTIVE
 
 
 @dataclass(frozen=True)

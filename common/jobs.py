@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from common import attempts, claims
+from common import attempts, claims, readings
 from common.attempts import Claim, Holding, Spent
 from common.database import now
 from common.errors import FencedError, IllegalTransitionError, PressroomError, QueueFullError
@@ -102,7 +102,7 @@ def claim(
     job = session.get_one(Job, job_id, populate_existing=True)
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
     request = ImageRequest.from_row(job.request)
-    return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes)
+    return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes, job.priority)
 
 
 def beat(
@@ -111,8 +111,9 @@ def beat(
     """Extend the lease of all that a press holds and book what it has spent; return the jobs that are still its own.
 
     A job that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
-    *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds`` and ``overhead``.
+    *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds``, ``overhead`` and ``energy_joules``.
     """
+    readings.keep(session, press_id)
     session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
     if not holdings:
         return set()

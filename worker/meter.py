@@ -12,30 +12,30 @@ Clock = Callable[[], float]
 
 
 class Account:
-    """What one run on the accelerator has spent, by phase; a lap is in the meter's busy time the moment it is here."""
+    """What one request has spent, by phase; what is booked here is in the meter's busy time the same moment.
+
+    Only the engine's thread writes it; any thread may read.
+    """
 
     def __init__(self, meter: "Meter", overhead: str | None) -> None:
         self._meter = meter
         self._overhead = overhead
-        self._lap_began = meter.clock()
-        self._cpu_began = time.thread_time()
-        self._phases: dict[str, float] = {}
+        self._spent = Spent()
 
-    def lap(self, phase: str) -> None:
-        """Book the time since the last lap, or since the account was opened, under *phase*."""
-        ended = self._meter.clock()
-        seconds, self._lap_began = ended - self._lap_began, ended
-        self._phases[phase] = self._phases.get(phase, 0.0) + seconds
-        self._meter.book(seconds, self._overhead)
+    def book(self, phase: str, gpu_seconds: float, cpu_seconds: float = 0.0) -> None:
+        """Add accelerator seconds under *phase*, and the CPU seconds that it took to tell the accelerator."""
+        before = self._spent
+        self._spent = Spent(
+            before.gpu_seconds + gpu_seconds,
+            before.cpu_seconds + cpu_seconds,
+            before.phases | {phase: before.phases.get(phase, 0.0) + gpu_seconds},
+        )
+        self._meter.book(gpu_seconds, self._overhead)
 
     @property
-    def gpu_seconds(self) -> float:
-        """Return all accelerator seconds booked so far."""
-        return sum(self._phases.values())
-
     def spent(self) -> Spent:
-        """Return what has been booked so far; its CPU seconds are those of the calling thread, which opened it."""
-        return Spent(self.gpu_seconds, time.thread_time() - self._cpu_began, dict(self._phases))
+        """Return what has been booked so far."""
+        return self._spent
 
 
 class Meter:
@@ -48,7 +48,7 @@ class Meter:
         self._overhead: dict[str, float] = {}
 
     def account(self, overhead: str | None = None) -> Account:
-        """Open the account of an attempt, or of a run that is itself overhead under that name; time counts from now."""
+        """Open the account of an attempt, or of a run that is itself overhead under that name."""
         return Account(self, overhead)
 
     @contextmanager

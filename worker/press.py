@@ -5,8 +5,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -27,12 +27,11 @@ from common.storage import Storage
 from worker.checks.port import Checker
 from worker.engine.port import Engine
 from worker.meter import Meter
+from worker.room import Room
 from worker.work import Work
 
 DEAF_SECONDS = 20.0
 """A press that is idle this long while work is due, and has heard no bell, has lost its ear: it must start again."""
-
-ROOM_WAIT_SECONDS = 0.5
 
 log = get_logger(__name__)
 
@@ -61,7 +60,8 @@ class Press:
         self.meter = meter
         self.models = [card.name for card in cards]
         self.lease = timedelta(seconds=settings.lease_seconds)
-        self._room = threading.BoundedSemaphore(engine.capacity)
+        self._room = Room()
+        self._door = threading.Lock()
         self._holdings: dict[UUID, Work] = {}
         self._lock = threading.Lock()
         self._leaving = threading.Event()
@@ -71,7 +71,11 @@ class Press:
 
     @property
     def threads(self) -> int:
-        """Return how many jobs to have in hand: the engine's, and a quarter more (at least one) for the tail."""
+        """Return how many jobs to have in hand: a full batch, and a quarter more (at least one) for the tail.
+
+        A storage that is slow keeps threads in the tail, and without a free thread nothing is claimed: the pictures
+        that wait in memory are never more than these.
+        """
         return self.engine.capacity + max(1, self.engine.capacity // 4)
 
     def start(self) -> None:
@@ -97,20 +101,20 @@ class Press:
         log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)
 
     @contextmanager
-    def room(self) -> Iterator[bool]:
-        """Wait until the engine has room, and keep it for the block; yield False when the press is leaving instead."""
-        self._heard_at = time.monotonic()
-        while not self._leaving.is_set():
-            if self._room.acquire(timeout=ROOM_WAIT_SECONDS):
-                try:
-                    yield not self._leaving.is_set()
-                finally:
-                    self._room.release()
-                return
-        yield False
+    def claimed(self) -> Iterator[tuple[Work, Callable[[], None]] | None]:
+        """Wait until the engine has room, and take the best due job; yield None if there is none or the press leaves.
 
-    def claim(self) -> Work | None:
-        """Take the best due job, or None."""
+        The job keeps its share of the engine for the block, or until the function that is yielded with it is called.
+        """
+        self._heard_at = time.monotonic()
+        with ExitStack() as place:
+            with self._door:  # one at a time, lest two claim on the strength of the same free place
+                work = self._claim() if self._room.wait(self._leaving) else None
+                if work is not None:
+                    place.enter_context(self._room.taken(self.engine.weigh(work.claim.request)))
+            yield (work, place.close) if work is not None else None
+
+    def _claim(self) -> Work | None:
         with self.database.transaction() as session:
             claim = jobs.claim(
                 session,
@@ -120,9 +124,7 @@ class Press:
                 lease=self.lease,
                 max_strikes=self.settings.max_strikes,
             )
-        if claim is None:
-            return None
-        return Work(claim)
+        return Work(claim) if claim is not None else None
 
     @contextmanager
     def holding(self, work: Work) -> Iterator[None]:
@@ -163,6 +165,7 @@ class Press:
         with self.database.transaction() as session:
             self.report(session)
             session.get_one(PressRow, self.id).stopped_at = now(session)
+        self.engine.close()
         self.database.close()
 
     def _take_away(self, claim: Claim) -> None:

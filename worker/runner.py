@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from sqlalchemy.orm import Session
 
@@ -28,14 +27,12 @@ log = get_logger(__name__)
 
 def hear(press: Press) -> None:
     """Claim the best due job as soon as the engine has room, and see it to its end; do nothing if none is due."""
-    with ExitStack() as room:
-        if not room.enter_context(press.room()):
+    with press.claimed() as claimed:
+        if claimed is None:
             return
-        work = press.claim()
-        if work is None:
-            return
+        work, leave_room = claimed
         with bound(job_id=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
-            ending = _run(press, work, leave_room=room.close)
+            ending = _run(press, work, leave_room)
             _settle(press, work, ending)
 
 
@@ -43,7 +40,7 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
     """Print a job and publish its images; return how the attempt ends, whatever happens."""
     claim = work.claim
     try:
-        printed = press.engine.generate(claim.request, work)
+        printed = press.engine.generate(claim.request, work, priority=claim.priority)
         leave_room()  # the tail needs no accelerator: another thread may have it
         images = publish(press, work, printed)
     except InterruptedAttemptError:

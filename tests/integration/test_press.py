@@ -1,5 +1,7 @@
 """A press in this process, from the claim to the published image, on both databases and with files for storage."""
 
+from typing import Any
+
 import pytest
 from PIL import Image as Pillow
 
@@ -11,7 +13,7 @@ from worker import runner
 from worker.checks.open_nsfw import DONKEY, OpenNsfwChecker
 from worker.checks.port import Thresholds
 from worker.checks.scripted import ScriptedChecker, in_turn
-from worker.engine.port import Engine, Picture, Watch
+from worker.engine.port import Engine, Picture
 
 
 def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:
@@ -87,13 +89,14 @@ class Broken:
     def __init__(self, sound: Engine, faults: list[Exception]) -> None:
         self._sound = sound
         self._faults = faults
-        self.accelerator, self.capacity, self.warm_lanes = sound.accelerator, sound.capacity, sound.warm_lanes
-        self.load = sound.load
 
-    def generate(self, request: object, watch: Watch) -> list[Picture]:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sound, name)
+
+    def generate(self, *order: Any, **options: Any) -> list[Picture]:
         if self._faults:
             raise self._faults.pop(0)
-        return self._sound.generate(request, watch)  # type: ignore[arg-type]  # passed on
+        return self._sound.generate(*order, **options)
 
 
 def test_a_transient_fault_of_the_engine_is_tried_again(house: House) -> None:

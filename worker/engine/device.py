@@ -1,16 +1,17 @@
-"""The accelerator: which one, in which numbers, and when it has really done what it was told."""
+"""The device that torch computes on: which one, and in which numbers."""
 
-from typing import Any
+import os
 
 import torch
 
+CUDA_SHARE, HOST_SHARE = 0.7, 0.5
+
 
 class Device:
-    """One accelerator. It is told ahead what to do, so the clock may be read only when it is known to be done."""
+    """One device of torch."""
 
     def __init__(self, name: str) -> None:
         self.torch = torch.device(_choose() if name == "auto" else name)
-        self._last_step: Any = None
         if self.torch.type == "cpu" and torch.get_num_interop_threads() != 1:
             _limit_interop()
 
@@ -30,24 +31,19 @@ class Device:
             return torch.cuda.get_device_name(self.torch)
         return self.torch.type
 
+    @property
+    def memory_bytes(self) -> float:
+        """Return how much memory models may take by default: a part of it all, for activations need the rest."""
+        if self.torch.type == "cuda":
+            return CUDA_SHARE * torch.cuda.get_device_properties(self.torch).total_memory
+        return HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
     def finish(self) -> None:
         """Wait until all that it was told is done."""
         if self.torch.type == "cuda":
             torch.cuda.synchronize(self.torch)
         elif self.torch.type == "mps":
             torch.mps.synchronize()
-
-    def keep_pace(self) -> None:
-        """Wait until the step before this one is done.
-
-        So no more than one step is ever told ahead, which is enough to keep it busy and not too much to stop.
-        """
-        if self.torch.type != "cuda":
-            return
-        before, self._last_step = self._last_step, torch.cuda.Event()
-        self._last_step.record(torch.cuda.current_stream(self.torch))
-        if before is not None:
-            before.synchronize()
 
     def free(self) -> None:
         """Give back the memory that is held but not used."""

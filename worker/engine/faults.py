@@ -2,19 +2,18 @@
 
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from common.errors import GenerationError, OutOfMemoryError, PressroomError
 from common.logs import get_logger
+from worker.engine.accelerator import Exit
 from worker.engine.device import Device
 
 EXIT_BROKEN_ACCELERATOR = 70
 """Exit status of a press whose accelerator fails (``EX_SOFTWARE`` of sysexits.h)."""
-
-Exit = Callable[[int], object]
 
 log = get_logger(__name__)
 

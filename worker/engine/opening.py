@@ -1,17 +1,47 @@
 """Which engine a press gets: the painted stand-in if that is all it offers, else one with models in it."""
 
+import os
+from pathlib import Path
+from typing import Any
+
 from common import catalog
+from common.catalog import ModelCard
+from common.errors import ModelUnavailableError
 from common.settings import Settings
+from worker.engine.accelerator import Exit
+from worker.engine.batching import BatchingEngine
 from worker.engine.painted import PaintedEngine
 from worker.engine.port import Engine
 from worker.meter import Meter
 
 
-def open_engine(settings: Settings, meter: Meter) -> Engine:
+def open_engine(settings: Settings, meter: Meter, leave: Exit = os._exit) -> Engine:
     """Return the engine of this press, not loaded yet; torch is imported only where a real model is offered."""
     offered = catalog.offered(settings)
     if catalog.PAINTED in offered:
         return PaintedEngine(settings, meter)
-    from worker.engine.whole import WholeEngine  # noqa: PLC0415  (imports torch, which takes seconds)
+    return _open_diffusers(settings, offered, meter, leave)
 
-    return WholeEngine(settings, offered, meter)
+
+def _open_diffusers(settings: Settings, offered: catalog.Offer, meter: Meter, leave: Exit) -> Engine:
+    # These import torch, which takes seconds.
+    from worker.engine.device import Device  # noqa: PLC0415
+    from worker.engine.families.opening import open_family  # noqa: PLC0415
+    from worker.engine.torch_accelerator import TorchAccelerator  # noqa: PLC0415
+
+    device = Device(settings.device)
+
+    def load(card: ModelCard, directory: Path | None) -> Any:
+        if directory is None:
+            raise ModelUnavailableError(f"The model {card.name} has no directory.")
+        return open_family(card, directory, device)
+
+    return BatchingEngine(
+        settings,
+        offered,
+        meter,
+        accelerator=TorchAccelerator(device, leave),
+        open_family=load,
+        budget_bytes=settings.model_memory_gb * 1e9 if settings.model_memory_gb else device.memory_bytes,
+        leave=leave,
+    )

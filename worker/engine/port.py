@@ -7,6 +7,7 @@ from PIL import Image
 
 from common.attempts import Spent
 from common.requests import ImageRequest
+from common.states import Priority
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Inputs:
 
     init_image: Image.Image | None = None
     mask_image: Image.Image | None = None  # white is what is made anew
+
+
+NO_INPUTS = Inputs()
 
 
 class Watch(Protocol):
@@ -52,7 +56,7 @@ class Engine(Protocol):
 
     @property
     def capacity(self) -> int:
-        """Return how many requests it can work on at once."""
+        """Return how many pictures it may step together at most; known once it is loaded."""
 
     @property
     def warm_lanes(self) -> frozenset[str]:
@@ -61,8 +65,20 @@ class Engine(Protocol):
     def load(self) -> None:
         """Get ready to print; what that takes is booked as overhead. Raises ModelUnavailableError."""
 
-    def generate(self, request: ImageRequest, watch: Watch) -> list[Picture]:
+    def weigh(self, request: ImageRequest) -> float:
+        """Return what share of the engine a request takes: 1.0 is a full batch of its lane."""
+
+    def generate(
+        self,
+        request: ImageRequest,
+        watch: Watch,
+        inputs: Inputs = NO_INPUTS,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> list[Picture]:
         """Print one picture for each of the request's seeds, in their order.
 
-        Blocks; safe to call from as many threads as ``capacity``. Raises GenerationError, or whatever *watch* raises.
+        Blocks; safe to call from any number of threads. Raises GenerationError, or whatever *watch* raises.
         """
+
+    def close(self) -> None:
+        """Stop printing; requests in hand end with an error."""

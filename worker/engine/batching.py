@@ -1,0 +1,92 @@
+"""The engine: continuous batching behind the port of ``worker.engine.port``."""
+
+import os
+
+from common.catalog import Offer
+from common.requests import ImageRequest
+from common.settings import Settings
+from common.states import Priority
+from worker.engine.accelerator import Accelerator, Exit
+from worker.engine.caps import Caps
+from worker.engine.loop import Loop
+from worker.engine.port import NO_INPUTS, Inputs, Picture, Unwatched, Watch
+from worker.engine.residents import Opener, Residents
+from worker.engine.row import Ticket
+from worker.engine.watchdog import Watchdog
+from worker.meter import Meter
+
+WARM_UP_STEPS = 2
+
+
+class BatchingEngine:
+    """Steps the pictures of many requests together; each has its own dice, so its company does not change it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        offer: Offer,
+        meter: Meter,
+        *,
+        accelerator: Accelerator,
+        open_family: Opener,
+        budget_bytes: float,
+        leave: Exit = os._exit,
+    ) -> None:
+        self._offer = offer
+        self._meter = meter
+        self._accelerator = accelerator
+        self._watchdog = Watchdog(settings.step_timeout_seconds)
+        self._caps = Caps([card for card, _ in offer.values()], settings.max_batch)
+        self._residents = Residents(offer, open_family, accelerator, meter, self._caps, budget_bytes)
+        self._loop = Loop(accelerator, self._residents, self._caps, self._watchdog, leave)
+
+    @property
+    def accelerator(self) -> str:
+        """Return what the accelerator is called."""
+        return self._accelerator.title
+
+    @property
+    def capacity(self) -> int:
+        """Return how many pictures it may step together at most."""
+        return self._caps.most
+
+    @property
+    def warm_lanes(self) -> frozenset[str]:
+        """Return the lanes in hand whose batches are not full."""
+        return frozenset(self._loop.lanes_with_room())
+
+    def load(self) -> None:
+        """Load the default model, profile it and print one small picture; the others are loaded at their first use."""
+        card, _ = next(iter(self._offer.values()))
+        request = ImageRequest(
+            prompt="",
+            model=card.name,
+            width=card.min_size,
+            height=card.min_size,
+            steps=WARM_UP_STEPS,
+            guidance_scale=card.default_guidance_scale,
+            seed=0,
+        )
+        self._generate(Ticket(request, Unwatched(), NO_INPUTS, Priority.INTERACTIVE, self._meter.account("warm_up")))
+
+    def weigh(self, request: ImageRequest) -> float:
+        """Return what share of a full batch a request takes."""
+        return request.num_images / self._caps.of(request)
+
+    def generate(
+        self,
+        request: ImageRequest,
+        watch: Watch,
+        inputs: Inputs = NO_INPUTS,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> list[Picture]:
+        """Print one picture for each seed; raise GenerationError, or what *watch* raises at the end of a step."""
+        return self._generate(Ticket(request, watch, inputs, priority, self._meter.account()))
+
+    def close(self) -> None:
+        """Stop printing; requests in hand end with an error."""
+        self._loop.close()
+
+    def _generate(self, ticket: Ticket) -> list[Picture]:
+        self._loop.take(ticket)
+        return ticket.wait()

@@ -1,0 +1,200 @@
+"""The engine's loop: one thread owns the accelerator, and each step it takes is taken for as many rows as can share it.
+
+Each round chooses a batch of one lane, begins the rows that are new to it, takes one step with all of them, and
+decodes those whose last step it was. Rows come and go between rounds, never within one. docs/engine.md has a drawing.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from common.errors import DrainingError, OutOfMemoryError, PressroomError
+from common.logs import get_logger
+from worker.engine import turns
+from worker.engine.accelerator import Accelerator, Exit
+from worker.engine.caps import Caps
+from worker.engine.passes import DECODE, DENOISE, ENCODE, Passes, tickets_of
+from worker.engine.residents import Residents
+from worker.engine.row import Row, Ticket
+from worker.engine.watchdog import Watchdog
+
+EXIT_LOOP_BROKE = 70
+"""Exit status of a press whose engine broke (``EX_SOFTWARE`` of sysexits.h)."""
+
+log = get_logger(__name__)
+
+
+class Loop:
+    """The tickets in hand, and the thread that works on them."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        residents: Residents,
+        caps: Caps,
+        watchdog: Watchdog,
+        leave: Exit,
+    ) -> None:
+        self._accelerator = accelerator
+        self._residents = residents
+        self._caps = caps
+        self._watchdog = watchdog
+        self._leave = leave
+        self._passes = Passes(accelerator)
+        self._tickets: list[Ticket] = []
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def take(self, ticket: Ticket) -> None:
+        """Take a request in hand; the end of the ticket tells what became of it. The first starts the thread."""
+        with self._changed:
+            if self._is_closing:
+                raise DrainingError
+            if self._thread.ident is None:
+                self._thread.start()
+            self._tickets.append(ticket)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End all that is in hand with an error, and the thread."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def lanes_with_room(self) -> list[str]:
+        """Return the lanes in hand that have fewer rows than they can step together."""
+        rows = [row for ticket in self._in_hand() for row in ticket.rows if not row.is_denoised]
+        counts = Counter(row.lane for row in rows)
+        return [row.lane for row in rows if counts[row.lane] < self._cap_of(row)]
+
+    def _in_hand(self) -> list[Ticket]:
+        with self._changed:
+            return list(self._tickets)
+
+    def _run(self) -> None:
+        try:
+            with self._accelerator.working():
+                while self._await_work():
+                    self._watchdog.feed()
+                    self._go_round()
+        except BaseException:  # the boundary of the thread: without it the press would live on and print nothing
+            log.exception("engine_broke")
+            self._leave(EXIT_LOOP_BROKE)
+        for ticket in self._in_hand():
+            ticket.fail(DrainingError())
+            ticket.end()
+
+    def _await_work(self) -> bool:
+        """Wait for a ticket; return False when the loop is to end."""
+        with self._changed:
+            if not self._tickets:
+                self._watchdog.rest()
+            while not self._tickets and not self._is_closing:
+                self._changed.wait()
+            return not self._is_closing
+
+    def _go_round(self) -> None:
+        """Make one pass, book what is done, and let go of what has ended."""
+        rows = [row for ticket in self._in_hand() if not ticket.is_over for row in ticket.rows if not row.is_denoised]
+        batch = turns.choose(rows, self._cap_of, self._residents.is_at_hand)
+        if batch:
+            self._print(batch)
+        self._passes.book(left=self._accelerator.ahead if batch else 0)
+        self._tell()
+        self._release()
+
+    def _print(self, batch: Sequence[Row]) -> None:
+        """Take one step with *batch*, all of one lane."""
+        family = self._open_family(batch)
+        if family is None:
+            return
+        for ticket in tickets_of(batch):
+            if not ticket.is_begun:
+                self._together(ENCODE, ticket.rows, lambda rows: _begin(family, rows[0].ticket))
+        self._together(DENOISE, [row for row in batch if _wants(DENOISE, row)], lambda rows: _step(family, rows))
+        done = [row for row in batch if row.is_denoised and row.ticket.error is None]
+        self._together(DECODE, done, lambda rows: self._decode(family, rows))
+
+    def _open_family(self, batch: Sequence[Row]) -> Any:
+        """Return the batch's model with the batch's adapters; None if it cannot be had, which ends the batch."""
+        request = batch[0].ticket.request
+        try:
+            with self._accelerator.translating():
+                if not self._residents.is_ready(request):
+                    self._passes.book()  # what is booked as overhead must not overlap a pass
+                return self._residents.open(request)
+        except PressroomError as error:
+            for ticket in tickets_of(batch):
+                ticket.fail(error)
+            return None
+
+    def _together(self, phase: str, rows: Sequence[Row], work: Callable[[Sequence[Row]], None]) -> None:
+        """Do *work* for *rows* in one pass; if it fails, in smaller ones, until only those fail whose fault it is."""
+        if not rows:
+            return
+        try:
+            with self._accelerator.translating():
+                self._passes.run(phase, rows, lambda: work(rows))
+        except PressroomError as error:
+            halves = self._halve(phase, rows, error)
+            if halves is None:
+                for ticket in tickets_of(rows):
+                    ticket.fail(error)
+                return
+            for half in halves:
+                # The pass may have failed half-way, so some of its rows may need nothing more.
+                self._together(phase, [row for row in half if _wants(phase, row)], work)
+
+    def _halve(self, phase: str, rows: Sequence[Row], error: PressroomError) -> list[Sequence[Row]] | None:
+        """Return the rows in two halves to be tried again, or None where that can change nothing."""
+        if phase == ENCODE or len(rows) == 1:
+            return None
+        middle = (len(rows) + 1) // 2
+        if isinstance(error, OutOfMemoryError):
+            self._accelerator.free()
+            self._caps.lower(rows[0].ticket.request, middle)
+            log.warning("batch_cap_lowered", lane=rows[0].lane, cap=middle)
+        elif len(tickets_of(rows)) == 1:
+            return None
+        return [rows[:middle], rows[middle:]]
+
+    def _decode(self, family: Any, rows: Sequence[Row]) -> None:
+        exposures = self._accelerator.expose(family.decode([row.drawing for row in rows]))
+        for row, exposure in zip(rows, exposures, strict=True):
+            row.exposure = exposure
+
+    def _tell(self) -> None:
+        """Let every watch hear how far its request is, those too that only wait: any of them may say stop."""
+        for ticket in self._in_hand():
+            ticket.tell()
+
+    def _release(self) -> None:
+        ended = [ticket for ticket in self._in_hand() if ticket.is_over and ticket.open_passes == 0]
+        with self._changed:
+            self._tickets = [ticket for ticket in self._tickets if ticket not in ended]
+        for ticket in ended:
+            ticket.tell()
+            ticket.end()
+
+    def _cap_of(self, row: Row) -> int:
+        return self._caps.of(row.ticket.request)
+
+
+def _wants(phase: str, row: Row) -> bool:
+    if row.ticket.error is not None:
+        return False
+    return row.exposure is None if phase == DECODE else not row.is_denoised
+
+
+def _begin(family: Any, ticket: Ticket) -> None:
+    drawings = family.begin(ticket.request, ticket.request.seeds, ticket.inputs)
+    for row, drawing in zip(ticket.rows, drawings, strict=True):
+        row.drawing = drawing
+
+
+def _step(family: Any, rows: Sequence[Row]) -> None:
+    family.step([row.drawing for row in rows])
