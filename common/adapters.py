@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from common import safetensors_file
-from common.catalog import NAME, AdapterCard, Family, ModelCard
+from common.catalog import NAME, AdapterCard, Family, ModelCard, Offer
 from common.errors import ModelUnavailableError, SettingsError
 from common.lora_layers import TITLES, Layer, Weights, find_misfit, guess_family, read_layers, read_weights
 from common.settings import PREFIX, Settings
@@ -70,10 +70,15 @@ class Shelf:
             fitting = [file for file in fitting if file.find_misfit(card, weights) is None]
         return card.model_copy(update={"adapters": [file.card for file in fitting]})
 
-    def find_unused(self, cards: Sequence[ModelCard]) -> dict[str, str]:
-        """Return, in words, which adapters go with none of the equipped *cards*, by name."""
+    def equip_all(self, offer: Offer) -> list[ModelCard]:
+        """Return the cards of all models on offer with their adapters."""
+        return [self.equip(card, directory) for card, directory in offer.values()]
+
+    def find_left_out(self, cards: Sequence[ModelCard]) -> dict[str, str]:
+        """Return, in words, why files are faulty or go with none of the equipped *cards*, by the file's name."""
         used = {adapter.name for card in cards for adapter in card.adapters}
-        return {name: _describe_unused(file) for name, file in self.files.items() if name not in used}
+        unused = {file.path.name: _describe_unused(file) for name, file in self.files.items() if name not in used}
+        return self.faults | unused
 
 
 def open_shelf(settings: Settings) -> Shelf:

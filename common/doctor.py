@@ -15,10 +15,11 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from common import schema
+from common import catalog, schema
+from common.adapters import open_shelf
 from common.catalog import PAINTED
 from common.database import Database
-from common.errors import BellUnavailableError, DatabaseUnavailableError, PressroomError
+from common.errors import BellUnavailableError, DatabaseUnavailableError, PressroomError, SettingsError
 from common.launcher import valkey
 from common.settings import PREFIX, Settings
 from common.storage import open_storage
@@ -52,6 +53,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
     """Yield a finding for each part, as soon as it is known."""
     yield from examine_services(settings)
     yield from examine_press(settings, environ)
+    yield from examine_adapters(settings)
     yield examine_api(settings)
 
 
@@ -113,6 +115,25 @@ def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Fi
         )
         return
     yield from _run_selftest(environ)
+
+
+def examine_adapters(settings: Settings) -> Iterator[Finding]:
+    """Yield what a press on this machine finds among the adapters, if it is to offer any."""
+    if settings.adapters is None:
+        return
+    try:
+        shelf = open_shelf(settings)
+        cards = shelf.equip_all(catalog.offered(settings))
+    except SettingsError as error:
+        yield Finding("adapters", Grade.FAULT, error.message, f"Name a directory in {PREFIX}ADAPTERS, or leave it out.")
+        return
+    except PressroomError:
+        return  # said above, of the model that is at fault
+    names = sorted({adapter.name for card in cards for adapter in card.adapters})
+    yield Finding("adapters", Grade.SOUND, f"{settings.adapters} offers {', '.join(names) or 'none'}.")
+    remedy = "Fetch it again as safetensors, for a model that is on offer; until then jobs that name it are refused."
+    for sentence in shelf.find_left_out(cards).values():
+        yield Finding("adapters", Grade.WARNING, sentence, remedy)
 
 
 def examine_api(settings: Settings) -> Finding:

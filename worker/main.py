@@ -10,6 +10,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from common import logs
+from common.adapters import open_shelf
 from common.bell import TASK, create_celery, queue_of
 from common.catalog import offered
 from common.database import Database
@@ -46,9 +47,13 @@ def main() -> int:
 def build_press(settings: Settings) -> Press:
     """Return a press made of the real parts that the settings name."""
     meter = Meter()
+    shelf = open_shelf(settings)
+    cards = shelf.equip_all(offered(settings))
+    for name, sentence in shelf.find_left_out(cards).items():
+        logs.get_logger(__name__).warning("adapter_left_out", file=name, reason=sentence)
     return Press(
         settings,
-        [card for card, _ in offered(settings).values()],
+        cards,
         database=Database(settings.sqlalchemy_url),
         storage=open_storage(settings),
         engine=open_engine(settings, meter),

@@ -1,6 +1,7 @@
 """``pressroom submit``."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,24 @@ from common.cli.connection import connect, save_images, watch
 from common.client import Client, Json
 from common.requests import OutputFormat, SchedulerName
 from common.states import JobStatus, Priority
+
+
+class _NamedScale(click.ParamType[Json]):
+    """An adapter's name and, after a colon, its scale."""
+
+    name = "NAME[:SCALE]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Json:
+        name, colon, scale = str(value).partition(":")
+        if not colon:
+            return {"name": name}
+        try:
+            number = float(scale)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{scale!r} is no scale; write a number, as in {name}:0.8.", param, ctx)
+        return {"name": name, "scale": number}
 
 
 @click.command()
@@ -24,6 +43,7 @@ from common.states import JobStatus, Priority
 @click.option("--seed", type=int, help="Seed of the first image; each further image has the next.")
 @click.option("--num-images", type=int, help="How many images.")
 @click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
+@click.option("--adapter", "adapters", type=_NamedScale(), multiple=True, help="One of the model's; can be repeated.")
 @click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
 @click.option("--priority", type=click.Choice([str(name) for name in Priority]), help="Who goes first.")
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit status is 1 unless the job succeeded.")
@@ -35,7 +55,7 @@ def submit(wait: bool, out: Path | None, as_json: bool, **order: Any) -> None:
     Prints the job's id; with --wait the links of its images; with --out the files that were saved.
     """
     with connect() as client:
-        job = client.submit({name: value for name, value in order.items() if value is not None})
+        job = client.submit({name: value for name, value in order.items() if value not in (None, ())})
         if not wait and out is None:
             click.echo(json.dumps(job, indent=2) if as_json else job["id"])
             return

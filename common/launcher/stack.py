@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 
 from common import catalog, schema
+from common.adapters import open_shelf
 from common.database import Database
 from common.errors import PressroomError, SettingsError
 from common.launcher import valkey
@@ -51,12 +52,12 @@ def run(settings: Settings, environ: Mapping[str, str], *, presses: int = 1) -> 
 
 def prepare_database(settings: Settings) -> None:
     """Bring the database to the newest schema and enter the models on offer."""
-    offer = catalog.offered(settings)
+    cards = open_shelf(settings).equip_all(catalog.offered(settings))
     database = Database(settings.sqlalchemy_url)
     try:
         schema.upgrade(database)
         with database.transaction() as session:
-            catalog.register(session, [card for card, _ in offer.values()])
+            catalog.register(session, cards)
     finally:
         database.close()
 

@@ -24,8 +24,8 @@ from worker.meter import Meter
 MOST_LOADED = 2 * MOST_ADAPTERS
 """Adapters kept in memory for one model; the least recently used goes first."""
 
-UNTRANSLATED = (ModelUnavailableError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
-"""What is not the file's fault, or has been put into words already."""
+UNTRANSLATED = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+"""What is not the file's fault."""
 
 log = get_logger(__name__)
 
@@ -57,7 +57,6 @@ class Adapters:
             return
         names = sorted(adapter.name for adapter in wanted)
         if not self.is_ready(wanted):
-            self._switch(frozenset())
             with self._meter.busy("load"):
                 self._load(names)
         for name in names:
@@ -67,8 +66,10 @@ class Adapters:
     def _switch(self, wanted: frozenset[Adapter]) -> None:
         """Set the scales, in an order that is the same for the same set: the sum of floats depends on it."""
         scales = {self._loaded[adapter.name]: adapter.scale for adapter in sorted(wanted, key=lambda each: each.name)}
+        names = list(scales)
         for layer in self._layers:
-            layer.set_adapter(list(scales), inference_mode=True)
+            # set_adapter() also goes through every parameter's requires_grad: 50 ms for the layers of SDXL, this 1 ms.
+            layer._active_adapter = names  # noqa: SLF001
             for inner, scale in scales.items():
                 layer.set_scale(inner, scale)  # a layer that lacks the adapter lets it pass
         self._active = wanted
@@ -83,7 +84,9 @@ class Adapters:
                     log.info("adapter_loaded", adapter=name, model=self._card.name)
         finally:
             self._layers = _find_layers(self._pipeline)
-            self._switch(frozenset())  # peft turns on what it reads
+            for layer in self._layers:
+                layer.set_adapter([], inference_mode=True)  # peft turns on what it reads
+            self._active = frozenset()
 
     def _admit(self, name: str) -> AdapterFile:
         """Return the file of an adapter, looked at once more: it may have changed since the press started."""
@@ -106,11 +109,10 @@ class Adapters:
         inner = "press_" + hashlib.sha256(file.card.name.encode()).hexdigest()[:16]
         try:
             _read_into(self._pipeline, file.path, inner)
-        except BaseException as error:
+        except Exception as error:  # loading raises whatever a file's content leads to; for the press it is all one
             _forget(self._pipeline, inner)
-            if isinstance(error, UNTRANSLATED) or not isinstance(error, Exception):
+            if isinstance(error, UNTRANSLATED):
                 raise
-            # Loading raises whatever a file's content leads to; for the press it is all one.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             sentence = f"The adapter {file.card.name} cannot be laid over the model {self._card.name}: {reason}"
             raise ModelUnavailableError(sentence) from error
