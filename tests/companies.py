@@ -1,0 +1,104 @@
+"""Pictures drawn in company by a family, and alone by the stock pipeline, to be compared. Imports torch."""
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from common.catalog import Family, read_card
+from common.requests import ImageRequest
+from tests import tiny
+from worker.engine import loading, schedulers
+from worker.engine.device import Device
+from worker.engine.families.denoising import Denoising, DenoisingFamily
+from worker.engine.families.flux import FluxFamily
+from worker.engine.families.sd3 import Sd3Family
+from worker.engine.families.sd15 import Sd15Family
+from worker.engine.families.sdxl import SdxlFamily
+from worker.engine.port import Inputs
+
+KINDS = {Family.SD15: Sd15Family, Family.SDXL: SdxlFamily, Family.SD3: Sd3Family, Family.FLUX: FluxFamily}
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A request in a company: before which tick it joins, and after how many of its steps it is dropped, if at all."""
+
+    request: ImageRequest
+    joins: int = 0
+    drops: int | None = None
+
+    def is_gone(self, drawing: Denoising) -> bool:
+        return drawing.done >= (drawing.total if self.drops is None else self.drops)
+
+
+def open_family(name: str, directory: Path) -> DenoisingFamily:
+    """Return the family of a tiny pipeline that is built in *directory*."""
+    torch.set_num_threads(1)  # spinning threads cost such small networks more than they bring
+    tiny.save(name, directory)
+    card, device = read_card(directory), Device("cpu")
+    return KINDS[card.family](loading.open_pipeline(directory, device), card, device)
+
+
+def altered(family: DenoisingFamily, **parts) -> DenoisingFamily:
+    """Return a family like *family* whose pipeline has other parts."""
+    pipeline = copy.copy(family.pipeline)
+    for name, part in parts.items():
+        setattr(pipeline, name, part)
+    return type(family)(pipeline, family.card, family.device)
+
+
+def rebuilt(module, **config):
+    """Return a module of the same kind with a changed configuration and weights of its own."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return type(module).from_config({**module.config, **config}).eval()
+
+
+def draw_together(family: DenoisingFamily, guests: Iterable[Guest]) -> list[Denoising]:
+    """Draw all; at each tick every lane takes one step with the rows it has."""
+    waiting = sorted(enumerate(guests), key=lambda entry: entry[1].joins)
+    drawings: dict[int, Denoising] = {}
+    active: list[tuple[Guest, Denoising]] = []
+    tick = 0
+    with torch.no_grad():
+        while waiting or active:
+            while waiting and waiting[0][1].joins <= tick:
+                place, guest = waiting.pop(0)
+                (drawings[place],) = family.begin(guest.request, [guest.request.seed], Inputs())
+                active.append((guest, drawings[place]))
+            lanes = defaultdict(list)
+            for guest, drawing in active:
+                lanes[guest.request.lane].append(drawing)
+            for rows in lanes.values():
+                family.step(rows)
+            active = [(guest, drawing) for guest, drawing in active if not guest.is_gone(drawing)]
+            tick += 1
+    return [drawings[place] for place in sorted(drawings)]
+
+
+def draw_alone(family: DenoisingFamily, request: ImageRequest, output_type: str = "latent") -> torch.Tensor:
+    """Return what the stock pipeline makes of *request*: its final latents, or another output."""
+    stock = copy.copy(family.pipeline)
+    stock.scheduler = schedulers.make(stock.scheduler, family.card.family, request.scheduler, request.steps)
+    further = {"negative_prompt": request.negative_prompt or None} if family.card.negative_prompt else {}
+    return stock(
+        prompt=request.prompt,
+        width=request.width,
+        height=request.height,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance_scale,
+        generator=torch.Generator().manual_seed(request.seed),
+        output_type=output_type,
+        **further,
+    ).images
+
+
+def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Return the largest difference as a share of the largest value."""
+    assert ours.shape == theirs.shape
+    assert torch.isfinite(theirs).all()
+    return float((ours - theirs).abs().max() / theirs.abs().max())
