@@ -4,163 +4,167 @@ Everything is on: HTTP, queue, claim, safety check, PNG, marking, thumbnail, sto
 turns, in an order that changes from round to round; figures are medians of the rounds. Where the accelerator is the
 CPU, the service's own work competes with the model for the same cores; on a GPU it does not.
 
-Usage: ``python -m tests.bench.overhead [--rounds 5] [--images 20] [--json FILE]``
+Usage: ``python -m tests.bench.overhead [--rounds 5] [--images 24] [--models starter,bench]``
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select
+from PIL import Image
 
-from common import catalog, keys
-from common.catalog import ModelCard
-from common.cli.rehearsal import rehearse
-from common.client import Client, Json
-from common.database import Database
-from common.models import Attempt, Press
-from common.settings import Settings
+from common.catalog import STARTER, ModelCard, read_card
+from tests.bench import loops, models, plots, service
+from tests.bench.outcome import FOLDER, Outcome, Table
+from worker.checks.open_nsfw import OpenNsfwChecker
+from worker.checks.port import Thresholds
 
-LOOP_THREADS = (1, 2)
-PROMPT = "a fox on a red background"
+SERVICE = "service"
+SERVICE_ONE_THREAD = "service, 1 torch thread"
+RIVALS = {
+    "one loop, 1 torch thread": {"torch_threads": 1},
+    "one loop, 2 torch threads": {"torch_threads": 2},
+    "two loops, 1 torch thread each": {"loops": 2},
+}
+ONE_AT_A_TIME = list(RIVALS)[:2]
+
+Take = Callable[[int], float]
 
 
-def main() -> None:
-    """Run the rounds, print the table, and write the figures as JSON if asked to."""
+def main(words: list[str] | None = None) -> None:
+    """Measure each model, print the tables, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    card, directory = next(iter(catalog.offered(Settings.from_environ()).values()))
-    if directory is None:
-        sys.exit("The painted stand-in has no pipeline to compare with; leave PRESSROOM_MODELS alone.")
-    figures = measure(card, directory, given.rounds, given.images)
-    show(card, figures)
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    parser.add_argument("--images", type=int, default=24, help="images of each contestant in each round")
+    parser.add_argument("--models", default="starter,bench", help="starter, bench, or directories")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    given = parser.parse_args(words)
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in given.models.split(","):
+            directory = {"starter": lambda: STARTER, "bench": lambda: models.build(Path(folder))}.get(name)
+            chosen = directory() if directory else Path(name)
+            card = read_card(chosen)
+            found[title(card)] = measure(card, chosen, given.rounds, given.images)
+    options = {"rounds": given.rounds, "images": given.images, "models": given.models}
+    made = [table for name, figures in found.items() for table in tables(name, figures)]
+    Outcome("overhead", options, made, found).write(given.out, partial(draw, found))
 
 
-def measure(card: ModelCard, directory: Path, rounds: int, images: int) -> dict[str, object]:
-    """Return images per second of each contestant by round, and where the service's accelerator seconds went."""
-    rates: dict[str, list[float]] = {}
+def title(card: ModelCard) -> str:
+    """Return a model's name with what one of its pictures takes."""
+    return f"{card.name}, {card.default_width} px, {card.default_steps} steps"
+
+
+def measure(card: ModelCard, directory: Path, rounds: int, images: int) -> dict[str, Any]:
+    """Return images per second of each contestant by round, and what else the service's books and clocks say."""
     with ExitStack() as stack:
-        contestants = {
-            f"bare loop, {threads} thread{'s' if threads > 1 else ''}": stack.enter_context(
-                loop(card, directory, threads)
-            )
-            for threads in LOOP_THREADS
+        contestants: dict[str, Take] = {
+            name: stack.enter_context(loops.running(card, directory, **options)).take
+            for name, options in RIVALS.items()
         }
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
-        settings = stack.enter_context(rehearse(home, os.environ))
-        client = stack.enter_context(Client(settings.client_url, make_key(settings)))
-        order_and_wait(client, 2)
-        service = Service(client)
-        names = [*contestants, "service"]
-        for turn in range(rounds):
-            for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                took = service.take(images) if name == "service" else ask(contestants[name], images)
-                rates.setdefault(name, []).append(images / took)
-                print(f"round {turn + 1}: {name:22} {rates[name][-1]:.3f} images/s", file=sys.stderr)
-        time.sleep(2 * settings.beat_seconds)
-        shares = read_shares(settings)
-    return {"images": images, "rates": rates, "shares": shares}
+        lean = stack.enter_context(service.running([directory], torch_threads=1))
+        ours = stack.enter_context(service.running([directory]))
+        contestants |= {SERVICE_ONE_THREAD: lean.take, SERVICE: ours.take}
+        before = lean.cpu_seconds()
+        rates = take_turns(contestants, rounds, images)
+        spent = lean.cpu_seconds().since(before)
+        idle = take_turns({SERVICE: lambda _: ours.take_one(), ONE_AT_A_TIME[0]: contestants[ONE_AT_A_TIME[0]],
+                           ONE_AT_A_TIME[1]: contestants[ONE_AT_A_TIME[1]]}, rounds, 1)  # fmt: skip
+        return {
+            "rates": rates,
+            "core_milliseconds": {name: 1000 * seconds / (rounds * images) for name, seconds in spent.items()},
+            "alone_seconds": {name: [1 / rate for rate in each] for name, each in idle.items()},
+            "check_seconds": time_check(card.default_width),
+            "books": ours.books(),
+        }
 
 
-@contextmanager
-def loop(card: ModelCard, directory: Path, threads: int) -> Iterator[subprocess.Popen[str]]:
-    """Yield a bare loop in a process of its own, loaded and warm."""
-    command = [sys.executable, "-m", "tests.bench.bare_loop", str(directory)]
-    command += [str(card.default_steps), str(card.default_guidance_scale), str(threads)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline().strip() == "ready"
-        try:
-            yield process
-        finally:
-            process.stdin.close()
+def take_turns(contestants: dict[str, Take], rounds: int, images: int) -> dict[str, list[float]]:
+    """Return the images per second of each contestant, one entry for each round; another one begins each round."""
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    names = list(contestants)
+    for turn in range(rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            rates[name].append(images / contestants[name](images))
+            print(f"round {turn + 1}: {name:32} {rates[name][-1]:.3f} images/s", file=sys.stderr)
+    return rates
 
 
-def ask(process: subprocess.Popen[str], images: int) -> float:
-    """Have a bare loop print so many images; return the seconds."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"{images}\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
+def time_check(side: int, times: int = 9) -> float:
+    """Return the median seconds that the safety check of one picture takes by itself."""
+    checker = OpenNsfwChecker(Thresholds(0.2, 0.8))
+    checker.load()
+    picture = Image.effect_noise((side, side), 40).convert("RGB")
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        checker.check(picture)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
 
 
-class Service:
-    """The whole of Pressroom as a contestant."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def take(self, images: int) -> float:
-        """Order so many images at once; return the seconds from the first order to the last job's end."""
-        jobs = order_and_wait(self._client, images)
-        began = min(datetime.fromisoformat(job["created_at"]) for job in jobs)
-        ended = max(datetime.fromisoformat(job["finished_at"]) for job in jobs)
-        return (ended - began).total_seconds()
+def tables(name: str, figures: dict[str, Any]) -> list[Table]:
+    """Return one model's figures as they are to be read."""
+    return [_rates(name, figures), _costs(name, figures), _alone(name, figures), _books(name, figures["books"])]
 
 
-def order_and_wait(client: Client, images: int) -> list[Json]:
-    """Order so many jobs of one image and return them when all have ended."""
-    ordered = [client.submit({"prompt": PROMPT, "seed": seed, "priority": "bulk"}) for seed in range(images)]
-    return [client.wait(job["id"]) for job in ordered]
+def _rates(name: str, figures: dict[str, Any]) -> Table:
+    medians = {each: statistics.median(rates) for each, rates in figures["rates"].items()}
+    best = max(medians[each] for each in ONE_AT_A_TIME)
+    rows = [
+        [each, f"{rate:.3f}", f"{min(figures['rates'][each]):.3f}", f"{max(figures['rates'][each]):.3f}",
+         f"{rate / best:.3f}"]
+        for each, rate in medians.items()
+    ]  # fmt: skip
+    return Table(f"{name}: saturated", ["contestant", "images/s", "least", "most", "÷ best single loop"], rows)
 
 
-def make_key(settings: Settings) -> str:
-    """Return a key to the stack."""
-    database = Database(settings.sqlalchemy_url)
-    with database.transaction() as session:
-        key = keys.create(session, "bench")
-    database.close()
-    return key
+def _costs(name: str, figures: dict[str, Any]) -> Table:
+    costs = dict(figures["core_milliseconds"])
+    engine = costs.pop("engine")
+    rows = [[part, f"{cost:.1f}"] for part, cost in sorted(costs.items(), key=lambda item: -item[1])]
+    rows += [["all outside the engine", f"{sum(costs.values()):.1f}"], ["the engine's thread", f"{engine:.1f}"]]
+    return Table(f"{name}: core-milliseconds per image", ["process", "core-ms"], rows)
 
 
-def read_shares(settings: Settings) -> dict[str, float]:
-    """Return the accelerator's seconds by phase, and its named overhead, from the service's own books."""
-    database = Database(settings.sqlalchemy_url)
-    shares: dict[str, float] = {}
-    with database.reading() as session:
-        for phases in session.scalars(select(Attempt.phases)):
-            for name, seconds in phases.items():
-                shares[name] = shares.get(name, 0.0) + seconds
-        press = session.scalars(select(Press)).one()
-        shares["booked to jobs"] = sum(shares.values())
-        shares["overhead"] = sum(press.overhead.values())
-        shares["busy"] = press.busy_seconds
-    database.close()
-    return shares
+def _alone(name: str, figures: dict[str, Any]) -> Table:
+    medians = {each: statistics.median(seconds) for each, seconds in figures["alone_seconds"].items()}
+    best = min(seconds for each, seconds in medians.items() if each != SERVICE)
+    rows = [[each, f"{1000 * seconds:.0f}"] for each, seconds in medians.items()]
+    rows.append(["the safety check by itself", f"{1000 * figures['check_seconds']:.0f}"])
+    over = medians[SERVICE] - best - figures["check_seconds"]
+    rows.append(["the service's own, besides the check", f"{1000 * over:.0f}"])
+    return Table(f"{name}: one image of an idle press, from POST to `finished_at`", ["", "ms"], rows)
 
 
-def show(card: ModelCard, figures: dict[str, object]) -> None:
-    """Print the table."""
-    rates: dict[str, list[float]] = figures["rates"]  # type: ignore[assignment]  # our own figures
-    shares: dict[str, float] = figures["shares"]  # type: ignore[assignment]
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    best = max(rate for name, rate in medians.items() if name != "service")
-    print(f"{card.name}: {card.default_width} px, {card.default_steps} steps; load average {os.getloadavg()[0]:.1f}\n")
-    print(f"{'':24} {'images/s':>9} {'least':>7} {'most':>7} {'÷ best loop':>12}")
-    for name, rate in medians.items():
-        print(f"{name:24} {rate:9.3f} {min(rates[name]):7.3f} {max(rates[name]):7.3f} {rate / best:12.3f}")
-    print("\naccelerator seconds of the service by phase:")
-    for name in ("encode", "denoise", "decode"):
-        print(f"  {name:10} {shares.get(name, 0.0):8.2f}  {shares.get(name, 0.0) / shares['booked to jobs']:6.1%}")
-    gap = shares["busy"] - shares["booked to jobs"] - shares["overhead"]
-    booked, overhead = shares["booked to jobs"], shares["overhead"]
-    print(f"  busy {shares['busy']:.2f} = jobs {booked:.2f} + overhead {overhead:.2f} + {gap:.4f}")
+def _books(name: str, books: dict[str, float]) -> Table:
+    rows = [
+        [phase, f"{seconds:.2f}", f"{seconds / books['booked']:.1%}"]
+        for phase, seconds in books.items()
+        if phase not in ("booked", "overhead", "busy")
+    ]
+    gap = books["busy"] - books["booked"] - books["overhead"]
+    rows.append(["overhead (load, profile, warm-up)", f"{books['overhead']:.2f}", ""])
+    rows.append(["busy − booked − overhead", f"{gap:.4f}", ""])
+    return Table(f"{name}: where the accelerator's seconds went", ["", "seconds", "share of the jobs'"], rows)
+
+
+def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
+    """Plot the rates of each model."""
+    with plots.sheet(path, len(found), "Images per second, everything on; line: best single loop") as panels:
+        for panel, (name, figures) in zip(panels, found.items(), strict=True):
+            medians = {each: statistics.median(rates) for each, rates in figures["rates"].items()}
+            best = max(medians[each] for each in ONE_AT_A_TIME)
+            plots.draw_bars(panel, medians, "images/s", SERVICE, line=best)
+            panel.set_title(name, fontsize=9)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""Bare loops as contestants: one or several processes that do nothing but call the pipeline."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from common.catalog import ModelCard
+
+
+class Loops:
+    """Loops that run side by side, loaded and warm."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
+        self._processes = processes
+
+    def take(self, images: int) -> float:
+        """Have them print so many images between them; return the seconds until the last is done."""
+        began = time.perf_counter()
+        for place, process in enumerate(self._processes):
+            assert process.stdin is not None
+            process.stdin.write(f"{(images + place) // len(self._processes)}\n")
+            process.stdin.flush()
+        for process in self._processes:
+            _read(process)
+        return time.perf_counter() - began
+
+
+@contextmanager
+def running(card: ModelCard, directory: Path, *, loops: int = 1, torch_threads: int = 1) -> Iterator[Loops]:
+    """Yield so many loops, each in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.bare_loop", str(directory), "--torch-threads", str(torch_threads)]
+    command += ["--steps", str(card.default_steps), "--guidance-scale", str(card.default_guidance_scale)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                )
+            )
+            for _ in range(loops)
+        ]
+        try:
+            for process in processes:
+                if _read(process).strip() != "ready":
+                    raise RuntimeError(f"the loop of {directory} did not start")
+            yield Loops(processes)
+        finally:
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.close()
+
+
+def _read(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
