@@ -1,0 +1,117 @@
+import pytest
+
+from common.catalog import Family
+from common.errors import ModelUnavailableError
+from common.lora_layers import Layer, find_misfit, guess_family, read_layers
+
+TEXT_LAYER = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
+DOWN_BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0.attn2"
+UNET = {"unet": {"down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k": (320, 768)}}
+TEXT = {"text_encoder": {"encoder_layers_0_self_attn_q_proj": (768, 768)}}
+
+
+def pair(name, down="lora_A", up="lora_B", inputs=768, outputs=320, rank=4):
+    return {f"{name}.{down}.weight": (rank, inputs), f"{name}.{up}.weight": (outputs, rank)}
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        pair(f"unet.{DOWN_BLOCK}.to_k"),
+        pair(f"unet.{DOWN_BLOCK}.to_k", "lora.down", "lora.up"),
+        {
+            f"unet.{DOWN_BLOCK}.processor.to_k_lora.down.weight": (4, 768),
+            f"unet.{DOWN_BLOCK}.processor.to_k_lora.up.weight": (320, 4),
+        },
+        pair(f"lora_unet_{DOWN_BLOCK.replace('.', '_')}_to_k", "lora_down", "lora_up"),
+    ],
+)
+def test_a_layer_of_the_unet_is_known_by_every_name_that_trainers_give_it(tensors):
+    layers = read_layers(tensors)
+    assert find_misfit(layers, Family.SD15, UNET) is None
+    assert guess_family(layers) is Family.SD15
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        pair(TEXT_LAYER, outputs=768),
+        pair("text_encoder.encoder.layers.0.self_attn.q_proj", outputs=768),
+        pair(TEXT_LAYER, "lora_linear_layer.down", "lora_linear_layer.up", outputs=768),
+        pair("lora_te_text_model_encoder_layers_0_self_attn_q_proj", "lora_down", "lora_up", outputs=768),
+        pair("lora_te1_text_model_encoder_layers_0_self_attn_q_proj", "lora_down", "lora_up", outputs=768),
+        {
+            "text_encoder.text_model.encoder.layers.0.self_attn.to_q_lora.down.weight": (4, 768),
+            "text_encoder.text_model.encoder.layers.0.self_attn.to_q_lora.up.weight": (768, 4),
+        },
+    ],
+)  # fmt: skip
+def test_a_layer_of_the_text_encoder_is_known_by_every_name_that_trainers_give_it(tensors):
+    assert find_misfit(read_layers(tensors), Family.SD15, TEXT) is None
+
+
+def test_the_last_projection_of_attention_is_called_as_the_model_calls_it_today():
+    old = {"unet.attn1.processor.to_out_lora.down.weight": (4, 8), "unet.attn1.processor.to_out_lora.up.weight": (8, 4)}
+    assert read_layers(old) == read_layers(pair("unet.attn1.to_out.0", inputs=8, outputs=8))
+
+
+def test_the_strength_that_it_was_trained_with_is_no_layer():
+    name = "lora_te2_encoder_layers_0_mlp_fc1"
+    assert read_layers(pair(name, "lora_down", "lora_up") | {f"{name}.alpha": ()}) == [
+        Layer("text_encoder_2", "encoder_layers_0_mlp_fc1", 768, 320)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k", Family.SDXL),
+        ("lora_unet_double_blocks_0_img_attn_qkv", Family.FLUX),
+        ("transformer.single_transformer_blocks.0.attn.to_q", Family.FLUX),
+        ("transformer.transformer_blocks.0.attn.to_q", None),
+    ],
+)
+def test_the_family_is_guessed_from_names(name, family):
+    assert guess_family(read_layers(pair(name))) is family
+
+
+@pytest.mark.parametrize(
+    ("width", "family"), [(768, Family.SD15), (1024, Family.SD15), (2048, Family.SDXL), (64, None)]
+)
+def test_the_family_is_guessed_from_the_width_of_the_prompt(width, family):
+    assert guess_family(read_layers(pair(f"unet.{DOWN_BLOCK}.to_k", inputs=width))) is family
+
+
+def test_names_of_a_first_release_go_with_its_family_alone():
+    layers = read_layers(pair("lora_unet_double_blocks_0_img_attn_qkv", "lora_down", "lora_up"))
+    assert find_misfit(layers, Family.FLUX, {}) is None
+    assert find_misfit(layers, Family.SD15, UNET) == "it was made for Flux"
+
+
+def test_a_layer_that_the_model_lacks_or_has_in_another_size_is_named():
+    assert find_misfit(read_layers(pair("transformer.a.to_q")), Family.SD3, UNET) == (
+        "the model's transformer has no layer a_to_q"
+    )
+    wide = read_layers(pair(f"unet.{DOWN_BLOCK}.to_k", inputs=2048))
+    assert "768 × 320" in str(find_misfit(wide, Family.SD15, UNET))
+    assert "2048 × 320" in str(find_misfit(wide, Family.SD15, UNET))
+
+
+def test_a_layer_without_a_matrix_takes_no_lora():
+    assert find_misfit(read_layers(pair("unet.norm")), Family.SD15, {"unet": {"norm": (768,)}}) is not None
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {}, {"unet.a.alpha": ()}, {"unet.a.weight": (4, 4)}, {"unet.a.lora_A.weight": (4, 8)},
+        {"unet.a.lora_B.weight": (8, 4)}, {"unet.a.lora_A.weight": (4, 8), "unet.a.lora_B.weight": (8, 2)},
+        {"unet.a.lora_A.weight": (4,), "unet.a.lora_B.weight": (8, 4)}, pair("vae.decoder.conv"), pair("to_q"),
+        pair("unet.a") | {"unet.a.lora_magnitude_vector": (8,)}, pair("unet.a") | {"unet.a.dora_scale": (8,)},
+        {"lora_unet_a.hada_w1_a": (4, 4)}, {"lora_unet_a.lokr_w1": (4, 4)}, pair("unet.a") | {"unet.b.diff": (8, 8)},
+        {"transformer.x_embedder.lora_A.weight": (4, 8), "transformer.x.query_norm.scale": (4,)},
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_lora_is_refused(tensors):
+    with pytest.raises(ModelUnavailableError):
+        read_layers(tensors)
