@@ -16,7 +16,7 @@ from api.errors import RefusedError
 from api.schemas.jobs import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
 from api.submission import submit
 from api.waiting import parse_preference
-from common import catalog, jobs as job_moves, models
+from common import assets, catalog, jobs as job_moves, models
 from common.clock import utcnow
 from common.jobs import Order
 from common.keys import Scope
@@ -49,7 +49,8 @@ def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     context = services()
     with context.database.reading() as session:
         cards = catalog.cards(session)
-    order = orders.place(body, cards, context.settings, caller().owner, caller().key_id)
+        missing = assets.find_missing(session, caller().owner, body)
+    order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing)
     return _answer_new(header, order, request.get_json())
 
 
@@ -106,8 +107,11 @@ def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
     with context.database.reading() as session:
         row = records.find_job(session, caller().owner, path.job_id)
         cards = catalog.cards(session)
+        missing = assets.find_missing(session, row.owner, ImageRequest.from_row(row.request))
     if not row.status.is_terminal:
         raise RefusedError("invalid_state", f"The job is {row.status} and may yet succeed.")
+    if missing:
+        raise RefusedError("unknown_asset", f"Its {' and '.join(missing)} has expired or was deleted.")
     orders.pick(row.model, cards, context.settings)
     return _answer_new(header, _again(row), None)
 

@@ -63,5 +63,6 @@ def _show(card: ModelCard, cards: Sequence[ModelCard], served: Collection[str], 
         ),
         schedulers=card.schedulers,
         negative_prompt=card.negative_prompt,
+        modes=card.modes,
         adapters=[Adapter(**adapter.model_dump()) for adapter in card.adapters],
     )

@@ -1,23 +1,40 @@
 """From what was asked to what will be made: the model's defaults filled in, its limits and the service's held."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
 from api.errors import RefusedError, refuse
-from api.schemas.jobs import NewJob
+from api.schemas.jobs import UNKNOWN_ASSET, NewJob
 from api.schemas.problems import Fault
 from common.catalog import ModelCard
 from common.jobs import Order
-from common.requests import LARGEST_SEED, Adapter, ImageRequest, OutputFormat
+from common.requests import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
 from common.settings import Settings
 from common.states import Priority
 
+IMAGE_STRENGTH = 0.8
+"""Of a request that names an init image but no strength: the default of diffusers, as is 1 where there is a mask."""
 
-def place(wish: NewJob, cards: Sequence[ModelCard], settings: Settings, owner: str, key_id: UUID) -> Order:
-    """Return the order for *wish*; raise RefusedError with everything that its model or the service forbids."""
+
+def place(
+    wish: NewJob,
+    cards: Sequence[ModelCard],
+    settings: Settings,
+    owner: str,
+    key_id: UUID,
+    missing: Collection[str] = (),
+) -> Order:
+    """Return the order for *wish*; raise RefusedError with everything that its model or the service forbids.
+
+    *missing* are the fields of *wish* that name no asset of the owner's.
+    """
     card = pick(wish.model, cards, settings)
-    faults = [*_find_faults(wish, card), *_find_adapter_faults(wish, card, cards)]
+    faults = [
+        *_find_faults(wish, card),
+        *_find_adapter_faults(wish, card, cards),
+        *_find_input_faults(wish, card, missing),
+    ]
     if faults:
         raise refuse(faults)
     request = _complete(wish, card)
@@ -66,7 +83,16 @@ def _complete(wish: NewJob, card: ModelCard) -> ImageRequest:
         scheduler=wish.scheduler,
         output_format=wish.output_format or OutputFormat.PNG,
         adapters=_complete_adapters(wish, card),
+        init_image=wish.init_image,
+        mask_image=wish.mask_image,
+        strength=_complete_strength(wish),
     )
+
+
+def _complete_strength(wish: NewJob) -> float:
+    if wish.strength is not None:
+        return wish.strength
+    return IMAGE_STRENGTH if wish.init_image is not None and wish.mask_image is None else 1.0
 
 
 def _complete_adapters(wish: NewJob, card: ModelCard) -> tuple[Adapter, ...]:
@@ -115,3 +141,20 @@ def _find_adapter_faults(wish: NewJob, card: ModelCard, cards: Sequence[ModelCar
         else:
             continue
         yield Fault(code=code, detail=detail, pointer=f"/adapters/{place}/name")
+
+
+def _find_input_faults(wish: NewJob, card: ModelCard, missing: Collection[str]) -> Iterator[Fault]:
+    for name in missing:
+        yield Fault(code="unknown_asset", detail=UNKNOWN_ASSET, pointer=f"/{name}")
+    for name, given in (("mask_image", wish.mask_image), ("strength", wish.strength)):
+        if given is not None and wish.init_image is None:
+            yield Fault(code="incompatible", detail="goes with an init_image only", pointer=f"/{name}")
+    mode = Mode.TEXT if wish.init_image is None else Mode.IMAGE if wish.mask_image is None else Mode.INPAINT
+    if mode not in card.modes:
+        name = "mask_image" if mode is Mode.INPAINT else "init_image"
+        able = ", ".join(card.modes)
+        yield Fault(code="incompatible", detail=f"{card.name} works in these modes: {able}", pointer=f"/{name}")
+    steps = wish.steps or card.default_steps
+    if wish.init_image is not None and int(steps * _complete_strength(wish)) < 1:
+        detail = f"leaves none of {steps} steps to take"
+        yield Fault(code="out_of_range", detail=detail, pointer="/strength")

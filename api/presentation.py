@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from api import records
 from api.context import Context
-from api.schemas import images as images_schema, jobs as jobs_schema
+from api.schemas import assets as assets_schema, images as images_schema, jobs as jobs_schema
 from common import positions
+from common.assets import CONTENT_TYPE
 from common.clock import utcnow
 from common.links import Linked
-from common.models import Image, Job
+from common.models import Asset, Image, Job
 from common.requests import ImageRequest
 from common.usage import DELIVERED
 
@@ -59,6 +60,21 @@ def show_image(row: Image, context: Context) -> images_schema.Image:
     )
 
 
+def show_asset(row: Asset) -> assets_schema.Asset:
+    """Return what is shown of an asset."""
+    return assets_schema.Asset(
+        id=row.id,
+        width=row.width,
+        height=row.height,
+        content_type=CONTENT_TYPE,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        verdict=row.verdict,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
+
+
 def file_of(row: Image, *, thumbnail: bool = False) -> Linked | None:
     """Return the file of an image or of its thumbnail; None unless it was published."""
     key = row.thumbnail_key if thumbnail else row.storage_key
@@ -91,7 +107,7 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         id=row.id,
         status=row.status,
         priority=row.priority,
-        request=jobs_schema.Request(**ImageRequest.from_row(row.request).model_dump()),
+        request=_show_request(ImageRequest.from_row(row.request)),
         progress=jobs_schema.Progress(step=row.progress_step, steps=row.steps),
         queue_position=queue_position,
         attempt=row.attempt,
@@ -105,6 +121,11 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         finished_at=row.finished_at,
         deadline_at=row.deadline_at,
     )
+
+
+def _show_request(request: ImageRequest) -> jobs_schema.Request:
+    strength = None if request.init_image is None else request.strength
+    return jobs_schema.Request(**request.model_dump() | {"strength": strength})
 
 
 def _total(images: Sequence[Image], context: Context) -> images_schema.Cost:

@@ -37,7 +37,7 @@ class StrictRequest(Request):
 
     def _read_whole(self) -> bytes:
         """Return the body; the server behind us neither notices one that ends early nor one that goes on."""
-        with _hurrying(self.environ.get("gunicorn.socket")) as is_late:
+        with hurrying(self, BODY_SECONDS) as is_late:
             try:
                 # Kept for whoever asks again: the digest of an idempotent request.
                 data = self.get_data()
@@ -53,8 +53,9 @@ class StrictRequest(Request):
 
 
 @contextmanager
-def _hurrying(connection: socket.socket | None) -> Iterator[Callable[[], bool]]:
-    """Read no longer than ``BODY_SECONDS``: a client that sends a byte a second would keep its thread for days."""
+def hurrying(request: Request, seconds: float) -> Iterator[Callable[[], bool]]:
+    """Read no longer than *seconds*: a client that sends a byte a second would keep its thread for days."""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
     late = Event()
 
     def hang_up() -> None:
@@ -62,7 +63,7 @@ def _hurrying(connection: socket.socket | None) -> Iterator[Callable[[], bool]]:
         if connection is not None:
             connection.shutdown(socket.SHUT_RD)
 
-    timer = Timer(BODY_SECONDS, hang_up)
+    timer = Timer(seconds, hang_up)
     timer.daemon = True
     if connection is not None:
         timer.start()

@@ -4,13 +4,14 @@ import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
 from api.inputs import Body, Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
 from api.schemas.outputs import Output, Time
+from common.ids import parse_id
 from common.requests import LARGEST_SCALE, LARGEST_SEED, MOST_ADAPTERS, OutputFormat, SchedulerName
 from common.states import JobStatus, Priority
 
@@ -20,6 +21,8 @@ MOST_STEPS = 1000
 MOST_IMAGES = 100
 LARGEST_GUIDANCE = 50
 LONGEST_DEADLINE = 7 * 24 * 3600
+
+UNKNOWN_ASSET = "is no asset of yours, or has expired"
 
 MOST_METADATA = 32
 METADATA_KEY = r"^[A-Za-z0-9_-]{1,64}$"
@@ -47,10 +50,20 @@ def _refuse_unknown_adapter(name: str) -> str:
     return name
 
 
+def _read_asset_id(value: Any) -> UUID:
+    if not isinstance(value, str):
+        raise PydanticCustomError("type", "must be the id of an asset")
+    found = parse_id(value)
+    if found is None or str(found) != value:
+        raise PydanticCustomError("unknown_asset", UNKNOWN_ASSET)
+    return found
+
+
 def _schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
+AssetId = Annotated[UUID, BeforeValidator(_read_asset_id)]
 Text = Annotated[str, Field(max_length=texts.LONGEST_PROMPT)]
 Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
 MetadataKey = Annotated[str, StringConstraints(pattern=METADATA_KEY)]
@@ -114,6 +127,15 @@ class NewJob(Body):
     )
     output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(
         None, description="File format of the images; by default png."
+    )
+    init_image: AssetId | None = Field(None, description="The asset to start from instead of noise alone.")
+    mask_image: AssetId | None = Field(
+        None, description="The asset whose white parts tell what of the init image to make anew."
+    )
+    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+        None,
+        description="How much of the init image is given up: of so many steps the last `steps × strength` are taken. "
+        "By default 0.8, and 1 with a mask.",
     )
     priority: Annotated[Priority, Field(strict=False)] | None = Field(
         None, description="Interactive jobs overtake bulk jobs; by default interactive."
@@ -193,6 +215,9 @@ class Request(Output):
     scheduler: SchedulerName | None
     output_format: OutputFormat
     adapters: list[Adapter]
+    init_image: UUID | None
+    mask_image: UUID | None
+    strength: float | None = Field(description="Null without init image.")
 
 
 class Progress(Output):

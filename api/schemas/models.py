@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from api.schemas.outputs import Output
-from common.requests import SchedulerName
+from common.requests import Mode, SchedulerName
 
 
 class Limits(Output):
@@ -53,6 +53,9 @@ class Model(Output):
     defaults: Defaults
     schedulers: list[SchedulerName]
     negative_prompt: bool = Field(description="Whether it heeds a negative prompt.")
+    modes: list[Mode] = Field(
+        description="What it can start from: `text` alone, an `image` (`init_image`), or one and a mask (`inpaint`)."
+    )
     adapters: list[Adapter] = Field(description="What a job for this model may name in `adapters`.")
 
 

@@ -1,0 +1,157 @@
+"""Assets: pictures that owners hand in for jobs to start from; the only module that writes their rows.
+
+A row comes before its object and goes after it, so that nothing is stored that no row knows of.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from common.database import Database, now
+from common.errors import AssetInUseError, TooManyAssetsError
+from common.ids import new_id
+from common.models import Asset, Job
+from common.objects import asset_key
+from common.states import TERMINAL, JobStatus, Verdict
+from common.storage import Storage
+
+CONTENT_TYPE = "image/png"
+UNFINISHED_KEPT = timedelta(hours=1)
+"""How long a row without a usable object stays: longer than any upload or deletion takes."""
+
+FIELDS = ("init_image", "mask_image")
+"""The fields of a request that name assets."""
+
+_OPEN = [status for status in JobStatus if status not in TERMINAL]
+
+
+class Naming(Protocol):
+    """A request, complete or not yet."""
+
+    @property
+    def init_image(self) -> UUID | None:
+        """Return the asset to start from."""
+
+    @property
+    def mask_image(self) -> UUID | None:
+        """Return the asset that tells what to make anew."""
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A PNG file that this service has written."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+def add(database: Database, storage: Storage, owner: str, file: PictureFile, *, days: int, most: int) -> Asset:
+    """Keep a picture for *days*; raise TooManyAssetsError where its owner has *most* already."""
+    with database.transaction() as session:
+        asset = _enter(session, owner, file, timedelta(days=days), most)
+    storage.put(asset.storage_key, file.data, CONTENT_TYPE)
+    with database.transaction() as session:
+        session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=now(session)))
+    return asset
+
+
+def find(session: Session, owner: str, asset_id: UUID) -> Asset | None:
+    """Return an asset of *owner* that a new job may name: stored, and not expired."""
+    return session.scalar(
+        select(Asset).where(
+            Asset.id == asset_id,
+            Asset.owner == owner,
+            Asset.stored_at.is_not(None),
+            Asset.expires_at > now(session),
+        )
+    )
+
+
+def find_named(session: Session, owner: str, asset_id: UUID) -> Asset | None:
+    """Return an asset of *owner* that a job has named, even if it has expired meanwhile."""
+    return session.scalar(select(Asset).where(Asset.id == asset_id, Asset.owner == owner, Asset.stored_at.is_not(None)))
+
+
+def list_page(session: Session, owner: str, *, after: UUID | None, limit: int) -> list[Asset]:
+    """Return assets of *owner*, the newest first, beginning after the asset *after*."""
+    query = (
+        select(Asset)
+        .where(Asset.owner == owner, Asset.stored_at.is_not(None), Asset.expires_at > now(session))
+        .order_by(Asset.id.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query if after is None else query.where(Asset.id < after)))
+
+
+def find_missing(session: Session, owner: str, wanted: Naming) -> list[str]:
+    """Return the fields of *wanted* that name no asset of *owner* that a new job may name."""
+    named = {name: getattr(wanted, name) for name in FIELDS}
+    return [name for name, asset_id in named.items() if asset_id and find(session, owner, asset_id) is None]
+
+
+def list_named(session: Session, owner: str) -> set[UUID]:
+    """Return the assets that jobs of *owner* name which have not ended."""
+    names = [Job.request[field].as_string() for field in FIELDS]
+    rows = session.execute(
+        select(*names).where(Job.owner == owner, Job.status.in_(_OPEN), or_(*(name.is_not(None) for name in names)))
+    )
+    return {UUID(name) for row in rows for name in row if name}
+
+
+def note_finding(session: Session, asset_id: UUID, verdict: Verdict, safety: Mapping[str, Any]) -> None:
+    """Keep what a checker said of an asset."""
+    session.execute(update(Asset).where(Asset.id == asset_id).values(verdict=verdict, safety=dict(safety)))
+
+
+def hide(session: Session, asset: Asset) -> None:
+    """Take an asset away from new jobs; raise AssetInUseError while a job that has not ended names it."""
+    if asset.id in list_named(session, asset.owner):
+        raise AssetInUseError
+    session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=None))
+
+
+def erase(database: Database, storage: Storage, asset: Asset) -> None:
+    """Delete the object of a hidden asset, then its row."""
+    storage.delete(asset.storage_key)
+    with database.transaction() as session:
+        session.execute(delete(Asset).where(Asset.id == asset.id, Asset.stored_at.is_(None)))
+
+
+def list_expired(session: Session) -> Sequence[Asset]:
+    """Return the assets whose time has passed."""
+    return session.scalars(select(Asset).where(Asset.stored_at.is_not(None), Asset.expires_at <= now(session))).all()
+
+
+def list_unfinished(session: Session) -> Sequence[Asset]:
+    """Return the assets that an upload or a deletion left hidden."""
+    long_ago = now(session, -UNFINISHED_KEPT)
+    return session.scalars(select(Asset).where(Asset.stored_at.is_(None), Asset.created_at < long_ago)).all()
+
+
+def _enter(session: Session, owner: str, file: PictureFile, kept: timedelta, most: int) -> Asset:
+    owned = select(Asset.id).where(Asset.owner == owner).limit(most)
+    if (session.scalar(select(func.count()).select_from(owned.subquery())) or 0) >= most:
+        raise TooManyAssetsError
+    asset_id, sha256 = new_id(), hashlib.sha256(file.data).hexdigest()
+    moment = session.scalars(select(now(session))).one()
+    asset = Asset(
+        id=asset_id,
+        owner=owner,
+        width=file.width,
+        height=file.height,
+        bytes=len(file.data),
+        sha256=sha256,
+        storage_key=asset_key(owner, asset_id, sha256),
+        safety={},
+        created_at=moment,
+        expires_at=moment + kept,
+    )
+    session.add(asset)
+    return asset
