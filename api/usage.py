@@ -1,21 +1,26 @@
-"""``/v1/usage``: what was spent, on what, and what of it was charged."""
+"""``/v1/usage``: what was spent, on what, and what of it was charged; and the account of the whole house."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flask import Response
 
 from api import operations
 from api.auth import caller, needs
 from api.context import services
-from api.schemas.usage import Money, UsageQuery, UsageReport, UsageRow
-from common import usage
+from api.schemas.house import HouseAccount, HouseMoney, HousePress, HouseReport
+from api.schemas.usage import Money, SpanQuery, UsageQuery, UsageReport, UsageRow
+from common import house, usage
 from common.clock import utcnow
+from common.house import Account
 from common.keys import Scope
+from common.models import Press
 from common.usage import Usage
 
 blueprint = operations.create_blueprint("usage", "What was spent.", "/v1/usage")
 
 DEFAULT_SPAN = timedelta(days=30)
+MOST_PRESSES = 100
 
 
 @blueprint.get("", **operations.describe(Scope.USAGE_READ, {200: UsageReport}, 422))
@@ -36,7 +41,34 @@ def get_usage(query: UsageQuery) -> Response:
     return operations.answer(report)
 
 
-def _span(query: UsageQuery) -> tuple[datetime, datetime]:
+@blueprint.get("/house", **operations.describe(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
+@needs(Scope.USAGE_HOUSE)
+def get_house_usage(query: SpanQuery) -> Response:
+    """Account for the time of all presses, for all owners: delivered, waste, overhead, idle, energy and money."""
+    since, until = _span(query)
+    with services().database.reading() as session:
+        found = house.account(session, since, until)
+    report = HouseReport(
+        since=since,
+        until=until,
+        data=[_show_press(press, account) for press, account in found.presses[:MOST_PRESSES]],
+        has_more=len(found.presses) > MOST_PRESSES,
+        total=HouseAccount(**_show_account(found.total)),
+        money=[
+            HouseMoney(
+                currency=currency,
+                up_amount=money.up,
+                charged_amount=money.charged,
+                images=money.images,
+                amount_per_image=money.per_image,
+            )
+            for currency, money in found.money.items()
+        ],
+    )
+    return operations.answer(report)
+
+
+def _span(query: SpanQuery) -> tuple[datetime, datetime]:
     until = query.until or utcnow()
     earliest = datetime.min.replace(tzinfo=UTC) + DEFAULT_SPAN
     return query.since or max(until, earliest) - DEFAULT_SPAN, until
@@ -47,10 +79,46 @@ def _show(name: str | None, group: Usage) -> UsageRow:
         group=name,
         jobs=group.jobs,
         attempts=group.attempts,
-        images=group.images,
+        images=sum(group.images.values()),
         gpu_seconds=group.gpu_seconds,
         delivered_gpu_seconds=group.delivered,
         running_gpu_seconds=group.running,
         waste_gpu_seconds=group.waste,
         charged=[Money(amount=amount, currency=currency) for currency, amount in sorted(group.amounts.items())],
     )
+
+
+def _show_press(press: Press, account: Account) -> HousePress:
+    return HousePress(
+        id=press.id,
+        host=press.host,
+        accelerator=press.accelerator,
+        models=press.models,
+        price_per_hour=press.price_per_hour,
+        currency=press.currency,
+        up_amount=house.up_amount(press, account.up),
+        started_at=press.started_at,
+        heartbeat_at=press.heartbeat_at,
+        stopped_at=press.stopped_at,
+        **_show_account(account),
+    )
+
+
+def _show_account(account: Account) -> dict[str, Any]:
+    meter, ledger = account.meter, account.ledger
+    return {
+        "up_seconds": account.up,
+        "busy_gpu_seconds": meter.busy,
+        "idle_seconds": account.idle,
+        "utilisation": account.utilisation,
+        "delivered_share": account.delivered_share,
+        "attempts": ledger.attempts,
+        "images": sum(ledger.images.values()),
+        "delivered_gpu_seconds": ledger.delivered,
+        "running_gpu_seconds": ledger.running,
+        "waste_gpu_seconds": ledger.waste,
+        "overhead_gpu_seconds": meter.overhead,
+        "carried_gpu_seconds": account.carried,
+        "cpu_seconds": meter.cpu,
+        "energy_joules": meter.energy,
+    }

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
@@ -28,9 +29,14 @@ class Scope(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     USAGE_READ = "usage:read"
+    USAGE_HOUSE = "usage:house"  # of all owners and presses: for whoever runs the house
 
 
-def create(session: Session, name: str, owner: str | None = None, scopes: tuple[Scope, ...] = tuple(Scope)) -> str:
+TENANT_SCOPES = tuple(scope for scope in Scope if scope is not Scope.USAGE_HOUSE)
+"""What a key may do unless it is made for something else: all that stays with its owner."""
+
+
+def create(session: Session, name: str, owner: str | None = None, scopes: Sequence[Scope] = TENANT_SCOPES) -> str:
     """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read."""
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     key = f"prk_{prefix}_{secrets.token_urlsafe(32)}"

@@ -1,22 +1,29 @@
-"""What was spent and on what: images that were delivered, waste by its reason, and the time of the presses.
+"""What was spent on jobs and what came of it: images that were delivered, and waste by its reason.
 
 An attempt's accelerator seconds are those of the images it delivered plus waste. Waste is named after the attempt's
 outcome; within an attempt that succeeded it is the share of the images that the checker blocked.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, String, and_, cast, func, literal, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
-from common.models import ApiKey, Attempt, Image, Job, Press
+from common.models import ApiKey, Attempt, Image, Job
 from common.states import ImageStatus, Outcome
+
+K = TypeVar("K")
+N = TypeVar("N", int, float, Decimal)
+
+Rows = Select[*tuple[Any, ...]]
+Narrow = Callable[[Rows], Rows]
+"""Says which attempts a statement is about, and joins what it needs to say so."""
 
 DELIVERED = (ImageStatus.DELIVERED, ImageStatus.BLURRED, ImageStatus.ERASED)
 """Images that were published, and so are charged; those erased later were too."""
@@ -37,11 +44,11 @@ class GroupBy(StrEnum):
 
 @dataclass
 class Usage:
-    """What one group of jobs used; times are accelerator seconds."""
+    """What one group of attempts used; times are accelerator seconds."""
 
     jobs: int = 0
     attempts: int = 0
-    images: int = 0
+    images: dict[str, int] = field(default_factory=dict)  # currency → how many were delivered
     delivered: float = 0.0
     running: float = 0.0  # of attempts that have not ended: neither delivered nor waste yet
     waste: dict[str, float] = field(default_factory=dict)
@@ -52,74 +59,64 @@ class Usage:
         """Return all that was spent."""
         return self.delivered + self.running + sum(self.waste.values())
 
-
-@dataclass(frozen=True)
-class House:
-    """How the time of all presses was spent; ``busy`` is by their own clocks, and equals the rest."""
-
-    busy: float
-    delivered: float
-    running: float
-    waste: dict[str, float]
-    overhead: dict[str, float]
+    def __add__(self, more: "Usage") -> "Usage":
+        """Return what both groups used; they share no job."""
+        return Usage(
+            jobs=self.jobs + more.jobs,
+            attempts=self.attempts + more.attempts,
+            images=_merge(self.images, more.images, 0),
+            delivered=self.delivered + more.delivered,
+            running=self.running + more.running,
+            waste=_merge(self.waste, more.waste, 0.0),
+            amounts=_merge(self.amounts, more.amounts, Decimal(0)),
+        )
 
 
 def tally(session: Session, owner: str, since: datetime, until: datetime) -> Usage:
     """Return what *owner* used in attempts that began from *since* to before *until*."""
-    return _tally(session, _of(owner, since, until), literal("")).get("", Usage())
+    return add_up(session, _of(owner, since, until), literal("")).get("", Usage())
 
 
 def tally_by(session: Session, owner: str, since: datetime, until: datetime, group_by: GroupBy) -> dict[str, Usage]:
     """Return the same, told apart; groups in the order of their names, the empty name for jobs made without a key."""
-    groups = _tally(session, _of(owner, since, until), _column(session, group_by))
+    groups = add_up(session, _of(owner, since, until), _column(session, group_by))
     return dict(sorted(groups.items()))
 
 
-def tally_house(session: Session) -> House:
-    """Return how the time of all presses was spent, since they were first started."""
-    usage = _tally(session, [], literal("")).get("", Usage())
-    busy = 0.0
-    overhead: dict[str, float] = defaultdict(float)
-    for press in session.scalars(select(Press)):
-        busy += press.busy_seconds
-        for name, seconds in press.overhead.items():
-            overhead[name] += seconds
-    return House(busy, usage.delivered, usage.running, usage.waste, dict(overhead))
+def add_up(session: Session, narrow: Narrow, group: ColumnElement[K]) -> dict[K, Usage]:
+    """Return what the attempts used that *narrow* leaves, told apart by *group*."""
+    groups: dict[K, Usage] = defaultdict(Usage)
+    _add_attempts(session, groups, narrow, group)
+    _add_images(session, groups, narrow, group)
+    for usage in groups.values():
+        usage.waste = {str(reason): seconds for reason, seconds in usage.waste.items() if seconds > ROUNDING}
+    return dict(groups)
 
 
-def _of(owner: str, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
-    return [Job.owner == owner, Attempt.started_at >= since, Attempt.started_at < until]
+def _merge(one: dict[str, N], other: dict[str, N], zero: N) -> dict[str, N]:
+    return {name: one.get(name, zero) + other.get(name, zero) for name in sorted({*one, *other})}
 
 
-def _tally(session: Session, where: Sequence[ColumnElement[bool]], group: ColumnElement[str]) -> dict[str, Usage]:
-    groups: dict[str, Usage] = defaultdict(Usage)
-    _add_attempts(session, groups, where, group)
-    _add_images(session, groups, where, group)
-    return groups
+def _of(owner: str, since: datetime, until: datetime) -> Narrow:
+    def narrow(statement: Rows) -> Rows:
+        return (
+            statement.join(Job, Job.id == Attempt.job_id)
+            .outerjoin(ApiKey, ApiKey.id == Job.key_id)
+            .where(Job.owner == owner, Attempt.started_at >= since, Attempt.started_at < until)
+        )
+
+    return narrow
 
 
-def _add_attempts(
-    session: Session, groups: dict[str, Usage], where: Sequence[ColumnElement[bool]], group: ColumnElement[str]
-) -> None:
+def _add_attempts(session: Session, groups: dict[K, Usage], narrow: Narrow, group: ColumnElement[K]) -> None:
     name = group.label("name")
-    counted = (
-        select(name, func.count(Attempt.job_id.distinct()).label("jobs"))
-        .select_from(Attempt)
-        .join(Job, Job.id == Attempt.job_id)
-        .outerjoin(ApiKey, ApiKey.id == Job.key_id)
-        .where(*where)
-        .group_by(name)
-    )
-    for label, jobs in session.execute(counted):
-        groups[label].jobs = jobs
-    spent = (
-        select(name, Attempt.outcome, func.count().label("attempts"), func.sum(Attempt.gpu_seconds).label("seconds"))
-        .join(Job, Job.id == Attempt.job_id)
-        .outerjoin(ApiKey, ApiKey.id == Job.key_id)
-        .where(*where)
-        .group_by(name, Attempt.outcome)
-    )
-    for row in session.execute(spent):
+    jobs = select(name, func.count(Attempt.job_id.distinct()).label("jobs")).select_from(Attempt)
+    for row in session.execute(narrow(jobs).group_by(name)):
+        groups[row.name].jobs = row.jobs
+    spent = select(
+        name, Attempt.outcome, func.count().label("attempts"), func.sum(Attempt.gpu_seconds).label("seconds")
+    ).select_from(Attempt)
+    for row in session.execute(narrow(spent).group_by(name, Attempt.outcome)):
         usage = groups[row.name]
         usage.attempts += row.attempts
         if row.outcome is Outcome.RUNNING:
@@ -129,9 +126,7 @@ def _add_attempts(
             usage.waste[reason] = usage.waste.get(reason, 0.0) + row.seconds
 
 
-def _add_images(
-    session: Session, groups: dict[str, Usage], where: Sequence[ColumnElement[bool]], group: ColumnElement[str]
-) -> None:
+def _add_images(session: Session, groups: dict[K, Usage], narrow: Narrow, group: ColumnElement[K]) -> None:
     name = group.label("name")
     delivered = (
         select(
@@ -141,23 +136,18 @@ def _add_images(
             func.sum(Image.gpu_seconds).label("seconds"),
             func.sum(Image.amount).label("amount"),
         )
-        .select_from(Image)
-        .join(Job, Job.id == Image.job_id)
-        .join(Attempt, and_(Attempt.job_id == Image.job_id, Attempt.number == Image.attempt))
-        .outerjoin(ApiKey, ApiKey.id == Job.key_id)
-        .where(Image.status.in_(DELIVERED), *where)
-        .group_by(name, Image.currency)
+        .select_from(Attempt)
+        .join(Image, and_(Image.job_id == Attempt.job_id, Image.attempt == Attempt.number))
+        .where(Image.status.in_(DELIVERED))
     )
-    for row in session.execute(delivered):
+    for row in session.execute(narrow(delivered).group_by(name, Image.currency)):
         usage = groups[row.name]
-        usage.images += row.images
+        usage.images[row.currency] = row.images
+        usage.amounts[row.currency] = row.amount
         usage.delivered += row.seconds
-        usage.amounts[row.currency] = usage.amounts.get(row.currency, Decimal(0)) + row.amount
         # What the attempts that succeeded spent was entered under "blocked" whole; the delivered share comes off.
         left = usage.waste.get(Outcome.BLOCKED, 0.0) - row.seconds
         usage.waste[Outcome.BLOCKED] = left
-    for usage in groups.values():
-        usage.waste = {str(reason): seconds for reason, seconds in usage.waste.items() if seconds > ROUNDING}
 
 
 def _column(session: Session, group_by: GroupBy) -> ColumnElement[Any]:

@@ -58,7 +58,7 @@ class Api:
     def post(self, path: str, **options: Any) -> TestResponse:
         return self.call("POST", path, **options)
 
-    def make_key(self, owner: str, scopes: tuple[Scope, ...] = tuple(Scope)) -> str:
+    def make_key(self, owner: str, scopes: tuple[Scope, ...] = keys.TENANT_SCOPES) -> str:
         with self.database.transaction() as session:
             return keys.create(session, owner, scopes=scopes)
 

@@ -47,18 +47,19 @@ def submit(database: Database, owner: str = "ada", *, max_queued: int = 10_000, 
         return jobs.submit(session, order(owner, **changes), max_queued)
 
 
-def press(database: Database) -> UUID:
+def press(database: Database, **changes: Any) -> UUID:
     """Enter a press and return its id."""
+    values = {
+        "id": new_id(),
+        "host": "localhost",
+        "pid": 1,
+        "accelerator": "none",
+        "models": [MODEL],
+        "price_per_hour": Decimal("0.60"),
+        "currency": "USD",
+    }
     with database.transaction() as session:
-        row = Press(
-            id=new_id(),
-            host="localhost",
-            pid=1,
-            accelerator="none",
-            models=[MODEL],
-            price_per_hour=Decimal("0.60"),
-            currency="USD",
-        )
+        row = Press(**(values | changes))
         session.add(row)
         return row.id
 

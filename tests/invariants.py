@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common import house
 from common.database import Database
 from common.models import Attempt, Image, Job, Press
 from common.states import ImageStatus, JobStatus, Outcome, Verdict
@@ -112,6 +113,8 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
         f"images {charged:.3f} + waste {waste:.3f} + blocked {blocked_beside_delivered:.3f} "
         f"+ overhead {overhead:.3f} is not busy {busy:.3f}"
     )
+    carried = house.account(session, *house.ALWAYS).total.carried
+    assert abs(carried - (busy - total)) <= ROUNDING_SECONDS, "the house's account is not that of the rows"
     delivered = {image.job_id for image in images if image.status is not ImageStatus.BLOCKED}
     blocked = {image.job_id for image in images if image.status is ImageStatus.BLOCKED}
     if not blocked & delivered:

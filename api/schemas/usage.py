@@ -9,13 +9,18 @@ from api.schemas.outputs import Amount, Output, Time
 from common.usage import GroupBy
 
 
-class UsageQuery(Query):
-    """Which usage to show."""
+class SpanQuery(Query):
+    """Which span of time to account for."""
 
     since: Moment | None = Field(
         None, alias="from", description="Attempts that began at this time or later; by default 30 days ago."
     )
     until: Moment | None = Field(None, alias="to", description="Attempts that began before this time; by default now.")
+
+
+class UsageQuery(SpanQuery):
+    """Which usage to show."""
+
     group_by: GroupBy | None = Field(None, description="Tell the usage apart by this.")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from common import keys as key_store, schema
 from common.cli.tables import print_table
 from common.database import Database
+from common.keys import TENANT_SCOPES, Scope
 from common.settings import Settings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
@@ -24,7 +25,15 @@ def keys() -> None:
 @keys.command()
 @click.option("--name", required=True, help="What the key is called.")
 @click.option("--owner", help="Whose jobs it makes and sees; by default an owner called like the key.")
-def create(name: str, owner: str | None) -> None:
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    default=[scope.value for scope in TENANT_SCOPES],
+    help=f"What it may do, repeated for several; by default all but {Scope.USAGE_HOUSE}, which shows every owner's.",
+)
+def create(name: str, owner: str | None, scopes: tuple[str, ...]) -> None:
     """Make a key and print it, alone, on standard output: it cannot be shown again."""
     for label, value in (("name", name), ("owner", owner or name)):
         if not NAME.fullmatch(value):
@@ -33,7 +42,7 @@ def create(name: str, owner: str | None) -> None:
                 param_hint=f"--{label}",
             )
     with _transaction() as session:
-        key = key_store.create(session, name, owner)
+        key = key_store.create(session, name, owner, [*map(Scope, scopes)])
     click.echo(key)
 
 

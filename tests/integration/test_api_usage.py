@@ -11,7 +11,7 @@ from common.attempts import Spent
 from common.clock import utcnow
 from common.database import Database
 from common.states import ImageStatus
-from common.usage import GroupBy, House
+from common.usage import GroupBy
 from tests import factories
 from tests.apis import Api, open_api
 
@@ -32,11 +32,9 @@ def api(database: Database, tmp_path: Path) -> Api:
     with database.transaction() as session:
         jobs.cancel(session, session.get_one(factories.Job, held.job_id))
         attempts.book_late(session, held, Spent(gpu_seconds=4.0))
-    press_id = factories.press(database)
-    held = factories.running(database, press_id)
-    clock = {"busy_seconds": 18.5, "cpu_seconds": 0.0, "overhead": {"load": 0.75}}
+    held = factories.running(database)
     with database.transaction() as session:
-        jobs.beat(session, press_id, [attempts.Holding(held, 1, Spent(gpu_seconds=8.0))], factories.LEASE, clock)
+        attempts.book(session, held, Spent(gpu_seconds=8.0))
     return api
 
 
@@ -98,18 +96,6 @@ def test_the_ends_of_the_calendar_are_times_too(database: Database, tmp_path: Pa
     for time in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00Z"):
         assert api.get("/v1/usage", query_string={"to": time}).status_code == 200
         assert api.get("/v1/usage", query_string={"from": time}).status_code == 200
-
-
-def test_the_time_of_all_presses_is_accounted_for(api: Api) -> None:
-    with api.database.reading() as session:
-        house = usage.tally_house(session)
-    assert house == House(
-        busy=18.5,
-        delivered=3.0,
-        running=8.0,
-        waste={"blocked": 3.5, "canceled": 4.0},
-        overhead={"load": 0.75},
-    )
 
 
 def test_an_owner_with_nothing_used_nothing(database: Database) -> None:

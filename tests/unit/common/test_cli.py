@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from common import client as client_module
 from common.cli import COMMANDS, EXIT_BAD_SETTINGS, pressroom
 from common.cli.tables import print_table
+from common.keys import Scope
 from common.settings import EXIT_BAD_SETTINGS as EXIT_OF_SETTINGS
 
 
@@ -65,6 +66,17 @@ def test_a_key_is_printed_alone_listed_without_its_secret_and_revoked(home):
     assert run("keys", "revoke", row["id"]).exit_code == 1
     (row,) = json.loads(run("keys", "list", "--json").stdout)
     assert row["revoked_at"] is not None
+
+
+def test_only_a_key_that_is_made_for_it_may_see_the_house(home):
+    run("migrate")
+    run("keys", "create", "--name", "shop")
+    run("keys", "create", "--name", "operator", "--scope", "usage:house", "--scope", "usage:read")
+    shop, operator = json.loads(run("keys", "list", "--json").stdout)
+    assert "usage:house" not in shop["scopes"]
+    assert len(shop["scopes"]) == len(Scope) - 1
+    assert operator["scopes"] == ["usage:house", "usage:read"]
+    assert run("keys", "create", "--name", "x", "--scope", "everything").exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "..", "a\nb", "x" * 65, "é"])

@@ -1,0 +1,100 @@
+"""Readings of the presses' meters: totals, put down once an hour, from which what falls into a span can be told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, insert, literal, select, type_coerce
+from sqlalchemy.orm import Session, aliased
+
+from common.clock import utcnow
+from common.database import UTCDateTime
+from common.models import Press, PressReading
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a meter shows; a press's stands at nothing when it starts."""
+
+    busy: float = 0.0  # accelerator seconds
+    cpu: float = 0.0  # seconds
+    overhead: dict[str, float] = field(default_factory=dict)  # name → accelerator seconds
+    energy: float | None = None  # joules; none where nothing measures it
+
+    def __sub__(self, earlier: "Totals") -> "Totals":
+        """Return what was added since an *earlier* reading of the same meter."""
+        overhead = {name: total - earlier.overhead.get(name, 0.0) for name, total in self.overhead.items()}
+        energy = None if self.energy is None else self.energy - (earlier.energy or 0.0)
+        return Totals(self.busy - earlier.busy, self.cpu - earlier.cpu, overhead, energy)
+
+    def share(self, of: float) -> "Totals":
+        """Return that share of it all, from 0 to 1."""
+        overhead = {name: total * of for name, total in self.overhead.items()}
+        return Totals(self.busy * of, self.cpu * of, overhead, None if self.energy is None else self.energy * of)
+
+    def __add__(self, more: "Totals") -> "Totals":
+        """Return the sum; what only one of two measures is the sum of what was measured."""
+        names = {*self.overhead, *more.overhead}
+        overhead = {name: self.overhead.get(name, 0.0) + more.overhead.get(name, 0.0) for name in sorted(names)}
+        measured = [energy for energy in (self.energy, more.energy) if energy is not None]
+        return Totals(self.busy + more.busy, self.cpu + more.cpu, overhead, sum(measured) if measured else None)
+
+
+def keep(session: Session, press_id: UUID) -> None:
+    """Put down a press's totals if no beat has come since the hour ended; to be called before the next is written."""
+    columns = ["busy_seconds", "cpu_seconds", "overhead", "energy_joules"]
+    last_of_its_hour = select(Press.id, Press.heartbeat_at, *(getattr(Press, name) for name in columns)).where(
+        Press.id == press_id, Press.heartbeat_at < _this_hour(session)
+    )
+    session.execute(insert(PressReading).from_select(["press_id", "read_at", *columns], last_of_its_hour))
+
+
+def read(session: Session, presses: Sequence[Press], at: datetime) -> dict[UUID, Totals]:
+    """Return what the meters of *presses* showed *at* a time, by press.
+
+    At a whole hour that is true to one beat. In between, and in hours in which a press could not reach the database,
+    seconds are taken to be spread evenly from one reading to the next.
+    """
+    before = _read_beside(session, at, is_before=True)
+    after = _read_beside(session, at, is_before=False)
+    shown = {}
+    for press in presses:
+        if at <= press.started_at:
+            shown[press.id] = Totals()
+        elif at >= press.heartbeat_at:
+            shown[press.id] = _totals(press)
+        else:
+            earlier = before.get(press.id, (press.started_at, Totals()))
+            shown[press.id] = _interpolate(earlier, after.get(press.id, (press.heartbeat_at, _totals(press))), at)
+    return shown
+
+
+def _read_beside(session: Session, at: datetime, *, is_before: bool) -> dict[UUID, tuple[datetime, Totals]]:
+    """Return the reading next to a time on one side of it, of each press that had begun and had not ended then."""
+    other = aliased(PressReading)
+    nearest = select(func.max(other.read_at) if is_before else func.min(other.read_at)).where(
+        other.press_id == Press.id, other.read_at <= at if is_before else other.read_at > at
+    )
+    rows = session.scalars(
+        select(PressReading)
+        .join(Press, and_(Press.id == PressReading.press_id, Press.started_at < at, Press.heartbeat_at > at))
+        .where(PressReading.read_at == nearest.correlate(Press).scalar_subquery())
+    )
+    return {row.press_id: (row.read_at, _totals(row)) for row in rows}
+
+
+def _interpolate(before: tuple[datetime, Totals], after: tuple[datetime, Totals], at: datetime) -> Totals:
+    (began, earlier), (ended, later) = before, after
+    return earlier + (later - earlier).share((at - began) / (ended - began))
+
+
+def _totals(row: Press | PressReading) -> Totals:
+    return Totals(row.busy_seconds, row.cpu_seconds, row.overhead, row.energy_joules)
+
+
+def _this_hour(session: Session) -> ColumnElement[datetime]:
+    """Return when this hour of UTC began, by the database's clock."""
+    if session.get_bind().dialect.name == "sqlite":
+        return literal(utcnow().replace(minute=0, second=0, microsecond=0), UTCDateTime)
+    return type_coerce(func.date_trunc("hour", func.clock_timestamp(), "UTC"), UTCDateTime)
