@@ -70,7 +70,7 @@ def delete_asset(path: AssetPath) -> Response:
         row = assets.find(session, caller().owner, path.asset_id)
         if row is None:
             raise not_found()
-        assets.hide(session, row)
+        assets.give_up(session, row)
     try:
         assets.erase(context.database, context.storage, row)
     except StorageError as error:

@@ -110,10 +110,15 @@ def note_finding(session: Session, asset_id: UUID, verdict: Verdict, safety: Map
     session.execute(update(Asset).where(Asset.id == asset_id).values(verdict=verdict, safety=dict(safety)))
 
 
-def hide(session: Session, asset: Asset) -> None:
-    """Take an asset away from new jobs; raise AssetInUseError while a job that has not ended names it."""
+def give_up(session: Session, asset: Asset) -> None:
+    """Hide an asset; raise AssetInUseError while a job that has not ended names it."""
     if asset.id in list_named(session, asset.owner):
         raise AssetInUseError
+    hide(session, asset)
+
+
+def hide(session: Session, asset: Asset) -> None:
+    """Take an asset away from all jobs, before it is erased."""
     session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=None))
 
 

@@ -15,6 +15,7 @@ from common.errors import (
 )
 from common.logs import bound, get_logger
 from common.states import ImageStatus
+from worker import inputs
 from worker.press import Press
 from worker.tail import publish
 from worker.work import Work
@@ -40,7 +41,7 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
     """Print a job and publish its images; return how the attempt ends, whatever happens."""
     claim = work.claim
     try:
-        printed = press.engine.generate(claim.request, work, priority=claim.priority)
+        printed = press.engine.generate(claim.request, work, inputs.fetch(press, work), claim.priority)
         leave_room()  # the tail needs no accelerator: another thread may have it
         images = publish(press, work, printed)
     except InterruptedAttemptError:

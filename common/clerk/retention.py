@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import or_, select, update
 
-from common import idempotency
+from common import assets, idempotency
 from common.database import Database, now
 from common.models import Attempt, Job
 from common.objects import attempt_prefix
@@ -48,3 +48,22 @@ def collect_orphans(database: Database, storage: Storage) -> int:
                 .values(collected_at=now(session))
             )
     return deleted
+
+
+def collect_assets(database: Database, storage: Storage) -> int:
+    """Delete the assets whose time has passed and that no open job names, and what was left half done; return how many.
+
+    An asset that is still named is looked at again next time.
+    """
+    with database.reading() as session:
+        expired, found = assets.list_expired(session), list(assets.list_unfinished(session))
+        named = {owner: assets.list_named(session, owner) for owner in {asset.owner for asset in expired}}
+    for asset in expired:
+        if asset.id in named[asset.owner]:
+            continue
+        with database.transaction() as session:
+            assets.hide(session, asset)
+        found.append(asset)
+    for asset in found:
+        assets.erase(database, storage, asset)
+    return len(found)

@@ -44,6 +44,7 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("return_lost", tick, return_lost),
         Duty("top_up", tick, lambda: topup.top_up(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
+        Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
         Duty("collect_orphans", HOURLY, lambda: retention.collect_orphans(database, storage)),
     ]
 

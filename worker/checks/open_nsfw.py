@@ -50,11 +50,16 @@ class OpenNsfwChecker:
                 f"open_nsfw failed its self-test: {passed:.2f} for a gradient, {refused:.2f} for the donkey."
             )
 
+    @property
+    def policy(self) -> dict[str, Any]:
+        """Return the network's name and digest, and the thresholds that are in force."""
+        thresholds = {"review": self._thresholds.review, "block": self._thresholds.block}
+        return {"checker": NAME, "digest": DIGEST, "thresholds": thresholds}
+
     def check(self, picture: Image.Image) -> Finding:
         """Return the finding on *picture* as its viewers will see it, on white where it is transparent."""
         score = self.score(_flatten(picture))
-        thresholds = {"review": self._thresholds.review, "block": self._thresholds.block}
-        return Finding(self._thresholds.judge(score), {"nsfw": score}, NAME, DIGEST, thresholds)
+        return Finding(self._thresholds.judge(score), {"nsfw": score}, **self.policy)
 
     def score(self, picture: Image.Image) -> float:
         """Return the probability of nudity in an RGB picture; raise SafetyUnavailableError if there is none."""

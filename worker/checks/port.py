@@ -31,6 +31,13 @@ class Checker(Protocol):
     def load(self) -> None:
         """Get ready and prove it on a picture that must pass and one that must not, or raise SafetyUnavailableError."""
 
+    @property
+    def policy(self) -> dict[str, Any]:
+        """Return by what it judges: the ``checker``, ``digest`` and ``thresholds`` of its findings.
+
+        A finding that was kept is good for as long as they are the same.
+        """
+
     def check(self, picture: Image.Image) -> Finding:
         """Return the finding on *picture*; raise SafetyUnavailableError on anything but a finite score.
 

@@ -76,7 +76,7 @@ class Painting:
     @property
     def total(self) -> int:
         """Return how many steps it takes."""
-        return self.request.steps
+        return self.request.steps_taken
 
     def close(self) -> None:
         """Give it up."""

@@ -1,0 +1,61 @@
+"""What a job starts from: its assets, held against their digests, checked like what is printed, and decoded."""
+
+import hashlib
+import io
+from uuid import UUID
+
+from PIL import Image
+
+from common import assets
+from common.errors import InputBlockedError, InputMissingError, ObjectMissingError
+from common.logs import get_logger
+from common.models import Asset
+from common.requests import Mode
+from common.states import Verdict
+from worker.engine.port import Inputs
+from worker.press import Press
+from worker.work import Work
+
+log = get_logger(__name__)
+
+
+def fetch(press: Press, work: Work) -> Inputs:
+    """Return the pictures that a job starts from, none for most.
+
+    Raises InputMissingError, InputBlockedError, SafetyUnavailableError, StorageError or DatabaseUnavailableError.
+    """
+    request, owner = work.claim.request, work.claim.owner
+    if request.mode is Mode.TEXT:
+        return Inputs()
+    init = _open(press, owner, request.init_image)
+    mask = None if request.mask_image is None else _open(press, owner, request.mask_image)
+    return Inputs(init, None if mask is None else mask.convert("L"))
+
+
+def _open(press: Press, owner: str, asset_id: UUID | None) -> Image.Image:
+    with press.database.reading() as session:
+        asset = None if asset_id is None else assets.find_named(session, owner, asset_id)
+    if asset is None:
+        raise InputMissingError
+    try:
+        data = press.storage.get(asset.storage_key)
+    except ObjectMissingError:
+        raise InputMissingError from None
+    if hashlib.sha256(data).hexdigest() != asset.sha256:
+        raise InputMissingError("A picture that the job starts from is not what was handed in.")
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
+        picture = file.convert("RGB")
+    if _judge(press, asset, picture) is Verdict.BLOCK:
+        raise InputBlockedError
+    return picture
+
+
+def _judge(press: Press, asset: Asset, picture: Image.Image) -> Verdict:
+    """Return the verdict on an asset: the one that was kept, if it was found by the same policy, else a new one."""
+    if asset.verdict is not None and asset.safety.items() >= press.checker.policy.items():
+        return asset.verdict
+    finding = press.checker.check(picture)
+    log.info("input_checked", asset_id=str(asset.id), verdict=finding.verdict)
+    with press.database.transaction() as session:
+        assets.note_finding(session, asset.id, finding.verdict, finding.as_json())
+    return finding.verdict
