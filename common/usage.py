@@ -60,7 +60,7 @@ class Usage:
         return self.delivered + self.running + sum(self.waste.values())
 
     def __add__(self, more: "Usage") -> "Usage":
-        """Return what both groups used; they share no job."""
+        """Return what both groups used; a job with attempts in both counts in each."""
         return Usage(
             jobs=self.jobs + more.jobs,
             attempts=self.attempts + more.attempts,
