@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -29,6 +29,10 @@ def _split_commas(value: object) -> object:
 
 
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
+
+SpeedWord = Literal["auto", "none", "channels_last", "fuse_qkv", "compile", "int8", "fp8"]
+REWORKED = frozenset({"fuse_qkv", "compile", "int8", "fp8"})
+"""Words for speed that change the very layers that an adapter would be laid over."""
 
 
 class Settings(BaseSettings):
@@ -65,6 +69,16 @@ class Settings(BaseSettings):
     )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of that price.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="Accelerator of the press.")
+    precision: str = Field(
+        "auto",
+        pattern=r"^(auto|bf16|fp16|fp32)$",
+        description="Numbers that models compute in; `auto`: 16 bits on a GPU, 32 on a CPU.",
+    )
+    speed: Annotated[tuple[SpeedWord, ...], NoDecode, BeforeValidator(_split_commas)] = Field(
+        ("auto",),
+        description="What is done for speed, separated by commas: `channels_last`, `fuse_qkv`, `compile`, `int8` or"
+        " `fp8`; `auto`: what was measured to help on this kind of device; `none`: nothing.",
+    )
     max_batch: int = Field(16, ge=1, le=64, description="Pictures that a press may step together at most.")
     model_memory_gb: float | None = Field(
         None, gt=0, description="Memory for models, 10⁹ bytes; by default 70 % of a GPU's, half of the machine's."
@@ -109,7 +123,20 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}LEASE_SECONDS must be at least 3 × {PREFIX}BEAT_SECONDS")
         if self.safety_review_above > self.safety_block_above:
             raise ValueError(f"{PREFIX}SAFETY_REVIEW_ABOVE must not exceed {PREFIX}SAFETY_BLOCK_ABOVE")
+        self._check_speed()
         return self
+
+    def _check_speed(self) -> None:
+        words = set(self.speed)
+        if "none" in words and len(words) > 1:
+            raise ValueError(f"{PREFIX}SPEED must not name anything beside none")
+        if {"int8", "fp8"} <= words:
+            raise ValueError(f"{PREFIX}SPEED must name one of int8 and fp8, not both")
+        if self.adapters is not None and (reworked := sorted(words & REWORKED)):
+            raise ValueError(
+                f"{PREFIX}SPEED must not name {', '.join(reworked)} where {PREFIX}ADAPTERS is set:"
+                " the layers that adapters are laid over would be changed"
+            )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:

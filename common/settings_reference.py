@@ -55,7 +55,7 @@ def insert_table(page: str) -> str:
 def _default(value: Any) -> str:
     if value is PydanticUndefined or value is None or value == ():
         return ""
-    return f"`{value}`"
+    return f"`{','.join(value)}`" if isinstance(value, tuple) else f"`{value}`"
 
 
 if __name__ == "__main__":

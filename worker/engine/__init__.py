@@ -4,6 +4,7 @@ Models come from local directories alone. The libraries read these switches when
 before any module of this package can import them.
 """
 
+import logging
 import os
 
 os.environ.update(
@@ -17,3 +18,6 @@ os.environ.update(
 )
 # On a CPU that others use too, threads that wait by spinning made a step fifty times as long; an operator may differ.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# diffusers imports torchao where it is installed, which warns of each of its kernels that this machine cannot run.
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)

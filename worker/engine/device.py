@@ -6,18 +6,23 @@ import torch
 
 CUDA_SHARE, HOST_SHARE = 0.7, 0.5
 
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
 
 class Device:
     """One device of torch."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, precision: str = "auto") -> None:
         self.torch = torch.device(_choose() if name == "auto" else name)
+        self._precision = precision
         if self.torch.type == "cpu" and torch.get_num_interop_threads() != 1:
             _limit_interop()
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the numbers it computes in: 16 bits where it is made for them."""
+        """Return the numbers it computes in; unless they are set, 16 bits where it is made for them."""
+        if self._precision != "auto":
+            return PRECISIONS[self._precision]
         if self.torch.type == "cpu":
             return torch.float32
         if self.torch.type == "cuda" and torch.cuda.is_bf16_supported():

@@ -1,6 +1,7 @@
 """A pipeline from its directory: admitted, local, safetensors only, without code of its own."""
 
 import inspect
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import transformers
 from diffusers import DiffusionPipeline
 
 from common.errors import ModelUnavailableError, OutOfMemoryError
-from worker.engine import admission
+from worker.engine import admission, speed
 from worker.engine.device import Device
 
 NEEDED = frozenset({"prompt", "height", "width", "num_inference_steps", "generator", "output_type"})
@@ -20,8 +21,11 @@ FOREIGN = frozenset({"mask_image", "num_frames", "control_image"})
 """What only pipelines of other kinds take: repairing, filming, tracing."""
 
 
-def open_pipeline(directory: Path, device: Device) -> Any:
-    """Return the pipeline of *directory*, on *device*; raise ModelUnavailableError, a plain sentence, if it fails."""
+def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = ()) -> Any:
+    """Return the pipeline of *directory*, on *device*, with all done that ``speed.choose`` chose.
+
+    Raises ModelUnavailableError, a plain sentence, or OutOfMemoryError.
+    """
     admission.admit(directory)
     _keep_quiet()
     try:
@@ -36,7 +40,7 @@ def open_pipeline(directory: Path, device: Device) -> Any:
         )
         _expect_text_to_image(directory, pipeline)
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline.to(device.torch)
+        return speed.apply(pipeline.to(device.torch), speedups)
     except (ModelUnavailableError, torch.AcceleratorError):
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:

@@ -25,16 +25,18 @@ def open_engine(settings: Settings, meter: Meter, leave: Exit = os._exit) -> Eng
 
 def _open_diffusers(settings: Settings, offered: catalog.Offer, meter: Meter, leave: Exit) -> Engine:
     # These import torch, which takes seconds.
+    from worker.engine import speed  # noqa: PLC0415
     from worker.engine.device import Device  # noqa: PLC0415
     from worker.engine.families.opening import open_family  # noqa: PLC0415
     from worker.engine.torch_accelerator import TorchAccelerator  # noqa: PLC0415
 
-    device = Device(settings.device)
+    device = Device(settings.device, settings.precision)
+    speedups = speed.choose(settings.speed, device)
 
     def load(card: ModelCard, directory: Path | None) -> Any:
         if directory is None:
             raise ModelUnavailableError(f"The model {card.name} has no directory.")
-        return open_family(card, directory, device)
+        return open_family(card, directory, device, speedups)
 
     return BatchingEngine(
         settings,

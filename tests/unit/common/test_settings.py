@@ -55,6 +55,9 @@ def test_an_empty_value_counts_as_not_set():
         ("SECRET_KEY", "short"),
         ("CHECKER", "none"),
         ("DEVICE", "gpu"),
+        ("PRECISION", "int4"),
+        ("SPEED", "turbo"),
+        ("SPEED", "compile,first_block_cache"),
         ("LINK_SECONDS", "604801"),
         ("MAX_STRIKES", "0"),
         ("LOG_LEVEL", "debug"),
@@ -74,7 +77,13 @@ def test_a_fault_does_not_repeat_a_secret():
 
 @pytest.mark.parametrize(
     "environ",
-    [{"LEASE_SECONDS": "2", "BEAT_SECONDS": "1"}, {"SAFETY_REVIEW_ABOVE": "0.9", "SAFETY_BLOCK_ABOVE": "0.8"}],
+    [
+        {"LEASE_SECONDS": "2", "BEAT_SECONDS": "1"},
+        {"SAFETY_REVIEW_ABOVE": "0.9", "SAFETY_BLOCK_ABOVE": "0.8"},
+        {"SPEED": "none,compile"},
+        {"SPEED": "int8,fp8"},
+        {"SPEED": "fuse_qkv", "ADAPTERS": "loras"},
+    ],
 )
 def test_values_that_do_not_go_together_are_refused(environ):
     with pytest.raises(SettingsError, match=" must "):
@@ -83,6 +92,14 @@ def test_values_that_do_not_go_together_are_refused(environ):
 
 def test_models_are_separated_by_commas():
     assert read(MODELS=" a/sd15, b/sdxl,, ").models == ("a/sd15", "b/sdxl")
+
+
+def test_words_for_speed_are_separated_by_commas_and_named_when_refused():
+    assert read().speed == ("auto",)
+    assert read(SPEED="auto, compile").speed == ("auto", "compile")
+    assert read(SPEED="channels_last", ADAPTERS="loras").speed == ("channels_last",)
+    with pytest.raises(SettingsError, match=r"'channels_last'.*'compile'"):
+        read(SPEED="turbo")
 
 
 def test_settings_do_not_change():

@@ -14,7 +14,7 @@ import torch
 from common.catalog import ModelCard
 from common.errors import GenerationError
 from common.requests import ImageRequest, Mode
-from worker.engine import schedulers
+from worker.engine import schedulers, speed
 from worker.engine.device import Device
 from worker.engine.port import Inputs
 
@@ -81,6 +81,7 @@ class DenoisingFamily:
         self.pipeline = pipeline
         self.card = card
         self.device = device
+        self._is_compiled = speed.is_compiled(pipeline)
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Denoising]:
         """Encode the prompt once and return a drawing for each seed."""
@@ -91,7 +92,8 @@ class DenoisingFamily:
 
     def step(self, drawings: Sequence[Denoising]) -> None:
         """Ask the model once for all rows, then let each row's scheduler take its own step."""
-        output = self.forward(drawings)
+        missing = speed.round_up(len(drawings)) - len(drawings) if self._is_compiled else 0
+        output = self.forward([*drawings, *[drawings[-1]] * missing])[: len(drawings)]
         for drawing, row in zip(drawings, output.split(1), strict=True):
             drawing.advance(row)
 
