@@ -16,6 +16,7 @@ from common import catalog, jobs, keys, schema
 from common.attempts import Spent
 from common.catalog import ModelCard
 from common.database import Database
+from common.keys import Scope
 from common.links import Linked, Links
 from common.requests import SchedulerName
 from common.settings import Settings
@@ -76,7 +77,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
         schema.upgrade(database)
         with database.transaction() as session:
             catalog.register(session, [CARD])
-            key = keys.create(session, OWNER)
+            key = keys.create(session, OWNER, scopes=tuple(Scope))
         held = factories.running(database, owner=OWNER)
         with database.transaction() as session:
             (image,) = factories.images(held)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -192,3 +194,29 @@ def test_the_account_reads_no_jobs_and_only_the_attempts_of_its_span(sqlite_data
         steps = [row.detail for row in plan]
         assert not [step for step in steps if "jobs" in step.split()], steps
         assert not [step for step in steps if step.startswith("SCAN") and step.split()[1] in TABLES], steps
+
+
+def test_what_spans_hold_adds_up_to_what_their_sum_holds(database: Database) -> None:
+    chance = Random(4)
+    for _ in range(5):
+        began, hours = NOON + chance.uniform(-3, 3) * HOUR, chance.uniform(0.5, 8)
+        totals = [{"busy": chance.uniform(0, 900), "load": chance.uniform(0, 90)} for _ in range(int(hours) + 1)]
+        sums = [{name: sum(part[name] for part in totals[: n + 1]) for name in totals[0]} for n in range(len(totals))]
+        *kept, last = [clock(each["busy"], load=each["load"]) for each in sums]
+        press_id = factories.press(database, started_at=began, heartbeat_at=began + hours * HOUR, **last)
+        with database.transaction() as session:
+            for number, reading in enumerate(kept):
+                session.add(PressReading(press_id=press_id, read_at=began + (number + 1) * HOUR / 2, **reading))
+        held = factories.running(database, press_id)
+        begin_at(database, held.job_id, began + chance.uniform(0, hours) * HOUR)
+        with database.transaction() as session:
+            attempts.book(session, held, Spent(gpu_seconds=chance.uniform(0, 500)))
+    cuts = [NOON - 4 * HOUR, *sorted(NOON + chance.uniform(-4, 12) * HOUR for _ in range(6)), NOON + 12 * HOUR]
+    parts = [account(database, since, until).total for since, until in pairwise(cuts)]
+    whole = account(database).total
+    assert sum(part.up for part in parts) == pytest.approx(whole.up)
+    assert sum(part.meter.busy for part in parts) == pytest.approx(whole.meter.busy)
+    assert sum(part.meter.overhead.get("load", 0.0) for part in parts) == pytest.approx(whole.meter.overhead["load"])
+    assert sum(part.ledger.running for part in parts) == pytest.approx(whole.ledger.running)
+    assert sum(part.carried for part in parts) == pytest.approx(whole.carried)
+    assert all(part.meter.busy >= 0 and part.up >= 0 for part in parts)
