@@ -77,6 +77,7 @@ def test_what_is_left_out_comes_from_the_model_and_the_seed_from_chance(api: Api
         "num_images": 1,
         "scheduler": None,
         "output_format": "png",
+        "adapters": [],
     }
 
 

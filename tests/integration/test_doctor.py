@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from common.catalog import STARTER
-from common.doctor import Finding, Grade, check_broker, examine, examine_api, examine_press, examine_services
+from common.doctor import (
+    Finding,
+    Grade,
+    check_broker,
+    examine,
+    examine_adapters,
+    examine_api,
+    examine_press,
+    examine_services,
+)
 from common.settings import Settings
 
 
@@ -127,6 +136,20 @@ def test_a_damaged_file_of_a_model_is_named(environ, tmp_path):
     fault = the_fault(examine_models(environ | {"PRESSROOM_MODELS": str(model)}))
     assert fault.name == "model"
     assert weights.name in fault.sentence
+
+
+def test_adapters_are_told_and_those_that_are_left_out_are_no_fault(environ, tmp_path):
+    (tmp_path / "broken.safetensors").write_bytes(b"")
+    (tmp_path / "old.pt").write_bytes(b"")
+    findings = list(examine_adapters(read(environ | {"PRESSROOM_ADAPTERS": str(tmp_path)})))
+    assert [finding.grade for finding in findings] == [Grade.SOUND, Grade.WARNING, Grade.WARNING]
+    assert "broken.safetensors" in findings[1].sentence
+    assert "old.pt" in findings[2].sentence
+
+
+def test_a_directory_of_adapters_that_is_not_there_is_named(environ, tmp_path):
+    fault = the_fault(examine_adapters(read(environ | {"PRESSROOM_ADAPTERS": f"{tmp_path}/nowhere"})))
+    assert f"{tmp_path}/nowhere" in fault.sentence
 
 
 def test_another_server_does_not_pass_for_the_api(s3):

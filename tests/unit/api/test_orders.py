@@ -7,10 +7,10 @@ import pytest
 from api import orders
 from api.errors import RefusedError
 from api.schemas.jobs import NewJob
-from common.catalog import PAINTED_CARD, ModelCard
+from common.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.ids import new_id
 from common.jobs import Order
-from common.requests import SchedulerName
+from common.requests import Adapter, SchedulerName
 from common.settings import Settings
 
 PLAIN = PAINTED_CARD.model_copy(
@@ -67,3 +67,57 @@ def test_an_empty_negative_prompt_goes_with_every_model() -> None:
 def test_the_defaults_may_cost_too_much_as_well() -> None:
     assert refused(settings={"max_pixel_steps": 512 * 512 * 20 - 1}) == {"": "cost_limit"}
     assert place(settings={"max_pixel_steps": 512 * 512 * 20})
+
+
+INK = AdapterCard(name="ink", title="Ink", default_scale=0.8)
+WITH_ADAPTERS = [
+    PAINTED_CARD.model_copy(update={"adapters": [INK, AdapterCard(name="oil", title="Oil")]}),
+    PLAIN.model_copy(update={"adapters": [AdapterCard(name="chalk", title="Chalk")]}),
+]
+
+
+def test_an_adapter_gets_the_scale_that_was_asked_for_or_its_own() -> None:
+    request = place(WITH_ADAPTERS, adapters=[{"name": "oil", "scale": -2}, {"name": "ink"}]).request
+    assert request.adapters == (Adapter(name="oil", scale=-2.0), Adapter(name="ink", scale=0.8))
+    assert place(WITH_ADAPTERS, adapters=[{"name": "ink", "scale": 0}]).request.adapters[0].scale == 0.0
+    assert place(WITH_ADAPTERS, adapters=[]).request.adapters == ()
+
+
+def test_an_adapter_must_be_one_of_the_models_and_named_once() -> None:
+    wanted = [{"name": name} for name in ("ink", "chalk", "Ink", "ink")]
+    with pytest.raises(RefusedError) as caught:
+        place(WITH_ADAPTERS, adapters=wanted[:2] + wanted[3:] + [{"name": "ghost"}])
+    assert {fault.pointer: fault.code for fault in caught.value.faults} == {
+        "/adapters/1/name": "incompatible",
+        "/adapters/2/name": "incompatible",
+        "/adapters/3/name": "unknown_adapter",
+    }
+
+
+@pytest.mark.parametrize(
+    ("adapter", "pointer", "code"),
+    [
+        ({"name": "Ink"}, "/adapters/0/name", "unknown_adapter"),
+        ({"name": "../ink"}, "/adapters/0/name", "unknown_adapter"),
+        ({"name": "ink\n"}, "/adapters/0/name", "unknown_adapter"),
+        ({"name": "a/b"}, "/adapters/0/name", "unknown_adapter"),
+        ({"name": 7}, "/adapters/0/name", "type"),
+        ({}, "/adapters/0/name", "required"),
+        ("ink", "/adapters/0", "type"),
+        ({"name": "ink", "scale": 4.1}, "/adapters/0/scale", "out_of_range"),
+        ({"name": "ink", "scale": -5}, "/adapters/0/scale", "out_of_range"),
+        ({"name": "ink", "scale": float("inf")}, "/adapters/0/scale", "out_of_range"),
+        ({"name": "ink", "scale": float("nan")}, "/adapters/0/scale", "out_of_range"),
+        ({"name": "ink", "scale": "1"}, "/adapters/0/scale", "type"),
+        ({"name": "ink", "scale": True}, "/adapters/0/scale", "type"),
+        ({"name": "ink", "scale": None}, "/adapters/0/scale", "type"),
+        ({"name": "ink", "path": "/etc/passwd"}, "/adapters/0/path", "unknown_field"),
+    ],
+)
+def test_what_is_no_adapter_is_told_with_its_place(adapter: object, pointer: str, code: str) -> None:
+    assert refused(cards=WITH_ADAPTERS, adapters=[adapter]) == {pointer: code}
+
+
+def test_more_adapters_than_can_be_told_apart_are_refused() -> None:
+    assert refused(cards=WITH_ADAPTERS, adapters=[{"name": "ink"}] * 5) == {"/adapters": "too_long"}
+    assert refused(cards=WITH_ADAPTERS, adapters={"name": "ink"}) == {"/adapters": "type"}

@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from common import client as client_module
 from common.cli import COMMANDS, EXIT_BAD_SETTINGS, pressroom
+from common.cli.submit import submit
 from common.cli.tables import print_table
 from common.keys import Scope
 from common.settings import EXIT_BAD_SETTINGS as EXIT_OF_SETTINGS
@@ -116,3 +117,23 @@ def test_an_empty_table_has_its_titles(capsys):
 def test_the_database_can_be_migrated_where_there_is_no_model(home, monkeypatch):
     monkeypatch.setenv("PRESSROOM_MODELS", str(home / "none"))
     assert run("migrate").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "adapters"),
+    [
+        (["--adapter", "ink"], [{"name": "ink"}]),
+        (
+            ["--adapter", "ink:0.8", "--adapter", "oil.2:-1"],
+            [{"name": "ink", "scale": 0.8}, {"name": "oil.2", "scale": -1.0}],
+        ),
+        ([], []),
+    ],
+)
+def test_adapters_are_named_with_their_scales(words, adapters):
+    assert list(submit.make_context("submit", ["a fox", *words]).params["adapters"]) == adapters
+
+
+@pytest.mark.parametrize("scale", ["", "much", "nan", "inf", "1:2"])
+def test_a_scale_that_is_no_number_is_refused(home, scale):
+    assert "is no scale" in run("submit", "a fox", "--adapter", f"ink:{scale}").output
