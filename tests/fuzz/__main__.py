@@ -14,7 +14,7 @@ from pathlib import Path
 from api.paging import Cursors
 from common import catalog, jobs, keys, schema
 from common.attempts import Spent
-from common.catalog import ModelCard
+from common.catalog import AdapterCard, ModelCard
 from common.database import Database
 from common.keys import Scope
 from common.links import Linked, Links
@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOOKS = Path(__file__).with_name("hooks.py")
 OWNER = "fuzz"
 SEED, EXAMPLES = "1", "60"
+
+ADAPTER = AdapterCard(name="ink", title="Ink")
 
 # As wide as the document allows: what depends on a model's card no schema can say.
 CARD = ModelCard(
@@ -45,6 +47,7 @@ CARD = ModelCard(
     max_images=100,
     schedulers=list(SchedulerName),
     negative_prompt=True,
+    adapters=[ADAPTER],
 )
 
 
@@ -86,6 +89,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
         storage.put(file.key, b"pixels", file.content_type)
         known = {
             "model": CARD.name,
+            "adapter": ADAPTER.name,
             "cursor": Cursors(settings.read_secret()).write(OWNER, held.job_id),
             "image_id": str(image.id),
             "token": Links(settings.read_secret(), "").url(*file, 3600).rpartition("/")[2],
