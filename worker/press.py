@@ -157,15 +157,15 @@ class Press:
                 work.give_back(self.settings.drain_seconds)
 
     def stop(self) -> None:
-        """Write the last of the meter and mark the press as stopped."""
+        """End what is still in hand, write the last of the meter and mark the press as stopped."""
         self._leaving.set()
         self._stopped.set()
         if self._heart.is_alive():
             self._heart.join()
+        self.engine.close()
         with self.database.transaction() as session:
             self.report(session)
             session.get_one(PressRow, self.id).stopped_at = now(session)
-        self.engine.close()
         self.database.close()
 
     def _take_away(self, claim: Claim) -> None:

@@ -81,11 +81,20 @@ class Loop:
                 while self._await_work():
                     self._watchdog.feed()
                     self._go_round()
+                self._passes.book()  # so that the last that a watch hears is all that was spent
         except BaseException:  # the boundary of the thread: without it the press would live on and print nothing
             log.exception("engine_broke")
             self._leave(EXIT_LOOP_BROKE)
-        for ticket in self._in_hand():
+        self._end_all()
+
+    def _end_all(self) -> None:
+        self._watchdog.rest()
+        with self._changed:
+            self._is_closing = True  # if the loop broke, nobody has said so
+            tickets, self._tickets = self._tickets, []
+        for ticket in tickets:
             ticket.fail(DrainingError())
+            ticket.tell()
             ticket.end()
 
     def _await_work(self) -> bool:
@@ -99,7 +108,7 @@ class Loop:
 
     def _go_round(self) -> None:
         """Make one pass, book what is done, and let go of what has ended."""
-        rows = [row for ticket in self._in_hand() if not ticket.is_over for row in ticket.rows if not row.is_denoised]
+        rows = [row for ticket in self._in_hand() if not ticket.is_over for row in ticket.rows if row.exposure is None]
         batch = turns.choose(rows, self._cap_of, self._residents.is_at_hand)
         if batch:
             self._print(batch)

@@ -1,5 +1,6 @@
 """What the engine has in hand: tickets, one for each request, and rows, one for each picture of a ticket."""
 
+import copy
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,12 +32,15 @@ class Row:
     @property
     def is_denoised(self) -> bool:
         """Tell whether all its steps are done."""
-        return self.drawing is not None and self.drawing.done >= self.drawing.total
+        drawing = self.drawing  # once: the engine's thread may drop it meanwhile
+        return drawing is not None and drawing.done >= drawing.total
 
     @property
     def progress(self) -> float:
         """Return how much of it is done, from 0 to 1."""
-        return self.drawing.done / self.drawing.total if self.drawing is not None else 0.0
+        if self.drawing is None:
+            return 0.0
+        return 1.0 if self.is_denoised else self.drawing.done / self.drawing.total
 
 
 @dataclass(eq=False)
@@ -88,18 +92,27 @@ class Ticket:
 
     def fail(self, error: PressroomError) -> None:
         """Give it up; the first error counts."""
-        self.error = self.error or error
-        for row in self.rows:
-            if row.drawing is not None and not row.is_denoised:
-                row.drawing.close()
+        # A copy, without the frames that it passed: they hold tensors, and tickets may share the error.
+        self.error = self.error or copy.copy(error)
 
     def end(self) -> None:
-        """Wake its caller."""
+        """Let go of what is on the accelerator, and wake its caller."""
+        for row in self.rows:
+            if row.drawing is not None:
+                row.drawing.close()
+                row.drawing = None
         self._ended.set()
 
     def wait(self) -> list[Picture]:
-        """Return its pictures once it has ended, or raise its error."""
+        """Return its pictures once it has ended, or raise its error; only once."""
         self._ended.wait()
-        if self.error is not None:
-            raise self.error
-        return [Picture(row.exposure(), row.seed, row.seconds) for row in self.rows if row.exposure is not None]
+        # Rows and their ticket refer to each other, and a raised error to frames that know the ticket. Cut apart, all
+        # of it goes at once, not when the garbage is collected.
+        rows, self.rows = self.rows, []
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+            return [Picture(row.exposure(), row.seed, row.seconds) for row in rows if row.exposure is not None]
+        finally:
+            del error

@@ -44,6 +44,7 @@ class WholeRun:
         """Give it up where it stands."""
         if self._greenlet:
             self._greenlet.throw()
+        vars(self._scheduler).pop("step", None)  # what hands back control refers to this run, which refers to it
 
 
 class WholeFamily:
