@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -72,19 +73,27 @@ def measure(card: ModelCard, directory: Path, rounds: int, images: int) -> dict[
         }
         lean = stack.enter_context(service.running([directory], torch_threads=1))
         ours = stack.enter_context(service.running([directory]))
-        contestants |= {SERVICE_ONE_THREAD: lean.take, SERVICE: ours.take}
-        before = lean.cpu_seconds()
+        costs: Counter[str] = Counter()
+        contestants |= {SERVICE_ONE_THREAD: partial(take_counting, lean, costs), SERVICE: ours.take}
         rates = take_turns(contestants, rounds, images)
-        spent = lean.cpu_seconds().since(before)
-        idle = take_turns({SERVICE: lambda _: ours.take_one(), ONE_AT_A_TIME[0]: contestants[ONE_AT_A_TIME[0]],
-                           ONE_AT_A_TIME[1]: contestants[ONE_AT_A_TIME[1]]}, rounds, 1)  # fmt: skip
+        alone = {name: contestants[name] for name in ONE_AT_A_TIME}
+        alone |= {SERVICE_ONE_THREAD: lambda _: lean.take_one(), SERVICE: lambda _: ours.take_one()}
+        idle = take_turns(alone, rounds, 1)
         return {
             "rates": rates,
-            "core_milliseconds": {name: 1000 * seconds / (rounds * images) for name, seconds in spent.items()},
+            "core_milliseconds": {name: 1000 * seconds / (rounds * images) for name, seconds in costs.items()},
             "alone_seconds": {name: [1 / rate for rate in each] for name, each in idle.items()},
             "check_seconds": time_check(card.default_width),
             "books": ours.books(),
         }
+
+
+def take_counting(stack: service.Service, costs: Counter[str], images: int) -> float:
+    """Have a service print so many images; return the seconds, and add to *costs* the CPU seconds of each part."""
+    before = stack.cpu_seconds()
+    took = stack.take(images)
+    costs.update(stack.cpu_seconds().since(before))
+    return took
 
 
 def take_turns(contestants: dict[str, Take], rounds: int, images: int) -> dict[str, list[float]]:
@@ -137,7 +146,7 @@ def _costs(name: str, figures: dict[str, Any]) -> Table:
 
 def _alone(name: str, figures: dict[str, Any]) -> Table:
     medians = {each: statistics.median(seconds) for each, seconds in figures["alone_seconds"].items()}
-    best = min(seconds for each, seconds in medians.items() if each != SERVICE)
+    best = min(medians[each] for each in ONE_AT_A_TIME)
     rows = [[each, f"{1000 * seconds:.0f}"] for each, seconds in medians.items()]
     rows.append(["the safety check by itself", f"{1000 * figures['check_seconds']:.0f}"])
     over = medians[SERVICE] - best - figures["check_seconds"]
