@@ -56,7 +56,7 @@ def build_press(settings: Settings) -> Press:
         cards,
         database=Database(settings.sqlalchemy_url),
         storage=open_storage(settings),
-        engine=open_engine(settings, meter),
+        engine=open_engine(settings, meter, shelf),
         checker=open_checker(settings),
         meter=meter,
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from common.attempts import Spent
+from worker.energy import EnergyGauge
 
 Clock = Callable[[], float]
 
@@ -46,6 +47,11 @@ class Meter:
         self._lock = threading.Lock()
         self._busy_seconds = 0.0
         self._overhead: dict[str, float] = {}
+        self._gauge: EnergyGauge | None = None
+
+    def measure_energy(self, gauge: EnergyGauge | None) -> None:
+        """Read the accelerator's energy from *gauge* from now on."""
+        self._gauge = gauge
 
     def account(self, overhead: str | None = None) -> Account:
         """Open the account of an attempt, or of a run that is itself overhead under that name."""
@@ -68,7 +74,12 @@ class Meter:
                 self._overhead[overhead] = self._overhead.get(overhead, 0.0) + seconds
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the press's columns: ``busy_seconds``, ``cpu_seconds`` of this process, and ``overhead`` by name."""
+        """Return the press's columns: busy seconds, overhead by name, CPU seconds of this process, energy if known."""
         with self._lock:
             busy, overhead = self._busy_seconds, dict(self._overhead)
-        return {"busy_seconds": busy, "cpu_seconds": time.process_time(), "overhead": overhead}
+        return {
+            "busy_seconds": busy,
+            "cpu_seconds": time.process_time(),
+            "overhead": overhead,
+            "energy_joules": self._gauge.joules if self._gauge else None,
+        }

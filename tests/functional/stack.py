@@ -26,6 +26,7 @@ from common.storage import Storage, open_storage
 from tests import invariants
 from tests.functional.backends import Backend
 from tests.processes import die_with_parent, free_ports, own_folder, stop
+from worker.engine.painted import MOST_ROWS
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ CANARY = "canary-3f9a"
 
 QUICK = {
     "PRESSROOM_MODELS": "painted",
+    "PRESSROOM_MAX_BATCH": str(MOST_ROWS),
     "PRESSROOM_CHECKER": "scripted",
     "PRESSROOM_PAINTED_STEP_SECONDS": str(STEP_SECONDS),
     "PRESSROOM_LEASE_SECONDS": str(LEASE_SECONDS),

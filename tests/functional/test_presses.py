@@ -13,10 +13,11 @@ from uuid import UUID
 from common.states import JobStatus, Priority
 from tests.functional.stack import LOOK_SECONDS, Stack, until
 from tests.processes import stop
+from worker.engine.painted import MOST_ROWS
 
 PRESSES = 2
-MOST_IN_HAND = 2
-"""What a press of capacity one may hold: a job that is stepped, and one whose images are being stored."""
+MOST_IN_HAND = MOST_ROWS + 1
+"""What a press may hold: as many jobs as are stepped together, and a quarter more whose images are being stored."""
 
 
 def test_40_jobs_of_two_owners_are_shared_fairly_and_the_urgent_overtake(stack: Stack) -> None:

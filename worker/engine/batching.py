@@ -28,7 +28,7 @@ class BatchingEngine:
         meter: Meter,
         *,
         accelerator: Accelerator,
-        open_family: Opener,
+        load: Opener,
         budget_bytes: float,
         leave: Exit = os._exit,
     ) -> None:
@@ -37,7 +37,7 @@ class BatchingEngine:
         self._accelerator = accelerator
         self._watchdog = Watchdog(settings.step_timeout_seconds)
         self._caps = Caps([card for card, _ in offer.values()], settings.max_batch)
-        self._residents = Residents(offer, open_family, accelerator, meter, self._caps, budget_bytes)
+        self._residents = Residents(offer, load, accelerator, meter, self._caps, budget_bytes)
         self._loop = Loop(accelerator, self._residents, self._caps, self._watchdog, leave)
 
     @property

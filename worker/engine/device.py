@@ -37,6 +37,11 @@ class Device:
         return self.torch.type
 
     @property
+    def uuid(self) -> str | None:
+        """Return NVIDIA's id of it; None for any other device."""
+        return str(torch.cuda.get_device_properties(self.torch).uuid) if self.torch.type == "cuda" else None
+
+    @property
     def memory_bytes(self) -> float:
         """Return how much memory models may take by default: a part of it all, for activations need the rest."""
         if self.torch.type == "cuda":

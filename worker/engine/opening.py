@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from common import catalog
+from common.adapters import Shelf
 from common.catalog import ModelCard
 from common.errors import ModelUnavailableError
 from common.settings import Settings
@@ -12,38 +12,46 @@ from worker.engine.accelerator import Exit
 from worker.engine.batching import BatchingEngine
 from worker.engine.painted import PaintedEngine
 from worker.engine.port import Engine
+from worker.engine.residents import Resident
+from worker.energy import open_gauge
 from worker.meter import Meter
 
 
-def open_engine(settings: Settings, meter: Meter, leave: Exit = os._exit) -> Engine:
-    """Return the engine of this press, not loaded yet; torch is imported only where a real model is offered."""
+def open_engine(settings: Settings, meter: Meter, shelf: Shelf | None = None, leave: Exit = os._exit) -> Engine:
+    """Return the engine of this press, not loaded yet, with the adapters of *shelf*.
+
+    torch is imported only where a real model is offered.
+    """
     offered = catalog.offered(settings)
     if catalog.PAINTED in offered:
         return PaintedEngine(settings, meter)
-    return _open_diffusers(settings, offered, meter, leave)
+    return _open_diffusers(settings, offered, meter, shelf or Shelf(), leave)
 
 
-def _open_diffusers(settings: Settings, offered: catalog.Offer, meter: Meter, leave: Exit) -> Engine:
+def _open_diffusers(settings: Settings, offered: catalog.Offer, meter: Meter, shelf: Shelf, leave: Exit) -> Engine:
     # These import torch, which takes seconds.
     from worker.engine import speed  # noqa: PLC0415
+    from worker.engine.adapters import Adapters  # noqa: PLC0415
     from worker.engine.device import Device  # noqa: PLC0415
     from worker.engine.families.opening import open_family  # noqa: PLC0415
     from worker.engine.torch_accelerator import TorchAccelerator  # noqa: PLC0415
 
     device = Device(settings.device, settings.precision)
+    meter.measure_energy(open_gauge(device.uuid))
     speedups = speed.choose(settings.speed, device)
 
-    def load(card: ModelCard, directory: Path | None) -> Any:
+    def load(card: ModelCard, directory: Path | None) -> Resident:
         if directory is None:
             raise ModelUnavailableError(f"The model {card.name} has no directory.")
-        return open_family(card, directory, device, speedups)
+        family = open_family(card, directory, device, speedups)
+        return Resident(family, Adapters(family.pipeline, card, shelf, meter))
 
     return BatchingEngine(
         settings,
         offered,
         meter,
         accelerator=TorchAccelerator(device, leave),
-        open_family=load,
+        load=load,
         budget_bytes=settings.model_memory_gb * 1e9 if settings.model_memory_gb else device.memory_bytes,
         leave=leave,
     )

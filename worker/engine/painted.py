@@ -17,6 +17,7 @@ from worker.engine.accelerator import Exposure
 from worker.engine.batching import BatchingEngine
 from worker.engine.painting import blend, paint
 from worker.engine.port import Inputs
+from worker.engine.residents import Resident
 from worker.meter import Meter
 
 MOST_ROWS = 4
@@ -128,7 +129,7 @@ class PaintedEngine(BatchingEngine):
             {PAINTED: (PAINTED_CARD, None)},
             meter,
             accelerator=Brush(),
-            open_family=lambda _card, _directory: PaintedFamily(settings.painted_step_seconds, picture, sleep),
+            load=lambda _card, _directory: Resident(PaintedFamily(settings.painted_step_seconds, picture, sleep)),
             budget_bytes=0,
         )
 

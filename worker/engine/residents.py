@@ -1,78 +1,107 @@
 """The models in memory: loaded when they are wanted, the least recently used given up when the budget is spent."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from common.catalog import ModelCard, Offer
-from common.errors import ModelUnavailableError, OutOfMemoryError
+from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
 from common.logs import get_logger
-from common.requests import ImageRequest
+from common.requests import Adapter, ImageRequest
 from worker.engine.accelerator import Accelerator
 from worker.engine.caps import Caps
 from worker.meter import Meter
 
-Opener = Callable[[ModelCard, Path | None], Any]
-"""Loads a model and returns its families.port.Family; raises ModelUnavailableError or OutOfMemoryError."""
+
+class Wardrobe(Protocol):
+    """The adapters that can be laid over one model."""
+
+    def is_ready(self, adapters: Collection[Adapter]) -> bool:
+        """Tell whether ``activate`` has nothing to load."""
+
+    def activate(self, adapters: Collection[Adapter]) -> None:
+        """Make exactly *adapters* work on the model; raise ModelUnavailableError if one cannot be had."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A model in memory, and what can be laid over it."""
+
+    family: Any  # a families.port.Family
+    adapters: Wardrobe | None = None
+
+
+Opener = Callable[[ModelCard, Path | None], Resident]
+"""Loads a model; raises ModelUnavailableError or OutOfMemoryError."""
 
 log = get_logger(__name__)
 
 
 class Residents:
-    """Holds families by the name of their model; only the engine's thread opens them."""
+    """Holds models by their names; only the engine's thread opens them."""
 
     def __init__(
-        self, offer: Offer, open_family: Opener, accelerator: Accelerator, meter: Meter, caps: Caps, budget_bytes: float
+        self, offer: Offer, load: Opener, accelerator: Accelerator, meter: Meter, caps: Caps, budget_bytes: float
     ) -> None:
         self._offer = offer
-        self._open_family = open_family
+        self._load = load
         self._accelerator = accelerator
         self._meter = meter
         self._caps = caps
         self._budget_bytes = budget_bytes
-        self._families: OrderedDict[str, Any] = OrderedDict()  # the least recently used first
+        self._residents: OrderedDict[str, Resident] = OrderedDict()  # the least recently used first
 
     def is_at_hand(self, model: str) -> bool:
         """Tell whether a model is in memory, or can be without another one leaving."""
-        return model in self._families or self._bytes_in_use + self._size_of(model) <= self._budget_bytes
+        return model in self._residents or self._bytes_in_use + self._size_of(model) <= self._budget_bytes
 
     def is_ready(self, request: ImageRequest) -> bool:
         """Tell whether ``open`` has nothing to load."""
-        return request.model in self._families
+        resident = self._residents.get(request.model)
+        if resident is None:
+            return False
+        return resident.adapters is None or resident.adapters.is_ready(request.adapters)
 
     def open(self, request: ImageRequest) -> Any:
-        """Return the family of a request's model; what loading takes is overhead, nobody's price."""
-        name = request.model
-        if name not in self._families:
-            card, directory = self._offer.get(name, (None, None))
-            if card is None:
-                raise ModelUnavailableError(f"This press does not offer the model {name}.")
-            self._make_room(self._size_of(name))
-            with self._meter.busy("load"):
-                self._families[name] = self._load(card, directory)
-            with self._meter.busy("profile"):
-                self._caps.profile(self._families[name], card, self._accelerator)
-        self._families.move_to_end(name)
-        return self._families[name]
+        """Return the family of a request's model, with exactly its adapters; loading is overhead, nobody's price."""
+        resident = self._residents.get(request.model) or self._admit(request.model)
+        self._residents.move_to_end(request.model)
+        if resident.adapters is not None:
+            resident.adapters.activate(request.adapters)
+        elif request.adapters:
+            raise GenerationError("This model takes no adapters.")
+        return resident.family
 
-    def _load(self, card: ModelCard, directory: Path | None) -> Any:
+    def _admit(self, name: str) -> Resident:
+        card, directory = self._offer.get(name, (None, None))
+        if card is None:
+            raise ModelUnavailableError(f"This press does not offer the model {name}.")
+        self._make_room(self._size_of(name))
+        with self._meter.busy("load"):
+            self._residents[name] = self._load_somehow(card, directory)
+        with self._meter.busy("profile"):
+            self._caps.profile(self._residents[name].family, card, self._accelerator)
+        return self._residents[name]
+
+    def _load_somehow(self, card: ModelCard, directory: Path | None) -> Resident:
         try:
-            return self._open_family(card, directory)
+            return self._load(card, directory)
         except OutOfMemoryError:
-            if not self._families:
+            if not self._residents:
                 raise
             # The sizes on disk are an estimate: with nothing else in memory it may fit after all.
             self._make_room(self._budget_bytes)
-            return self._open_family(card, directory)
+            return self._load(card, directory)
 
     @property
     def _bytes_in_use(self) -> int:
-        return sum(self._size_of(name) for name in self._families)
+        return sum(self._size_of(name) for name in self._residents)
 
     def _make_room(self, wanted_bytes: float) -> None:
-        while self._families and self._bytes_in_use + wanted_bytes > self._budget_bytes:
-            name, _ = self._families.popitem(last=False)
+        while self._residents and self._bytes_in_use + wanted_bytes > self._budget_bytes:
+            name, _ = self._residents.popitem(last=False)
             self._accelerator.free()
             log.info("model_dropped", model=name)
 

@@ -16,6 +16,7 @@ from common.errors import GenerationError
 from common.requests import ImageRequest, Mode
 from worker.engine import schedulers, speed
 from worker.engine.device import Device
+from worker.engine.families.ahead import told_ahead
 from worker.engine.port import Inputs
 
 Tensor = torch.Tensor
@@ -87,15 +88,17 @@ class DenoisingFamily:
         """Encode the prompt once and return a drawing for each seed."""
         if request.mode not in self.modes:
             raise GenerationError(f"This model cannot work in the mode {request.mode}.")
-        condition = self.encode(request)
-        return [self.draw(request, seed, inputs, condition) for seed in seeds]
+        with told_ahead(self.device.torch):
+            condition = self.encode(request)
+            return [self.draw(request, seed, inputs, condition) for seed in seeds]
 
     def step(self, drawings: Sequence[Denoising]) -> None:
         """Ask the model once for all rows, then let each row's scheduler take its own step."""
         missing = speed.round_up(len(drawings)) - len(drawings) if self._is_compiled else 0
         output = self.forward([*drawings, *[drawings[-1]] * missing])[: len(drawings)]
-        for drawing, row in zip(drawings, output.split(1), strict=True):
-            drawing.advance(row)
+        with told_ahead(self.device.torch):
+            for drawing, row in zip(drawings, output.split(1), strict=True):
+                drawing.advance(row)
 
     def own_pipeline(self, request: ImageRequest) -> Any:
         """Return the pipeline with a scheduler of this request's own; all weights are shared."""

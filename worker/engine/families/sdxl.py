@@ -63,5 +63,5 @@ class SdxlFamily(Sd15Family):
         mean, deviation = vae.config.get("latents_mean"), vae.config.get("latents_std")
         if mean is None or deviation is None:
             return self.paint(latents / vae.config.scaling_factor)
-        by_channel = torch.tensor([mean, deviation]).to(latents).view(2, 1, -1, 1, 1)
+        by_channel = torch.tensor([mean, deviation]).to(latents, non_blocking=True).view(2, 1, -1, 1, 1)
         return self.paint(latents * by_channel[1] / vae.config.scaling_factor + by_channel[0])
