@@ -1,0 +1,360 @@
+"""Assets over HTTP: what is taken, what is kept of it, and all that is refused."""
+
+import hashlib
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+from sqlalchemy import func, select, update
+
+from api import uploads
+from common.clock import utcnow
+from common.database import Database
+from common.errors import StorageError
+from common.models import Asset
+from tests.apis import Api, open_api
+
+ROTATED = 6  # of EXIF's orientations: shown a quarter turn to the right
+
+
+@pytest.fixture
+def api(sqlite_database: Database, tmp_path: Path) -> Api:
+    return open_api(sqlite_database, tmp_path)
+
+
+def picture(size: tuple[int, int] = (48, 32)) -> Image.Image:
+    grey = Image.linear_gradient("L").resize(size)
+    return Image.merge("RGB", (grey, grey.rotate(180), Image.new("L", size, 90)))
+
+
+def encode(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def hand_in(api: Api, data: bytes, field: str = "file", filename: str = "picture.png", **options: Any) -> Any:
+    return api.post("/v1/assets", data={field: (io.BytesIO(data), filename)}, **options)
+
+
+def stored(api: Api, asset: dict[str, Any]) -> Image.Image:
+    (key,) = [key for key in api.storage.list_keys("owners/ada/assets/") if asset["id"] in key]
+    data = api.storage.get(key)
+    assert hashlib.sha256(data).hexdigest() == asset["sha256"]
+    assert len(data) == asset["bytes"]
+    return Image.open(io.BytesIO(data))
+
+
+def count_assets(api: Api) -> int:
+    with api.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Asset)) or 0
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_is_kept_as_png_and_shown(database: Database, tmp_path: Path, form: str) -> None:
+    api = open_api(database, tmp_path)
+    answer = hand_in(api, encode(picture(), form))
+    asset = answer.json
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/v1/assets/{asset['id']}"
+    assert (asset["object"], asset["width"], asset["height"], asset["content_type"]) == ("asset", 48, 32, "image/png")
+    assert asset["verdict"] is None
+    assert asset["expires_at"] > asset["created_at"]
+    assert api.get(answer.headers["Location"]).json == asset
+    assert stored(api, asset).size == (48, 32)
+
+
+def test_the_pixels_of_a_png_are_kept_exactly(api: Api) -> None:
+    asset = hand_in(api, encode(picture())).json
+    assert stored(api, asset).tobytes() == picture().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("image", "colour"),
+    [
+        (Image.new("RGBA", (8, 8), (255, 0, 0, 0)), (255, 255, 255)),
+        (Image.new("RGBA", (8, 8), (255, 0, 0, 255)), (255, 0, 0)),
+        (Image.new("LA", (8, 8), (10, 0)), (255, 255, 255)),
+        (Image.new("L", (8, 8), 7), (7, 7, 7)),
+        (Image.new("1", (8, 8), 1), (255, 255, 255)),
+        (Image.new("P", (8, 8), 0), (0, 0, 0)),
+        (Image.new("I;16", (8, 8), 128 * 257), (128, 128, 128)),
+    ],
+    ids=lambda value: getattr(value, "mode", ""),
+)
+def test_every_kind_of_pixel_becomes_rgb_on_white(api: Api, image: Image.Image, colour: tuple[int, ...]) -> None:
+    kept = stored(api, hand_in(api, encode(image)).json)
+    assert (kept.mode, kept.getpixel((4, 4))) == ("RGB", colour)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_orientation_is_applied_and_all_that_is_not_pixels_is_dropped(api: Api, form: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = ROTATED
+    exif[0x010F] = "SecretCamera"
+    exif.get_ifd(0x8825)[2] = (52.0, 30.0, 0.0)
+    data = encode(picture(), form, exif=exif, icc_profile=b"SecretProfile" * 20)
+    assert b"SecretCamera" in data
+    asset = hand_in(api, data).json
+    kept = stored(api, asset)
+    assert (asset["width"], asset["height"]) == kept.size == (32, 48)
+    assert (kept.info, dict(kept.getexif())) == ({}, {})
+
+
+def test_what_else_a_file_is_does_not_survive(api: Api) -> None:
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Comment", "<script>alert(1)</script>")
+    asset = hand_in(api, encode(picture(), pnginfo=notes) + b"<html><script>alert(2)</script>PK\x03\x04").json
+    (key,) = list(api.storage.list_keys("owners/ada/assets/"))
+    assert b"script" not in api.storage.get(key)
+    assert stored(api, asset).tobytes() == picture().tobytes()
+
+
+def header_only(width: int, height: int) -> bytes:
+    """Return a PNG that says how large it is and holds a handful of packed zeros."""
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(100_000))),
+        (b"IEND", b""),
+    )
+    body = b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def text_bomb() -> bytes:
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Comment", "x" * 10_000_000, zip=True)
+    return encode(picture(), pnginfo=notes)
+
+
+FILES = {
+    "nothing": (b"", "unsupported_image"),
+    "text": (b"a lighthouse", "unsupported_image"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', "unsupported_image"),
+    "gif": (encode(picture(), "GIF"), "unsupported_image"),
+    "bmp": (encode(picture(), "BMP"), "unsupported_image"),
+    "tiff": (encode(picture(), "TIFF"), "unsupported_image"),
+    "pdf": (encode(picture(), "PDF"), "unsupported_image"),
+    "postscript": (encode(picture(), "EPS"), "unsupported_image"),
+    "animated png": (encode(picture(), save_all=True, append_images=[picture().rotate(90)]), "unsupported_image"),
+    "animated webp": (
+        encode(picture(), "WEBP", save_all=True, append_images=[picture().rotate(90)]),
+        "unsupported_image",
+    ),
+    "half a png": (encode(picture((256, 256)))[:-200], "damaged_image"),
+    "half a jpeg": (encode(picture(), "JPEG")[:-100], "damaged_image"),
+    "half a webp": (encode(picture(), "WEBP")[:-50], "damaged_image"),
+    "a png's first bytes": (encode(picture())[:20], "damaged_image"),
+    "changed png": (encode(picture()).replace(b"IDAT", b"IDAT\0", 1), "damaged_image"),
+    "one pixel too many": (header_only(4096, 4097), "image_too_large"),
+    "bomb": (header_only(100_000, 100_000), "image_too_large"),
+    "bomb of fewer bytes than it says": (header_only(4096, 4096), "damaged_image"),
+    "one of the largest sides": (header_only(2**31 - 1, 2**31 - 1), "image_too_large"),
+    "bomb of text": (text_bomb(), "damaged_image"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_no_picture_is_refused_by_name_and_leaves_nothing_behind(api: Api, name: str) -> None:
+    data, code = FILES[name]
+    problem = hand_in(api, data)
+    assert (problem.status_code, problem.json["code"]) == (422, code), problem.json
+    assert problem.content_type == "application/problem+json"
+    assert problem.json["errors"][0]["pointer"] == "/file"
+    assert (count_assets(api), list(api.storage.list_keys(""))) == (0, [])
+
+
+def test_the_content_counts_and_not_what_it_is_called(api: Api) -> None:
+    assert hand_in(api, encode(picture()), filename="../../etc/passwd.svg").status_code == 201
+    assert hand_in(api, b"<svg/>", filename="picture.png").json["code"] == "unsupported_image"
+
+
+def test_a_picture_that_takes_too_much_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = encode(Image.new("RGB", (2000, 2000)))
+    monkeypatch.setattr(uploads, "REDRAWING_BYTES", 64 * 2**20)
+    assert hand_in(api, large).json["code"] == "damaged_image"
+    monkeypatch.undo()
+    assert hand_in(api, large).status_code == 201
+
+
+def test_a_picture_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(uploads, "REDRAWING", slow)
+    monkeypatch.setattr(uploads, "REDRAWING_SECONDS", 0.05)
+    assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
+
+
+def test_the_decoder_sees_no_secret(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nosy = tmp_path / "nosy.py"
+    nosy.write_text(
+        "import os, sys\n"
+        "told = any('PRESSROOM' in name for name in os.environ)\n"
+        "sys.stderr.write('image_too_large' if told else 'unsupported_image')\n"
+        "sys.exit(1)"
+    )
+    monkeypatch.setenv("PRESSROOM_SECRET_KEY", "x" * 32)
+    monkeypatch.setattr(uploads, "REDRAWING", nosy)
+    assert hand_in(api, encode(picture())).json["code"] == "unsupported_image"
+
+
+def form(*parts: tuple[str, str, bytes], end: bytes = b"--x--\r\n") -> dict[str, Any]:
+    body = b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+        % (name.encode(), f'; filename="{filename}"'.encode() if filename else b"", data)
+        for name, filename, data in parts
+    )
+    return {"data": body + end, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}
+
+
+PNG = encode(picture())
+FORMS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no body": ({}, 415, "unsupported_media_type"),
+    "json": ({"json": {"file": "x"}}, 415, "unsupported_media_type"),
+    "bare picture": ({"data": PNG, "headers": {"Content-Type": "image/png"}}, 415, "unsupported_media_type"),
+    "fields of a form": ({"data": {"file": "x"}, "content_type": "application/x-www-form-urlencoded"}, 415,
+                         "unsupported_media_type"),
+    "compressed": ({**form(("file", "a.png", PNG)), "headers": {"Content-Type": "multipart/form-data; boundary=x",
+                                                                "Content-Encoding": "gzip"}}, 415, "content_encoding"),
+    "no boundary": ({"data": PNG, "headers": {"Content-Type": "multipart/form-data"}}, 400, "bad_request"),
+    "strange boundary": ({"data": PNG, "headers": {"Content-Type": "multipart/form-data; boundary=é"}}, 400,
+                         "bad_request"),
+    "another boundary": ({"data": PNG, "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400,
+                         "bad_request"),
+    "no end": (form(("file", "a.png", PNG), end=b""), 400, "bad_request"),
+    "no part": (form(), 422, "required"),
+    "another field": (form(("picture", "a.png", PNG)), 422, "invalid_request"),
+    "a field besides": (form(("file", "a.png", PNG), ("owner", "", b"bob")), 422, "unknown_field"),
+    "a text": (form(("file", "", PNG)), 422, "type"),
+    "two files": (form(("file", "a.png", PNG), ("file", "b.png", PNG)), 400, "duplicate_key"),
+    "many parts": (form(*[("file", "a.png", PNG)] * 9), 413, "body_too_large"),
+    "a long text": (form(("note", "", b"x" * 20_000)), 413, "body_too_large"),
+    "too large a file": (form(("file", "a.png", b"x" * 5001)), 413, "body_too_large"),
+    "far too large a file": (form(("file", "a.png", b"x" * 100_000)), 413, "body_too_large"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_that_is_not_one_file_is_refused(sqlite_database: Database, tmp_path: Path, name: str) -> None:
+    api = open_api(sqlite_database, tmp_path, max_asset_bytes=5000)
+    request, status, code = FORMS[name]
+    answer = api.post("/v1/assets", **request)
+    assert (answer.status_code, answer.json["code"]) == (status, code), answer.json
+    assert answer.content_type == "application/problem+json"
+    assert count_assets(api) == 0
+
+
+def test_an_owner_may_keep_so_many(sqlite_database: Database, tmp_path: Path) -> None:
+    api = open_api(sqlite_database, tmp_path, max_assets=2)
+    assert [hand_in(api, PNG).status_code for _ in range(3)] == [201, 201, 429]
+    assert hand_in(api, PNG).json["code"] == "too_many_assets"
+    assert hand_in(api, PNG, key=api.make_key("bob")).status_code == 201
+
+
+def test_a_storage_that_fails_leaves_nothing_to_be_seen(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageError
+
+    monkeypatch.setattr(api.storage, "put", refuse)
+    assert hand_in(api, PNG).json["code"] == "storage_unavailable"
+    assert api.get("/v1/assets").json["data"] == []
+
+
+def test_a_list_goes_on_over_pages_and_its_cursor_is_its_own(database: Database, tmp_path: Path) -> None:
+    api = open_api(database, tmp_path)
+    made = [hand_in(api, PNG).json["id"] for _ in range(3)]
+    first = api.get("/v1/assets?limit=2").json
+    second = api.get(f"/v1/assets?limit=2&cursor={first['next']}").json
+    assert [asset["id"] for asset in (*first["data"], *second["data"])] == made[::-1]
+    assert (first["has_more"], second["has_more"], second["next"]) == (True, False, None)
+    assert api.get(f"/v1/jobs?cursor={first['next']}").json["code"] == "invalid_cursor"
+    assert api.get("/v1/assets?limit=0").json["code"] == "invalid_parameter"
+
+
+def test_what_has_expired_is_not_there(database: Database, tmp_path: Path) -> None:
+    api = open_api(database, tmp_path)
+    asset = hand_in(api, PNG).json["id"]
+    with api.database.transaction() as session:
+        session.execute(update(Asset).values(expires_at=utcnow() - timedelta(seconds=1)))
+    assert api.get(f"/v1/assets/{asset}").status_code == 404
+    assert api.get("/v1/assets").json["data"] == []
+    refused = api.post("/v1/jobs", json={"prompt": "x", "init_image": asset}).json
+    assert (refused["code"], refused["errors"][0]["pointer"]) == ("unknown_asset", "/init_image")
+
+
+def test_an_asset_can_be_deleted_once_no_job_needs_it(database: Database, tmp_path: Path) -> None:
+    api = open_api(database, tmp_path)
+    init, mask = (hand_in(api, PNG).json["id"] for _ in range(2))
+    job = api.make_job(init_image=init, mask_image=mask)
+    for asset in (init, mask):
+        refused = api.call("DELETE", f"/v1/assets/{asset}")
+        assert (refused.status_code, refused.json["code"]) == (409, "asset_in_use")
+    api.post(f"/v1/jobs/{job['id']}/cancel")
+    answer = api.call("DELETE", f"/v1/assets/{init}")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert api.get(f"/v1/assets/{init}").status_code == 404
+    assert not any(init in key for key in api.storage.list_keys(""))
+    assert count_assets(api) == 1
+    again = api.post(f"/v1/jobs/{job['id']}/retry")
+    assert (again.status_code, again.json["code"]) == (422, "unknown_asset")
+    assert "init_image" in again.json["detail"]
+
+
+def test_deleting_does_not_wait_for_a_storage_that_is_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise StorageError
+
+    asset = hand_in(api, PNG).json["id"]
+    monkeypatch.setattr(api.storage, "delete", refuse)
+    assert api.call("DELETE", f"/v1/assets/{asset}").status_code == 204
+    assert api.get(f"/v1/assets/{asset}").status_code == 404
+    assert count_assets(api) == 1, "the clerk knows what is left to delete"
+
+
+def test_a_job_shows_what_it_starts_from(api: Api) -> None:
+    init, mask = (hand_in(api, PNG).json["id"] for _ in range(2))
+    shown = [
+        api.make_job(**wish)["request"]
+        for wish in ({}, {"init_image": init}, {"init_image": init, "mask_image": mask},
+                     {"init_image": init, "strength": 0.25})
+    ]  # fmt: skip
+    assert [(request["init_image"], request["mask_image"], request["strength"]) for request in shown] == [
+        (None, None, None),
+        (init, None, 0.8),
+        (init, mask, 1.0),
+        (init, None, 0.25),
+    ]
+
+
+def bad_wishes(own: str, foreign: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+    yield {"init_image": foreign}, "unknown_asset", "/init_image"
+    yield {"init_image": "x"}, "unknown_asset", "/init_image"
+    yield {"init_image": own.upper()}, "unknown_asset", "/init_image"
+    yield {"init_image": 7}, "type", "/init_image"
+    yield {"init_image": None}, "type", "/init_image"
+    yield {"init_image": own, "mask_image": foreign}, "unknown_asset", "/mask_image"
+    yield {"mask_image": own}, "incompatible", "/mask_image"
+    yield {"strength": 0.5}, "incompatible", "/strength"
+    yield {"init_image": own, "strength": 0}, "out_of_range", "/strength"
+    yield {"init_image": own, "strength": 1.01}, "out_of_range", "/strength"
+    yield {"init_image": own, "strength": "0.5"}, "type", "/strength"
+    yield {"init_image": own, "strength": 0.3, "steps": 3}, "out_of_range", "/strength"
+    yield {"init_image": own, "steps": 1}, "out_of_range", "/strength"
+
+
+def test_a_job_that_starts_from_nothing_usable_is_refused(api: Api) -> None:
+    own = hand_in(api, PNG).json["id"]
+    foreign = hand_in(api, PNG, key=api.make_key("bob")).json["id"]
+    for wish, code, place in bad_wishes(own, foreign):
+        problem = api.post("/v1/jobs", json={"prompt": "x"} | wish).json
+        assert (problem["code"], problem["errors"][0]["pointer"]) == (code, place), wish
+    assert api.count_jobs() == 0
