@@ -48,6 +48,13 @@ def save_kohya(model: Path, path: Path, seed: int = 0, alpha: float = 1.0) -> Pa
     return path
 
 
+def save_layer(path: Path, layer: str, inputs: int, outputs: int, ends=("lora_A", "lora_B")) -> Path:
+    """Save an adapter of one layer."""
+    down, up = (f"{layer}.{end}.weight" for end in ends)
+    save_file({down: torch.ones(2, inputs), up: torch.ones(outputs, 2)}, path)
+    return path
+
+
 def _takes_lora(pipeline, name):
     return name in pipeline._lora_loadable_modules and hasattr(pipeline, name)
 
