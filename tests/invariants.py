@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from common import house
 from common.database import Database
-from common.models import Attempt, Image, Job, Press
+from common.models import Asset, Attempt, Image, Job, Press
 from common.states import ImageStatus, JobStatus, Outcome, Verdict
 from common.storage import Storage
 
@@ -43,8 +43,10 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         _check_images(session, jobs, images)
         _check_ledger(session, images)
         attempts = {(row.job_id, row.number): row.outcome for row in session.scalars(select(Attempt))}
+        known = {image.storage_key for image in images} | {image.thumbnail_key for image in images}
+        known |= set(session.scalars(select(Asset.storage_key)))
     _check_objects(storage, images)
-    _check_nothing_else_is_stored(storage, images, attempts)
+    _check_nothing_else_is_stored(storage, known, attempts)
 
 
 def _check_jobs(jobs: dict[UUID, Job], accepted: Collection[UUID]) -> None:
@@ -141,10 +143,9 @@ def _check_objects(storage: Storage, images: list[Image]) -> None:
 
 
 def _check_nothing_else_is_stored(
-    storage: Storage, images: list[Image], attempts: dict[tuple[UUID, int], Outcome]
+    storage: Storage, known: set[str | None], attempts: dict[tuple[UUID, int], Outcome]
 ) -> None:
     """Objects without a row may lie only under the prefix of an attempt that published nothing."""
-    known = {key for image in images for key in (image.storage_key, image.thumbnail_key) if key}
     for key in storage.list_keys(""):
         if key in known:
             continue
