@@ -7,10 +7,12 @@ emulated. Orders reach it as a press claims them: in the order in which they cam
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common.catalog import Family, ModelCard
+from common.errors import PressroomError
 from common.requests import ImageRequest
 from common.states import Priority
 from tests.bench.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
@@ -18,7 +20,7 @@ from tests.bench.queueing import LARGEST_BATCH, Order, Served
 from worker.engine.caps import Caps
 from worker.engine.loop import Loop
 from worker.engine.port import Inputs, Unwatched
-from worker.engine.residents import Residents
+from worker.engine.residents import Resident, Residents
 from worker.engine.row import Ticket
 from worker.engine.watchdog import Watchdog
 from worker.meter import Meter
@@ -42,12 +44,12 @@ HANG_SECONDS = 60.0
 class HandedOver(Ticket):
     """A ticket that tells when it has ended."""
 
-    on_end: Callable[[], None]
+    on_end: Callable[[PressroomError | None], None]
 
     def end(self) -> None:
         """Wake its caller, and tell."""
         super().end()
-        self.on_end()
+        self.on_end(self.error)
 
 
 class Server:
@@ -59,12 +61,18 @@ class Server:
         self.caps = Caps([CARD], LARGEST_BATCH)
         offer: dict[str, tuple[ModelCard, Path | None]] = {CARD.name: (CARD, None)}
         residents = Residents(
-            offer, lambda *_: EmulatedFamily(self.accelerator), self.accelerator, self.meter, self.caps, budget_bytes=1
+            offer,
+            lambda *_: Resident(EmulatedFamily(self.accelerator)),
+            self.accelerator,
+            self.meter,
+            self.caps,
+            budget_bytes=1,
         )
         self._loop = Loop(self.accelerator, residents, self.caps, Watchdog(HANG_SECONDS), leave=_fail)
         self._clock = clock
         self._queue: deque[Order] = deque()
         self._in_hand = 0
+        self._error: PressroomError | None = None
         self._changed = threading.Condition()
         self.ended: dict[int, float] = {}
         self._began_at = 0.0
@@ -72,7 +80,6 @@ class Server:
 
     def start(self) -> None:
         """Load and profile the model by printing one picture."""
-        self._loop.start()
         self.arrive(Order(-1, self._clock.now(), 1))
         self.wait_until_idle()
 
@@ -85,9 +92,11 @@ class Server:
             self._claim()
 
     def wait_until_idle(self) -> None:
-        """Return when nothing is left to do."""
+        """Return when nothing is left to do; raise the error of an order that could not be served."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_hand == 0)
+        if self._error is not None:
+            raise self._error
 
     def close(self) -> None:
         """End the engine's thread."""
@@ -98,11 +107,12 @@ class Server:
             self._in_hand += 1
             order = self._queue.popleft()
             ticket = HandedOver(_request(order), Unwatched(), Inputs(), Priority.BULK, self.meter.account())
-            ticket.on_end = lambda number=order.number: self._end(number)  # type: ignore[misc]
+            ticket.on_end = partial(self._end, order.number)
             self._loop.take(ticket)
 
-    def _end(self, number: int) -> None:
+    def _end(self, number: int, error: PressroomError | None) -> None:
         with self._changed:
+            self._error = self._error or error
             self.ended[number] = self._clock.now()
             self._in_hand -= 1
             self._claim()
