@@ -88,16 +88,15 @@ class DenoisingFamily:
         """Encode the prompt once and return a drawing for each seed."""
         if request.mode not in self.modes:
             raise GenerationError(f"This model cannot work in the mode {request.mode}.")
-        with told_ahead(self.device.torch):
-            condition = self.encode(request)
-            return [self.draw(request, seed, inputs, condition) for seed in seeds]
+        condition = self.encode(request)
+        return [self.draw(request, seed, inputs, condition) for seed in seeds]
 
     def step(self, drawings: Sequence[Denoising]) -> None:
         """Ask the model once for all rows, then let each row's scheduler take its own step."""
         missing = speed.round_up(len(drawings)) - len(drawings) if self._is_compiled else 0
         output = self.forward([*drawings, *[drawings[-1]] * missing])[: len(drawings)]
-        with told_ahead(self.device.torch):
-            for drawing, row in zip(drawings, output.split(1), strict=True):
+        for drawing, row in zip(drawings, output.split(1), strict=True):
+            with told_ahead(self.device.torch, drawing.scheduler):
                 drawing.advance(row)
 
     def own_pipeline(self, request: ImageRequest) -> Any:

@@ -1,0 +1,100 @@
+# ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
+"""On the meta device, which refuses to be read, with a list of the copies that would have been waited for."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from common.catalog import Family
+from common.requests import SchedulerName
+from tests.factories import image_request
+
+# diffusers makes numpy arrays in a way that numpy means to change
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
+
+STEPS = 5
+SHAPE = (1, 4, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def waits_in():
+    """Return a function that takes a scheduler's steps on the meta device and returns what waited."""
+    import torch
+    from diffusers import FlowMatchEulerDiscreteScheduler, PNDMScheduler
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from worker.engine import schedulers
+    from worker.engine.families import flows
+    from worker.engine.families.ahead import told_ahead
+    from worker.engine.families.denoising import Denoising, generator
+
+    own = {Family.SD15: PNDMScheduler(skip_prk_steps=True), Family.SD3: FlowMatchEulerDiscreteScheduler()}
+
+    class Waits(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            name = func.overloadpacket.__name__
+            leads_there = isinstance(result, torch.Tensor) and result.is_meta
+            copies = name in ("_to_copy", "copy_") and leads_there and any(a.is_cpu for a in args if torch.is_tensor(a))
+            if (copies and not (kwargs or {}).get("non_blocking")) or name == "_linalg_check_errors":
+                self.seen.append(name)
+            return result
+
+    def take_steps(family, name, device="cpu"):
+        scheduler = schedulers.make(own[family], family, name, STEPS)
+        scheduler.set_timesteps(STEPS, device="cpu")
+        request = image_request(steps=STEPS)
+        latents = torch.empty(SHAPE, device="meta", dtype=torch.bfloat16)
+        options = flows.step_options(scheduler, generator(0))
+        drawing = Denoising(request, 0, scheduler, scheduler.timesteps, latents, {}, options)
+        with Waits() as waits:
+            while drawing.done < drawing.total:
+                drawing.scaled_latents()
+                with told_ahead(torch.device(device), scheduler):
+                    drawing.advance(torch.empty_like(latents))
+        assert drawing.latents.is_meta
+        assert drawing.latents.dtype == torch.bfloat16
+        return waits.seen
+
+    return take_steps
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), [(Family.SD15, name) for name in (None, *SchedulerName)] + [(Family.SD3, None)]
+)
+def test_no_schedulers_step_waits_for_the_accelerator(waits_in, family, name):
+    assert waits_in(family, name, "cuda") == []
+
+
+@pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
+def test_the_stock_steps_of_some_do(waits_in, name):
+    """If this fails, diffusers has changed, and ``ahead`` may not be needed any more."""
+    assert waits_in(Family.SD15, name)
+
+
+@pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
+def test_a_step_that_is_told_ahead_is_the_same_step(name):
+    import torch
+    from diffusers import PNDMScheduler
+
+    from worker.engine import schedulers
+    from worker.engine.families import flows
+    from worker.engine.families.ahead import Ahead
+
+    ends = []
+    for context in (nullcontext(), Ahead()):
+        dice = torch.Generator().manual_seed(0)
+        latents, output = torch.randn(2, *SHAPE, generator=dice)
+        scheduler = schedulers.make(PNDMScheduler(skip_prk_steps=True), Family.SD15, name, STEPS)
+        scheduler.set_timesteps(STEPS, device="cpu")
+        options = flows.step_options(scheduler, dice)
+        with context:
+            for timestep in scheduler.timesteps:
+                scheduler.scale_model_input(latents, timestep)
+                (latents, *_) = scheduler.step(output, timestep, latents, **options, return_dict=False)
+        ends.append(latents)
+    assert torch.equal(*ends)
