@@ -52,6 +52,10 @@ class Client:
         """Make a job; sent again after a fault, it is still made once."""
         return self._json("POST", "/v1/jobs", json=dict(order), headers={"Idempotency-Key": uuid4().hex})
 
+    def hand_in(self, name: str, data: bytes) -> Json:
+        """Hand in a picture's file for jobs to start from and return the asset; sent again, it may be kept twice."""
+        return self._json("POST", "/v1/assets", files={"file": (name, data)})
+
     def job(self, job_id: str) -> Json:
         """Return a job."""
         return self._json("GET", f"/v1/jobs/{job_id}")

@@ -32,6 +32,9 @@ class _NamedScale(click.ParamType[Json]):
         return {"name": name, "scale": number}
 
 
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
 @click.command()
 @click.argument("prompt")
 @click.option("--negative", "negative_prompt", help="What the picture shall not show.")
@@ -44,6 +47,9 @@ class _NamedScale(click.ParamType[Json]):
 @click.option("--num-images", type=int, help="How many images.")
 @click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
 @click.option("--adapter", "adapters", type=_NamedScale(), multiple=True, help="One of the model's; can be repeated.")
+@click.option("--init-image", type=_FILE, help="A picture to start from.")
+@click.option("--mask", "mask_image", type=_FILE, help="White where that picture is to be made anew.")
+@click.option("--strength", type=float, help="How much of that picture is given up, from 0 to 1.")
 @click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
 @click.option("--priority", type=click.Choice([str(name) for name in Priority]), help="Who goes first.")
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit status is 1 unless the job succeeded.")
@@ -55,6 +61,9 @@ def submit(wait: bool, out: Path | None, as_json: bool, **order: Any) -> None:
     Prints the job's id; with --wait the links of its images; with --out the files that were saved.
     """
     with connect() as client:
+        for field in ("init_image", "mask_image"):
+            if isinstance(file := order[field], Path):
+                order[field] = client.hand_in(file.name, file.read_bytes())["id"]
         job = client.submit({name: value for name, value in order.items() if value not in (None, ())})
         if not wait and out is None:
             click.echo(json.dumps(job, indent=2) if as_json else job["id"])

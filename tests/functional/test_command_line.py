@@ -49,6 +49,18 @@ def test_an_order_is_waited_for_and_its_images_saved(environ: dict[str, str], tm
             assert DIGITAL_SOURCE_TYPE in picture.info[PNG_XMP_KEYWORD]
 
 
+def test_an_order_may_start_from_files(environ: dict[str, str], tmp_path: Path) -> None:
+    init, mask = tmp_path / "init.jpg", tmp_path / "mask.png"
+    Image.new("RGB", (100, 80), "navy").save(init)
+    Image.new("1", (64, 64), 1).save(mask)
+    given = ("--init-image", str(init), "--mask", str(mask), "--strength", "0.5")
+    job = json.loads(run(environ, "submit", "a fox", *SMALL, *given, "--wait", "--json").stdout)
+    assert (job["status"], job["request"]["strength"]) == ("succeeded", 0.5)
+    assert job["request"]["init_image"] != job["request"]["mask_image"]
+    mask.write_text("no picture")
+    assert "must be one picture" in run(environ, "submit", "a fox", *given, status=1).stderr
+
+
 def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
     job_id = run(
         environ, "submit", "a slow fox", "--steps", "150", "--num-images", "8", "--priority", "bulk"

@@ -12,13 +12,14 @@ import urllib.request
 from pathlib import Path
 
 from api.paging import Cursors
-from common import catalog, jobs, keys, schema
+from common import assets, catalog, jobs, keys, schema
+from common.assets import PictureFile
 from common.attempts import Spent
 from common.catalog import AdapterCard, ModelCard
 from common.database import Database
 from common.keys import Scope
 from common.links import Linked, Links
-from common.requests import SchedulerName
+from common.requests import Mode, SchedulerName
 from common.settings import Settings
 from common.storage import open_storage
 from tests import factories, processes
@@ -47,6 +48,7 @@ CARD = ModelCard(
     max_images=100,
     schedulers=list(SchedulerName),
     negative_prompt=True,
+    modes=list(Mode),
     adapters=[ADAPTER],
 )
 
@@ -87,11 +89,14 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             jobs.succeed(session, held, [image], Spent())
             file = Linked(str(image.storage_key), "image/png", "image.png")
         storage.put(file.key, b"pixels", file.content_type)
+        init, mask = (assets.add(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2))
         known = {
             "model": CARD.name,
             "adapter": ADAPTER.name,
             "cursor": Cursors(settings.read_secret()).write(OWNER, held.job_id),
             "image_id": str(image.id),
+            "init_image": str(init.id),
+            "mask_image": str(mask.id),
             "token": Links(settings.read_secret(), "").url(*file, 3600).rpartition("/")[2],
         }
         return key, known

@@ -26,5 +26,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.body["seed"] = int(case.body["seed"])  # 7.0 is an integer to JSON Schema; of a seed we ask more
     if isinstance(case.body, dict) and "adapters" in case.body:
         case.body["adapters"] = [{**adapter, "name": known["adapter"]} for adapter in case.body["adapters"][:1]]
+    if isinstance(case.body, dict) and {"init_image", "mask_image", "strength"} & case.body.keys():
+        # The others need the first, and a strength below 1 may leave no step.
+        case.body |= {"init_image": known["init_image"], "strength": 1}
     if KEY in (case.headers or {}):
         case.headers[KEY] = f"{case.headers[KEY].strip(chr(34))[:200]}-{next(numbers)}"

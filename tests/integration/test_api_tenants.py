@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from common import keys
+from common import assets, keys
+from common.assets import PictureFile
 from common.clock import utcnow
 from common.database import Database
 from common.ids import new_id
@@ -15,7 +16,7 @@ from common.keys import Scope
 from common.models import ApiKey
 from tests.apis import Api, open_api
 
-IDS = {"job_id", "image_id"}
+IDS = {"job_id", "image_id", "asset_id"}
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def routes(api: Api) -> Iterator[tuple[str, str]]:
 
 def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> None:
     job_id, (image,) = api.print_job("ada")
-    theirs = {"job_id": str(job_id), "image_id": str(image.id)}
+    asset = assets.add(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=9)
+    theirs = {"job_id": str(job_id), "image_id": str(image.id), "asset_id": str(asset.id)}
     missing = {name: str(new_id()) for name in theirs}
     bob = api.make_key("bob")
     tried = 0
@@ -49,7 +51,7 @@ def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> 
         own = api.call(method, path.format(**theirs))
         assert own.status_code != 404, path
         tried += 1
-    assert tried >= 5
+    assert tried >= 7
 
 
 def test_every_variable_part_is_an_id_that_this_test_knows(api: Api) -> None:
@@ -61,19 +63,21 @@ def test_every_variable_part_is_an_id_that_this_test_knows(api: Api) -> None:
 def test_lists_show_no_one_elses(api: Api) -> None:
     api.print_job("ada")
     bob = api.make_key("bob")
+    assets.add(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=9)
     assert api.get("/v1/jobs", key=bob).json["data"] == []
+    assert api.get("/v1/assets", key=bob).json["data"] == []
     assert api.get("/v1/usage", key=bob).json["total"]["jobs"] == 0
 
 
 def test_every_route_wants_a_key_and_its_scope(api: Api) -> None:
     for method, path in routes(api):
-        url = path.format(job_id=new_id(), image_id=new_id())
+        url = path.format(**{name: new_id() for name in IDS})
         assert api.call(method, url, key=None).status_code == 401, path
     scopes = dict.fromkeys(Scope, 0)
     for scope in Scope:
         key = api.make_key(f"only {scope}", (scope,))
         for method, path in routes(api):
-            answer = api.call(method, path.format(job_id=new_id(), image_id=new_id()), key=key)
+            answer = api.call(method, path.format(**{name: new_id() for name in IDS}), key=key)
             if answer.status_code == 403:
                 assert answer.json["code"] == "insufficient_scope"
                 assert "insufficient_scope" in answer.headers["WWW-Authenticate"]

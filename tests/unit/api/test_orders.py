@@ -10,7 +10,7 @@ from api.schemas.jobs import NewJob
 from common.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.ids import new_id
 from common.jobs import Order
-from common.requests import Adapter, SchedulerName
+from common.requests import Adapter, Mode, SchedulerName
 from common.settings import Settings
 
 PLAIN = PAINTED_CARD.model_copy(
@@ -121,3 +121,36 @@ def test_what_is_no_adapter_is_told_with_its_place(adapter: object, pointer: str
 def test_more_adapters_than_can_be_told_apart_are_refused() -> None:
     assert refused(cards=WITH_ADAPTERS, adapters=[{"name": "ink"}] * 5) == {"/adapters": "too_long"}
     assert refused(cards=WITH_ADAPTERS, adapters={"name": "ink"}) == {"/adapters": "type"}
+
+
+TEXT_ONLY = PAINTED_CARD.model_copy(update={"name": "text", "modes": [Mode.TEXT], "default_steps": 4})
+REPAIRING = PAINTED_CARD.model_copy(update={"name": "repairing", "modes": [Mode.INPAINT]})
+WITH_MODES = [TEXT_ONLY, REPAIRING, PAINTED_CARD]
+NAMED = str(new_id())
+
+
+def test_a_model_says_what_it_can_start_from() -> None:
+    both = {"init_image": NAMED, "mask_image": NAMED}
+    assert refused(cards=WITH_MODES, init_image=NAMED) == {"/init_image": "incompatible"}
+    assert refused(cards=WITH_MODES, **both) == {"/mask_image": "incompatible"}
+    assert refused(cards=WITH_MODES, model="repairing") == {"/init_image": "incompatible"}
+    assert refused(cards=WITH_MODES, model="repairing", init_image=NAMED) == {"/init_image": "incompatible"}
+    assert place(WITH_MODES, model="repairing", **both).request.mode is Mode.INPAINT
+    assert place(WITH_MODES, model="painted", init_image=NAMED).request.mode is Mode.IMAGE
+
+
+def test_strength_is_that_of_diffusers_unless_it_is_given() -> None:
+    assert place(init_image=NAMED).request.strength == 0.8
+    assert place(init_image=NAMED, mask_image=NAMED).request.strength == 1.0
+    assert place(init_image=NAMED, strength=0.3).request.strength == 0.3
+    assert place().request.strength == 1.0
+
+
+@pytest.mark.parametrize(("steps", "strength", "taken"), [(10, 0.1, 1), (1, 1.0, 1), (25, 0.5, 12), (9, 0.99, 8)])
+def test_strength_tells_how_many_steps_are_taken(steps: int, strength: float, taken: int) -> None:
+    assert place(init_image=NAMED, steps=steps, strength=strength).request.steps_taken == taken
+    assert refused(init_image=NAMED, steps=steps, strength=0.99 / steps) == {"/strength": "out_of_range"}
+
+
+def test_the_way_into_noise_must_be_one_step_long() -> None:
+    assert refused(init_image=NAMED, steps=1) == {"/strength": "out_of_range"}

@@ -80,6 +80,14 @@ def test_an_order_carries_the_key_and_is_safe_to_send_again(client, script):
     assert first["Idempotency-Key"] == second["Idempotency-Key"]
 
 
+def test_a_picture_is_handed_in_as_a_file(client, script):
+    script.say(201, {"id": "1"})
+    assert client.hand_in("fox.png", b"pixels") == {"id": "1"}
+    ((method, path, headers),) = script.asked
+    assert (method, path) == ("POST", "/v1/assets")
+    assert headers["Content-Type"].startswith("multipart/form-data; boundary=")
+
+
 def test_waiting_looks_until_the_end_and_shows_each_look(client, script):
     for status in ("queued", "running", "succeeded"):
         script.say(200, {"status": status})
