@@ -42,9 +42,13 @@ def next_tags(session: Session, flow: str, priority: Priority, sizes: Sequence[i
     return tags
 
 
-def choose(session: Session, models: Collection[str], warm_lanes: Collection[str]) -> UUID | None:
+def choose(
+    session: Session, models: Collection[str], warm_lanes: Collection[str], priorities: Collection[Priority]
+) -> UUID | None:
     """Return the job that a press with *models* should run now, locked for this transaction, or None."""
     for priority in PRIORITIES:
+        if priority not in priorities:
+            continue
         head = session.execute(_due(session, models, priority)).first()
         if head is None:
             continue

@@ -78,12 +78,13 @@ def claim(
     press_id: UUID,
     models: Collection[str],
     warm_lanes: Collection[str],
+    priorities: Collection[Priority] = tuple(Priority),
     *,
     lease: timedelta,
     max_strikes: int,
 ) -> Claim | None:
     """Take the best due job for *lease*, count a strike and open its attempt; None when nothing is due."""
-    job_id = claims.choose(session, models, warm_lanes)
+    job_id = claims.choose(session, models, warm_lanes, priorities)
     if job_id is None:
         return None
     moved = _move(

@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -22,7 +22,7 @@ from common.ids import new_id
 from common.logs import get_logger
 from common.models import Job, Press as PressRow
 from common.settings import Settings
-from common.states import JobStatus
+from common.states import JobStatus, Priority
 from common.storage import Storage
 from worker.checks.port import Checker
 from worker.engine.port import Engine
@@ -109,18 +109,28 @@ class Press:
         self._heard_at = time.monotonic()
         with ExitStack() as place:
             with self._door:  # one at a time, lest two claim on the strength of the same free place
-                work = self._claim() if self._room.wait(self._leaving) else None
+                work = self._claim_in_turn()
                 if work is not None:
                     place.enter_context(self._room.taken(self.engine.weigh(work.claim.request)))
             yield (work, place.close) if work is not None else None
 
-    def _claim(self) -> Work | None:
+    def _claim_in_turn(self) -> Work | None:
+        """Wait until the engine has room and claim; what is interactive need not wait for what is bulk."""
+        while not self._leaving.is_set():
+            if self._room.wait():
+                return self._claim(tuple(Priority))
+            if self._room.has_some_for_the_urgent and (urgent := self._claim((Priority.INTERACTIVE,))) is not None:
+                return urgent
+        return None
+
+    def _claim(self, priorities: Collection[Priority]) -> Work | None:
         with self.database.transaction() as session:
             claim = jobs.claim(
                 session,
                 self.id,
                 self.models,
                 self.engine.warm_lanes,
+                priorities,
                 lease=self.lease,
                 max_strikes=self.settings.max_strikes,
             )

@@ -4,11 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WAIT_SECONDS = 0.5
-"""How often a waiting thread looks whether its press is leaving."""
+LOOK_SECONDS = 0.5
+"""How often a waiting thread looks whether its press is leaving, or something urgent is due."""
 
 FULL = 1 - 1e-9
 """Shares such as 1/3 do not add up to 1 exactly."""
+
+OVERFULL = FULL + 1 / 4
+"""Up to here interactive jobs are let in: they go first in the batch, and bulk jobs pause for them."""
 
 
 class Room:
@@ -18,12 +21,17 @@ class Room:
         self._taken = 0.0
         self._changed = threading.Condition()
 
-    def wait(self, leaving: threading.Event) -> bool:
-        """Wait until there is room; return False if the press is *leaving* instead."""
+    def wait(self) -> bool:
+        """Wait for room, but not for long; tell whether there is some."""
         with self._changed:
-            while self._taken >= FULL and not leaving.is_set():
-                self._changed.wait(WAIT_SECONDS)
-        return not leaving.is_set()
+            if self._taken >= FULL:
+                self._changed.wait(LOOK_SECONDS)
+            return self._taken < FULL
+
+    @property
+    def has_some_for_the_urgent(self) -> bool:
+        """Tell whether an interactive job may still be let in."""
+        return self._taken < OVERFULL
 
     @contextmanager
     def taken(self, share: float) -> Iterator[None]:

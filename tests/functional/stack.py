@@ -6,11 +6,11 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -26,12 +26,9 @@ from common.storage import Storage, open_storage
 from tests import invariants
 from tests.functional.backends import Backend
 from tests.processes import die_with_parent, free_ports, own_folder, stop
+from tests.waiting import PATIENCE_SECONDS, until
 from worker.engine.painted import MOST_ROWS
 
-T = TypeVar("T")
-
-PATIENCE_SECONDS = 60
-LOOK_SECONDS = 0.03
 STEP_SECONDS = 0.05
 LEASE_SECONDS = 3
 CANARY = "canary-3f9a"
@@ -48,16 +45,6 @@ QUICK = {
     "PRESSROOM_DRAIN_SECONDS": "0.2",
 }
 """A stack that prints by brush and forgets a silent press after three seconds."""
-
-
-def until(look: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
-    """Return what *look* returns as soon as it is true; fail if that takes too long."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds} s in vain for {what}")
-        time.sleep(LOOK_SECONDS)
-    return seen
 
 
 @dataclass

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from common.models import Attempt
 from common.states import JobStatus, Outcome
 from tests.functional.backends import Backend, kill_broker
-from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack, running, until
+from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack, running
+from tests.waiting import until
 
 LONG = {"steps": 60}
 """Three seconds of work."""

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from common.states import JobStatus, Outcome
-from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack, until
+from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack
+from tests.waiting import until
 from worker.engine.painted import MOST_ROWS
 
 LONG = {"steps": 150, "num_images": MOST_ROWS}

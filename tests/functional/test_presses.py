@@ -11,8 +11,9 @@ from pathlib import Path
 from uuid import UUID
 
 from common.states import JobStatus, Priority
-from tests.functional.stack import LOOK_SECONDS, Stack, until
+from tests.functional.stack import Stack
 from tests.processes import stop
+from tests.waiting import LOOK_SECONDS, until
 from worker.engine.painted import MOST_ROWS
 
 PRESSES = 2

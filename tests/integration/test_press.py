@@ -1,18 +1,22 @@
 """A press in this process, from the claim to the published image, on both databases and with files for storage."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
 from common.errors import InvalidPictureError, SafetyUnavailableError, StorageError
-from common.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from tests import factories
 from tests.house import House
+from tests.waiting import until
 from worker import runner
 from worker.checks.open_nsfw import DONKEY, OpenNsfwChecker
 from worker.checks.port import Thresholds
 from worker.checks.scripted import ScriptedChecker, in_turn
+from worker.engine.painted import MOST_ROWS
 from worker.engine.port import Engine, Picture
 
 
@@ -149,4 +153,21 @@ def test_a_press_that_leaves_gives_back_what_it_has_not_finished(house: House) -
     with house.press() as another:
         runner.hear(another)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    house.check()
+
+
+def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(house: House) -> None:
+    slow = house.settings.model_copy(update={"painted_step_seconds": 0.01})
+    bulk = [
+        factories.submit(house.database, priority=Priority.BULK, request={"steps": 100}) for _ in range(MOST_ROWS + 1)
+    ]
+    with replace(house, settings=slow).press() as press, ThreadPoolExecutor() as threads:
+        heard = [threads.submit(runner.hear, press) for _ in bulk]
+        until(lambda: [factories.read(house.database, job.id).status for job in bulk].count(JobStatus.RUNNING), "bulk")
+        urgent = factories.submit(house.database, request={"steps": 5})
+        heard.append(threads.submit(runner.hear, press))
+        for each in heard:
+            each.result()
+    ended = {job.id: factories.read(house.database, job.id).finished_at for job in [urgent, *bulk]}
+    assert min(ended, key=lambda job_id: ended[job_id]) == urgent.id
     house.check()
