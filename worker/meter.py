@@ -48,6 +48,7 @@ class Meter:
         self._busy_seconds = 0.0
         self._overhead: dict[str, float] = {}
         self._gauge: EnergyGauge | None = None
+        self._reading = threading.Lock()  # a gauge is for one thread at a time, and slow beside the booking of a pass
 
     def measure_energy(self, gauge: EnergyGauge | None) -> None:
         """Read the accelerator's energy from *gauge* from now on."""
@@ -75,11 +76,13 @@ class Meter:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the press's columns: busy seconds, overhead by name, CPU seconds of this process, energy if known."""
+        with self._reading:
+            joules = self._gauge.joules if self._gauge else None
         with self._lock:
             busy, overhead = self._busy_seconds, dict(self._overhead)
         return {
             "busy_seconds": busy,
             "cpu_seconds": time.process_time(),
             "overhead": overhead,
-            "energy_joules": self._gauge.joules if self._gauge else None,
+            "energy_joules": joules,
         }

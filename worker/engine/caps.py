@@ -10,6 +10,7 @@ from common.logs import get_logger
 from common.requests import ImageRequest
 from worker.engine.accelerator import Accelerator
 from worker.engine.port import NO_INPUTS
+from worker.engine.watchdog import Watchdog
 
 WORTH_IT = 1.05
 """A batch twice as large must bring at least so many times the rows per second."""
@@ -49,7 +50,7 @@ class Caps:
         """Remember that the lane's memory has room for no more than *rows*."""
         self._lowered[request.lane] = max(1, min(rows, self.of(request)))
 
-    def profile(self, family: Any, card: ModelCard, accelerator: Accelerator) -> None:
+    def profile(self, family: Any, card: ModelCard, accelerator: Accelerator, watchdog: Watchdog) -> None:
         """Measure the step of a model at its default size against the batch, and keep the smallest of the good ones."""
         if family.most_rows is not None:
             self._given[card.name] = family.most_rows
@@ -60,6 +61,7 @@ class Caps:
         rates: dict[int, float] = {}
         rows = 1
         while rows <= self._most:
+            watchdog.feed()  # code may be compiled for each
             try:
                 seconds = _measure_step(family, request, rows, accelerator)
             except OutOfMemoryError:

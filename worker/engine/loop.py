@@ -135,7 +135,7 @@ class Loop:
             with self._accelerator.translating():
                 if not self._residents.is_ready(request):
                     self._passes.book()  # what is booked as overhead must not overlap a pass
-                return self._residents.open(request)
+                return self._residents.open(request, self._watchdog)
         except PressroomError as error:
             for ticket in tickets_of(batch):
                 ticket.fail(error)

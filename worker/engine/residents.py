@@ -1,7 +1,9 @@
 """The models in memory: loaded when they are wanted, the least recently used given up when the budget is spent."""
 
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +14,7 @@ from common.logs import get_logger
 from common.requests import Adapter, ImageRequest
 from worker.engine.accelerator import Accelerator
 from worker.engine.caps import Caps
+from worker.engine.watchdog import Watchdog
 from worker.meter import Meter
 
 
@@ -52,6 +55,7 @@ class Residents:
         self._caps = caps
         self._budget_bytes = budget_bytes
         self._residents: OrderedDict[str, Resident] = OrderedDict()  # the least recently used first
+        self._sizes = {name: _measure(directory) for name, (_, directory) in offer.items()}
 
     def is_at_hand(self, model: str) -> bool:
         """Tell whether a model is in memory, or can be without another one leaving."""
@@ -64,9 +68,12 @@ class Residents:
             return False
         return resident.adapters is None or resident.adapters.is_ready(request.adapters)
 
-    def open(self, request: ImageRequest) -> Any:
-        """Return the family of a request's model, with exactly its adapters; loading is overhead, nobody's price."""
-        resident = self._residents.get(request.model) or self._admit(request.model)
+    def open(self, request: ImageRequest, watchdog: Watchdog) -> Any:
+        """Return the family of a request's model, with exactly its adapters; loading is overhead, nobody's price.
+
+        A load and each part of a profile get the watchdog's time anew.
+        """
+        resident = self._residents.get(request.model) or self._admit(request.model, watchdog)
         self._residents.move_to_end(request.model)
         if resident.adapters is not None:
             resident.adapters.activate(request.adapters)
@@ -74,7 +81,7 @@ class Residents:
             raise GenerationError("This model takes no adapters.")
         return resident.family
 
-    def _admit(self, name: str) -> Resident:
+    def _admit(self, name: str, watchdog: Watchdog) -> Resident:
         card, directory = self._offer.get(name, (None, None))
         if card is None:
             raise ModelUnavailableError(f"This press does not offer the model {name}.")
@@ -82,18 +89,16 @@ class Residents:
         with self._meter.busy("load"):
             self._residents[name] = self._load_somehow(card, directory)
         with self._meter.busy("profile"):
-            self._caps.profile(self._residents[name].family, card, self._accelerator)
+            self._caps.profile(self._residents[name].family, card, self._accelerator, watchdog)
         return self._residents[name]
 
     def _load_somehow(self, card: ModelCard, directory: Path | None) -> Resident:
-        try:
+        with suppress(OutOfMemoryError) if self._residents else nullcontext():
             return self._load(card, directory)
-        except OutOfMemoryError:
-            if not self._residents:
-                raise
-            # The sizes on disk are an estimate: with nothing else in memory it may fit after all.
-            self._make_room(self._budget_bytes)
-            return self._load(card, directory)
+        # The sizes on disk are an estimate: with nothing else in memory it may fit after all.
+        while self._residents:
+            self._drop_oldest()
+        return self._load(card, directory)
 
     @property
     def _bytes_in_use(self) -> int:
@@ -101,10 +106,19 @@ class Residents:
 
     def _make_room(self, wanted_bytes: float) -> None:
         while self._residents and self._bytes_in_use + wanted_bytes > self._budget_bytes:
-            name, _ = self._residents.popitem(last=False)
-            self._accelerator.free()
-            log.info("model_dropped", model=name)
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        name = next(iter(self._residents))
+        del self._residents[name]
+        gc.collect()  # the parts of a model refer to each other, so that it would stay for a while
+        self._accelerator.free()
+        log.info("model_dropped", model=name)
 
     def _size_of(self, name: str) -> int:
-        _, directory = self._offer.get(name, (None, None))
-        return sum(file.stat().st_size for file in directory.rglob("*.safetensors")) if directory else 0
+        return self._sizes.get(name, 0)
+
+
+def _measure(directory: Path | None) -> int:
+    """Return the bytes of a model's weights on disk, which it takes in memory too, about."""
+    return sum(file.stat().st_size for file in directory.rglob("*.safetensors")) if directory else 0

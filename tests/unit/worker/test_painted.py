@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from uuid import UUID
 
 import pytest
 from PIL import Image
@@ -9,7 +10,7 @@ from common.settings import Settings
 from tests.factories import image_request
 from worker.engine.opening import open_engine
 from worker.engine.painted import PaintedEngine
-from worker.engine.port import Unwatched
+from worker.engine.port import Inputs, Unwatched
 from worker.meter import Meter
 
 LIGHT_MODULES = (
@@ -28,8 +29,28 @@ def meter():
 
 
 @pytest.fixture
-def engine(meter):
-    return PaintedEngine(Settings(painted_step_seconds=0), meter)
+def make(meter):
+    """Makes painted engines, and closes them."""
+    made = []
+
+    def make(**options):
+        made.append(PaintedEngine(Settings(painted_step_seconds=options.pop("step_seconds", 0)), meter, **options))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture
+def engine(make):
+    return make()
+
+
+def attempts_of(meter):
+    """Return the busy seconds that are no overhead."""
+    snapshot = meter.snapshot()
+    return snapshot["busy_seconds"] - sum(snapshot["overhead"].values())
 
 
 def paint(engine, **changes):
@@ -55,19 +76,36 @@ def test_a_picture_has_the_size_asked_for_and_more_than_one_colour(engine):
     assert all(low < high for low, high in picture.pixels.getextrema())
 
 
-def test_a_given_picture_is_printed_instead(meter):
+def test_a_given_picture_is_printed_instead(make):
     given = Image.radial_gradient("L")
-    engine = PaintedEngine(Settings(painted_step_seconds=0), meter, picture=given)
-    (picture,) = paint(engine, width=256, height=256)
+    (picture,) = paint(make(picture=given), width=256, height=256)
     assert picture.pixels.tobytes() == given.convert("RGB").tobytes()
 
 
-def test_it_sleeps_through_every_step_and_that_is_its_price(meter):
+def test_it_starts_from_a_picture_as_strongly_as_it_is_told_and_only_where_the_mask_is_white(engine):
+    init = Image.new("RGB", (64, 64), "white")
+    mask = Image.new("L", (64, 64), 0)
+    mask.paste(255, (0, 0, 32, 64))
+
+    def redraw(strength, mask=None):
+        request = image_request(init_image=UUID(int=1), mask_image=mask and UUID(int=2), strength=strength)
+        (picture,) = engine.generate(request, Unwatched(), Inputs(init, mask))
+        return picture.pixels
+
+    (plain,) = paint(engine)
+    assert redraw(1.0).tobytes() == plain.pixels.tobytes()
+    assert redraw(0.0).tobytes() == init.tobytes()
+    masked = redraw(1.0, mask)
+    left, right = (0, 0, 32, 64), (32, 0, 64, 64)
+    assert masked.crop(left).tobytes() == plain.pixels.crop(left).tobytes()
+    assert masked.crop(right).tobytes() == init.crop(right).tobytes()
+
+
+def test_it_sleeps_through_every_step_and_that_is_its_price(make, meter):
     slept = []
-    engine = PaintedEngine(Settings(painted_step_seconds=0.5), meter, sleep=slept.append)
-    pictures = paint(engine, steps=3, num_images=2)
-    assert slept == [0.5] * 6
-    assert sum(picture.gpu_seconds for picture in pictures) == pytest.approx(meter.snapshot()["busy_seconds"])
+    pictures = paint(make(step_seconds=0.5, sleep=slept.append), steps=3, num_images=2)
+    assert slept == [0.5] * 3, "both pictures in each"
+    assert sum(picture.gpu_seconds for picture in pictures) == pytest.approx(attempts_of(meter))
 
 
 def test_it_stops_at_the_step_at_which_its_watch_says_so(engine, meter):
@@ -82,7 +120,7 @@ def test_it_stops_at_the_step_at_which_its_watch_says_so(engine, meter):
     with pytest.raises(InterruptedAttemptError):
         engine.generate(image_request(steps=4), Stop())
     assert [number for number, _ in heard] == [1, 2, 2]
-    assert heard[-1][1].gpu_seconds == meter.snapshot()["busy_seconds"]
+    assert heard[-1][1].gpu_seconds == pytest.approx(attempts_of(meter))
     assert len(paint(engine)) == 1  # and goes on with the next
 
 
