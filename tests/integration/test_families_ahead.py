@@ -27,6 +27,7 @@ def waits_in():
     from worker.engine.families import flows
     from worker.engine.families.ahead import told_ahead
     from worker.engine.families.denoising import Denoising, generator
+    from worker.engine.families.modes import _keeping
 
     own = {Family.SD15: PNDMScheduler(skip_prk_steps=True), Family.SD3: FlowMatchEulerDiscreteScheduler()}
 
@@ -44,17 +45,21 @@ def waits_in():
                 self.seen.append(name)
             return result
 
-    def take_steps(family, name, device="cpu"):
+    def take_steps(family, name, device="cpu", *, inpaints=False):
         scheduler = schedulers.make(own[family], family, name, STEPS)
         scheduler.set_timesteps(STEPS, device="cpu")
         request = image_request(steps=STEPS)
         latents = torch.empty(SHAPE, device="meta", dtype=torch.bfloat16)
         options = flows.step_options(scheduler, generator(0))
         drawing = Denoising(request, 0, scheduler, scheduler.timesteps, latents, {}, options)
+        if inpaints:
+            if hasattr(scheduler, "set_begin_index"):
+                scheduler.set_begin_index(0)
+            drawing.after_step = _keeping(latents, latents, latents)
         with Waits() as waits:
             while drawing.done < drawing.total:
                 drawing.scaled_latents()
-                with told_ahead(torch.device(device), scheduler):
+                with told_ahead(torch.device(device), drawing):
                     drawing.advance(torch.empty_like(latents))
         assert drawing.latents.is_meta
         assert drawing.latents.dtype == torch.bfloat16
@@ -68,6 +73,12 @@ def waits_in():
 )
 def test_no_schedulers_step_waits_for_the_accelerator(waits_in, family, name):
     assert waits_in(family, name, "cuda") == []
+
+
+@pytest.mark.parametrize("name", SchedulerName)
+def test_nor_does_what_puts_back_a_kept_picture(waits_in, name):
+    assert waits_in(Family.SD15, name, "cuda", inpaints=True) == []
+    assert waits_in(Family.SD15, name, inpaints=True)
 
 
 @pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])

@@ -1,8 +1,9 @@
 """Telling the accelerator ahead: what a scheduler hands it in a step is not waited for.
 
-The stock schedulers copy noise (Euler ancestral, LCM) and single numbers (UniPC) with ``to``, which stops this thread
-until the accelerator has done all that it was told before. In the middle of a step of many rows that would leave it
-idle for as long as the other rows' schedulers take. The copies are the same; only the waiting is left out.
+The stock schedulers copy noise (Euler ancestral, LCM), single numbers (UniPC) and, where they noise a kept picture,
+their tables (all) with ``to``, which stops this thread until the accelerator has done all that it was told before. In
+the middle of a step of many rows that would leave it idle for as long as the other rows' schedulers take. The copies
+are the same; only the waiting is left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ class Ahead(TorchFunctionMode):
         return func(*args, **options)
 
 
-def told_ahead(device: torch.device, scheduler: Any) -> AbstractContextManager[Any]:
-    """Return the context in which *scheduler* steps on *device*."""
-    return Ahead() if device.type == "cuda" and isinstance(scheduler, WAITING) else nullcontext()
+def told_ahead(device: torch.device, drawing: Any) -> AbstractContextManager[Any]:
+    """Return the context in which *drawing*, a ``denoising.Denoising``, advances on *device*."""
+    waits = isinstance(drawing.scheduler, WAITING) or drawing.after_step is not None
+    return Ahead() if waits and device.type == "cuda" else nullcontext()

@@ -96,7 +96,7 @@ class DenoisingFamily:
         missing = speed.round_up(len(drawings)) - len(drawings) if self._is_compiled else 0
         output = self.forward([*drawings, *[drawings[-1]] * missing])[: len(drawings)]
         for drawing, row in zip(drawings, output.split(1), strict=True):
-            with told_ahead(self.device.torch, drawing.scheduler):
+            with told_ahead(self.device.torch, drawing):
                 drawing.advance(row)
 
     def own_pipeline(self, request: ImageRequest) -> Any:
