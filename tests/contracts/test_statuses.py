@@ -37,6 +37,7 @@ def test_no_other_column_is_meant_to_hold_an_enumeration() -> None:
         "attempts.outcome",
         "images.status",
         "images.verdict",
+        "assets.verdict",
     }
     named = [c for t in Base.metadata.sorted_tables for c in t.constraints if isinstance(c, CheckConstraint)]
     assert all(constraint.name for constraint in named)

@@ -78,6 +78,9 @@ def test_what_is_left_out_comes_from_the_model_and_the_seed_from_chance(api: Api
         "scheduler": None,
         "output_format": "png",
         "adapters": [],
+        "init_image": None,
+        "mask_image": None,
+        "strength": None,
     }
 
 
