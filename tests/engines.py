@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image
 
@@ -104,7 +104,7 @@ class Device:
             raise
         except MemoryError:
             raise OutOfMemoryError from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (as the real one)
             raise GenerationError(type(error).__name__) from None
 
     def expose(self, decoded: Sequence[Exposure]) -> list[Exposure]:
@@ -212,7 +212,7 @@ class Workshop:
         self.residents = Residents(offer, load or self.load, self.device, self.meter, self.caps, budget_bytes)
         self.loop = Loop(self.device, self.residents, self.caps, Watchdog(PATIENCE_SECONDS * 3), self.left.append)
 
-    def __enter__(self) -> "Workshop":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

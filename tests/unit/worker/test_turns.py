@@ -43,7 +43,7 @@ arrivals = st.lists(
 caps = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(arrivals=arrivals, caps=caps, comes=st.none() | st.integers(1, 80))
 def test_no_row_ever_waits_longer_than_the_bound(arrivals, caps, comes):
     """The model that is away comes into memory at one moment, or never; then the longest of the bounds holds."""
