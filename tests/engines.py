@@ -1,5 +1,6 @@
 """An engine without a device: a clock that moves only when work is told, and models whose every fault is planned."""
 
+import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -49,7 +50,7 @@ class Recorder:
     def step(self, number: int, spent: Any) -> None:
         self.heard.append((number, spent))
         if self.error is not None and (self.stop_at is None or number >= self.stop_at):
-            raise self.error
+            raise copy.copy(self.error)  # raised itself, it would hold the frames that it passed
 
     @property
     def spent(self) -> Any:
@@ -183,7 +184,7 @@ class FakeFamily:
         self.device.tell(seconds)
         for seed in seeds:
             if (phase, seed) in self.faults:
-                raise self.faults[phase, seed]
+                raise copy.copy(self.faults[phase, seed])
         if phase != "encode" and len(seeds) > self.fits:
             raise MemoryError
         self.journal.append((phase, seeds))

@@ -81,11 +81,18 @@ class Loop:
                 while self._await_work():
                     self._watchdog.feed()
                     self._go_round()
-                self._passes.book()  # so that the last that a watch hears is all that was spent
+                self._give_up()
         except BaseException:  # the boundary of the thread: without it the press would live on and print nothing
             log.exception("engine_broke")
             self._leave(EXIT_LOOP_BROKE)
         self._end_all()
+
+    def _give_up(self) -> None:
+        """Fail what is left, and let its watches hear all that was spent."""
+        self._passes.book()
+        for ticket in self._in_hand():
+            ticket.fail(DrainingError())
+            ticket.tell()
 
     def _end_all(self) -> None:
         self._watchdog.rest()
@@ -94,7 +101,6 @@ class Loop:
             tickets, self._tickets = self._tickets, []
         for ticket in tickets:
             ticket.fail(DrainingError())
-            ticket.tell()
             ticket.end()
 
     def _await_work(self) -> bool:
@@ -121,6 +127,7 @@ class Loop:
         family = self._open_family(batch)
         if family is None:
             return
+        batch = batch[: self._cap_of(batch[0])]  # which may be known only now that its model is loaded
         for ticket in tickets_of(batch):
             if not ticket.is_begun:
                 self._together(ENCODE, ticket.rows, lambda rows: _begin(family, rows[0].ticket))
