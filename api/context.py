@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from flask import current_app
 
 from api.examination import Examination
+from api.lookout import Lookout
 from api.paging import Cursors
 from api.waiting import WaitingRoom
 from common.bell import Bell
@@ -35,15 +36,18 @@ class Context(Services):
 
     cursors: Cursors
     waiting_room: WaitingRoom
+    lookout: Lookout
     examination: Examination
 
     @classmethod
     def of(cls, given: Services) -> Self:
         """Return the context of an app that works with *given*."""
+        waiting_room = WaitingRoom(given.settings.max_waiting)
         return cls(
             **vars(given),
             cursors=Cursors(given.settings.read_secret()),
-            waiting_room=WaitingRoom(given.settings.max_waiting),
+            waiting_room=waiting_room,
+            lookout=Lookout(given.database, waiting_room.is_closing),
             examination=Examination(given.database, given.bell, given.storage),
         )
 

@@ -1,4 +1,7 @@
-"""``Prefer: wait=N``: a few clients at a time may keep their connection open until their job has ended."""
+"""The waiting room: a few clients at a time may keep a connection, and with it a thread, until their job has ended.
+
+They do so by ``Prefer: wait=N``, or by following the job's events.
+"""
 
 import re
 import time
@@ -25,17 +28,35 @@ class WaitingRoom:
 
     def __init__(self, seats: int) -> None:
         self._seats = BoundedSemaphore(seats) if seats else None
+        self._is_closing: Callable[[], bool] = lambda: False
+
+    def close_when(self, is_closing: Callable[[], bool]) -> None:
+        """Have nobody wait any longer once *is_closing* says so: the server stops."""
+        self._is_closing = is_closing
+
+    def is_closing(self) -> bool:
+        """Tell whether everybody must leave."""
+        return self._is_closing()
+
+    def enter(self) -> bool:
+        """Take a seat; return whether there was one. Who has taken one must ``leave``."""
+        return self._seats is not None and self._seats.acquire(blocking=False)
+
+    def leave(self) -> None:
+        """Give a seat back."""
+        if self._seats is not None:
+            self._seats.release()
 
     def wait(self, is_over: Callable[[], bool], seconds: float) -> bool:
         """Ask *is_over* again and again until it says so or *seconds* have passed; tell whether there was a seat."""
-        if self._seats is None or not self._seats.acquire(blocking=False):
+        if not self.enter():
             return False
         try:
             end = time.monotonic() + seconds
             pause = FIRST_PAUSE
-            while not is_over() and (left := end - time.monotonic()) > 0:
+            while not is_over() and not self.is_closing() and (left := end - time.monotonic()) > 0:
                 time.sleep(min(pause, left))
                 pause = min(pause * 1.5, LONGEST_PAUSE)
         finally:
-            self._seats.release()
+            self.leave()
         return True

@@ -3,10 +3,12 @@
 import difflib
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
@@ -22,6 +24,9 @@ EXIT_BAD_SETTINGS = 78
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux allows 107 in ``sockaddr_un.sun_path``, macOS 103."""
+
+HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+LARGEST_PORT = 65_535
 
 
 def _split_commas(value: object) -> object:
@@ -44,7 +49,9 @@ class Settings(BaseSettings):
     bind: str = Field("127.0.0.1:8000", description="Address and port that the api listens on.")
     public_url: str | None = Field(None, description="Base of the links given out; by default `http://` + `BIND`.")
     secret_key: SecretStr | None = Field(
-        None, min_length=16, description="Signs links and cursors; made and kept under `HOME` at the first `up`."
+        None,
+        min_length=16,
+        description="Signs links and cursors, seals webhooks' secrets; made and kept under `HOME` at the first `up`.",
     )
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of PostgreSQL or SQLite; by default SQLite under `HOME`."
@@ -99,7 +106,9 @@ class Settings(BaseSettings):
     )
     drain_seconds: float = Field(60, ge=0, description="Time that a stopped press gets to finish the jobs in hand.")
     max_queued_jobs: int = Field(10_000, ge=1, description="Queued jobs per owner; beyond it 429.")
-    max_waiting: int = Field(16, ge=0, description="Connections per api process that may wait for a job to end.")
+    max_waiting: int = Field(
+        16, ge=0, description="Connections per api process that may wait for a job to end, or follow its events."
+    )
     max_pixel_steps: int = Field(
         1024 * 1024 * 50 * 10, ge=1, description="Width × height × steps × images that one job may ask for."
     )
@@ -108,6 +117,16 @@ class Settings(BaseSettings):
         20_000_000, ge=1024, le=200_000_000, description="Size of a picture's file that may be handed in."
     )
     max_assets: int = Field(1000, ge=1, description="Pictures that are kept per owner; beyond it 429.")
+    max_webhooks: int = Field(20, ge=1, description="Webhooks per owner.")
+    webhook_allow: Listed = Field(
+        (),
+        description="Receivers of webhooks that need not be public, nor on https: networks as `10.1.0.0/16` and names"
+        " of hosts, separated by commas.",
+    )
+    webhook_http: bool = Field(False, description="Whether webhooks may go to any `http://` URL too.")
+    webhook_ports: Listed = Field(("443", "8443"), description="Ports of receivers that are not in `WEBHOOK_ALLOW`.")
+    webhook_threads: int = Field(32, ge=1, le=512, description="Webhooks that a clerk sends at once at most.")
+    webhook_days: int = Field(30, ge=4, description="How long messages to webhooks, sent or not, can be looked at.")
     link_seconds: int = Field(900, ge=60, le=604_800, description="How long a link to an image is valid.")
     idempotency_hours: int = Field(24, ge=1, description="How long an `Idempotency-Key` is remembered.")
     api_threads: int = Field(32, ge=2, description="Threads of the api process.")
@@ -123,7 +142,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}LEASE_SECONDS must be at least 3 × {PREFIX}BEAT_SECONDS")
         if self.safety_review_above > self.safety_block_above:
             raise ValueError(f"{PREFIX}SAFETY_REVIEW_ABOVE must not exceed {PREFIX}SAFETY_BLOCK_ABOVE")
+        if self.max_waiting >= self.api_threads:
+            raise ValueError(f"{PREFIX}MAX_WAITING must be less than {PREFIX}API_THREADS: who waits takes a thread")
         self._check_speed()
+        self._check_webhooks()
         return self
 
     def _check_speed(self) -> None:
@@ -137,6 +159,16 @@ class Settings(BaseSettings):
                 f"{PREFIX}SPEED must not name {', '.join(reworked)} where {PREFIX}ADAPTERS is set:"
                 " the layers that adapters are laid over would be changed"
             )
+
+    def _check_webhooks(self) -> None:
+        for entry in self.webhook_allow:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                if not HOST_NAME.fullmatch(entry):
+                    raise ValueError(f"{PREFIX}WEBHOOK_ALLOW must hold networks and names of hosts only") from None
+        if not all(port.isdecimal() and 0 < int(port) <= LARGEST_PORT for port in self.webhook_ports):
+            raise ValueError(f"{PREFIX}WEBHOOK_PORTS must hold numbers from 1 to {LARGEST_PORT}")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
