@@ -1,7 +1,8 @@
 """What happens to a job, from its submission to its end; the only module that writes ``Job.status``.
 
 Every move is one guarded UPDATE on the database's clock: it names the states it may start from and, while a press
-works, the attempt it speaks for. A move that changes no row has not happened. The caller owns the transaction.
+works, the attempt it speaks for. A move that changes no row has not happened. What webhooks are to tell of a move is
+owed in the same transaction, which is the caller's.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,6 +23,8 @@ from common.ids import new_id
 from common.models import Attempt, Image, Job, Press
 from common.requests import ImageRequest
 from common.states import JobStatus, Outcome, Priority, sources_of
+from common.webhooks import messages
+from common.webhooks.events import EventType
 
 BACKOFF_SECONDS = 2.0
 """Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
@@ -38,6 +41,8 @@ class Order:
     deadline_seconds: float | None = None
     annotations: dict[str, str] = field(default_factory=dict)
     retry_of: UUID | None = None
+    webhook_url: str | None = None
+    webhook_events: Sequence[EventType] | None = None
     id: UUID = field(default_factory=new_id)
 
 
@@ -63,6 +68,8 @@ def submit(session: Session, order: Order, max_queued: int) -> Job:
         num_images=request.num_images,
         steps=request.steps,
         retry_of=order.retry_of,
+        webhook_url=order.webhook_url,
+        webhook_events=None if order.webhook_events is None else [*map(str, order.webhook_events)],
         created_at=moment,
         due_at=moment,
         deadline_at=moment + timedelta(seconds=order.deadline_seconds) if order.deadline_seconds else None,
@@ -102,6 +109,7 @@ def claim(
         return None
     job = session.get_one(Job, job_id, populate_existing=True)
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
+    messages.owe(session, JobStatus.RUNNING, [job.id])
     request = ImageRequest.from_row(job.request)
     return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes, job.priority)
 
@@ -139,6 +147,7 @@ def succeed(session: Session, held: Claim, images: Sequence[Image], spent: Spent
     """Publish the images of an attempt; raise FencedError, having changed nothing, if the job is no longer its own."""
     _finish(session, held, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, spent, progress_step=Job.steps)
     session.add_all(images)
+    messages.owe(session, JobStatus.SUCCEEDED, [held.job_id])
 
 
 def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
@@ -146,6 +155,7 @@ def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) 
     fault = {"error_code": "content_blocked", "error_message": "The safety check blocked every image of this job."}
     _finish(session, held, JobStatus.FAILED, Outcome.BLOCKED, spent, error_retryable=False, **fault)
     session.add_all(images)
+    messages.owe(session, JobStatus.FAILED, [held.job_id])
 
 
 def fail(session: Session, held: Claim, error: PressroomError, spent: Spent) -> JobStatus:
@@ -156,6 +166,7 @@ def fail(session: Session, held: Claim, error: PressroomError, spent: Spent) -> 
         return JobStatus.QUEUED
     fault = {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}
     _finish(session, held, JobStatus.FAILED, Outcome.FAILED, spent, **fault)
+    messages.owe(session, JobStatus.FAILED, [held.job_id])
     return JobStatus.FAILED
 
 
@@ -171,6 +182,7 @@ def cancel(session: Session, job: Job) -> None:
         session.refresh(job)
         raise IllegalTransitionError(f"The job is {job.status} already and cannot be canceled.")
     attempts.close(session, moved, Outcome.CANCELED)
+    messages.owe(session, JobStatus.CANCELED, [job.id])
     session.refresh(job)
 
 
@@ -180,6 +192,7 @@ def expire_due(session: Session) -> int:
     fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
     moved = _move(session, JobStatus.EXPIRED, late, finished_at=now(session), lease_until=None, **fault)
     attempts.close(session, moved, Outcome.EXPIRED)
+    messages.owe(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])
     return len(moved)
 
 
@@ -206,6 +219,7 @@ def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
     again = {"due_at": now(session), "lease_until": None, "press_id": None, "progress_step": 0}
     queued = _move(session, JobStatus.QUEUED, silent, **again)
     attempts.close(session, [*given_up, *queued], Outcome.LOST)
+    messages.owe(session, JobStatus.FAILED, [job_id for job_id, _ in given_up])
     return len(queued), len(given_up)
 
 

@@ -147,6 +147,8 @@ class Job(Base):
     campaign_id: Mapped[UUID | None] = mapped_column(index=True)
     recipient_id: Mapped[str | None] = mapped_column(String(255))
     style_version: Mapped[str | None] = mapped_column(String(80))
+    webhook_url: Mapped[str | None] = mapped_column(String(2048))
+    webhook_events: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]

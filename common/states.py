@@ -34,6 +34,11 @@ TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
 TERMINAL = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
 
 
+def version_of(status: JobStatus, attempt: int) -> int:
+    """Return a number that grows with every move of a job: of two reports of one job the greater is the later."""
+    return 2 * attempt + (-1 if status is JobStatus.RUNNING else 1 if status.is_terminal else 0)
+
+
 def sources_of(target: JobStatus) -> frozenset[JobStatus]:
     """Return the states from which *target* can be reached in one move."""
     return frozenset(source for source, targets in TRANSITIONS.items() if target in targets)

@@ -6,8 +6,10 @@ from sqlalchemy import Connection, create_engine, text
 from common import models
 from common.database import Base
 from common.settings import Settings
+from common.webhooks import models as webhook_models
 
 assert models  # the import fills Base.metadata  # noqa: S101
+assert webhook_models  # likewise  # noqa: S101
 
 
 def run(connection: Connection) -> None:

@@ -1,0 +1,157 @@
+"""Which messages are tried next: those that are due, no more than two at once to one receiver, owners in fair shares.
+
+A claim is a lease of a minute and counts a try, whose number fences what its sender may write. A sender that dies is
+noticed when the lease has run out: the message goes again, under the same id.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from common.webhooks import endpoints
+from common.webhooks.events import EndpointStatus, Failure, MessageState
+from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.webhooks.schedule import MOST_TRIES
+
+LEASE = timedelta(seconds=60)
+"""Longer than a try takes, resolving and booking included."""
+
+PER_DESTINATION = 2
+OWNERS_SHARE = 4
+"""One owner has a quarter of the senders at most, however many of its receivers dawdle."""
+
+LOOK_AHEAD = 5000
+"""Due messages that one claim looks at: those of a receiver that has its two already are not among them."""
+
+CLAIMING = 7_306_113
+"""The number of PostgreSQL's lock under which claims are made one after the other, so that two are never three."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A try at a message that one sender has claimed."""
+
+    message_id: UUID
+    number: int
+    endpoint_id: UUID
+    destination: str
+    url: str
+    event: str
+    body: bytes
+    secrets: tuple[bytes, ...]  # sealed
+    started_at: datetime
+
+
+def is_any_due(session: Session, moment: datetime) -> bool:
+    """Tell whether there may be something to claim; cheaper than to claim in vain."""
+    return bool(session.scalar(select(exists().where(_due(moment)))))
+
+
+def claim(
+    session: Session, moment: datetime, room: int, *, threads: int, destination: str | None = None
+) -> list[Delivery]:
+    """Claim up to *room* messages that are due at *moment*, of one *destination* or of all, for *threads* senders."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
+    chosen = _choose(session, moment, room, max(PER_DESTINATION, threads // OWNERS_SHARE), destination)
+    if not chosen:
+        return []
+    rows = session.scalars(
+        select(WebhookMessage)
+        .where(WebhookMessage.id.in_(chosen), WebhookMessage.state == MessageState.PENDING)
+        .order_by(WebhookMessage.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    _close_interrupted(session, [row.id for row in rows])
+    targets = select(WebhookEndpoint).where(WebhookEndpoint.id.in_({row.endpoint_id for row in rows}))
+    receivers = {endpoint.id: endpoint for endpoint in session.scalars(targets)}
+    taken = [row for row in rows if _take(row, receivers[row.endpoint_id], moment)]
+    session.add_all(WebhookAttempt(message_id=row.id, number=row.tries, started_at=moment) for row in taken)
+    session.flush()
+    return [_describe(row, receivers[row.endpoint_id], moment) for row in taken]
+
+
+def _choose(session: Session, moment: datetime, room: int, owners_share: int, destination: str | None) -> list[UUID]:
+    busy, working = _count_busy(session, moment)
+    due = [_due(moment)]
+    if destination is not None:
+        due.append(WebhookMessage.destination == destination)
+    due.append(WebhookMessage.destination.not_in([name for name, count in busy.items() if count >= PER_DESTINATION]))
+    due.append(WebhookMessage.owner.not_in([name for name, count in working.items() if count >= owners_share]))
+    first = (
+        select(WebhookMessage.id, WebhookMessage.destination, WebhookMessage.owner, WebhookMessage.next_at)
+        .where(*due)
+        .order_by(WebhookMessage.next_at, WebhookMessage.id)
+        .limit(LOOK_AHEAD)
+        .subquery()
+    )
+    place = func.row_number().over(partition_by=first.c.destination, order_by=(first.c.next_at, first.c.id))
+    ranked = select(first, place.label("place")).subquery()
+    query = select(ranked).where(ranked.c.place <= PER_DESTINATION)
+    chosen: list[UUID] = []
+    for row in session.execute(query.order_by(ranked.c.place, ranked.c.next_at, ranked.c.id)):
+        is_full = busy[row.destination] >= PER_DESTINATION or working[row.owner] >= owners_share
+        if not is_full and len(chosen) < room:
+            chosen.append(row.id)
+            busy[row.destination] += 1
+            working[row.owner] += 1
+    return chosen
+
+
+def _due(moment: datetime) -> ColumnElement[bool]:
+    return and_(
+        WebhookMessage.state == MessageState.PENDING,
+        WebhookMessage.next_at <= moment,
+        or_(WebhookMessage.lease_until.is_(None), WebhookMessage.lease_until < moment),
+    )
+
+
+def _count_busy(session: Session, moment: datetime) -> tuple[Counter[str], Counter[str]]:
+    """Return how many messages are being tried, by destination and by owner."""
+    held = session.execute(
+        select(WebhookMessage.destination, WebhookMessage.owner).where(WebhookMessage.lease_until >= moment)
+    ).all()
+    return Counter(row.destination for row in held), Counter(row.owner for row in held)
+
+
+def _close_interrupted(session: Session, message_ids: Sequence[UUID]) -> None:
+    """Say of tries whose sender was never heard of again what became of them."""
+    open_ones = and_(WebhookAttempt.message_id.in_(message_ids), WebhookAttempt.seconds.is_(None))
+    session.execute(
+        update(WebhookAttempt)
+        .where(open_ones, WebhookAttempt.error.is_(None))
+        .values(error=Failure.INTERRUPTED)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _take(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> bool:
+    if endpoint.status is EndpointStatus.DISABLED:
+        state = MessageState.CANCELED  # owed while its endpoint was being disabled
+    elif row.tries - row.earlier_tries >= MOST_TRIES:
+        state = MessageState.EXHAUSTED
+    else:
+        row.tries += 1
+        row.lease_until = moment + LEASE
+        return True
+    row.state, row.ended_at, row.lease_until = state, moment, None
+    return False
+
+
+def _describe(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> Delivery:
+    return Delivery(
+        message_id=row.id,
+        number=row.tries,
+        endpoint_id=endpoint.id,
+        destination=row.destination,
+        url=row.url or endpoint.url,
+        event=row.event,
+        body=row.body,
+        secrets=tuple(endpoints.live_secrets(endpoint, moment)),
+        started_at=moment,
+    )

@@ -1,0 +1,154 @@
+"""The courier: carries what is due to its receivers, each message in a thread of its own, and books what came of it.
+
+No transaction is open while a receiver is spoken to. A slow one holds two threads at most; nobody waits for it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from common.database import Database
+from common.errors import DatabaseUnavailableError
+from common.logs import get_logger
+from common.webhooks import claims, messages, outcomes, signatures
+from common.webhooks.addresses import UnresolvedError
+from common.webhooks.claims import Delivery
+from common.webhooks.destinations import InvalidUrlError, NotAllowedError
+from common.webhooks.events import Failure
+from common.webhooks.guard import Approach, Guard
+from common.webhooks.outcomes import Outcome
+from common.webhooks.sealing import Sealer, SecretUnreadableError
+from common.webhooks.transport import Answer, Transport, UndeliveredError
+
+CLOSE_SECONDS = 5.0
+STINT_SECONDS = 2.0
+"""How long a thread goes on with the next message to the same receiver before it lets others have their turn."""
+
+log = get_logger(__name__)
+
+Clock = Callable[[Session], datetime]
+
+
+class Post(Protocol):
+    """Whatever sends one message."""
+
+    def post(self, approach: Approach, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send *body* and return the answer; raise UndeliveredError."""
+
+
+class Courier:
+    """Delivers messages with up to *threads* at once; several couriers may share a database."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        guard: Guard,
+        post: Post | None = None,
+        *,
+        threads: int = 32,
+        clock: Clock = messages.read_clock,
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._guard = guard
+        self._post = post or Transport()
+        self._threads = threads
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._busy: set[threading.Thread] = set()
+        self._stopping = threading.Event()
+
+    def dispatch(self) -> int:
+        """Set off with as much of what is due as there are hands for; return how many messages that is."""
+        with self._lock:
+            room = self._threads - len(self._busy)
+        if room <= 0:
+            return 0
+        with self._database.reading() as session:
+            if not claims.is_any_due(session, self._clock(session)):
+                return 0
+        with self._database.transaction() as session:
+            taken = claims.claim(session, self._clock(session), room, threads=self._threads)
+        for delivery in taken:
+            # Daemons: a process that ends need not wait for receivers, for what was in hand goes again.
+            thread = threading.Thread(target=self._carry, args=(delivery,), name="courier", daemon=True)
+            with self._lock:
+                self._busy.add(thread)
+            thread.start()
+        return len(taken)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is on its way; tell whether that was so in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                busy = next(iter(self._busy), None)
+            if busy is None:
+                return True
+            if (left := deadline - time.monotonic()) <= 0:
+                return False
+            busy.join(left)
+
+    def close(self) -> None:
+        """Begin nothing more, and give what is on its way a moment to arrive."""
+        self._stopping.set()
+        self.wait(CLOSE_SECONDS)
+
+    def _carry(self, first: Delivery) -> None:
+        began = time.monotonic()
+        delivery: Delivery | None = first
+        try:
+            while delivery is not None:
+                outcome = self.attempt(delivery)
+                is_last = self._stopping.is_set() or time.monotonic() - began > STINT_SECONDS
+                delivery = self._book(delivery, outcome, is_last=is_last)
+        except DatabaseUnavailableError as error:
+            log.warning("delivery_not_booked", code=error.code, reason=error.message)
+        finally:
+            with self._lock:
+                self._busy.discard(threading.current_thread())
+
+    def attempt(self, delivery: Delivery) -> Outcome:
+        """Try once, and return what came of it; never raises for anything that a receiver does."""
+        began = time.monotonic()
+        try:
+            secrets = [self._sealer.open(sealed) for sealed in delivery.secrets]
+            approach = self._guard.admit(delivery.url)
+            timestamp = int(delivery.started_at.timestamp())
+            headers = signatures.headers(secrets, str(delivery.message_id), timestamp, delivery.number, delivery.body)
+            answer = self._post.post(approach, headers, delivery.body)
+        except UndeliveredError as error:
+            failure = error.failure
+        except (NotAllowedError, InvalidUrlError):
+            failure = Failure.NOT_ALLOWED
+        except UnresolvedError:
+            failure = Failure.UNRESOLVED
+        except SecretUnreadableError:
+            failure = Failure.UNREADABLE
+        else:
+            return outcomes.judge(answer, time.monotonic() - began)
+        return Outcome(time.monotonic() - began, failure)
+
+    def _book(self, delivery: Delivery, outcome: Outcome, *, is_last: bool) -> Delivery | None:
+        """Write what came of a try, and return the next one for the same receiver, if it is due."""
+        with self._database.transaction() as session:
+            moment = self._clock(session)
+            state = outcomes.record(session, delivery, outcome, moment)
+            more: list[Delivery] = []
+            if not is_last and outcome.failure is None:
+                more = claims.claim(session, moment, 1, threads=self._threads, destination=delivery.destination)
+        log.info(
+            "webhook_tried",
+            message_id=str(delivery.message_id),
+            webhook_id=str(delivery.endpoint_id),
+            attempt=delivery.number,
+            status=outcome.status,
+            error=outcome.failure,
+            state=state,
+        )
+        return more[0] if more else None

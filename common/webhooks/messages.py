@@ -1,0 +1,174 @@
+"""Messages: what is owed to endpoints, written in the transaction that made it true, and sent again on request."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from common.database import now
+from common.models import Image, Job
+from common.states import JobStatus
+from common.webhooks import payloads
+from common.webhooks.destinations import parse
+from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus, EventType, MessageState, parse_events
+from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
+
+BATCH = 500
+UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
+
+
+def owe(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
+    """Owe what is to be told of jobs that have just moved to *status*; return how many messages that makes.
+
+    The caller's transaction is the one that moved them, and has written their images.
+    """
+    event = OF_STATUS.get(status)
+    if event is None:
+        return 0
+    owed = 0
+    for some in _batch(job_ids):
+        heard = exists().where(
+            WebhookEndpoint.owner == Job.owner,
+            WebhookEndpoint.status == EndpointStatus.ENABLED,
+            or_(WebhookEndpoint.url != DIRECT, Job.webhook_url.is_not(None)),
+        )
+        told = session.scalars(select(Job.id).where(Job.id.in_(some), heard)).all()
+        if told:
+            owed += _owe(session, event, told)
+    return owed
+
+
+def owe_test(session: Session, endpoint: WebhookEndpoint) -> WebhookMessage:
+    """Owe *endpoint* a message that is about nothing but itself."""
+    moment = read_clock(session)
+    message = _address(endpoint, None, EventType.WEBHOOK_TEST, moment)
+    message.body = payloads.render_test(moment, endpoint.id)
+    session.add(message)
+    session.flush()
+    return message
+
+
+def resend(session: Session, message: WebhookMessage) -> None:
+    """Have *message* tried anew, from the beginning of the schedule; one that is being tried stays as it is."""
+    moment = read_clock(session)
+    if message.lease_until is not None and message.lease_until >= moment:
+        return
+    message.state = MessageState.PENDING
+    message.earlier_tries = message.tries
+    message.next_at = moment
+    message.lease_until = message.ended_at = None
+
+
+def resend_all(
+    session: Session, endpoint: WebhookEndpoint, since: datetime, until: datetime | None, *, delivered: bool
+) -> int:
+    """Have every message of a span of time tried anew that was not delivered, or is said to be; return how many."""
+    states = (*UNDELIVERED, MessageState.DELIVERED) if delivered else UNDELIVERED
+    chosen = [WebhookMessage.endpoint_id == endpoint.id, WebhookMessage.created_at >= since]
+    if until is not None:
+        chosen.append(WebhookMessage.created_at < until)
+    rows = session.scalars(
+        update(WebhookMessage)
+        .where(*chosen, WebhookMessage.state.in_(states))
+        .values(
+            state=MessageState.PENDING,
+            earlier_tries=WebhookMessage.tries,
+            next_at=now(session),
+            lease_until=None,
+            ended_at=None,
+        )
+        .returning(WebhookMessage.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(rows.all())
+
+
+def forget_old(session: Session, days: int) -> int:
+    """Delete some messages older than *days* that nobody waits for any more; return how many."""
+    old = (
+        select(WebhookMessage.id)
+        .where(WebhookMessage.created_at < now(session, -timedelta(days=days)))
+        .where(WebhookMessage.state != MessageState.PENDING)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(old).all()
+    session.execute(
+        delete(WebhookMessage).where(WebhookMessage.id.in_(ids)).execution_options(synchronize_session=False)
+    )
+    return len(ids)
+
+
+def read_clock(session: Session) -> datetime:
+    """Return the database's own time."""
+    return session.scalars(select(now(session))).one()
+
+
+def name_destination(owner: str, url: str) -> str:
+    """Return what messages to the same receiver share, where the jobs of *owner* name it: scheme, host and port."""
+    return hashlib.sha256(f"{owner} {parse(url).origin}".encode()).hexdigest()[:40]
+
+
+def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
+    ordered = select(Job).where(Job.id.in_(job_ids)).order_by(Job.id)
+    jobs = session.scalars(ordered.execution_options(populate_existing=True)).all()
+    owners = {job.owner for job in jobs}
+    # Locked against deletion, and against nothing else, until the messages are there.
+    endpoints = session.scalars(
+        select(WebhookEndpoint)
+        .where(WebhookEndpoint.owner.in_(owners), WebhookEndpoint.status == EndpointStatus.ENABLED)
+        .order_by(WebhookEndpoint.id)
+        .with_for_update(read=True, key_share=True)
+    ).all()
+    images: dict[UUID, list[Image]] = defaultdict(list)
+    for image in session.scalars(select(Image).where(Image.job_id.in_(job_ids)).order_by(Image.position)):
+        images[image.job_id].append(image)
+    moment = read_clock(session)
+    owed = [message for job in jobs for message in _tell(job, images[job.id], endpoints, event, moment)]
+    session.add_all(owed)
+    session.flush()
+    return len(owed)
+
+
+def _tell(
+    job: Job, images: Sequence[Image], endpoints: Sequence[WebhookEndpoint], event: EventType, moment: datetime
+) -> Iterator[WebhookMessage]:
+    body = b""
+    for endpoint in endpoints:
+        if endpoint.owner != job.owner or event not in _subscribed(endpoint, job):
+            continue
+        body = body or payloads.render_job(event, job.finished_at or moment, job, images)
+        message = _address(endpoint, job, event, moment)
+        message.body = body
+        yield message
+
+
+def _subscribed(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
+    if endpoint.url != DIRECT:
+        return parse_events(endpoint.events)
+    if job.webhook_url is None:
+        return ()
+    return TERMINAL_EVENTS if job.webhook_events is None else parse_events(job.webhook_events)
+
+
+def _address(endpoint: WebhookEndpoint, job: Job | None, event: EventType, moment: datetime) -> WebhookMessage:
+    url = job.webhook_url if job is not None and endpoint.url == DIRECT else None
+    return WebhookMessage(
+        endpoint_id=endpoint.id,
+        owner=endpoint.owner,
+        url=url,
+        destination=endpoint.id.hex if url is None else name_destination(endpoint.owner, url),
+        job_id=job.id if job is not None else None,
+        event=event,
+        created_at=moment,
+        next_at=max(moment, endpoint.resume_at or moment),
+    )
+
+
+def _batch(job_ids: Collection[UUID]) -> Iterator[tuple[UUID, ...]]:
+    ordered = sorted(job_ids)
+    return (tuple(ordered[start : start + BATCH]) for start in range(0, len(ordered), BATCH))

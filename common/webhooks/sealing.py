@@ -1,0 +1,68 @@
+"""Secrets at rest: sealed by a key derived from the house's signing secret, for they must be read again to sign."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from common.errors import PressroomError
+
+PURPOSE = b"pressroom.webhooks.secrets"
+PREFIX = "whsec_"
+NEW_BYTES = 32
+FEWEST_BYTES, MOST_BYTES = 24, 64
+
+
+class SecretUnreadableError(PressroomError):
+    """The secret was sealed under another signing secret; rotate it."""
+
+    code = "secret_unreadable"
+
+
+class InvalidSecretError(PressroomError):
+    """The secret must be `whsec_` and base64 of 24 to 64 bytes."""
+
+    code = "invalid_secret"
+
+
+class Sealer:
+    """Seals and opens secrets; whoever has the database without the signing secret has nothing."""
+
+    def __init__(self, signing_secret: bytes) -> None:
+        key = hmac.new(signing_secret, PURPOSE, hashlib.sha256).digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+
+    def seal(self, secret: bytes) -> bytes:
+        """Return *secret* encrypted and authenticated."""
+        return self._fernet.encrypt(secret)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Return the secret; raise SecretUnreadableError."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            raise SecretUnreadableError from None
+
+
+def make() -> bytes:
+    """Return a new secret."""
+    return secrets.token_bytes(NEW_BYTES)
+
+
+def spell(secret: bytes) -> str:
+    """Return *secret* as Standard Webhooks spells it."""
+    return PREFIX + base64.b64encode(secret).decode()
+
+
+def parse(text: str) -> bytes:
+    """Return the secret that *text* spells; raise InvalidSecretError."""
+    try:
+        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidSecretError from None
+    if not (text.startswith(PREFIX) and FEWEST_BYTES <= len(secret) <= MOST_BYTES):
+        raise InvalidSecretError
+    return secret
