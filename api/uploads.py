@@ -42,6 +42,9 @@ REFUSALS = {
 _turns = BoundedSemaphore(2)
 """However many connections send pictures, only so many are redrawn at a time: each takes memory and a core."""
 
+TURN_SECONDS = 10
+"""How long one waits for its turn: files made to be slow must not keep every thread of the api."""
+
 
 def receive(request: Request, most_bytes: int) -> PictureFile:
     """Return the picture of the form that *request* carries; raise RefusedError if there is none to be had from it."""
@@ -64,13 +67,16 @@ def redraw(file: IO[bytes]) -> PictureFile:
     limits = (MOST_PIXELS, REDRAWING_BYTES, REDRAWING_SECONDS)
     # -I: nothing of this folder can be imported there; no environment: no secret can leak from there.
     command = [sys.executable, "-I", str(REDRAWING), *map(str, limits)]
-    with _turns:
-        try:
-            done = subprocess.run(
-                command, stdin=file, capture_output=True, env={}, timeout=2 * REDRAWING_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise _refuse_file("damaged_image") from None
+    if not _turns.acquire(timeout=TURN_SECONDS):
+        raise RefusedError("too_many_uploads", "Other pictures are being read; send this one again.")
+    try:
+        done = subprocess.run(
+            command, stdin=file, capture_output=True, env={}, timeout=2 * REDRAWING_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _refuse_file("damaged_image") from None
+    finally:
+        _turns.release()
     if done.returncode:
         reason = done.stderr.decode(errors="replace")
         raise _refuse_file(reason if reason in REFUSALS else "damaged_image")

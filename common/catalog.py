@@ -81,7 +81,12 @@ _FAMILIES = {
     "StableDiffusionXLPipeline": Family.SDXL,
     "StableDiffusion3Pipeline": Family.SD3,
     "FluxPipeline": Family.FLUX,
+    "StableDiffusionInpaintPipeline": Family.SD15,
+    "StableDiffusionXLInpaintPipeline": Family.SDXL,
 }
+
+INPAINTING = frozenset({"StableDiffusionInpaintPipeline", "StableDiffusionXLInpaintPipeline"})
+"""Pipelines of models that were trained to inpaint, and are offered for nothing else."""
 
 _EVERY_SCHEDULER, _EVERY_MODE = list(SchedulerName), list(Mode)
 
@@ -164,6 +169,7 @@ def read_card(directory: Path) -> ModelCard:
             {
                 "title": directory.name,
                 **_DEFAULTS[family],
+                **({"modes": [Mode.INPAINT]} if pipeline in INPAINTING else {}),
                 **supplement,
                 "name": name,
                 "family": family,

@@ -65,6 +65,7 @@ def main(seed: str = SEED, examples: str = EXAMPLES) -> int:
             "PRESSROOM_BIND": f"127.0.0.1:{port}",
             "PRESSROOM_MAX_WAITING": "0",
             "PRESSROOM_MAX_QUEUED_JOBS": "1000000",
+            "PRESSROOM_MAX_ASSETS": "1000000",
             "PRESSROOM_MAX_PIXEL_STEPS": str(4096 * 4096 * 1000 * 100),
             "PRESSROOM_LOG_FORMAT": "json",
         }
@@ -94,6 +95,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             "model": CARD.name,
             "adapter": ADAPTER.name,
             "cursor": Cursors(settings.read_secret()).write(OWNER, held.job_id),
+            "asset_cursor": Cursors(settings.read_secret()).write(f"{OWNER}/assets", init.id),
             "image_id": str(image.id),
             "init_image": str(init.id),
             "mask_image": str(mask.id),

@@ -1,14 +1,21 @@
 """What schemathesis cannot know from the document: names that lead somewhere, and that a key is for one request."""
 
+import io
 import itertools
 import json
 import os
 from typing import Any
 
 import schemathesis
+from PIL import Image
+from schemathesis.transport.serialization import Binary
 
 KNOWN = "PRESSROOM_FUZZ_KNOWN"
 KEY = "Idempotency-Key"
+
+_file = io.BytesIO()
+Image.new("RGB", (8, 8), "teal").save(_file, "PNG")
+PICTURE = Binary(_file.getvalue())
 
 known: dict[str, str] = json.loads(os.environ.get(KNOWN, "{}"))
 numbers = itertools.count()
@@ -26,8 +33,17 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.body["seed"] = int(case.body["seed"])  # 7.0 is an integer to JSON Schema; of a seed we ask more
     if isinstance(case.body, dict) and "adapters" in case.body:
         case.body["adapters"] = [{**adapter, "name": known["adapter"]} for adapter in case.body["adapters"][:1]]
+    _mend_assets(case)
+    if KEY in (case.headers or {}):
+        case.headers[KEY] = f"{case.headers[KEY].strip(chr(34))[:200]}-{next(numbers)}"
+
+
+def _mend_assets(case: Any) -> None:
+    if case.path == "/v1/assets":
+        if isinstance(case.query, dict) and "cursor" in case.query:
+            case.query["cursor"] = known["asset_cursor"]
+        if isinstance(case.body, dict) and "file" in case.body:
+            case.body["file"] = PICTURE  # of a file the document can say no more than that it is one
     if isinstance(case.body, dict) and {"init_image", "mask_image", "strength"} & case.body.keys():
         # The others need the first, and a strength below 1 may leave no step.
         case.body |= {"init_image": known["init_image"], "strength": 1}
-    if KEY in (case.headers or {}):
-        case.headers[KEY] = f"{case.headers[KEY].strip(chr(34))[:200]}-{next(numbers)}"

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -192,6 +193,16 @@ def test_a_picture_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest
     monkeypatch.setattr(uploads, "REDRAWING", slow)
     monkeypatch.setattr(uploads, "REDRAWING_SECONDS", 0.05)
     assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
+
+
+def test_no_one_waits_for_ever_behind_slow_pictures(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "_turns", BoundedSemaphore(1))
+    monkeypatch.setattr(uploads, "TURN_SECONDS", 0.01)
+    with uploads._turns:
+        answer = hand_in(api, PNG)
+        assert (answer.status_code, answer.json["code"]) == (429, "too_many_uploads")
+        assert answer.headers["Retry-After"] == "5"
+    assert hand_in(api, PNG).status_code == 201
 
 
 def test_the_decoder_sees_no_secret(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

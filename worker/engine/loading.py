@@ -10,6 +10,7 @@ import torch
 import transformers
 from diffusers import DiffusionPipeline
 
+from common.catalog import INPAINTING
 from common.errors import ModelUnavailableError, OutOfMemoryError
 from worker.engine import admission, speed
 from worker.engine.device import Device
@@ -61,8 +62,8 @@ def _left_out(directory: Path) -> dict[str, Any]:
 
 def _expect_text_to_image(directory: Path, pipeline: Any) -> None:
     taken = set(inspect.signature(pipeline.__call__).parameters)
-    if NEEDED - taken or FOREIGN & taken:
-        kind = type(pipeline).__name__
+    kind = type(pipeline).__name__
+    if NEEDED - taken or (FOREIGN & taken and kind not in INPAINTING):
         raise ModelUnavailableError(f"The model {directory} is a {kind}, which does not make pictures from text alone.")
 
 

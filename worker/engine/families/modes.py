@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retrieve_timesteps
+from PIL import Image
 
 from common.errors import GenerationError
 from common.requests import ImageRequest, Mode
@@ -39,15 +40,16 @@ class StockModes:
     def draw(
         self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor], scheduler: Any
     ) -> Denoising:
-        """Return the drawing of one seed, no step done; *scheduler* becomes its own."""
+        """Return the drawing of one seed, no step done, by the pictures in *inputs*; *scheduler* becomes its own."""
+        mode = Mode.IMAGE if inputs.mask_image is None else Mode.INPAINT
         if request.steps_taken < 1:
             raise GenerationError("With so few steps this strength leaves none to take.")
-        own = copy.copy(self._stock(request.mode))
+        own = copy.copy(self._stock(mode))
         own.scheduler = scheduler
         dice = generator(seed)
         retrieve_timesteps(scheduler, request.steps, "cpu")
         timesteps, _ = own.get_timesteps(request.steps, request.strength, "cpu")
-        begin = _begin_image if request.mode is Mode.IMAGE else _begin_inpaint
+        begin = _begin_image if mode is Mode.IMAGE else _begin_inpaint
         start = begin(own, request, inputs, timesteps[:1], dice)
         options: dict[str, Any] = own.prepare_extra_step_kwargs(dice, 0.0)
         return Denoising(
@@ -66,6 +68,12 @@ class StockModes:
         if mode not in self._made:
             self._made[mode] = self._kinds[mode](**self._pipeline.components, **self._options)
         return self._made[mode]
+
+
+def make_all_anew(request: ImageRequest) -> Inputs:
+    """Return what a U-Net that can only inpaint is handed for a request of text alone, as for its first tries."""
+    size = (request.width, request.height)
+    return Inputs(Image.new("RGB", size, "grey"), Image.new("L", size, "white"))
 
 
 def _begin_image(own: Any, request: ImageRequest, inputs: Inputs, first: Tensor, dice: torch.Generator) -> Start:

@@ -14,7 +14,7 @@ from common.catalog import ModelCard
 from common.requests import ImageRequest, Mode
 from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
-from worker.engine.families.modes import StockModes
+from worker.engine.families.modes import StockModes, make_all_anew
 from worker.engine.port import Inputs
 
 
@@ -44,9 +44,14 @@ class Sd15Family(DenoisingFamily):
     def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
         """Return the drawing of one seed, from pure noise or from the pictures that were handed in."""
         own, dice = self.own_pipeline(request), generator(seed)
-        if request.mode is not Mode.TEXT:
+        can_only_inpaint = own.unet.config.in_channels != own.vae.config.latent_channels
+        if request.mode is Mode.TEXT and can_only_inpaint:
+            inputs = make_all_anew(request)
+        if request.mode is not Mode.TEXT or can_only_inpaint:
             return self._stock_modes.draw(request, seed, inputs, condition, own.scheduler)
         timesteps, _ = retrieve_timesteps(own.scheduler, request.steps, "cpu")
+        if hasattr(own.scheduler, "set_begin_index"):
+            own.scheduler.set_begin_index(0)  # not found by its time, which rounding may give to the second step too
         latents = own.prepare_latents(
             1,
             own.unet.config.in_channels,
