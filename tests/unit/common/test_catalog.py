@@ -5,7 +5,7 @@ import pytest
 from common import catalog
 from common.catalog import Family
 from common.errors import ModelUnavailableError, SettingsError
-from common.requests import SchedulerName
+from common.requests import Mode, SchedulerName
 from common.settings import Settings
 
 
@@ -37,7 +37,24 @@ def test_a_directory_without_a_supplement_gets_the_defaults_of_its_family(
 ):
     card = catalog.read_card(make(pipeline=pipeline))
     assert (card.family, card.default_width, card.default_height) == (family, size, size)
-    assert (card.default_steps, card.default_guidance_scale, card.batching) == (steps, guidance, False)
+    assert (card.default_steps, card.default_guidance_scale) == (steps, guidance)
+    assert card.batching is (family is not Family.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "modes"),
+    [
+        ("StableDiffusionPipeline", list(Mode)),
+        ("StableDiffusionXLPipeline", list(Mode)),
+        ("StableDiffusionInpaintPipeline", [Mode.INPAINT]),
+        ("StableDiffusionXLInpaintPipeline", [Mode.INPAINT]),
+        ("StableDiffusion3Pipeline", [Mode.TEXT]),
+        ("FluxPipeline", [Mode.TEXT]),
+        ("PixArtSigmaPipeline", [Mode.TEXT]),
+    ],
+)
+def test_a_card_says_what_its_model_can_start_from(make, pipeline, modes):
+    assert catalog.read_card(make(pipeline=pipeline)).modes == modes
 
 
 def test_a_model_is_called_like_its_directory_in_small_letters(make):
