@@ -34,18 +34,27 @@ def save_kohya(model: Path, path: Path, seed: int = 0, alpha: float = 1.0) -> Pa
     pipeline = DiffusionPipeline.from_pretrained(model, local_files_only=True)
     dice = torch.Generator().manual_seed(seed)
     tensors = {}
-    for prefix, part, targets in (("lora_unet", "unet", ATTENTION), ("lora_te", "text_encoder", ATTENTION_OF_TEXT)):
+    for prefix, part, targets in _kohyas_parts(pipeline):
         for name, module in getattr(pipeline, part).named_modules():
             if not name.endswith(tuple(targets)):
                 continue
             outputs, inputs = module.weight.shape
-            text = "text_model_" if part == "text_encoder" and not name.startswith("text_model") else ""
+            text = "text_model_" if part != "unet" and not name.startswith("text_model") else ""
             stem = f"{prefix}_{text}{name.replace('.', '_')}"
             tensors[f"{stem}.lora_down.weight"] = torch.randn(RANK, inputs, generator=dice) / 4
             tensors[f"{stem}.lora_up.weight"] = torch.randn(outputs, RANK, generator=dice) / 4
             tensors[f"{stem}.alpha"] = torch.tensor(alpha)
     save_file(tensors, path)
     return path
+
+
+def _kohyas_parts(pipeline):
+    yield "lora_unet", "unet", ATTENTION
+    if hasattr(pipeline, "text_encoder_2"):
+        yield "lora_te1", "text_encoder", ATTENTION_OF_TEXT
+        yield "lora_te2", "text_encoder_2", ATTENTION_OF_TEXT
+    else:
+        yield "lora_te", "text_encoder", ATTENTION_OF_TEXT
 
 
 def save_layer(path: Path, layer: str, inputs: int, outputs: int, ends=("lora_A", "lora_B")) -> Path:

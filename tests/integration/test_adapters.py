@@ -3,13 +3,18 @@
 
 import functools
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import pytest
+from PIL import ImageChops
 
 from common.catalog import read_card
 from common.errors import ModelUnavailableError
 from common.requests import Adapter
+from common.settings import Settings
+from worker.engine.opening import open_engine
+from worker.engine.port import Picture, Unwatched
 
 FAMILIES = ("sd15", "sdxl", "sd3", "flux")
 
@@ -38,6 +43,11 @@ def sd15(kit, rigs, tmp_path):
     """A rig of its own, to be broken."""
     shared = rigs("sd15")
     return kit.Rig(shared.model, shutil.copytree(shared.directory, tmp_path / "adapters"))
+
+
+def distance(one: Picture, other: Picture) -> int:
+    """Return the largest difference of two pictures, in levels of 255."""
+    return max(most for _, most in ImageChops.difference(one.pixels, other.pixels).getextrema())
 
 
 def laid(name: str, scale: float = 1.0) -> Adapter:
@@ -72,10 +82,12 @@ def test_adapters_leave_no_trace_when_they_are_switched(rigs, name):
     assert rig.draw({"ink": 0.0}).equal(first[0])
 
 
-def test_kohyas_format_is_read(kit, sd15):
-    kit.tiny_adapters.save_kohya(sd15.model, sd15.directory / "kohya.safetensors", seed=3)
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_kohyas_format_is_read(kit, rigs, tmp_path, name):
+    rig = kit.Rig(rigs(name).model, shutil.copytree(rigs(name).directory, tmp_path / "adapters"))
+    kit.tiny_adapters.save_kohya(rig.model, rig.directory / "kohya.safetensors", seed=3)
     wanted = [{"kohya": 0.9}, {"ink": 1.0, "kohya": 0.5}]
-    kit.expect_parity(sd15, [kit.Guest(sd15.ask(scales)) for scales in wanted])
+    kit.expect_parity(rig, [kit.Guest(rig.ask(scales)) for scales in wanted])
 
 
 @pytest.mark.parametrize(
@@ -171,3 +183,20 @@ def test_a_model_of_a_kind_that_is_not_known_takes_none(kit, rigs, tmp_path):
     adapters.activate([])
     with pytest.raises(ModelUnavailableError, match="take no adapters"):
         adapters.activate([laid("ink")])
+
+
+def test_the_engine_prints_lanes_with_other_adapters_side_by_side(kit, sd15):
+    """And a job whose adapter cannot be had ends alone."""
+    (sd15.directory / "oil.2.safetensors").write_bytes(b"")
+    engine = open_engine(Settings(models=(str(sd15.model),), device="cpu"), sd15.meter, sd15.shelf)
+    engine.load()
+    sets = [{}, {"ink": 1.0}, {"ink": -1.0}, {"ink": 1.0}]
+    alone = [engine.generate(sd15.ask(scales), Unwatched())[0] for scales in sets]
+    with ThreadPoolExecutor(len(sets) + 1) as threads:
+        bad = threads.submit(engine.generate, sd15.ask({"oil.2": 1.0}), Unwatched())
+        together = list(threads.map(lambda scales: engine.generate(sd15.ask(scales), Unwatched())[0], sets))
+        with pytest.raises(ModelUnavailableError, match="does not offer the adapter"):
+            bad.result()
+    engine.close()
+    assert all(distance(*pair) <= 2 for pair in zip(alone, together, strict=True))
+    assert all(distance(one, other) > 2 for one, other in ((alone[0], alone[1]), (alone[1], alone[2])))
