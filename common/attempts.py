@@ -50,9 +50,9 @@ class Holding:
 
 
 def book(session: Session, held: Claim, spent: Spent) -> None:
-    """Enter what an attempt has spent so far."""
+    """Enter what an attempt has spent so far; an older account that arrives late changes nothing."""
     columns = {"gpu_seconds": spent.gpu_seconds, "cpu_seconds": spent.cpu_seconds, "phases": spent.phases}
-    _write(session, _row(held), **columns)
+    _write(session, and_(_row(held), Attempt.gpu_seconds <= spent.gpu_seconds), **columns)
 
 
 def book_late(session: Session, held: Claim, spent: Spent) -> None:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.orm import Session
 
 from common import jobs
 from common.attempts import Claim
@@ -112,15 +113,23 @@ def images(held: Claim, status: ImageStatus = ImageStatus.DELIVERED) -> list[Ima
     ]
 
 
+def lift_guards(session: Session) -> None:
+    """Have PostgreSQL's triggers stand aside for this transaction, so that a test may break what they keep whole."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL session_replication_role = 'replica'"))
+
+
 def put(database: Database, job_id: UUID, status: JobStatus) -> None:
     """Write a status past all guards, to see what the guards then allow."""
     with database.transaction() as session:
+        lift_guards(session)
         session.execute(update(Job).where(Job.id == job_id).values(status=status))
 
 
 def age(database: Database, job_id: UUID, column: str, by: timedelta) -> None:
     """Set one time of a job to *by* before now, as if that had passed."""
     with database.transaction() as session:
+        lift_guards(session)
         session.execute(update(Job).where(Job.id == job_id).values({column: now(session, -by)}))
 
 

@@ -19,6 +19,7 @@ from worker import runner
 def _change(statement: Any) -> Callable[[House], None]:
     def change(house: House) -> None:
         with house.database.transaction() as session:
+            factories.lift_guards(session)
             session.execute(statement)
 
     return change
