@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from api import strict_json
+from api import strict_json, uploads
 from api.errors import RefusedError
 from api.strict_json import StrictRequest
 
 BODY = b'{"prompt": "x"}'
+FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + b"p" * 2000 + b"\r\n--x--\r\n"
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield client, server
 
 
-def request(server: socket.socket) -> StrictRequest:
+def request(server: socket.socket, body: bytes = BODY, kind: str = "application/json") -> StrictRequest:
     return StrictRequest(
         {
             "REQUEST_METHOD": "POST",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(BODY)),
+            "CONTENT_TYPE": kind,
+            "CONTENT_LENGTH": str(len(body)),
             "wsgi.input": server.makefile("rb"),
             "gunicorn.socket": server,
         }
@@ -59,5 +60,29 @@ def test_a_client_that_hangs_up_is_another_matter(ends: tuple[socket.socket, soc
     gone = request(server)
     with pytest.raises(RefusedError) as caught:
         gone.get_json()
+    assert caught.value.code == "bad_request"
+    gone.environ["wsgi.input"].close()
+
+
+def test_a_form_that_does_not_arrive_is_given_up(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = ends
+    monkeypatch.setattr(uploads, "FORM_SECONDS", 0.05)
+    client.sendall(FORM[:-10])
+    slow = request(server, FORM, "multipart/form-data; boundary=x")
+    with pytest.raises(RefusedError) as caught:
+        uploads.receive(slow, 5000)
+    assert caught.value.code == "request_timeout"
+    slow.environ["wsgi.input"].close()
+
+
+def test_a_form_whose_client_hangs_up_is_another_matter(ends: tuple[socket.socket, socket.socket]) -> None:
+    client, server = ends
+    client.sendall(FORM[:1000])
+    client.shutdown(socket.SHUT_WR)
+    gone = request(server, FORM, "multipart/form-data; boundary=x")
+    with pytest.raises(RefusedError) as caught:
+        uploads.receive(gone, 5000)
     assert caught.value.code == "bad_request"
     gone.environ["wsgi.input"].close()
