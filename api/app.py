@@ -2,12 +2,27 @@
 
 from flask_openapi.openapi import OpenAPI
 
-from api import access_log, assets, auth, documents, errors, events, files, health, images, jobs, models, usage
+from api import (
+    access_log,
+    assets,
+    auth,
+    deliveries,
+    documents,
+    errors,
+    events,
+    files,
+    health,
+    images,
+    jobs,
+    models,
+    usage,
+    webhooks,
+)
 from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
-RESOURCES = (jobs, events, assets, images, models, usage, files, health)
+RESOURCES = (jobs, events, assets, images, models, usage, webhooks, deliveries, files, health)
 """Each a module with a ``blueprint``."""
 
 

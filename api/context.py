@@ -15,6 +15,8 @@ from common.database import Database
 from common.links import Links
 from common.settings import Settings
 from common.storage import Storage
+from common.webhooks.guard import Guard
+from common.webhooks.sealing import Sealer
 
 EXTENSION = "pressroom"
 
@@ -28,6 +30,7 @@ class Services:
     storage: Storage
     links: Links | None
     settings: Settings
+    guard: Guard
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Context(Services):
     waiting_room: WaitingRoom
     lookout: Lookout
     examination: Examination
+    sealer: Sealer
 
     @classmethod
     def of(cls, given: Services) -> Self:
@@ -49,6 +53,7 @@ class Context(Services):
             waiting_room=waiting_room,
             lookout=Lookout(given.database, waiting_room.is_closing),
             examination=Examination(given.database, given.bell, given.storage),
+            sealer=Sealer(given.settings.read_secret()),
         )
 
     @property

@@ -9,7 +9,7 @@ from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import operations, orders, presentation, records
+from api import operations, orders, presentation, receivers, records
 from api.auth import caller, needs
 from api.context import services
 from api.errors import RefusedError
@@ -22,6 +22,7 @@ from common.jobs import Order
 from common.keys import Scope
 from common.requests import ImageRequest
 from common.states import JobStatus
+from common.webhooks.events import parse_events
 
 blueprint = operations.create_blueprint("jobs", "Orders for images.", "/v1/jobs")
 
@@ -50,7 +51,8 @@ def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     with context.database.reading() as session:
         cards = catalog.cards(session)
         missing = assets.find_missing(session, caller().owner, body)
-    order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing)
+    faults = receivers.find_faults(body.webhook_url, "/webhook_url")
+    order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing, faults)
     return _answer_new(header, order, request.get_json())
 
 
@@ -126,6 +128,8 @@ def _again(row: models.Job) -> Order:
         deadline_seconds=lifetime.total_seconds() if lifetime else None,
         annotations=dict(row.annotations),
         retry_of=row.id,
+        webhook_url=row.webhook_url,
+        webhook_events=None if row.webhook_events is None else parse_events(row.webhook_events),
     )
 
 

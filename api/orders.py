@@ -12,6 +12,8 @@ from common.jobs import Order
 from common.requests import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
 from common.settings import Settings
 from common.states import Priority
+from common.webhooks.destinations import parse
+from common.webhooks.events import EventType
 
 IMAGE_STRENGTH = 0.8
 """Of a request that names an init image but no strength: the default of diffusers, as is 1 where there is a mask."""
@@ -24,16 +26,20 @@ def place(
     owner: str,
     key_id: UUID,
     missing: Collection[str] = (),
+    receiver_faults: Sequence[Fault] = (),
 ) -> Order:
     """Return the order for *wish*; raise RefusedError with everything that its model or the service forbids.
 
-    *missing* are the fields of *wish* that name no asset of the owner's.
+    *missing* are the fields of *wish* that name no asset of the owner's, *receiver_faults* what the guard has against
+    its webhook.
     """
     card = pick(wish.model, cards, settings)
     faults = [
         *_find_faults(wish, card),
         *_find_adapter_faults(wish, card, cards),
         *_find_input_faults(wish, card, missing),
+        *_find_webhook_faults(wish),
+        *receiver_faults,
     ]
     if faults:
         raise refuse(faults)
@@ -49,6 +55,8 @@ def place(
         priority=wish.priority or Priority.INTERACTIVE,
         deadline_seconds=wish.deadline_s,
         annotations=dict(wish.metadata or {}),
+        webhook_url=None if wish.webhook_url is None else parse(wish.webhook_url).url,
+        webhook_events=None if wish.webhook_events is None else [*map(EventType, dict.fromkeys(wish.webhook_events))],
     )
 
 
@@ -141,6 +149,11 @@ def _find_adapter_faults(wish: NewJob, card: ModelCard, cards: Sequence[ModelCar
         else:
             continue
         yield Fault(code=code, detail=detail, pointer=f"/adapters/{place}/name")
+
+
+def _find_webhook_faults(wish: NewJob) -> Iterator[Fault]:
+    if wish.webhook_events is not None and wish.webhook_url is None:
+        yield Fault(code="incompatible", detail="goes with a webhook_url only", pointer="/webhook_events")
 
 
 def _find_input_faults(wish: NewJob, card: ModelCard, missing: Collection[str]) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
 """From rows to the JSON that is shown."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,14 +9,24 @@ from sqlalchemy.orm import Session
 
 from api import records
 from api.context import Context
-from api.schemas import assets as assets_schema, images as images_schema, jobs as jobs_schema
+from api.schemas import (
+    assets as assets_schema,
+    deliveries as deliveries_schema,
+    images as images_schema,
+    jobs as jobs_schema,
+    webhooks as webhooks_schema,
+)
 from common import positions
 from common.assets import CONTENT_TYPE
 from common.clock import utcnow
 from common.links import Linked
 from common.models import Asset, Image, Job
 from common.requests import ImageRequest
+from common.states import version_of
 from common.usage import DELIVERED
+from common.webhooks import sealing
+from common.webhooks.events import DisabledReason, EventType, Failure, MessageState, parse_events
+from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 
 
 def show_jobs(session: Session, rows: Sequence[Job], context: Context) -> list[jobs_schema.Job]:
@@ -75,6 +86,56 @@ def show_asset(row: Asset) -> assets_schema.Asset:
     )
 
 
+def show_webhook(row: WebhookEndpoint, secret: bytes | None = None) -> webhooks_schema.Webhook:
+    """Return what is shown of a webhook; its secret only to whoever has just made it."""
+    return webhooks_schema.Webhook(
+        id=row.id,
+        url=row.url or None,
+        events=list(parse_events(row.events)),
+        description=row.description,
+        status=row.status,
+        disabled_reason=DisabledReason(row.disabled_reason) if row.disabled_reason else None,
+        secret=None if secret is None else sealing.spell(secret),
+        previous_secret_until=row.previous_until,
+        failures=row.failures,
+        failing_since=row.failing_since,
+        resume_at=row.resume_at,
+        created_at=row.created_at,
+    )
+
+
+def show_delivery(
+    row: WebhookMessage, last: WebhookAttempt | None, *, with_body: bool = False
+) -> deliveries_schema.Delivery:
+    """Return what is shown of a message to a webhook, with the *last* try at it."""
+    return deliveries_schema.Delivery(
+        id=row.id,
+        webhook_id=row.endpoint_id,
+        job_id=row.job_id,
+        event=EventType(row.event),
+        state=row.state,
+        url=row.url,
+        attempts=row.tries,
+        next_attempt_at=row.next_at if row.state is MessageState.PENDING else None,
+        last_attempt=None if last is None else show_delivery_attempt(last),
+        body=json.loads(row.body) if with_body else None,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+def show_delivery_attempt(row: WebhookAttempt) -> deliveries_schema.DeliveryAttempt:
+    """Return what is shown of a try at a message."""
+    return deliveries_schema.DeliveryAttempt(
+        number=row.number,
+        started_at=row.started_at,
+        seconds=row.seconds,
+        status=row.status,
+        error=Failure(row.error) if row.error else None,
+        response=row.response,
+    )
+
+
 def file_of(row: Image, *, thumbnail: bool = False) -> Linked | None:
     """Return the file of an image or of its thumbnail; None unless it was published."""
     key = row.thumbnail_key if thumbnail else row.storage_key
@@ -111,11 +172,14 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         progress=jobs_schema.Progress(step=row.progress_step, steps=row.steps),
         queue_position=queue_position,
         attempt=row.attempt,
+        version=version_of(row.status, row.attempt),
         images=[show_image(image, context) for image in images],
         cost=_total(images, context),
         error=error,
         metadata=row.annotations,
         retry_of=row.retry_of,
+        webhook_url=row.webhook_url,
+        webhook_events=None if row.webhook_events is None else list(parse_events(row.webhook_events)),
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

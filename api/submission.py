@@ -11,6 +11,7 @@ from common import idempotency, jobs
 from common.errors import BellUnavailableError
 from common.jobs import Order
 from common.logs import get_logger
+from common.webhooks import endpoints
 
 logger = get_logger(__name__)
 
@@ -27,6 +28,8 @@ def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, bool]:
                 session, order.owner, key, digest, order.id, context.settings.idempotency_hours
             )
         if earlier is None:
+            if order.webhook_url is not None:
+                endpoints.see_to_direct(session, context.sealer, order.owner)
             jobs.submit(session, order, context.settings.max_queued_jobs)
     if earlier is not None:
         return earlier, True

@@ -10,6 +10,7 @@ from common.database import Database
 from common.errors import SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import FileStorage, open_storage
+from common.webhooks.guard import Guard, Rules
 
 
 def _open(settings: Settings) -> Services:
@@ -20,6 +21,7 @@ def _open(settings: Settings) -> Services:
         storage=storage,
         links=storage.links if isinstance(storage, FileStorage) else None,
         settings=settings,
+        guard=Guard(Rules.of(settings)),
     )
 
 

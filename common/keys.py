@@ -29,6 +29,8 @@ class Scope(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     USAGE_READ = "usage:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     USAGE_HOUSE = "usage:house"  # of all owners and presses: for whoever runs the house
 
 

@@ -11,9 +11,11 @@ from api import texts
 from api.inputs import Body, Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
 from api.schemas.outputs import Output, Time
+from api.schemas.webhooks import BY_DEFAULT, Events, Url
 from common.ids import parse_id
 from common.requests import LARGEST_SCALE, LARGEST_SEED, MOST_ADAPTERS, OutputFormat, SchedulerName
 from common.states import JobStatus, Priority
+from common.webhooks.events import EventType
 
 LARGEST_SIDE = 4096
 SIDE_MULTIPLE = 8
@@ -147,6 +149,10 @@ class NewJob(Body):
         Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA), WithJsonSchema(METADATA_SCHEMA)]
         | None
     ) = Field(None, description="Up to 32 short texts that are kept with the job and shown with it.")
+    webhook_url: Url | None = Field(
+        None, description="Where to be told of this job; messages are signed by the owner's webhook without URL."
+    )
+    webhook_events: Events | None = Field(None, description=f"What is told there; {BY_DEFAULT}.")
 
     @field_validator("metadata", mode="before")
     @classmethod
@@ -248,11 +254,14 @@ class Job(Output):
         description="How many jobs are before this one, counted up to 1000; null unless it is queued."
     )
     attempt: int = Field(description="How often a press has begun with it.")
+    version: int = Field(description="Grows with every change of `status`, as in messages to webhooks.")
     images: list[Image]
     cost: Cost
     error: JobError | None
     metadata: dict[str, str]
     retry_of: UUID | None
+    webhook_url: str | None
+    webhook_events: list[EventType] | None
     created_at: Time
     started_at: Time | None
     finished_at: Time | None

@@ -11,6 +11,9 @@ from common.database import Database
 from common.errors import SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
+from common.webhooks.courier import Courier
+from common.webhooks.guard import Guard, Rules
+from common.webhooks.sealing import Sealer
 
 
 def main() -> int:
@@ -26,7 +29,11 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     database = Database(settings.sqlalchemy_url)
     bell = CeleryBell(create_celery(settings, patient=False))
-    go_round(list_duties(settings, database, bell, open_storage(settings)), stop, settings.tick_seconds)
+    guard = Guard(Rules.of(settings))
+    courier = Courier(database, Sealer(settings.read_secret()), guard, threads=settings.webhook_threads)
+    duties = list_duties(settings, database, bell, open_storage(settings), courier)
+    go_round(duties, stop, settings.tick_seconds)
+    courier.close()
     database.close()
     return 0
 

@@ -10,6 +10,7 @@ from common.models import Attempt, Job
 from common.objects import attempt_prefix
 from common.states import Outcome
 from common.storage import Storage
+from common.webhooks import messages
 
 ORPHANS_KEPT = timedelta(hours=1)
 """How long the objects of a failed attempt stay: a late upload of a paused press must not slip in after the broom."""
@@ -21,6 +22,12 @@ def forget_keys(database: Database, hours: int) -> None:
     """Forget idempotency keys older than *hours*."""
     with database.transaction() as session:
         idempotency.forget_old(session, hours)
+
+
+def forget_messages(database: Database, days: int) -> int:
+    """Forget some messages to webhooks that are older than *days*; return how many."""
+    with database.transaction() as session:
+        return messages.forget_old(session, days)
 
 
 def collect_orphans(database: Database, storage: Storage) -> int:

@@ -13,7 +13,9 @@ from common.errors import PressroomError
 from common.logs import get_logger
 from common.settings import Settings
 from common.storage import Storage
+from common.webhooks.courier import Courier
 
+MINUTELY = 60.0
 HOURLY = 3600.0
 log = get_logger(__name__)
 
@@ -27,7 +29,7 @@ class Duty:
     run: Callable[[], object]
 
 
-def list_duties(settings: Settings, database: Database, bell: Bell, storage: Storage) -> list[Duty]:
+def list_duties(settings: Settings, database: Database, bell: Bell, storage: Storage, courier: Courier) -> list[Duty]:
     """Return the duties of a clerk."""
 
     def return_lost() -> int:
@@ -42,8 +44,10 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
     return [
         Duty("expire_due", tick, expire_due),
         Duty("return_lost", tick, return_lost),
+        Duty("deliver_webhooks", tick, courier.dispatch),
         Duty("top_up", tick, lambda: topup.top_up(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
+        Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
         Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
         Duty("collect_orphans", HOURLY, lambda: retention.collect_orphans(database, storage)),
     ]

@@ -1,0 +1,112 @@
+"""The JSON of webhooks: where messages go, and what of."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from api import texts
+from api.inputs import Body, Id, Path, Whole
+from api.schemas.outputs import Output, Time
+from common.webhooks import sealing
+from common.webhooks.destinations import LONGEST_URL
+from common.webhooks.events import DisabledReason, EndpointStatus, EventType
+from common.webhooks.sealing import InvalidSecretError
+
+LONGEST_DESCRIPTION = 512
+LONGEST_SECRET = 128
+LONGEST_OVERLAP = 7 * 24 * 3600
+USUAL_OVERLAP = 24 * 3600
+
+JobEvent = Literal["job.started", "job.succeeded", "job.failed", "job.canceled", "job.expired"]
+BY_DEFAULT = "by default those that end a job"
+
+
+def _check_secret(secret: str) -> str:
+    try:
+        sealing.parse(secret)
+    except InvalidSecretError as error:
+        raise PydanticCustomError("invalid_secret", "must be whsec_ and base64 of 24 to 64 bytes") from error
+    return secret
+
+
+def _schema(**keywords: Any) -> Any:
+    return Field(json_schema_extra=keywords)
+
+
+Url = Annotated[
+    str, Field(max_length=LONGEST_URL), _schema(format="webhook-url", examples=["https://example.com/hook"])
+]
+Events = Annotated[list[JobEvent], Field(min_length=1, max_length=16)]
+Description = Annotated[
+    str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)
+]
+Secret = Annotated[
+    str, Field(max_length=LONGEST_SECRET), AfterValidator(_check_secret), _schema(format="webhook-secret")
+]
+
+
+class NewWebhook(Body):
+    """A webhook to be made."""
+
+    url: Url | None = Field(
+        None,
+        description="Where messages go, `https://`. Left out: the one webhook that signs for all jobs that name a"
+        " `webhook_url` of their own, which otherwise is made with the first of them.",
+    )
+    events: Events | None = Field(None, description=f"What is told; {BY_DEFAULT}.")
+    description: Description | None = Field(None, description="For people.")
+    secret: Secret | None = Field(
+        None, description="`whsec_` and base64 of 24 to 64 bytes; by default a random one, which is better."
+    )
+
+
+class WebhookChanges(Body):
+    """What is to change about a webhook; the rest stays."""
+
+    url: Url | None = Field(None, description="Where messages go from now on, those that wait included.")
+    events: Events | None = Field(None, description="What is told from now on.")
+    description: Description | None = Field(None, description="For people.")
+
+
+class Rotation(Body):
+    """How a secret is to be exchanged; `{}` for the defaults."""
+
+    secret: Secret | None = Field(None, description="By default a random one.")
+    overlap_s: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP), Whole] | None = Field(
+        None, description="Seconds for which the old secret signs too; by default a day."
+    )
+
+
+class WebhookPath(Path):
+    """Names a webhook."""
+
+    webhook_id: Id
+
+
+class Webhook(Output):
+    """A webhook: where messages go, what of, and how it fares."""
+
+    id: UUID
+    object: Literal["webhook"] = "webhook"
+    url: str | None = Field(description="Null: it signs for the jobs that name a URL of their own.")
+    events: list[EventType]
+    description: str
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None = Field(
+        description="`owner`; `gone`: it answered 410; `failing`: nothing but failures for a day."
+    )
+    secret: str | None = Field(description="Shown once, when it is made or rotated; null else.")
+    previous_secret_until: Time | None = Field(description="Until then messages are signed by the secret before too.")
+    failures: int = Field(description="Tries that failed in a row.")
+    failing_since: Time | None
+    resume_at: Time | None = Field(description="It is left alone until then, because it fails.")
+    created_at: Time
+
+
+class WebhookList(Output):
+    """All webhooks, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Webhook]

@@ -1,0 +1,164 @@
+"""``/v1/webhooks``: say where to be told of jobs, and keep the secrets that receivers check messages with."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from flask import Response
+from sqlalchemy.orm import Session
+
+from api import operations, presentation, receivers
+from api.auth import caller, needs
+from api.context import services
+from api.errors import RefusedError
+from api.inputs import not_found
+from api.schemas.deliveries import Delivery
+from api.schemas.webhooks import (
+    USUAL_OVERLAP,
+    NewWebhook,
+    Rotation,
+    Webhook,
+    WebhookChanges,
+    WebhookList,
+    WebhookPath,
+)
+from common.keys import Scope
+from common.webhooks import endpoints, messages, sealing
+from common.webhooks.endpoints import NewEndpoint
+from common.webhooks.events import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EndpointStatus, EventType
+from common.webhooks.models import DIRECT, WebhookEndpoint
+
+blueprint = operations.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
+
+MADE = {
+    201: operations.describe_success(Webhook, "The webhook was made", {"Location": "Where to look at the webhook."})
+}
+
+
+@blueprint.post("", **operations.describe(Scope.WEBHOOKS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
+@needs(Scope.WEBHOOKS_WRITE)
+def create_webhook(body: NewWebhook) -> Response:
+    """Make a webhook; its secret is in the answer, and is not shown again."""
+    context = services()
+    url = DIRECT if body.url is None else receivers.check(body.url, "/url")
+    usual = JOB_EVENTS if body.url is None else TERMINAL_EVENTS
+    wish = NewEndpoint(
+        owner=caller().owner,
+        url=url,
+        events=_read_events(body.events) or usual,
+        description=body.description or "",
+        secret=sealing.parse(body.secret) if body.secret else None,
+    )
+    with context.database.transaction() as session:
+        row, secret = endpoints.add(session, context.sealer, wish, context.settings.max_webhooks)
+    location = {"Location": f"{context.path_prefix}/v1/webhooks/{row.id}"}
+    return operations.answer(presentation.show_webhook(row, secret), 201, location)
+
+
+@blueprint.get("", **operations.describe(Scope.WEBHOOKS_READ, {200: WebhookList}))
+@needs(Scope.WEBHOOKS_READ)
+def list_webhooks() -> Response:
+    """List all webhooks, the newest first."""
+    with services().database.reading() as session:
+        rows = endpoints.list_all(session, caller().owner)
+    return operations.answer(WebhookList(data=[presentation.show_webhook(row) for row in rows]))
+
+
+@blueprint.get("/<webhook_id>", **operations.describe(Scope.WEBHOOKS_READ, {200: Webhook}, 404))
+@needs(Scope.WEBHOOKS_READ)
+def get_webhook(path: WebhookPath) -> Response:
+    """Look at a webhook."""
+    with services().database.reading() as session:
+        row = endpoints.find(session, caller().owner, path.webhook_id)
+    if row is None:
+        raise not_found()
+    return operations.answer(presentation.show_webhook(row))
+
+
+@blueprint.patch(
+    "/<webhook_id>", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 409, 413, 415, 422)
+)
+@needs(Scope.WEBHOOKS_WRITE)
+def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
+    """Change where a webhook's messages go, what it is told, or its description."""
+    url = None if body.url is None else receivers.check(body.url, "/url")
+    with changing(path) as (session, row):
+        if url is not None:
+            if row.url == DIRECT:
+                raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
+            endpoints.move(session, row, url)
+        row.events = [*map(str, body.events or row.events)]
+        row.description = row.description if body.description is None else body.description
+    return operations.answer(presentation.show_webhook(row))
+
+
+@blueprint.delete("/<webhook_id>", **operations.describe(Scope.WEBHOOKS_WRITE, {204: None}, 404))
+@needs(Scope.WEBHOOKS_WRITE)
+def delete_webhook(path: WebhookPath) -> Response:
+    """Delete a webhook, and with it its deliveries; those that wait are not sent."""
+    with changing(path) as (session, row):
+        endpoints.remove(session, row)
+    return Response(status=204)
+
+
+@blueprint.post(
+    "/<webhook_id>/rotate", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 413, 415, 422)
+)
+@needs(Scope.WEBHOOKS_WRITE)
+def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
+    """Give a webhook a new secret, shown in the answer; for a while the old one signs too."""
+    overlap = timedelta(seconds=USUAL_OVERLAP if body.overlap_s is None else body.overlap_s)
+    given = sealing.parse(body.secret) if body.secret else None
+    with changing(path) as (session, row):
+        secret = endpoints.rotate(session, services().sealer, row, overlap, given)
+    return operations.answer(presentation.show_webhook(row, secret))
+
+
+@blueprint.post("/<webhook_id>/enable", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
+@needs(Scope.WEBHOOKS_WRITE)
+def enable_webhook(path: WebhookPath) -> Response:
+    """Have a webhook told again; what was not delivered before is sent when it is asked for."""
+    with changing(path) as (_, row):
+        endpoints.enable(row)
+    return operations.answer(presentation.show_webhook(row))
+
+
+@blueprint.post("/<webhook_id>/disable", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
+@needs(Scope.WEBHOOKS_WRITE)
+def disable_webhook(path: WebhookPath) -> Response:
+    """Tell a webhook nothing more; deliveries that wait are canceled."""
+    with changing(path) as (session, row):
+        endpoints.disable(session, row, DisabledReason.OWNER)
+    return operations.answer(presentation.show_webhook(row))
+
+
+@blueprint.post("/<webhook_id>/test", **operations.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409))
+@needs(Scope.WEBHOOKS_WRITE)
+def test_webhook(path: WebhookPath) -> Response:
+    """Send a `webhook.test` message, which is tried again like any other."""
+    with changing(path) as (session, row):
+        refuse_disabled(row)
+        if row.url == DIRECT:
+            raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
+        message = messages.owe_test(session, row)
+    return operations.answer(presentation.show_delivery(message, None, with_body=True), 202)
+
+
+@contextmanager
+def changing(path: WebhookPath) -> Iterator[tuple[Session, WebhookEndpoint]]:
+    """Yield a transaction and the caller's webhook, locked; raise RefusedError with ``not_found``."""
+    with services().database.transaction() as session:
+        row = endpoints.find(session, caller().owner, path.webhook_id, to_change=True)
+        if row is None:
+            raise not_found()
+        yield session, row
+
+
+def refuse_disabled(row: WebhookEndpoint) -> None:
+    """Raise RefusedError if a webhook is disabled."""
+    if row.status is EndpointStatus.DISABLED:
+        raise RefusedError("webhook_disabled", "Enable the webhook first.")
+
+
+def _read_events(names: Sequence[str] | None) -> list[EventType]:
+    return [EventType(name) for name in dict.fromkeys(names or ())]

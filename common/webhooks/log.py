@@ -1,0 +1,57 @@
+"""The log of deliveries, as their owners read it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from common.webhooks.events import MessageState
+from common.webhooks.models import WebhookAttempt, WebhookMessage
+
+MOST_ATTEMPTS = 100
+
+
+def find_message(
+    session: Session, owner: str, endpoint_id: UUID, message_id: UUID, *, to_change: bool = False
+) -> WebhookMessage | None:
+    """Return a message of *owner* to one endpoint, locked if it is *to_change*."""
+    query = select(WebhookMessage).where(
+        WebhookMessage.id == message_id, WebhookMessage.endpoint_id == endpoint_id, WebhookMessage.owner == owner
+    )
+    return session.scalar(query.with_for_update() if to_change else query)
+
+
+def list_messages(
+    session: Session,
+    endpoint_id: UUID,
+    *,
+    state: MessageState | None,
+    job_id: UUID | None,
+    after: UUID | None,
+    limit: int,
+) -> list[WebhookMessage]:
+    """Return messages to an endpoint, the newest first, beginning after the message *after*."""
+    query = select(WebhookMessage).where(WebhookMessage.endpoint_id == endpoint_id)
+    if state is not None:
+        query = query.where(WebhookMessage.state == state)
+    if job_id is not None:
+        query = query.where(WebhookMessage.job_id == job_id)
+    if after is not None:
+        query = query.where(WebhookMessage.id < after)
+    return list(session.scalars(query.order_by(WebhookMessage.id.desc()).limit(limit)))
+
+
+def last_attempts(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, WebhookAttempt]:
+    """Return the last try at each message that has been tried."""
+    wanted = [(row.id, row.tries) for row in rows if row.tries]
+    if not wanted:
+        return {}
+    query = select(WebhookAttempt).where(tuple_(WebhookAttempt.message_id, WebhookAttempt.number).in_(wanted))
+    return {attempt.message_id: attempt for attempt in session.scalars(query)}
+
+
+def list_attempts(session: Session, message_id: UUID) -> list[WebhookAttempt]:
+    """Return the last hundred tries at a message, the newest first."""
+    query = select(WebhookAttempt).where(WebhookAttempt.message_id == message_id)
+    return list(session.scalars(query.order_by(WebhookAttempt.number.desc()).limit(MOST_ATTEMPTS)))
