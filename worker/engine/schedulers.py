@@ -1,7 +1,6 @@
 """The schedulers that may be asked for by name, each made from the model's own configuration."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 from diffusers import (
@@ -18,21 +17,21 @@ from common.catalog import Family
 from common.errors import GenerationError
 from common.requests import SchedulerName
 
+# A configuration may ask for one of these, and no scheduler goes by two.
+_PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
+
+_DPMPP_2M = {**_PLAIN, "use_lu_lambdas": False, "algorithm_type": "dpmsolver++", "solver_order": 2}
+
 _DIFFUSING: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
-    SchedulerName.EULER: (EulerDiscreteScheduler, {"use_karras_sigmas": False}),
+    SchedulerName.EULER: (EulerDiscreteScheduler, _PLAIN),
     SchedulerName.EULER_ANCESTRAL: (EulerAncestralDiscreteScheduler, {}),
     # Latents have no bounds; DDIM's own default would cut them off at 1.
     SchedulerName.DDIM: (DDIMScheduler, {"clip_sample": False}),
-    SchedulerName.DPMPP_2M: (
-        DPMSolverMultistepScheduler,
-        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": False},
-    ),
-    SchedulerName.DPMPP_2M_KARRAS: (
-        DPMSolverMultistepScheduler,
-        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": True},
-    ),
-    SchedulerName.LCM: (LCMScheduler, {}),
-    SchedulerName.UNIPC: (UniPCMultistepScheduler, {"use_karras_sigmas": False}),
+    SchedulerName.DPMPP_2M: (DPMSolverMultistepScheduler, _DPMPP_2M),
+    SchedulerName.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {**_DPMPP_2M, "use_karras_sigmas": True}),
+    SchedulerName.LCM: (LCMScheduler, {"clip_sample": False}),
+    # Its other kind, bh1, divides by nothing at the last step.
+    SchedulerName.UNIPC: (UniPCMultistepScheduler, {**_PLAIN, "solver_type": "bh2"}),
 }
 
 _FLOWING: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
@@ -41,19 +40,18 @@ _FLOWING: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
 
 _KNOWN = {Family.SD15: _DIFFUSING, Family.SDXL: _DIFFUSING, Family.SD3: _FLOWING, Family.FLUX: _FLOWING}
 
-LCM_STEPS = 50
-"""What LCM's schedule is drawn from by default; it refuses to take more steps than that."""
-
 
 def make(own: Any, family: Family, name: SchedulerName | None, steps: int) -> Any:
     """Return a fresh scheduler with the configuration of the model's *own*, which is never run itself."""
-    if name is None:
-        return copy.deepcopy(own)
-    known: Callable[[SchedulerName], Any] = _KNOWN.get(family, {}).get
-    entry = known(name)
+    made = copy.deepcopy(own) if name is None else _make_known(own, family, name)
+    if isinstance(made, LCMScheduler) and steps > made.config.original_inference_steps:
+        made.register_to_config(original_inference_steps=steps)  # which its steps are chosen from
+    return made
+
+
+def _make_known(own: Any, family: Family, name: SchedulerName) -> Any:
+    entry = _KNOWN.get(family, {}).get(name)
     if entry is None:
         raise GenerationError(f"This model cannot be run with the scheduler {name.value}.")
     kind, options = entry
-    if name is SchedulerName.LCM and steps > LCM_STEPS:
-        options = {**options, "original_inference_steps": steps}
     return kind.from_config(own.config, **options)

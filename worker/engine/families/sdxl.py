@@ -12,7 +12,6 @@ from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaint
 from common.requests import ImageRequest, Mode
 from worker.engine.families.denoising import Denoising, Tensor, stack
 from worker.engine.families.sd15 import Sd15Family
-from worker.engine.port import Inputs
 
 
 class SdxlFamily(Sd15Family):
@@ -42,13 +41,6 @@ class SdxlFamily(Sd15Family):
         )  # the original's, its cut corner, the picture's
         sizes = sizes.to(self.device.torch).repeat(len(prompt), 1)
         return {"prompt": prompt, "pooled": pooled, "sizes": sizes} | self._tell_scale(request, prompt.dtype)
-
-    def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
-        """Return the drawing of one seed, from pure noise or from the pictures that were handed in."""
-        drawing = super().draw(request, seed, inputs, condition)
-        if request.mode is Mode.TEXT and hasattr(drawing.scheduler, "set_begin_index"):
-            drawing.scheduler.set_begin_index(0)
-        return drawing
 
     def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor]:
         """Return the summary of the prompts and the sizes."""
