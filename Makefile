@@ -7,6 +7,8 @@ TORCH_INDEX ?=
 PYTEST_FLAGS ?=
 # What `make bench-gpu` measures.
 ARCH ?= sd15
+# What `make bench-speed` measures.
+SPEED_OF ?= starter
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-unit test-integration test-functional check format fuzz \
-	bench bench-peers bench-gpu bench-report train-starter bench-starter clean
+	bench bench-peers bench-gpu bench-speed bench-report train-starter bench-starter clean
 
 ##@ To see it
 
@@ -76,6 +78,9 @@ bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and L
 
 bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightning or flux (9 minutes each)
 	$(BIN)/python -m tests.bench.accelerator $(ARCH)
+
+bench-speed: $(STAMP) ## Measure the speed settings here: SPEED_OF=starter (a CPU's, 10 minutes), sd15, sdxl or flux
+	$(BIN)/python -m tests.bench.speed $(SPEED_OF)
 
 bench-report: $(STAMP) ## Print what was measured as Markdown
 	@$(BIN)/python -m tests.bench.report

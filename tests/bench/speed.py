@@ -110,9 +110,9 @@ def vary(plain: DenoisingFamily, way: str) -> DenoisingFamily:
     pipeline = copy.copy(plain.pipeline)
     for name in ("unet", "transformer", "vae"):
         if getattr(pipeline, name, None) is not None:
-            setattr(pipeline, name, copy.deepcopy(getattr(pipeline, name)))
-            if precision_of(way) != "auto":
-                getattr(pipeline, name).to(PRECISIONS[precision_of(way)])
+            part = copy.deepcopy(getattr(pipeline, name))
+            torch.nn.Module.to(part, PRECISIONS.get(precision_of(way)))  # diffusers' own warns that it is not loading
+            setattr(pipeline, name, part)
     return type(plain)(speed.apply(pipeline, chosen), plain.card, plain.device)
 
 
