@@ -23,7 +23,7 @@ from api.strict_json import hurrying
 from common.assets import PictureFile
 
 FIELD = "file"
-FORM_BYTES = 16 * 1024  # of a form around its file
+FORM_BYTES = 256 * 1024  # of a form around its file; more than the parser reads at a time, which it counts as text
 FORM_PARTS = 8
 FORM_SECONDS = 120
 
