@@ -1,10 +1,11 @@
 """The api from the outside: what the command line asks of it."""
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
 import httpx2
@@ -24,6 +25,19 @@ PATIENCE_SECONDS = 60
 
 AGAIN = frozenset({429, 502, 503, 504})
 """Answers after which the same request may be sent again."""
+
+COME_BACK_SECONDS = 1.0
+"""Pause before a stream of events that was cut is taken up again."""
+
+LARGEST_EVENT_BYTES = 16_000_000
+LAST_EVENT = "job"
+
+
+class JobEvent(NamedTuple):
+    """Something that has happened to a job: ``status``, ``progress``, ``image`` or ``job``, and what is told of it."""
+
+    name: str
+    data: Json
 
 
 class Client:
@@ -76,8 +90,48 @@ class Client:
         """Cancel a job."""
         return self._json("POST", f"/v1/jobs/{job_id}/cancel")
 
+    def events(self, job_id: str) -> Iterator[JobEvent]:
+        """Yield what happens to a job, each event once, over as many connections as it takes; the last is ``job``."""
+        last_id = ""
+        give_up_at = time.monotonic() + self._patience_seconds
+        while True:
+            is_heard = False
+            try:
+                for event in self._listen(job_id, last_id):
+                    is_heard = True
+                    last_id = event.id or last_id
+                    if event.data:
+                        yield JobEvent(event.event, json.loads(event.data))
+                    if event.event == LAST_EVENT:
+                        return
+            except httpx2.InvalidURL:
+                raise self._misdirected() from None
+            except httpx2.TransportError as error:
+                if not is_heard and time.monotonic() > give_up_at:
+                    raise self._unreachable() from error
+            if is_heard:
+                give_up_at = time.monotonic() + self._patience_seconds
+            time.sleep(COME_BACK_SECONDS)
+
     def wait(self, job_id: str, on_change: Callable[[Json], None] = lambda job: None) -> Json:
-        """Return a job when it has ended; *on_change* sees it each time it was looked at."""
+        """Return a job when it has ended; *on_change* sees it whenever something was heard of it.
+
+        It is followed by its events where the api has room for that, and else looked at now and then.
+        """
+        job = self.job(job_id)
+        on_change(job)
+        if JobStatus(job["status"]) in TERMINAL:
+            return job
+        try:
+            for event in self.events(job_id):
+                if (heard := _apply(event, job)) is not None:
+                    job = heard
+                    on_change(job)
+        except ApiRefusedError:
+            return self._poll(job_id, on_change)
+        return job
+
+    def _poll(self, job_id: str, on_change: Callable[[Json], None]) -> Json:
         pause = FIRST_PAUSE_SECONDS
         while True:
             job = self.job(job_id)
@@ -93,6 +147,16 @@ class Client:
         if hashlib.sha256(content).hexdigest() != image["sha256"]:
             raise ApiRefusedError(f"Image {image['id']} did not arrive as it was published.")
         return content
+
+    def _listen(self, job_id: str, last_id: str) -> Iterator[httpx2.ServerSentEvent]:
+        """Yield the events after *last_id* as far as one connection brings them."""
+        headers = {"Last-Event-ID": last_id} if last_id else None
+        path = f"/v1/jobs/{job_id}/events"
+        with self._http.sse(path, headers=headers, max_event_size=LARGEST_EVENT_BYTES) as source:
+            if not source.response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                source.response.read()
+                raise ApiRefusedError(_explain(source.response))
+            yield from source
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
         response = self._send(method, path, **options)
@@ -117,12 +181,10 @@ class Client:
         try:
             response = self._http.request(method, path, **options)
         except httpx2.InvalidURL:
-            raise ApiUnreachableError(f"{self._url} is not a URL; see {PREFIX}API_URL.") from None
+            raise self._misdirected() from None
         except httpx2.TransportError as error:
             if is_last:
-                raise ApiUnreachableError(
-                    f"The api at {self._url} does not answer; is `pressroom up` running, and {PREFIX}API_URL right?"
-                ) from error
+                raise self._unreachable() from error
             return None
         self._patience_seconds = PATIENCE_SECONDS
         if response.status_code in AGAIN and not is_last:
@@ -130,6 +192,29 @@ class Client:
         if response.is_error:
             raise ApiRefusedError(_explain(response))
         return response
+
+    def _misdirected(self) -> ApiUnreachableError:
+        return ApiUnreachableError(f"{self._url} is not a URL; see {PREFIX}API_URL.")
+
+    def _unreachable(self) -> ApiUnreachableError:
+        return ApiUnreachableError(
+            f"The api at {self._url} does not answer; is `pressroom up` running, and {PREFIX}API_URL right?"
+        )
+
+
+def _apply(event: JobEvent, job: Json) -> Json | None:
+    """Return *job* as it stands after *event*; None if there is nothing to be shown of it yet."""
+    told = event.data
+    if event.name == LAST_EVENT:
+        return told
+    if event.name == "progress":
+        return job | {"progress": {"step": told["step"], "steps": told["steps"]}}
+    if event.name == "status" and JobStatus(told["status"]) not in TERMINAL:
+        now = {"status": told["status"], "attempt": told["attempt"]}
+        if now.items() <= job.items():
+            return None  # known, and its place in the queue with it
+        return job | now | {"queue_position": None, "progress": job["progress"] | {"step": 0}}
+    return None  # its images come with the whole job
 
 
 def _explain(response: httpx2.Response) -> str:

@@ -15,7 +15,7 @@ COMMANDS = {
     "migrate": "Bring the database to the newest schema.",
     "keys": "Make, list and revoke API keys.",
     "submit": "Order a picture.",
-    "jobs": "List, show and cancel jobs.",
+    "jobs": "List, show, watch and cancel jobs.",
     "doctor": "Check that everything Pressroom needs is there.",
     "demo": "Print ten pictures on this machine.",
 }

@@ -1,10 +1,11 @@
 """``pressroom jobs``."""
 
 import json
+import sys
 
 import click
 
-from common.cli.connection import connect
+from common.cli.connection import connect, watch as follow
 from common.cli.tables import print_table
 from common.client import Json
 from common.states import JobStatus
@@ -14,7 +15,7 @@ LONGEST_PROMPT = 48
 
 @click.group()
 def jobs() -> None:
-    """List, show and cancel jobs."""
+    """List, show, watch and cancel jobs."""
 
 
 @jobs.command(name="list")
@@ -38,6 +39,31 @@ def show(job_id: str, as_json: bool) -> None:
     """Show one job and its images."""
     with connect() as client:
         job = client.job(job_id)
+    _print(job, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def watch(job_id: str, as_json: bool) -> None:
+    """Follow a job until it has ended, then show it; the exit status is 1 unless it succeeded."""
+    with connect() as client:
+        job = follow(client, client.job(job_id))
+    _print(job, as_json=as_json)
+    if job["status"] != JobStatus.SUCCEEDED:
+        sys.exit(1)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="JOB")
+def cancel(job_id: str) -> None:
+    """Cancel a job: a press that works on it stops at its next step."""
+    with connect() as client:
+        job = client.cancel(job_id)
+    click.echo(f"Job {job['id']} is {job['status']}.", err=True)
+
+
+def _print(job: Json, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(job, indent=2))
         return
@@ -59,15 +85,6 @@ def show(job_id: str, as_json: bool) -> None:
             click.echo(f"{name:<9} {value}")
     for image in job["images"]:
         click.echo(f"image {image['index']:<3} {image['status']}, seed {image['seed']}  {image['url'] or ''}".rstrip())
-
-
-@jobs.command()
-@click.argument("job_id", metavar="JOB")
-def cancel(job_id: str) -> None:
-    """Cancel a job: a press that works on it stops at its next step."""
-    with connect() as client:
-        job = client.cancel(job_id)
-    click.echo(f"Job {job['id']} is {job['status']}.", err=True)
 
 
 def _row(job: Json) -> list[object]:

@@ -1,57 +1,21 @@
 """The api behind its real server: what comes over the wire that no client library would send."""
 
 import socket
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from common import catalog, keys, schema
-from common.database import Database
-from tests import processes
+from tests import api_servers
+from tests.api_servers import Server, answers
 
-ROOT = Path(__file__).resolve().parents[2]
 BODY = b'{"prompt": "a lighthouse"}'
-
-
-class Server(NamedTuple):
-    port: int
-    key: str
-    log: Path
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with processes.own_folder() as folder:
-        (port,) = processes.free_ports(1)
-        database = Database(f"sqlite:///{folder / 'pressroom.db'}")
-        schema.upgrade(database)
-        with database.transaction() as session:
-            catalog.register(session, [catalog.PAINTED_CARD])
-            key = keys.create(session, "ada")
-        database.close()
-        environ = {
-            "PYTHONPATH": str(ROOT),
-            "PRESSROOM_HOME": str(folder),
-            "PRESSROOM_BIND": f"127.0.0.1:{port}",
-            "PRESSROOM_LOG_FORMAT": "json",
-        }
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", "api.wsgi:app"]
-        with processes.running(command, folder, lambda: _answers(port), environ=environ):
-            yield Server(port, key, folder / "log")
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    with api_servers.serving() as started:
+        yield started
 
 
 def send(server: Server, *parts: bytes, head: tuple[str, ...] = (), post: bool = True) -> bytes:
@@ -169,7 +133,7 @@ def test_slow_clients_do_not_hold_up_others(server: Server) -> None:
         for connection in slow:
             connection.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n{")
         began = time.monotonic()
-        assert _answers(server.port)
+        assert answers(server.port)
         assert time.monotonic() - began < 3
     finally:
         for connection in slow:

@@ -56,3 +56,19 @@ def test_a_seat_is_free_again_after_a_fault() -> None:
 
 def test_a_room_without_seats_keeps_nobody() -> None:
     assert not WaitingRoom(0).wait(lambda: True, 1)
+
+
+def test_a_seat_can_be_taken_and_given_back() -> None:
+    room = WaitingRoom(1)
+    assert room.enter()
+    assert not room.enter()
+    room.leave()
+    assert room.enter()
+
+
+def test_nobody_waits_while_the_server_stops() -> None:
+    room = WaitingRoom(1)
+    looks: list[None] = []
+    room.close_when(lambda: len(looks) == 2)
+    assert room.wait(lambda: bool(looks.append(None)), 3600)  # type: ignore[func-returns-value]  # None
+    assert room.is_closing()

@@ -15,16 +15,20 @@ from common.errors import ApiRefusedError, ApiUnreachableError
 
 
 class Script:
-    """Answers requests in turn with (status, body), the last one for ever, and remembers what was asked."""
+    """Answers requests in turn with (status, body, type), the last one for ever, and remembers what was asked."""
 
     def __init__(self) -> None:
-        self.answers: list[tuple[int, bytes]] = []
+        self.answers: list[tuple[int, bytes, str]] = []
         self.asked: list[tuple[str, str, dict[str, str]]] = []
 
-    def say(self, status: int, body: Any) -> None:
-        self.answers.append((status, body if isinstance(body, bytes) else json.dumps(body).encode()))
+    def say(self, status: int, body: Any, kind: str = "application/json") -> None:
+        self.answers.append((status, body if isinstance(body, bytes) else json.dumps(body).encode(), kind))
 
-    def next(self) -> tuple[int, bytes]:
+    def tell(self, *events: tuple[str, str, Any]) -> None:
+        told = "".join(f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n" for number, name, data in events)
+        self.say(200, f"retry: 2000\n\n{told}".encode(), "text/event-stream")
+
+    def next(self) -> tuple[int, bytes, str]:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -41,8 +45,9 @@ def url(script: Script) -> Iterator[str]:
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             script.asked.append((self.command, self.path, dict(self.headers)))
-            status, body = script.next()
+            status, body, kind = script.next()
             self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -64,6 +69,7 @@ def url(script: Script) -> Iterator[str]:
 @pytest.fixture
 def client(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr(client_module, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(client_module, "COME_BACK_SECONDS", 0.01)
     monkeypatch.setattr(client_module, "FIRST_PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(client_module, "PATIENCE_SECONDS", 0.3)
     with Client(url, "prk_key") as opened:
@@ -88,12 +94,48 @@ def test_a_picture_is_handed_in_as_a_file(client, script):
     assert headers["Content-Type"].startswith("multipart/form-data; boundary=")
 
 
-def test_waiting_looks_until_the_end_and_shows_each_look(client, script):
-    for status in ("queued", "running", "succeeded"):
-        script.say(200, {"status": status})
+QUEUED = {"status": "queued", "attempt": 0, "queue_position": 3, "progress": {"step": 0, "steps": 9}}
+DONE = {"status": "succeeded", "attempt": 1, "queue_position": None, "progress": {"step": 9, "steps": 9}}
+
+
+def test_waiting_follows_the_job_and_shows_what_is_heard(client, script):
+    script.say(200, QUEUED)
+    script.tell(
+        ("0.0", "status", {"status": "queued", "attempt": 0}),
+        ("1.0", "status", {"status": "running", "attempt": 1}),
+        ("1.4", "progress", {"step": 4, "steps": 9, "attempt": 1}),
+        ("3.0", "status", {"status": "succeeded", "attempt": 1}),
+        ("3.1", "image", {"index": 0}),
+        ("3.2", "job", DONE),
+    )
+    seen: list[Any] = []
+    assert client.wait("1", seen.append) == DONE
+    running = {"status": "running", "attempt": 1, "queue_position": None, "progress": {"step": 0, "steps": 9}}
+    assert seen == [QUEUED, running, running | {"progress": {"step": 4, "steps": 9}}, DONE]
+
+
+def test_a_stream_that_was_cut_is_taken_up_where_it_was(client, script):
+    script.tell(("0.0", "status", {"status": "queued"}), ("1.0", "status", {"status": "running"}))
+    script.say(200, b"retry: 2000\n\n: still here\n\n", "text/event-stream")
+    script.tell(("3.0", "job", DONE))
+    assert [event.name for event in client.events("1")] == ["status", "status", "job"]
+    assert [headers.get("Last-Event-ID") for _, _, headers in script.asked] == [None, "1.0", "1.0"]
+
+
+def test_an_api_that_has_no_room_for_streams_is_asked_now_and_then(client, script):
+    script.say(200, QUEUED)
+    script.say(503, {"code": "too_many_streams"})
+    for job in (QUEUED, {"status": "running"}, DONE):
+        script.say(200, job)
     seen: list[str] = []
-    assert client.wait("1", lambda job: seen.append(job["status"]))["status"] == "succeeded"
-    assert seen == ["queued", "running", "succeeded"]
+    assert client.wait("1", lambda job: seen.append(job["status"])) == DONE
+    assert seen == ["queued", "queued", "running", "succeeded"]
+
+
+def test_a_job_that_has_ended_is_not_followed(client, script):
+    script.say(200, DONE)
+    assert client.wait("1") == DONE
+    assert len(script.asked) == 1
 
 
 def test_a_list_goes_on_over_pages_up_to_its_limit(client, script):
@@ -136,7 +178,9 @@ def test_another_server_is_recognised(client, script):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[", "http://127.0.0.1:99999"])
-def test_an_api_that_is_not_there_is_told_in_a_sentence(monkeypatch, url):
+@pytest.mark.parametrize("ask", [lambda client: client.job("1"), lambda client: list(client.events("1"))])
+def test_an_api_that_is_not_there_is_told_in_a_sentence(monkeypatch, url, ask):
     monkeypatch.setattr(client_module, "FIRST_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(client_module, "COME_BACK_SECONDS", 0.01)
     with pytest.raises(ApiUnreachableError, match="PRESSROOM_API_URL"), Client(url, "prk_key") as opened:
-        opened.job("1")
+        ask(opened)

@@ -1,0 +1,85 @@
+"""Every life that a job can have, followed with every gap: nothing is missed, nothing told twice."""
+
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+
+import pytest
+
+from api.chronicle import Look, Place, find_place, list_moves, parse_id
+from common.states import TRANSITIONS, JobStatus
+
+LONGEST = 7
+Life = list[tuple[JobStatus, int]]
+
+
+def lives(life: Life) -> Iterator[Life]:
+    """Yield every life that begins with *life*, as statuses with the number of the attempt."""
+    yield life
+    status, attempt = life[-1]
+    if len(life) < LONGEST:
+        for target in sorted(TRANSITIONS[status]):
+            yield from lives([*life, (target, attempt + (target is JobStatus.RUNNING))])
+
+
+LIVES = list(lives([(JobStatus.QUEUED, 0)]))
+
+
+def look(status: JobStatus = JobStatus.RUNNING, attempt: int = 1, step: int = 0) -> Look:
+    return Look(status, attempt, step, steps=20, num_images=2)
+
+
+def test_there_are_lives_of_every_end() -> None:
+    assert {life[-1][0] for life in LIVES} == set(JobStatus)
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: "-".join(status[:3] for status, _ in life))
+def test_whoever_comes_back_is_told_exactly_the_statuses_that_were_missed(life: Life) -> None:
+    looks = [look(status, attempt) for status, attempt in life]
+    for then, now in combinations(range(len(life)), 2):
+        was_queued_last = life[now - 1][0] is JobStatus.QUEUED
+        moves = list(list_moves(Place(looks[then].turn, 0), looks[now], was_queued_last=was_queued_last))
+        assert [(move.status, move.attempt) for move in moves] == life[then + 1 : now + 1]
+        assert all(before.place < after.place for before, after in pairwise(moves))
+        assert moves[-1].place == Place(looks[now].turn, 0)
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: "-".join(status[:3] for status, _ in life))
+def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(life: Life) -> None:
+    now = look(*life[-1])
+    (move,) = list_moves(None, now)
+    assert (move.status, move.attempt) == life[-1]
+    assert list(list_moves(move.place, now)) == []
+    assert list(list_moves(now.last, now)) == []
+
+
+@pytest.mark.parametrize(
+    "event_id", ["", "1", "1.", ".1", "1.2.3", "-1.2", "1,2", " 1.2", "1.2\n", "１.2", "1" * 20 + ".1"]
+)
+def test_what_is_no_id_names_no_place(event_id: str) -> None:
+    assert parse_id(event_id) is None
+    assert find_place(event_id, look()) is None
+
+
+def test_an_id_names_its_place() -> None:
+    assert parse_id(Place(3, 14).id) == Place(3, 14)
+
+
+@pytest.mark.parametrize(
+    ("now", "reached", "beyond"),
+    [
+        (look(JobStatus.QUEUED, attempt=0), "0.0", "1.0"),
+        (look(JobStatus.RUNNING, attempt=1, step=3), "1.5", "2.0"),
+        (look(JobStatus.SUCCEEDED, attempt=1), "3.3", "3.4"),
+    ],
+)
+def test_an_id_that_the_job_has_not_come_to_names_no_place(now: Look, reached: str, beyond: str) -> None:
+    assert find_place(reached, now) == parse_id(reached)
+    assert find_place(beyond, now) is None
+
+
+def test_progress_has_its_place_after_its_status_and_before_the_next() -> None:
+    running = look(step=3)
+    assert running.progress is not None
+    assert Place(1, 0) < running.progress < Place(2, 0)
+    assert look(step=0).progress is None
+    assert look(JobStatus.QUEUED, attempt=1, step=3).progress is None
