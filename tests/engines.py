@@ -263,7 +263,8 @@ class Workshop:
 class Background:
     """A thread whose outcome is asked for later."""
 
-    def __init__(self, act: Callable[[], Any]) -> None:
+    def __init__(self, act: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> None:
+        self._patience = patience
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(act,), daemon=True)
@@ -276,7 +277,7 @@ class Background:
             self._error = error
 
     def result(self) -> Any:
-        self._thread.join(PATIENCE_SECONDS)
+        self._thread.join(self._patience)
         assert not self._thread.is_alive(), "it never came back"
         if self._error is not None:
             raise self._error
