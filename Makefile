@@ -5,8 +5,9 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # More words for pytest, such as `-x -k storage`.
 PYTEST_FLAGS ?=
-# What `make bench-gpu` measures.
+# What `make bench-gpu` measures, and more words for it, such as `--service --variants compiled --batches 1,8`.
 ARCH ?= sd15
+BENCH_FLAGS ?=
 # What `make bench-speed` measures.
 SPEED_OF ?= starter
 
@@ -77,7 +78,7 @@ bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and L
 	$(BIN)/python -m tests.bench.peers
 
 bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightning or flux (9 minutes each)
-	$(BIN)/python -m tests.bench.accelerator $(ARCH)
+	$(BIN)/python -m tests.bench.accelerator $(ARCH) $(BENCH_FLAGS)
 
 bench-speed: $(STAMP) ## Measure the speed settings here: SPEED_OF=starter (a CPU's, 10 minutes), sd15, sdxl or flux
 	$(BIN)/python -m tests.bench.speed $(SPEED_OF)

@@ -15,7 +15,10 @@ import httpx2
 from common.errors import ApiUnreachableError
 from common.settings import PREFIX, Settings
 
-KEPT = ("MODELS", "DEFAULT_MODEL", "DEVICE", "CHECKER", "GPU_PRICE_PER_HOUR", "CURRENCY", "PAINTED_STEP_SECONDS")
+KEPT = (
+    *("MODELS", "DEFAULT_MODEL", "DEVICE", "PRECISION", "SPEED", "MAX_BATCH", "CHECKER"),
+    *("GPU_PRICE_PER_HOUR", "CURRENCY", "PAINTED_STEP_SECONDS"),
+)
 """The settings of the outer world that hold in here too; all others stand at their defaults."""
 
 READY_SECONDS = 120

@@ -1,5 +1,6 @@
 """What a user would pick, each up and warm, asked in the same way: Pressroom, a plain Celery worker, LitServe."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from tests.bench import plain_worker, service
 from tests.processes import free_ports, own_folder, running
 
 PATIENCE_SECONDS = 600
+PAUSE_SECONDS = 0.1
 CONNECTIONS = 64
 """Requests that LitServe's clients keep open at once: each waits for its picture."""
 
@@ -135,7 +137,8 @@ def litserve(card: ModelCard, directory: Path, torch_threads: int) -> Iterator[C
     ):
         options = ["--port", str(port), "--pictures", folder]
         command = _command("tests.bench.litserve_server", directory, torch_threads, options)
-        with running(command, folder, lambda: _answers(http), environ=_environ()):
+        with running(command, folder, lambda: True, environ=_environ()) as process:
+            _await_health(http, process)
             contestant = LitServe(http, pool, card)
             _warm_up(contestant)
             yield contestant
@@ -158,8 +161,13 @@ def _warm_up(contestant: Contestant) -> None:
     contestant.collect()
 
 
-def _answers(http: httpx2.Client) -> bool:
-    try:
-        return http.get("/health", timeout=1).is_success
-    except httpx2.HTTPError:
-        return False
+def _await_health(http: httpx2.Client, process: subprocess.Popen[bytes]) -> None:
+    """Return when the server answers; on a busy machine importing torch alone can take a minute."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if http.get("/health", timeout=1).is_success:
+                return
+        except httpx2.HTTPError:
+            time.sleep(PAUSE_SECONDS)
+    raise RuntimeError("LitServe does not answer")
