@@ -58,6 +58,12 @@ def rebuilt(module, **config):
         return type(module).from_config({**module.config, **config}).eval()
 
 
+def in_dtype(family: DenoisingFamily, dtype: torch.dtype) -> dict[str, torch.nn.Module]:
+    """Return the networks of a family's pipeline in other numbers; itself keeps its own."""
+    parts = family.pipeline.components.items()
+    return {name: copy.deepcopy(part).to(dtype) for name, part in parts if isinstance(part, torch.nn.Module)}
+
+
 def draw_together(family: DenoisingFamily, guests: Iterable[Guest]) -> list[Denoising]:
     """Draw all; at each tick every lane takes one step with the rows it has."""
     waiting = sorted(enumerate(guests), key=lambda entry: entry[1].joins)

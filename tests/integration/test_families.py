@@ -76,6 +76,20 @@ def test_pictures_of_all_schedulers_share_a_batch(companies, opened, name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_in_16_bits_pictures_differ_from_the_stock_pipelines_by_rounding_only(companies, opened, name):
+    import torch
+
+    family = companies.altered(opened(name), **companies.in_dtype(opened(name), torch.bfloat16))
+    known = _DEFAULTS[Family(name)]["schedulers"]
+    guests = [companies.Guest(asked(name, place, scheduler=scheduler)) for place, scheduler in enumerate(known)]
+    drawings = companies.draw_together(family, guests)
+    for guest, drawing in zip(guests, drawings, strict=True):
+        assert drawing.latents.dtype == torch.bfloat16
+        assert companies.distance(drawing.latents, companies.draw_alone(family, guest.request)) <= 0.05
+    assert family.decode(drawings).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_what_a_request_says_shows_in_its_picture(companies, opened, name):
     """The comparisons above would not see a thing that these tiny models ignored."""
     changes = [{}, {"prompt": "a dog"}, {"steps": 5}, {"seed": 99}, {"guidance_scale": 9.0}]

@@ -116,7 +116,7 @@ class DenoisingFamily:
     def paint(self, latents: Tensor) -> Tensor:
         """Return the pictures, from 0 to 1, that the decoder makes of latents in its own scale."""
         pixels = self.pipeline.vae.decode(latents, return_dict=False)[0]
-        pictures: Tensor = self.pipeline.image_processor.postprocess(pixels, output_type="pt")
+        pictures: Tensor = self.pipeline.image_processor.postprocess(pixels.float(), output_type="pt")
         return pictures
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
