@@ -5,6 +5,7 @@ from flask_openapi.openapi import OpenAPI
 from api import (
     access_log,
     assets,
+    attempts,
     auth,
     deliveries,
     documents,
@@ -22,7 +23,7 @@ from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
-RESOURCES = (jobs, events, assets, images, models, usage, webhooks, deliveries, files, health)
+RESOURCES = (jobs, attempts, events, assets, images, models, usage, webhooks, deliveries, files, health)
 """Each a module with a ``blueprint``."""
 
 

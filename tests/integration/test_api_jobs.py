@@ -12,7 +12,7 @@ import pytest
 from common import jobs
 from common.attempts import Spent
 from common.database import Database
-from common.errors import BellUnavailableError
+from common.errors import BellUnavailableError, InvalidPictureError
 from common.states import JobStatus
 from tests import factories
 from tests.apis import Api, open_api
@@ -274,3 +274,24 @@ def test_every_status_can_be_shown(api: Api) -> None:
     for status in JobStatus:
         factories.put(api.database, job_id, status)
         assert api.get(f"/v1/jobs/{job_id}").json["status"] == status
+
+
+def test_each_attempt_says_what_it_spent_and_why_it_ended(api: Api) -> None:
+    job_id = api.make_job()["id"]
+    press_id = factories.press(api.database)
+    for error in (InvalidPictureError(), None):
+        factories.make_due(api.database, UUID(job_id))
+        held = factories.claim(api.database, press_id)
+        assert held is not None
+        with api.database.transaction() as session:
+            spent = Spent(1.0, phases={"denoise": 1.0})
+            if error is not None:
+                jobs.fail(session, held, error, spent)
+            else:
+                jobs.succeed(session, held, factories.images(held), spent)
+    first, second = api.get(f"/v1/jobs/{job_id}/attempts").json["data"]
+    assert (first["number"], first["outcome"], first["error_code"]) == (1, "retried", "invalid_picture")
+    assert (second["number"], second["outcome"], second["error_code"]) == (2, "succeeded", None)
+    assert second["phases"] == {"denoise": 1.0}
+    assert second["press_id"] == str(press_id)
+    assert second["ended_at"] is not None
