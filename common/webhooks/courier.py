@@ -5,9 +5,8 @@ No transaction is open while a receiver is spoken to. A slow one holds two threa
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -19,10 +18,10 @@ from common.webhooks.addresses import UnresolvedError
 from common.webhooks.claims import Delivery
 from common.webhooks.destinations import InvalidUrlError, NotAllowedError
 from common.webhooks.events import Failure
-from common.webhooks.guard import Approach, Guard
+from common.webhooks.guard import Guard
 from common.webhooks.outcomes import Outcome
 from common.webhooks.sealing import Sealer, SecretUnreadableError
-from common.webhooks.transport import Answer, Transport, UndeliveredError
+from common.webhooks.transport import Transport, UndeliveredError
 
 CLOSE_SECONDS = 5.0
 STINT_SECONDS = 2.0
@@ -33,13 +32,6 @@ log = get_logger(__name__)
 Clock = Callable[[Session], datetime]
 
 
-class Post(Protocol):
-    """Whatever sends one message."""
-
-    def post(self, approach: Approach, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send *body* and return the answer; raise UndeliveredError."""
-
-
 class Courier:
     """Delivers messages with up to *threads* at once; several couriers may share a database."""
 
@@ -48,7 +40,7 @@ class Courier:
         database: Database,
         sealer: Sealer,
         guard: Guard,
-        post: Post | None = None,
+        transport: Transport | None = None,
         *,
         threads: int = 32,
         clock: Clock = messages.read_clock,
@@ -56,7 +48,7 @@ class Courier:
         self._database = database
         self._sealer = sealer
         self._guard = guard
-        self._post = post or Transport()
+        self._transport = transport or Transport()
         self._threads = threads
         self._clock = clock
         self._lock = threading.Lock()
@@ -121,7 +113,7 @@ class Courier:
             approach = self._guard.admit(delivery.url)
             timestamp = int(delivery.started_at.timestamp())
             headers = signatures.headers(secrets, str(delivery.message_id), timestamp, delivery.number, delivery.body)
-            answer = self._post.post(approach, headers, delivery.body)
+            answer = self._transport.post(approach, headers, delivery.body)
         except UndeliveredError as error:
             failure = error.failure
         except (NotAllowedError, InvalidUrlError):

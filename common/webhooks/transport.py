@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -18,11 +18,6 @@ from common.errors import PressroomError
 from common.webhooks.destinations import Address
 from common.webhooks.events import Failure
 from common.webhooks.guard import Approach
-
-TOTAL_SECONDS = 15.0
-CONNECT_SECONDS = 5.0
-BODY_SECONDS = 5.0
-"""How long the text of an answer is listened to: its status has been heard, and that is what counts."""
 
 MOST_ADDRESSES = 3
 MOST_BYTES = 64 * 1024
@@ -35,6 +30,15 @@ SECRETS = re.compile(
     r"(?i)\b(?:prk|whsec|whsk|sk|pk|ghp|xox[a-z])_[A-Za-z0-9_+/=-]{8,}|\b(?:bearer|basic)\s+[^\s\"']{4,}"
 )
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many seconds things may take, by the clock on the wall."""
+
+    total: float = 15.0
+    connect: float = 5.0
+    text: float = 5.0  # of an answer, whose status has been heard: that is what counts
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,15 @@ class UndeliveredError(PressroomError):
 
 
 class Transport:
-    """Posts messages; *context* says whose certificates are trusted, *now* is a clock that never goes back."""
+    """Posts messages; *context* says whose certificates are trusted."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, limits: Limits | None = None) -> None:
         self._context = context or ssl.create_default_context()
-        self._now = now
+        self._limits = limits or Limits()
 
     def post(self, approach: Approach, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send *body* and return the answer; raise UndeliveredError."""
-        exchange = _Exchange(approach, self._now, self._now() + TOTAL_SECONDS)
+        exchange = _Exchange(approach, self._limits)
         with _translate_faults(Failure.CONNECT):
             plain = exchange.connect()
         with plain:
@@ -78,14 +82,14 @@ class Transport:
 class _Exchange:
     """One connection and what is left of its time."""
 
-    def __init__(self, approach: Approach, now: Callable[[], float], deadline: float) -> None:
+    def __init__(self, approach: Approach, limits: Limits) -> None:
         self._approach = approach
-        self._now = now
-        self._deadline = deadline
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.total
         self._received = 0
 
     def connect(self) -> socket.socket:
-        limit = self._now() + CONNECT_SECONDS
+        limit = time.monotonic() + self._limits.connect
         fault: OSError = TimeoutError()
         for address in self._approach.addresses[:MOST_ADDRESSES]:
             try:
@@ -158,7 +162,7 @@ class _Exchange:
     def _read_text(self, connection: socket.socket, protocol: h11.Connection) -> bytes:
         """Return how the text begins; a receiver that breaks off in its middle has answered all the same."""
         text = b""
-        limit = min(self._deadline, self._now() + BODY_SECONDS)
+        limit = min(self._deadline, time.monotonic() + self._limits.text)
         with suppress(OSError, h11.RemoteProtocolError):
             while self._received <= MOST_BYTES:
                 event = protocol.next_event()
@@ -177,7 +181,7 @@ class _Exchange:
         protocol.receive_data(data)
 
     def _left(self, limit: float) -> float:
-        seconds = min(limit, self._deadline) - self._now()
+        seconds = min(limit, self._deadline) - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
         return seconds
