@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.catalog import Family, read_card
 from common.requests import ImageRequest
@@ -101,6 +102,24 @@ def draw_alone(family: DenoisingFamily, request: ImageRequest, output_type: str 
         output_type=output_type,
         **further,
     ).images
+
+
+class Waits(TorchDispatchMode):
+    """Lists what would wait for the accelerator, with the meta device in its place, which refuses to be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result, options = func(*args, **(kwargs or {})), kwargs or {}
+        name = func.overloadpacket.__name__
+        leads_there = isinstance(result, torch.Tensor) and result.is_meta
+        comes_from_here = any(isinstance(argument, torch.Tensor) and argument.is_cpu for argument in args)
+        is_copy = name in {"_to_copy", "copy_"} and leads_there and comes_from_here
+        if (is_copy and not options.get("non_blocking")) or name == "_linalg_check_errors":
+            self.seen.append(name)
+        return result
 
 
 def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:

@@ -21,8 +21,8 @@ def waits_in():
     """Return a function that takes a scheduler's steps on the meta device and returns what waited."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, PNDMScheduler
-    from torch.utils._python_dispatch import TorchDispatchMode
 
+    from tests.companies import Waits
     from worker.engine import schedulers
     from worker.engine.families import flows
     from worker.engine.families.ahead import told_ahead
@@ -30,20 +30,6 @@ def waits_in():
     from worker.engine.families.modes import _keeping
 
     own = {Family.SD15: PNDMScheduler(skip_prk_steps=True), Family.SD3: FlowMatchEulerDiscreteScheduler()}
-
-    class Waits(TorchDispatchMode):
-        def __init__(self):
-            super().__init__()
-            self.seen = []
-
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            result = func(*args, **(kwargs or {}))
-            name = func.overloadpacket.__name__
-            leads_there = isinstance(result, torch.Tensor) and result.is_meta
-            copies = name in ("_to_copy", "copy_") and leads_there and any(a.is_cpu for a in args if torch.is_tensor(a))
-            if (copies and not (kwargs or {}).get("non_blocking")) or name == "_linalg_check_errors":
-                self.seen.append(name)
-            return result
 
     def take_steps(family, name, device="cpu", *, inpaints=False):
         scheduler = schedulers.make(own[family], family, name, STEPS)
@@ -109,3 +95,31 @@ def test_a_step_that_is_told_ahead_is_the_same_step(name):
                 (latents, *_) = scheduler.step(output, timestep, latents, **options, return_dict=False)
         ends.append(latents)
     assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
+def test_no_forward_pass_waits_for_the_accelerator(name, tmp_path):
+    import torch
+
+    from tests import companies
+    from worker.engine.port import Inputs
+
+    family = companies.open_family(name, tmp_path / name)
+    drawings = []
+    for scale in (5.0, 1.0):
+        request = image_request(model=name, guidance_scale=scale, num_images=3)
+        with torch.no_grad():
+            drawings.append(family.begin(request, request.seeds, Inputs()))
+    for lane in drawings:
+        for drawing in lane:
+            drawing.latents = drawing.latents.to("meta")
+            drawing.condition = {key: value.to("meta") for key, value in drawing.condition.items()}
+    family.pipeline.to("meta")
+    family.device.torch = torch.device("meta")
+    with companies.Waits() as waits, torch.no_grad():
+        outputs = [family.forward(lane) for lane in drawings]
+    assert waits.seen == []
+    assert all(
+        output.is_meta and output.shape == (3, *lane[0].latents.shape[1:])
+        for output, lane in zip(outputs, drawings, strict=True)
+    )
