@@ -1,11 +1,13 @@
 """What a user would pick, each up and warm, asked in the same way: Pressroom, a plain Celery worker, LitServe."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -138,10 +140,14 @@ def litserve(card: ModelCard, directory: Path, torch_threads: int) -> Iterator[C
         options = ["--port", str(port), "--pictures", folder]
         command = _command("tests.bench.litserve_server", directory, torch_threads, options)
         with running(command, folder, lambda: True, environ=_environ()) as process:
-            _await_health(http, process)
-            contestant = LitServe(http, pool, card)
-            _warm_up(contestant)
-            yield contestant
+            try:
+                _await_health(http, process)
+                contestant = LitServe(http, pool, card)
+                _warm_up(contestant)
+                yield contestant
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # told to end, it leaves its workers behind
 
 
 KINDS = {"Pressroom": pressroom, "Celery worker": celery_worker, "LitServe": litserve}
