@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
+from common import jobs
 from common.errors import InvalidPictureError, SafetyUnavailableError, StorageError
+from common.models import Job
 from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from tests import factories
 from tests.house import House
@@ -170,4 +172,20 @@ def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(hou
             each.result()
     ended = {job.id: factories.read(house.database, job.id).finished_at for job in [urgent, *bulk]}
     assert min(ended, key=lambda job_id: ended[job_id]) == urgent.id
+    house.check()
+
+
+def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(house: House) -> None:
+    slow = house.settings.model_copy(update={"painted_step_seconds": 0.01})
+    job = factories.submit(house.database, request={"steps": 10_000})
+    with ThreadPoolExecutor() as threads:
+        with replace(house, settings=slow).press() as press:
+            heard = threads.submit(runner.hear, press)
+            until(lambda: any(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id)), "the first steps")
+        heard.result()
+    assert factories.read(house.database, job.id).status is JobStatus.QUEUED
+    (attempt,) = house.attempts(job.id)
+    assert attempt.outcome is Outcome.RELEASED
+    with house.database.transaction() as session:
+        jobs.cancel(session, session.get_one(Job, job.id))
     house.check()

@@ -1,4 +1,5 @@
 import gc
+import math
 import threading
 import weakref
 from contextlib import suppress
@@ -263,6 +264,16 @@ def test_closing_ends_all_that_is_in_hand_as_draining_with_all_that_it_spent(ahe
         shop.assert_books_balance(*orders)
         with pytest.raises(DrainingError):
             shop.take(shop.order())
+
+
+def test_an_engine_that_was_closed_at_work_no_longer_needs_to_feed_its_watchdog():
+    with Workshop() as shop:
+        order = shop.order(steps=1000)
+        shop.at_pass(5, lambda: Background(shop.loop.close))
+        shop.take(order)
+        with pytest.raises(DrainingError):
+            order.wait()
+        assert shop.loop._watchdog._fed_at == -math.inf
 
 
 def test_an_engine_that_never_worked_closes_at_once():
