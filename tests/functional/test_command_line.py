@@ -73,6 +73,18 @@ def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict
     assert [job["id"] for job in listed] == [job_id]
 
 
+def test_a_job_is_watched_to_its_end(environ: dict[str, str]) -> None:
+    job_id = run(environ, "submit", "a heron", "--width", "64", "--height", "64", "--steps", "30").stdout.strip()
+    shown = run(environ, "jobs", "watch", job_id).stdout
+    assert job_id in shown
+    assert "succeeded" in shown
+    assert "/files/" in shown
+    run(environ, "jobs", "watch", job_id)
+    canceled = run(environ, "submit", "a slow heron", "--steps", "150").stdout.strip()
+    run(environ, "jobs", "cancel", canceled)
+    assert json.loads(run(environ, "jobs", "watch", canceled, "--json", status=1).stdout)["status"] == "canceled"
+
+
 def test_json_is_all_that_stands_on_standard_output(environ: dict[str, str]) -> None:
     job = json.loads(run(environ, "submit", "an owl", *SMALL, "--wait", "--json").stdout)
     assert job["status"] == "succeeded"

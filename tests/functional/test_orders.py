@@ -87,6 +87,28 @@ def test_a_running_job_shows_its_progress_and_stops_soon_after_it_is_canceled(st
     assert client.job(job_id)["images"] == []
 
 
+def test_whoever_follows_an_order_hears_of_everything_and_at_last_has_its_images(stack: Stack) -> None:
+    client = stack.client()
+    job_id = client.order(steps=40, num_images=2)
+    with client.http.sse(f"/v1/jobs/{job_id}/events") as source:
+        events = [event for event in source if event.data]
+    told = [(event.event, event.json()) for event in events]
+    statuses = [data["status"] for name, data in told if name == "status"]
+    assert statuses == ["queued", "running", "succeeded"][-len(statuses) :]
+    assert "running" in statuses
+    steps = [data["step"] for name, data in told if name == "progress"]
+    assert steps
+    assert steps == sorted(set(steps))
+    *_, first, second, (last, job) = told
+    assert [(name, data["index"]) for name, data in (first, second)] == [("image", 0), ("image", 1)]
+    assert (last, job["status"]) == ("job", "succeeded")
+    for image in job["images"]:
+        assert client.stranger.get(image["url"]).status_code == 200
+    with client.http.sse(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": events[0].id}) as source:
+        again = [event.id for event in source if event.event != "progress" and event.data]
+    assert again == [event.id for event in events[1:] if event.event != "progress"]
+
+
 def test_a_queued_job_can_be_canceled_and_is_never_printed(stack: Stack) -> None:
     client = stack.client()
     first = client.order(**LONG)
