@@ -9,6 +9,7 @@ from api.context import services
 from api.errors import RefusedError
 from common import idempotency, jobs
 from common.errors import BellUnavailableError
+from common.faults import fault
 from common.jobs import Order
 from common.logs import get_logger
 from common.webhooks import endpoints
@@ -31,9 +32,12 @@ def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, bool]:
             if order.webhook_url is not None:
                 endpoints.see_to_direct(session, context.sealer, order.owner)
             jobs.submit(session, order, context.settings.max_queued_jobs)
+            fault("submitting")
     if earlier is not None:
         return earlier, True
+    fault("submitted")
     _ring(order)
+    fault("rung")
     return order.id, False
 
 

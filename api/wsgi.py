@@ -4,7 +4,7 @@ import sys
 
 from api.app import create_app
 from api.context import Services
-from common import logs
+from common import faults, logs
 from common.bell import CeleryBell, create_celery
 from common.database import Database
 from common.errors import SettingsError
@@ -28,6 +28,7 @@ def _open(settings: Settings) -> Services:
 try:
     settings = Settings.from_environ()
     logs.configure(settings, "api")
+    faults.arm(settings.faults, settings.home / "faults")
     app = create_app(settings, services=_open(settings))
 except SettingsError as fault:
     sys.stderr.write(f"{fault}\n")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common import faults
 from common.errors import SettingsError
 
 PREFIX = "PRESSROOM_"
@@ -135,6 +136,10 @@ class Settings(BaseSettings):
     api_url: str | None = Field(None, description="Where the command line finds the api; by default `PUBLIC_URL`.")
     api_key: SecretStr | None = Field(None, description="The key with which the command line signs in.")
     painted_step_seconds: float = Field(0.01, ge=0, description="Length of a step of the painted stand-in model.")
+    faults: Listed = Field(
+        (),
+        description="For tests, and refused unless `MODELS` is `painted`: points at which a process breaks on purpose.",
+    )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -146,7 +151,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}MAX_WAITING must be less than {PREFIX}API_THREADS: who waits takes a thread")
         self._check_speed()
         self._check_webhooks()
+        self._check_faults()
         return self
+
+    def _check_faults(self) -> None:
+        if self.faults and self.models != ("painted",):
+            raise ValueError(f"{PREFIX}FAULTS is for tests: it needs {PREFIX}MODELS=painted")
+        try:
+            faults.parse(self.faults)
+        except ValueError as error:
+            raise ValueError(f"{PREFIX}FAULTS {error}") from None
 
     def _check_speed(self) -> None:
         words = set(self.speed)

@@ -9,7 +9,7 @@ import warnings
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
-from common import logs
+from common import faults, logs
 from common.adapters import open_shelf
 from common.bell import TASK, create_celery, queue_of
 from common.catalog import offered
@@ -32,6 +32,7 @@ def main() -> int:
     try:
         settings = Settings.from_environ()
         logs.configure(settings, "press")
+        faults.arm(settings.faults, settings.home / "faults")
         press = build_press(settings)
         press.start()
     except SettingsError as error:

@@ -13,6 +13,7 @@ from common.errors import (
     InterruptedAttemptError,
     PressroomError,
 )
+from common.faults import fault
 from common.logs import bound, get_logger
 from common.states import ImageStatus
 from worker import inputs
@@ -28,11 +29,13 @@ log = get_logger(__name__)
 
 def hear(press: Press) -> None:
     """Claim the best due job as soon as the engine has room, and see it to its end; do nothing if none is due."""
+    fault("heard")
     with press.claimed() as claimed:
         if claimed is None:
             return
         work, leave_room = claimed
         with bound(job_id=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
+            fault("claimed")
             ending = _run(press, work, leave_room)
             _settle(press, work, ending)
 
@@ -43,7 +46,9 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
     try:
         printed = press.engine.generate(claim.request, work, inputs.fetch(press, work), claim.priority)
         leave_room()  # the tail needs no accelerator: another thread may have it
+        fault("generated")
         images = publish(press, work, printed)
+        fault("uploaded")
     except InterruptedAttemptError:
         log.info("attempt_interrupted")
         return _book_late(work)
@@ -88,6 +93,7 @@ def _settle(press: Press, work: Work, ending: Ending) -> None:
             log.warning("settling_failed", reason=error.message)
             time.sleep(press.settings.beat_seconds)
         else:
+            fault("committed")
             return
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from common.costs import price
 from common.errors import StorageError
+from common.faults import fault
 from common.logs import get_logger
 from common.models import Image
 from common.objects import attempt_prefix, image_key, thumbnail_key
@@ -75,6 +76,8 @@ def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     row.bytes = len(made.data)
     _put(press, work, row.storage_key, made.data, row.content_type)
     _put(press, work, row.thumbnail_key, made.thumbnail, "image/webp")
+    if position == 0:
+        fault("uploaded_first")
     return row
 
 

@@ -5,6 +5,7 @@ import time
 
 from common.attempts import Claim, Holding, Spent
 from common.errors import DrainingError, InterruptedAttemptError
+from common.faults import fault
 
 
 class Work:
@@ -22,6 +23,7 @@ class Work:
         """Note that *number* steps are done; raise what must stop the engine here, if anything must."""
         with self._lock:
             self._step, self._spent = number, spent
+        fault("stepped")
         self.go_on()
 
     def go_on(self) -> None:

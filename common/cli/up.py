@@ -10,7 +10,7 @@ from common.settings import Settings
 
 
 @click.command()
-@click.option("--presses", default=1, show_default=True, type=click.IntRange(1, 64), help="How many presses to run.")
+@click.option("--presses", default=1, show_default=True, type=click.IntRange(0, 64), help="How many presses to run.")
 def up(presses: int) -> None:
     """Run the whole stack in the foreground: api, presses, clerk, embedded servers.
 

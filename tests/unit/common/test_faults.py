@@ -1,0 +1,75 @@
+"""Points where a process breaks on purpose: only those that are named, only at the passes that are named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common import faults
+from common.errors import SettingsError, StandInWarning
+from common.faults import Fault, InjectedError, fault, parse
+from common.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _disarmed() -> Iterator[None]:
+    yield
+    faults.arm((), Path())
+
+
+def arm(folder: Path, *words: str) -> None:
+    with pytest.warns(StandInWarning, match="breaks on purpose"):
+        faults.arm(words, folder)
+
+
+def breaks(point: str) -> bool:
+    try:
+        fault(point)
+    except InjectedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [
+        ("claimed:kill", Fault("claimed", "kill", 0, 1, 1)),
+        ("claimed:exit@3", Fault("claimed", "exit", 0, 3, 3)),
+        ("stepped:sleep=0.5@2-4", Fault("stepped", "sleep", 0.5, 2, 4)),
+        ("heard:raise@1-", Fault("heard", "raise", 0, 1, None)),
+    ],
+)
+def test_a_word_says_where_what_and_when(word: str, meaning: Fault) -> None:
+    assert parse([word]) == {meaning.point: meaning}
+
+
+@pytest.mark.parametrize(
+    "word", ["claimed", "nowhere:kill", "claimed:burn", "claimed:kill@0", "claimed:sleep", "é:kill"]
+)
+def test_a_word_that_says_nothing_is_refused(word: str) -> None:
+    with pytest.raises(SettingsError, match="PRESSROOM_FAULTS must hold POINT:ACTION"):
+        Settings.from_environ({"PRESSROOM_MODELS": "painted", "PRESSROOM_FAULTS": word})
+
+
+def test_a_house_with_a_real_model_refuses_to_break() -> None:
+    with pytest.raises(SettingsError, match="PRESSROOM_FAULTS is for tests"):
+        Settings.from_environ({"PRESSROOM_FAULTS": "claimed:kill"})
+
+
+def test_a_point_that_is_not_named_is_passed(tmp_path: Path) -> None:
+    assert not breaks("claimed")
+    arm(tmp_path, "claimed:raise")
+    assert not breaks("heard")
+    assert breaks("claimed")
+
+
+def test_passes_are_counted_over_all_processes(tmp_path: Path) -> None:
+    arm(tmp_path, "claimed:raise@2-3")
+    assert [breaks("claimed") for _ in range(2)] == [False, True]
+    arm(tmp_path, "claimed:raise@2-3")  # as another process would
+    assert [breaks("claimed") for _ in range(2)] == [True, False]
+
+
+def test_every_point_is_on_the_way_of_a_job() -> None:
+    called = "".join(path.read_text() for folder in ("api", "worker") for path in Path(folder).glob("*.py"))
+    assert [point for point in faults.POINTS if f'fault("{point}")' not in called] == []
