@@ -116,7 +116,8 @@ def draw(medians: dict[float, dict[str, Figures]], path: Path) -> None:
             strict=True,
         ):
             lines = {name: [medians[load][name][figure] for load in shown] for name in SERVERS}
-            plots.draw_lines(panel, shown, lines, unit, "load × capacity of one at a time", OURS)
+            most = None if figure == "throughput" else 1.2 * max(lines[DYNAMIC])
+            plots.draw_lines(panel, shown, lines, unit, "load × capacity of one at a time", OURS, most=most)
 
 
 if __name__ == "__main__":

@@ -42,14 +42,21 @@ def draw_bars(panel: Any, values: Mapping[str, float], unit: str, ours: str, *, 
 
 
 def draw_lines(
-    panel: Any, places: Sequence[float], lines: Mapping[str, Sequence[float]], unit: str, over: str, ours: str
+    panel: Any,
+    places: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    unit: str,
+    over: str,
+    ours: str,
+    *,
+    most: float | None = None,
 ) -> None:
-    """Draw one line for each contestant over *places*."""
+    """Draw one line for each contestant over *places*; what is more than *most* leaves the picture."""
     others = iter(OTHERS * len(lines))
     for name, values in lines.items():
         colour = OURS if name.startswith(ours) else next(others)
         panel.plot(places[: len(values)], values, marker="o", markersize=4, label=name, color=colour)
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(bottom=0, top=most)
     panel.legend(fontsize=8, frameon=False)
     _finish(panel, over, unit)
 
