@@ -10,8 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.catalog import Family, read_card
-from common.requests import ImageRequest
+from common.requests import ImageRequest, SchedulerName
 from tests import tiny
+from tests.factories import image_request
 from worker.engine import loading, schedulers
 from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily
@@ -20,6 +21,9 @@ from worker.engine.families.sd3 import Sd3Family
 from worker.engine.families.sd15 import Sd15Family
 from worker.engine.families.sdxl import SdxlFamily
 from worker.engine.port import Inputs
+
+TOLERANCE = 1e-4
+"""How far latents may be from the stock pipeline's, as a share of their largest value."""
 
 KINDS = {Family.SD15: Sd15Family, Family.SDXL: SdxlFamily, Family.SD3: Sd3Family, Family.FLUX: FluxFamily}
 
@@ -63,6 +67,29 @@ def in_dtype(family: DenoisingFamily, dtype: torch.dtype) -> dict[str, torch.nn.
     """Return the networks of a family's pipeline in other numbers; itself keeps its own."""
     parts = family.pipeline.components.items()
     return {name: copy.deepcopy(part).to(dtype) for name, part in parts if isinstance(part, torch.nn.Module)}
+
+
+def asked(name: str, place: int, **changes) -> ImageRequest:
+    """Return a request that differs from its neighbours in all that may differ within a lane."""
+    values = {
+        "model": name,
+        "prompt": ("a red cat", "two dogs by the sea", "", "hens")[place % 4],
+        "negative_prompt": ("", "grey")[place % 2],
+        "steps": (4, 6, 2, 3)[place % 4],
+        "guidance_scale": (7.5, 3.3, 1.7, 5.0)[place % 4],
+        "seed": place,
+    }
+    return image_request(**(values | changes))
+
+
+def mixed_company(name: str, scheduler: SchedulerName | None = None) -> list[Guest]:
+    """Three lanes: two sizes with guidance, one without; some join when others are half done or gone."""
+    plain, small = {"guidance_scale": 1.0}, {"width": 48, "height": 32}
+    joining = [(0, {}), (0, {}), (2, {}), (5, {}), (1, plain), (2, plain), (0, small), (2, small)]
+    return [
+        Guest(asked(name, place, scheduler=scheduler, **changes), joins)
+        for place, (joins, changes) in enumerate(joining)
+    ]
 
 
 def draw_together(family: DenoisingFamily, guests: Iterable[Guest]) -> list[Denoising]:
@@ -127,3 +154,10 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     assert ours.shape == theirs.shape
     assert torch.isfinite(theirs).all()
     return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def expect_parity(family: DenoisingFamily, guests: list[Guest]) -> None:
+    """Compare the final latents of each with those of the stock pipeline."""
+    for guest, drawing in zip(guests, draw_together(family, guests), strict=True):
+        alone = draw_alone(family, guest.request)
+        assert distance(drawing.latents, alone) <= TOLERANCE, guest

@@ -1,6 +1,10 @@
-"""What integration tests may ask for besides: a house for presses."""
+"""What integration tests may ask for besides: a house for presses, and tiny models."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,3 +27,18 @@ def house(database: Database, tmp_path: Path) -> House:
         }
     )
     return House(database, open_storage(settings), settings)
+
+
+@pytest.fixture(scope="session")
+def companies() -> ModuleType:
+    """The module of that name; torch takes seconds to import, and collecting tests should not."""
+    from tests import companies  # noqa: PLC0415
+
+    return companies
+
+
+@pytest.fixture(scope="session")
+def opened(companies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Open a tiny model's family by its name, each once."""
+    root = tmp_path_factory.mktemp("models")
+    return functools.cache(lambda name: companies.open_family(name, root / name))
