@@ -39,6 +39,9 @@ class Contestant(Protocol):
     def collect(self) -> list[Span]:
         """Wait for all that was sent since the last time, in the order in which it was sent."""
 
+    def stand_still(self, *, still: bool) -> None:
+        """Use no time while others are measured, or go on."""
+
 
 class Pressroom:
     """The service with everything on."""
@@ -57,6 +60,9 @@ class Pressroom:
         sent, self._sent = self._sent, []
         jobs = {job.id: job for job in self._stack.wait([job_id for _, job_id in sent])}
         return [(began, jobs[job_id].finished_at.timestamp()) for began, job_id in sent]  # type: ignore[union-attr]
+
+    def stand_still(self, *, still: bool) -> None:
+        """Do nothing: without work it uses next to no time."""
 
 
 class PlainWorker:
@@ -79,11 +85,15 @@ class PlainWorker:
             result.get(timeout=PATIENCE_SECONDS)
         return [(began, result.date_done.timestamp()) for began, result in sent]
 
+    def stand_still(self, *, still: bool) -> None:
+        """Do nothing: without work it uses next to no time."""
+
 
 class LitServe:
     """A LitServe server, each request in a thread of its own."""
 
-    def __init__(self, http: httpx2.Client, pool: ThreadPoolExecutor, card: ModelCard) -> None:
+    def __init__(self, group: int, http: httpx2.Client, pool: ThreadPoolExecutor, card: ModelCard) -> None:
+        self._group = group
         self._http = http
         self._pool = pool
         self._wish = {"steps": card.default_steps, "guidance_scale": card.default_guidance_scale}
@@ -97,6 +107,10 @@ class LitServe:
         """Wait for the answers."""
         sent, self._sent = self._sent, []
         return [(began, answered.result()) for began, answered in sent]
+
+    def stand_still(self, *, still: bool) -> None:
+        """Stop its processes, which look for work so often that they use a sixth of a core, or have them go on."""
+        os.killpg(self._group, signal.SIGSTOP if still else signal.SIGCONT)
 
     def _ask(self, seed: int) -> float:
         answer = self._http.post("/predict", json={"prompt": service.PROMPT, "seed": seed, **self._wish})
@@ -142,12 +156,23 @@ def litserve(card: ModelCard, directory: Path, torch_threads: int) -> Iterator[C
         with running(command, folder, lambda: True, environ=_environ()) as process:
             try:
                 _await_health(http, process)
-                contestant = LitServe(http, pool, card)
+                contestant = LitServe(process.pid, http, pool, card)
                 _warm_up(contestant)
+                contestant.stand_still(still=True)
                 yield contestant
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # told to end, it leaves its workers behind
+
+
+@contextmanager
+def awake(contestant: Contestant) -> Iterator[None]:
+    """Have a contestant go on for the block."""
+    contestant.stand_still(still=False)
+    try:
+        yield
+    finally:
+        contestant.stand_still(still=True)
 
 
 KINDS = {"Pressroom": pressroom, "Celery worker": celery_worker, "LitServe": litserve}

@@ -20,7 +20,7 @@ from typing import Any
 
 from common.catalog import STARTER, ModelCard, read_card
 from tests.bench import plots
-from tests.bench.contestants import KINDS, Contestant
+from tests.bench.contestants import KINDS, Contestant, awake
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.bench.queueing import percentile
 
@@ -74,9 +74,10 @@ def saturate(pool: dict[tuple[str, int], Contestant], rounds: int, images: int) 
     keys = list(pool)
     for turn in range(rounds):
         for key in keys[turn % len(keys) :] + keys[: turn % len(keys)]:
-            for seed in range(images):
-                pool[key].send(seed)
-            spans = pool[key].collect()
+            with awake(pool[key]):
+                for seed in range(images):
+                    pool[key].send(seed)
+                spans = pool[key].collect()
             rates[key].append(images / (max(end for _, end in spans) - spans[0][0]))
             print(f"round {turn + 1}: {key[0]:14} {key[1]} threads {rates[key][-1]:.3f} images/s", file=sys.stderr)
     return rates
@@ -88,7 +89,8 @@ def arrive(chosen: dict[str, Contestant], rate: float, orders: int, seeds: int) 
     names = list(chosen)
     for seed in range(seeds):
         for name in names[seed % len(names) :] + names[: seed % len(names)]:
-            latencies[name] += _serve(chosen[name], rate, orders, seed)
+            with awake(chosen[name]):
+                latencies[name] += _serve(chosen[name], rate, orders, seed)
             print(f"{rate:.2f}/s, run {seed + 1}: {name:14} p95 {percentile(latencies[name], 95):.2f}", file=sys.stderr)
     return latencies
 
