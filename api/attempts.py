@@ -6,7 +6,7 @@ from sqlalchemy import select
 from api import operations, records
 from api.auth import caller, needs
 from api.context import services
-from api.schemas.attempts import Attempt, AttemptList
+from api.schemas.attempts import JobAttempt, JobAttemptList
 from api.schemas.jobs import JobPath
 from common import models
 from common.keys import Scope
@@ -14,7 +14,7 @@ from common.keys import Scope
 blueprint = operations.create_blueprint("attempts", "The tries of presses at a job.", "/v1/jobs")
 
 
-@blueprint.get("/<job_id>/attempts", **operations.describe(Scope.JOBS_READ, {200: AttemptList}, 404))
+@blueprint.get("/<job_id>/attempts", **operations.describe(Scope.JOBS_READ, {200: JobAttemptList}, 404))
 @needs(Scope.JOBS_READ)
 def list_attempts(path: JobPath) -> Response:
     """List the attempts at a job: what each spent, and why it ended."""
@@ -22,11 +22,11 @@ def list_attempts(path: JobPath) -> Response:
         job = records.find_job(session, caller().owner, path.job_id)
         query = select(models.Attempt).where(models.Attempt.job_id == job.id).order_by(models.Attempt.number)
         shown = [_show(row) for row in session.scalars(query)]
-    return operations.answer(AttemptList(data=shown))
+    return operations.answer(JobAttemptList(data=shown))
 
 
-def _show(row: models.Attempt) -> Attempt:
-    return Attempt(
+def _show(row: models.Attempt) -> JobAttempt:
+    return JobAttempt(
         number=row.number,
         press_id=row.press_id,
         outcome=row.outcome,

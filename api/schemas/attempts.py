@@ -9,7 +9,7 @@ from api.schemas.outputs import Output, Time
 from common.states import Outcome
 
 
-class Attempt(Output):
+class JobAttempt(Output):
     """One press's try at a job."""
 
     number: int = Field(description="It only grows; images say which attempt made them.")
@@ -22,8 +22,8 @@ class Attempt(Output):
     ended_at: Time | None
 
 
-class AttemptList(Output):
+class JobAttemptList(Output):
     """All attempts at a job, the first first."""
 
     object: Literal["list"] = "list"
-    data: list[Attempt]
+    data: list[JobAttempt]
