@@ -236,7 +236,9 @@ def judge(house: House, report: Report) -> None:
     """Fill in what became of the jobs, and all that is wrong."""
     with house.database.reading() as session:
         for job in session.scalars(select(Job)):
-            fate = report.wanted.get(job.id, "printed")
+            if job.id not in report.wanted:  # of the warm-up
+                continue
+            fate = report.wanted[job.id]
             report.ended[fate, job.status] += 1
             report.waits.setdefault(job.priority, []).append((job.finished_at - job.created_at) / timedelta(seconds=1))
             if job.status not in ALLOWED[fate]:
