@@ -25,7 +25,7 @@ PER_DESTINATION = 2
 OWNERS_SHARE = 4
 """One owner has a quarter of the senders at most, however many of its receivers dawdle."""
 
-LOOK_AHEAD = 5000
+LOOK_AHEAD = 1000
 """Due messages that one claim looks at: those of a receiver that has its two already are not among them."""
 
 CLAIMING = 7_306_113
@@ -52,13 +52,11 @@ def is_any_due(session: Session, moment: datetime) -> bool:
     return bool(session.scalar(select(exists().where(_due(moment)))))
 
 
-def claim(
-    session: Session, moment: datetime, room: int, *, threads: int, destination: str | None = None
-) -> list[Delivery]:
-    """Claim up to *room* messages that are due at *moment*, of one *destination* or of all, for *threads* senders."""
+def claim(session: Session, moment: datetime, room: int, *, threads: int) -> list[Delivery]:
+    """Claim up to *room* messages that are due at *moment*; *threads* is how many senders each clerk has."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
-    chosen = _choose(session, moment, room, max(PER_DESTINATION, threads // OWNERS_SHARE), destination)
+    chosen = _choose(session, moment, room, max(PER_DESTINATION, threads // OWNERS_SHARE))
     if not chosen:
         return []
     rows = session.scalars(
@@ -76,11 +74,9 @@ def claim(
     return [_describe(row, receivers[row.endpoint_id], moment) for row in taken]
 
 
-def _choose(session: Session, moment: datetime, room: int, owners_share: int, destination: str | None) -> list[UUID]:
+def _choose(session: Session, moment: datetime, room: int, owners_share: int) -> list[UUID]:
     busy, working = _count_busy(session, moment)
     due = [_due(moment)]
-    if destination is not None:
-        due.append(WebhookMessage.destination == destination)
     due.append(WebhookMessage.destination.not_in([name for name, count in busy.items() if count >= PER_DESTINATION]))
     due.append(WebhookMessage.owner.not_in([name for name, count in working.items() if count >= owners_share]))
     first = (

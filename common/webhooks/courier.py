@@ -24,9 +24,6 @@ from common.webhooks.sealing import Sealer, SecretUnreadableError
 from common.webhooks.transport import Transport, UndeliveredError
 
 CLOSE_SECONDS = 5.0
-STINT_SECONDS = 2.0
-"""How long a thread goes on with the next message to the same receiver before it lets others have their turn."""
-
 log = get_logger(__name__)
 
 Clock = Callable[[Session], datetime]
@@ -92,13 +89,10 @@ class Courier:
         self.wait(CLOSE_SECONDS)
 
     def _carry(self, first: Delivery) -> None:
-        began = time.monotonic()
         delivery: Delivery | None = first
         try:
             while delivery is not None:
-                outcome = self.attempt(delivery)
-                is_last = self._stopping.is_set() or time.monotonic() - began > STINT_SECONDS
-                delivery = self._book(delivery, outcome, is_last=is_last)
+                delivery = self._book(delivery, self.attempt(delivery))
         except DatabaseUnavailableError as error:
             log.warning("delivery_not_booked", code=error.code, reason=error.message)
         finally:
@@ -126,14 +120,13 @@ class Courier:
             return outcomes.judge(answer, time.monotonic() - began)
         return Outcome(time.monotonic() - began, failure)
 
-    def _book(self, delivery: Delivery, outcome: Outcome, *, is_last: bool) -> Delivery | None:
-        """Write what came of a try, and return the next one for the same receiver, if it is due."""
+    def _book(self, delivery: Delivery, outcome: Outcome) -> Delivery | None:
+        """Write what came of a try, and return what to try next, if anything is due."""
         with self._database.transaction() as session:
             moment = self._clock(session)
             state = outcomes.record(session, delivery, outcome, moment)
-            more: list[Delivery] = []
-            if not is_last and outcome.failure is None:
-                more = claims.claim(session, moment, 1, threads=self._threads, destination=delivery.destination)
+            is_last = self._stopping.is_set()
+            following = [] if is_last else claims.claim(session, moment, 1, threads=self._threads)
         log.info(
             "webhook_tried",
             message_id=str(delivery.message_id),
@@ -143,4 +136,4 @@ class Courier:
             error=outcome.failure,
             state=state,
         )
-        return more[0] if more else None
+        return following[0] if following else None

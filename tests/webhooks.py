@@ -1,0 +1,102 @@
+"""A post office for tests: endpoints of receivers on this machine, and a courier whose clock can be set forward."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.database import Database
+from common.settings import Settings
+from common.webhooks import endpoints, messages, sealing
+from common.webhooks.courier import Courier
+from common.webhooks.endpoints import NewEndpoint
+from common.webhooks.events import JOB_EVENTS, EventType
+from common.webhooks.guard import Guard, Rules
+from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.webhooks.sealing import Sealer
+from common.webhooks.transport import Limits, Transport
+
+SEALER = Sealer(b"the signing secret of the tests")
+PATIENCE_SECONDS = 60
+LOOPBACK = Guard(Rules.of(Settings(webhook_allow=("127.0.0.1",))))
+
+
+@dataclass
+class Clock:
+    """The database's clock, set forward."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self, session: Session) -> datetime:
+        return messages.read_clock(session) + self.ahead
+
+    def advance(self, **by: float) -> None:
+        self.ahead += timedelta(**by)
+
+
+@dataclass
+class Office:
+    """A database with endpoints, and whoever delivers to them."""
+
+    database: Database
+    clock: Clock = field(default_factory=Clock)
+
+    def courier(self, guard: Guard = LOOPBACK, limits: Limits | None = None, threads: int = 32) -> Courier:
+        transport = Transport(limits=limits)
+        return Courier(self.database, SEALER, guard, transport, threads=threads, clock=self.clock)
+
+    def subscribe(
+        self, url: str, owner: str = "ada", events: Sequence[EventType] = JOB_EVENTS, most: int = 1000
+    ) -> tuple[UUID, str]:
+        """Enter an endpoint; return its id and its secret."""
+        with self.database.transaction() as session:
+            wish = NewEndpoint(owner, url, events)
+            row, secret = endpoints.add(session, SEALER, wish, most)
+        return row.id, sealing.spell(secret)
+
+    def see_to_direct(self, owner: str = "ada") -> None:
+        with self.database.transaction() as session:
+            endpoints.see_to_direct(session, SEALER, owner)
+
+    def test(self, endpoint_id: UUID) -> UUID:
+        """Owe an endpoint a message; return its id."""
+        with self.database.transaction() as session:
+            return messages.owe_test(session, session.get_one(WebhookEndpoint, endpoint_id)).id
+
+    def deliver(self, courier: Courier | None = None) -> None:
+        """Deliver all that is due now."""
+        courier = courier or self.courier()
+        while courier.dispatch():
+            assert courier.wait(PATIENCE_SECONDS)
+
+    def endpoint(self, endpoint_id: UUID) -> WebhookEndpoint:
+        with self.database.reading() as session:
+            return session.get_one(WebhookEndpoint, endpoint_id)
+
+    def message(self, message_id: UUID) -> WebhookMessage:
+        with self.database.reading() as session:
+            return session.get_one(WebhookMessage, message_id)
+
+    def messages(self) -> list[WebhookMessage]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(WebhookMessage).order_by(WebhookMessage.id)))
+
+    def told(self) -> list[tuple[str, str]]:
+        """Return owner and event of each message, in the order in which they were owed."""
+        return [(message.owner, message.event) for message in self.messages()]
+
+    def attempts(self, message_id: UUID) -> list[WebhookAttempt]:
+        with self.database.reading() as session:
+            query = select(WebhookAttempt).where(WebhookAttempt.message_id == message_id)
+            return list(session.scalars(query.order_by(WebhookAttempt.number)))
+
+
+def read(message: WebhookMessage) -> dict[str, Any]:
+    """Return what a message tells of its job."""
+    data: dict[str, Any] = json.loads(message.body)["data"]
+    return data
