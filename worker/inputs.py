@@ -12,6 +12,7 @@ from common.logs import get_logger
 from common.models import Asset
 from common.requests import Mode
 from common.states import Verdict
+from worker.checks.port import examine
 from worker.engine.port import Inputs
 from worker.press import Press
 from worker.work import Work
@@ -54,7 +55,7 @@ def _judge(press: Press, asset: Asset, picture: Image.Image) -> Verdict:
     """Return the verdict on an asset: the one that was kept, if it was found by the same policy, else a new one."""
     if asset.verdict is not None and asset.safety.items() >= press.checker.policy.items():
         return asset.verdict
-    finding = press.checker.check(picture)
+    finding = examine(press.checker, picture)
     log.info("input_checked", asset_id=str(asset.id), verdict=finding.verdict)
     with press.database.transaction() as session:
         assets.note_finding(session, asset.id, finding.verdict, finding.as_json())

@@ -17,7 +17,7 @@ from common.models import Image
 from common.objects import attempt_prefix, image_key, thumbnail_key
 from common.states import ImageStatus, Verdict
 from worker import pictures
-from worker.checks.port import Finding
+from worker.checks.port import Finding, examine
 from worker.engine.port import Picture
 from worker.marking import Mark
 from worker.press import Press
@@ -49,7 +49,7 @@ def publish(press: Press, work: Work, printed: list[Picture]) -> list[Image]:
 
     All are checked before any is uploaded. Raises SafetyUnavailableError, StorageError, or what stops the work.
     """
-    checked = [(picture, press.checker.check(picture.pixels)) for picture in printed]
+    checked = [(picture, examine(press.checker, picture.pixels)) for picture in printed]
     prints = [_encode(work, picture, finding) for picture, finding in checked]
     return [_upload(press, work, position, made) for position, made in enumerate(prints)]
 

@@ -60,6 +60,8 @@ class Stack:
     storage: Storage
     farewell: signal.Signals
     clients: dict[str, "Client"] = field(default_factory=dict)
+    overheard: list[str] = field(default_factory=list)
+    """What was written by processes that a test has added."""
 
     def stop(self) -> None:
         """Send the one signal that ends the stack; fail unless it ends in order."""
@@ -120,7 +122,7 @@ class Stack:
         self.settle(accepted)
         until(self._is_quiet, "the presses to report")
         invariants.check(self.database, self.storage, accepted={UUID(job_id) for job_id in accepted})
-        written = self.log.read_text(errors="replace")
+        written = "".join([self.log.read_text(errors="replace"), *self.overheard])
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
         for fault in ("deadlock detected", "attempt_broke", "database is locked"):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from common.errors import SafetyUnavailableError
+from common.errors import PressroomError, SafetyUnavailableError
 from common.states import Verdict
 
 
@@ -59,3 +59,18 @@ class Thresholds:
         if score >= self.block:
             return Verdict.BLOCK
         return Verdict.REVIEW if score >= self.review else Verdict.PASS
+
+
+def examine(checker: Checker, picture: Image.Image) -> Finding:
+    """Return what *checker* finds; raise SafetyUnavailableError unless that is a whole finding, whatever else it is."""
+    try:
+        finding = checker.check(picture)
+    except PressroomError:
+        raise
+    except Exception as error:  # any fault at all must fail closed, and is no fault of the job
+        raise SafetyUnavailableError(f"The safety check failed: {type(error).__name__}.") from error
+    if not isinstance(finding, Finding) or not isinstance(finding.verdict, Verdict):
+        raise SafetyUnavailableError("The safety check gave no verdict.")
+    if not all(isinstance(score, float) and math.isfinite(score) for score in finding.scores.values()):
+        raise SafetyUnavailableError("The safety check gave a score that is no number.")
+    return finding

@@ -1,0 +1,70 @@
+"""What tests of faults may ask for: a stack without presses on the embedded defaults, and one behind proxies."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.database import Database
+from common.settings import Settings
+from common.storage import open_storage
+from tests.faults import rigs
+from tests.faults.rigs import Linked
+from tests.functional.backends import Embedded
+from tests.functional.stack import QUICK, Stack, running
+from tests.house import House
+
+SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
+
+
+@pytest.fixture(scope="session")
+def _embedded() -> Iterator[Stack]:
+    with running(Embedded(), presses=0, settings=SETTINGS) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def _linked(postgresql_server: str, s3) -> Iterator[Stack]:
+    backend = Linked(postgresql_server, s3, "linked")
+    with running(backend, presses=0, settings=SETTINGS) as started:
+        started.database.close()
+        started.database = Database(backend.direct_url)  # who looks on must see while the link is cut
+        yield started
+
+
+@pytest.fixture
+def stack(_embedded: Stack) -> Iterator[Stack]:
+    """A stack whose presses the test brings; what the test leaves behind is held against the promises."""
+    rigs.forget_passes(_embedded)
+    yield _embedded
+    _embedded.check()
+
+
+@pytest.fixture
+def linked(_linked: Stack) -> Iterator[Stack]:
+    """The same on PostgreSQL, Redis and S3, each behind a proxy that the test may turn against it."""
+    rigs.forget_passes(_linked)
+    yield _linked
+    _linked.check()
+
+
+@pytest.fixture
+def links(linked: Stack) -> Iterator[Linked]:
+    """The proxies of ``linked``, healed afterwards."""
+    assert isinstance(linked.backend, Linked)
+    yield linked.backend
+    linked.backend.heal()
+
+
+@pytest.fixture
+def house(database: Database, tmp_path: Path) -> House:
+    """A database, files for storage, and a painted model, for presses in this process."""
+    settings = Settings.from_environ(
+        {
+            "PRESSROOM_HOME": str(tmp_path / "home"),
+            "PRESSROOM_MODELS": "painted",
+            "PRESSROOM_BEAT_SECONDS": "0.1",
+            "PRESSROOM_PAINTED_STEP_SECONDS": "0.005",
+        }
+    )
+    return House(database, open_storage(settings), settings)

@@ -1,0 +1,69 @@
+"""Apis that die while they take an order, and two that take the same one: one job, and the client can tell."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import httpx2
+import pytest
+
+from common.states import JobStatus
+from tests.faults import rigs
+from tests.functional.stack import Client, Stack
+
+BODY = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
+THREADS = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _press(_embedded: Stack) -> Iterator[None]:
+    with rigs.press(_embedded):
+        yield
+
+
+def _key(name: str) -> dict[str, str]:
+    return {"Idempotency-Key": name}
+
+
+def _jobs_of(client: Client) -> list[str]:
+    return [job["id"] for job in client.http.get("/v1/jobs", params={"limit": 100}).json()["data"]]
+
+
+@pytest.mark.parametrize(("point", "is_accepted"), [("submitting", False), ("submitted", True), ("rung", True)])
+def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_all(
+    stack: Stack, point: str, *, is_accepted: bool
+) -> None:
+    ours = stack.client()
+    before = set(_jobs_of(ours))
+    with rigs.api(stack, f"{point}:kill") as dying:
+        with pytest.raises(httpx2.TransportError):
+            dying.http.post("/v1/jobs", json=BODY, headers=_key(point))
+        assert rigs.is_passed(stack, point)
+        made = set(_jobs_of(ours)) - before
+        assert len(made) == is_accepted
+        if is_accepted:
+            (row,) = stack.settle(list(made))
+            assert row.status is JobStatus.SUCCEEDED, "nobody rang, or rings again, and it is printed all the same"
+        again = dying.http.post("/v1/jobs", json=BODY, headers=_key(point))
+    assert (again.status_code, "Idempotency-Replayed" in again.headers) == (202, is_accepted)
+    assert set(_jobs_of(ours)) - before == {again.json()["id"]}
+    ours.accepted.append(again.json()["id"])
+
+
+def test_f48_one_key_at_two_apis_at_once_makes_one_job(stack: Stack) -> None:
+    ours = stack.client()
+    before = set(_jobs_of(ours))
+    barrier = Barrier(THREADS)
+
+    def ask(client: Client) -> httpx2.Response:
+        barrier.wait(60)
+        return client.http.post("/v1/jobs", json=BODY, headers=_key("together"))
+
+    with rigs.api(stack) as theirs, ThreadPoolExecutor(THREADS) as pool:
+        answers = list(pool.map(ask, [ours, theirs] * (THREADS // 2)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    made = {answer.json()["id"] for answer in answers if answer.status_code == 202}
+    assert made == set(_jobs_of(ours)) - before
+    assert len(made) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers if answer.status_code == 202) == 1
+    ours.accepted.extend(made)

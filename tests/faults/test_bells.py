@@ -1,0 +1,109 @@
+"""Bells that nobody rang in order: repeated, forged, broken, enormous. A press hears them and does what is to do."""
+
+import base64
+import json
+import pickle
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from common.bell import TASK, queue_of
+from common.states import JobStatus, Outcome
+from tests.faults import rigs
+from tests.functional.stack import Stack
+from tests.waiting import until
+
+QUEUE = queue_of("painted")
+COPIES = 100
+
+
+def _envelope(task: str, body: bytes, content_type: str = "application/json", **changes: Any) -> str:
+    """Return a message as Celery puts it into Redis."""
+    number = str(uuid4())
+    envelope = {
+        "body": base64.b64encode(body).decode(),
+        "content-encoding": "utf-8",
+        "content-type": content_type,
+        "headers": {"lang": "py", "task": task, "id": number, "root_id": number, "argsrepr": "", "kwargsrepr": ""},
+        "properties": {
+            "correlation_id": number,
+            "reply_to": str(uuid4()),
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": QUEUE},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid4()),
+        },
+    }
+    return json.dumps(envelope | changes)
+
+
+def _call(*args: object, **kwargs: object) -> bytes:
+    return json.dumps([args, kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]).encode()
+
+
+FORGED = {
+    "no JSON": "garbage",
+    "JSON of another shape": "[1, 2, 3]",
+    "an object of another shape": '{"body": 7}',
+    "no properties": _envelope(TASK, _call("x"), properties={}),
+    "no headers": _envelope(TASK, _call("x"), headers={}),
+    "a pickle": _envelope(TASK, pickle.dumps([("x",), {}, {}]), "application/x-python-serialize"),
+    "YAML": _envelope(TASK, b"- x", "application/x-yaml"),
+    "an unknown kind": _envelope(TASK, b"x", "application/x-nothing"),
+    "a body that is no JSON": _envelope(TASK, b"{"),
+    "a body of another shape": _envelope(TASK, b"7"),
+    "an unknown task": _envelope("os.system", _call("true")),
+    "no arguments": _envelope(TASK, _call()),
+    "too many arguments": _envelope(TASK, _call("x", "y", z=1)),
+    "an id that is none": _envelope(TASK, _call("x")),
+    "ten megabytes": _envelope(TASK, _call("x" * 10_000_000)),
+}
+
+
+def test_f12_a_hundred_copies_of_one_bell_make_one_attempt(stack: Stack) -> None:
+    with rigs.bell(stack) as bell, rigs.press(stack):
+        job_id = stack.client().order(steps=10)
+        (row,) = stack.rows(job_id)
+        for _ in range(COPIES):
+            bell.ring(row.model, row.id)
+        until(lambda: bell.waiting(row.model) == 0, "all bells to be heard")
+        stack.settle([job_id])
+    assert [attempt.outcome for attempt in stack.attempts(job_id)] == [Outcome.SUCCEEDED]
+
+
+@pytest.fixture(scope="module")
+def hearing(_embedded: Stack) -> Iterator[subprocess.Popen[bytes]]:
+    """A press that hears all the forged messages, one after the other."""
+    with rigs.press(_embedded) as process:
+        yield process
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_f13_a_message_that_is_no_bell_is_dropped_and_the_press_lives_on(
+    stack: Stack, hearing: subprocess.Popen[bytes], kind: str
+) -> None:
+    with stack.backend.connect(stack.settings) as broker:
+        broker.lpush(QUEUE, FORGED[kind])
+        until(lambda: broker.llen(QUEUE) == 0, "the message to be taken")
+    job_id = stack.client().order()
+    (row,) = stack.settle([job_id])
+    assert row.status is JobStatus.SUCCEEDED
+    assert hearing.poll() is None, "the press has died"
+
+
+def test_93_a_bell_with_the_id_of_another_owners_job_changes_nothing(stack: Stack) -> None:
+    theirs = stack.client("grace").order()
+    (row,) = stack.rows(theirs)
+    with rigs.bell(stack) as bell, rigs.press(stack):
+        bell.ring(row.model, row.id)
+        bell.ring(row.model, uuid4())
+        mine = stack.client().order()
+        stack.settle([theirs, mine])
+    assert {row.owner: row.status for row in stack.rows(theirs, mine)} == {
+        "grace": JobStatus.SUCCEEDED,
+        "ada": JobStatus.SUCCEEDED,
+    }
