@@ -87,7 +87,7 @@ def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
             if row.url == DIRECT:
                 raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
             endpoints.move(session, row, url)
-        row.events = [*map(str, body.events or row.events)]
+        row.events = [*dict.fromkeys(body.events or row.events)]
         row.description = row.description if body.description is None else body.description
     return operations.answer(presentation.show_webhook(row))
 

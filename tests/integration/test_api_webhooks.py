@@ -1,0 +1,332 @@
+"""Webhooks over HTTP: made, looked at, changed, rotated, tested, and their deliveries read and sent again."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.database import Database
+from common.keys import Scope
+from common.webhooks import endpoints, sealing
+from common.webhooks.events import JOB_EVENTS, DisabledReason, MessageState
+from common.webhooks.models import WebhookEndpoint, WebhookMessage
+from tests import factories
+from tests.apis import Api, open_api
+
+HOOK = "https://hooks.example/a"
+ENDING = ["job.succeeded", "job.failed", "job.canceled", "job.expired"]
+NOWHERE = "01a20640-025c-701a-a101-2492ecb370ff"
+
+
+@pytest.fixture
+def api(database: Database, tmp_path: Path) -> Api:
+    return open_api(database, tmp_path)
+
+
+@pytest.fixture
+def plain(sqlite_database: Database, tmp_path: Path) -> Api:
+    """An api for what does not depend on the kind of database."""
+    return open_api(sqlite_database, tmp_path, max_webhooks=3)
+
+
+def make(api: Api, url: str | None = HOOK, **wish: Any) -> dict[str, Any]:
+    answer = api.post("/v1/webhooks", json=({"url": url} if url else {}) | wish)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["Location"] == f"/v1/webhooks/{answer.json['id']}"
+    return answer.json
+
+
+def send_test(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
+    answer = api.post(f"/v1/webhooks/{webhook['id']}/test")
+    assert answer.status_code == 202, answer.text
+    return answer.json
+
+
+def put(api: Api, state: MessageState) -> None:
+    """Write a state of all messages past the couriers."""
+    with api.database.transaction() as session:
+        for message in session.query(WebhookMessage):
+            message.state = state
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json["code"]
+
+
+def test_a_webhook_is_made_and_its_secret_shown_once(api: Api) -> None:
+    made = make(api, "HTTPS://Hooks.Example:443", description="for the shop")
+    assert made["url"] == "https://hooks.example/"
+    assert made["events"] == ENDING
+    assert made["description"] == "for the shop"
+    assert (made["status"], made["disabled_reason"], made["failures"]) == ("enabled", None, 0)
+    assert len(sealing.parse(made["secret"])) == 32
+    looked = api.get(f"/v1/webhooks/{made['id']}").json
+    assert looked == made | {"secret": None}
+    assert api.get("/v1/webhooks").json["data"] == [looked]
+
+
+def test_secrets_are_sealed_in_the_database(api: Api) -> None:
+    made = make(api)
+    with api.database.reading() as session:
+        (row,) = session.query(WebhookEndpoint)
+    assert sealing.parse(made["secret"]) not in row.secret
+
+
+def test_a_secret_of_ones_own_is_taken(plain: Api) -> None:
+    secret = sealing.spell(b"x" * 24)
+    assert make(plain, secret=secret)["secret"] == secret
+
+
+@pytest.mark.parametrize(
+    "secret", ["whsec_" + "AAAA" * 2, "whsec_?", "AAAA" * 10, "whsec_" + "AAAA" * 30, "x" * 1000], ids=lambda s: s[:12]
+)
+def test_a_secret_of_the_wrong_length_or_form_is_refused(plain: Api, secret: str) -> None:
+    answer = plain.post("/v1/webhooks", json={"url": HOOK, "secret": secret})
+    assert problem(answer)[0] == 422
+    assert answer.json["errors"][0]["pointer"] == "/secret"
+    assert problem(answer)[1] in ("invalid_secret", "too_long")
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://hooks.example/", "invalid_url"),
+        ("ftp://hooks.example/", "invalid_url"),
+        ("https://user:pw@hooks.example/", "invalid_url"),
+        ("http://example.com\\@127.0.0.1/", "invalid_url"),
+        ("https://hooks.example/" + "x" * 10_000, "too_long"),
+        ("https://127.0.0.1/", "destination_not_allowed"),
+        ("https://①②⑦.⓪.⓪.①/", "destination_not_allowed"),
+        ("https://metadata.google.internal/", "destination_not_allowed"),
+        ("https://[fd00:ec2::254]/", "destination_not_allowed"),
+        ("https://images.example/v1/jobs", "destination_not_allowed"),
+    ],
+)
+def test_a_receiver_that_is_not_to_be_called_is_refused_wherever_it_is_named(
+    sqlite_database: Database, tmp_path: Path, url: str, code: str
+) -> None:
+    api = open_api(sqlite_database, tmp_path, public_url="https://images.example")
+    webhook = make(api)
+    for method, path, body, pointer in (
+        ("POST", "/v1/webhooks", {"url": url}, "/url"),
+        ("PATCH", f"/v1/webhooks/{webhook['id']}", {"url": url}, "/url"),
+        ("POST", "/v1/jobs", {"prompt": "x", "webhook_url": url}, "/webhook_url"),
+    ):
+        answer = api.call(method, path, json=body)
+        assert problem(answer) == (422, code)
+        assert answer.json["errors"][0]["pointer"] == pointer
+        assert "127.0.0.1" not in answer.json["detail"]
+    assert api.count_jobs() == 0
+
+
+def test_a_name_that_leads_inside_is_refused_without_saying_where(sqlite_database: Database, tmp_path: Path) -> None:
+    api = open_api(sqlite_database, tmp_path, resolve=lambda *_: [ip_address("10.9.8.7")])
+    answer = api.post("/v1/webhooks", json={"url": HOOK})
+    assert problem(answer) == (422, "destination_not_allowed")
+    assert "10.9" not in answer.text
+
+
+def test_the_same_url_twice_is_a_conflict(api: Api) -> None:
+    first = make(api)
+    assert problem(api.post("/v1/webhooks", json={"url": "https://HOOKS.example:443/a"})) == (409, "webhook_exists")
+    second = make(api, HOOK + "b")
+    moved = api.call("PATCH", f"/v1/webhooks/{second['id']}", json={"url": HOOK})
+    assert problem(moved) == (409, "webhook_exists")
+    assert api.call("PATCH", f"/v1/webhooks/{first['id']}", json={"url": HOOK}).status_code == 200
+    other = api.make_key("grace")
+    assert api.post("/v1/webhooks", json={"url": HOOK}, key=other).status_code == 201
+
+
+def test_an_owner_may_have_so_many_and_no_more(plain: Api) -> None:
+    for number in range(3):
+        make(plain, f"{HOOK}{number}")
+    assert problem(plain.post("/v1/webhooks", json={"url": HOOK})) == (422, "too_many_webhooks")
+    make(plain, None)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ({"events": []}, "type"),
+        ({"events": ["job.nothing"]}, "enum"),
+        ({"events": ["webhook.test"]}, "enum"),
+        ({"events": "job.failed"}, "type"),
+        ({"description": "x" * 513}, "too_long"),
+        ({"nmae": "x"}, "unknown_field"),
+        ({"url": None}, "type"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(plain: Api, wish: dict[str, Any], code: str) -> None:
+    assert problem(plain.post("/v1/webhooks", json={"url": HOOK} | wish)) == (422, code)
+
+
+def test_a_webhook_can_be_changed(api: Api) -> None:
+    path = f"/v1/webhooks/{make(api)['id']}"
+    changes = {"url": HOOK + "b", "events": ["job.started", "job.started"], "description": "two"}
+    changed = api.call("PATCH", path, json=changes).json
+    assert (changed["url"], changed["events"], changed["description"]) == (HOOK + "b", ["job.started"], "two")
+    assert api.call("PATCH", path, json={}).json == changed == api.get(path).json
+
+
+def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(api: Api) -> None:
+    made = make(api)
+    path = f"/v1/webhooks/{made['id']}"
+    rotated = api.post(f"{path}/rotate", json={}).json
+    assert rotated["secret"] not in (None, made["secret"])
+    assert rotated["previous_secret_until"] is not None
+    assert api.get(path).json["secret"] is None
+    own = sealing.spell(b"y" * 64)
+    again = api.post(f"{path}/rotate", json={"secret": own, "overlap_s": 0}).json
+    assert (again["secret"], again["previous_secret_until"]) == (own, None)
+
+
+def test_a_webhook_can_be_disabled_and_enabled(api: Api) -> None:
+    webhook = make(api)
+    path = f"/v1/webhooks/{webhook['id']}"
+    delivery = send_test(api, webhook)
+    disabled = api.post(f"{path}/disable").json
+    assert (disabled["status"], disabled["disabled_reason"]) == ("disabled", "owner")
+    assert api.get(f"{path}/deliveries/{delivery['id']}").json["state"] == "canceled"
+    for action in ("test", f"deliveries/{delivery['id']}/resend"):
+        assert problem(api.post(f"{path}/{action}")) == (409, "webhook_disabled")
+    assert problem(api.post(f"{path}/resend", json={"from": "2026-01-01T00:00:00Z"})) == (409, "webhook_disabled")
+    enabled = api.post(f"{path}/enable").json
+    assert (enabled["status"], enabled["disabled_reason"]) == ("enabled", None)
+    assert api.post(f"{path}/deliveries/{delivery['id']}/resend").json["state"] == "pending"
+
+
+def test_a_deleted_webhook_is_gone_with_its_deliveries(api: Api) -> None:
+    webhook = make(api)
+    delivery = send_test(api, webhook)
+    path = f"/v1/webhooks/{webhook['id']}"
+    assert api.call("DELETE", path).status_code == 204
+    for gone in (path, f"{path}/deliveries", f"{path}/deliveries/{delivery['id']}"):
+        assert problem(api.get(gone)) == (404, "not_found")
+
+
+def test_deliveries_are_listed_by_page_and_state_and_job(api: Api) -> None:
+    webhook = make(api, events=[str(event) for event in JOB_EVENTS])
+    path = f"/v1/webhooks/{webhook['id']}/deliveries"
+    sent = [send_test(api, webhook)["id"] for _ in range(3)]
+    put(api, MessageState.EXHAUSTED)
+    held = factories.running(api.database)
+    first = api.get(path, query_string={"limit": 3}).json
+    assert first["has_more"]
+    rest = api.get(path, query_string={"limit": 3, "cursor": first["next"]}).json
+    listed = [row["id"] for row in first["data"] + rest["data"]]
+    assert listed[1:] == sent[::-1]
+    assert {row["body"] for row in first["data"]} == {None}
+    exhausted = api.get(path, query_string={"state": "exhausted"}).json["data"]
+    assert [row["id"] for row in exhausted] == sent[::-1]
+    assert {row["next_attempt_at"] for row in exhausted} == {None}
+    (started,) = api.get(path, query_string={"job_id": str(held.job_id)}).json["data"]
+    assert (started["event"], started["state"], started["attempts"]) == ("job.started", "pending", 0)
+    looked = api.get(f"{path}/{started['id']}").json
+    assert looked["body"]["type"] == "job.started"
+    assert looked["body"]["data"]["id"] == str(held.job_id)
+    assert api.get(f"{path}/{started['id']}/attempts").json["data"] == []
+    assert problem(api.get(path, query_string={"cursor": "x"})) == (400, "invalid_cursor")
+    assert problem(api.get(path, query_string={"state": "lost"})) == (422, "invalid_parameter")
+
+
+def test_deliveries_of_a_span_of_time_are_sent_again(api: Api) -> None:
+    webhook = make(api)
+    path = f"/v1/webhooks/{webhook['id']}"
+    for _ in range(2):
+        send_test(api, webhook)
+    put(api, MessageState.DELIVERED)
+    everything = {"from": "2026-01-01T00:00:00Z"}
+    assert api.post(f"{path}/resend", json=everything).json["count"] == 0
+    assert api.post(f"{path}/resend", json=everything | {"to": "2026-01-02T00:00:00Z"}).json["count"] == 0
+    assert api.post(f"{path}/resend", json=everything | {"delivered": True}).json["count"] == 2
+    assert {row["state"] for row in api.get(f"{path}/deliveries").json["data"]} == {"pending"}
+    for body in ({}, {"from": "yesterday"}, {"from": 1}):
+        assert api.post(f"{path}/resend", json=body).status_code == 422
+
+
+def test_a_job_may_name_a_receiver_and_its_owner_gets_the_secret_of_these(api: Api) -> None:
+    job = api.make_job(webhook_url="https://HOOKS.example/job?x=1", webhook_events=["job.failed", "job.failed"])
+    assert job["webhook_url"] == "https://hooks.example/job?x=1"
+    assert job["webhook_events"] == ["job.failed"]
+    api.make_job(webhook_url=HOOK)
+    (direct,) = api.get("/v1/webhooks").json["data"]
+    assert (direct["url"], direct["secret"]) == (None, None)
+    path = f"/v1/webhooks/{direct['id']}"
+    assert api.post(f"{path}/rotate", json={"overlap_s": 0}).json["secret"].startswith("whsec_")
+    assert problem(api.post(f"{path}/test")) == (409, "webhook_without_url")
+    assert problem(api.call("PATCH", path, json={"url": HOOK})) == (409, "webhook_without_url")
+    assert problem(api.post("/v1/webhooks", json={})) == (409, "webhook_exists")
+    api.post(f"/v1/jobs/{job['id']}/cancel")
+    again = api.post(f"/v1/jobs/{job['id']}/retry").json
+    assert (again["webhook_url"], again["webhook_events"]) == (job["webhook_url"], job["webhook_events"])
+
+
+def test_the_webhook_of_jobs_can_be_made_before_the_first_of_them(api: Api) -> None:
+    made = make(api, None)
+    assert made["secret"] is not None
+    api.make_job(webhook_url=HOOK)
+    assert [row["id"] for row in api.get("/v1/webhooks").json["data"]] == [made["id"]]
+
+
+def test_events_without_a_receiver_are_refused(plain: Api) -> None:
+    answer = plain.post("/v1/jobs", json={"prompt": "x", "webhook_events": ["job.failed"]})
+    assert problem(answer) == (422, "incompatible")
+
+
+def test_another_owner_sees_and_changes_nothing(api: Api) -> None:
+    webhook = make(api)
+    delivery = send_test(api, webhook)
+    other = api.make_key("mallory")
+    own = make_other(api, other)
+    path = f"/v1/webhooks/{webhook['id']}"
+    assert [row["id"] for row in api.get("/v1/webhooks", key=other).json["data"]] == [own["id"]]
+    for method, part, body in (
+        ("GET", "", None),
+        ("PATCH", "", {"description": "mine"}),
+        ("DELETE", "", None),
+        ("POST", "/rotate", {}),
+        ("POST", "/enable", None),
+        ("POST", "/disable", None),
+        ("POST", "/test", None),
+        ("POST", "/resend", {"from": "2026-01-01T00:00:00Z"}),
+        ("GET", "/deliveries", None),
+        ("GET", f"/deliveries/{delivery['id']}", None),
+        ("GET", f"/deliveries/{delivery['id']}/attempts", None),
+        ("POST", f"/deliveries/{delivery['id']}/resend", None),
+    ):
+        options = {} if body is None else {"json": body}
+        assert problem(api.call(method, path + part, key=other, **options)) == (404, "not_found"), part
+    mine = f"/v1/webhooks/{own['id']}/deliveries/{delivery['id']}"
+    assert problem(api.get(mine, key=other)) == (404, "not_found"), "not by way of a webhook of one's own either"
+    assert api.get(path).json["description"] == ""
+
+
+def make_other(api: Api, key: str) -> dict[str, Any]:
+    answer = api.post("/v1/webhooks", json={"url": HOOK}, key=key)
+    assert answer.status_code == 201
+    return answer.json
+
+
+def test_each_route_needs_its_scope(plain: Api) -> None:
+    webhook = make(plain)
+    reader = plain.make_key("ada", (Scope.WEBHOOKS_READ,))
+    stranger = plain.make_key("ada", (Scope.JOBS_READ, Scope.JOBS_WRITE))
+    path = f"/v1/webhooks/{webhook['id']}"
+    assert plain.get(path, key=reader).status_code == 200
+    assert problem(plain.call("DELETE", path, key=reader)) == (403, "insufficient_scope")
+    assert problem(plain.get(path, key=stranger)) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize("path", ["", "/deliveries", f"/deliveries/{NOWHERE}", f"/deliveries/{NOWHERE}/attempts"])
+def test_what_does_not_exist_is_not_found(plain: Api, path: str) -> None:
+    for webhook_id in (NOWHERE, "x", NOWHERE.upper()):
+        assert problem(plain.get(f"/v1/webhooks/{webhook_id}{path}")) == (404, "not_found")
+
+
+def test_why_a_webhook_was_disabled_is_shown(plain: Api) -> None:
+    webhook = make(plain)
+    with plain.database.transaction() as session:
+        (row,) = session.query(WebhookEndpoint)
+        endpoints.disable(session, row, DisabledReason.FAILING)
+    assert plain.get(f"/v1/webhooks/{webhook['id']}").json["disabled_reason"] == "failing"
