@@ -70,7 +70,9 @@ class BatchingEngine:
         self._generate(Ticket(request, Unwatched(), NO_INPUTS, Priority.INTERACTIVE, self._meter.account("warm_up")))
 
     def weigh(self, request: ImageRequest) -> float:
-        """Return what share of a full batch a request takes."""
+        """Return what share of a full batch a request takes; all of it for a model of which nothing is known yet."""
+        if not self._caps.knows(request.model):
+            return 1.0
         return request.num_images / self._caps.of(request)
 
     def generate(

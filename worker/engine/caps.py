@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from common.catalog import ModelCard
-from common.errors import OutOfMemoryError
+from common.errors import GenerationError
 from common.logs import get_logger
 from common.requests import ImageRequest
 from worker.engine.accelerator import Accelerator
@@ -46,6 +46,10 @@ class Caps:
             useful = int(self._work[request.model] / _work_of(request))
         return max(1, min(self._most, useful, self._lowered.get(request.lane, self._most)))
 
+    def knows(self, model: str) -> bool:
+        """Tell whether a model has been profiled."""
+        return model in self._given or model in self._work
+
     def lower(self, request: ImageRequest, rows: int) -> None:
         """Remember that the lane's memory has room for no more than *rows*."""
         self._lowered[request.lane] = max(1, min(rows, self.of(request)))
@@ -56,6 +60,7 @@ class Caps:
             self._given[card.name] = family.most_rows
             return
         if self._most == 1:
+            self._given[card.name] = 1
             return
         request = _typical_request(card)
         rates: dict[int, float] = {}
@@ -64,7 +69,7 @@ class Caps:
             watchdog.feed()  # code may be compiled for each
             try:
                 seconds = _measure_step(family, request, rows, accelerator)
-            except OutOfMemoryError:
+            except GenerationError:  # out of memory, or whatever a batch of this size leads to
                 accelerator.free()
                 break
             rates[rows] = rows / seconds

@@ -8,12 +8,12 @@ from common.adapters import Shelf
 from common.catalog import ModelCard
 from common.errors import ModelUnavailableError
 from common.settings import Settings
+from worker.energy import open_gauge
 from worker.engine.accelerator import Exit
 from worker.engine.batching import BatchingEngine
 from worker.engine.painted import PaintedEngine
 from worker.engine.port import Engine
 from worker.engine.residents import Resident
-from worker.energy import open_gauge
 from worker.meter import Meter
 
 

@@ -8,6 +8,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -43,7 +44,8 @@ class WholeRun:
     def close(self) -> None:
         """Give it up where it stands."""
         if self._greenlet:
-            self._greenlet.throw()
+            with suppress(Exception):  # a pipeline may raise whatever it likes on its way out; nobody waits for it
+                self._greenlet.throw()
         vars(self._scheduler).pop("step", None)  # what hands back control refers to this run, which refers to it
 
 
