@@ -87,12 +87,15 @@ def main(words: list[str] | None = None) -> None:
     batches = [int(rows) for rows in given.batches.split(",")] if given.batches else list(architecture.batches)
     watch = Stopwatch(given.seconds)
     found: dict[str, dict[int, Row]] = {}
-    for name in given.variants.split(","):
+    whole: Row = {}
+    names = given.variants.split(",")
+    for name in names:
         pipeline = speed.apply(make(architecture, device.torch, device.dtype, is_tiny=given.tiny), VARIANTS[name])
         if card.default_width >= 1024:
             pipeline.vae.enable_slicing()  # a batch decoded at once would take more memory than the denoiser
         found[name] = measure(pipeline, card, device, batches, given.rounds, watch)
-        whole = measure_service(pipeline, card, VARIANTS[name], found[name]) if given.service else {}
+        if given.service and name == names[-1]:
+            whole = measure_service(pipeline, card, VARIANTS[name], found[name])
         del pipeline
         device.free()
     missing = [f"{name} {rows}" for name, rates in found.items() for rows in batches if rows not in rates]

@@ -27,7 +27,6 @@ from tests.bench.queueing import percentile
 OURS, BASIS = "Pressroom", "Celery worker"
 """Loads are multiples of what the basis can serve."""
 
-THREADS = (1, 2)
 Figures = dict[str, Any]
 
 
@@ -39,19 +38,21 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--orders", type=int, default=40, help="random arrivals in each run")
     parser.add_argument("--seeds", type=int, default=3, help="runs of random arrivals at each load")
     parser.add_argument("--loads", default="0.8,1.2", help=f"multiples of what the {BASIS} can serve")
+    parser.add_argument("--threads", default="1,2", help="numbers of torch threads; each contestant's best counts")
     parser.add_argument("--model", type=Path, default=STARTER)
     parser.add_argument("--out", type=Path, default=FOLDER)
     given = parser.parse_args(words)
     card = read_card(given.model)
     loads = [float(load) for load in given.loads.split(",")]
+    numbers = [int(threads) for threads in given.threads.split(",")]
     with ExitStack() as stack:
         pool = {
             (name, threads): stack.enter_context(run(card, given.model, threads))
             for name, run in KINDS.items()
-            for threads in THREADS
+            for threads in numbers
         }
         rates = saturate(pool, given.rounds, given.images)
-        best = {name: max(THREADS, key=lambda threads: statistics.median(rates[name, threads])) for name in KINDS}
+        best = {name: max(numbers, key=lambda threads: statistics.median(rates[name, threads])) for name in KINDS}
         capacity = statistics.median(rates[BASIS, best[BASIS]])
         chosen = {name: pool[name, threads] for name, threads in best.items()}
         latencies = {load: arrive(chosen, load * capacity, given.orders, given.seeds) for load in loads}

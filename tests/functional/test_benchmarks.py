@@ -84,7 +84,7 @@ def test_the_service_is_measured_against_bare_loops(tiny_model: Path, tmp_path: 
 def test_the_service_is_measured_against_its_peers(tiny_model: Path, tmp_path: Path) -> None:
     from tests.bench import peers
 
-    words = ["--rounds", "1", "--images", "2", "--orders", "2", "--seeds", "1", "--loads", "0.8"]
+    words = ["--rounds", "1", "--images", "2", "--orders", "2", "--seeds", "1", "--loads", "0.8", "--threads", "1"]
     peers.main([*words, "--model", str(tiny_model), "--out", str(tmp_path)])
     assert set(hold(tmp_path, "peers", 2)["best_threads"]) == {"Pressroom", "Celery worker", "LitServe"}
 
