@@ -2,20 +2,23 @@
 
 import hashlib
 import io
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection
 from uuid import UUID
 
 from PIL import Image as Pillow
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from common import house
 from common.database import Database
 from common.models import Asset, Attempt, Image, Job, Press
-from common.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
 from common.storage import Storage
+from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
+from common.webhooks.models import DIRECT, WebhookAttempt, WebhookEndpoint, WebhookMessage
 
 MARK = b"trainedAlgorithmicMedia"
 OBJECT = re.compile(r"owners/(?P<owner>[^/]+)/jobs/(?P<job>[^/]+)/a(?P<attempt>\d+)/[^/]+")
@@ -42,6 +45,7 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         images = list(session.scalars(select(Image)))
         _check_images(session, jobs, images)
         _check_ledger(session, images)
+        _check_messages(session, jobs)
         attempts = {(row.job_id, row.number): row.outcome for row in session.scalars(select(Attempt))}
         known = {image.storage_key for image in images} | {image.thumbnail_key for image in images}
         known |= set(session.scalars(select(Asset.storage_key)))
@@ -121,6 +125,34 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
     blocked = {image.job_id for image in images if image.status is ImageStatus.BLOCKED}
     if not blocked & delivered:
         assert abs(blocked_beside_delivered) <= ROUNDING_SECONDS * (1 + len(images)), "attempts and images disagree"
+
+
+def _check_messages(session: Session, jobs: dict[UUID, Job]) -> None:
+    """The end of a job is owed to each endpoint that wants it, once, and nothing is owed that has not happened."""
+    told: dict[tuple[UUID, UUID], list[WebhookMessage]] = defaultdict(list)
+    for message in session.scalars(select(WebhookMessage)):
+        assert message.tries == len(session.scalars(_tries_at(message)).all()), "one row for each try"
+        if message.job_id is None:
+            continue
+        job, body = jobs[message.job_id], json.loads(message.body)
+        assert (message.owner, body["type"]) == (job.owner, message.event)
+        assert body["data"]["version"] <= version_of(job.status, job.attempt), "owed before it was true"
+        if message.event in TERMINAL_EVENTS:
+            assert message.event == OF_STATUS[job.status]
+            told[message.endpoint_id, job.id].append(message)
+    assert all(len(messages) == 1 for messages in told.values()), "one message an end"
+    live = select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ENABLED)
+    for endpoint in session.scalars(live):
+        for job in jobs.values():
+            names_it = endpoint.url != DIRECT or job.webhook_url is not None
+            events = (job.webhook_events or TERMINAL_EVENTS) if endpoint.url == DIRECT else endpoint.events
+            is_earlier = job.finished_at is not None and endpoint.created_at < job.finished_at
+            if names_it and is_earlier and job.owner == endpoint.owner and OF_STATUS[job.status] in events:
+                assert told[endpoint.id, job.id], "an end that nobody was told of"
+
+
+def _tries_at(message: WebhookMessage) -> Select[int]:
+    return select(WebhookAttempt.number).where(WebhookAttempt.message_id == message.id)
 
 
 def _check_objects(storage: Storage, images: list[Image]) -> None:

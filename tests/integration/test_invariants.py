@@ -9,10 +9,14 @@ from sqlalchemy import delete, update
 
 from common import jobs
 from common.errors import ObjectMissingError
+from common.ids import new_id
 from common.models import Attempt, Image, Job, Press
 from common.states import JobStatus, Outcome
+from common.webhooks.events import TERMINAL_EVENTS
+from common.webhooks.models import WebhookMessage
 from tests import factories
 from tests.house import House
+from tests.webhooks import Office
 from worker import runner
 
 
@@ -43,6 +47,13 @@ def _order_unseen(house: House) -> None:
     factories.submit(house.database)
 
 
+def _tell_twice(house: House) -> None:
+    with house.database.transaction() as session:
+        (message,) = session.query(WebhookMessage)
+        columns = {column.key: getattr(message, column.key) for column in WebhookMessage.__table__.columns}
+        session.add(WebhookMessage(**columns | {"id": new_id()}))
+
+
 BROKEN: dict[str, Callable[[House], None]] = {
     "a job that never ended": _order_unseen,
     "a job that ended without its images": _change(delete(Image)),
@@ -56,6 +67,10 @@ BROKEN: dict[str, Callable[[House], None]] = {
     "a lease that was not given up": _change(update(Job).values(lease_until=Job.finished_at)),
     "seconds that nobody booked": _change(update(Press).values(busy_seconds=Press.busy_seconds + 1)),
     "seconds booked twice": _change(update(Image).values(gpu_seconds=Image.gpu_seconds + 1)),
+    "an end that nobody was told of": _change(delete(WebhookMessage)),
+    "an end that was told otherwise": _change(update(WebhookMessage).values(event="job.failed")),
+    "an end that was told twice": _tell_twice,
+    "a try without its row": _change(update(WebhookMessage).values(tries=1)),
     "a lost object": _lose_an_object,
     "an exchanged object": _exchange_an_object,
     "an object without a row": _leave_an_object,
@@ -64,7 +79,8 @@ BROKEN: dict[str, Callable[[House], None]] = {
 
 @pytest.fixture
 def printed(house: House) -> House:
-    """A house in which one job of two images was printed as it should be."""
+    """A house in which one job of two images was printed as it should be, and told of."""
+    Office(house.database).subscribe("https://hooks.example/", events=TERMINAL_EVENTS)
     factories.submit(house.database, request={"num_images": 2})
     with house.press() as press:
         runner.hear(press)
