@@ -71,17 +71,25 @@ class Linked(Services):
     def __init__(self, postgresql_server: str, bucket: Bucket, name: str) -> None:
         super().__init__(postgresql_server, bucket, name)
         self.direct_url = self.environ["PRESSROOM_DATABASE_URL"]
-        url = sqlalchemy.make_url(self.direct_url)
-        self.database_link = Proxy(Path(str(url.query["host"])) / ".s.PGSQL.5432")
+        self._url = sqlalchemy.make_url(self.direct_url)
+        self.database_link = self.link_database()
         self.broker_link = Proxy(("127.0.0.1", urlsplit(self._redis_url).port or 0))
         self.storage_link = Proxy(("127.0.0.1", urlsplit(bucket.endpoint).port or 0))
-        through = url.set(host="127.0.0.1", port=self.database_link.port, query={"sslmode": "disable"})
         redis = urlsplit(self._redis_url)
         self.environ |= {
-            "PRESSROOM_DATABASE_URL": through.render_as_string(hide_password=False),
+            "PRESSROOM_DATABASE_URL": self.name_database(self.database_link),
             "PRESSROOM_REDIS_URL": f"redis://:{redis.password}@127.0.0.1:{self.broker_link.port}/0",
             "PRESSROOM_S3_ENDPOINT": f"http://127.0.0.1:{self.storage_link.port}",
         }
+
+    def link_database(self) -> Proxy:
+        """Return one more proxy to the database."""
+        return Proxy(Path(str(self._url.query["host"])) / ".s.PGSQL.5432")
+
+    def name_database(self, link: Proxy) -> str:
+        """Return the URL of the database behind *link*."""
+        through = self._url.set(host="127.0.0.1", port=link.port, query={"sslmode": "disable"})
+        return through.render_as_string(hide_password=False)
 
     @property
     def links(self) -> list[Proxy]:

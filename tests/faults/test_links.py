@@ -1,0 +1,203 @@
+"""Links that are cut, slow or lose the one answer that mattered: to PostgreSQL, to Redis and to S3."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from common.states import JobStatus, Outcome
+from tests.faults import rigs
+from tests.faults.proxy import Loss, Proxy
+from tests.faults.rigs import Linked
+from tests.functional.backends import kill_broker
+from tests.functional.stack import Stack
+from tests.waiting import until
+
+BODY = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
+LONG = {"steps": 150}
+"""Seven seconds of work."""
+
+PATIENT = {"PRESSROOM_LEASE_SECONDS": "30"}
+"""A press whose lease outlasts what is done to it, on a busy machine too."""
+
+
+@pytest.fixture
+def own_link(links: Linked) -> Iterator[Proxy]:
+    """A way to the database for one press alone."""
+    link = links.link_database()
+    yield link
+    link.close()
+
+
+def _outcomes(stack: Stack, job_id: str) -> list[Outcome]:
+    return [attempt.outcome for attempt in stack.attempts(job_id)]
+
+
+def _await_beat(stack: Stack, job_id: str) -> None:
+    until(lambda: [row for row in stack.attempts(job_id) if row.gpu_seconds > 0], "a beat")
+
+
+def _settle_well(stack: Stack, ordered: list[str]) -> None:
+    assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}
+
+
+def test_f20_orders_are_taken_while_redis_is_down_and_printed_when_it_is_back(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked):
+        links.broker_link.refuse()
+        ordered = [linked.client().order() for _ in range(10)]
+        links.broker_link.heal()
+        _settle_well(linked, ordered)
+
+
+def test_f21_a_job_in_hand_is_finished_while_redis_is_down_and_the_press_hears_again(
+    linked: Stack, links: Linked
+) -> None:
+    with rigs.press(linked) as press:
+        job_id = linked.client().order(**LONG)
+        _await_beat(linked, job_id)
+        links.broker_link.refuse()
+        _settle_well(linked, [job_id])
+        links.broker_link.heal()
+        _settle_well(linked, [linked.client().order()])
+        assert press.poll() is None
+    assert _outcomes(linked, job_id) == [Outcome.SUCCEEDED]
+
+
+def test_f22_f23_redis_is_flushed_and_killed_and_every_job_is_printed_once(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked, **PATIENT):
+        ordered = [linked.client().order(steps=5) for _ in range(20)]
+        for done in (2, 6):
+            until(lambda done=done: linked.count(JobStatus.SUCCEEDED, ordered) >= done, "some jobs")
+            with links.connect(linked.settings) as broker:
+                broker.flushall()
+        until(lambda: linked.count(JobStatus.SUCCEEDED, ordered) >= 10, "half of the jobs")
+        kill_broker(links, linked.settings)
+        _settle_well(linked, ordered)
+    assert {attempt.outcome for attempt in linked.attempts(*ordered)} == {Outcome.SUCCEEDED}
+
+
+def test_f24_orders_are_taken_while_redis_is_full_and_printed_when_it_has_room(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked), links.connect(linked.settings) as broker:
+        broker.config_set("maxmemory", 1)
+        ordered = [linked.client().order() for _ in range(10)]
+        broker.config_set("maxmemory", 0)
+        _settle_well(linked, ordered)
+
+
+def test_f25_a_broken_or_a_slow_line_to_redis_is_lived_with(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked):
+        links.broker_link.reset()
+        _settle_well(linked, [linked.client().order()])
+        links.broker_link.slow(0.3)
+        _settle_well(linked, [linked.client().order()])
+
+
+def test_f27_without_its_database_the_api_says_when_to_come_again(linked: Stack, links: Linked) -> None:
+    client = linked.client()
+    headers = {"Idempotency-Key": "f27"}
+    _settle_while_printing(linked, [client.order()])  # so that the api's pool holds connections that are about to die
+    links.database_link.refuse()
+    asked_at = time.monotonic()
+    refused = client.http.post("/v1/jobs", json=BODY, headers=headers)
+    waited = time.monotonic() - asked_at
+    assert (refused.status_code, refused.headers["Content-Type"]) == (503, "application/problem+json")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert waited < 2, "whoever asks is not kept waiting"
+    links.database_link.heal()
+    job_id = client.order(headers=headers)
+    assert client.order(headers=headers) == job_id
+    client.accepted.pop()
+    _settle_while_printing(linked, [job_id])
+
+
+def _settle_while_printing(stack: Stack, ordered: list[str]) -> None:
+    with rigs.press(stack):
+        _settle_well(stack, ordered)
+
+
+def test_f28_a_press_that_loses_its_database_for_less_than_a_lease_goes_on(
+    linked: Stack, links: Linked, own_link: Proxy
+) -> None:
+    with rigs.press(linked, **PATIENT, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
+        job_id = linked.client().order(**LONG)
+        _await_beat(linked, job_id)
+        own_link.refuse()
+        time.sleep(2)  # the fault's length, not a wait
+        own_link.heal()
+        _settle_well(linked, [job_id])
+    assert _outcomes(linked, job_id) == [Outcome.SUCCEEDED]
+
+
+def test_f28_a_press_that_loses_its_database_for_longer_is_fenced_off(
+    linked: Stack, links: Linked, own_link: Proxy
+) -> None:
+    with rigs.press(linked, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
+        job_id = linked.client().order(**LONG)
+        _await_beat(linked, job_id)
+        own_link.refuse()
+        until(lambda: _outcomes(linked, job_id) == [Outcome.LOST], "the lease to run out")
+        _settle_while_printing(linked, [job_id])
+        own_link.heal()
+        _settle_well(linked, [linked.client().order()])
+    late, made = linked.attempts(job_id)
+    assert late.outcome in (Outcome.FENCED, Outcome.LOST), "the account of a press that came far too late may be lost"
+    assert (made.outcome, linked.image_count(job_id)) == (Outcome.SUCCEEDED, 1)
+
+
+@pytest.mark.parametrize("is_of_answer", [True, False], ids=["committed", "rolled_back"])
+def test_f29_a_commit_whose_outcome_is_unknown_publishes_once(
+    linked: Stack, links: Linked, own_link: Proxy, *, is_of_answer: bool
+) -> None:
+    with rigs.press(linked, **PATIENT, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
+        own_link.lose(Loss(b"INSERT INTO images", b"COMMIT", is_of_answer=is_of_answer))
+        job_id = linked.client().order()
+        _settle_well(linked, [job_id])
+        assert own_link.has_lost.is_set()
+        _settle_well(linked, [linked.client().order()])
+    assert _outcomes(linked, job_id) == [Outcome.SUCCEEDED]
+    assert linked.image_count(job_id) == 1
+
+
+@pytest.mark.parametrize("is_of_answer", [True, False], ids=["committed", "rolled_back"])
+def test_f29_an_order_whose_commit_is_unknown_is_refused_and_taken_once(
+    linked: Stack, links: Linked, *, is_of_answer: bool
+) -> None:
+    headers = {"Idempotency-Key": f"f29-{is_of_answer}"}
+    with rigs.api(linked) as client:
+        links.database_link.lose(Loss(b"INSERT INTO jobs", b"COMMIT", is_of_answer=is_of_answer))
+        refused = client.http.post("/v1/jobs", json=BODY, headers=headers)
+        assert (refused.status_code, links.database_link.has_lost.is_set()) == (503, True)
+        taken = client.http.post("/v1/jobs", json=BODY, headers=headers)
+    assert (taken.status_code, "Idempotency-Replayed" in taken.headers) == (202, is_of_answer)
+    linked.client().accepted.append(taken.json()["id"])
+    _settle_while_printing(linked, [taken.json()["id"]])
+
+
+def test_f34_a_storage_that_is_away_for_a_while_costs_no_second_print(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked, **PATIENT):
+        links.storage_link.refuse()
+        job_id = linked.client().order(num_images=2)
+        until(lambda: linked.rows(job_id)[0].progress_step == 2, "the print")
+        time.sleep(1)  # the fault's length, not a wait
+        links.storage_link.heal()
+        _settle_well(linked, [job_id])
+    assert _outcomes(linked, job_id) == [Outcome.SUCCEEDED]
+
+
+def test_f35_a_storage_that_is_slower_than_a_lease_takes_no_job_from_its_press(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked):
+        links.storage_link.slow(1)
+        job_id = linked.client().order()
+        _settle_well(linked, [job_id])
+    (attempt,) = linked.attempts(job_id)
+    assert attempt.ended_at is not None
+    assert (attempt.ended_at - attempt.started_at).total_seconds() > linked.settings.lease_seconds
+
+
+def test_f36_an_upload_that_is_cut_in_the_middle_is_made_again(linked: Stack, links: Linked) -> None:
+    with rigs.press(linked, **PATIENT):
+        links.storage_link.cut_after(2_000)
+        job_id = linked.client().order()
+        _settle_well(linked, [job_id])
+        assert links.storage_link.has_lost.is_set()
+    assert _outcomes(linked, job_id) == [Outcome.SUCCEEDED]

@@ -1,0 +1,312 @@
+"""Any life of jobs at all: whatever presses, owners and time do in whatever order, the promises hold after each step.
+
+Presses are lists of claims here; a pause, a crash, a lost commit are what they look like to the database.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from common import attempts, idempotency, jobs
+from common.attempts import Claim, Holding, Spent
+from common.database import Database, now
+from common.errors import FencedError, GenerationError, IllegalTransitionError, InvalidPictureError
+from common.models import Attempt, Image, Job
+from common.states import ImageStatus, JobStatus, Outcome
+from common.webhooks.events import OF_STATUS, EventType
+from common.webhooks.models import WebhookEndpoint, WebhookMessage
+from tests import factories, invariants
+from tests.conftest import empty
+
+TOLD, UNTOLD = "ada", "grace"
+"""Two owners: one has a webhook for everything, the other has none."""
+
+PAST = timedelta(seconds=1)
+PICK = st.integers(0, 999)
+PRESS = st.integers(0, 2)
+THOROUGH = settings(
+    max_examples=30,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class Jobs(RuleBasedStateMachine):
+    """The database under test, and beside it what must be true of it."""
+
+    database: Database
+
+    def __init__(self) -> None:
+        super().__init__()
+        empty(self.database.url.render_as_string(hide_password=False))
+        self.presses = [factories.press(self.database) for _ in range(3)]
+        with self.database.transaction() as session:
+            endpoint = WebhookEndpoint(owner=TOLD, url="https://hook.example/", events=[*map(str, EventType)])
+            endpoint.secret = b"sealed"
+            session.add(endpoint)
+        self.paused: set[int] = set()
+        self.hands: dict[int, list[Claim]] = {number: [] for number in range(3)}
+        self.accepted: set[UUID] = set()
+        self.keys: dict[str, UUID] = {}
+        self.spent: dict[tuple[UUID, int], float] = {}
+        self.booked: dict[tuple[UUID, int], float] = {}
+        self.ends: dict[UUID, tuple[object, ...]] = {}
+        self.counts: dict[UUID, int] = {}
+
+    # What owners do.
+
+    @rule(owner=st.sampled_from([TOLD, UNTOLD]), images=st.integers(1, 2), deadline=st.sampled_from([None, 3600.0]))
+    def submit(self, owner: str, images: int, deadline: float | None) -> None:
+        job = factories.submit(self.database, owner, request={"num_images": images}, deadline_seconds=deadline)
+        self.accepted.add(job.id)
+
+    @rule(key=st.sampled_from("ab"))
+    def submit_with_key(self, key: str) -> None:
+        order = factories.order(TOLD)
+        with self.database.transaction() as session:
+            earlier = idempotency.reserve(session, TOLD, key, "digest", order.id, 24)
+            if earlier is None:
+                jobs.submit(session, order, 1000)
+        assert earlier == self.keys.get(key)
+        self.accepted.add(self.keys.setdefault(key, order.id))
+
+    @precondition(lambda self: self.accepted)
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        job_id = self._pick_job(pick)
+        was_over = factories.read(self.database, job_id).status.is_terminal
+        try:
+            with self.database.transaction() as session:
+                jobs.cancel(session, session.get_one(Job, job_id))
+        except IllegalTransitionError:
+            assert was_over
+        else:
+            assert not was_over
+
+    # What presses do.
+
+    @rule(press=PRESS)
+    def claim(self, press: int) -> None:
+        if press in self.paused:
+            return
+        due = self._list_due()
+        held = factories.claim(self.database, self.presses[press])
+        assert (held is not None) == bool(due), "a press gets a job exactly when one is due"
+        if held is not None:
+            assert held.job_id in due
+            self.hands[press].append(held)
+            self.booked[held.job_id, held.attempt] = 0.0
+
+    @rule(press=PRESS)
+    def beat(self, press: int) -> None:
+        if press in self.paused:
+            return
+        hand = self.hands[press]
+        mine = {held.job_id for held in hand if self._is_held(held)}
+        holdings = [Holding(held, 1, self._spend(held)) for held in hand]
+        with self.database.transaction() as session:
+            kept = jobs.beat(session, self.presses[press], holdings, factories.LEASE, {})
+        assert kept == mine
+        for held in hand:
+            self._note(held)
+        self.hands[press] = [held for held in hand if held.job_id in mine and self._is_held(held)]
+
+    @rule(press=PRESS)
+    def pause(self, press: int) -> None:
+        self.paused.add(press)
+
+    @rule(press=PRESS)
+    def resume(self, press: int) -> None:
+        self.paused.discard(press)
+
+    @rule(press=PRESS)
+    def die(self, press: int) -> None:
+        self.hands[press].clear()
+        self.paused.discard(press)
+
+    @precondition(lambda self: self._list_busy())
+    @rule(pick=PICK, blocked=st.booleans(), twice=st.booleans())
+    def publish(self, pick: int, blocked: bool, twice: bool) -> None:
+        held = self._put_down(pick)
+        verb = jobs.block if blocked else jobs.succeed
+        status = ImageStatus.BLOCKED if blocked else ImageStatus.DELIVERED
+        with self._settling(held) as spent, self.database.transaction() as session:
+            verb(session, held, factories.images(held, status), spent)
+        if twice:  # the answer to the commit was lost
+            with self._settling(held) as spent, self.database.transaction() as session:
+                verb(session, held, factories.images(held, status), spent)
+
+    @precondition(lambda self: self._list_busy())
+    @rule(pick=PICK, error=st.sampled_from([GenerationError(), InvalidPictureError()]), twice=st.booleans())
+    def fail(self, pick: int, error: GenerationError, twice: bool) -> None:
+        held = self._put_down(pick)
+        for _ in range(1 + twice):
+            with self._settling(held) as spent, self.database.transaction() as session:
+                jobs.fail(session, held, error, spent)
+
+    @precondition(lambda self: self._list_busy())
+    @rule(pick=PICK)
+    def release(self, pick: int) -> None:
+        held = self._put_down(pick)
+        with self._settling(held) as spent, self.database.transaction() as session:
+            jobs.release(session, held, spent)
+
+    # What time and the clerk do.
+
+    @rule(column=st.sampled_from(["lease_until", "due_at", "deadline_at"]), pick=PICK)
+    def pass_time(self, column: str, pick: int) -> None:
+        job_id = self._pick_job(pick) if self.accepted else None
+        row = factories.read(self.database, job_id) if job_id else None
+        if row is not None and not row.status.is_terminal and getattr(row, column) is not None:
+            factories.age(self.database, row.id, column, PAST)
+
+    @rule()
+    def sweep(self) -> None:
+        with self.database.transaction() as session:
+            jobs.return_lost(session, factories.MAX_STRIKES)
+
+    @rule()
+    def expire(self) -> None:
+        with self.database.transaction() as session:
+            jobs.expire_due(session)
+
+    # What must be true after each step.
+
+    @invariant()
+    def promises_hold(self) -> None:
+        with self.database.reading() as session:
+            rows = {job.id: job for job in session.scalars(select(Job))}
+            tries = _group(session, Attempt)
+            prints = _group(session, Image)
+            told = _group(session, WebhookMessage)
+        assert set(rows) == self.accepted, "what was accepted is there, and nothing else"
+        for job in rows.values():
+            self._check_end(job)
+            self._check_attempts(job, sorted(tries.get(job.id, []), key=lambda attempt: attempt.number))
+            _check_images(job, prints.get(job.id, []))
+            _check_messages(job, [message.event for message in told.get(job.id, [])])
+
+    def _check_end(self, job: Job) -> None:
+        end = (job.status, job.finished_at, job.attempt, job.error_code)
+        assert job.status.is_terminal == (job.finished_at is not None)
+        if job.status.is_terminal:
+            assert self.ends.setdefault(job.id, end) == end, "an end is final"
+        assert 0 <= job.strikes <= min(job.attempt, factories.MAX_STRIKES)
+
+    def _check_attempts(self, job: Job, tries: list[Attempt]) -> None:
+        assert [attempt.number for attempt in tries] == list(range(1, job.attempt + 1))
+        assert len(tries) >= self.counts.get(job.id, 0), "attempts only grow"
+        self.counts[job.id] = len(tries)
+        is_open = [attempt.outcome is Outcome.RUNNING for attempt in tries]
+        is_running = job.status is JobStatus.RUNNING
+        assert not any(is_open[:-1])
+        assert is_open[-1:] == ([is_running] if tries else [])
+        assert (job.lease_until is not None) == is_running
+        for attempt in tries:
+            assert attempt.gpu_seconds == self.booked[job.id, attempt.number]
+
+    def teardown(self) -> None:
+        """Heal: every press has died, time passes, and one press that works is enough."""
+        for _ in range(3 * factories.MAX_STRIKES):
+            with self.database.transaction() as session:
+                factories.lift_guards(session)
+                session.execute(update(Job).where(Job.lease_until.is_not(None)).values(lease_until=now(session, -PAST)))
+                session.execute(update(Job).where(Job.status == JobStatus.QUEUED).values(due_at=now(session, -PAST)))
+            self.sweep()
+            self.expire()
+            while (held := factories.claim(self.database, self.presses[0])) is not None:
+                self.booked[held.job_id, held.attempt] = 0.0
+                with self._settling(held) as spent, self.database.transaction() as session:
+                    jobs.succeed(session, held, factories.images(held), spent)
+        self.promises_hold()
+        with self.database.reading() as session:
+            rows = {job.id: job for job in session.scalars(select(Job))}
+            invariants._check_jobs(rows, self.accepted)
+            invariants._check_attempts(session, rows)
+
+    # The bookkeeping of the model.
+
+    def _pick_job(self, pick: int) -> UUID:
+        return sorted(self.accepted)[pick % len(self.accepted)]
+
+    def _list_busy(self) -> list[tuple[int, Claim]]:
+        return [(press, held) for press, hand in self.hands.items() if press not in self.paused for held in hand]
+
+    def _put_down(self, pick: int) -> Claim:
+        busy = self._list_busy()
+        press, held = busy[pick % len(busy)]
+        self.hands[press].remove(held)
+        return held
+
+    def _list_due(self) -> list[UUID]:
+        with self.database.reading() as session:
+            time = now(session)
+            open_ended = or_(Job.deadline_at.is_(None), Job.deadline_at > time)
+            due = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.due_at <= time, open_ended)
+            return list(session.scalars(due))
+
+    def _is_held(self, held: Claim) -> bool:
+        row = factories.read(self.database, held.job_id)
+        return row.status is JobStatus.RUNNING and row.attempt == held.attempt
+
+    def _spend(self, held: Claim) -> Spent:
+        key = held.job_id, held.attempt
+        self.spent[key] = self.spent.get(key, 0.0) + 1.0
+        return Spent(self.spent[key])
+
+    def _note(self, held: Claim) -> None:
+        self.booked[held.job_id, held.attempt] = self.spent[held.job_id, held.attempt]
+
+    @contextmanager
+    def _settling(self, held: Claim) -> Iterator[Spent]:
+        """End an attempt as a press does: what is fenced off is only booked. It is fenced exactly when it must be."""
+        was_held = self._is_held(held)
+        spent = self._spend(held)
+        try:
+            yield spent
+        except FencedError:
+            assert not was_held
+            with self.database.transaction() as session:
+                attempts.book_late(session, held, spent)
+        else:
+            assert was_held
+        self._note(held)
+
+
+def _group(session: Session, table: Any) -> dict[UUID, list[Any]]:
+    groups: dict[UUID, list[Any]] = {}
+    for row in session.scalars(select(table)):
+        groups.setdefault(row.job_id, []).append(row)
+    return groups
+
+
+def _check_images(job: Job, prints: list[Image]) -> None:
+    is_printed = job.status is JobStatus.SUCCEEDED or job.error_code == "content_blocked"
+    assert sorted(image.position for image in prints) == (list(range(job.num_images)) if is_printed else [])
+    assert {image.attempt for image in prints} <= {job.attempt}
+
+
+def _check_messages(job: Job, events: list[str]) -> None:
+    """Each start and the one end was owed in its transaction; to an owner without a webhook, nothing."""
+    owed = [str(OF_STATUS[JobStatus.RUNNING])] * job.attempt
+    if job.status.is_terminal:
+        owed.append(str(OF_STATUS[job.status]))
+    assert sorted(events) == (sorted(owed) if job.owner == TOLD else [])
+
+
+def test_the_promises_hold_in_any_order_of_events(database: Database) -> None:
+    class OnThis(Jobs):
+        pass
+
+    OnThis.database = database
+    run_state_machine_as_test(OnThis, settings=THOROUGH)
