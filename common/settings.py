@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     )
     webhook_http: bool = Field(False, description="Whether webhooks may go to any `http://` URL too.")
     webhook_ports: Listed = Field(("443", "8443"), description="Ports of receivers that are not in `WEBHOOK_ALLOW`.")
-    webhook_threads: int = Field(32, ge=1, le=512, description="Webhooks that a clerk sends at once at most.")
+    webhook_threads: int = Field(24, ge=1, le=512, description="Webhooks that a clerk sends at once at most.")
     webhook_days: int = Field(30, ge=4, description="How long messages to webhooks, sent or not, can be looked at.")
     link_seconds: int = Field(900, ge=60, le=604_800, description="How long a link to an image is valid.")
     idempotency_hours: int = Field(24, ge=1, description="How long an `Idempotency-Key` is remembered.")

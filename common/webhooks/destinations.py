@@ -88,7 +88,10 @@ def parse(url: str) -> Destination:
     if not 0 < port <= LARGEST_PORT:
         raise InvalidUrlError("Its port must be 1 to 65535.")
     target = shape[3] if shape[3].startswith("/") else f"/{shape[3]}"
-    return Destination(scheme, _read_host(authority[1]), port, target)
+    destination = Destination(scheme, _read_host(authority[1]), port, target)
+    if len(destination.url) > LONGEST_URL:  # names grow as they are put into ASCII
+        raise InvalidUrlError(f"It must have at most {LONGEST_URL} characters.")
+    return destination
 
 
 def _read_host(text: str) -> str:

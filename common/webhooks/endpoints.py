@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from common.database import now
 from common.errors import PressroomError
 from common.ids import new_id
+from common.logs import get_logger
 from common.webhooks import sealing
 from common.webhooks.events import (
     JOB_EVENTS,
@@ -24,6 +25,8 @@ from common.webhooks.events import (
 )
 from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
 from common.webhooks.sealing import Sealer
+
+log = get_logger(__name__)
 
 
 class WebhookExistsError(PressroomError):
@@ -127,6 +130,7 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason)
         .values(state=MessageState.CANCELED, ended_at=now(session))
         .execution_options(synchronize_session="fetch")
     )
+    log.info("webhook_disabled", webhook_id=str(endpoint.id), reason=reason)
 
 
 def remove(session: Session, endpoint: WebhookEndpoint) -> None:

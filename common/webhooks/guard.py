@@ -21,7 +21,8 @@ INSIDE = re.compile(r"([^.]+|.*\.(localhost|local|localdomain|internal|intranet|
 """Names that mean something on the inside only: those of one label, and those under these."""
 
 WEB_PORTS = frozenset({80, 443, 8443})
-RESOLVE_SECONDS = 5.0
+CHECK_SECONDS, ADMIT_SECONDS = 2.0, 5.0
+"""How long a name may take to resolve while somebody waits for an answer, and before a try."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +84,23 @@ class Guard:
         """
         destination = parse(url)
         try:
-            self._judge(destination)
+            self._judge(destination, CHECK_SECONDS)
         except UnresolvedError:
             self._judge_scheme(destination, is_allowed=destination.host in self.rules.hosts)
         return destination
 
     def admit(self, url: str) -> Approach:
         """Return how to approach *url* now; raise UnresolvedError besides what ``check`` raises."""
-        return self._judge(parse(url))
+        return self._judge(parse(url), ADMIT_SECONDS)
 
-    def _judge(self, destination: Destination) -> Approach:
+    def _judge(self, destination: Destination, seconds: float) -> Approach:
         rules, host = self.rules, destination.host
         literal = destination.literal
         if (host, destination.port) in rules.own_services:
             raise NotAllowedError
         if host not in rules.hosts and literal is None and (host in rules.own_names or INSIDE.fullmatch(host)):
             raise NotAllowedError
-        found = [literal] if literal else self.resolve(host, destination.port, RESOLVE_SECONDS)
+        found = [literal] if literal else self.resolve(host, destination.port, seconds)
         allowed = {address: rules.allow(destination, address) for address in found}
         for address in found:
             self._judge_address(destination, address, is_allowed=allowed[address])

@@ -65,6 +65,7 @@ def main(seed: str = SEED, examples: str = EXAMPLES) -> int:
             "PRESSROOM_BIND": f"127.0.0.1:{port}",
             "PRESSROOM_MAX_WAITING": "0",
             "PRESSROOM_MAX_QUEUED_JOBS": "1000000",
+            "PRESSROOM_MAX_WEBHOOKS": "1000000",
             "PRESSROOM_MAX_ASSETS": "1000000",
             "PRESSROOM_MAX_PIXEL_STEPS": str(4096 * 4096 * 1000 * 100),
             "PRESSROOM_LOG_FORMAT": "json",

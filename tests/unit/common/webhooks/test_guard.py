@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import SettingsError
 from common.settings import Settings
 from common.webhooks.addresses import UnresolvedError, is_own, is_public, resolve
 from common.webhooks.destinations import Address, InvalidUrlError, NotAllowedError
@@ -179,6 +180,21 @@ def test_the_house_s_own_ports_are_not_allowed_even_in_allowed_networks(url: str
     with pytest.raises(NotAllowedError):
         judge.check(url)
     assert judge.check("http://10.1.0.9:3000/").port == 3000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PRESSROOM_WEBHOOK_ALLOW", "10.0.0.0/33"),
+        ("PRESSROOM_WEBHOOK_ALLOW", "http://hooks.internal"),
+        ("PRESSROOM_WEBHOOK_ALLOW", "10.0.0.1:80"),
+        ("PRESSROOM_WEBHOOK_PORTS", "443,https"),
+        ("PRESSROOM_WEBHOOK_PORTS", "0"),
+    ],
+)
+def test_settings_that_would_allow_something_else_than_was_meant_are_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environ({name: value})
 
 
 def test_a_public_address_of_this_very_machine_is_not_allowed() -> None:
