@@ -16,12 +16,14 @@ from common.keys import Scope
 from common.models import ApiKey
 from tests.apis import Api, open_api
 
-IDS = {"job_id", "image_id", "asset_id"}
+IDS = {"job_id", "image_id", "asset_id", "webhook_id", "delivery_id"}
+BODIES = {"PATCH": {}, "rotate": {}, "/{webhook_id}/resend": {"from": "2026-01-01T00:00:00Z"}}
+"""What the routes that want a body are sent, by what they end with or by their method."""
 
 
 @pytest.fixture
 def api(sqlite_database: Database, tmp_path: Path) -> Api:
-    return open_api(sqlite_database, tmp_path)
+    return open_api(sqlite_database, tmp_path, max_webhooks=99)
 
 
 def routes(api: Api) -> Iterator[tuple[str, str]]:
@@ -32,26 +34,41 @@ def routes(api: Api) -> Iterator[tuple[str, str]]:
                 yield method, rule.rule.replace("<", "{").replace(">", "}")
 
 
-def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> None:
+def make_things(api: Api) -> dict[str, str]:
+    """Return the ids of one of everything that ada has."""
     job_id, (image,) = api.print_job("ada")
-    asset = assets.add(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=9)
-    theirs = {"job_id": str(job_id), "image_id": str(image.id), "asset_id": str(asset.id)}
-    missing = {name: str(new_id()) for name in theirs}
+    asset = assets.add(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=99)
+    webhook = api.post("/v1/webhooks", json={"url": f"https://hooks.example/{new_id()}"}).json
+    delivery = api.post(f"/v1/webhooks/{webhook['id']}/test").json
+    return {
+        "job_id": str(job_id),
+        "image_id": str(image.id),
+        "asset_id": str(asset.id),
+        "webhook_id": webhook["id"],
+        "delivery_id": delivery["id"],
+    }
+
+
+def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> None:
+    missing = {name: str(new_id()) for name in IDS}
     bob = api.make_key("bob")
     tried = 0
     for method, path in routes(api):
-        names = {name for name in IDS if f"{{{name}}}" in path}
-        if not names:
+        if not any(f"{{{name}}}" in path for name in IDS):
             continue
+        theirs = make_things(api)
+        body = next((body for name, body in BODIES.items() if method == name or path.endswith(name)), None)
+        options = {} if body is None else {"json": body}
         foreign, absent = (
-            api.call(method, path.format(**ids), key=bob, headers={"X-Request-Id": "same"}) for ids in (theirs, missing)
+            api.call(method, path.format(**ids), key=bob, headers={"X-Request-Id": "same"}, **options)
+            for ids in (theirs, missing)
         )
         assert (foreign.status_code, foreign.json) == (absent.status_code, absent.json), path
-        assert foreign.status_code == 404
-        own = api.call(method, path.format(**theirs))
+        assert foreign.status_code == 404, path
+        own = api.call(method, path.format(**theirs), **options)
         assert own.status_code != 404, path
         tried += 1
-    assert tried >= 7
+    assert tried >= 18
 
 
 def test_every_variable_part_is_an_id_that_this_test_knows(api: Api) -> None:
@@ -61,11 +78,11 @@ def test_every_variable_part_is_an_id_that_this_test_knows(api: Api) -> None:
 
 
 def test_lists_show_no_one_elses(api: Api) -> None:
-    api.print_job("ada")
+    make_things(api)
     bob = api.make_key("bob")
-    assets.add(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=9)
     assert api.get("/v1/jobs", key=bob).json["data"] == []
     assert api.get("/v1/assets", key=bob).json["data"] == []
+    assert api.get("/v1/webhooks", key=bob).json["data"] == []
     assert api.get("/v1/usage", key=bob).json["total"]["jobs"] == 0
 
 
