@@ -50,7 +50,6 @@ def bell(stack: Stack) -> Iterator[CeleryBell]:
     """Ring by hand."""
     celery = create_celery(stack.settings, patient=False)
     yield CeleryBell(celery)
-    celery.pool.force_close_all()
     celery.close()
 
 

@@ -45,7 +45,8 @@ def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_
             (row,) = stack.settle(list(made))
             assert row.status is JobStatus.SUCCEEDED, "nobody rang, or rings again, and it is printed all the same"
         again = dying.http.post("/v1/jobs", json=BODY, headers=_key(point))
-    assert (again.status_code, "Idempotency-Replayed" in again.headers) == (202, is_accepted)
+    assert again.is_success
+    assert ("Idempotency-Replayed" in again.headers) == is_accepted
     assert set(_jobs_of(ours)) - before == {again.json()["id"]}
     ours.accepted.append(again.json()["id"])
 
@@ -61,9 +62,9 @@ def test_f48_one_key_at_two_apis_at_once_makes_one_job(stack: Stack) -> None:
 
     with rigs.api(stack) as theirs, ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(ask, [ours, theirs] * (THREADS // 2)))
-    assert {answer.status_code for answer in answers} <= {202, 409}
-    made = {answer.json()["id"] for answer in answers if answer.status_code == 202}
+    assert {answer.status_code for answer in answers} <= {200, 202, 409}, "200 is a replay that came after the end"
+    made = {answer.json()["id"] for answer in answers if answer.is_success}
     assert made == set(_jobs_of(ours)) - before
     assert len(made) == 1
-    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers if answer.status_code == 202) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers if answer.is_success) == 1
     ours.accepted.extend(made)
