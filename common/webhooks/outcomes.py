@@ -60,6 +60,8 @@ def record(session: Session, delivery: Delivery, outcome: Outcome, moment: datet
         _put_off(message, outcome, moment)
         if endpoint.url != DIRECT:
             _blame(session, endpoint, outcome, moment)
+        elif outcome.status in THROTTLES:
+            _leave_alone(session, message.destination, moment + _throttle(outcome, moment))
     session.flush()
     session.refresh(message, ["state"])
     return message.state
@@ -101,20 +103,28 @@ def _blame(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment
 def _pause(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment: datetime) -> None:
     pause = schedule.pause_after(endpoint.failures)
     if outcome.status in THROTTLES:
-        pause = max(pause, schedule.read_advice(outcome.retry_after, moment) or timedelta())
-    if not pause:
-        return
-    resume_at = max(moment + pause, endpoint.resume_at or moment)
-    endpoint.resume_at = resume_at
+        pause = max(pause, _throttle(outcome, moment))
+    if pause:
+        endpoint.resume_at = max(moment + pause, endpoint.resume_at or moment)
+        _leave_alone(session, endpoint.id.hex, endpoint.resume_at)
+
+
+def _throttle(outcome: Outcome, moment: datetime) -> timedelta:
+    """Return for how long a receiver wants to be left alone that has too much to do."""
+    return schedule.read_advice(outcome.retry_after, moment) or schedule.SHORTEST_PAUSE
+
+
+def _leave_alone(session: Session, destination: str, until: datetime) -> None:
+    """Put off whatever else waits for a receiver and is not being tried."""
     session.flush()
     session.execute(
         update(WebhookMessage)
         .where(
-            WebhookMessage.endpoint_id == endpoint.id,
+            WebhookMessage.destination == destination,
             WebhookMessage.state == MessageState.PENDING,
             WebhookMessage.lease_until.is_(None),
-            WebhookMessage.next_at < resume_at,
+            WebhookMessage.next_at < until,
         )
-        .values(next_at=resume_at)
+        .values(next_at=until)
         .execution_options(synchronize_session=False)
     )

@@ -19,6 +19,8 @@ LONGEST_NUMBER = 18
 PAUSES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Seconds for which an endpoint is left alone after its second failure in a row, its third, and so on."""
 
+SHORTEST_PAUSE = timedelta(seconds=PAUSES[0])
+
 BREAKER_FAILURES = 10
 BREAKER_AGE = timedelta(days=1)
 """An endpoint that has failed so often in a row, and for so long, is disabled."""

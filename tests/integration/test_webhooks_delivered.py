@@ -182,6 +182,20 @@ def test_a_receiver_that_asks_for_time_is_left_alone_with_all_messages(office: O
         assert len(receiver.received) == 3
 
 
+def test_a_receiver_that_jobs_name_and_that_asks_for_time_is_left_alone_too(office: Office) -> None:
+    office.see_to_direct()
+    with receiving(answer(429, {"Retry-After": "600"}), FINE) as busy, receiving() as other:
+        for url in (busy.url, f"{busy.url}/2", f"{busy.url}/3", f"{busy.url}/4", other.url):
+            factories.running(office.database, webhook_url=url, webhook_events=["job.started"])
+        office.deliver(office.courier(threads=1))
+        assert len(other.received) == 1
+        before = len(busy.received)
+        assert before == 1
+        office.clock.advance(seconds=610)
+        office.deliver()
+        assert len(busy.received) == 5
+
+
 def test_410_disables_the_endpoint_and_cancels_what_waits(office: Office) -> None:
     with receiving(answer(410)) as receiver:
         endpoint_id, _ = office.subscribe(receiver.url)
