@@ -10,6 +10,9 @@ ARCH ?= sd15
 BENCH_FLAGS ?=
 # What `make bench-speed` measures.
 SPEED_OF ?= starter
+# How long `make soak` breaks things; SEED chooses which.
+MINUTES ?= 30
+SEED ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,8 +20,8 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit test-integration test-functional check format fuzz \
-	bench bench-peers bench-gpu bench-speed bench-report train-starter bench-starter clean
+.PHONY: help install demo up test test-unit test-integration test-functional check format fuzz soak \
+	bench bench-peers bench-gpu bench-speed bench-submit bench-report train-starter bench-starter clean
 
 ##@ To see it
 
@@ -67,6 +70,9 @@ format: $(STAMP) ## Put the code into its standard form
 fuzz: $(STAMP) ## Try the live API with thousands of odd requests
 	$(BIN)/python -m tests.fuzz
 
+soak: $(STAMP) ## Break things for MINUTES=30 while four presses work, then hold all against the promises
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
+
 ##@ To measure it (results go to var/bench; let nothing else run)
 
 bench: $(STAMP) ## Measure the service against bare loops, random arrivals, and the tail (20 minutes)
@@ -82,6 +88,9 @@ bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightn
 
 bench-speed: $(STAMP) ## Measure the speed settings here: SPEED_OF=starter (a CPU's, 10 minutes), sd15, sdxl or flux
 	$(BIN)/python -m tests.bench.speed $(SPEED_OF)
+
+bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view with a row and delay() (2 minutes)
+	$(BIN)/python -m tests.bench.submit
 
 bench-report: $(STAMP) ## Print what was measured as Markdown
 	@$(BIN)/python -m tests.bench.report

@@ -76,8 +76,8 @@ class Bucket:
 
 
 @contextmanager
-def start_postgresql() -> Iterator[str]:
-    """Run a fresh PostgreSQL server; yield the SQLAlchemy URL of its database ``postgres``."""
+def start_postgresql(*, durable: bool = False) -> Iterator[str]:
+    """Run a fresh PostgreSQL server, which syncs its disk only if *durable*; yield the URL of its ``postgres``."""
     user = _unprivileged() if os.geteuid() == 0 else None
     with own_folder(user) as folder:
         programs = _find_postgresql(folder, user)
@@ -101,9 +101,7 @@ def start_postgresql() -> Iterator[str]:
             "listen_addresses": "",
             "unix_socket_directories": folder,
             "max_connections": 120,
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
+            **({} if durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}),
         }
         command = [programs / "postgres", "-D", folder / "data"]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

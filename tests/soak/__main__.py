@@ -1,0 +1,158 @@
+"""The promises under fire: ``python -m tests.soak --minutes 30 [--seed 1]``; 0 jobs lost, unexpected or ended twice.
+
+Four painted presses, the api and the clerk on PostgreSQL, Redis and S3; a queue of two thousand jobs and five new ones
+a second; every few seconds something breaks. Then everything is mended, the queue is drained, and the state of the
+whole is held against the promises. The report goes to ``var/soak``, with a history of what happened when.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select
+
+from common.database import Database
+from common.models import Job
+from common.states import TERMINAL
+from common.webhooks.events import MessageState
+from common.webhooks.models import WebhookMessage
+from tests import invariants
+from tests.bench.outcome import describe_load, describe_machine
+from tests.functional.stack import CANARY, QUICK, Stack, running
+from tests.receivers import Receiver, Script, answer, receiving
+from tests.soak import report, watch
+from tests.soak.customers import Customers
+from tests.soak.faults import Trouble
+from tests.soak.ground import HISTORY, Ground, standing
+from tests.soak.history import History
+from tests.soak.report import Promises
+from tests.waiting import until
+
+PRESSES, QUEUED, RATE = 4, 2000, 5.0
+SETTINGS = QUICK | {
+    "PRESSROOM_PAINTED_STEP_SECONDS": "0.01",
+    "PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1",
+}
+
+READY_SECONDS, DRAIN_SECONDS, DELIVERY_SECONDS = 180, 1800, 60
+FAILING_SHARE = 0.1
+"""Of the requests to the receiver, which it answers with 500."""
+
+
+def main(words: list[str] | None = None) -> int:
+    """Soak; print and write the report; return 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--queued", type=int, default=QUEUED, help="jobs that are ordered at first")
+    parser.add_argument("--rate", type=float, default=RATE, help="new jobs a second")
+    parser.add_argument("--presses", type=int, default=PRESSES)
+    parser.add_argument("--out", type=Path, default=HISTORY)
+    given = parser.parse_args(words)
+    history = History(given.out / f"soak-{given.seed}.jsonl")
+    with (
+        standing() as ground,
+        receiving(_moody(given.seed)) as receiver,
+        running(ground, presses=given.presses, settings=SETTINGS, patience_seconds=READY_SECONDS) as stack,
+    ):
+        promises, found = soak(stack, ground, receiver, history, given)
+    history.close()
+    whole = {"promises": asdict(promises), **found, "machine": describe_load(describe_machine())}
+    (given.out / f"soak-{given.seed}.json").write_text(json.dumps(whole, indent=1, default=str) + "\n", "utf-8")
+    print(report.show(whole))
+    print("kept" if promises.are_kept else "BROKEN")
+    return 0 if promises.are_kept else 1
+
+
+def soak(
+    stack: Stack, ground: Ground, receiver: Receiver, history: History, given: argparse.Namespace
+) -> tuple[Promises, dict[str, Any]]:
+    """Order and break for so long, mend and drain; return how the promises stand, and what it has cost."""
+    watch.install(stack.database)
+    customers = Customers(stack, receiver.url, given.seed, history)
+    trouble = Trouble(stack, ground, given.seed, history)
+    began = time.monotonic()
+    customers.begin(given.queued, given.rate)
+    while time.monotonic() - began < 60 * given.minutes:
+        trouble.strike()
+    customers.finish()
+    drained = _drain(stack)
+    accepted = {UUID(job_id) for client in stack.clients.values() for job_id in client.accepted}
+    _await_deliveries(stack.database)
+    promises = _judge(stack, accepted, customers)
+    history.note("drained", seconds=round(drained, 1), moves=watch.count_moves(stack.database))
+    load = {"accepted": len(accepted), "minutes": given.minutes, "seed": given.seed, "drained_seconds": round(drained)}
+    found = {
+        "orders": load | {"unanswered": history.counts["unanswered"], "refused": dict(history.refused)},
+        "costs": report.describe_costs(stack.database),
+        "recovery": report.describe_recovery(stack.database, history.struck),
+        "webhooks": report.describe_webhooks(stack.database, receiver.received),
+    }
+    return promises, found
+
+
+def _drain(stack: Stack) -> float:
+    """Wait until nothing is queued or running; return the seconds. Whoever does not end is lost, and counted."""
+    began = time.monotonic()
+
+    def is_empty() -> bool:
+        with stack.database.reading() as session:
+            open_jobs = select(func.count()).select_from(Job).where(Job.status.not_in(TERMINAL))
+            return session.scalar(open_jobs) == 0
+
+    while not is_empty() and time.monotonic() - began < DRAIN_SECONDS:
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def _await_deliveries(database: Database) -> None:
+    """Wait for what can be delivered soon; what was refused twice waits longer by the schedule, and is counted."""
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    fresh = select(func.count()).where(WebhookMessage.state == MessageState.PENDING, WebhookMessage.tries < 2)
+    while time.monotonic() < deadline:
+        with database.reading() as session:
+            if not session.scalar(fresh):
+                return
+        time.sleep(0.5)
+
+
+def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Promises:
+    with stack.database.reading() as session:
+        statuses = dict(session.execute(select(Job.id, Job.status)).all())
+    said = ""
+    try:
+        until(stack._is_quiet, "the presses to report")
+        invariants.check(stack.database, stack.storage, accepted=accepted)
+        written = stack.log.read_text(errors="replace")
+        assert CANARY not in written, "a prompt stands in the log"
+        assert "deadlock detected" not in written, "a deadlock"
+    except (AssertionError, pytest.fail.Exception) as broken:
+        said = str(broken) or repr(broken)
+    return Promises(
+        lost=sum(statuses.get(job_id) not in TERMINAL for job_id in accepted),
+        unexpected=len(statuses.keys() - accepted),
+        two_ends=len(watch.ended_twice(stack.database)),
+        doubled_by_key=len(customers.doubled),
+        invariants=said,
+    )
+
+
+def _moody(seed: int) -> Script:
+    """Answer most requests well, and some with 500."""
+    random = Random(seed)
+
+    def script(connection: Any, request: Any) -> None:
+        answer(500 if random.random() < FAILING_SHARE else 204)(connection, request)
+
+    return script
+
+
+if __name__ == "__main__":
+    sys.exit(main())

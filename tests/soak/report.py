@@ -1,0 +1,109 @@
+"""What a soak has shown: the promises, and what they have cost."""
+
+import json
+import statistics
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from common.database import Database
+from common.models import Attempt, Job
+from common.states import JobStatus, Outcome
+from common.webhooks.events import MessageState
+from common.webhooks.models import WebhookMessage
+from tests.receivers import Received
+from tests.soak.history import Struck
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What must not happen: each a count, and what the invariant checker said."""
+
+    lost: int
+    unexpected: int
+    two_ends: int
+    doubled_by_key: int
+    invariants: str
+
+    @property
+    def are_kept(self) -> bool:
+        """Tell whether all is well."""
+        return not any(asdict(self).values())
+
+
+def describe_costs(database: Database) -> dict[str, Any]:
+    """Return how jobs ended, what was tried again and why, and the share of accelerator seconds that was wasted."""
+    with database.reading() as session:
+        statuses = Counter(str(status) for status in session.scalars(select(Job.status)))
+        failures = Counter(code for code in session.scalars(select(Job.error_code)) if code is not None)
+        attempts = session.execute(select(Attempt.number, Attempt.outcome, Attempt.gpu_seconds)).all()
+    unpublished = Counter(str(outcome) for _, outcome, _ in attempts if outcome is not Outcome.SUCCEEDED)
+    spent = sum(seconds for _, _, seconds in attempts)
+    wasted = sum(seconds for _, outcome, seconds in attempts if outcome is not Outcome.SUCCEEDED)
+    return {
+        "jobs": dict(statuses),
+        "error_codes": dict(failures),
+        "attempts": len(attempts),
+        "repeats": sum(number > 1 for number, _, _ in attempts),
+        "unpublished_attempts": dict(unpublished),
+        "accelerator_seconds": round(spent, 2),
+        "wasted_share": round(wasted / spent, 4) if spent else 0.0,
+    }
+
+
+def describe_recovery(database: Database, struck: Sequence[Struck]) -> dict[str, Any]:
+    """Return the seconds from the start of each fault to the next job that succeeded."""
+    with database.reading() as session:
+        ends = sorted(
+            moment.timestamp()
+            for moment in session.scalars(select(Job.finished_at).where(Job.status == JobStatus.SUCCEEDED))
+            if moment is not None
+        )
+    waits: dict[str, list[float]] = {}
+    for fault in struck:
+        place = bisect_left(ends, fault.began)
+        if place < len(ends):
+            waits.setdefault(fault.name, []).append(ends[place] - fault.began)
+    everything = [wait for each in waits.values() for wait in each]
+    return {
+        "faults": len(struck),
+        "p50_seconds": _quantile(everything, 50),
+        "p95_seconds": _quantile(everything, 95),
+        "worst_seconds_by_fault": {name: round(max(each), 2) for name, each in sorted(waits.items())},
+        "times_by_fault": {name: len(each) for name, each in sorted(waits.items())},
+    }
+
+
+def describe_webhooks(database: Database, received: Sequence[Received]) -> dict[str, int]:
+    """Return how many messages were owed, have arrived, still wait for their next try, and have come again."""
+    with database.reading() as session:
+        states = Counter(session.scalars(select(WebhookMessage.state)))
+    arrived = Counter(request.headers["webhook-id"] for request in received)
+    return {
+        "owed": states.total(),
+        "delivered": states[MessageState.DELIVERED],
+        "waiting": states[MessageState.PENDING],
+        "given_up": states.total() - states[MessageState.DELIVERED] - states[MessageState.PENDING],
+        "repeated": arrived.total() - len(arrived),
+    }
+
+
+def show(report: dict[str, Any]) -> str:
+    """Return the report as text, a fact a line."""
+    lines = []
+    for part, facts in report.items():
+        shown = facts.items() if isinstance(facts, dict) else [("", facts)]
+        lines.append(part)
+        lines += [f"  {name:<24} {value if isinstance(value, (int, float, str)) else json.dumps(value)}"
+                  for name, value in shown]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _quantile(values: Sequence[float], percent: int) -> float | None:
+    if len(values) < 2:
+        return None
+    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 2)

@@ -1,0 +1,38 @@
+"""The database's own witness: a trigger that writes down each change of a job's status, whoever makes it."""
+
+from sqlalchemy import text
+
+from common.database import Database
+from common.states import TERMINAL
+
+TABLE = """CREATE TABLE soak_moves (
+    job_id uuid NOT NULL, source text NOT NULL, target text NOT NULL, attempt integer NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp())"""
+FUNCTION = """CREATE FUNCTION soak_note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO soak_moves (job_id, source, target, attempt)
+        VALUES (NEW.id, OLD.status::text, NEW.status::text, NEW.attempt);
+    RETURN NULL; END $$"""
+TRIGGER = """CREATE TRIGGER soak_notes_moves AFTER UPDATE OF status ON jobs
+    FOR EACH ROW EXECUTE FUNCTION soak_note_move()"""
+
+
+def install(database: Database) -> None:
+    """Have every move of a job written down from now on."""
+    with database.transaction() as session:
+        for statement in (TABLE, FUNCTION, TRIGGER):
+            session.execute(text(statement))
+
+
+def count_moves(database: Database) -> int:
+    """Return how many moves were made."""
+    with database.reading() as session:
+        return int(session.scalar(text("SELECT count(*) FROM soak_moves")) or 0)
+
+
+def ended_twice(database: Database) -> list[str]:
+    """Return the jobs that have come to more than one end, or have gone on after one."""
+    ends = ", ".join(f"'{status}'" for status in TERMINAL)
+    query = f"""SELECT job_id FROM soak_moves WHERE target IN ({ends}) GROUP BY job_id HAVING count(*) > 1
+        UNION SELECT job_id FROM soak_moves WHERE source IN ({ends})"""
+    with database.reading() as session:
+        return [str(job_id) for job_id in session.scalars(text(query))]
