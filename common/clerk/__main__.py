@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 
-from common import logs
+from common import faults, logs
 from common.bell import CeleryBell, create_celery
 from common.clerk.rounds import go_round, list_duties
 from common.database import Database
@@ -24,6 +24,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_BAD_SETTINGS
     logs.configure(settings, "clerk")
+    faults.arm(settings.faults, settings.home / "faults")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

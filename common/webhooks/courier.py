@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.database import Database
 from common.errors import DatabaseUnavailableError
+from common.faults import fault
 from common.logs import get_logger
 from common.webhooks import claims, messages, outcomes, signatures
 from common.webhooks.addresses import UnresolvedError
@@ -92,7 +93,10 @@ class Courier:
         delivery: Delivery | None = first
         try:
             while delivery is not None:
-                delivery = self._book(delivery, self.attempt(delivery))
+                fault("sending")
+                outcome = self.attempt(delivery)
+                fault("sent")
+                delivery = self._book(delivery, outcome)
         except DatabaseUnavailableError as error:
             log.warning("delivery_not_booked", code=error.code, reason=error.message)
         finally:

@@ -1,0 +1,85 @@
+"""Clerks that die over a message: it is sent again, under the same id, signed anew, and the job knows nothing of it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from common import schema
+from common.clock import utcnow
+from common.database import Database
+from common.settings import Settings
+from common.webhooks import endpoints, messages, sealing
+from common.webhooks.endpoints import NewEndpoint
+from common.webhooks.events import Failure, MessageState
+from common.webhooks.models import WebhookEndpoint, WebhookMessage
+from common.webhooks.sealing import Sealer
+from tests.api_servers import ROOT
+from tests.functional.stack import until
+from tests.processes import own_folder, running
+from tests.receivers import receiving
+from tests.webhooks import Office
+
+ENVIRON = {
+    "PYTHONPATH": str(ROOT),
+    "PRESSROOM_MODELS": "painted",
+    "PRESSROOM_TICK_SECONDS": "0.1",
+    "PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1",
+    "PRESSROOM_LOG_FORMAT": "json",
+}
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with own_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def clerk(home: Path, *faults: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a clerk that breaks as *faults* say."""
+    environ = ENVIRON | {"PRESSROOM_HOME": str(home), "PRESSROOM_FAULTS": ",".join(faults)}
+    with running([sys.executable, "-m", "common.clerk"], home, lambda: True, environ=environ) as process:
+        yield process
+
+
+def owe(home: Path, url: str) -> tuple[Office, str, WebhookMessage]:
+    """Make a database in which a message is owed; return it with the secret that signs."""
+    settings = Settings.from_environ({"PRESSROOM_HOME": str(home)})
+    database = Database(settings.sqlalchemy_url)
+    schema.upgrade(database)
+    with database.transaction() as session:
+        sealer = Sealer(settings.read_secret())
+        row, secret = endpoints.add(session, sealer, NewEndpoint("ada", url), most=1)
+        message = messages.owe_test(session, session.get_one(WebhookEndpoint, row.id))
+    return Office(database), sealing.spell(secret), message
+
+
+@pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])
+def test_f8_f42_a_clerk_that_dies_over_a_message_is_followed_by_another_that_sends_it(
+    home: Path, point: str, arrivals: int
+) -> None:
+    with receiving() as receiver:
+        office, secret, message = owe(home, receiver.url)
+        with clerk(home, f"{point}:kill") as dying:
+            assert dying.wait(60) == -9
+        assert len(receiver.received) == arrivals - 1
+        assert office.message(message.id).state is MessageState.PENDING
+        with office.database.transaction() as session:
+            lapsed = utcnow() - timedelta(seconds=1)
+            session.execute(update(WebhookMessage).values(lease_until=lapsed))
+        with clerk(home):
+            until(lambda: office.message(message.id).state is MessageState.DELIVERED, "the message to be delivered")
+        assert len(receiver.received) == arrivals
+        for number, request in enumerate(receiver.received, 3 - arrivals):
+            request.verify(secret)
+            assert request.headers["webhook-id"] == str(message.id)
+            assert request.headers["webhook-attempt"] == str(number)
+            assert request.body == message.body
+    assert [attempt.error for attempt in office.attempts(message.id)] == [Failure.INTERRUPTED, None]
+    office.database.close()
