@@ -78,6 +78,11 @@ class Press:
         """
         return self.engine.capacity + max(1, self.engine.capacity // 4)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Tell whether it has been asked to stop."""
+        return self._leaving.is_set()
+
     def start(self) -> None:
         """Offer the models, then load them and the checker; until this returns the press takes no work."""
         with self.database.transaction() as session:

@@ -73,8 +73,10 @@ def _fail(work: Work, error: PressroomError) -> Ending:
 
 
 def _settle(press: Press, work: Work, ending: Ending) -> None:
-    """Write the end of an attempt, and keep trying for as long as its lease while the database is away.
+    """Write the end of an attempt, and keep trying while the database is away; a press that leaves waits for a lease.
 
+    Without its database a press can claim nothing else, and what it has printed may still be its own when that is back.
+    What an attempt has spent must not be lost either: the press's meter counts it, and the two would disagree.
     A commit whose outcome stayed unknown may have succeeded: then the next try finds the job settled and is fenced
     off, which changes nothing. If another attempt holds the job, only what was spent is entered.
     """
@@ -88,7 +90,7 @@ def _settle(press: Press, work: Work, ending: Ending) -> None:
             log.info("attempt_fenced")
             ending = _book_late(work)
         except DatabaseUnavailableError as error:
-            if time.monotonic() > give_up:
+            if press.is_leaving and time.monotonic() > give_up:
                 raise
             log.warning("settling_failed", reason=error.message)
             time.sleep(press.settings.beat_seconds)
