@@ -27,7 +27,7 @@ from sqlalchemy import (
     make_url,
     type_coerce,
 )
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from common.clock import utcnow
@@ -36,6 +36,13 @@ from common.errors import DatabaseUnavailableError
 NANO = Decimal(10) ** 9
 BUSY_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 5
+POSTGRESQL_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=15s"
+"""The last is for whoever is stopped, or loses its machine, in the middle of a transaction: the rows that it has locked
+would be nobody's until the kernel notices, which takes hours."""
+
+IDLE_IN_TRANSACTION = "25P03"
+"""PostgreSQL's code for a transaction that it has ended for that reason."""
+
 
 E = TypeVar("E", bound=enum.Enum)
 
@@ -164,7 +171,7 @@ def _create_postgresql(url: str) -> Engine:
         pool_size=8,
         max_overflow=24,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        connect_args={"connect_timeout": 5, "options": "-c lock_timeout=10s -c statement_timeout=60s"},
+        connect_args={"connect_timeout": 5, "options": POSTGRESQL_LIMITS},
     )
 
 
@@ -225,6 +232,8 @@ class _FileTurn:
 def _translate_faults() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
+        if isinstance(error, InternalError) and getattr(error.orig, "sqlstate", None) != IDLE_IN_TRANSACTION:
+            raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise DatabaseUnavailableError(f"The database does not answer: {reason}") from error
