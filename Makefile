@@ -20,7 +20,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit test-integration test-functional check format fuzz soak \
+.PHONY: help install demo up test test-unit test-integration test-functional test-faults check format fuzz soak \
 	bench bench-peers bench-gpu bench-speed bench-submit bench-report train-starter bench-starter clean
 
 ##@ To see it
@@ -43,7 +43,7 @@ up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded ser
 ##@ To work on it
 
 test: $(STAMP) ## Run every test
-	$(PYTEST) tests/unit tests/contracts tests/integration tests/functional
+	$(PYTEST) tests/unit tests/contracts tests/integration tests/functional tests/faults
 
 test-unit: $(STAMP) ## Run the tests that need nothing but Python
 	$(PYTEST) tests/unit tests/contracts
@@ -53,6 +53,9 @@ test-integration: $(STAMP) ## Run the tests on real databases, brokers and stora
 
 test-functional: $(STAMP) ## Run the tests of the whole stack
 	$(PYTEST) tests/functional
+
+test-faults: $(STAMP) ## Run the tests of what may break: processes, links, clocks
+	$(PYTEST) tests/faults
 
 check: $(STAMP) ## Check style, types, walls between packages, spelling and docker files
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Databases that end what they were asked to begin, and clocks that are wrong: no row stays locked, no lease is bent."""
+"""Databases that end what they were asked to begin, and wrong clocks: no row stays locked, no lease is bent."""
 
 from collections.abc import Iterator
 from datetime import timedelta

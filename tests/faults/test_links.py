@@ -14,8 +14,8 @@ from tests.functional.stack import Stack
 from tests.waiting import until
 
 BODY = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
-LONG = {"steps": 150}
-"""Seven seconds of work."""
+LONG = {"steps": 80}
+"""Four seconds of work."""
 
 PATIENT = {"PRESSROOM_LEASE_SECONDS": "30"}
 """A press whose lease outlasts what is done to it, on a busy machine too."""
@@ -111,7 +111,7 @@ def test_f27_without_its_database_the_api_says_when_to_come_again(linked: Stack,
 
 
 def _settle_while_printing(stack: Stack, ordered: list[str]) -> None:
-    with rigs.press(stack):
+    with rigs.press(stack, **rigs.HASTY):
         _settle_well(stack, ordered)
 
 
@@ -136,12 +136,13 @@ def test_f28_a_press_that_loses_its_database_for_longer_is_fenced_off(
         _await_beat(linked, job_id)
         own_link.refuse()
         until(lambda: _outcomes(linked, job_id) == [Outcome.LOST], "the lease to run out")
+        (told,) = linked.attempts(job_id)
         _settle_while_printing(linked, [job_id])
         own_link.heal()
         until(lambda: _outcomes(linked, job_id) == [Outcome.FENCED, Outcome.SUCCEEDED], "the late press to be fenced")
     late, made = linked.attempts(job_id)
     assert (late.outcome, made.outcome, linked.image_count(job_id)) == (Outcome.FENCED, Outcome.SUCCEEDED, 1)
-    assert late.gpu_seconds > made.gpu_seconds / 2, "all that it spent is booked, not only what it had told in time"
+    assert late.gpu_seconds > told.gpu_seconds, "all that it spent is booked, not only what it had told in time"
 
 
 @pytest.mark.parametrize("is_of_answer", [True, False], ids=["committed", "rolled_back"])
@@ -186,7 +187,7 @@ def test_f34_a_storage_that_is_away_for_a_while_costs_no_second_print(linked: St
 
 def test_f35_a_storage_that_is_slower_than_a_lease_takes_no_job_from_its_press(linked: Stack, links: Linked) -> None:
     with rigs.press(linked):
-        links.storage_link.slow(1)
+        links.storage_link.slow(0.5)
         job_id = linked.client().order()
         _settle_well(linked, [job_id])
     (attempt,) = linked.attempts(job_id)

@@ -77,7 +77,7 @@ def test_f03_a_press_that_dies_at_a_step_has_its_seconds_booked_as_waste(stack: 
         until(lambda: [row for row in stack.attempts(job_id) if row.gpu_seconds > 0], "a beat")
         doomed.kill()
         doomed.wait()
-    with rigs.press(stack, PRESSROOM_PAINTED_STEP_SECONDS="0.001"):
+    with rigs.press(stack, **rigs.HASTY):
         stack.settle([job_id])
     lost, made = stack.attempts(job_id)
     assert (lost.outcome, made.outcome) == (Outcome.LOST, Outcome.SUCCEEDED)
@@ -136,7 +136,7 @@ def test_f10_a_paused_press_comes_too_late_and_changes_nothing(stack: Stack) -> 
         until(lambda: [row for row in stack.attempts(job_id) if row.gpu_seconds > 0], "a beat")
         _pause_outside_a_transaction(stack, paused)
         try:
-            with rigs.press(stack):
+            with rigs.press(stack, **rigs.HASTY):
                 (row,) = stack.settle([job_id])
         finally:
             paused.send_signal(signal.SIGCONT)
