@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import pickle
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +12,13 @@ from uuid import uuid4
 
 import pytest
 
+import worker.press
 from common.bell import TASK, queue_of
 from common.states import JobStatus, Outcome
+from tests import factories
 from tests.faults import rigs
 from tests.functional.stack import Stack
+from tests.house import House
 from tests.waiting import until
 
 QUEUE = queue_of("painted")
@@ -107,3 +112,15 @@ def test_93_a_bell_with_the_id_of_another_owners_job_changes_nothing(stack: Stac
         "grace": JobStatus.SUCCEEDED,
         "ada": JobStatus.SUCCEEDED,
     }
+
+
+def test_f26_a_press_that_hears_nothing_while_work_is_due_has_itself_started_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(worker.press, "DEAF_SECONDS", 0.2)
+    monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
+    with house.press():
+        factories.submit(house.database)
+        until(lambda: asked, "the press to notice")
+    assert asked[0] == (os.getpid(), signal.SIGTERM)
