@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from common.database import Database
 from common.settings import Settings
-from common.webhooks import endpoints, messages, sealing
+from common.webhooks import claims, endpoints, messages, outcomes, sealing
+from common.webhooks.claims import Delivery
 from common.webhooks.courier import Courier
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.events import JOB_EVENTS, EventType
+from common.webhooks.events import JOB_EVENTS, EventType, MessageState
 from common.webhooks.guard import Guard, Rules
 from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.webhooks.outcomes import Outcome
 from common.webhooks.sealing import Sealer
 from common.webhooks.transport import Limits, Transport
 
@@ -73,6 +75,16 @@ class Office:
         courier = courier or self.courier()
         while courier.dispatch():
             assert courier.wait(PATIENCE_SECONDS)
+
+    def claim(self, room: int = 100, threads: int = 100) -> list[Delivery]:
+        """Claim what is due, as a courier would."""
+        with self.database.transaction() as session:
+            return claims.claim(session, self.clock(session), room, threads=threads)
+
+    def record(self, delivery: Delivery, outcome: Outcome) -> MessageState | None:
+        """Write what came of a try, as a courier would."""
+        with self.database.transaction() as session:
+            return outcomes.record(session, delivery, outcome, self.clock(session))
 
     def endpoint(self, endpoint_id: UUID) -> WebhookEndpoint:
         with self.database.reading() as session:

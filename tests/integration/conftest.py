@@ -1,7 +1,7 @@
-"""What integration tests may ask for besides: a house for presses, and tiny models."""
+"""What integration tests may ask for besides: a house for presses, tiny models, and a post office for webhooks."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +12,8 @@ from common.database import Database
 from common.settings import Settings
 from common.storage import open_storage
 from tests.house import House
+from tests.receivers import Receiver, receiving
+from tests.webhooks import Office
 
 
 @pytest.fixture
@@ -42,3 +44,16 @@ def opened(companies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> C
     """Open a tiny model's family by its name, each once."""
     root = tmp_path_factory.mktemp("models")
     return functools.cache(lambda name: companies.open_family(name, root / name))
+
+
+@pytest.fixture
+def office(database: Database) -> Office:
+    """A database with webhooks, and a clock that can be set forward."""
+    return Office(database)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver that takes everything."""
+    with receiving() as started:
+        yield started

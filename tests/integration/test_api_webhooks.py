@@ -9,9 +9,8 @@ import pytest
 from common.database import Database
 from common.keys import Scope
 from common.webhooks import endpoints, sealing
-from common.webhooks.events import JOB_EVENTS, DisabledReason, MessageState
-from common.webhooks.models import WebhookEndpoint, WebhookMessage
-from tests import factories
+from common.webhooks.events import DisabledReason
+from common.webhooks.models import WebhookEndpoint
 from tests.apis import Api, open_api
 
 HOOK = "https://hooks.example/a"
@@ -35,19 +34,6 @@ def make(api: Api, url: str | None = HOOK, **wish: Any) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     assert answer.headers["Location"] == f"/v1/webhooks/{answer.json['id']}"
     return answer.json
-
-
-def send_test(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
-    answer = api.post(f"/v1/webhooks/{webhook['id']}/test")
-    assert answer.status_code == 202, answer.text
-    return answer.json
-
-
-def put(api: Api, state: MessageState) -> None:
-    """Write a state of all messages past the couriers."""
-    with api.database.transaction() as session:
-        for message in session.query(WebhookMessage):
-            message.state = state
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -181,70 +167,6 @@ def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(api: Api) ->
     assert (again["secret"], again["previous_secret_until"]) == (own, None)
 
 
-def test_a_webhook_can_be_disabled_and_enabled(api: Api) -> None:
-    webhook = make(api)
-    path = f"/v1/webhooks/{webhook['id']}"
-    delivery = send_test(api, webhook)
-    disabled = api.post(f"{path}/disable").json
-    assert (disabled["status"], disabled["disabled_reason"]) == ("disabled", "owner")
-    assert api.get(f"{path}/deliveries/{delivery['id']}").json["state"] == "canceled"
-    for action in ("test", f"deliveries/{delivery['id']}/resend"):
-        assert problem(api.post(f"{path}/{action}")) == (409, "webhook_disabled")
-    assert problem(api.post(f"{path}/resend", json={"from": "2026-01-01T00:00:00Z"})) == (409, "webhook_disabled")
-    enabled = api.post(f"{path}/enable").json
-    assert (enabled["status"], enabled["disabled_reason"]) == ("enabled", None)
-    assert api.post(f"{path}/deliveries/{delivery['id']}/resend").json["state"] == "pending"
-
-
-def test_a_deleted_webhook_is_gone_with_its_deliveries(api: Api) -> None:
-    webhook = make(api)
-    delivery = send_test(api, webhook)
-    path = f"/v1/webhooks/{webhook['id']}"
-    assert api.call("DELETE", path).status_code == 204
-    for gone in (path, f"{path}/deliveries", f"{path}/deliveries/{delivery['id']}"):
-        assert problem(api.get(gone)) == (404, "not_found")
-
-
-def test_deliveries_are_listed_by_page_and_state_and_job(api: Api) -> None:
-    webhook = make(api, events=[str(event) for event in JOB_EVENTS])
-    path = f"/v1/webhooks/{webhook['id']}/deliveries"
-    sent = [send_test(api, webhook)["id"] for _ in range(3)]
-    put(api, MessageState.EXHAUSTED)
-    held = factories.running(api.database)
-    first = api.get(path, query_string={"limit": 3}).json
-    assert first["has_more"]
-    rest = api.get(path, query_string={"limit": 3, "cursor": first["next"]}).json
-    listed = [row["id"] for row in first["data"] + rest["data"]]
-    assert listed[1:] == sent[::-1]
-    assert {row["body"] for row in first["data"]} == {None}
-    exhausted = api.get(path, query_string={"state": "exhausted"}).json["data"]
-    assert [row["id"] for row in exhausted] == sent[::-1]
-    assert {row["next_attempt_at"] for row in exhausted} == {None}
-    (started,) = api.get(path, query_string={"job_id": str(held.job_id)}).json["data"]
-    assert (started["event"], started["state"], started["attempts"]) == ("job.started", "pending", 0)
-    looked = api.get(f"{path}/{started['id']}").json
-    assert looked["body"]["type"] == "job.started"
-    assert looked["body"]["data"]["id"] == str(held.job_id)
-    assert api.get(f"{path}/{started['id']}/attempts").json["data"] == []
-    assert problem(api.get(path, query_string={"cursor": "x"})) == (400, "invalid_cursor")
-    assert problem(api.get(path, query_string={"state": "lost"})) == (422, "invalid_parameter")
-
-
-def test_deliveries_of_a_span_of_time_are_sent_again(api: Api) -> None:
-    webhook = make(api)
-    path = f"/v1/webhooks/{webhook['id']}"
-    for _ in range(2):
-        send_test(api, webhook)
-    put(api, MessageState.DELIVERED)
-    everything = {"from": "2026-01-01T00:00:00Z"}
-    assert api.post(f"{path}/resend", json=everything).json["count"] == 0
-    assert api.post(f"{path}/resend", json=everything | {"to": "2026-01-02T00:00:00Z"}).json["count"] == 0
-    assert api.post(f"{path}/resend", json=everything | {"delivered": True}).json["count"] == 2
-    assert {row["state"] for row in api.get(f"{path}/deliveries").json["data"]} == {"pending"}
-    for body in ({}, {"from": "yesterday"}, {"from": 1}):
-        assert api.post(f"{path}/resend", json=body).status_code == 422
-
-
 def test_a_job_may_name_a_receiver_and_its_owner_gets_the_secret_of_these(api: Api) -> None:
     job = api.make_job(webhook_url="https://HOOKS.example/job?x=1", webhook_events=["job.failed", "job.failed"])
     assert job["webhook_url"] == "https://hooks.example/job?x=1"
@@ -272,40 +194,6 @@ def test_the_webhook_of_jobs_can_be_made_before_the_first_of_them(api: Api) -> N
 def test_events_without_a_receiver_are_refused(plain: Api) -> None:
     answer = plain.post("/v1/jobs", json={"prompt": "x", "webhook_events": ["job.failed"]})
     assert problem(answer) == (422, "incompatible")
-
-
-def test_another_owner_sees_and_changes_nothing(api: Api) -> None:
-    webhook = make(api)
-    delivery = send_test(api, webhook)
-    other = api.make_key("mallory")
-    own = make_other(api, other)
-    path = f"/v1/webhooks/{webhook['id']}"
-    assert [row["id"] for row in api.get("/v1/webhooks", key=other).json["data"]] == [own["id"]]
-    for method, part, body in (
-        ("GET", "", None),
-        ("PATCH", "", {"description": "mine"}),
-        ("DELETE", "", None),
-        ("POST", "/rotate", {}),
-        ("POST", "/enable", None),
-        ("POST", "/disable", None),
-        ("POST", "/test", None),
-        ("POST", "/resend", {"from": "2026-01-01T00:00:00Z"}),
-        ("GET", "/deliveries", None),
-        ("GET", f"/deliveries/{delivery['id']}", None),
-        ("GET", f"/deliveries/{delivery['id']}/attempts", None),
-        ("POST", f"/deliveries/{delivery['id']}/resend", None),
-    ):
-        options = {} if body is None else {"json": body}
-        assert problem(api.call(method, path + part, key=other, **options)) == (404, "not_found"), part
-    mine = f"/v1/webhooks/{own['id']}/deliveries/{delivery['id']}"
-    assert problem(api.get(mine, key=other)) == (404, "not_found"), "not by way of a webhook of one's own either"
-    assert api.get(path).json["description"] == ""
-
-
-def make_other(api: Api, key: str) -> dict[str, Any]:
-    answer = api.post("/v1/webhooks", json={"url": HOOK}, key=key)
-    assert answer.status_code == 201
-    return answer.json
 
 
 def test_each_route_needs_its_scope(plain: Api) -> None:

@@ -24,11 +24,6 @@ HOOK = "https://hooks.example/a"
 SPENT = Spent(gpu_seconds=1.0)
 
 
-@pytest.fixture
-def office(database: Database) -> Office:
-    return Office(database)
-
-
 def succeed(session: Session, database: Database, job_id: UUID) -> None:
     held = _held(job_id)
     jobs.succeed(session, held, factories.images(held), SPENT)
