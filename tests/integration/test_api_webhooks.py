@@ -139,7 +139,7 @@ def test_an_owner_may_have_so_many_and_no_more(plain: Api) -> None:
         ({"events": ["webhook.test"]}, "enum"),
         ({"events": "job.failed"}, "type"),
         ({"description": "x" * 513}, "too_long"),
-        ({"nmae": "x"}, "unknown_field"),
+        ({"zzz": "x"}, "unknown_field"),
         ({"url": None}, "type"),
     ],
 )
