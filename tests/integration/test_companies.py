@@ -38,7 +38,7 @@ def make_requests():
             model="starter-1",
             width=128,
             height=128,
-            steps=dice.randint(3, 5),
+            steps=dice.randint(2, 3),
             guidance_scale=dice.choice([1.5, 2.5, 4.0]),
             seed=number,
             scheduler=schedulers[number % len(schedulers)],
@@ -79,8 +79,8 @@ def test_a_picture_is_the_same_alone_and_in_fifty_random_companies(family):
     alone = {request: print_together(family, {request: 0})[request] for request in requests}
     dice = random.Random(4)
     for _ in range(COMPANIES):
-        company = dice.sample(requests, dice.randint(2, 5))
-        printed = print_together(family, {request: dice.randint(0, 4) for request in company})
+        company = dice.sample(requests, dice.randint(2, 4))
+        printed = print_together(family, {request: dice.randint(0, 2) for request in company})
         for request in company:
             difference = ImageChops.difference(alone[request], printed[request])
             assert max(most for _, most in difference.getextrema()) <= CLOSE

@@ -61,6 +61,7 @@ def test_a_time_without_a_zone_is_refused(database: Database) -> None:
 def test_money_adds_up_exactly(database: Database) -> None:
     held = factories.running(database, request={"num_images": 10})
     with database.transaction() as session:
+        factories.lift_guards(session)
         rows = factories.images(held)
         for row in rows:
             row.amount = Decimal("0.100000001")
@@ -85,6 +86,7 @@ def test_the_tables_refuse_an_image_that_must_not_be(database: Database, fault: 
     for column, value in fault.items():
         setattr(first, column, value)
     with pytest.raises(IntegrityError), database.transaction() as session:
+        factories.lift_guards(session)
         session.add_all([first, second])
 
 
@@ -96,3 +98,12 @@ def test_a_database_that_is_not_there_is_unavailable(tmp_path: object) -> None:
         with pytest.raises(DatabaseUnavailableError), absent.reading() as session:
             session.scalar(select(1))
         absent.close()
+
+
+def test_a_connection_that_is_given_back_after_the_end_is_closed(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    with database.reading() as session:
+        connection = session.connection().connection.dbapi_connection
+        database.close()
+    assert connection is not None
+    assert connection.closed
