@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.database import now
@@ -20,6 +20,16 @@ from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
 BATCH = 500
 UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
 
+HEARD_OF = select(Job.id).where(
+    Job.id.in_(bindparam("ids", expanding=True)),
+    exists().where(
+        WebhookEndpoint.owner == Job.owner,
+        WebhookEndpoint.status == EndpointStatus.ENABLED,
+        or_(WebhookEndpoint.url != DIRECT, Job.webhook_url.is_not(None)),
+    ),
+)
+"""Which of some jobs anybody wants to hear of; asked at every move, so it is put together once."""
+
 
 def owe(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
     """Owe what is to be told of jobs that have just moved to *status*; return how many messages that makes.
@@ -31,12 +41,7 @@ def owe(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
         return 0
     owed = 0
     for some in _batch(job_ids):
-        heard = exists().where(
-            WebhookEndpoint.owner == Job.owner,
-            WebhookEndpoint.status == EndpointStatus.ENABLED,
-            or_(WebhookEndpoint.url != DIRECT, Job.webhook_url.is_not(None)),
-        )
-        told = session.scalars(select(Job.id).where(Job.id.in_(some), heard)).all()
+        told = session.scalars(HEARD_OF, {"ids": some}).all()
         if told:
             owed += _owe(session, event, told)
     return owed
