@@ -78,7 +78,7 @@ def _authenticate() -> None:
 
 def _find(key: str) -> ApiKey | None:
     database = services().database
-    with database.reading() as session:
+    with database.glancing() as session:
         row = keys.find(session, key)
     # Asked here first, because most requests then need no transaction that writes.
     if row is not None and (row.last_used_at is None or utcnow() - row.last_used_at > keys.LAST_USED_PRECISION):

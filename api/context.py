@@ -8,6 +8,7 @@ from flask import current_app
 
 from api.examination import Examination
 from api.lookout import Lookout
+from api.offer import Offer
 from api.paging import Cursors
 from api.waiting import WaitingRoom
 from common.bell import Bell
@@ -41,6 +42,7 @@ class Context(Services):
     waiting_room: WaitingRoom
     lookout: Lookout
     examination: Examination
+    offer: Offer
     sealer: Sealer
 
     @classmethod
@@ -52,6 +54,7 @@ class Context(Services):
             cursors=Cursors(given.settings.read_secret()),
             waiting_room=waiting_room,
             lookout=Lookout(given.database, waiting_room.is_closing),
+            offer=Offer(given.database),
             examination=Examination(given.database, given.bell, given.storage),
             sealer=Sealer(given.settings.read_secret()),
         )

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
@@ -135,6 +136,16 @@ class Header(BaseModel):
     """The request headers that a route reads; others pass."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_without_nulls)
+
+    @classmethod
+    def model_json_schema(cls, *given: Any, **options: Any) -> dict[str, Any]:
+        """Return the schema; for flask-openapi, which asks for it in every request, one that was made before."""
+        return super().model_json_schema(*given, **options) if given or options else _schema_of(cls)
+
+
+@cache
+def _schema_of(header: type[Header]) -> dict[str, Any]:
+    return super(Header, header).model_json_schema()
 
 
 def not_found() -> RefusedError:

@@ -48,9 +48,10 @@ POLL_SECONDS = 1
 def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     """Make a job."""
     context = services()
-    with context.database.reading() as session:
-        cards = catalog.cards(session)
-        missing = assets.find_missing(session, caller().owner, body)
+    cards, missing = context.offer.cards(), list[str]()
+    if body.init_image is not None or body.mask_image is not None:
+        with context.database.reading() as session:
+            missing = assets.find_missing(session, caller().owner, body)
     faults = receivers.find_faults(body.webhook_url, "/webhook_url")
     order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing, faults)
     return _answer_new(header, order, request.get_json())
@@ -135,17 +136,19 @@ def _again(row: models.Job) -> Order:
 
 def _answer_new(header: NewJobHeaders, order: Order, body: Any) -> Response:
     context = services()
-    job_id, is_replay = submit(order, header.idempotency_key, body)
+    job_id, shown = submit(order, header.idempotency_key, body)
     headers = {"Location": f"{context.path_prefix}/v1/jobs/{job_id}"}
-    if is_replay:
+    if shown is None:
         headers["Idempotency-Replayed"] = "true"
     seconds = parse_preference(header.prefer or "")
     if seconds and context.waiting_room.wait(_is_over(job_id), seconds):
         headers["Preference-Applied"] = f"wait={seconds}"
-    with context.database.reading() as session:
-        row = records.find_job(session, order.owner, job_id)
-        shown = presentation.show_job(session, row, context)
-    if row.status.is_terminal:
+        shown = None
+    if shown is None:
+        with context.database.reading() as session:
+            row = records.find_job(session, order.owner, job_id)
+            shown = presentation.show_job(session, row, context)
+    if shown.status.is_terminal:
         return operations.answer(shown, 200, headers)
     return operations.answer(shown, 202, headers | {"Retry-After": str(POLL_SECONDS)})
 

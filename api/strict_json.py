@@ -5,13 +5,15 @@ import math
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, Timer
+from functools import cached_property
+from threading import Event
 from typing import Any
 
 from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
 from werkzeug.exceptions import ClientDisconnected
 
+from api.alarms import alarmed
 from api.errors import RefusedError
 from api.pointers import join, shorten
 from api.schemas.problems import Fault
@@ -33,6 +35,10 @@ class StrictRequest(Request):
         charset = self.mimetype_params.get("charset", "utf-8").lower()
         if self.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
             raise RefusedError("unsupported_media_type", "Send the body as Content-Type: application/json, in UTF-8.")
+        return self._object
+
+    @cached_property
+    def _object(self) -> dict[str, Any]:
         return load(self._read_whole())
 
     def _read_whole(self) -> bytes:
@@ -63,14 +69,8 @@ def hurrying(request: Request, seconds: float) -> Iterator[Callable[[], bool]]:
         if connection is not None:
             connection.shutdown(socket.SHUT_RD)
 
-    timer = Timer(seconds, hang_up)
-    timer.daemon = True
-    if connection is not None:
-        timer.start()
-    try:
+    with alarmed(seconds, hang_up):
         yield late.is_set
-    finally:
-        timer.cancel()
 
 
 def load(data: bytes) -> dict[str, Any]:

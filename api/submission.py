@@ -5,8 +5,10 @@ from uuid import UUID
 
 from flask import request
 
+from api import presentation
 from api.context import services
 from api.errors import RefusedError
+from api.schemas.jobs import Job
 from common import idempotency, jobs
 from common.errors import BellUnavailableError
 from common.faults import fault
@@ -17,8 +19,8 @@ from common.webhooks import endpoints
 logger = get_logger(__name__)
 
 
-def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, bool]:
-    """Queue *order*, once per idempotency key; return the job's id and whether an earlier request made it."""
+def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, Job | None]:
+    """Queue *order*, once per idempotency key; return the job's id, and the job unless an earlier request made it."""
     context = services()
     with context.database.transaction() as session:
         earlier = None
@@ -31,14 +33,15 @@ def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, bool]:
         if earlier is None:
             if order.webhook_url is not None:
                 endpoints.see_to_direct(session, context.sealer, order.owner)
-            jobs.submit(session, order, context.settings.max_queued_jobs)
+            row = jobs.submit(session, order, context.settings.max_queued_jobs)
+            shown = presentation.show_job(session, row, context)  # here, while there is a transaction to look in
             fault("submitting")
     if earlier is not None:
-        return earlier, True
+        return earlier, None
     fault("submitted")
     _ring(order)
     fault("rung")
-    return order.id, False
+    return order.id, shown
 
 
 def _parse(header: str) -> str:

@@ -16,7 +16,7 @@ from common.webhooks.guard import Guard, Rules
 def _open(settings: Settings) -> Services:
     storage = open_storage(settings)
     return Services(
-        database=Database(settings.sqlalchemy_url),
+        database=Database(settings.sqlalchemy_url, is_durable=True),
         bell=CeleryBell(create_celery(settings, patient=False)),
         storage=storage,
         links=storage.links if isinstance(storage, FileStorage) else None,

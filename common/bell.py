@@ -4,13 +4,15 @@ Celery on Redis may lose or repeat it; the row in the database is the job. Whoev
 row, which need not be the one whose id the bell carries for tracing.
 """
 
+import json
 import threading
 import time
 import warnings
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -48,8 +50,9 @@ class CeleryBell:
 
     def ring(self, model: str, job_id: UUID) -> None:
         """Publish one message to the queue of *model*."""
-        with self._answering():
-            self._celery.send_task(TASK, args=[str(job_id)], queue=queue_of(model), retry=False)
+        with self._answering(), self._celery.connection_or_acquire() as connection:
+            # By way of Celery's producer this would take three times as long: half of all that a submission costs.
+            connection.default_channel.client.lpush(queue_of(model), spell(model, job_id))
 
     def waiting(self, model: str) -> int:
         """Return the length of the queue of *model*."""
@@ -87,6 +90,33 @@ class RecordingBell:
 def queue_of(model: str) -> str:
     """Return the name of the queue on which the presses of *model* listen."""
     return f"press.{model}"
+
+
+def spell(model: str, job_id: UUID) -> str:
+    """Return the message that rings for *model*: a task of Celery's protocol 2, as kombu keeps it in Redis.
+
+    https://docs.celeryq.dev/en/stable/internals/protocol.html
+    """
+    number, body = (
+        str(uuid4()),
+        [[str(job_id)], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}],
+    )
+    return json.dumps(
+        {
+            "body": b64encode(json.dumps(body).encode()).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {"lang": "py", "task": TASK, "id": number, "root_id": number, "retries": 0},
+            "properties": {
+                "body_encoding": "base64",
+                "correlation_id": number,
+                "delivery_info": {"exchange": "", "routing_key": queue_of(model)},
+                "delivery_mode": 2,
+                "delivery_tag": number,
+                "priority": 0,
+            },
+        }
+    )
 
 
 def create_celery(settings: Settings, *, patient: bool) -> Celery:

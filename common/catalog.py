@@ -148,6 +148,8 @@ PAINTED_CARD = ModelCard(
     **_DEFAULTS[Family.PAINTED],
 )
 
+_CARDS = select(Model.card).order_by(Model.position, Model.name)
+
 Offer = dict[str, tuple[ModelCard, Path | None]]
 
 
@@ -216,8 +218,7 @@ def register(session: Session, cards: Sequence[ModelCard]) -> None:
 
 def cards(session: Session) -> list[ModelCard]:
     """Return the cards of all models that some press has offered, in order; the first is the default."""
-    rows = session.scalars(select(Model).order_by(Model.position, Model.name))
-    return [ModelCard.model_validate(row.card) for row in rows]
+    return [ModelCard.model_validate(card) for card in session.scalars(_CARDS)]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -6,13 +6,14 @@ tag is next, so choosing costs one look at an index however long the queue is.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from common.database import now
+from common.database import Clock, now
 from common.models import Job
 from common.states import JobStatus, Priority
 
@@ -20,6 +21,41 @@ WARM_LANE_PATIENCE = timedelta(seconds=5)
 """How long the job at the front may be passed over by jobs of a lane that the press has warm."""
 
 PRIORITIES = (Priority.INTERACTIVE, Priority.BULK)
+
+
+QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
+"""Spelt out, because no plan for just any status can use an index of the queued."""
+
+
+class Standing(NamedTuple):
+    """What a new job must know: the time, how many its owner has in the queue already, and its fair tag."""
+
+    moment: datetime
+    queued: int
+    tag: int
+
+
+_of_owner = select(Job.id).where(QUEUED, Job.owner == bindparam("owner")).limit(bindparam("most")).subquery()
+_of_priority = (QUEUED, Job.priority == bindparam("priority"))
+_after_last = (
+    select(Job.fair_tag + Job.num_images)
+    .where(*_of_priority, Job.flow == bindparam("flow"))
+    .order_by(Job.fair_tag.desc())
+    .limit(1)
+)
+_STANDING = select(
+    Clock(),
+    select(func.count()).select_from(_of_owner).scalar_subquery(),
+    func.coalesce(
+        _after_last.scalar_subquery(), select(func.min(Job.fair_tag)).where(*_of_priority).scalar_subquery(), 0
+    ),
+)
+
+
+def stand(session: Session, owner: str, flow: str, priority: Priority, most: int) -> Standing:
+    """Return where a new job of *flow* will stand; its owner's jobs are counted up to *most*."""
+    wanted = {"owner": owner, "flow": flow, "priority": priority, "most": most}
+    return Standing(*session.execute(_STANDING, wanted).one())
 
 
 def next_tags(session: Session, flow: str, priority: Priority, sizes: Sequence[int]) -> list[int]:

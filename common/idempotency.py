@@ -4,15 +4,16 @@ import hashlib
 import json
 import re
 from datetime import timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Executable, Table, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from common.database import now
+from common.database import Clock, now
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from common.models import IdempotencyKey
 
@@ -41,24 +42,14 @@ def reserve(session: Session, owner: str, key: str, digest: str, job_id: UUID, h
     database lets anyone wait for a lock, IdempotencyInProgressError is raised. Raises IdempotencyKeyReusedError when
     the key was used for another request within *hours*.
     """
-    session.execute(
-        delete(IdempotencyKey).where(
-            IdempotencyKey.owner == owner,
-            IdempotencyKey.key == key,
-            IdempotencyKey.created_at < now(session, -timedelta(hours=hours)),
-        )
-    )
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    row = {"owner": owner, "key": key, "fingerprint": digest, "job_id": job_id, "created_at": now(session)}
+    row = {"owner": owner, "key": key, "fingerprint": digest, "job_id": job_id}
     try:
-        inserted = session.scalar(
-            insert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(IdempotencyKey.job_id)
-        )
+        taken = session.scalar(_take(session.get_bind().dialect.name, hours), row)
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             raise IdempotencyInProgressError from error
         raise
-    if inserted is not None:
+    if taken is not None:
         return None
     earlier = session.scalars(
         select(IdempotencyKey).where(IdempotencyKey.owner == owner, IdempotencyKey.key == key)
@@ -66,6 +57,20 @@ def reserve(session: Session, owner: str, key: str, digest: str, job_id: UUID, h
     if earlier.fingerprint != digest:
         raise IdempotencyKeyReusedError
     return earlier.job_id
+
+
+@cache
+def _take(dialect: str, hours: int) -> Executable:
+    """Return the statement that enters a key, or takes over one that is older than *hours*."""
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    table = cast("Table", IdempotencyKey.__table__)  # the class would take the long way of the ORM
+    given: dict[str, Any] = {name: bindparam(name) for name in ("owner", "key", "fingerprint", "job_id")}
+    entered = insert(table).values({**given, "created_at": Clock()})
+    return entered.on_conflict_do_update(
+        index_elements=["owner", "key"],
+        set_={name: entered.excluded[name] for name in ("fingerprint", "job_id", "created_at")},
+        where=table.c.created_at < Clock(-timedelta(hours=hours)),
+    ).returning(table.c.job_id)
 
 
 def forget_old(session: Session, hours: int) -> None:

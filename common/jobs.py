@@ -30,6 +30,15 @@ BACKOFF_SECONDS = 2.0
 """Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
 
 
+_BLANK = dict.fromkeys(
+    (
+        *("press_id", "lease_until", "error_code", "error_message", "error_retryable"),
+        *("campaign_id", "recipient_id", "style_version", "started_at", "finished_at"),
+    )
+)
+"""What is not known of a new job; said outright, it need not be read back."""
+
+
 @dataclass(frozen=True)
 class Order:
     """A job to be queued: who asks for what, how urgently, and what to remember with it."""
@@ -48,12 +57,12 @@ class Order:
 
 def submit(session: Session, order: Order, max_queued: int) -> Job:
     """Queue one job; raise QueueFullError when its owner has *max_queued* in the queue already."""
-    queued = select(Job.id).where(Job.owner == order.owner, Job.status == JobStatus.QUEUED).limit(max_queued)
-    if (session.scalar(select(func.count()).select_from(queued.subquery())) or 0) >= max_queued:
+    moment, queued, tag = claims.stand(session, order.owner, order.owner, order.priority, max_queued)
+    if queued >= max_queued:
         raise QueueFullError
     request = order.request
-    moment = session.scalars(select(now(session))).one()
     job = Job(
+        **_BLANK,
         id=order.id,
         owner=order.owner,
         key_id=order.key_id,
@@ -64,7 +73,7 @@ def submit(session: Session, order: Order, max_queued: int) -> Job:
         lane=request.lane,
         priority=order.priority,
         flow=order.owner,
-        fair_tag=claims.next_tags(session, order.owner, order.priority, [request.num_images])[0],
+        fair_tag=tag,
         num_images=request.num_images,
         steps=request.steps,
         retry_of=order.retry_of,
@@ -76,7 +85,6 @@ def submit(session: Session, order: Order, max_queued: int) -> Job:
     )
     session.add(job)
     session.flush()
-    session.refresh(job)
     return job
 
 

@@ -12,15 +12,22 @@ from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.database import now
+from common.database import Clock, now
 from common.models import ApiKey
 
 FORM = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LAST_USED_PRECISION = timedelta(minutes=1)
+
+
+_LIVE = select(ApiKey).where(
+    ApiKey.prefix == bindparam("prefix"),
+    ApiKey.revoked_at.is_(None),
+    or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > Clock()),
+)
 
 
 class Scope(StrEnum):
@@ -51,13 +58,7 @@ def create(session: Session, name: str, owner: str | None = None, scopes: Sequen
 def find(session: Session, key: str) -> ApiKey | None:
     """Return the row of a valid key; None for one that is malformed, unknown, expired or revoked."""
     match = FORM.fullmatch(key)
-    row = session.scalar(
-        select(ApiKey).where(
-            ApiKey.prefix == (match.group(1) if match else ""),
-            ApiKey.revoked_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now(session)),
-        )
-    )
+    row = session.scalar(_LIVE, {"prefix": match.group(1) if match else ""})
     # The comparison runs in every case, so that the time taken tells nothing.
     known = row.digest if row is not None else "0" * 64
     return row if hmac.compare_digest(_digest(key), known) else None

@@ -1,0 +1,28 @@
+"""The models on offer, read at most once a second: every order asks for them, and they change with a deployment."""
+
+import time
+from collections.abc import Sequence
+
+from common import catalog
+from common.catalog import ModelCard
+from common.database import Database
+
+FRESH_SECONDS = 1.0
+
+
+class Offer:
+    """Remembers the cards for a second; no models are not remembered, for then somebody waits for the first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read: tuple[float, Sequence[ModelCard]] = (0.0, ())
+
+    def cards(self) -> Sequence[ModelCard]:
+        """Return the cards of all models, in order."""
+        until, cards = self._read
+        if not cards or time.monotonic() > until:
+            until = time.monotonic() + FRESH_SECONDS
+            with self._database.glancing() as session:
+                cards = catalog.cards(session)
+            self._read = (until, cards)
+        return cards
