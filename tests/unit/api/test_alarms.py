@@ -1,0 +1,25 @@
+"""Alarms go off once, late by a little, and not at all for a block that has ended."""
+
+import threading
+
+from api.alarms import LOOK_SECONDS, Alarms
+
+
+def test_an_alarm_goes_off_once() -> None:
+    rung, calls = threading.Event(), []
+    alarms = Alarms()
+    alarms.set(0, lambda: (calls.append(1), rung.set()))
+    assert rung.wait(30)
+    second = threading.Event()
+    alarms.set(0, second.set)
+    assert second.wait(30)
+    assert len(calls) == 1
+
+
+def test_an_alarm_that_was_called_off_stays_silent() -> None:
+    called_off, rung = threading.Event(), threading.Event()
+    alarms = Alarms()
+    alarms.clear(alarms.set(0, called_off.set))
+    alarms.set(2 * LOOK_SECONDS, rung.set)
+    assert rung.wait(30)
+    assert not called_off.is_set()
