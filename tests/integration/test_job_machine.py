@@ -3,15 +3,23 @@
 Presses are lists of claims here; a pause, a crash, a lost commit are what they look like to the database.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import or_, select, update
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from common import attempts, idempotency, jobs
@@ -32,13 +40,24 @@ PAST = timedelta(seconds=1)
 PICK = st.integers(0, 999)
 PRESS = st.integers(0, 2)
 THOROUGH = settings(
-    max_examples=30,
-    stateful_step_count=40,
+    max_examples=25,
+    stateful_step_count=50,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+Ending = Callable[[Session, Claim, Spent], object]
+
+ENDINGS: dict[str, Ending] = {
+    "succeed": lambda session, held, spent: jobs.succeed(session, held, factories.images(held), spent),
+    "block": lambda session, held, spent: jobs.block(session, held, factories.images(held, ImageStatus.BLOCKED), spent),
+    "fail for good": lambda session, held, spent: jobs.fail(session, held, GenerationError(), spent),
+    "fail for now": lambda session, held, spent: jobs.fail(session, held, InvalidPictureError(), spent),
+    "release": jobs.release,
+}
 
 
 class Jobs(RuleBasedStateMachine):
@@ -62,6 +81,13 @@ class Jobs(RuleBasedStateMachine):
         self.booked: dict[tuple[UUID, int], float] = {}
         self.ends: dict[UUID, tuple[object, ...]] = {}
         self.counts: dict[UUID, int] = {}
+        self.strikes: Counter[UUID] = Counter()
+
+    @initialize(count=st.integers(2, 4))
+    def begin(self, count: int) -> None:
+        for number in range(count):
+            self.submit(TOLD if number else UNTOLD, 1, None)
+            self.claim(number % 3)
 
     # What owners do.
 
@@ -105,7 +131,7 @@ class Jobs(RuleBasedStateMachine):
         if held is not None:
             assert held.job_id in due
             self.hands[press].append(held)
-            self.booked[held.job_id, held.attempt] = 0.0
+            self._open(held)
 
     @rule(press=PRESS)
     def beat(self, press: int) -> None:
@@ -121,64 +147,43 @@ class Jobs(RuleBasedStateMachine):
             self._note(held)
         self.hands[press] = [held for held in hand if held.job_id in mine and self._is_held(held)]
 
-    @rule(press=PRESS)
-    def pause(self, press: int) -> None:
-        self.paused.add(press)
-
-    @rule(press=PRESS)
-    def resume(self, press: int) -> None:
+    @rule(press=PRESS, fate=st.sampled_from(["stops", "wakes", "dies"]))
+    def change(self, press: int, fate: str) -> None:
+        if fate == "stops":
+            self.paused.add(press)
+            return
         self.paused.discard(press)
-
-    @rule(press=PRESS)
-    def die(self, press: int) -> None:
-        self.hands[press].clear()
-        self.paused.discard(press)
+        if fate == "dies":
+            self.hands[press].clear()
 
     @precondition(lambda self: self._list_busy())
-    @rule(pick=PICK, blocked=st.booleans(), twice=st.booleans())
-    def publish(self, pick: int, blocked: bool, twice: bool) -> None:
-        held = self._put_down(pick)
-        verb = jobs.block if blocked else jobs.succeed
-        status = ImageStatus.BLOCKED if blocked else ImageStatus.DELIVERED
-        with self._settling(held) as spent, self.database.transaction() as session:
-            verb(session, held, factories.images(held, status), spent)
-        if twice:  # the answer to the commit was lost
-            with self._settling(held) as spent, self.database.transaction() as session:
-                verb(session, held, factories.images(held, status), spent)
-
-    @precondition(lambda self: self._list_busy())
-    @rule(pick=PICK, error=st.sampled_from([GenerationError(), InvalidPictureError()]), twice=st.booleans())
-    def fail(self, pick: int, error: GenerationError, twice: bool) -> None:
-        held = self._put_down(pick)
+    @rule(pick=PICK, how=st.sampled_from(sorted(ENDINGS)), twice=st.booleans())
+    def end(self, pick: int, how: str, twice: bool) -> None:
+        """End an attempt; *twice* when the answer to the commit was lost."""
+        busy = self._list_busy()
+        press, held = busy[pick % len(busy)]
+        self.hands[press].remove(held)
         for _ in range(1 + twice):
             with self._settling(held) as spent, self.database.transaction() as session:
-                jobs.fail(session, held, error, spent)
-
-    @precondition(lambda self: self._list_busy())
-    @rule(pick=PICK)
-    def release(self, pick: int) -> None:
-        held = self._put_down(pick)
-        with self._settling(held) as spent, self.database.transaction() as session:
-            jobs.release(session, held, spent)
+                ENDINGS[how](session, held, spent)
+                self.strikes[held.job_id] -= how == "release"
 
     # What time and the clerk do.
 
-    @rule(column=st.sampled_from(["lease_until", "due_at", "deadline_at"]), pick=PICK)
-    def pass_time(self, column: str, pick: int) -> None:
-        job_id = self._pick_job(pick) if self.accepted else None
-        row = factories.read(self.database, job_id) if job_id else None
-        if row is not None and not row.status.is_terminal and getattr(row, column) is not None:
-            factories.age(self.database, row.id, column, PAST)
+    @precondition(lambda self: self._list_awaited())
+    @rule(pick=PICK)
+    def pass_time(self, pick: int) -> None:
+        awaited = self._list_awaited()
+        job_id, column = awaited[pick % len(awaited)]
+        factories.age(self.database, job_id, column, PAST)
 
-    @rule()
-    def sweep(self) -> None:
+    @rule(duty=st.sampled_from(["return_lost", "expire_due"]))
+    def go_round(self, duty: str) -> None:
         with self.database.transaction() as session:
-            jobs.return_lost(session, factories.MAX_STRIKES)
-
-    @rule()
-    def expire(self) -> None:
-        with self.database.transaction() as session:
-            jobs.expire_due(session)
+            if duty == "return_lost":
+                jobs.return_lost(session, factories.MAX_STRIKES)
+            else:
+                jobs.expire_due(session)
 
     # What must be true after each step.
 
@@ -201,7 +206,8 @@ class Jobs(RuleBasedStateMachine):
         assert job.status.is_terminal == (job.finished_at is not None)
         if job.status.is_terminal:
             assert self.ends.setdefault(job.id, end) == end, "an end is final"
-        assert 0 <= job.strikes <= min(job.attempt, factories.MAX_STRIKES)
+        assert job.strikes == self.strikes[job.id] <= factories.MAX_STRIKES
+        assert job.error_code != "worker_lost" or job.strikes == factories.MAX_STRIKES
 
     def _check_attempts(self, job: Job, tries: list[Attempt]) -> None:
         assert [attempt.number for attempt in tries] == list(range(1, job.attempt + 1))
@@ -222,10 +228,10 @@ class Jobs(RuleBasedStateMachine):
                 factories.lift_guards(session)
                 session.execute(update(Job).where(Job.lease_until.is_not(None)).values(lease_until=now(session, -PAST)))
                 session.execute(update(Job).where(Job.status == JobStatus.QUEUED).values(due_at=now(session, -PAST)))
-            self.sweep()
-            self.expire()
+            self.go_round("return_lost")
+            self.go_round("expire_due")
             while (held := factories.claim(self.database, self.presses[0])) is not None:
-                self.booked[held.job_id, held.attempt] = 0.0
+                self._open(held)
                 with self._settling(held) as spent, self.database.transaction() as session:
                     jobs.succeed(session, held, factories.images(held), spent)
         self.promises_hold()
@@ -242,11 +248,20 @@ class Jobs(RuleBasedStateMachine):
     def _list_busy(self) -> list[tuple[int, Claim]]:
         return [(press, held) for press, hand in self.hands.items() if press not in self.paused for held in hand]
 
-    def _put_down(self, pick: int) -> Claim:
-        busy = self._list_busy()
-        press, held = busy[pick % len(busy)]
-        self.hands[press].remove(held)
-        return held
+    def _list_awaited(self) -> list[tuple[UUID, str]]:
+        """Return what time may bring to which job: the end of a lease, of a back-off, or of all patience."""
+        with self.database.reading() as session:
+            time = now(session)
+            awaited = {
+                "lease_until": Job.lease_until > time,
+                "due_at": and_(Job.status == JobStatus.QUEUED, Job.due_at > time),
+                "deadline_at": and_(Job.finished_at.is_(None), Job.deadline_at > time),
+            }
+            return [
+                (job_id, column)
+                for column, is_awaited in awaited.items()
+                for job_id in session.scalars(select(Job.id).where(is_awaited).order_by(Job.id))
+            ]
 
     def _list_due(self) -> list[UUID]:
         with self.database.reading() as session:
@@ -258,6 +273,11 @@ class Jobs(RuleBasedStateMachine):
     def _is_held(self, held: Claim) -> bool:
         row = factories.read(self.database, held.job_id)
         return row.status is JobStatus.RUNNING and row.attempt == held.attempt
+
+    def _open(self, held: Claim) -> None:
+        self.booked[held.job_id, held.attempt] = 0.0
+        self.strikes[held.job_id] += 1
+        assert held.strikes == self.strikes[held.job_id]
 
     def _spend(self, held: Claim) -> Spent:
         key = held.job_id, held.attempt
