@@ -97,6 +97,14 @@ def test_the_benchmark_model_draws_pictures_of_its_own_size(tmp_path: Path) -> N
     assert (card.name, card.default_width, card.default_steps) == ("bench-256", 256, 16)
 
 
+def test_taking_orders_is_measured_against_a_plain_view(tmp_path: Path) -> None:
+    from tests.bench import submit
+
+    words = ["--rounds", "2", "--orders", "8", "--connections", "2", "--databases", "sqlite"]
+    submit.main([*words, "--out", str(tmp_path)])
+    assert set(hold(tmp_path, "submit", 1)["sqlite"]["medians"]) == {submit.OURS, submit.PLAIN}
+
+
 def test_results_are_reported_as_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.bench import report
 

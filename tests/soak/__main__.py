@@ -7,8 +7,11 @@ whole is held against the promises. The report goes to ``var/soak``, with a hist
 
 import argparse
 import json
+import shutil
+import socket
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -26,7 +29,7 @@ from common.webhooks.models import WebhookMessage
 from tests import invariants
 from tests.bench.outcome import describe_load, describe_machine
 from tests.functional.stack import CANARY, QUICK, Stack, running
-from tests.receivers import Receiver, Script, answer, receiving
+from tests.receivers import Received, answer, receiving
 from tests.soak import report, watch
 from tests.soak.customers import Customers
 from tests.soak.faults import Trouble
@@ -56,13 +59,17 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--presses", type=int, default=PRESSES)
     parser.add_argument("--out", type=Path, default=HISTORY)
     given = parser.parse_args(words)
+    mood = Mood(given.seed)
     history = History(given.out / f"soak-{given.seed}.jsonl")
     with (
         standing() as ground,
-        receiving(_moody(given.seed)) as receiver,
+        receiving(mood) as receiver,
         running(ground, presses=given.presses, settings=SETTINGS, patience_seconds=READY_SECONDS) as stack,
     ):
-        promises, found = soak(stack, ground, receiver, history, given)
+        promises, found = soak(stack, ground, receiver.url, history, given)
+        found["webhooks"] = report.describe_webhooks(stack.database, mood.taken)
+        if not promises.are_kept:
+            shutil.copy(stack.log, given.out / f"soak-{given.seed}.log")
     history.close()
     whole = {"promises": asdict(promises), **found, "machine": describe_load(describe_machine())}
     (given.out / f"soak-{given.seed}.json").write_text(json.dumps(whole, indent=1, default=str) + "\n", "utf-8")
@@ -72,11 +79,11 @@ def main(words: list[str] | None = None) -> int:
 
 
 def soak(
-    stack: Stack, ground: Ground, receiver: Receiver, history: History, given: argparse.Namespace
+    stack: Stack, ground: Ground, hook_url: str, history: History, given: argparse.Namespace
 ) -> tuple[Promises, dict[str, Any]]:
     """Order and break for so long, mend and drain; return how the promises stand, and what it has cost."""
     watch.install(stack.database)
-    customers = Customers(stack, receiver.url, given.seed, history)
+    customers = Customers(stack, hook_url, given.seed, history)
     trouble = Trouble(stack, ground, given.seed, history)
     began = time.monotonic()
     customers.begin(given.queued, given.rate)
@@ -87,13 +94,14 @@ def soak(
     accepted = {UUID(job_id) for client in stack.clients.values() for job_id in client.accepted}
     _await_deliveries(stack.database)
     promises = _judge(stack, accepted, customers)
-    history.note("drained", seconds=round(drained, 1), moves=watch.count_moves(stack.database))
+    history.note("drained", seconds=round(drained, 1))
+    for move in watch.read_moves(stack.database):
+        history.note("move", **move)
     load = {"accepted": len(accepted), "minutes": given.minutes, "seed": given.seed, "drained_seconds": round(drained)}
     found = {
         "orders": load | {"unanswered": history.counts["unanswered"], "refused": dict(history.refused)},
         "costs": report.describe_costs(stack.database),
         "recovery": report.describe_recovery(stack.database, history.struck),
-        "webhooks": report.describe_webhooks(stack.database, receiver.received),
     }
     return promises, found
 
@@ -144,14 +152,18 @@ def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Promises:
     )
 
 
-def _moody(seed: int) -> Script:
-    """Answer most requests well, and some with 500."""
-    random = Random(seed)
+class Mood:
+    """A script for a receiver that takes most messages and fails at some; it counts what it has taken, by id."""
 
-    def script(connection: Any, request: Any) -> None:
-        answer(500 if random.random() < FAILING_SHARE else 204)(connection, request)
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self.taken: Counter[str] = Counter()
 
-    return script
+    def __call__(self, connection: socket.socket, request: Received) -> None:
+        if self._random.random() < FAILING_SHARE:
+            return answer(500)(connection, request)
+        self.taken[request.headers["webhook-id"]] += 1
+        return answer(204)(connection, request)
 
 
 if __name__ == "__main__":

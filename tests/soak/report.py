@@ -4,8 +4,9 @@ import json
 import statistics
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import select
@@ -15,7 +16,6 @@ from common.models import Attempt, Job
 from common.states import JobStatus, Outcome
 from common.webhooks.events import MessageState
 from common.webhooks.models import WebhookMessage
-from tests.receivers import Received
 from tests.soak.history import Struck
 
 
@@ -56,7 +56,7 @@ def describe_costs(database: Database) -> dict[str, Any]:
 
 
 def describe_recovery(database: Database, struck: Sequence[Struck]) -> dict[str, Any]:
-    """Return the seconds from the start of each fault to the next job that succeeded."""
+    """Return the seconds from the start of each fault to the next job that succeeded, and from one to the next."""
     with database.reading() as session:
         ends = sorted(
             moment.timestamp()
@@ -73,22 +73,22 @@ def describe_recovery(database: Database, struck: Sequence[Struck]) -> dict[str,
         "faults": len(struck),
         "p50_seconds": _quantile(everything, 50),
         "p95_seconds": _quantile(everything, 95),
+        "longest_silence_seconds": round(max((b - a for a, b in pairwise(ends)), default=0.0), 2),
         "worst_seconds_by_fault": {name: round(max(each), 2) for name, each in sorted(waits.items())},
         "times_by_fault": {name: len(each) for name, each in sorted(waits.items())},
     }
 
 
-def describe_webhooks(database: Database, received: Sequence[Received]) -> dict[str, int]:
-    """Return how many messages were owed, have arrived, still wait for their next try, and have come again."""
+def describe_webhooks(database: Database, taken: Mapping[str, int]) -> dict[str, int]:
+    """Return how many messages were owed, are delivered, wait for their next try, and came again after being *taken*."""
     with database.reading() as session:
         states = Counter(session.scalars(select(WebhookMessage.state)))
-    arrived = Counter(request.headers["webhook-id"] for request in received)
     return {
         "owed": states.total(),
         "delivered": states[MessageState.DELIVERED],
         "waiting": states[MessageState.PENDING],
         "given_up": states.total() - states[MessageState.DELIVERED] - states[MessageState.PENDING],
-        "repeated": arrived.total() - len(arrived),
+        "repeated": sum(taken.values()) - len(taken),
     }
 
 

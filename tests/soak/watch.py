@@ -1,5 +1,7 @@
 """The database's own witness: a trigger that writes down each change of a job's status, whoever makes it."""
 
+from typing import Any
+
 from sqlalchemy import text
 
 from common.database import Database
@@ -23,10 +25,12 @@ def install(database: Database) -> None:
             session.execute(text(statement))
 
 
-def count_moves(database: Database) -> int:
-    """Return how many moves were made."""
+def read_moves(database: Database) -> list[dict[str, Any]]:
+    """Return every move, in order, with its time in seconds since the epoch as ``moved``."""
+    query = """SELECT job_id::text AS job, source, target, attempt, extract(epoch FROM at)::float AS moved
+        FROM soak_moves ORDER BY at"""
     with database.reading() as session:
-        return int(session.scalar(text("SELECT count(*) FROM soak_moves")) or 0)
+        return [dict(row) for row in session.execute(text(query)).mappings()]
 
 
 def ended_twice(database: Database) -> list[str]:
