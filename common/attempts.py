@@ -16,6 +16,9 @@ from common.models import Attempt
 from common.requests import ImageRequest
 from common.states import Outcome, Priority
 
+Fence = tuple[UUID, int]
+"""A job and the number of an attempt at it: what every write of a press is held against."""
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -38,6 +41,11 @@ class Claim:
     max_strikes: int
     strikes: int
     priority: Priority = Priority.INTERACTIVE
+
+    @property
+    def fence(self) -> Fence:
+        """Return what tells this claim from any other."""
+        return self.job_id, self.attempt
 
 
 @dataclass(frozen=True)

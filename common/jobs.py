@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from common import attempts, claims, readings
-from common.attempts import Claim, Holding, Spent
+from common.attempts import Claim, Fence, Holding, Spent
 from common.database import now
 from common.errors import FencedError, IllegalTransitionError, PressroomError, QueueFullError
 from common.ids import new_id
@@ -124,31 +124,32 @@ def claim(
 
 def beat(
     session: Session, press_id: UUID, holdings: Sequence[Holding], lease: timedelta, clock: dict[str, Any]
-) -> set[UUID]:
-    """Extend the lease of all that a press holds and book what it has spent; return the jobs that are still its own.
+) -> set[Fence]:
+    """Extend the lease of all that a press holds and book what it has spent; return the attempts that still hold.
 
-    A job that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
+    One that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
     *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds``, ``overhead`` and ``energy_joules``.
     """
     readings.keep(session, press_id)
     session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
     if not holdings:
         return set()
-    ordered = sorted(holdings, key=lambda holding: holding.claim.job_id)
+    # A press that was paused for long may hold an old attempt at a job beside a new one of its own.
+    ordered = sorted(holdings, key=lambda holding: holding.claim.fence)
     held = or_(*(_held(holding.claim) for holding in ordered))
     # Whoever locks several rows does so by id, and jobs before their attempts: other orders would be deadlocks.
     session.execute(select(Job.id).where(held).order_by(Job.id).with_for_update())
     steps = {holding.claim.job_id: holding.step for holding in ordered}
-    rows = session.scalars(
+    rows = session.execute(
         update(Job)
         .where(Job.status == JobStatus.RUNNING, held)
         .values(lease_until=now(session, lease), progress_step=case(steps, value=Job.id, else_=Job.progress_step))
-        .returning(Job.id)
+        .returning(Job.id, Job.attempt)
         .execution_options(synchronize_session=False)
     ).all()
     for holding in ordered:
         attempts.book(session, holding.claim, holding.spent)
-    return set(rows)
+    return {(row.id, row.attempt) for row in rows}
 
 
 def succeed(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common import jobs
-from common.attempts import Claim
+from common.attempts import Claim, Fence
 from common.catalog import ModelCard, register
 from common.database import Database, now
 from common.errors import DatabaseUnavailableError
@@ -62,7 +62,7 @@ class Press:
         self.lease = timedelta(seconds=settings.lease_seconds)
         self._room = Room()
         self._door = threading.Lock()
-        self._holdings: dict[UUID, Work] = {}
+        self._holdings: dict[Fence, Work] = {}
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._stopped = threading.Event()
@@ -145,14 +145,14 @@ class Press:
     def holding(self, work: Work) -> Iterator[None]:
         """Keep the lease of *work* alive for the block."""
         with self._lock:
-            self._holdings[work.claim.job_id] = work
+            self._holdings[work.claim.fence] = work
             if self._leaving.is_set():
                 work.give_back(self.settings.drain_seconds)
         try:
             yield
         finally:
             with self._lock:
-                self._holdings.pop(work.claim.job_id, None)
+                self._holdings.pop(work.claim.fence, None)
 
     def report(self, session: Session) -> None:
         """Write the state of all work in hand, and of the meter, in the caller's transaction."""
@@ -160,7 +160,7 @@ class Press:
             holdings = [work.holding for work in self._holdings.values()]
         kept = jobs.beat(session, self.id, holdings, self.lease, self.meter.snapshot())
         for holding in holdings:
-            if holding.claim.job_id not in kept:
+            if holding.claim.fence not in kept:
                 self._take_away(holding.claim)
 
     def leave(self) -> None:
@@ -185,8 +185,8 @@ class Press:
 
     def _take_away(self, claim: Claim) -> None:
         with self._lock:
-            work = self._holdings.get(claim.job_id)
-        if work is not None and work.claim.attempt == claim.attempt:
+            work = self._holdings.get(claim.fence)
+        if work is not None:
             work.take_away()
 
     def _beat_on(self) -> None:

@@ -199,7 +199,7 @@ def test_a_beat_extends_the_lease_books_the_seconds_and_shows_the_progress(datab
     with database.transaction() as session:
         clock = {"busy_seconds": 3.0, "cpu_seconds": 1.0, "overhead": {"load": 2.0}}
         kept = jobs.beat(session, held.press_id, [Holding(held, 3, SPENT)], timedelta(seconds=90), clock)
-    assert kept == {held.job_id}
+    assert kept == {held.fence}
     after = factories.read(database, held.job_id)
     assert before.lease_until is not None
     assert after.lease_until is not None
@@ -233,7 +233,7 @@ def test_a_beat_tells_by_absence_what_was_taken_away(database: Database) -> None
         jobs.return_lost(session, 3)
     with database.transaction() as session:
         holdings = [Holding(held, 2, SPENT) for held in (kept, canceled, expired, lost)]
-        assert jobs.beat(session, press, holdings, factories.LEASE, {}) == {kept.job_id}
+        assert jobs.beat(session, press, holdings, factories.LEASE, {}) == {kept.fence}
     for held in (canceled, expired, lost):
         assert factories.read(database, held.job_id).lease_until is None
         assert _attempts(database, held.job_id)[0].gpu_seconds == 1.5

@@ -2,13 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
 from common import jobs
-from common.errors import InvalidPictureError, SafetyUnavailableError, StorageError
+from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
 from common.models import Job
 from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from tests import factories
@@ -20,6 +21,7 @@ from worker.checks.port import Thresholds
 from worker.checks.scripted import ScriptedChecker, in_turn
 from worker.engine.painted import MOST_ROWS
 from worker.engine.port import Engine, Picture
+from worker.work import Work
 
 
 def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:
@@ -189,3 +191,30 @@ def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(h
     with house.database.transaction() as session:
         jobs.cancel(session, session.get_one(Job, job.id))
     house.check()
+
+
+def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alone(house: House) -> None:
+    job = factories.submit(house.database)
+    with house.press() as press:
+        works = []
+        for _ in range(2):
+            held = factories.claim(house.database, press.id, models=["painted"])
+            assert held is not None
+            works.append(Work(held))
+            if len(works) == 1:
+                factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
+                with house.database.transaction() as session:
+                    jobs.return_lost(session, max_strikes=3)
+        old, new = works
+        with press.holding(new):
+            with press.holding(old), house.database.transaction() as session:
+                press.report(session)
+            with pytest.raises(InterruptedAttemptError):
+                old.go_on()
+            new.go_on()
+            factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
+            with house.database.transaction() as session:
+                press.report(session)
+                assert jobs.return_lost(session, max_strikes=3) == (0, 0), "its lease was extended"
+            with house.database.transaction() as session:
+                jobs.release(session, new.claim, new.spent)
