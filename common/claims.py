@@ -55,7 +55,7 @@ _STANDING = select(
 def stand(session: Session, owner: str, flow: str, priority: Priority, most: int) -> Standing:
     """Return where a new job of *flow* will stand; its owner's jobs are counted up to *most*."""
     wanted = {"owner": owner, "flow": flow, "priority": priority, "most": most}
-    return Standing(*session.execute(_STANDING, wanted).one())
+    return Standing(*session.connection().execute(_STANDING, wanted).one())
 
 
 def next_tags(session: Session, flow: str, priority: Priority, sizes: Sequence[int]) -> list[int]:

@@ -44,7 +44,7 @@ def reserve(session: Session, owner: str, key: str, digest: str, job_id: UUID, h
     """
     row = {"owner": owner, "key": key, "fingerprint": digest, "job_id": job_id}
     try:
-        taken = session.scalar(_take(session.get_bind().dialect.name, hours), row)
+        taken = session.connection().scalar(_take(session.get_bind().dialect.name, hours), row)
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             raise IdempotencyInProgressError from error

@@ -19,7 +19,7 @@ def count_ahead(session: Session, job: Job) -> int | None:
     if job.status is not JobStatus.QUEUED:
         return None
     place = {"model": job.model, "fair_tag": job.fair_tag, "id": job.id}
-    return session.scalar(_ahead(job.priority), place) or 0
+    return session.connection().scalar(_ahead(job.priority), place) or 0
 
 
 @cache
