@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from common.database import Clock, now
+from common.database import now
+from common.database_clock import Clock
 from common.models import Job
 from common.states import JobStatus, Priority
 

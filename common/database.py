@@ -1,8 +1,6 @@
 """The database: engine, transactions, column types, and the database's own clock."""
 
 import enum
-import fcntl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,13 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.visitors import InternalTraversal
 
 from common.clock import utcnow
 from common.errors import DatabaseUnavailableError
+from common.file_turn import FileTurn
 from common.group_sync import GroupSync
 
 NANO = Decimal(10) ** 9
@@ -132,7 +128,7 @@ class Database:
         self.engine = _create_sqlite(url) if self.is_sqlite else _create_postgresql(url)
         self._writing = self.engine.execution_options(pressroom_write=True)
         self._glancing = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._turn = _FileTurn(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
+        self._turn = FileTurn(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
         self._sync = GroupSync(Path(f"{self.url.database}-wal")) if self.is_sqlite and is_durable else None
 
     @contextmanager
@@ -188,28 +184,6 @@ def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[dateti
     return type_coerce(time + plus if plus else time, UTCDateTime)
 
 
-class Clock(ColumnElement[datetime]):
-    """The same as ``now``, for statements that are built once and for all; on SQLite to a millisecond."""
-
-    _traverse_internals = [("plus", InternalTraversal.dp_plain_obj)]  # noqa: RUF012  (read by SQLAlchemy as it stands)
-    inherit_cache = True
-    type = UTCDateTime()
-
-    def __init__(self, plus: timedelta = timedelta()) -> None:
-        self.plus = plus
-
-
-@compiles(Clock)
-def _spell_clock(clock: Clock, _compiler: SQLCompiler, **_options: Any) -> str:
-    seconds = clock.plus.total_seconds()
-    return f"(clock_timestamp() + interval '{seconds} seconds')" if seconds else "clock_timestamp()"
-
-
-@compiles(Clock, "sqlite")
-def _spell_clock_of_sqlite(clock: Clock, _compiler: SQLCompiler, **_options: Any) -> str:
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.plus.total_seconds():+} seconds')"
-
-
 def _create_postgresql(url: str) -> Engine:
     return create_engine(
         url,
@@ -240,39 +214,6 @@ def _create_sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
-
-
-class _FileTurn:
-    """Lets one writer at a time, over all processes, take its turn at a SQLite file.
-
-    SQLite's own busy handler sleeps and retries, which starves some writers for seconds; a file lock queues them.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._thread_lock = threading.Lock()
-        self._file: Any = None
-
-    def __enter__(self) -> None:
-        self._thread_lock.acquire()
-        try:
-            if self._file is None:
-                self._file = self._path.open("ab")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        except OSError as error:
-            self._thread_lock.release()
-            raise DatabaseUnavailableError(f"The database's folder cannot be written: {error.strerror}") from error
-
-    def __exit__(self, *exception: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._thread_lock.release()
-
-    def close(self) -> None:
-        """Give the lock's file back; the next turn opens it again."""
-        with self._thread_lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from common.database import Clock, now
+from common.database import now
+from common.database_clock import Clock
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from common.models import IdempotencyKey
 

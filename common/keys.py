@@ -15,7 +15,8 @@ from enum import StrEnum
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.database import Clock, now
+from common.database import now
+from common.database_clock import Clock
 from common.models import ApiKey
 
 FORM = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")

@@ -6,7 +6,7 @@ from sqlalchemy import Select, and_, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.claims import PRIORITIES, QUEUED
-from common.database import Clock
+from common.database_clock import Clock
 from common.models import Job
 from common.states import JobStatus, Priority
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from common.database import Clock, Database, now
+from common.database import Database, now
+from common.database_clock import Clock
 from common.models import Job
 from tests import factories
 

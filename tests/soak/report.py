@@ -80,7 +80,7 @@ def describe_recovery(database: Database, struck: Sequence[Struck]) -> dict[str,
 
 
 def describe_webhooks(database: Database, taken: Mapping[str, int]) -> dict[str, int]:
-    """Return how many messages were owed, are delivered, wait for their next try, and came again after being *taken*."""
+    """Return how many messages were owed, are delivered, wait for another try, and came again once *taken*."""
     with database.reading() as session:
         states = Counter(session.scalars(select(WebhookMessage.state)))
     return {
