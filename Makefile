@@ -42,8 +42,8 @@ up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded ser
 
 ##@ To work on it
 
-test: $(STAMP) ## Run every test
-	$(PYTEST) tests/unit tests/contracts tests/integration tests/functional tests/faults
+test: $(STAMP) ## Run every test but those of faults
+	$(PYTEST) tests/unit tests/contracts tests/integration tests/functional
 
 test-unit: $(STAMP) ## Run the tests that need nothing but Python
 	$(PYTEST) tests/unit tests/contracts
@@ -54,7 +54,7 @@ test-integration: $(STAMP) ## Run the tests on real databases, brokers and stora
 test-functional: $(STAMP) ## Run the tests of the whole stack
 	$(PYTEST) tests/functional
 
-test-faults: $(STAMP) ## Run the tests of what may break: processes, links, clocks
+test-faults: $(STAMP) ## Run the tests of what may break: processes, links, clocks (5 minutes)
 	$(PYTEST) tests/faults
 
 check: $(STAMP) ## Check style, types, walls between packages, spelling and docker files

@@ -16,8 +16,8 @@ os.environ.update(
         "DIFFUSERS_VERBOSITY": "error",
     }
 )
-# On a CPU that others use too, threads that wait by spinning made a step fifty times as long; threads that fall asleep at
-# once make it half as long again. So they spin for some microseconds, then sleep; an operator may differ.
+# On a CPU that others use too, threads that wait by spinning made a step fifty times as long; threads that fall asleep
+# at once make it half as long again. So they spin for some microseconds, then sleep; an operator may differ.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
