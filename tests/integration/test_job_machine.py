@@ -142,14 +142,14 @@ class Jobs(RuleBasedStateMachine):
         if press in self.paused:
             return
         hand = self.hands[press]
-        mine = {held.job_id for held in hand if self._is_held(held)}
+        mine = {held.fence for held in hand if self._is_held(held)}
         holdings = [Holding(held, 1, self._spend(held)) for held in hand]
         with self.database.transaction() as session:
             kept = jobs.beat(session, self.presses[press], holdings, factories.LEASE, {})
         assert kept == mine
         for held in hand:
             self._note(held)
-        self.hands[press] = [held for held in hand if held.job_id in mine and self._is_held(held)]
+        self.hands[press] = [held for held in hand if held.fence in mine and self._is_held(held)]
 
     @rule(press=PRESS, fate=st.sampled_from(["stops", "wakes", "dies"]))
     def change(self, press: int, fate: str) -> None:
