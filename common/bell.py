@@ -97,10 +97,8 @@ def spell(model: str, job_id: UUID) -> str:
 
     https://docs.celeryq.dev/en/stable/internals/protocol.html
     """
-    number, body = (
-        str(uuid4()),
-        [[str(job_id)], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}],
-    )
+    number = str(uuid4())
+    body = [[str(job_id)], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
     return json.dumps(
         {
             "body": b64encode(json.dumps(body).encode()).decode(),

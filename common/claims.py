@@ -5,7 +5,7 @@ further than the last queued job of its flow, or the front of the queue if its f
 tag is next, so choosing costs one look at an index however long the queue is.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -57,26 +57,6 @@ def stand(session: Session, owner: str, flow: str, priority: Priority, most: int
     """Return where a new job of *flow* will stand; its owner's jobs are counted up to *most*."""
     wanted = {"owner": owner, "flow": flow, "priority": priority, "most": most}
     return Standing(*session.connection().execute(_STANDING, wanted).one())
-
-
-def next_tags(session: Session, flow: str, priority: Priority, sizes: Sequence[int]) -> list[int]:
-    """Return the fair tags of new jobs of *flow*, which ask for so many images each."""
-    queued = Job.status == JobStatus.QUEUED
-    last = session.execute(
-        select(Job.fair_tag, Job.num_images)
-        .where(queued, Job.flow == flow, Job.priority == priority)
-        .order_by(Job.fair_tag.desc())
-        .limit(1)
-    ).first()
-    if last is not None:
-        start = last.fair_tag + last.num_images
-    else:
-        start = session.scalar(select(func.min(Job.fair_tag)).where(queued, Job.priority == priority)) or 0
-    tags = []
-    for size in sizes:
-        tags.append(start)
-        start += size
-    return tags
 
 
 def choose(

@@ -105,9 +105,7 @@ def test_shares_are_counted_in_images_not_in_jobs(database: Database) -> None:
     assert first.count("grace") == 8, order
 
 
-def test_many_orders_at_once_get_the_tags_that_they_would_get_one_by_one(database: Database) -> None:
-    with database.transaction() as session:
-        assert claims.next_tags(session, "ada", Priority.BULK, [1, 4, 2]) == [0, 1, 5]
+def test_each_order_stands_as_far_behind_the_one_before_as_that_has_images(database: Database) -> None:
     for size in (1, 4, 2):
         factories.submit(database, "ada", priority=Priority.BULK, request={"num_images": size})
     with database.reading() as session:

@@ -75,11 +75,6 @@ class Ticket:
         """Tell whether no further pass is needed."""
         return self.error is not None or all(row.exposure is not None for row in self.rows)
 
-    @property
-    def is_ended(self) -> bool:
-        """Tell whether its caller has been told."""
-        return self._ended.is_set()
-
     def tell(self) -> None:
         """Tell the watch how far it is; what the watch raises is the ticket's end."""
         share = sum(row.progress for row in self.rows) / len(self.rows)
