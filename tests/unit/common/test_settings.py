@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from common.errors import SettingsError
-from common.settings import LONGEST_SOCKET_PATH, Settings
+from common.settings import Settings
+from common.settings.places import LONGEST_SOCKET_PATH
 
 SECRET = "a secret of sixteen or more"
 

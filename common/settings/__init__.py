@@ -1,0 +1,64 @@
+"""Every setting of Pressroom, read once from ``PRESSROOM_*`` variables at the edge of each process."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common import faults
+from common.errors import SettingsError
+from common.settings.limits import Limits
+from common.settings.places import Places
+from common.settings.printing import Printing
+from common.settings.promises import Promises
+from common.settings.safety import Safety
+from common.settings.webhooks import Webhooks
+from common.settings.words import PREFIX
+
+__all__ = ["EXIT_BAD_SETTINGS", "PREFIX", "Settings"]
+
+EXIT_BAD_SETTINGS = 78
+"""Exit status of a process that refuses its settings (``EX_CONFIG`` of sysexits.h)."""
+
+
+class Settings(Webhooks, Limits, Promises, Safety, Printing, Places, BaseSettings):
+    """The settings of one process; immutable, and every name but these is refused."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    @model_validator(mode="after")
+    def _check_faults(self) -> Self:
+        if self.faults and self.models != ("painted",):
+            raise ValueError(f"{PREFIX}FAULTS is for tests: it needs {PREFIX}MODELS=painted")
+        try:
+            faults.parse(self.faults)
+        except ValueError as error:
+            raise ValueError(f"{PREFIX}FAULTS {error}") from None
+        return self
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from *environ* (``os.environ``); raise SettingsError, one sentence per fault."""
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        for name in environ if environ is not None else os.environ:
+            if name.startswith(PREFIX) and name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise SettingsError(f"{name} is not a setting of Pressroom{hint}")
+        try:
+            if environ is None:
+                return cls()
+            given = {key.removeprefix(PREFIX).lower(): value for key, value in environ.items() if key in known}
+            return cls(**{key: value for key, value in given.items() if value != ""})  # type: ignore[arg-type]  # parsed by pydantic
+        except ValidationError as error:
+            raise SettingsError("; ".join(_describe(fault) for fault in error.errors(include_input=False))) from None
+
+
+def _describe(fault: Mapping[str, object]) -> str:
+    location = fault["loc"]
+    name = "".join(f"{PREFIX}{str(part).upper()} " for part in location[:1]) if isinstance(location, tuple) else ""
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name}{message[:1].lower()}{message[1:]}" if name else message
