@@ -33,7 +33,7 @@ BACKOFF_SECONDS = 2.0
 _BLANK = dict.fromkeys(
     (
         *("press_id", "lease_until", "error_code", "error_message", "error_retryable"),
-        *("campaign_id", "recipient_id", "style_version", "started_at", "finished_at"),
+        *("campaign_id", "recipient_id", "style_version", "palette", "max_amount", "started_at", "finished_at"),
     )
 )
 """What is not known of a new job; said outright, it need not be read back."""

@@ -147,6 +147,8 @@ class Job(Base):
     campaign_id: Mapped[UUID | None] = mapped_column(index=True)
     recipient_id: Mapped[str | None] = mapped_column(String(255))
     style_version: Mapped[str | None] = mapped_column(String(80))
+    palette: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # the colours that it is to keep to
+    max_amount: Mapped[Decimal | None]  # the most that it may be charged
     webhook_url: Mapped[str | None] = mapped_column(String(2048))
     webhook_events: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
@@ -206,6 +208,11 @@ class Image(Base):
     gpu_seconds: Mapped[float]
     amount: Mapped[Decimal]  # nothing for a blocked image
     currency: Mapped[str] = mapped_column(String(3))
+    overrun_seconds: Mapped[float] = mapped_column(default=0.0)  # what it took beyond the most it may be charged
+    colours: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        JSON(none_as_null=True)
+    )  # with their shares
+    palette_score: Mapped[float | None]  # 0 to 1: how well they keep to the job's palette
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 

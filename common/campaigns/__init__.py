@@ -1,0 +1,1 @@
+"""Campaigns: one template, many recipients, one budget."""

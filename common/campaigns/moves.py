@@ -1,0 +1,24 @@
+"""The moves of a campaign; the only module that writes ``Campaign.status``."""
+
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from common.campaigns.models import Campaign
+from common.campaigns.states import CampaignStatus, sources_of
+from common.errors import IllegalTransitionError
+
+
+def move(session: Session, campaign: Campaign, target: CampaignStatus, **values: Any) -> None:
+    """Move *campaign* to *target* and set *values* with it; raise IllegalTransitionError if no move leads there."""
+    moved = session.execute(
+        update(Campaign)
+        .where(Campaign.id == campaign.id, Campaign.status.in_(sources_of(target)))
+        .values(status=target, **values)
+        .returning(Campaign.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.refresh(campaign)
+    if not moved:
+        raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot become {target}.")
