@@ -20,7 +20,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit test-integration test-functional test-faults check format fuzz soak \
+.PHONY: help install demo up test test-unit test-integration test-functional test-faults chaos check format fuzz soak \
 	bench bench-peers bench-gpu bench-speed bench-submit bench-report train-starter bench-starter clean
 
 ##@ To see it
@@ -42,8 +42,8 @@ up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded ser
 
 ##@ To work on it
 
-test: $(STAMP) ## Run every test but those of faults
-	$(PYTEST) tests/unit tests/contracts tests/integration tests/functional
+test: $(STAMP) ## Run every test but the rarer faults
+	$(PYTEST) -m "not chaos" tests/unit tests/contracts tests/integration tests/functional tests/faults
 
 test-unit: $(STAMP) ## Run the tests that need nothing but Python
 	$(PYTEST) tests/unit tests/contracts
@@ -54,8 +54,11 @@ test-integration: $(STAMP) ## Run the tests on real databases, brokers and stora
 test-functional: $(STAMP) ## Run the tests of the whole stack
 	$(PYTEST) tests/functional
 
-test-faults: $(STAMP) ## Run the tests of what may break: processes, links, clocks (5 minutes)
-	$(PYTEST) tests/faults
+test-faults: $(STAMP) ## Run the faults that each change must stand: processes that die, links that break
+	$(PYTEST) -m "not chaos" tests/faults
+
+chaos: $(STAMP) ## Run the rarer faults: full disks, wrong clocks, forged messages, restored backups
+	$(PYTEST) -m chaos tests/faults
 
 check: $(STAMP) ## Check style, types, walls between packages, spelling and docker files
 	$(BIN)/ruff check

@@ -8,13 +8,22 @@ import pytest
 from common.database import Database
 from common.settings import Settings
 from common.storage import open_storage
-from tests.faults import rigs
+from tests.faults import rigs, rows
 from tests.faults.rigs import Linked
 from tests.functional.backends import Embedded
 from tests.functional.stack import QUICK, Stack, running
 from tests.house import House
 
 SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
+FOLDER = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by its name what is not tried at each change."""
+    for item in items:
+        if FOLDER in item.path.parents and rows.is_chaos(item.name.partition("[")[0]):
+            item.add_marker(pytest.mark.chaos)
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def owe(home: Path, url: str) -> tuple[Office, str, WebhookMessage]:
 
 
 @pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])
-def test_f8_f42_a_clerk_that_dies_over_a_message_is_followed_by_another_that_sends_it(
+def test_f08_f42_a_clerk_that_dies_over_a_message_is_followed_by_another_that_sends_it(
     home: Path, point: str, arrivals: int
 ) -> None:
     with receiving() as receiver:
