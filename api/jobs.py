@@ -18,8 +18,8 @@ from api.submission import submit
 from api.waiting import parse_preference
 from common import assets, catalog, jobs as job_moves, models
 from common.clock import utcnow
-from common.jobs import Order
 from common.keys import Scope
+from common.orders import Order
 from common.requests import ImageRequest
 from common.states import JobStatus
 from common.webhooks.events import parse_events

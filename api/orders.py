@@ -8,7 +8,7 @@ from api.errors import RefusedError, refuse
 from api.schemas.jobs import UNKNOWN_ASSET, NewJob
 from api.schemas.problems import Fault
 from common.catalog import ModelCard
-from common.jobs import Order
+from common.orders import Order
 from common.requests import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
 from common.settings import Settings
 from common.states import Priority

@@ -12,8 +12,8 @@ from api.schemas.jobs import Job
 from common import idempotency, jobs
 from common.errors import BellUnavailableError
 from common.faults import fault
-from common.jobs import Order
 from common.logs import get_logger
+from common.orders import Order
 from common.webhooks import endpoints
 
 logger = get_logger(__name__)

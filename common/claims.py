@@ -2,19 +2,17 @@
 
 Fairness is start-time fair queuing (Goyal, Vin and Cheng, 1996): each job gets a tag when it is queued, one image
 further than the last queued job of its flow, or the front of the queue if its flow has none. The job with the least
-tag is next, so choosing costs one look at an index however long the queue is.
+tag is next, so choosing costs one look at an index however long the queue is. ``common.places`` gives the tags.
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal_column, or_, select
+from sqlalchemy import Select, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from common.database import now
-from common.database_clock import Clock
 from common.models import Job
 from common.states import JobStatus, Priority
 
@@ -26,37 +24,6 @@ PRIORITIES = (Priority.INTERACTIVE, Priority.BULK)
 
 QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
 """Spelt out, because no plan for just any status can use an index of the queued."""
-
-
-class Standing(NamedTuple):
-    """What a new job must know: the time, how many its owner has in the queue already, and its fair tag."""
-
-    moment: datetime
-    queued: int
-    tag: int
-
-
-_of_owner = select(Job.id).where(QUEUED, Job.owner == bindparam("owner")).limit(bindparam("most")).subquery()
-_of_priority = (QUEUED, Job.priority == bindparam("priority"))
-_after_last = (
-    select(Job.fair_tag + Job.num_images)
-    .where(*_of_priority, Job.flow == bindparam("flow"))
-    .order_by(Job.fair_tag.desc())
-    .limit(1)
-)
-_STANDING = select(
-    Clock(),
-    select(func.count()).select_from(_of_owner).scalar_subquery(),
-    func.coalesce(
-        _after_last.scalar_subquery(), select(func.min(Job.fair_tag)).where(*_of_priority).scalar_subquery(), 0
-    ),
-)
-
-
-def stand(session: Session, owner: str, flow: str, priority: Priority, most: int) -> Standing:
-    """Return where a new job of *flow* will stand; its owner's jobs are counted up to *most*."""
-    wanted = {"owner": owner, "flow": flow, "priority": priority, "most": most}
-    return Standing(*session.connection().execute(_STANDING, wanted).one())
 
 
 def choose(

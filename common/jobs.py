@@ -6,86 +6,93 @@ owed in the same transaction, which is the caller's.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from random import uniform
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from common import attempts, claims, readings
 from common.attempts import Claim, Fence, Holding, Spent
 from common.database import now
 from common.errors import FencedError, IllegalTransitionError, PressroomError, QueueFullError
-from common.ids import new_id
 from common.models import Attempt, Image, Job, Press
+from common.orders import Order
+from common.places import Place, Places
 from common.requests import ImageRequest
 from common.states import JobStatus, Outcome, Priority, sources_of
 from common.webhooks import messages
-from common.webhooks.events import EventType
 
 BACKOFF_SECONDS = 2.0
 """Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
 
 
-_BLANK = dict.fromkeys(
-    (
-        *("press_id", "lease_until", "error_code", "error_message", "error_retryable"),
-        *("campaign_id", "recipient_id", "style_version", "palette", "max_amount", "started_at", "finished_at"),
-    )
-)
-"""What is not known of a new job; said outright, it need not be read back."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """A job to be queued: who asks for what, how urgently, and what to remember with it."""
-
-    owner: str
-    request: ImageRequest
-    key_id: UUID | None = None
-    priority: Priority = Priority.INTERACTIVE
-    deadline_seconds: float | None = None
-    annotations: dict[str, str] = field(default_factory=dict)
-    retry_of: UUID | None = None
-    webhook_url: str | None = None
-    webhook_events: Sequence[EventType] | None = None
-    id: UUID = field(default_factory=new_id)
+_INSERT = insert(cast("Table", Job.__table__))  # the class would take the long way of the ORM
+_BLANK: dict[str, Any] = {
+    **dict.fromkeys(("attempt", "strikes", "progress_step"), 0),
+    **dict.fromkeys(("press_id", "lease_until", "started_at", "finished_at")),
+    **dict.fromkeys(("error_code", "error_message", "error_retryable")),
+}
+"""What a new job has in common with all others."""
 
 
 def submit(session: Session, order: Order, max_queued: int) -> Job:
     """Queue one job; raise QueueFullError when its owner has *max_queued* in the queue already."""
-    moment, queued, tag = claims.stand(session, order.owner, order.owner, order.priority, max_queued)
-    if queued >= max_queued:
+    made = submit_all(session, [order], max_queued)
+    if not made:
         raise QueueFullError
-    request = order.request
-    job = Job(
+    return made[order.id]
+
+
+def submit_all(session: Session, orders: Sequence[Order], max_queued: int) -> dict[UUID, Job]:
+    """Queue *orders* as if one after the other; return their jobs by id, without those that found no room.
+
+    An owner has room for *max_queued* jobs in the queue; those of campaigns neither need nor take any of it. The jobs
+    are copies: the session does not know them.
+    """
+    places = Places(session, max_queued)
+    made = {order.id: _spell(order, place) for order in orders if (place := places.take(order)) is not None}
+    if made:
+        session.connection().execute(_INSERT, [_as_columns(values) for values in made.values()])
+    return {job_id: Job(**values) for job_id, values in made.items()}
+
+
+def _spell(order: Order, place: Place) -> dict[str, Any]:
+    request, lifetime = order.request, order.deadline_seconds
+    return {
         **_BLANK,
-        id=order.id,
-        owner=order.owner,
-        key_id=order.key_id,
-        status=JobStatus.QUEUED,
-        request=request.model_dump(mode="json"),
-        annotations=order.annotations,
-        model=request.model,
-        lane=request.lane,
-        priority=order.priority,
-        flow=order.owner,
-        fair_tag=tag,
-        num_images=request.num_images,
-        steps=request.steps,
-        retry_of=order.retry_of,
-        webhook_url=order.webhook_url,
-        webhook_events=None if order.webhook_events is None else [*map(str, order.webhook_events)],
-        created_at=moment,
-        due_at=moment,
-        deadline_at=moment + timedelta(seconds=order.deadline_seconds) if order.deadline_seconds else None,
-    )
-    session.add(job)
-    session.flush()
-    return job
+        "id": order.id,
+        "owner": order.owner,
+        "key_id": order.key_id,
+        "status": JobStatus.QUEUED,
+        "request": request.model_dump(mode="json"),
+        "annotations": order.annotations,
+        "model": request.model,
+        "lane": request.lane,
+        "priority": order.priority,
+        "flow": order.flow,
+        "fair_tag": place.tag,
+        "num_images": request.num_images,
+        "steps": request.steps,
+        "retry_of": order.retry_of,
+        "campaign_id": order.campaign_id,
+        "recipient_id": order.recipient_id,
+        "style_version": order.style_version,
+        "palette": None if order.palette is None else [*order.palette],
+        "max_amount": order.max_amount,
+        "webhook_url": order.webhook_url,
+        "webhook_events": None if order.webhook_events is None else [*map(str, order.webhook_events)],
+        "created_at": place.moment,
+        "due_at": place.moment,
+        "deadline_at": place.moment + timedelta(seconds=lifetime) if lifetime else None,
+    }
+
+
+def _as_columns(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values* by the names of columns, of which one cannot be an attribute's."""
+    return {"metadata" if name == "annotations" else name: value for name, value in values.items()}
 
 
 def claim(
@@ -193,6 +200,11 @@ def cancel(session: Session, job: Job) -> None:
     attempts.close(session, moved, Outcome.CANCELED)
     messages.owe(session, JobStatus.CANCELED, [job.id])
     session.refresh(job)
+
+
+def hand_back(session: Session, held: Claim, error: PressroomError, spent: Spent) -> None:
+    """Give a job back, its strike with it, because of *error*, a fault of the house and not of the job."""
+    _requeue(session, held, Outcome.RETRIED, spent, error.code, strikes=Job.strikes - 1)
 
 
 def expire_due(session: Session) -> int:

@@ -13,8 +13,8 @@ from common import jobs
 from common.attempts import Claim
 from common.database import Database, now
 from common.ids import new_id
-from common.jobs import Order
 from common.models import Image, Job, Press
+from common.orders import Order
 from common.requests import ImageRequest
 from common.states import ImageStatus, JobStatus, Verdict
 

@@ -13,8 +13,8 @@ from common import idempotency, jobs
 from common.database import Database, now
 from common.errors import IdempotencyKeyReusedError, QueueFullError
 from common.ids import new_id
-from common.jobs import Order
 from common.models import IdempotencyKey, Job
+from common.orders import Order
 from tests import factories
 
 HOURS = 24

@@ -9,7 +9,7 @@ from api.errors import RefusedError
 from api.schemas.jobs import NewJob
 from common.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.ids import new_id
-from common.jobs import Order
+from common.orders import Order
 from common.requests import Adapter, Mode, SchedulerName
 from common.settings import Settings
 
