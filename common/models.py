@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from common.clock import utcnow
 from common.database import Base, stored_enum
 from common.ids import new_id
-from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
+from common.states import ImageStatus, JobStatus, Outcome, Priority, SafetyMode, Verdict
 
 
 class ApiKey(Base):
@@ -25,10 +25,16 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     digest: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[list[str]] = mapped_column(JSON)
+    safety: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # stricter than the operator's
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # How long what came by this key is kept; None: as the settings say.
+    image_days: Mapped[int | None]
+    asset_days: Mapped[int | None]
+    prompt_days: Mapped[int | None]
+    webhook_days: Mapped[int | None]
 
 
 class Model(Base):
@@ -111,6 +117,12 @@ class Job(Base):
             postgresql_where=text("status IN ('queued', 'running')"),
             sqlite_where=text("status IN ('queued', 'running')"),
         ),
+        Index(
+            "ix_jobs_worded",
+            "finished_at",
+            postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+            sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+        ),
         Index("ix_jobs_owner", "owner", "id"),
         Index("ix_jobs_owner_status", "owner", "status", "id"),
         CheckConstraint("attempt >= 0 AND strikes >= 0", name="counts"),
@@ -155,6 +167,7 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    prompt_erased_at: Mapped[datetime | None]  # its words are gone: both prompts and the metadata
 
 
 class Attempt(Base):
@@ -182,10 +195,26 @@ class Image(Base):
     __tablename__ = "images"
     __table_args__ = (
         UniqueConstraint("job_id", "position"),
-        # No image that the checker did not let through can be delivered, whatever the code does.
-        CheckConstraint("status NOT IN ('delivered') OR verdict IN ('pass', 'review')", name="delivered_was_checked"),
+        # No image that the checker did not let through can be delivered, whatever the code does: unless a reviewer
+        # released it, or the operator has switched the check off, and then it says so.
+        CheckConstraint(
+            "status NOT IN ('delivered', 'blurred') OR verdict IN ('pass', 'review')"
+            " OR (verdict = 'block' AND released_at IS NOT NULL)"
+            " OR (verdict = 'unchecked' AND safety_mode = 'off')",
+            name="delivered_was_checked",
+        ),
+        CheckConstraint(
+            "status <> 'quarantined' OR (verdict = 'block' AND storage_key IS NULL AND released_at IS NULL)",
+            name="quarantined_has_no_object",
+        ),
         CheckConstraint(
             "status NOT IN ('delivered', 'blurred') OR storage_key IS NOT NULL", name="readable_has_object"
+        ),
+        Index(
+            "ix_images_kept",
+            "created_at",
+            postgresql_where=text("storage_key IS NOT NULL"),
+            sqlite_where=text("storage_key IS NOT NULL"),
         ),
     )
 
@@ -203,8 +232,13 @@ class Image(Base):
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     storage_key: Mapped[str | None] = mapped_column(String(512))
     thumbnail_key: Mapped[str | None] = mapped_column(String(512))
+    signed: Mapped[bool | None]  # whether the file holds a signed manifest; None: there is no file, or it is older
     verdict: Mapped[Verdict] = mapped_column(stored_enum(Verdict))
-    safety: Mapped[dict[str, Any]] = mapped_column(JSON)  # scores, thresholds, checker and its digest
+    safety: Mapped[dict[str, Any]] = mapped_column(JSON)  # scores, thresholds, checker and its digest, policy
+    safety_mode: Mapped[SafetyMode] = mapped_column(
+        stored_enum(SafetyMode), default=SafetyMode.ON, server_default=SafetyMode.ON.value
+    )
+    released_at: Mapped[datetime | None]  # when a reviewer let it out of quarantine
     gpu_seconds: Mapped[float]
     amount: Mapped[Decimal]  # nothing for a blocked image
     currency: Mapped[str] = mapped_column(String(3))

@@ -66,6 +66,16 @@ class ImageStatus(StrEnum):
         return self in (ImageStatus.DELIVERED, ImageStatus.BLURRED)
 
 
+IMAGE_TRANSITIONS: dict[ImageStatus, frozenset[ImageStatus]] = {
+    ImageStatus.DELIVERED: frozenset({ImageStatus.ERASED}),
+    ImageStatus.BLURRED: frozenset({ImageStatus.ERASED}),
+    ImageStatus.BLOCKED: frozenset({ImageStatus.ERASED}),
+    ImageStatus.QUARANTINED: frozenset({ImageStatus.DELIVERED, ImageStatus.BLOCKED, ImageStatus.ERASED}),
+    ImageStatus.ERASED: frozenset(),
+}
+"""Every move an image may make once its job has ended; PostgreSQL holds it too."""
+
+
 class Outcome(StrEnum):
     """Why an attempt ended; all but ``succeeded`` are waste under that name."""
 
@@ -85,5 +95,13 @@ class Verdict(StrEnum):
     """What the safety check says of one picture."""
 
     PASS = "pass"  # noqa: S105  (a verdict, not a password)
-    REVIEW = "review"  # in the band between the two thresholds: delivered and flagged
+    REVIEW = "review"  # in the band between the two thresholds: delivered and flagged, or blurred
     BLOCK = "block"
+    UNCHECKED = "unchecked"  # nothing looked at it: the operator has switched safety off
+
+
+class SafetyMode(StrEnum):
+    """Whether pictures are checked at all; stamped on every job and every image."""
+
+    ON = "on"
+    OFF = "off"  # by two settings of the operator
