@@ -15,6 +15,7 @@ from api import (
     health,
     images,
     jobs,
+    keys,
     models,
     usage,
     webhooks,
@@ -23,7 +24,7 @@ from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
-RESOURCES = (jobs, attempts, events, assets, images, models, usage, webhooks, deliveries, files, health)
+RESOURCES = (jobs, attempts, events, assets, images, models, usage, webhooks, deliveries, keys, files, health)
 """Each a module with a ``blueprint``."""
 
 

@@ -25,10 +25,11 @@ MARK = "pressroom_scope"
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose request this is, and by which key."""
+    """Whose request this is, by which key, and what that may do."""
 
     owner: str
     key_id: UUID
+    scopes: tuple[str, ...]
 
 
 def needs(scope: Scope | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -73,7 +74,7 @@ def _authenticate() -> None:
         raise RefusedError(
             "insufficient_scope", f"This key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge}
         )
-    g.caller = Caller(row.owner, row.id)
+    g.caller = Caller(row.owner, row.id, tuple(row.scopes))
 
 
 def _find(key: str) -> ApiKey | None:

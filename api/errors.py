@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
@@ -49,6 +49,17 @@ def install(app: Flask) -> None:
     app.register_error_handler(PressroomError, _answer_known)
     app.register_error_handler(HTTPException, _answer_framework)
     app.register_error_handler(Exception, _answer_unforeseen)
+
+
+def answer(error: Exception) -> Response:
+    """Return the answer for whatever went wrong, but for what the framework raises to lead elsewhere."""
+    if isinstance(error, RefusedError):
+        return respond(error.code, error.message, error.faults, error.headers)
+    if isinstance(error, PressroomError):
+        return _answer_known(error)
+    if isinstance(error, HTTPException):
+        return cast("Response", _answer_framework(error))
+    return _answer_unforeseen(error)
 
 
 def respond(

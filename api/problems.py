@@ -56,6 +56,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid_url": Kind(422, "The URL cannot be one of a webhook"),
     "destination_not_allowed": Kind(422, "Webhooks may not go to this destination"),
     "invalid_secret": Kind(422, "The secret is not `whsec_` and base64 of 24 to 64 bytes"),
+    "scope_not_held": Kind(422, "A key cannot give scopes that it lacks"),
     "too_many_webhooks": Kind(422, "Too many webhooks exist already"),
     "invalid_parameter": Kind(422, "A query parameter is not valid"),
     "idempotency_key_reused": Kind(422, "The Idempotency-Key was used for a different request"),

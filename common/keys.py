@@ -9,8 +9,9 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
@@ -24,11 +25,11 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LAST_USED_PRECISION = timedelta(minutes=1)
 
 
-_LIVE = select(ApiKey).where(
-    ApiKey.prefix == bindparam("prefix"),
-    ApiKey.revoked_at.is_(None),
-    or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > Clock()),
+_LIVING = select(ApiKey).where(
+    ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > Clock())
 )
+_LIVE = _LIVING.where(ApiKey.prefix == bindparam("prefix"))
+_LIVE_BY_ID = _LIVING.where(ApiKey.id == bindparam("key_id"))
 
 
 class Scope(StrEnum):
@@ -40,17 +41,35 @@ class Scope(StrEnum):
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
     USAGE_HOUSE = "usage:house"  # of all owners and presses: for whoever runs the house
+    KEYS_ADMIN = "keys:admin"  # make and revoke keys of the same owner, with no more scopes than this key has
 
 
-TENANT_SCOPES = tuple(scope for scope in Scope if scope is not Scope.USAGE_HOUSE)
-"""What a key may do unless it is made for something else: all that stays with its owner."""
+TENANT_SCOPES = tuple(scope for scope in Scope if scope not in (Scope.USAGE_HOUSE, Scope.KEYS_ADMIN))
+"""What a key may do unless it is made for something else: all that stays with its owner, but no further keys."""
 
 
-def create(session: Session, name: str, owner: str | None = None, scopes: Sequence[Scope] = TENANT_SCOPES) -> str:
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
+"""What a key may be called, and an owner."""
+
+
+def create(
+    session: Session,
+    name: str,
+    owner: str | None = None,
+    scopes: Sequence[Scope] = TENANT_SCOPES,
+    expires_at: datetime | None = None,
+) -> str:
     """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read."""
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     key = f"prk_{prefix}_{secrets.token_urlsafe(32)}"
-    row = ApiKey(owner=owner or name, name=name, prefix=prefix, digest=_digest(key), scopes=[*map(str, scopes)])
+    row = ApiKey(
+        owner=owner or name,
+        name=name,
+        prefix=prefix,
+        digest=_digest(key),
+        scopes=[*map(str, scopes)],
+        expires_at=expires_at,
+    )
     session.add(row)
     session.flush()
     return key
@@ -63,6 +82,21 @@ def find(session: Session, key: str) -> ApiKey | None:
     # The comparison runs in every case, so that the time taken tells nothing.
     known = row.digest if row is not None else "0" * 64
     return row if hmac.compare_digest(_digest(key), known) else None
+
+
+def find_live(session: Session, key_id: UUID) -> ApiKey | None:
+    """Return the row of a key by its row's id; None for one that is unknown, expired or revoked."""
+    return session.scalar(_LIVE_BY_ID, {"key_id": key_id})
+
+
+def find_owned(session: Session, owner: str, prefix: str) -> ApiKey | None:
+    """Return a key of *owner*, revoked or not, by the eight characters after ``prk_``."""
+    return session.scalar(select(ApiKey).where(ApiKey.owner == owner, ApiKey.prefix == prefix))
+
+
+def list_owned(session: Session, owner: str) -> list[ApiKey]:
+    """Return the keys of *owner*, the newest first."""
+    return list(session.scalars(select(ApiKey).where(ApiKey.owner == owner).order_by(ApiKey.id.desc())))
 
 
 def note_use(session: Session, row: ApiKey) -> None:

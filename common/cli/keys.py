@@ -1,7 +1,6 @@
-"""``pressroom keys``: made here and not over HTTP, so that whoever runs the service hands them out."""
+"""``pressroom keys``: how whoever runs the service makes the first key of each owner."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,10 +10,8 @@ from sqlalchemy.orm import Session
 from common import keys as key_store, schema
 from common.cli.tables import print_table
 from common.database import Database
-from common.keys import TENANT_SCOPES, Scope
+from common.keys import NAME, TENANT_SCOPES, Scope
 from common.settings import Settings
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
 
 
 @click.group()
@@ -31,7 +28,8 @@ def keys() -> None:
     multiple=True,
     type=click.Choice([scope.value for scope in Scope]),
     default=[scope.value for scope in TENANT_SCOPES],
-    help=f"What it may do, repeated for several; by default all but {Scope.USAGE_HOUSE}, which shows every owner's.",
+    help=f"What it may do, repeated for several; by default all but {Scope.USAGE_HOUSE}, which shows every owner's, and "
+    f"{Scope.KEYS_ADMIN}, which makes keys.",
 )
 def create(name: str, owner: str | None, scopes: tuple[str, ...]) -> None:
     """Make a key and print it, alone, on standard output: it cannot be shown again."""
