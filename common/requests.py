@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from common.safety.policy import Policy
+
 LARGEST_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 
@@ -78,6 +80,7 @@ class ImageRequest(BaseModel):
     init_image: UUID | None = None  # an asset of the owner's
     mask_image: UUID | None = None  # likewise; white is what is made anew
     strength: float = 1.0  # how far back into noise the init image goes; 1 without one
+    safety: Policy | None = None  # None: the operator's as it is when the job is printed
 
     @property
     def mode(self) -> Mode:
@@ -109,6 +112,10 @@ class ImageRequest(BaseModel):
     def seeds(self) -> list[int]:
         """Return the seed of each image: the request's own, then its successors."""
         return [(self.seed + offset) % (LARGEST_SEED + 1) for offset in range(self.num_images)]
+
+    def reroll(self, times: int) -> Self:
+        """Return the same request with the seeds that come after those of so many tries."""
+        return self.model_copy(update={"seed": (self.seed + times * self.num_images) % (LARGEST_SEED + 1)})
 
     @property
     def steps_taken(self) -> int:

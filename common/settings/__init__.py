@@ -14,7 +14,9 @@ from common.settings.limits import Limits
 from common.settings.places import Places
 from common.settings.printing import Printing
 from common.settings.promises import Promises
-from common.settings.safety import Safety
+from common.settings.provenance import Provenance
+from common.settings.retention import Retention
+from common.settings.safety import STAND_IN, Safety
 from common.settings.webhooks import Webhooks
 from common.settings.words import PREFIX
 
@@ -24,7 +26,7 @@ EXIT_BAD_SETTINGS = 78
 """Exit status of a process that refuses its settings (``EX_CONFIG`` of sysexits.h)."""
 
 
-class Settings(Webhooks, Limits, Promises, Safety, Printing, Places, BaseSettings):
+class Settings(Webhooks, Retention, Limits, Promises, Provenance, Safety, Printing, Places, BaseSettings):
     """The settings of one process; immutable, and every name but these is refused."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
@@ -37,6 +39,12 @@ class Settings(Webhooks, Limits, Promises, Safety, Printing, Places, BaseSetting
             faults.parse(self.faults)
         except ValueError as error:
             raise ValueError(f"{PREFIX}FAULTS {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_stand_in(self) -> Self:
+        if self.checker == (STAND_IN,) and self.models != ("painted",):
+            raise ValueError(f"{PREFIX}CHECKER=scripted is for tests: it needs {PREFIX}MODELS=painted")
         return self
 
     @classmethod

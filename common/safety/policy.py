@@ -1,0 +1,112 @@
+"""The policy: from which scores a picture is flagged, blurred or blocked, and what then becomes of its job.
+
+The operator's is the loosest there is; a key and a job may only be stricter.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.errors import SafetyUnavailableError
+from common.settings.safety import NO_CHECKER, Safety
+from common.states import SafetyMode, Verdict
+
+
+class ReviewAction(StrEnum):
+    """What happens to a picture in the band between the two thresholds, from lax to strict."""
+
+    FLAG = "flag"  # delivered, and its verdict says so
+    BLUR = "blur"  # delivered so blurred that nothing of it can be made out
+    BLOCK = "block"
+
+
+class OnBlock(StrEnum):
+    """What becomes of a job of which a picture was blocked."""
+
+    FAIL = "fail"  # the image is blocked; the job fails if all are
+    REROLL = "reroll"  # if all are blocked they are printed again from other seeds, a few times
+    FALLBACK = "fallback"  # the operator's own picture takes the place of each that is blocked
+
+
+STRICTNESS = {action: rank for rank, action in enumerate(ReviewAction)}
+
+
+class Wish(BaseModel):
+    """What a key or a job asks for; what it leaves out stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    review_above: float | None = Field(None, ge=0, le=1)
+    block_above: float | None = Field(None, ge=0, le=1)
+    review_action: ReviewAction | None = None
+    on_block: OnBlock | None = None
+
+
+class Policy(BaseModel):
+    """By what a job's pictures are judged, every default filled in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    review_above: float
+    block_above: float
+    review_action: ReviewAction = ReviewAction.FLAG
+    on_block: OnBlock = OnBlock.FAIL
+    mode: SafetyMode = SafetyMode.ON
+
+    @classmethod
+    def of(cls, settings: Safety) -> Self:
+        """Return the operator's policy."""
+        return cls(
+            review_above=settings.safety_review_above,
+            block_above=settings.safety_block_above,
+            review_action=ReviewAction(settings.safety_review_action),
+            mode=SafetyMode.OFF if settings.checker == (NO_CHECKER,) else SafetyMode.ON,
+        )
+
+    def find_looser(self, wish: Wish) -> list[str]:
+        """Return the fields of *wish* that ask for less than this policy does."""
+        looser = [
+            name
+            for name, ours, theirs in (
+                ("review_above", self.review_above, wish.review_above),
+                ("block_above", self.block_above, wish.block_above),
+            )
+            if theirs is not None and theirs > ours
+        ]
+        action = wish.review_action
+        if action is not None and STRICTNESS[action] < STRICTNESS[self.review_action]:
+            looser.append("review_action")
+        return looser
+
+    def tighten(self, wish: "Wish | Policy") -> "Policy":
+        """Return the stricter of both in everything; what *wish* says of ``on_block`` counts."""
+        block = min(self.block_above, self.block_above if wish.block_above is None else wish.block_above)
+        review = min(self.review_above, self.review_above if wish.review_above is None else wish.review_above)
+        action = max(self.review_action, wish.review_action or self.review_action, key=STRICTNESS.__getitem__)
+        changed = {"review_above": min(review, block), "block_above": block, "review_action": action}
+        return self.model_copy(update=changed | {"on_block": wish.on_block or self.on_block})
+
+    def judge(self, score: float) -> Verdict:
+        """Return the verdict on *score*; raise SafetyUnavailableError unless it is a number from 0 to 1."""
+        if not math.isfinite(score) or not 0 <= score <= 1:
+            raise SafetyUnavailableError(f"The safety check gave {score} for a score, which is no verdict.")
+        if score >= self.block_above:
+            return Verdict.BLOCK
+        if score < self.review_above:
+            return Verdict.PASS
+        return Verdict.BLOCK if self.review_action is ReviewAction.BLOCK else Verdict.REVIEW
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Return the two bounds by the names under which they stand with an image."""
+        return {"review": self.review_above, "block": self.block_above}
+
+    def version(self, checker: Mapping[str, Any]) -> str:
+        """Return a name for this policy and the *checker* that it is held by: the same content, the same name."""
+        content = {"policy": self.model_dump(mode="json"), "checker": dict(checker)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
