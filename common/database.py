@@ -41,6 +41,16 @@ POSTGRESQL_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_tra
 """The last is for whoever is stopped, or loses its machine, in the middle of a transaction: the rows that it has locked
 would be nobody's until the kernel notices, which takes hours."""
 
+POSTGRESQL_LINK = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""In libpq's words: seconds, and the last in milliseconds. A machine that is gone without a goodbye is noticed within
+half a minute; the kernel would wait for a quarter of an hour, or for two hours. The URL may say otherwise."""
+
 IDLE_IN_TRANSACTION = "25P03"
 """PostgreSQL's code for a transaction that it has ended for that reason."""
 
@@ -185,6 +195,7 @@ def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[dateti
 
 
 def _create_postgresql(url: str) -> Engine:
+    link = {name: value for name, value in POSTGRESQL_LINK.items() if name not in make_url(url).query}
     return create_engine(
         url,
         hide_parameters=True,  # an error must not carry a prompt into a log
@@ -192,7 +203,7 @@ def _create_postgresql(url: str) -> Engine:
         pool_size=8,
         max_overflow=24,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        connect_args={"connect_timeout": 5, "options": POSTGRESQL_LIMITS},
+        connect_args={**link, "options": POSTGRESQL_LIMITS},
     )
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
 
 PROBE = b"Pressroom was here."
 PROBE_LINK_SECONDS = 60
+LEAST_FREE_BYTES = 64 * 2**20
+"""Room for some of the largest pictures: a disk with less is full."""
 
 
 class Storage(Protocol):
@@ -123,7 +126,7 @@ class FileStorage:
         return self.links.url(key, content_type, filename, seconds)
 
     def check(self) -> None:
-        """Write, read back, link and delete a probe file."""
+        """Write, read back, link and delete a probe file; there must be room for some pictures too."""
         key = f"probes/{uuid4().hex}"
         self.put(key, PROBE, "text/plain")
         try:
@@ -134,6 +137,8 @@ class FileStorage:
                 raise StorageError("A link to an image that was just signed cannot be read.")
         finally:
             self.delete(key)
+        if shutil.disk_usage(self.root).free < LEAST_FREE_BYTES:
+            raise StorageError(f"The disk of the image directory {self.root} is full.")
 
     def _path(self, key: str) -> Path:
         check_key(key)

@@ -1,6 +1,7 @@
 """Entry point of a press: ``python -m worker.main``; the only place that builds its parts."""
 
 import queue
+import signal
 import sys
 import threading
 import time
@@ -33,6 +34,7 @@ def main() -> int:
         settings = Settings.from_environ()
         logs.configure(settings, "press")
         faults.arm(settings.faults, settings.home / "faults")
+        signal.signal(signal.SIGTERM, _end)  # until Celery hears it
         press = build_press(settings)
         press.start()
     except SettingsError as error:
@@ -65,6 +67,13 @@ def build_press(settings: Settings) -> Press:
 
 def listen(press: Press) -> None:
     """Hear bells until a signal says stop, then leave in order."""
+    try:
+        _hear_bells(press)
+    finally:
+        press.stop()
+
+
+def _hear_bells(press: Press) -> None:
     hearing.install()
     celery = create_celery(press.settings, patient=True)
 
@@ -80,10 +89,11 @@ def listen(press: Press) -> None:
     _leave_on_shutdown(press)
     # Celery warns of root because of pickle, which is not accepted here; in a container root may be all there is.
     warnings.simplefilter("ignore", SecurityWarning)
-    try:
-        celery.worker_main(_arguments(press))
-    finally:
-        press.stop()
+    celery.worker_main(_arguments(press))
+
+
+def _end(_signal: int, _frame: object) -> None:
+    sys.exit()
 
 
 def _arguments(press: Press) -> list[str]:

@@ -25,13 +25,18 @@ from common.settings import Settings
 from common.states import JobStatus, Priority
 from common.storage import Storage
 from worker.checks.port import Checker
+from worker.checks.punctual import PunctualChecker
 from worker.engine.port import Engine
 from worker.meter import Meter
+from worker.outlet import Outlet
 from worker.room import Room
 from worker.work import Work
 
 DEAF_SECONDS = 20.0
 """A press that is idle this long while work is due, and has heard no bell, has lost its ear: it must start again."""
+
+OUTLET_PAUSE_SECONDS = 2.0
+"""How often a storage that takes nothing is tried."""
 
 log = get_logger(__name__)
 
@@ -56,7 +61,8 @@ class Press:
         self.database = database
         self.storage = storage
         self.engine = engine
-        self.checker = checker
+        self.checker: Checker = PunctualChecker(checker, settings.check_timeout_seconds, start_again)
+        self.outlet = Outlet(storage)
         self.meter = meter
         self.models = [card.name for card in cards]
         self.lease = timedelta(seconds=settings.lease_seconds)
@@ -122,9 +128,12 @@ class Press:
     def _claim_in_turn(self) -> Work | None:
         """Wait until the engine has room and claim; what is interactive need not wait for what is bulk."""
         while not self._leaving.is_set():
-            if self._room.wait():
+            if not self.outlet.is_open:
+                self._leaving.wait(OUTLET_PAUSE_SECONDS)
+                self.outlet.try_out()
+            elif self._room.wait():
                 return self._claim(tuple(Priority))
-            if self._room.has_some_for_the_urgent and (urgent := self._claim((Priority.INTERACTIVE,))) is not None:
+            elif self._room.has_some_for_the_urgent and (urgent := self._claim((Priority.INTERACTIVE,))) is not None:
                 return urgent
         return None
 
@@ -200,6 +209,8 @@ class Press:
                 log.warning("beat_failed", reason=error.message)
 
     def _listen(self) -> None:
+        if not self.outlet.is_open:
+            self._heard_at = time.monotonic()  # it hears, and waits
         if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < DEAF_SECONDS:
             return
         with self.database.reading() as session:
@@ -214,4 +225,9 @@ class Press:
             )
         if waiting is not None:
             log.error("press_deaf", seconds=DEAF_SECONDS)
-            os.kill(os.getpid(), signal.SIGTERM)
+            start_again()
+
+
+def start_again() -> None:
+    """Ask this process to leave in order; whoever supervises it starts it again."""
+    os.kill(os.getpid(), signal.SIGTERM)

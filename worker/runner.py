@@ -12,6 +12,7 @@ from common.errors import (
     FencedError,
     InterruptedAttemptError,
     PressroomError,
+    StorageError,
 )
 from common.faults import fault
 from common.logs import bound, get_logger
@@ -56,10 +57,10 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
         log.info("attempt_released")
         return lambda session: jobs.release(session, claim, work.spent)
     except PressroomError as error:
-        return _fail(work, error)
+        return _fail(press, work, error)
     except Exception:  # the boundary: whatever goes wrong in one job must end that job, not the press
         log.exception("attempt_broke")
-        return _fail(work, PressroomError("Something unforeseen went wrong while the picture was made."))
+        return _fail(press, work, PressroomError("Something unforeseen went wrong while the picture was made."))
     if all(image.status is ImageStatus.BLOCKED for image in images):
         log.info("job_blocked", images=len(images))
         return lambda session: jobs.block(session, claim, images, work.spent)
@@ -67,7 +68,10 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
     return lambda session: jobs.succeed(session, claim, images, work.spent)
 
 
-def _fail(work: Work, error: PressroomError) -> Ending:
+def _fail(press: Press, work: Work, error: PressroomError) -> Ending:
+    if isinstance(error, StorageError) and not press.outlet.try_out():
+        log.warning("attempt_handed_back", code=error.code, reason=error.message)
+        return lambda session: jobs.hand_back(session, work.claim, error, work.spent)
     log.warning("attempt_failed", code=error.code, retryable=error.retryable, reason=error.message)
     return lambda session: jobs.fail(session, work.claim, error, work.spent)
 

@@ -1,6 +1,9 @@
 """Safety checkers that break: no verdict, no picture, and the job may be tried again."""
 
 import math
+import os
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -64,6 +67,39 @@ def test_f59_a_checker_that_recovers_lets_the_job_out(house: House) -> None:
     job = factories.submit(house.database)
     with house.press(checker=BrokenChecker(None)) as broken:
         runner.hear(broken)
+    factories.make_due(house.database, job.id)
+    with house.press() as sound:
+        runner.hear(sound)
+    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
+    house.check()
+
+
+class HangingChecker(ScriptedChecker):
+    """Never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.never = threading.Event()
+
+    def check(self, picture: object) -> Any:
+        self.never.wait()
+
+
+def test_f59_a_checker_that_hangs_fails_the_attempt_and_has_its_press_start_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
+    house.settings = house.settings.model_copy(update={"check_timeout_seconds": 0.1})
+    job = factories.submit(house.database)
+    hanging = HangingChecker()
+    with house.press(checker=hanging) as press:
+        runner.hear(press)
+    hanging.never.set()
+    assert asked == [(os.getpid(), signal.SIGTERM)]
+    (attempt,) = house.attempts(job.id)
+    assert (attempt.outcome, attempt.error_code) == (Outcome.RETRIED, "safety_unavailable")
+    assert list(house.storage.list_keys("")) == []
     factories.make_due(house.database, job.id)
     with house.press() as sound:
         runner.hear(sound)
