@@ -1,0 +1,116 @@
+"""Styles: how an owner's pictures shall look, under a name; each change is a new version, and none ever changes."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from common.campaigns.models import Style
+from common.errors import PressroomError
+from common.requests import Adapter, OutputFormat, SchedulerName
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+REFERENCE = re.compile(rf"(?P<name>{NAME})(?:@(?P<version>[1-9][0-9]{{0,8}}))?")
+MOST_COLOURS = 8
+NO_SPACE_BEFORE = tuple(",.;:!?)")
+
+
+class UnknownStyleError(PressroomError):
+    """There is no such style, or no such version of it."""
+
+    code = "unknown_style"
+
+
+class StyleSpec(BaseModel):
+    """What a style says of pictures; what it leaves open is None, and then the model's default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt_prefix: str = ""
+    prompt_suffix: str = ""
+    negative_prompt: str | None = None
+    model: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: SchedulerName | None = None
+    adapters: tuple[Adapter, ...] | None = None
+    output_format: OutputFormat | None = None
+    palette: tuple[str, ...] = ()  # `#rrggbb`
+
+    @classmethod
+    def from_row(cls, stored: dict[str, Any]) -> Self:
+        """Read a spec back from its JSON column."""
+        return cls.model_validate(stored)
+
+    def wrap(self, text: str) -> str:
+        """Return a prompt with the style's own words around it; a suffix that begins with a comma needs no space."""
+        gap = "" if self.prompt_suffix.startswith(NO_SPACE_BEFORE) else " "
+        return f"{self.prompt_prefix} {text}{gap}{self.prompt_suffix}".strip()
+
+
+def spell(style: Style) -> str:
+    """Return the reference that always means this version."""
+    return f"{style.name}@{style.version}"
+
+
+def resolve(session: Session, owner: str, reference: str) -> tuple[str, StyleSpec]:
+    """Return ``name@version`` and the spec of what ``name`` (the newest version) or ``name@version`` refers to.
+
+    Raises UnknownStyleError when *owner* has no such style.
+    """
+    row = find(session, owner, reference)
+    if row is None:
+        raise UnknownStyleError
+    return spell(row), StyleSpec.from_row(row.spec)
+
+
+def find(session: Session, owner: str, reference: str) -> Style | None:
+    """Return the version that *reference* means; None if *owner* has none such."""
+    match = REFERENCE.fullmatch(reference)
+    if match is None:
+        return None
+    query = select(Style).where(Style.owner == owner, Style.name == match["name"]).order_by(Style.version.desc())
+    if match["version"] is not None:
+        query = query.where(Style.version == int(match["version"]))
+    return session.scalar(query.limit(1))
+
+
+def save(session: Session, owner: str, name: str, spec: StyleSpec) -> tuple[Style, bool]:
+    """Keep *spec* as the next version of *name*; return it, and whether it is new: the newest said again is not."""
+    while True:
+        newest = find(session, owner, name)
+        stored = spec.model_dump(mode="json")
+        if newest is not None and newest.spec == stored:
+            return newest, False
+        row = Style(owner=owner, name=name, version=newest.version + 1 if newest else 1, spec=stored)
+        try:
+            with session.begin_nested():
+                session.add(row)
+        except IntegrityError:  # another request has just made this version; ours is the one after it
+            continue
+        return row, True
+
+
+def list_newest(session: Session, owner: str, *, after: UUID | None, limit: int) -> Sequence[Style]:
+    """Return the newest version of each style of *owner*, by name, beginning after the style with the id *after*."""
+    newest = select(Style.name, func.max(Style.version).label("version")).where(Style.owner == owner)
+    if after is not None:
+        newest = newest.where(Style.name > select(Style.name).where(Style.id == after).scalar_subquery())
+    chosen = newest.group_by(Style.name).order_by(Style.name).limit(limit).subquery()
+    query = select(Style).join(chosen, (Style.name == chosen.c.name) & (Style.version == chosen.c.version))
+    return session.scalars(query.where(Style.owner == owner).order_by(Style.name)).all()
+
+
+def list_versions(session: Session, owner: str, name: str, *, after: UUID | None, limit: int) -> Sequence[Style]:
+    """Return the versions of a style, the newest first, beginning after the version with the id *after*."""
+    query = select(Style).where(Style.owner == owner, Style.name == name).order_by(Style.version.desc()).limit(limit)
+    if after is not None:
+        query = query.where(Style.version < select(Style.version).where(Style.id == after).scalar_subquery())
+    return session.scalars(query).all()

@@ -1,0 +1,21 @@
+import pytest
+
+from common.styles import StyleSpec
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "expected"),
+    [
+        ("", "", "a fox"),
+        ("a watercolour of", "", "a watercolour of a fox"),
+        ("", "on a red background", "a fox on a red background"),
+        ("a watercolour of", ", soft light", "a watercolour of a fox, soft light"),
+    ],
+)
+def test_a_styles_words_stand_around_the_prompt(prefix, suffix, expected):
+    assert StyleSpec(prompt_prefix=prefix, prompt_suffix=suffix).wrap("a fox") == expected
+
+
+def test_a_spec_is_read_back_as_it_was_kept():
+    spec = StyleSpec(prompt_prefix="a drawing of", guidance_scale=0, palette=("#ff0000",))
+    assert StyleSpec.from_row(spec.model_dump(mode="json")) == spec
