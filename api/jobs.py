@@ -1,7 +1,6 @@
 """``/v1/jobs``: make jobs, look at them, cancel them, ask again for the same."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,20 +8,18 @@ from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import operations, orders, presentation, receivers, records
+from api import operations, orders, presentation, receivers, records, repeats
 from api.auth import caller, needs
 from api.context import services
 from api.errors import RefusedError
 from api.schemas.jobs import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
 from api.submission import submit
 from api.waiting import parse_preference
-from common import assets, catalog, jobs as job_moves, models
+from common import assets, jobs as job_moves, models
 from common.clock import utcnow
 from common.keys import Scope
 from common.orders import Order
-from common.requests import ImageRequest
 from common.states import JobStatus
-from common.webhooks.events import parse_events
 
 blueprint = operations.create_blueprint("jobs", "Orders for images.", "/v1/jobs")
 
@@ -109,29 +106,7 @@ def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
     context = services()
     with context.database.reading() as session:
         row = records.find_job(session, caller().owner, path.job_id)
-        cards = catalog.cards(session)
-        missing = assets.find_missing(session, row.owner, ImageRequest.from_row(row.request))
-    if not row.status.is_terminal:
-        raise RefusedError("invalid_state", f"The job is {row.status} and may yet succeed.")
-    if missing:
-        raise RefusedError("unknown_asset", f"Its {' and '.join(missing)} has expired or was deleted.")
-    orders.pick(row.model, cards, context.settings)
-    return _answer_new(header, _again(row), None)
-
-
-def _again(row: models.Job) -> Order:
-    lifetime: timedelta | None = row.deadline_at - row.created_at if row.deadline_at else None
-    return Order(
-        owner=row.owner,
-        key_id=caller().key_id,
-        request=ImageRequest.from_row(row.request),
-        priority=row.priority,
-        deadline_seconds=lifetime.total_seconds() if lifetime else None,
-        annotations=dict(row.annotations),
-        retry_of=row.id,
-        webhook_url=row.webhook_url,
-        webhook_events=None if row.webhook_events is None else parse_events(row.webhook_events),
-    )
+    return _answer_new(header, repeats.repeat(row), None)
 
 
 def _answer_new(header: NewJobHeaders, order: Order, body: Any) -> Response:
