@@ -101,6 +101,13 @@ class OutOfMemoryError(GenerationError):
     retryable = True
 
 
+class StepTimeoutError(GenerationError):
+    """A step took too long, and the press that took it was ended."""
+
+    code = "step_timeout"
+    retryable = True
+
+
 class InvalidPictureError(GenerationError):
     """The model produced numbers that are no picture."""
 
@@ -112,6 +119,19 @@ class SafetyUnavailableError(GenerationError):
     """The safety check gave no valid verdict, so nothing was published."""
 
     code = "safety_unavailable"
+    retryable = True
+
+
+class RerollError(GenerationError):
+    """The safety check blocked every image, and the job asks for others."""
+
+    code = "content_blocked"
+
+
+class ProvenanceUnavailableError(GenerationError):
+    """The picture could not be signed as generated, so nothing was published."""
+
+    code = "provenance_unavailable"
     retryable = True
 
 

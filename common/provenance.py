@@ -1,4 +1,4 @@
-"""The machine-readable mark of a generated picture: an XMP packet in the IPTC's vocabulary.
+"""The machine-readable mark of a generated picture: an XMP packet in the IPTC's vocabulary, and words for manifests.
 
 Every picture that leaves carries it: prints, thumbnails, previews, contact sheets. It never tells the prompt, which
 may name a person.
@@ -13,7 +13,13 @@ DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlg
 PNG_XMP_KEYWORD = "XML:com.adobe.xmp"
 """The keyword of the iTXt chunk in which a PNG file carries its XMP packet."""
 
-SOFTWARE = f"Pressroom {version('pressroom')}"
+SOFTWARE_AGENT = {"name": "Pressroom", "version": version("pressroom")}
+SOFTWARE = " ".join(SOFTWARE_AGENT.values())
+
+
+def job_urn(job_id: object) -> str:
+    """Return the name of a job as marks give it (RFC 9562, section 4)."""
+    return f"urn:uuid:{job_id}"
 
 
 def xmp_packet(*, model: str | None = None, job_id: str | None = None) -> bytes:
@@ -22,7 +28,7 @@ def xmp_packet(*, model: str | None = None, job_id: str | None = None) -> bytes:
         "Iptc4xmpExt:DigitalSourceType": DIGITAL_SOURCE_TYPE,
         "Iptc4xmpExt:AISystemUsed": model,
         "xmp:CreatorTool": SOFTWARE,
-        "dc:identifier": f"urn:uuid:{job_id}" if job_id else None,
+        "dc:identifier": job_urn(job_id) if job_id else None,
     }
     marks = "".join(f"\n   <{name}>{escape(value)}</{name}>" for name, value in properties.items() if value)
     packet = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>

@@ -10,7 +10,7 @@ COPY api api
 COPY migrations migrations
 COPY worker/__init__.py worker/__init__.py
 RUN python3 -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -e .
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -e '.[c2pa]'
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="Pressroom api" org.opencontainers.image.licenses="Apache-2.0"

@@ -3,14 +3,14 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
-from common import models
+from common import models, recognition
 from common.campaigns import models as campaign_models
 from common.database import Base
 from common.safety import models as safety_models
 from common.settings import Settings
 from common.webhooks import models as webhook_models
 
-assert models  # the import fills Base.metadata  # noqa: S101
+assert models and recognition  # the imports fill Base.metadata  # noqa: S101, PT018
 assert campaign_models and safety_models and webhook_models  # likewise  # noqa: S101, PT018
 
 

@@ -1,4 +1,4 @@
-"""How much one owner, one job or one process may ask for, and how long things are kept."""
+"""How much one owner, one job or one process may ask for."""
 
 from typing import Self
 
@@ -8,7 +8,7 @@ from common.settings.words import PREFIX
 
 
 class Limits(BaseModel):
-    """How much one owner, one job or one process may ask for, and how long things are kept."""
+    """How much one owner, one job or one process may ask for."""
 
     max_queued_jobs: int = Field(10_000, ge=1, description="Queued jobs per owner; beyond it 429.")
     max_waiting: int = Field(
@@ -17,7 +17,6 @@ class Limits(BaseModel):
     max_pixel_steps: int = Field(
         1024 * 1024 * 50 * 10, ge=1, description="Width × height × steps × images that one job may ask for."
     )
-    asset_days: int = Field(7, ge=1, description="How long a picture that was handed in is kept.")
     max_asset_bytes: int = Field(
         20_000_000, ge=1024, le=200_000_000, description="Size of a picture's file that may be handed in."
     )

@@ -1,0 +1,162 @@
+"""Certificates that images are signed with: where they lie, how long they hold, and a chain to try it all out."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from common.clock import utcnow
+from common.errors import ProvenanceUnavailableError, SettingsError
+from common.settings import Settings
+
+CHAIN, KEY = "chain.pem", "key.pem"
+AUTHORITY, AUTHORITY_KEY = "authority.pem", "authority.key"
+AUTHORITY_DAYS = 3650
+BACKDATED = timedelta(minutes=5)
+"""How far back a new certificate holds: the clocks of two machines differ."""
+
+NO_USE = dict.fromkeys(
+    (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+        *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    ),
+    False,
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The files of a certificate with its chain, its own first, and of its private key."""
+
+    chain: Path
+    key: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the files that *settings* name, or else those in the data directory; they need not be there."""
+        if settings.provenance_certificate is not None and settings.provenance_key is not None:
+            return cls(settings.provenance_certificate, settings.provenance_key)
+        folder = default_folder(settings)
+        return cls(folder / CHAIN, folder / KEY)
+
+    def read_chain(self) -> list[x509.Certificate]:
+        """Return the certificates, the signer's own first; raise ProvenanceUnavailableError if there are none."""
+        try:
+            return x509.load_pem_x509_certificates(_read(self.chain))
+        except ValueError:
+            raise ProvenanceUnavailableError(f"{self.chain} holds no certificate as PEM.") from None
+
+    def read_current(self) -> x509.Certificate:
+        """Return the signer's certificate; raise ProvenanceUnavailableError if it is not valid now."""
+        own = self.read_chain()[0]
+        if not own.not_valid_before_utc <= utcnow() < own.not_valid_after_utc:
+            span = f"from {own.not_valid_before_utc:%Y-%m-%d} to {own.not_valid_after_utc:%Y-%m-%d}"
+            raise ProvenanceUnavailableError(f"The certificate in {self.chain} is valid {span} only.")
+        return own
+
+    def read_key(self) -> bytes:
+        """Return the private key as PEM; raise ProvenanceUnavailableError if it cannot be read."""
+        return _read(self.key)
+
+
+def default_folder(settings: Settings) -> Path:
+    """Return where certificates lie unless the settings say otherwise."""
+    return settings.home / "provenance"
+
+
+def make_chain(folder: Path, organisation: str, *, days: int) -> datetime:
+    """Write a certificate for *organisation* that holds so many days, and its key; return when it ends.
+
+    It is issued by an authority of its own, which is made first if the folder has none: so the next certificate is
+    known to whoever knows this authority. Nobody else does.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority, authority_key = _open_authority(folder, organisation)
+    key = ec.generate_private_key(ec.SECP256R1())
+    ends = min(utcnow() + timedelta(days=days), authority.not_valid_after_utc)
+    certificate = (
+        _begin(_name(organisation, "Pressroom"), authority.subject, key.public_key(), ends)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**NO_USE | {"digital_signature": True}), critical=True)
+        # One of the uses that C2PA lets a signer have (specification 2.2, section 14.5.1.1).
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+            critical=False,
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+    _write_key(folder / KEY, key)
+    (folder / CHAIN).write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in (certificate, authority)))
+    return certificate.not_valid_after_utc
+
+
+def _open_authority(folder: Path, organisation: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    path, key_path = folder / AUTHORITY, folder / AUTHORITY_KEY
+    if path.exists() and key_path.exists():
+        key = load_pem_private_key(key_path.read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise SettingsError(f"{key_path} is no key that was made here.")
+        return x509.load_pem_x509_certificate(path.read_bytes()), key
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(organisation, "Pressroom trial authority")
+    certificate = (
+        _begin(name, name, key.public_key(), utcnow() + timedelta(days=AUTHORITY_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(**NO_USE | {"key_cert_sign": True, "crl_sign": True}), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    _write_key(key_path, key)
+    path.write_bytes(certificate.public_bytes(Encoding.PEM))
+    return certificate, key
+
+
+def _begin(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, ends: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(utcnow() - BACKDATED)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _name(organisation: str, common: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
+    )
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ProvenanceUnavailableError(f"{path} cannot be read: {reason}.") from None

@@ -1,0 +1,83 @@
+"""Which print a picture is a copy of: by what it looks like, among the prints of one owner."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, delete, or_, select
+from sqlalchemy.orm import Mapped, Session, backref, mapped_column, relationship
+
+from common.database import Base
+from common.models import Image
+from common.perceptual import Fingerprint, neighbours
+
+MOST_LOOKED_AT = 5_000
+"""Rows of which a shape is compared at most: prints of one template may share a band by the thousand."""
+
+
+class Likeness(Base):
+    """What one print looks like; forgotten when the print is erased."""
+
+    __tablename__ = "fingerprints"
+    __table_args__ = tuple(Index(f"ix_fingerprints_band{band}", "owner", f"band{band}") for band in range(4))
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id"), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    shape: Mapped[int] = mapped_column(BigInteger)
+    look: Mapped[bytes] = mapped_column(LargeBinary)
+    band0: Mapped[int]
+    band1: Mapped[int]
+    band2: Mapped[int]
+    band3: Mapped[int]
+
+    image: Mapped[Image] = relationship(backref=backref("likeness", uselist=False))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A print that a picture may be a copy of, and in how many of 64 bits the two differ."""
+
+    image: Image
+    distance: int
+
+
+def remember(image: Image, seen: Fingerprint) -> None:
+    """Enter what *image* looks like; it is stored together with it."""
+    band0, band1, band2, band3 = seen.bands
+    Likeness(
+        image=image,
+        owner=image.owner,
+        shape=seen.shape,
+        look=seen.look,
+        band0=band0,
+        band1=band1,
+        band2=band2,
+        band3=band3,
+    )
+
+
+def find_copied(session: Session, owner: str, seen: Fingerprint, most: int) -> list[Candidate]:
+    """Return the prints of *owner* that look like *seen*, the nearest first, *most* at the most."""
+    columns = (Likeness.band0, Likeness.band1, Likeness.band2, Likeness.band3)
+    is_close = or_(*(column.in_(neighbours(band)) for column, band in zip(columns, seen.bands, strict=True)))
+    rows = session.execute(
+        select(Likeness.image_id, Likeness.shape, Likeness.look)
+        .where(Likeness.owner == owner, is_close)
+        .order_by(Likeness.image_id.desc())
+        .limit(MOST_LOOKED_AT)
+    )
+    near = [
+        (found.distance(seen), image_id)
+        for image_id, found in ((row.image_id, Fingerprint(row.shape, row.look)) for row in rows)
+        if found.is_near(seen)
+    ]
+    nearest = sorted(near)[:most]
+    images = {
+        image.id: image for image in session.scalars(select(Image).where(Image.id.in_([each for _, each in nearest])))
+    }
+    return [Candidate(images[image_id], distance) for distance, image_id in nearest]
+
+
+def forget(session: Session, image_ids: Collection[UUID]) -> None:
+    """Forget what these prints looked like."""
+    session.execute(delete(Likeness).where(Likeness.image_id.in_(image_ids)))
