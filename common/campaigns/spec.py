@@ -64,6 +64,10 @@ class CampaignSpec(BaseModel):
     max_rerolls: int = 3  # of one print, for whatever reason
     allow_identical: bool = False  # whether a template without variables may go to several recipients
 
+    def arm(self, name: str) -> Arm:
+        """Return the arm called *name*, which is one of them."""
+        return next(arm for arm in self.arms if arm.name == name)
+
     @classmethod
     def from_row(cls, stored: dict[str, Any]) -> Self:
         """Read a spec back from its JSON column."""

@@ -1,0 +1,111 @@
+"""From a recipient to the request for each of its pictures: which arm, which words, which seed; the same every time."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from common import texts
+from common.campaigns import templates
+from common.campaigns.spec import Arm, CampaignSpec, SeedRule
+from common.campaigns.templates import MissingValueError, TemplateError
+from common.errors import PressroomError
+from common.requests import LARGEST_SEED, ImageRequest
+
+LONGEST_PROMPT = texts.LONGEST_PROMPT
+
+
+class Addressed(Protocol):
+    """What is asked of a recipient: a row of the table is one."""
+
+    key: str
+    fields: dict[str, str]
+    arm: str
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What a model reads for one recipient."""
+
+    prompt: str
+    negative_prompt: str
+
+
+class RenderingError(PressroomError):
+    """A recipient's values make no prompt; ``column`` is the one to look at, or empty."""
+
+    def __init__(self, code: str, column: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.column = column
+
+
+def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
+    """Return the arm of the recipient called *key*: shared out by weight, and the same every time."""
+    if len(spec.arms) == 1:
+        return spec.arms[0]
+    drawn = _draw(salt, "arm", key) % sum(arm.weight for arm in spec.arms)
+    for arm in spec.arms:
+        drawn -= arm.weight
+        if drawn < 0:
+            break
+    return arm
+
+
+def render(arm: Arm, values: Mapping[str, str]) -> Prompts:
+    """Return the prompts of *arm* for a recipient's *values*; raise RenderingError."""
+    given = {name: value for name, value in values.items() if value}
+    prompt = texts.clean(f"{arm.prefix}{_fill(arm.template.prompt, given)}{arm.suffix}")
+    if texts.is_blank(prompt):
+        raise RenderingError("prompt_required", "", "The prompt comes to nothing.")
+    negative = texts.clean(_fill(arm.template.negative_prompt, given)) if arm.template.negative_prompt else ""
+    for name, text in (("prompt", prompt), ("negative prompt", negative)):
+        if len(text) > LONGEST_PROMPT:
+            detail = f"The {name} comes to {len(text)} characters; it may have {LONGEST_PROMPT}."
+            raise RenderingError("too_long", "", detail)
+    return Prompts(prompt, negative)
+
+
+def request_of(
+    spec: CampaignSpec, salt: bytes, recipient: Addressed, index: int, rerolls: int = 0
+) -> tuple[ImageRequest, str]:
+    """Return the complete request for one picture of *recipient*, and the digest by which equal pictures are known.
+
+    Pictures of one campaign with the same digest are the same picture: neither is the seed in it nor how often it was
+    rolled. Raises RenderingError.
+    """
+    arm = spec.arm(recipient.arm)
+    words = render(arm, recipient.fields)
+    told = arm.request.model_copy(
+        update={"prompt": words.prompt, "negative_prompt": words.negative_prompt, "seed": 0, "num_images": 1}
+    )
+    asked = [told.model_dump(mode="json", exclude={"seed"}), arm.palette, index]
+    if spec.seed_rule is SeedRule.RECIPIENT:
+        asked.append(recipient.key)  # its seed is nobody else's, and so is its picture
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    seed = _choose_seed(spec, salt, recipient.key, digest, index, rerolls)
+    return told.model_copy(update={"seed": seed}), digest
+
+
+def _choose_seed(spec: CampaignSpec, salt: bytes, key: str, digest: str, index: int, rerolls: int) -> int:
+    if spec.seed_rule is SeedRule.FIXED and not rerolls:
+        return (spec.seed + index) % (LARGEST_SEED + 1)
+    source = key if spec.seed_rule is SeedRule.RECIPIENT else digest
+    return _draw(salt, "seed", source, str(index), str(rerolls)) % (LARGEST_SEED + 1)
+
+
+def _draw(salt: bytes, *parts: str) -> int:
+    """Return 256 bits that nobody can tell without *salt*, from parts that cannot run into each other."""
+    return int.from_bytes(hmac.digest(salt, "\0".join(parts).encode(), hashlib.sha256))
+
+
+def _fill(source: str, values: Mapping[str, str]) -> str:
+    try:
+        return templates.read(source).fill(values)
+    except MissingValueError as error:
+        detail = f"{error.name} is empty, and the template has no default for it."
+        raise RenderingError("missing_value", error.name, detail) from None
+    except TemplateError as error:
+        raise RenderingError(error.code, "", f"The template {error.message}.") from None

@@ -1,0 +1,190 @@
+"""The words of a campaign: Liquid (python-liquid) with output and ``if`` and nothing that loops, walks or reads.
+
+Values are texts and are never read as templates. An empty value is a missing one: false to ``if``, replaced by
+``default``, an error to everything else.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, ClassVar, NoReturn
+
+from liquid import BoundTemplate, Environment, FalsyStrictUndefined, RenderContext
+from liquid.ast import Node
+from liquid.builtin import content, illegal, output
+from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.builtin.expressions.primitive import Blank, Empty, RangeLiteral
+from liquid.builtin.filters import misc, string
+from liquid.builtin.tags import if_tag
+from liquid.exceptions import LiquidError, OutputStreamLimitError, UndefinedError
+from liquid.expression import Expression
+from liquid.utils import ReadOnlyChainMap
+
+from common.errors import PressroomError
+
+LONGEST_RENDERED = 100_000
+"""Bytes that one template may come to before the length of prompts is looked at."""
+
+MOST_KEPT = 256
+"""Templates that a process remembers."""
+
+MOST_FILTERS = 8
+"""Of one output: each may make the text longer."""
+
+FILTERS = {
+    "default": misc.default,
+    "append": string.append,
+    "prepend": string.prepend,
+    "capitalize": string.capitalize,
+    "downcase": string.downcase,
+    "upcase": string.upcase,
+    "remove": string.remove,
+    "strip": string.strip,
+    "lstrip": string.lstrip,
+    "rstrip": string.rstrip,
+    "truncate": string.truncate,
+    "truncatewords": string.truncatewords,
+}
+"""All that make one text of another; `replace` is left out, because it can multiply what it is given by itself."""
+
+
+class TemplateError(PressroomError):
+    """The template cannot be read."""
+
+    code = "template_syntax"
+
+
+class MissingValueError(UndefinedError):
+    """A value is empty or missing, and the template has no default for it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, token=None)
+        self.name = name
+
+
+class Missing(FalsyStrictUndefined):
+    """Stands for a value that is not there."""
+
+    force_liquid_default = True
+
+    def __eq__(self, other: object) -> bool:
+        """Be equal to whatever is empty."""
+        return isinstance(other, Missing | Empty | Blank) or not other
+
+    def __hash__(self) -> NoReturn:
+        """Refuse."""
+        raise MissingValueError(self.name)
+
+    def __str__(self) -> str:
+        """Refuse."""
+        raise MissingValueError(self.name)
+
+
+class _Context(RenderContext):
+    """Knows a recipient's values and nothing else: Liquid's own know what time it is."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.scope = ReadOnlyChainMap(self.locals, self.globals)
+
+
+class _Bound(BoundTemplate):
+    context_class = _Context
+
+
+class _Environment(Environment):
+    template_class = _Bound
+    block_nesting_limit: ClassVar[int] = 10
+    context_depth_limit: ClassVar[int] = 10
+    loop_iteration_limit: ClassVar[int | None] = 1
+    local_namespace_limit: ClassVar[int | None] = 1
+    output_stream_limit: ClassVar[int | None] = LONGEST_RENDERED
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Add the few that are allowed."""
+        for tag in (content.Literal, output.Output, illegal.Illegal, if_tag.IfTag):
+            self.add_tag(tag)
+        for name, function in FILTERS.items():
+            self.add_filter(name, function)
+
+
+_ENVIRONMENT = _Environment(undefined=Missing)
+
+
+class Words:
+    """One template, read once and filled in for each recipient."""
+
+    def __init__(self, source: str) -> None:
+        """Read *source*; raise TemplateError, a sentence, for what it may not say."""
+        try:
+            self._template = _ENVIRONMENT.from_string(source)
+        except LiquidError as error:
+            raise TemplateError(_describe(error)) from None
+        except RecursionError:
+            raise TemplateError("is nested too deeply") from None
+        self.variables = frozenset(_find_variables(self._template))
+        # What fails for every value is found here, and what never varies is filled in once and for all.
+        tried = self._render({name: name for name in self.variables})
+        self._constant = None if self.variables else tried
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the text for *values*, of which none is empty.
+
+        Raises MissingValueError, and TemplateError for what no value makes sense of.
+        """
+        return self._render(values) if self._constant is None else self._constant
+
+    def _render(self, values: Mapping[str, str]) -> str:
+        try:
+            return self._template.render(values)
+        except MissingValueError:
+            raise
+        except OutputStreamLimitError:
+            raise TemplateError("comes to far too long a text") from None
+        except LiquidError as error:
+            raise TemplateError(_describe(error)) from None
+
+
+@lru_cache(MOST_KEPT)
+def read(source: str) -> Words:
+    """Return the template that *source* spells; raise TemplateError."""
+    return Words(source)
+
+
+def _find_variables(template: BoundTemplate) -> Iterator[str]:
+    for expression in _walk(template.nodes, RenderContext(template)):
+        if isinstance(expression, RangeLiteral):
+            raise TemplateError("may not hold a range")
+        if isinstance(expression, FilteredExpression):
+            _check_filters(expression)
+        if isinstance(expression, Path):
+            first, *further = expression.path
+            if further or not isinstance(first, str):
+                raise TemplateError(f"may not reach into {str(expression)[:64]}: a value is a text")
+            yield first
+
+
+def _walk(nodes: list[Node], context: RenderContext) -> Iterator[Expression]:
+    found: list[Node | Expression] = [*nodes]
+    while found:
+        part = found.pop()
+        if isinstance(part, Node):
+            found.extend(part.children(context))
+            found.extend(part.expressions())
+        else:
+            yield part
+            found.extend(part.children())
+
+
+def _check_filters(expression: FilteredExpression) -> None:
+    filters = expression.filters or []
+    if len(filters) > MOST_FILTERS:
+        raise TemplateError(f"may have {MOST_FILTERS} filters in one place")
+    for each in filters:
+        if each.name not in FILTERS:
+            raise TemplateError(f"has an unknown filter {each.name[:64]!r}; there are {', '.join(sorted(FILTERS))}")
+
+
+def _describe(error: LiquidError) -> str:
+    place = error.token.start_index + 1 if error.token is not None and error.token.start_index >= 0 else None
+    where = f" at character {place}" if place else ""
+    return f"cannot be read{where}: {str(error.args[0])[:120] if error.args else 'it is not Liquid'}"
