@@ -66,6 +66,8 @@ def show_image(row: Image, context: Context) -> images_schema.Image:
                 thresholds=row.safety.get("thresholds", {}),
             ),
         ),
+        colours=[images_schema.Colour(**colour) for colour in row.colours or ()],
+        palette_score=row.palette_score,
         cost=images_schema.Cost(gpu_seconds=row.gpu_seconds, amount=row.amount, currency=row.currency),
         created_at=row.created_at,
     )
@@ -174,10 +176,12 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         attempt=row.attempt,
         version=version_of(row.status, row.attempt),
         images=[show_image(image, context) for image in images],
-        cost=_total(images, context),
+        cost=total_cost(images, context),
         error=error,
         metadata=row.annotations,
         retry_of=row.retry_of,
+        style=row.style_version,
+        palette=row.palette or [],
         webhook_url=row.webhook_url,
         webhook_events=None if row.webhook_events is None else list(parse_events(row.webhook_events)),
         created_at=row.created_at,
@@ -192,7 +196,8 @@ def _show_request(request: ImageRequest) -> jobs_schema.Request:
     return jobs_schema.Request(**request.model_dump() | {"strength": strength})
 
 
-def _total(images: Sequence[Image], context: Context) -> images_schema.Cost:
+def total_cost(images: Sequence[Image], context: Context) -> images_schema.Cost:
+    """Return what was charged for these images of one job."""
     charged = [image for image in images if image.status in DELIVERED]
     return images_schema.Cost(
         gpu_seconds=sum(image.gpu_seconds for image in charged),

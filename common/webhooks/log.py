@@ -1,5 +1,6 @@
 """The log of deliveries, as their owners read it."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -55,3 +56,20 @@ def list_attempts(session: Session, message_id: UUID) -> list[WebhookAttempt]:
     """Return the last hundred tries at a message, the newest first."""
     query = select(WebhookAttempt).where(WebhookAttempt.message_id == message_id)
     return list(session.scalars(query.order_by(WebhookAttempt.number.desc()).limit(MOST_ATTEMPTS)))
+
+
+def list_of_job(session: Session, owner: str, job_id: UUID) -> list[WebhookMessage]:
+    """Return the messages of *owner* about one job, the oldest first."""
+    query = select(WebhookMessage).where(WebhookMessage.job_id == job_id, WebhookMessage.owner == owner)
+    return list(session.scalars(query.order_by(WebhookMessage.id).limit(MOST_ATTEMPTS)))
+
+
+def attempts_at(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, list[WebhookAttempt]]:
+    """Return the tries at each of these messages that has been tried, in their order."""
+    found: dict[UUID, list[WebhookAttempt]] = defaultdict(list)
+    tried = [row.id for row in rows if row.tries]
+    if tried:
+        query = select(WebhookAttempt).where(WebhookAttempt.message_id.in_(tried))
+        for attempt in session.scalars(query.order_by(WebhookAttempt.number).limit(MOST_ATTEMPTS)):
+            found[attempt.message_id].append(attempt)
+    return dict(found)
