@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from common import jobs
 from common.attempts import Claim, Fence
 from common.catalog import ModelCard, register
 from common.database import Database, now
-from common.errors import DatabaseUnavailableError
+from common.errors import DatabaseUnavailableError, FencedError, StepTimeoutError
 from common.ids import new_id
 from common.logs import get_logger
 from common.models import Job, Press as PressRow
@@ -203,10 +203,21 @@ class Press:
             try:
                 with self.database.transaction() as session:
                     self.report(session)
+                if self.engine.is_stuck:
+                    self._say_last_words()
                 self._listen()
             except DatabaseUnavailableError as error:
                 # Work goes on: if the lease outlives the outage it can still be settled, else the fence holds.
                 log.warning("beat_failed", reason=error.message)
+
+    def _say_last_words(self) -> None:
+        """Enter why the attempts in the engine end, and give their jobs back: the watchdog will not wait for it."""
+        log.error("step_overdue", jobs=len(self._holdings))
+        with self._lock:
+            stuck = [work for work in self._holdings.values() if not work.is_printed]
+        for work in stuck:
+            with suppress(FencedError), self.database.transaction() as session:
+                jobs.fail(session, work.claim, StepTimeoutError(), work.spent)
 
     def _listen(self) -> None:
         if not self.outlet.is_open:

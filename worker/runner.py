@@ -46,6 +46,7 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
     claim = work.claim
     try:
         printed = press.engine.generate(claim.request, work, inputs.fetch(press, work), claim.priority)
+        work.is_printed = True
         leave_room()  # the tail needs no accelerator: another thread may have it
         fault("generated")
         images = publish(press, work, printed)

@@ -17,6 +17,8 @@ class Work:
         self._step = 0
         self._spent = Spent()
         self._taken_away = False
+        self.is_printed = False
+        """Set once the engine has nothing more to do for it."""
         self._give_back_at: float | None = None
 
     def step(self, number: int, spent: Spent) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from common.clerk import retention
 from common.database import now
-from common.models import Attempt
+from common.models import Attempt, Press
 from common.objects import attempt_prefix
 from common.states import JobStatus, Outcome
 from common.webhooks.models import WebhookMessage
@@ -163,6 +163,16 @@ def _pause_outside_a_transaction(stack: Stack, process: subprocess.Popen[bytes])
         time.sleep(LOOK_SECONDS)
 
 
+def test_f11_a_press_that_hangs_says_why_before_its_watchdog_ends_it(stack: Stack) -> None:
+    with rigs.press(stack, "stepped:sleep=60", PRESSROOM_STEP_TIMEOUT_SECONDS="4") as hanging:
+        job_id = stack.client().order()
+        assert hanging.wait(60) == 1
+    assert "Timeout" in stack.overheard[-1], "the traceback of a hang"
+    (attempt,) = stack.attempts(job_id)
+    assert (attempt.outcome, attempt.error_code) == (Outcome.RETRIED, "step_timeout")
+    assert _end_with_another_press(stack, job_id) is JobStatus.SUCCEEDED
+
+
 def test_f14_a_job_that_kills_every_press_is_given_up_after_three(stack: Stack) -> None:
     client = stack.client()
     job_id = client.order()
@@ -184,6 +194,16 @@ def test_f54_an_idle_press_that_is_asked_to_stop_claims_nothing_more(stack: Stac
     late = stack.client().order()
     assert stack.attempts(late) == []
     assert _end_with_another_press(stack, late) is JobStatus.SUCCEEDED
+
+
+def test_f54_a_press_that_is_asked_to_stop_before_it_hears_says_goodbye(stack: Stack) -> None:
+    with rigs.press(stack) as press:
+        press.send_signal(signal.SIGTERM)
+        assert press.wait(60) == 0
+    with stack.database.reading() as session:
+        newest = session.scalars(select(Press).order_by(Press.started_at.desc())).first()
+    assert newest is not None
+    assert (newest.pid, newest.stopped_at is None) == (press.pid, False)
 
 
 def test_f54_rolling_restarts_fail_no_job_and_count_no_strike(stack: Stack) -> None:

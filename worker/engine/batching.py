@@ -55,6 +55,11 @@ class BatchingEngine:
         """Return the lanes in hand whose batches are not full."""
         return frozenset(self._loop.lanes_with_room())
 
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether a pass has taken so long that the watchdog is about to end the process."""
+        return self._watchdog.is_about_to_bite
+
     def load(self) -> None:
         """Load the default model, profile it and print one small picture; the others are loaded at their first use."""
         card, _ = next(iter(self._offer.values()))

@@ -62,6 +62,10 @@ class Engine(Protocol):
     def warm_lanes(self) -> frozenset[str]:
         """Return the lanes whose jobs it would rather print next; empty when all are the same to it."""
 
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether it hangs, and is about to end the process with itself."""
+
     def load(self) -> None:
         """Get ready to print; what that takes is booked as overhead. Raises ModelUnavailableError."""
 

@@ -8,6 +8,9 @@ STDERR = 2
 """The file descriptor itself: ``sys.stderr`` may be an object without one."""
 
 
+LAST_WORDS_SECONDS = 5.0
+
+
 class Watchdog:
     """Writes every thread's traceback and ends the process with status 1 unless fed in time; one per process."""
 
@@ -23,6 +26,11 @@ class Watchdog:
             return
         self._fed_at = now
         faulthandler.dump_traceback_later(self._seconds, exit=True, file=STDERR)
+
+    @property
+    def is_about_to_bite(self) -> bool:
+        """Tell whether it will end the process in a few seconds: who has last words should say them."""
+        return 0 < self._fed_at < time.monotonic() - self._seconds + min(LAST_WORDS_SECONDS, self._seconds / 4)
 
     def rest(self) -> None:
         """Let it sleep until it is fed again."""
