@@ -17,6 +17,7 @@ from api import (
     jobs,
     keys,
     models,
+    styles,
     usage,
     webhooks,
 )
@@ -24,7 +25,7 @@ from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
-RESOURCES = (jobs, attempts, events, assets, images, models, usage, webhooks, deliveries, keys, files, health)
+RESOURCES = (jobs, attempts, events, assets, images, models, styles, usage, webhooks, deliveries, keys, files, health)
 """Each a module with a ``blueprint``."""
 
 

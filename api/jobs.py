@@ -1,6 +1,7 @@
 """``/v1/jobs``: make jobs, look at them, cancel them, ask again for the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import operations, orders, presentation, receivers, records, repeats
+from api import operations, orders, presentation, receivers, records, repeats, styling
 from api.auth import caller, needs
 from api.context import services
 from api.errors import RefusedError
@@ -46,11 +47,13 @@ def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     """Make a job."""
     context = services()
     cards, missing = context.offer.cards(), list[str]()
+    version, body = styling.dress(body, caller().owner)
     if body.init_image is not None or body.mask_image is not None:
         with context.database.reading() as session:
             missing = assets.find_missing(session, caller().owner, body)
     faults = receivers.find_faults(body.webhook_url, "/webhook_url")
     order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing, faults)
+    order = replace(order, style_version=version)
     return _answer_new(header, order, request.get_json())
 
 

@@ -55,6 +55,7 @@ def place(
         priority=wish.priority or Priority.INTERACTIVE,
         deadline_seconds=wish.deadline_s,
         annotations=dict(wish.metadata or {}),
+        palette=wish.palette or None,
         webhook_url=None if wish.webhook_url is None else parse(wish.webhook_url).url,
         webhook_events=None if wish.webhook_events is None else [*map(EventType, dict.fromkeys(wish.webhook_events))],
     )

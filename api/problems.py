@@ -48,6 +48,7 @@ PROBLEMS: dict[str, Kind] = {
     "unknown_model": Kind(422, "There is no such model"),
     "unknown_adapter": Kind(422, "There is no such adapter"),
     "unknown_asset": Kind(422, "There is no such asset"),
+    "unknown_style": Kind(422, "There is no such style, or no such version of it"),
     "unsupported_image": Kind(422, "The file is no picture of one frame as PNG, JPEG or WebP"),
     "damaged_image": Kind(422, "The picture is damaged, cut off or takes too much to read"),
     "image_too_large": Kind(422, "The picture has too many pixels"),

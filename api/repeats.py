@@ -33,6 +33,8 @@ def repeat(row: Job) -> Order:
         deadline_seconds=lifetime.total_seconds() if lifetime else None,
         annotations=dict(row.annotations),
         retry_of=row.id,
+        style_version=row.style_version,
+        palette=row.palette,
         webhook_url=row.webhook_url,
         webhook_events=None if row.webhook_events is None else parse_events(row.webhook_events),
     )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.campaigns.models import Style
 from common.errors import PressroomError
-from common.requests import Adapter, OutputFormat, SchedulerName
+from common.requests import OutputFormat, SchedulerName
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 REFERENCE = re.compile(rf"(?P<name>{NAME})(?:@(?P<version>[1-9][0-9]{{0,8}}))?")
@@ -24,6 +24,15 @@ class UnknownStyleError(PressroomError):
     """There is no such style, or no such version of it."""
 
     code = "unknown_style"
+
+
+class WantedAdapter(BaseModel):
+    """An adapter, and how strongly it is laid on: None leaves that to the adapter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    scale: float | None = None
 
 
 class StyleSpec(BaseModel):
@@ -40,7 +49,7 @@ class StyleSpec(BaseModel):
     steps: int | None = None
     guidance_scale: float | None = None
     scheduler: SchedulerName | None = None
-    adapters: tuple[Adapter, ...] | None = None
+    adapters: tuple[WantedAdapter, ...] | None = None
     output_format: OutputFormat | None = None
     palette: tuple[str, ...] = ()  # `#rrggbb`
 

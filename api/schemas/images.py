@@ -34,6 +34,13 @@ class Safety(Output):
     policy: Policy
 
 
+class Colour(Output):
+    """A colour of a picture, and how much of it has it."""
+
+    colour: str = Field(description="As in `#ff8800`.")
+    share: float = Field(description="From 0 to 1.")
+
+
 class Image(Output):
     """One image of a job."""
 
@@ -52,6 +59,11 @@ class Image(Output):
     bytes: int | None
     sha256: str | None
     safety: Safety
+    colours: list[Colour] = Field(description="Its dominant colours, the largest share first; empty if it was blocked.")
+    palette_score: float | None = Field(
+        description="How well it keeps to the job's palette: 1 says that every part of it has one of the palette's"
+        " colours. Null if the job has no palette."
+    )
     cost: Cost
     created_at: Time
 

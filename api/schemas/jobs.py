@@ -1,6 +1,5 @@
 """The JSON of jobs: what may be asked for, and how a job is shown."""
 
-import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,20 +7,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
-from api.inputs import Body, Header, Id, Parsed, Path, Query, Whole
+from api.inputs import Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
+from api.schemas.looks import Look, StyleReference, Text
 from api.schemas.outputs import Output, Time
 from api.schemas.webhooks import BY_DEFAULT, Events, Url
 from common.ids import parse_id
-from common.requests import LARGEST_SCALE, LARGEST_SEED, MOST_ADAPTERS, OutputFormat, SchedulerName
+from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
 from common.states import JobStatus, Priority
 from common.webhooks.events import EventType
 
-LARGEST_SIDE = 4096
-SIDE_MULTIPLE = 8
-MOST_STEPS = 1000
 MOST_IMAGES = 100
-LARGEST_GUIDANCE = 50
 LONGEST_DEADLINE = 7 * 24 * 3600
 
 UNKNOWN_ASSET = "is no asset of yours, or has expired"
@@ -30,7 +26,6 @@ MOST_METADATA = 32
 METADATA_KEY = r"^[A-Za-z0-9_-]{1,64}$"
 LONGEST_METADATA = 512
 
-MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 IDEMPOTENCY_KEY = r'^([A-Za-z0-9_-]{1,255}|"[A-Za-z0-9_-]{1,255}")$'
 
 
@@ -38,18 +33,6 @@ def _refuse_blank(text: str) -> str:
     if texts.is_blank(text):
         raise PydanticCustomError("prompt_required", "must not be blank")
     return text
-
-
-def _refuse_unknown(name: str) -> str:
-    if not re.fullmatch(MODEL_NAME[1:-1], name):
-        raise PydanticCustomError("unknown_model", "is no model of this service; GET /v1/models lists them")
-    return name
-
-
-def _refuse_unknown_adapter(name: str) -> str:
-    if not re.fullmatch(MODEL_NAME[1:-1], name):
-        raise PydanticCustomError("unknown_adapter", "is no adapter of this service; GET /v1/models lists them")
-    return name
 
 
 def _read_asset_id(value: Any) -> UUID:
@@ -66,8 +49,6 @@ def _schema(**keywords: Any) -> Any:
 
 
 AssetId = Annotated[UUID, BeforeValidator(_read_asset_id)]
-Text = Annotated[str, Field(max_length=texts.LONGEST_PROMPT)]
-Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
 MetadataKey = Annotated[str, StringConstraints(pattern=METADATA_KEY)]
 MetadataValue = Annotated[str, Field(max_length=LONGEST_METADATA)]
 # pydantic would describe the keys by patternProperties, which allow all others.
@@ -79,19 +60,8 @@ METADATA_SCHEMA: dict[str, Any] = {
 }
 
 
-class NewAdapter(Body):
-    """An adapter to be laid over the model, and how strongly."""
-
-    name: Annotated[str, AfterValidator(_refuse_unknown_adapter), _schema(pattern=MODEL_NAME, format="model-name")] = (
-        Field(description="One of the model's `adapters`.")
-    )
-    scale: Annotated[float, Field(ge=-LARGEST_SCALE, le=LARGEST_SCALE, allow_inf_nan=False)] | None = Field(
-        None, description="How strongly; by default the adapter's own scale.", examples=[0.8]
-    )
-
-
-class NewJob(Body):
-    """A job to be made: a prompt, and whatever shall differ from the model's defaults."""
+class NewJob(Look):
+    """A job to be made: a prompt, and whatever shall differ from a style's or the model's defaults."""
 
     prompt: Annotated[
         Text,
@@ -99,20 +69,6 @@ class NewJob(Body):
         AfterValidator(texts.clean),
         _schema(pattern=texts.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
     ] = Field(description="What the images shall show; in any language that the model reads.")
-    negative_prompt: Annotated[Text, AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)] | None = Field(
-        None, description="What they shall not show."
-    )
-    model: Annotated[str, AfterValidator(_refuse_unknown), _schema(pattern=MODEL_NAME, format="model-name")] | None = (
-        Field(None, description="A name from `GET /v1/models`; by default the service's default model.")
-    )
-    width: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
-    height: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
-    steps: Annotated[int, Field(ge=1, le=MOST_STEPS), Whole] | None = Field(
-        None, description="Denoising steps; by default the model's.", examples=[30]
-    )
-    guidance_scale: Annotated[float, Field(ge=0, le=LARGEST_GUIDANCE, allow_inf_nan=False)] | None = Field(
-        None, description="Classifier-free guidance; 1 and less turn it off.", examples=[7.5]
-    )
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,
         description="Seed of the first image; each further image has the next. By default a random one. "
@@ -121,14 +77,10 @@ class NewJob(Body):
     num_images: Annotated[int, Field(ge=1, le=MOST_IMAGES), Whole] | None = Field(
         None, description="How many images; by default 1."
     )
-    scheduler: Annotated[SchedulerName, Field(strict=False)] | None = Field(
-        None, description="One of the model's schedulers; by default its own."
-    )
-    adapters: Annotated[list[NewAdapter], Field(max_length=MOST_ADAPTERS)] | None = Field(
-        None, description="LoRAs to lay over the model's weights, each named once; by default none."
-    )
-    output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(
-        None, description="File format of the images; by default png."
+    style: StyleReference | None = Field(
+        None,
+        description="One of your styles, `name` for its newest version or `name@3`: its words stand around the prompt,"
+        " and it decides what this job leaves open.",
     )
     init_image: AssetId | None = Field(None, description="The asset to start from instead of noise alone.")
     mask_image: AssetId | None = Field(
@@ -260,6 +212,8 @@ class Job(Output):
     error: JobError | None
     metadata: dict[str, str]
     retry_of: UUID | None
+    style: str | None = Field(description="The version of a style that it was made with, as `name@3`.")
+    palette: list[str] = Field(description="The colours that it is to keep to; empty if it may have any.")
     webhook_url: str | None
     webhook_events: list[EventType] | None
     created_at: Time

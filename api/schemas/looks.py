@@ -1,0 +1,101 @@
+"""What a wish may say of how pictures shall look, whatever they show: shared by jobs and styles."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from api import texts
+from api.inputs import Body, Whole
+from common.requests import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
+from common.styles import MOST_COLOURS, NAME, REFERENCE
+
+LARGEST_SIDE = 4096
+SIDE_MULTIPLE = 8
+MOST_STEPS = 1000
+LARGEST_GUIDANCE = 50
+
+UNKNOWN_STYLE = "is no style of yours; GET /v1/styles lists them"
+MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+def _refuse_unknown(name: str) -> str:
+    if not re.fullmatch(MODEL_NAME[1:-1], name):
+        raise PydanticCustomError("unknown_model", "is no model of this service; GET /v1/models lists them")
+    return name
+
+
+def _refuse_unknown_adapter(name: str) -> str:
+    if not re.fullmatch(MODEL_NAME[1:-1], name):
+        raise PydanticCustomError("unknown_adapter", "is no adapter of this service; GET /v1/models lists them")
+    return name
+
+
+def _refuse_unknown_style(reference: str) -> str:
+    if not REFERENCE.fullmatch(reference):
+        raise PydanticCustomError("unknown_style", UNKNOWN_STYLE)
+    return reference
+
+
+def _read_colour(text: str) -> str:
+    if not re.fullmatch(COLOUR[1:-1], text):
+        raise PydanticCustomError("type", "must be a colour as in #ff8800")
+    return text.lower()
+
+
+def _schema(**keywords: Any) -> Any:
+    return Field(json_schema_extra=keywords)
+
+
+STYLE_REFERENCE = rf"^{NAME}(@[1-9][0-9]{{0,8}})?$"
+COLOUR = "^#[0-9A-Fa-f]{6}$"
+Text = Annotated[str, Field(max_length=texts.LONGEST_PROMPT)]
+Plain = Annotated[Text, AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)]
+Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
+StyleReference = Annotated[
+    str,
+    AfterValidator(_refuse_unknown_style),
+    _schema(pattern=STYLE_REFERENCE, format="style-reference", examples=["birthday", "birthday@3"]),
+]
+NewColour = Annotated[str, AfterValidator(_read_colour), _schema(pattern=COLOUR, examples=["#ff8800"])]
+
+
+class NewAdapter(Body):
+    """An adapter to be laid over the model, and how strongly."""
+
+    name: Annotated[str, AfterValidator(_refuse_unknown_adapter), _schema(pattern=MODEL_NAME, format="model-name")] = (
+        Field(description="One of the model's `adapters`.")
+    )
+    scale: Annotated[float, Field(ge=-LARGEST_SCALE, le=LARGEST_SCALE, allow_inf_nan=False)] | None = Field(
+        None, description="How strongly; by default the adapter's own scale.", examples=[0.8]
+    )
+
+
+class Look(Body):
+    """How pictures shall look; what is left out is the style's, and then the model's default."""
+
+    negative_prompt: Plain | None = Field(None, description="What the images shall not show.")
+    model: Annotated[str, AfterValidator(_refuse_unknown), _schema(pattern=MODEL_NAME, format="model-name")] | None = (
+        Field(None, description="A name from `GET /v1/models`; by default the service's default model.")
+    )
+    width: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
+    height: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS), Whole] | None = Field(
+        None, description="Denoising steps; by default the model's.", examples=[30]
+    )
+    guidance_scale: Annotated[float, Field(ge=0, le=LARGEST_GUIDANCE, allow_inf_nan=False)] | None = Field(
+        None, description="Classifier-free guidance; 1 and less turn it off.", examples=[7.5]
+    )
+    scheduler: Annotated[SchedulerName, Field(strict=False)] | None = Field(
+        None, description="One of the model's schedulers; by default its own."
+    )
+    adapters: Annotated[list[NewAdapter], Field(max_length=MOST_ADAPTERS)] | None = Field(
+        None, description="LoRAs to lay over the model's weights, each named once; by default none."
+    )
+    output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(
+        None, description="File format of the images; by default png."
+    )
+    palette: Annotated[list[NewColour], Field(max_length=MOST_COLOURS)] | None = Field(
+        None, description="The colours to keep to: each image is told how well it does, from 0 to 1. By default none."
+    )
