@@ -25,7 +25,14 @@ from api.schemas.webhooks import (
 from common.keys import Scope
 from common.webhooks import endpoints, messages, sealing
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.events import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EndpointStatus, EventType
+from common.webhooks.events import (
+    CAMPAIGN_EVENTS,
+    JOB_EVENTS,
+    USUAL_EVENTS,
+    DisabledReason,
+    EndpointStatus,
+    EventType,
+)
 from common.webhooks.models import DIRECT, WebhookEndpoint
 
 blueprint = operations.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
@@ -41,7 +48,7 @@ def create_webhook(body: NewWebhook) -> Response:
     """Make a webhook; its secret is in the answer, and is not shown again."""
     context = services()
     url = DIRECT if body.url is None else receivers.check(body.url, "/url")
-    usual = JOB_EVENTS if body.url is None else TERMINAL_EVENTS
+    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if body.url is None else USUAL_EVENTS
     wish = NewEndpoint(
         owner=caller().owner,
         url=url,
@@ -85,7 +92,7 @@ def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
     with changing(path) as (session, row):
         if url is not None:
             if row.url == DIRECT:
-                raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
+                raise RefusedError("webhook_without_url", "It signs for jobs and campaigns, which name the URLs themselves.")
             endpoints.move(session, row, url)
         row.events = [*dict.fromkeys(body.events or row.events)]
         row.description = row.description if body.description is None else body.description
@@ -139,7 +146,7 @@ def test_webhook(path: WebhookPath) -> Response:
     with changing(path) as (session, row):
         refuse_disabled(row)
         if row.url == DIRECT:
-            raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
+            raise RefusedError("webhook_without_url", "It signs for jobs and campaigns, which name the URLs themselves.")
         message = messages.owe_test(session, row)
     return operations.answer(presentation.show_delivery(message, None, with_body=True), 202)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from common.database import now
@@ -41,6 +41,7 @@ class Claim:
     max_strikes: int
     strikes: int
     priority: Priority = Priority.INTERACTIVE
+    rerolls: int = 0  # how often it was printed before from other seeds, and all of it blocked
 
     @property
     def fence(self) -> Fence:
@@ -80,6 +81,12 @@ def close(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome)
     for job_id, number in sorted(moved):
         row = and_(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome == Outcome.RUNNING)
         _write(session, row, outcome=outcome, ended_at=now(session))
+
+
+def count_blocked(session: Session, job_id: UUID) -> int:
+    """Return how many attempts at a job ended with all of their images blocked."""
+    blocked = select(func.count()).where(Attempt.job_id == job_id, Attempt.outcome == Outcome.BLOCKED)
+    return session.scalars(blocked).one()
 
 
 def _row(held: Claim) -> ColumnElement[bool]:

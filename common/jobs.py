@@ -22,6 +22,7 @@ from common.models import Attempt, Image, Job, Press
 from common.orders import Order
 from common.places import Place, Places
 from common.requests import ImageRequest
+from common.safety.policy import OnBlock
 from common.states import JobStatus, Outcome, Priority, sources_of
 from common.webhooks import messages
 
@@ -126,7 +127,11 @@ def claim(
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
     messages.owe(session, JobStatus.RUNNING, [job.id])
     request = ImageRequest.from_row(job.request)
-    return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes, job.priority)
+    rerolls = 0
+    if request.safety is not None and request.safety.on_block is OnBlock.REROLL:
+        rerolls = attempts.count_blocked(session, job.id)
+        request = request.reroll(rerolls)
+    return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes, job.priority, rerolls)
 
 
 def beat(
@@ -172,6 +177,11 @@ def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) 
     _finish(session, held, JobStatus.FAILED, Outcome.BLOCKED, spent, error_retryable=False, **fault)
     session.add_all(images)
     messages.owe(session, JobStatus.FAILED, [held.job_id])
+
+
+def reroll(session: Session, held: Claim, spent: Spent) -> None:
+    """Have a job printed again from other seeds, its strike given back: all of this attempt was blocked, so waste."""
+    _requeue(session, held, Outcome.BLOCKED, spent, "content_blocked", strikes=Job.strikes - 1, due_at=now(session))
 
 
 def fail(session: Session, held: Claim, error: PressroomError, spent: Spent) -> JobStatus:

@@ -28,3 +28,17 @@ def thumbnail_key(prefix: str, position: int, sha256: str) -> str:
 def asset_key(owner: str, asset_id: UUID, sha256: str) -> str:
     """Return the key of an asset."""
     return f"owners/{owner}/assets/{asset_id}-{sha256[:DIGEST_LETTERS]}.png"
+
+
+QUARANTINE = "quarantine/"
+"""What the keys of sealed pictures begin with; no link is ever signed for them."""
+
+
+def quarantine_key(image_id: UUID, part: str) -> str:
+    """Return the key of a sealed file of a blocked image."""
+    return f"{QUARANTINE}{image_id}/{part}"
+
+
+def released_prefix(owner: str, job_id: UUID) -> str:
+    """Return what the keys of the images of a job begin with that a reviewer released; no attempt's, whose broom it is."""
+    return f"owners/{owner}/jobs/{job_id}/released/"

@@ -29,7 +29,7 @@ from botocore.parsers import ResponseParserError
 
 from common.errors import ObjectMissingError, SettingsError, StorageError
 from common.links import content_disposition
-from common.storage import PROBE, PROBE_LINK_SECONDS, check_key
+from common.storage import PROBE, PROBE_LINK_SECONDS, check_key, check_linkable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -107,7 +107,7 @@ class S3Storage:
 
     def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
         """Return a presigned GET, on the endpoint that clients reach."""
-        check_key(key)
+        check_linkable(key)
         with self._translate_faults(key):
             return self._public_client.generate_presigned_url(
                 "get_object",

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from common.errors import ObjectMissingError, SettingsError, StorageError
 from common.links import PATH, Linked, Links
+from common.objects import QUARANTINE
 from common.settings import PREFIX, Settings
 
 LONGEST_KEY = 512
@@ -122,7 +123,7 @@ class FileStorage:
 
     def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
         """Return a link that the api answers."""
-        check_key(key)
+        check_linkable(key)
         return self.links.url(key, content_type, filename, seconds)
 
     def check(self) -> None:
@@ -163,6 +164,13 @@ def check_key(key: str) -> None:
     """Raise StorageError unless *key* is a relative path of plain names."""
     if len(key) > LONGEST_KEY or not all(SEGMENT.fullmatch(part) for part in key.split("/")):
         raise StorageError(f"{key[:LONGEST_KEY]!r} is not a valid storage key.")
+
+
+def check_linkable(key: str) -> None:
+    """Raise StorageError for what no link may ever lead to, and for what ``check_key`` refuses."""
+    check_key(key)
+    if key.startswith(QUARANTINE):
+        raise StorageError("No link is ever signed for a picture in quarantine.")
 
 
 def _make_directory(path: Path) -> None:

@@ -10,9 +10,9 @@ from common import assets
 from common.errors import InputBlockedError, InputMissingError, ObjectMissingError
 from common.logs import get_logger
 from common.models import Asset
-from common.requests import Mode
+from common.requests import ImageRequest, Mode
 from common.states import Verdict
-from worker.checks.port import examine
+from worker.checks.port import Finding, examine
 from worker.engine.port import Inputs
 from worker.press import Press
 from worker.work import Work
@@ -28,12 +28,12 @@ def fetch(press: Press, work: Work) -> Inputs:
     request, owner = work.claim.request, work.claim.owner
     if request.mode is Mode.TEXT:
         return Inputs()
-    init = _open(press, owner, request.init_image)
-    mask = None if request.mask_image is None else _open(press, owner, request.mask_image)
+    init = _open(press, owner, request, request.init_image)
+    mask = None if request.mask_image is None else _open(press, owner, request, request.mask_image)
     return Inputs(init, None if mask is None else mask.convert("L"))
 
 
-def _open(press: Press, owner: str, asset_id: UUID | None) -> Image.Image:
+def _open(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
     with press.database.reading() as session:
         asset = None if asset_id is None else assets.find_named(session, owner, asset_id)
     if asset is None:
@@ -46,17 +46,17 @@ def _open(press: Press, owner: str, asset_id: UUID | None) -> Image.Image:
         raise InputMissingError("A picture that the job starts from is not what was handed in.")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
         picture = file.convert("RGB")
-    if _judge(press, asset, picture) is Verdict.BLOCK:
+    if press.judge.rule(request, _look_at(press, asset, picture)) is Verdict.BLOCK:
         raise InputBlockedError
     return picture
 
 
-def _judge(press: Press, asset: Asset, picture: Image.Image) -> Verdict:
-    """Return the verdict on an asset: the one that was kept, if it was found by the same policy, else a new one."""
+def _look_at(press: Press, asset: Asset, picture: Image.Image) -> Finding:
+    """Return the finding on an asset: the one that was kept, if the same checker found it, else a new one."""
     if asset.verdict is not None and asset.safety.items() >= press.checker.policy.items():
-        return asset.verdict
+        return Finding.from_json(asset.safety)
     finding = examine(press.checker, picture)
     log.info("input_checked", asset_id=str(asset.id), verdict=finding.verdict)
     with press.database.transaction() as session:
         assets.note_finding(session, asset.id, finding.verdict, finding.as_json())
-    return finding.verdict
+    return finding

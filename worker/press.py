@@ -27,6 +27,7 @@ from common.storage import Storage
 from worker.checks.port import Checker
 from worker.checks.punctual import PunctualChecker
 from worker.engine.port import Engine
+from worker.judging import Judge
 from worker.meter import Meter
 from worker.outlet import Outlet
 from worker.room import Room
@@ -62,6 +63,7 @@ class Press:
         self.storage = storage
         self.engine = engine
         self.checker: Checker = PunctualChecker(checker, settings.check_timeout_seconds, start_again)
+        self.judge = Judge(self.checker, settings)
         self.outlet = Outlet(storage)
         self.meter = meter
         self.models = [card.name for card in cards]
@@ -106,7 +108,7 @@ class Press:
                     heartbeat_at=now(session),
                 )
             )
-        self.checker.load()
+        self.judge.load()
         self.engine.load()
         self._heart.start()
         log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)

@@ -1,22 +1,26 @@
 """What a press does when it hears a bell: claim a job, print it, and settle it exactly once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy.orm import Session
 
 from common import attempts, jobs
+from common.attempts import Claim, Spent
 from common.errors import (
     DatabaseUnavailableError,
     DrainingError,
     FencedError,
     InterruptedAttemptError,
     PressroomError,
+    RerollError,
     StorageError,
 )
 from common.faults import fault
 from common.logs import bound, get_logger
-from common.states import ImageStatus
+from common.models import Image
+from common.safety import quarantine
 from worker import inputs
 from worker.press import Press
 from worker.tail import publish
@@ -24,6 +28,9 @@ from worker.work import Work
 
 Ending = Callable[[Session], object]
 """What is written, in one transaction, when an attempt ends."""
+
+End = Callable[[Session, Claim, Sequence[Image], Spent], None]
+"""What enters the images of a job with its end."""
 
 log = get_logger(__name__)
 
@@ -57,16 +64,24 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
     except DrainingError:
         log.info("attempt_released")
         return lambda session: jobs.release(session, claim, work.spent)
+    except RerollError:
+        log.info("job_rerolled", rerolls=claim.rerolls + 1)
+        return lambda session: jobs.reroll(session, claim, work.spent)
     except PressroomError as error:
         return _fail(press, work, error)
     except Exception:  # the boundary: whatever goes wrong in one job must end that job, not the press
         log.exception("attempt_broke")
         return _fail(press, work, PressroomError("Something unforeseen went wrong while the picture was made."))
-    if all(image.status is ImageStatus.BLOCKED for image in images):
-        log.info("job_blocked", images=len(images))
-        return lambda session: jobs.block(session, claim, images, work.spent)
-    log.info("job_succeeded", images=len(images), gpu_seconds=round(work.spent.gpu_seconds, 4))
-    return lambda session: jobs.succeed(session, claim, images, work.spent)
+    end = jobs.succeed
+    if not any(image.status.is_readable for image in images):
+        end = jobs.block
+    log.info("job_printed", end=end.__name__, images=len(images), gpu_seconds=round(work.spent.gpu_seconds, 4))
+    return partial(_publish_rows, press, work, end, images)
+
+
+def _publish_rows(press: Press, work: Work, end: End, images: Sequence[Image], session: Session) -> None:
+    end(session, work.claim, images, work.spent)
+    quarantine.enter(session, images, press.settings.quarantine_days)
 
 
 def _fail(press: Press, work: Work, error: PressroomError) -> Ending:

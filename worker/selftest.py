@@ -46,7 +46,7 @@ def examine(settings: Settings) -> Iterator[Result]:
         yield Result("model", settings.default_model or "", ok=False, fault=error.message, remedy=CHOOSE_MODELS)
     except PressroomError:
         pass  # said above, of the model that is at fault
-    yield _try("checker", settings.checker, INSTALL, lambda: open_checker(settings).load())
+    yield _try("checker", ", ".join(settings.checker), INSTALL, lambda: open_checker(settings).load())
 
 
 def _load_models(settings: Settings) -> None:

@@ -1,79 +1,86 @@
 """The tail of a job: everything that happens to its pictures after the accelerator has made them.
 
-The order is the promise: the exact pixels that would be published are checked first; only then are they encoded and
-marked, hashed and uploaded; nothing touches the bytes after the hash.
+The order is the promise: the exact pixels that would be published are checked first, and blurred if the policy says
+so; only then are they encoded and marked, hashed and uploaded; nothing touches the bytes after the hash. What was blocked
+and is kept for a reviewer goes the same way, but sealed, and to where no link leads.
 """
 
 import hashlib
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from common.costs import price
-from common.errors import StorageError
+from common.errors import RerollError, StorageError
 from common.faults import fault
+from common.ids import new_id
 from common.logs import get_logger
 from common.models import Image
-from common.objects import attempt_prefix, image_key, thumbnail_key
-from common.states import ImageStatus, Verdict
+from common.objects import attempt_prefix, image_key, quarantine_key, thumbnail_key
+from common.safety.sealing import Part, PictureSealer
+from common.states import ImageStatus
 from worker import pictures
-from worker.checks.port import Finding, examine
 from worker.engine.port import Picture
+from worker.judging import Judged
 from worker.marking import Mark
 from worker.press import Press
 from worker.work import Work
 
 UPLOAD_TRIES = 5
 UPLOAD_PAUSE_SECONDS = 0.5
+SEALED_TYPE = "application/octet-stream"
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Print:
-    """A checked picture and, if it may leave, the bytes that will."""
+    """A judged picture and, if it may leave or is kept for a reviewer, the bytes that it would leave as."""
 
     picture: Picture
-    finding: Finding
+    judged: Judged
     data: bytes = b""
     thumbnail: bytes = b""
-
-    @property
-    def may_leave(self) -> bool:
-        """Tell whether the checker let the picture through."""
-        return self.finding.verdict is not Verdict.BLOCK
 
 
 def publish(press: Press, work: Work, printed: list[Picture]) -> list[Image]:
     """Check, encode, mark and upload the pictures of a job; return the rows that will make them visible.
 
-    All are checked before any is uploaded. Raises SafetyUnavailableError, StorageError, or what stops the work.
+    All are checked before any is uploaded. Raises RerollError, SafetyUnavailableError, StorageError, or what stops the
+    work.
     """
-    checked = [(picture, examine(press.checker, picture.pixels)) for picture in printed]
-    prints = [_encode(work, picture, finding) for picture, finding in checked]
+    request = work.claim.request
+    judged = [press.judge.judge(request, picture.pixels) for picture in printed]
+    if work.claim.rerolls < press.settings.max_rerolls and press.judge.wants_reroll(request, judged):
+        raise RerollError
+    prints = [_encode(work, picture, found) for picture, found in zip(printed, judged, strict=True)]
     return [_upload(press, work, position, made) for position, made in enumerate(prints)]
 
 
-def _encode(work: Work, picture: Picture, finding: Finding) -> Print:
-    if finding.verdict is Verdict.BLOCK:
-        return Print(picture, finding)
+def _encode(work: Work, picture: Picture, judged: Judged) -> Print:
+    if judged.status is ImageStatus.BLOCKED:
+        return Print(picture, judged)
     request = work.claim.request
     mark = Mark(job_id=work.claim.job_id, model=request.model)
-    data = pictures.encode(picture.pixels, request.output_format, mark)
-    return Print(picture, finding, data, pictures.thumbnail(picture.pixels, mark))
+    data = pictures.encode(judged.pixels, request.output_format, mark)
+    return Print(picture, judged, data, pictures.thumbnail(judged.pixels, mark))
 
 
 def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     row = _describe(press, work, position, made)
-    if not made.may_leave:
+    if not made.data:
         return row
     output_format = work.claim.request.output_format
-    prefix = attempt_prefix(work.claim.owner, work.claim.job_id, work.claim.attempt)
     row.sha256 = hashlib.sha256(made.data).hexdigest()
-    row.storage_key = image_key(prefix, position, row.sha256, output_format)
-    row.thumbnail_key = thumbnail_key(prefix, position, row.sha256)
     row.content_type = output_format.content_type
     row.bytes = len(made.data)
+    if row.status is ImageStatus.QUARANTINED:
+        _seal(press, work, row.id, made)
+        return row
+    prefix = attempt_prefix(work.claim.owner, work.claim.job_id, work.claim.attempt)
+    row.storage_key = image_key(prefix, position, row.sha256, output_format)
+    row.thumbnail_key = thumbnail_key(prefix, position, row.sha256)
     _put(press, work, row.storage_key, made.data, row.content_type)
     _put(press, work, row.thumbnail_key, made.thumbnail, "image/webp")
     if position == 0:
@@ -81,22 +88,30 @@ def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     return row
 
 
+def _seal(press: Press, work: Work, image_id: UUID, made: Print) -> None:
+    sealer = PictureSealer(press.settings.read_secret())
+    for part, data in ((Part.FULL, made.data), (Part.THUMBNAIL, made.thumbnail)):
+        _put(press, work, quarantine_key(image_id, part), sealer.seal(image_id, part, data), SEALED_TYPE)
+
+
 def _describe(press: Press, work: Work, position: int, made: Print) -> Image:
-    """Return the row of a print as far as it is known before its upload; a blocked one has no price."""
-    picture, settings = made.picture, press.settings
+    """Return the row of a print as far as it is known before its upload; what is ours to bear has no price."""
+    picture, judged, settings = made.picture, made.judged, press.settings
     return Image(
+        id=new_id(),
         job_id=work.claim.job_id,
         owner=work.claim.owner,
         attempt=work.claim.attempt,
         position=position,
-        status=ImageStatus.DELIVERED if made.may_leave else ImageStatus.BLOCKED,
+        status=judged.status,
         seed=picture.seed,
-        width=picture.pixels.width,
-        height=picture.pixels.height,
-        verdict=made.finding.verdict,
-        safety=made.finding.as_json(),
-        gpu_seconds=picture.gpu_seconds,
-        amount=price(picture.gpu_seconds, settings.gpu_price_per_hour) if made.may_leave else Decimal(0),
+        width=judged.pixels.width,
+        height=judged.pixels.height,
+        verdict=judged.verdict,
+        safety=judged.safety,
+        safety_mode=judged.mode,
+        gpu_seconds=picture.gpu_seconds if judged.is_charged or not judged.status.is_readable else 0.0,
+        amount=price(picture.gpu_seconds, settings.gpu_price_per_hour) if judged.is_charged else Decimal(0),
         currency=settings.currency,
     )
 

@@ -19,8 +19,9 @@ LONGEST_SECRET = 128
 LONGEST_OVERLAP = 7 * 24 * 3600
 USUAL_OVERLAP = 24 * 3600
 
-JobEvent = Literal["job.started", "job.succeeded", "job.failed", "job.canceled", "job.expired"]
-BY_DEFAULT = "by default those that end a job"
+JobEvent = Literal["job.started", "job.succeeded", "job.failed", "job.canceled", "job.expired", "image.released"]
+CampaignEvent = Literal["campaign.progress", "campaign.completed", "campaign.held", "campaign.failed"]
+BY_DEFAULT = "by default those that end a job, and `image.released`"
 
 
 def _check_secret(secret: str) -> str:
@@ -39,6 +40,8 @@ Url = Annotated[
     str, Field(max_length=LONGEST_URL), _schema(format="webhook-url", examples=["https://example.com/hook"])
 ]
 Events = Annotated[list[JobEvent], Field(min_length=1, max_length=16)]
+EndpointEvents = Annotated[list[JobEvent | CampaignEvent], Field(min_length=1, max_length=16)]
+CampaignEvents = Annotated[list[CampaignEvent], Field(min_length=1, max_length=16)]
 Description = Annotated[
     str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)
 ]
@@ -52,10 +55,12 @@ class NewWebhook(Body):
 
     url: Url | None = Field(
         None,
-        description="Where messages go, `https://`. Left out: the one webhook that signs for all jobs that name a"
-        " `webhook_url` of their own, which otherwise is made with the first of them.",
+        description="Where messages go, `https://`. Left out: the one webhook that signs for all jobs and campaigns that"
+        " name a `webhook_url` of their own, which otherwise is made with the first of them.",
     )
-    events: Events | None = Field(None, description=f"What is told; {BY_DEFAULT}.")
+    events: EndpointEvents | None = Field(
+        None, description=f"What is told; {BY_DEFAULT}, and `campaign.completed`, `campaign.held`, `campaign.failed`."
+    )
     description: Description | None = Field(None, description="For people.")
     secret: Secret | None = Field(
         None, description="`whsec_` and base64 of 24 to 64 bytes; by default a random one, which is better."
@@ -66,7 +71,7 @@ class WebhookChanges(Body):
     """What is to change about a webhook; the rest stays."""
 
     url: Url | None = Field(None, description="Where messages go from now on, those that wait included.")
-    events: Events | None = Field(None, description="What is told from now on.")
+    events: EndpointEvents | None = Field(None, description="What is told from now on.")
     description: Description | None = Field(None, description="For people.")
 
 
@@ -90,7 +95,7 @@ class Webhook(Output):
 
     id: UUID
     object: Literal["webhook"] = "webhook"
-    url: str | None = Field(description="Null: it signs for the jobs that name a URL of their own.")
+    url: str | None = Field(description="Null: it signs for the jobs and campaigns that name a URL of their own.")
     events: list[EventType]
     description: str
     status: EndpointStatus

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from common import jobs
 from common.bell import Bell
-from common.clerk import retention, topup
+from common.clerk import quarantine, retention, topup
 from common.database import Database
 from common.errors import PressroomError
 from common.logs import get_logger
@@ -49,6 +49,8 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
         Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
         Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
+        Duty("expire_quarantine", MINUTELY, lambda: quarantine.expire(database)),
+        Duty("collect_quarantine", HOURLY, lambda: quarantine.collect(database, storage)),
         Duty("collect_orphans", HOURLY, lambda: retention.collect_orphans(database, storage)),
     ]
 

@@ -16,8 +16,9 @@ from common.ids import new_id
 from common.logs import get_logger
 from common.webhooks import sealing
 from common.webhooks.events import (
+    CAMPAIGN_EVENTS,
     JOB_EVENTS,
-    TERMINAL_EVENTS,
+    USUAL_EVENTS,
     DisabledReason,
     EndpointStatus,
     EventType,
@@ -47,7 +48,7 @@ class NewEndpoint:
 
     owner: str
     url: str = DIRECT
-    events: Sequence[EventType] = TERMINAL_EVENTS
+    events: Sequence[EventType] = USUAL_EVENTS
     description: str = ""
     secret: bytes | None = None
 
@@ -64,10 +65,10 @@ def add(session: Session, sealer: Sealer, wish: NewEndpoint, most: int) -> tuple
 
 
 def see_to_direct(session: Session, sealer: Sealer, owner: str) -> None:
-    """Make the endpoint of the jobs of *owner* that name a URL of their own, unless there is one."""
+    """Make the endpoint of the jobs and campaigns of *owner* that name a URL of their own, unless there is one."""
     there = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url == DIRECT)
     if session.scalar(there) is None:
-        _insert(session, sealer, NewEndpoint(owner, events=JOB_EVENTS), sealing.make())
+        _insert(session, sealer, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), sealing.make())
 
 
 def find(session: Session, owner: str, endpoint_id: UUID, *, to_change: bool = False) -> WebhookEndpoint | None:

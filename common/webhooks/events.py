@@ -14,6 +14,11 @@ class EventType(StrEnum):
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
     JOB_EXPIRED = "job.expired"
+    CAMPAIGN_PROGRESS = "campaign.progress"  # a digest, now and then
+    CAMPAIGN_COMPLETED = "campaign.completed"  # every print has come to an end, and some were made
+    CAMPAIGN_HELD = "campaign.held"  # it stopped by itself, and waits for its owner
+    CAMPAIGN_FAILED = "campaign.failed"  # its deadline passed first, or nothing could be printed
+    IMAGE_RELEASED = "image.released"  # a reviewer let a blocked image out of quarantine
     WEBHOOK_TEST = "webhook.test"  # sent when its owner asks for it
 
 
@@ -26,11 +31,23 @@ OF_STATUS = {
 }
 """The event of each move that is one; a job that is queued again is none."""
 
-JOB_EVENTS = tuple(OF_STATUS.values())
-"""What may be subscribed to."""
+JOB_EVENTS = (*OF_STATUS.values(), EventType.IMAGE_RELEASED)
+"""What may be told of a job."""
+
+CAMPAIGN_EVENTS = tuple(event for event in EventType if event.startswith("campaign."))
+"""What may be told of a campaign; its jobs are not told of one by one."""
 
 TERMINAL_EVENTS = tuple(event for status, event in OF_STATUS.items() if status.is_terminal)
-"""What whoever names no events is told of."""
+"""What whoever names no events is told of jobs."""
+
+USUAL_EVENTS = (
+    *TERMINAL_EVENTS,
+    EventType.IMAGE_RELEASED,
+    EventType.CAMPAIGN_COMPLETED,
+    EventType.CAMPAIGN_HELD,
+    EventType.CAMPAIGN_FAILED,
+)
+"""What an endpoint is told of that names no events."""
 
 
 class EndpointStatus(StrEnum):

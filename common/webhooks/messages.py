@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,6 +23,7 @@ UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
 
 HEARD_OF = select(Job.id).where(
     Job.id.in_(bindparam("ids", expanding=True)),
+    Job.campaign_id.is_(None),  # a campaign tells of its jobs in sum
     exists().where(
         WebhookEndpoint.owner == Job.owner,
         WebhookEndpoint.status == EndpointStatus.ENABLED,
@@ -47,14 +49,46 @@ def owe(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
     return owed
 
 
+def owe_release(session: Session, job_id: UUID) -> int:
+    """Owe what is to be told of a job of which an image has just been released; return how many messages that makes."""
+    told = session.scalars(HEARD_OF, {"ids": [job_id]}).all()
+    return _owe(session, EventType.IMAGE_RELEASED, told) if told else 0
+
+
 def owe_test(session: Session, endpoint: WebhookEndpoint) -> WebhookMessage:
     """Owe *endpoint* a message that is about nothing but itself."""
     moment = read_clock(session)
-    message = _address(endpoint, None, EventType.WEBHOOK_TEST, moment)
+    message = _address(endpoint, EventType.WEBHOOK_TEST, moment)
     message.body = payloads.render_test(moment, endpoint.id)
     session.add(message)
     session.flush()
     return message
+
+
+@dataclass(frozen=True)
+class News:
+    """What is to be told of something that is no job, and where it wants to be told besides."""
+
+    owner: str
+    event: EventType
+    moment: datetime
+    body: bytes
+    url: str | None = None
+    events: Sequence[EventType] = ()  # what that URL is told of
+
+
+def owe_news(session: Session, news: News) -> int:
+    """Owe *news* to every endpoint of its owner that wants it; return how many messages that makes."""
+    owed = []
+    for endpoint in _lock_endpoints(session, {news.owner}):
+        own = news.events if news.url is not None else ()
+        if news.event in (own if endpoint.url == DIRECT else parse_events(endpoint.events)):
+            message = _address(endpoint, news.event, news.moment, news.url)
+            message.body = news.body
+            owed.append(message)
+    session.add_all(owed)
+    session.flush()
+    return len(owed)
 
 
 def resend(session: Session, message: WebhookMessage) -> None:
@@ -122,13 +156,7 @@ def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
     ordered = select(Job).where(Job.id.in_(job_ids)).order_by(Job.id)
     jobs = session.scalars(ordered.execution_options(populate_existing=True)).all()
     owners = {job.owner for job in jobs}
-    # Locked against deletion, and against nothing else, until the messages are there.
-    endpoints = session.scalars(
-        select(WebhookEndpoint)
-        .where(WebhookEndpoint.owner.in_(owners), WebhookEndpoint.status == EndpointStatus.ENABLED)
-        .order_by(WebhookEndpoint.id)
-        .with_for_update(read=True, key_share=True)
-    ).all()
+    endpoints = _lock_endpoints(session, owners)
     images: dict[UUID, list[Image]] = defaultdict(list)
     for image in session.scalars(select(Image).where(Image.job_id.in_(job_ids)).order_by(Image.position)):
         images[image.job_id].append(image)
@@ -139,6 +167,16 @@ def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
     return len(owed)
 
 
+def _lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[WebhookEndpoint]:
+    """Return the live endpoints of *owners*, locked against deletion, and nothing else, until the messages are there."""
+    return session.scalars(
+        select(WebhookEndpoint)
+        .where(WebhookEndpoint.owner.in_(owners), WebhookEndpoint.status == EndpointStatus.ENABLED)
+        .order_by(WebhookEndpoint.id)
+        .with_for_update(read=True, key_share=True)
+    ).all()
+
+
 def _tell(
     job: Job, images: Sequence[Image], endpoints: Sequence[WebhookEndpoint], event: EventType, moment: datetime
 ) -> Iterator[WebhookMessage]:
@@ -146,8 +184,9 @@ def _tell(
     for endpoint in endpoints:
         if endpoint.owner != job.owner or event not in _subscribed(endpoint, job):
             continue
-        body = body or payloads.render_job(event, job.finished_at or moment, job, images)
-        message = _address(endpoint, job, event, moment)
+        happened = moment if event is EventType.IMAGE_RELEASED else job.finished_at or moment
+        body = body or payloads.render_job(event, happened, job, images)
+        message = _address(endpoint, event, moment, job.webhook_url, job.id)
         message.body = body
         yield message
 
@@ -157,17 +196,20 @@ def _subscribed(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
         return parse_events(endpoint.events)
     if job.webhook_url is None:
         return ()
-    return TERMINAL_EVENTS if job.webhook_events is None else parse_events(job.webhook_events)
+    usual = (*TERMINAL_EVENTS, EventType.IMAGE_RELEASED)
+    return usual if job.webhook_events is None else parse_events(job.webhook_events)
 
 
-def _address(endpoint: WebhookEndpoint, job: Job | None, event: EventType, moment: datetime) -> WebhookMessage:
-    url = job.webhook_url if job is not None and endpoint.url == DIRECT else None
+def _address(
+    endpoint: WebhookEndpoint, event: EventType, moment: datetime, own_url: str | None = None, job_id: UUID | None = None
+) -> WebhookMessage:
+    url = own_url if endpoint.url == DIRECT else None
     return WebhookMessage(
         endpoint_id=endpoint.id,
         owner=endpoint.owner,
         url=url,
         destination=endpoint.id.hex if url is None else name_destination(endpoint.owner, url),
-        job_id=job.id if job is not None else None,
+        job_id=job_id,
         event=event,
         created_at=moment,
         next_at=max(moment, endpoint.resume_at or moment),

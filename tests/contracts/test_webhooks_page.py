@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.schemas.webhooks import JobEvent
+from api.schemas.webhooks import CampaignEvent, JobEvent
 from common.webhooks import sealing, signatures
-from common.webhooks.events import JOB_EVENTS, EventType, Failure
+from common.webhooks.events import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 SECRET = b"x" * 32
@@ -59,3 +59,4 @@ def test_the_page_names_every_event_and_every_reason() -> None:
 
 def test_the_api_takes_the_events_that_there_are() -> None:
     assert get_args(JobEvent) == tuple(map(str, JOB_EVENTS))
+    assert get_args(CampaignEvent) == tuple(map(str, CAMPAIGN_EVENTS))

@@ -1,8 +1,9 @@
 """The port between the press and a safety checker: a picture in, a finding out, and no finding is no pass."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from PIL import Image
 
@@ -23,6 +24,11 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return {**asdict(self), "verdict": self.verdict.value}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read a finding back from what ``as_json`` returned."""
+        return cls(**{**stored, "verdict": Verdict(stored["verdict"])})
 
 
 class Checker(Protocol):
@@ -71,6 +77,8 @@ def examine(checker: Checker, picture: Image.Image) -> Finding:
         raise SafetyUnavailableError(f"The safety check failed: {type(error).__name__}.") from error
     if not isinstance(finding, Finding) or not isinstance(finding.verdict, Verdict):
         raise SafetyUnavailableError("The safety check gave no verdict.")
+    if not finding.scores and finding.verdict is not Verdict.UNCHECKED:
+        raise SafetyUnavailableError("The safety check gave no score.")
     if not all(isinstance(score, float) and math.isfinite(score) for score in finding.scores.values()):
         raise SafetyUnavailableError("The safety check gave a score that is no number.")
     return finding

@@ -54,7 +54,7 @@ def test_an_empty_value_counts_as_not_set():
         ("GPU_PRICE_PER_HOUR", "NaN"),
         ("CURRENCY", "dollars"),
         ("SECRET_KEY", "short"),
-        ("CHECKER", "none"),
+        ("CHECKER", "perhaps"),
         ("DEVICE", "gpu"),
         ("PRECISION", "int4"),
         ("SPEED", "turbo"),

@@ -135,6 +135,6 @@ def test_the_scripted_checker_says_what_it_is_told(donkey):
 
 
 def test_the_setting_chooses_the_checker_and_its_thresholds():
-    assert isinstance(open_checker(Settings(checker="scripted")), ScriptedChecker)
+    assert isinstance(open_checker(Settings(checker="scripted", models=("painted",))), ScriptedChecker)
     chosen = open_checker(Settings(safety_review_above=0.1, safety_block_above=0.3))
     assert chosen._thresholds == Thresholds(0.1, 0.3)

@@ -1,0 +1,51 @@
+"""The clerk's broom in quarantine: waits that have run out, and sealed files that nobody needs any more."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from common.database import Database
+from common.ids import first_id, parse_id
+from common.objects import QUARANTINE, quarantine_key
+from common.safety import quarantine
+from common.safety.models import QuarantinedImage
+from common.safety.sealing import Part
+from common.storage import Storage
+from common.webhooks.messages import read_clock
+
+STRAYS_KEPT = timedelta(hours=6)
+"""How long sealed files stay of which no row tells: their attempt may still be about to settle."""
+
+
+def expire(database: Database) -> int:
+    """End the waits that have run out; return how many."""
+    with database.transaction() as session:
+        return quarantine.expire_due(session)
+
+
+def collect(database: Database, storage: Storage) -> int:
+    """Delete the sealed files of pictures that were decided on or erased, and of lost attempts; return of how many."""
+    with database.reading() as session:
+        over = quarantine.list_collectable(session)
+    for image_id in over:
+        _delete(storage, image_id)
+        with database.transaction() as session:
+            quarantine.note_collected(session, image_id)
+    strays = _find_strays(database, storage)
+    for image_id in strays:
+        _delete(storage, image_id)
+    return len(over) + len(strays)
+
+
+def _find_strays(database: Database, storage: Storage) -> set[UUID]:
+    stored = {parse_id(key.removeprefix(QUARANTINE).partition("/")[0]) for key in storage.list_keys(QUARANTINE)}
+    with database.reading() as session:
+        known = set(session.scalars(select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None))))
+        newest = first_id(read_clock(session) - STRAYS_KEPT)
+    return {image_id for image_id in stored if image_id is not None and image_id not in known and image_id < newest}
+
+
+def _delete(storage: Storage, image_id: UUID) -> None:
+    for part in Part:
+        storage.delete(quarantine_key(image_id, part))

@@ -1,0 +1,157 @@
+"""Quarantine: blocked pictures that wait, sealed, for a reviewer; the only place that moves them out of it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from common.database import now
+from common.errors import IllegalTransitionError
+from common.models import Image
+from common.objects import image_key, released_prefix, thumbnail_key
+from common.requests import OutputFormat
+from common.safety.models import QuarantinedImage, QuarantineState, Review, ReviewAct
+from common.states import ImageStatus
+from common.webhooks import messages
+
+BATCH = 100
+OF_ACT = {
+    ReviewAct.RELEASED: QuarantineState.RELEASED,
+    ReviewAct.CONFIRMED: QuarantineState.CONFIRMED,
+    ReviewAct.EXPIRED: QuarantineState.EXPIRED,
+}
+"""The state that an act leads to; a look leads to none."""
+
+
+def enter(session: Session, images: Sequence[Image], days: int) -> None:
+    """Enter which of *images*, just written, are kept for a reviewer, and for so many days."""
+    session.flush()
+    session.add_all(
+        QuarantinedImage(
+            image_id=image.id, owner=image.owner, created_at=now(session), expires_at=now(session, timedelta(days=days))
+        )
+        for image in images
+        if image.status is ImageStatus.QUARANTINED
+    )
+
+
+def list_some(
+    session: Session, *, state: QuarantineState | None, after: UUID | None, limit: int
+) -> list[tuple[QuarantinedImage, Image]]:
+    """Return what was put into quarantine, of every owner, the newest first, beginning after the image *after*."""
+    query = select(QuarantinedImage, Image).join(Image, Image.id == QuarantinedImage.image_id)
+    query = query.order_by(QuarantinedImage.image_id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(QuarantinedImage.state == state)
+    if after is not None:
+        query = query.where(QuarantinedImage.image_id < after)
+    return [(row, image) for row, image in session.execute(query)]
+
+
+def find(session: Session, image_id: UUID) -> tuple[QuarantinedImage, Image] | None:
+    """Return one picture that was put into quarantine, or None."""
+    query = select(QuarantinedImage, Image).join(Image, Image.id == QuarantinedImage.image_id)
+    found = session.execute(query.where(QuarantinedImage.image_id == image_id)).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+def list_reviews(session: Session, image_id: UUID) -> list[Review]:
+    """Return what was done to a picture, the first first."""
+    return list(session.scalars(select(Review).where(Review.image_id == image_id).order_by(Review.id)))
+
+
+def require_waiting(kept: QuarantinedImage, image: Image) -> None:
+    """Raise IllegalTransitionError unless the picture still waits for a reviewer."""
+    if kept.state is not QuarantineState.WAITING or image.status is not ImageStatus.QUARANTINED:
+        state = image.status if kept.state is QuarantineState.WAITING else kept.state
+        raise IllegalTransitionError(f"The picture no longer waits for a reviewer: it is {state}.")
+
+
+def note_preview(session: Session, image_id: UUID, key_id: UUID) -> None:
+    """Write down that somebody looks at a picture."""
+    session.add(Review(image_id=image_id, act=ReviewAct.PREVIEWED, key_id=key_id, created_at=now(session)))
+
+
+def destination(image: Image) -> tuple[str, str]:
+    """Return the keys under which a released image and its thumbnail lie."""
+    prefix = released_prefix(image.owner, image.job_id)
+    digest, form = image.sha256 or "", OutputFormat((image.content_type or "").removeprefix("image/"))
+    return image_key(prefix, image.position, digest, form), thumbnail_key(prefix, image.position, digest)
+
+
+def release(session: Session, image: Image, key_id: UUID, note: str) -> None:
+    """Deliver an image whose files lie at their destination, and owe the event; what it cost stays ours.
+
+    Raises IllegalTransitionError if somebody was faster.
+    """
+    full, thumbnail = destination(image)
+    _end(session, image.id, ReviewAct.RELEASED, key_id, note)
+    _move(
+        session,
+        image.id,
+        ImageStatus.DELIVERED,
+        storage_key=full,
+        thumbnail_key=thumbnail,
+        released_at=now(session),
+    )
+    messages.owe_release(session, image.job_id)
+
+
+def confirm(session: Session, image: Image, key_id: UUID, note: str) -> None:
+    """Say that the block was right; the sealed files are the clerk's to delete. Raises IllegalTransitionError."""
+    _end(session, image.id, ReviewAct.CONFIRMED, key_id, note)
+    _move(session, image.id, ImageStatus.BLOCKED)
+
+
+def expire_due(session: Session) -> int:
+    """End the wait of some pictures that no reviewer has decided on in time; return how many."""
+    late = select(QuarantinedImage.image_id).where(
+        QuarantinedImage.state == QuarantineState.WAITING, QuarantinedImage.expires_at <= now(session)
+    )
+    ids = session.scalars(late.order_by(QuarantinedImage.image_id).limit(BATCH).with_for_update(skip_locked=True)).all()
+    for image_id in ids:
+        _end(session, image_id, ReviewAct.EXPIRED, None, "")
+        _move(session, image_id, ImageStatus.BLOCKED, must=False)
+    return len(ids)
+
+
+def list_collectable(session: Session) -> list[UUID]:
+    """Return some images whose sealed files nobody needs any more: decided on, or erased meanwhile."""
+    is_erased = exists().where(and_(Image.id == QuarantinedImage.image_id, Image.status != ImageStatus.QUARANTINED))
+    over = or_(QuarantinedImage.state != QuarantineState.WAITING, is_erased)
+    query = select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None), over)
+    return list(session.scalars(query.order_by(QuarantinedImage.image_id).limit(BATCH)))
+
+
+def note_collected(session: Session, image_id: UUID) -> None:
+    """Write down that the sealed files of an image are gone."""
+    row = update(QuarantinedImage).where(QuarantinedImage.image_id == image_id)
+    session.execute(row.values(collected_at=now(session)).execution_options(synchronize_session=False))
+
+
+def _end(session: Session, image_id: UUID, act: ReviewAct, key_id: UUID | None, note: str) -> None:
+    waiting = and_(QuarantinedImage.image_id == image_id, QuarantinedImage.state == QuarantineState.WAITING)
+    moved = session.scalar(
+        update(QuarantinedImage)
+        .where(waiting)
+        .values(state=OF_ACT[act], ended_at=now(session))
+        .returning(QuarantinedImage.image_id)
+        .execution_options(synchronize_session=False)
+    )
+    if moved is None:
+        raise IllegalTransitionError("The picture no longer waits for a reviewer.")
+    session.add(Review(image_id=image_id, act=act, key_id=key_id, note=note, created_at=now(session)))
+
+
+def _move(session: Session, image_id: UUID, target: ImageStatus, *, must: bool = True, **values: object) -> None:
+    moved = session.scalar(
+        update(Image)
+        .where(Image.id == image_id, Image.status == ImageStatus.QUARANTINED)
+        .values(status=target, **values)
+        .returning(Image.id)
+        .execution_options(synchronize_session=False)
+    )
+    if moved is None and must:
+        raise IllegalTransitionError("The image is no longer in quarantine.")
