@@ -94,7 +94,8 @@ def _collect_schemas() -> dict[str, Any]:
 
 
 def _leaves(root: type[BaseModel]) -> list[type[BaseModel]]:
-    return sorted(root.__subclasses__(), key=lambda model: model.__name__)
+    found = [leaf for model in root.__subclasses__() for leaf in (_leaves(model) or [model])]
+    return sorted(found, key=lambda model: model.__name__)
 
 
 def _tidy(operation: dict[str, Any]) -> None:
