@@ -53,7 +53,7 @@ def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
 def get_delivery(path: DeliveryPath) -> Response:
     """Look at a delivery, its body included."""
     with services().database.reading() as session:
-        row = _find(session, path)
+        row = find(session, path)
         last = log.last_attempts(session, [row])
     return operations.answer(presentation.show_delivery(row, last.get(row.id), with_body=True))
 
@@ -65,7 +65,7 @@ def get_delivery(path: DeliveryPath) -> Response:
 def list_delivery_attempts(path: DeliveryPath) -> Response:
     """List the tries at a delivery, the newest first."""
     with services().database.reading() as session:
-        rows = log.list_attempts(session, _find(session, path).id)
+        rows = log.list_attempts(session, find(session, path).id)
     return operations.answer(AttemptList(data=[presentation.show_delivery_attempt(row) for row in rows]))
 
 
@@ -77,7 +77,7 @@ def resend_delivery(path: DeliveryPath) -> Response:
     """Send a delivery again, whatever became of it: the same id and body, and all tries anew."""
     with changing(path) as (session, endpoint):
         refuse_disabled(endpoint)
-        row = _find(session, path, to_change=True)
+        row = find(session, path, to_change=True)
         messages.resend(session, row)
         last = log.last_attempts(session, [row])
     return operations.answer(presentation.show_delivery(row, last.get(row.id), with_body=True), 202)
@@ -95,7 +95,8 @@ def resend_deliveries(path: WebhookPath, body: Resending) -> Response:
     return operations.answer(Resent(count=count), 202)
 
 
-def _find(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
+def find(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
+    """Return a message of the caller's; raise RefusedError with ``not_found``."""
     row = log.find_message(session, caller().owner, path.webhook_id, path.delivery_id, to_change=to_change)
     if row is None:
         raise not_found()

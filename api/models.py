@@ -28,12 +28,12 @@ def list_models() -> Response:
     context = services()
     with context.database.reading() as session:
         cards = catalog.cards(session)
-        served = _find_served(session, timedelta(seconds=context.settings.lease_seconds))
+        served = find_served(session, timedelta(seconds=context.settings.lease_seconds))
     shown = [_show(card, cards, served, context.settings) for card in cards]
     return operations.answer(ModelList(data=shown))
 
 
-def _find_served(session: Session, silence: timedelta) -> set[str]:
+def find_served(session: Session, silence: timedelta) -> set[str]:
     """Return the models of all presses that were heard of within *silence*."""
     alive = select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now(session, -silence))
     return {name for names in session.scalars(alive) for name in names}

@@ -33,7 +33,7 @@ from common.webhooks.events import (
     EndpointStatus,
     EventType,
 )
-from common.webhooks.models import DIRECT, WebhookEndpoint
+from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
 
 blueprint = operations.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
 
@@ -46,19 +46,8 @@ MADE = {
 @needs(Scope.WEBHOOKS_WRITE)
 def create_webhook(body: NewWebhook) -> Response:
     """Make a webhook; its secret is in the answer, and is not shown again."""
-    context = services()
-    url = DIRECT if body.url is None else receivers.check(body.url, "/url")
-    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if body.url is None else USUAL_EVENTS
-    wish = NewEndpoint(
-        owner=caller().owner,
-        url=url,
-        events=_read_events(body.events) or usual,
-        description=body.description or "",
-        secret=sealing.parse(body.secret) if body.secret else None,
-    )
-    with context.database.transaction() as session:
-        row, secret = endpoints.add(session, context.sealer, wish, context.settings.max_webhooks)
-    location = {"Location": f"{context.path_prefix}/v1/webhooks/{row.id}"}
+    row, secret = make(caller().owner, body)
+    location = {"Location": f"{services().path_prefix}/v1/webhooks/{row.id}"}
     return operations.answer(presentation.show_webhook(row, secret), 201, location)
 
 
@@ -149,6 +138,30 @@ def test_webhook(path: WebhookPath) -> Response:
             raise RefusedError("webhook_without_url", "It signs for jobs and campaigns, which name the URLs themselves.")
         message = messages.owe_test(session, row)
     return operations.answer(presentation.show_delivery(message, None, with_body=True), 202)
+
+
+def make(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
+    """Make a webhook of *owner*, and return it with its secret; raise RefusedError or what ``endpoints.add`` does."""
+    context = services()
+    url = DIRECT if wish.url is None else receivers.check(wish.url, "/url")
+    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if wish.url is None else USUAL_EVENTS
+    new = NewEndpoint(
+        owner=owner,
+        url=url,
+        events=_read_events(wish.events) or usual,
+        description=wish.description or "",
+        secret=sealing.parse(wish.secret) if wish.secret else None,
+    )
+    with context.database.transaction() as session:
+        return endpoints.add(session, context.sealer, new, context.settings.max_webhooks)
+
+
+def owe_test(session: Session, row: WebhookEndpoint) -> WebhookMessage:
+    """Have a test message sent; raise RefusedError for a webhook that has nowhere to send it."""
+    refuse_disabled(row)
+    if row.url == DIRECT:
+        raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
+    return messages.owe_test(session, row)
 
 
 @contextmanager
