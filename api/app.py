@@ -19,13 +19,14 @@ from api import (
     models,
     styles,
     usage,
+    verification,
     webhooks,
 )
 from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
-RESOURCES = (jobs, attempts, events, assets, images, models, styles, usage, webhooks, deliveries, keys, files, health)
+RESOURCES = (jobs, attempts, events, assets, images, verification, models, styles, usage, webhooks, deliveries, keys, files, health)
 """Each a module with a ``blueprint``."""
 
 

@@ -9,6 +9,7 @@ import io
 import resource
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -25,13 +26,17 @@ class Refusal(Exception):  # noqa: N818  (it is an outcome, and is named for wha
 
 def main(pixels: int, memory_bytes: int, seconds: int) -> int:
     """Redraw one picture of so many pixels at most; return the exit status."""
+    return work_on_input(_answer, pixels, memory_bytes, seconds)
+
+
+def work_on_input(work: Callable[[bytes], bytes], pixels: int, memory_bytes: int, seconds: int) -> int:
+    """Write what *work* makes of the input, within the limits; return the exit status, and name what is refused."""
     _limit(memory_bytes, seconds)
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = TEXT_BYTES
     try:
-        picture = _redraw(io.BytesIO(sys.stdin.buffer.read()))
-        picture.save(sys.stdout.buffer, "PNG", compress_level=1)
+        answer = work(sys.stdin.buffer.read())
     except Refusal as refusal:
         reason = str(refusal)
     except UnidentifiedImageError:
@@ -41,20 +46,15 @@ def main(pixels: int, memory_bytes: int, seconds: int) -> int:
     except Exception:  # noqa: BLE001  (the boundary: decoders raise whatever a broken file leads to)
         reason = DAMAGED
     else:
+        sys.stdout.buffer.write(answer)
         return 0
     sys.stderr.write(reason)
     return 1
 
 
-def _limit(memory_bytes: int, seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):  # macOS has no such limit; there the number of pixels alone bounds the memory
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-
-
-def _redraw(file: io.BytesIO) -> Image.Image:
-    with Image.open(file, formats=FORMATS) as picture:
+def redraw(data: bytes) -> Image.Image:
+    """Return the pixels of a file, and nothing else of it, upright and in RGB."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         # A photograph may carry others behind the first (MPO), which are left out like all that is not its pixels.
         if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
             raise Refusal(UNSUPPORTED)
@@ -62,6 +62,19 @@ def _redraw(file: io.BytesIO) -> Image.Image:
         flat = _flatten(picture)
         ImageOps.exif_transpose(flat, in_place=True)
         return Image.frombytes("RGB", flat.size, flat.tobytes())
+
+
+def _answer(data: bytes) -> bytes:
+    drawn = io.BytesIO()
+    redraw(data).save(drawn, "PNG", compress_level=1)
+    return drawn.getvalue()
+
+
+def _limit(memory_bytes: int, seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(ValueError, OSError):  # macOS has no such limit; there the number of pixels alone bounds the memory
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
 def _flatten(picture: Image.Image) -> Image.Image:

@@ -1,11 +1,12 @@
 """How a picture is handed in: as the one file of a form, and redrawn by a program of its own before anything else."""
 
+import json
 import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import IO, Any
@@ -28,7 +29,7 @@ FORM_PARTS = 8
 FORM_SECONDS = 120
 
 MOST_PIXELS = 4096 * 4096
-REDRAWING = Path(__file__).with_name("redrawing.py")
+REDRAWING, APPRAISING = (Path(__file__).with_name(f"{name}.py") for name in ("redrawing", "appraising"))
 REDRAWING_BYTES = 768 * 2**20  # four times what the largest picture takes in colour and with alpha
 REDRAWING_SECONDS = 10
 PNG_SIZE = slice(16, 24)  # width and height, in the first chunk of every PNG (ISO/IEC 15948)
@@ -48,6 +49,13 @@ TURN_SECONDS = 10
 
 def receive(request: Request, most_bytes: int) -> PictureFile:
     """Return the picture of the form that *request* carries; raise RefusedError if there is none to be had from it."""
+    with received(request, most_bytes) as file:
+        return redraw(file)
+
+
+@contextmanager
+def received(request: Request, most_bytes: int) -> Iterator[IO[bytes]]:
+    """Yield the file of the form that *request* carries, as it came; raise RefusedError if there is not just one."""
     _expect_form(request)
     request.max_content_length = most_bytes + FORM_BYTES
     with ExitStack() as opened:
@@ -59,14 +67,27 @@ def receive(request: Request, most_bytes: int) -> PictureFile:
         if file.seek(0, 2) > most_bytes:
             raise _too_large(most_bytes)
         file.seek(0)
-        return redraw(file)
+        yield file
 
 
 def redraw(file: IO[bytes]) -> PictureFile:
     """Return the picture in *file*, from where it stands, as a new PNG; raise RefusedError if it is none we take."""
+    drawn = _look_into(file, REDRAWING)
+    width, height = struct.unpack(">II", drawn[PNG_SIZE])
+    return PictureFile(drawn, width, height)
+
+
+def appraise(file: IO[bytes], anchors: Path) -> dict[str, Any]:
+    """Return what ``api.appraising`` says of the picture in *file*; raise RefusedError if it is none we take."""
+    told: dict[str, Any] = json.loads(_look_into(file, APPRAISING, str(anchors.absolute())))
+    return told
+
+
+def _look_into(file: IO[bytes], program: Path, *words: str) -> bytes:
+    """Return what *program* answers about the picture in *file*, from where it stands."""
     limits = (MOST_PIXELS, REDRAWING_BYTES, REDRAWING_SECONDS)
-    # -I: nothing of this folder can be imported there; no environment: no secret can leak from there.
-    command = [sys.executable, "-I", str(REDRAWING), *map(str, limits)]
+    # -I: nothing of the current folder can be imported there; no environment: no secret can leak from there.
+    command = [sys.executable, "-I", str(program), *map(str, limits), *words]
     if not _turns.acquire(timeout=TURN_SECONDS):
         raise RefusedError("too_many_uploads", "Other pictures are being read; send this one again.")
     try:
@@ -80,8 +101,7 @@ def redraw(file: IO[bytes]) -> PictureFile:
     if done.returncode:
         reason = done.stderr.decode(errors="replace")
         raise _refuse_file(reason if reason in REFUSALS else "damaged_image")
-    width, height = struct.unpack(">II", done.stdout[PNG_SIZE])
-    return PictureFile(done.stdout, width, height)
+    return done.stdout
 
 
 def _expect_form(request: Request) -> None:

@@ -5,6 +5,7 @@ may name a person.
 """
 
 from importlib.metadata import version
+from uuid import UUID
 from xml.sax.saxutils import escape
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -16,10 +17,22 @@ PNG_XMP_KEYWORD = "XML:com.adobe.xmp"
 SOFTWARE_AGENT = {"name": "Pressroom", "version": version("pressroom")}
 SOFTWARE = " ".join(SOFTWARE_AGENT.values())
 
+URN = "urn:uuid:"
+
 
 def job_urn(job_id: object) -> str:
     """Return the name of a job as marks give it (RFC 9562, section 4)."""
-    return f"urn:uuid:{job_id}"
+    return f"{URN}{job_id}"
+
+
+def read_job_urn(name: object) -> UUID | None:
+    """Return the id of the job that a mark names; None for anything else."""
+    if not isinstance(name, str) or not name.startswith(URN):
+        return None
+    try:
+        return UUID(name.removeprefix(URN))
+    except ValueError:
+        return None
 
 
 def xmp_packet(*, model: str | None = None, job_id: str | None = None) -> bytes:

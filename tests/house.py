@@ -20,6 +20,7 @@ from worker.checks.port import Checker
 from worker.checks.scripted import ScriptedChecker
 from worker.engine.painted import PaintedEngine
 from worker.engine.port import Engine
+from worker.finishing import open_finisher
 from worker.meter import Meter
 from worker.press import Press
 
@@ -49,6 +50,7 @@ class House:
             storage=self.storage,
             engine=engine(PaintedEngine(self.settings, meter, picture=picture)),
             checker=checker or ScriptedChecker(),
+            finisher=open_finisher(self.settings),
             meter=meter,
         )
         with warnings.catch_warnings():

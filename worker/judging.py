@@ -1,8 +1,8 @@
 """From what the checker found to what becomes of a picture: delivered, blurred, blocked, kept, or replaced."""
 
 import io
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from PIL import Image, ImageOps
 
@@ -27,6 +27,11 @@ class Judged:
     mode: SafetyMode
     safety: dict[str, Any]  # all that explains it later
     is_charged: bool = True
+
+    def refuse(self, reason: str) -> Self:
+        """Return it as blocked for another reason than what the checker found, and never to be kept."""
+        safety = {**self.safety, "verdict": Verdict.BLOCK.value, "reason": reason}
+        return replace(self, status=ImageStatus.BLOCKED, verdict=Verdict.BLOCK, safety=safety, is_charged=False)
 
 
 class Judge:

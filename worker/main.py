@@ -21,6 +21,7 @@ from common.storage import open_storage
 from worker import hearing, runner
 from worker.checks.opening import open_checker
 from worker.engine.opening import open_engine
+from worker.finishing import open_finisher
 from worker.meter import Meter
 from worker.press import Press
 
@@ -61,6 +62,7 @@ def build_press(settings: Settings) -> Press:
         storage=open_storage(settings),
         engine=open_engine(settings, meter, shelf),
         checker=open_checker(settings),
+        finisher=open_finisher(settings),
         meter=meter,
     )
 

@@ -27,6 +27,7 @@ from common.storage import Storage
 from worker.checks.port import Checker
 from worker.checks.punctual import PunctualChecker
 from worker.engine.port import Engine
+from worker.finishing import Finisher
 from worker.judging import Judge
 from worker.meter import Meter
 from worker.outlet import Outlet
@@ -54,6 +55,7 @@ class Press:
         storage: Storage,
         engine: Engine,
         checker: Checker,
+        finisher: Finisher,
         meter: Meter,
     ) -> None:
         self.id: UUID = new_id()
@@ -64,6 +66,7 @@ class Press:
         self.engine = engine
         self.checker: Checker = PunctualChecker(checker, settings.check_timeout_seconds, start_again)
         self.judge = Judge(self.checker, settings)
+        self.finisher = finisher
         self.outlet = Outlet(storage)
         self.meter = meter
         self.models = [card.name for card in cards]
@@ -109,6 +112,7 @@ class Press:
                 )
             )
         self.judge.load()
+        self.finisher.load()
         self.engine.load()
         self._heart.start()
         log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)

@@ -1,8 +1,9 @@
 """The tail of a job: everything that happens to its pictures after the accelerator has made them.
 
 The order is the promise: the exact pixels that would be published are checked first, and blurred if the policy says
-so; only then are they encoded and marked, hashed and uploaded; nothing touches the bytes after the hash. What was blocked
-and is kept for a reviewer goes the same way, but sealed, and to where no link leads.
+so; only then are they encoded, marked, signed and shown to the hook (``worker.finishing``), hashed and uploaded;
+nothing touches the bytes after. What was blocked and is kept for a reviewer goes the same way, but sealed, and to where
+no link leads.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from common import recognition
 from common.costs import price
 from common.errors import RerollError, StorageError
 from common.faults import fault
@@ -20,10 +22,9 @@ from common.models import Image
 from common.objects import attempt_prefix, image_key, quarantine_key, thumbnail_key
 from common.safety.sealing import Part, PictureSealer
 from common.states import ImageStatus
-from worker import pictures
 from worker.engine.port import Picture
+from worker.finishing import File
 from worker.judging import Judged
-from worker.marking import Mark
 from worker.press import Press
 from worker.work import Work
 
@@ -36,61 +37,55 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Print:
-    """A judged picture and, if it may leave or is kept for a reviewer, the bytes that it would leave as."""
+    """A judged picture and, if it may leave or is kept for a reviewer, the file that it would leave as."""
 
     picture: Picture
     judged: Judged
-    data: bytes = b""
-    thumbnail: bytes = b""
+    file: File | None
 
 
 def publish(press: Press, work: Work, printed: list[Picture]) -> list[Image]:
     """Check, encode, mark and upload the pictures of a job; return the rows that will make them visible.
 
-    All are checked before any is uploaded. Raises RerollError, SafetyUnavailableError, StorageError, or what stops the
-    work.
+    All are checked before any is uploaded. Raises RerollError, SafetyUnavailableError, ProvenanceUnavailableError,
+    StorageError, or what stops the work.
     """
     request = work.claim.request
     judged = [press.judge.judge(request, picture.pixels) for picture in printed]
     if work.claim.rerolls < press.settings.max_rerolls and press.judge.wants_reroll(request, judged):
         raise RerollError
-    prints = [_encode(work, picture, found) for picture, found in zip(printed, judged, strict=True)]
+    finish, job_id = press.finisher.finish, work.claim.job_id
+    prints = [Print(picture, *finish(job_id, request, found)) for picture, found in zip(printed, judged, strict=True)]
     return [_upload(press, work, position, made) for position, made in enumerate(prints)]
-
-
-def _encode(work: Work, picture: Picture, judged: Judged) -> Print:
-    if judged.status is ImageStatus.BLOCKED:
-        return Print(picture, judged)
-    request = work.claim.request
-    mark = Mark(job_id=work.claim.job_id, model=request.model)
-    data = pictures.encode(judged.pixels, request.output_format, mark)
-    return Print(picture, judged, data, pictures.thumbnail(judged.pixels, mark))
 
 
 def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     row = _describe(press, work, position, made)
-    if not made.data:
+    file = made.file
+    if file is None:
         return row
     output_format = work.claim.request.output_format
-    row.sha256 = hashlib.sha256(made.data).hexdigest()
+    row.sha256 = hashlib.sha256(file.data).hexdigest()
     row.content_type = output_format.content_type
-    row.bytes = len(made.data)
+    row.bytes = len(file.data)
+    row.signed = file.is_signed
+    recognition.remember(row, file.seen)
     if row.status is ImageStatus.QUARANTINED:
-        _seal(press, work, row.id, made)
+        _seal(press, work, row.id, file)
         return row
     prefix = attempt_prefix(work.claim.owner, work.claim.job_id, work.claim.attempt)
     row.storage_key = image_key(prefix, position, row.sha256, output_format)
     row.thumbnail_key = thumbnail_key(prefix, position, row.sha256)
-    _put(press, work, row.storage_key, made.data, row.content_type)
-    _put(press, work, row.thumbnail_key, made.thumbnail, "image/webp")
+    _put(press, work, row.storage_key, file.data, row.content_type)
+    _put(press, work, row.thumbnail_key, file.thumbnail, "image/webp")
     if position == 0:
         fault("uploaded_first")
     return row
 
 
-def _seal(press: Press, work: Work, image_id: UUID, made: Print) -> None:
+def _seal(press: Press, work: Work, image_id: UUID, file: File) -> None:
     sealer = PictureSealer(press.settings.read_secret())
-    for part, data in ((Part.FULL, made.data), (Part.THUMBNAIL, made.thumbnail)):
+    for part, data in ((Part.FULL, file.data), (Part.THUMBNAIL, file.thumbnail)):
         _put(press, work, quarantine_key(image_id, part), sealer.seal(image_id, part, data), SEALED_TYPE)
 
 
