@@ -81,7 +81,7 @@ def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
     with changing(path) as (session, row):
         if url is not None:
             if row.url == DIRECT:
-                raise RefusedError("webhook_without_url", "It signs for jobs and campaigns, which name the URLs themselves.")
+                raise RefusedError("webhook_without_url", "It signs for what names URLs itself.")
             endpoints.move(session, row, url)
         row.events = [*dict.fromkeys(body.events or row.events)]
         row.description = row.description if body.description is None else body.description
@@ -133,10 +133,7 @@ def disable_webhook(path: WebhookPath) -> Response:
 def test_webhook(path: WebhookPath) -> Response:
     """Send a `webhook.test` message, which is tried again like any other."""
     with changing(path) as (session, row):
-        refuse_disabled(row)
-        if row.url == DIRECT:
-            raise RefusedError("webhook_without_url", "It signs for jobs and campaigns, which name the URLs themselves.")
-        message = messages.owe_test(session, row)
+        message = owe_test(session, row)
     return operations.answer(presentation.show_delivery(message, None, with_body=True), 202)
 
 
@@ -160,7 +157,7 @@ def owe_test(session: Session, row: WebhookEndpoint) -> WebhookMessage:
     """Have a test message sent; raise RefusedError for a webhook that has nowhere to send it."""
     refuse_disabled(row)
     if row.url == DIRECT:
-        raise RefusedError("webhook_without_url", "It signs for jobs, which name the URLs themselves.")
+        raise RefusedError("webhook_without_url", "It signs for what names URLs itself.")
     return messages.owe_test(session, row)
 
 
