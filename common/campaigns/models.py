@@ -57,7 +57,8 @@ class Campaign(Base):
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[CampaignStatus] = mapped_column(stored_enum(CampaignStatus), default=CampaignStatus.DRAFT)
     held_reason: Mapped[str | None] = mapped_column(String(64))  # of status `held`
-    spec: Mapped[dict[str, Any]] = mapped_column(JSON)  # a CampaignSpec
+    wish: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # as it was asked for, metadata included
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)  # a CampaignSpec, made of the wish
     salt: Mapped[bytes] = mapped_column(LargeBinary)  # keys the arms and seeds
     digest: Mapped[str | None] = mapped_column(String(64))  # of all that would be printed as it stands
     priority: Mapped[Priority] = mapped_column(stored_enum(Priority), default=Priority.BULK)
@@ -78,6 +79,7 @@ class Campaign(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]  # nobody sees it any more; the clerk deletes its rows and then itself
 
 
 class RecipientList(Base):

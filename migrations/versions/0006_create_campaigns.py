@@ -41,6 +41,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("held_reason", sa.String(length=64), nullable=True),
+        sa.Column("wish", sa.JSON(), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=True),
@@ -64,6 +65,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("held >= 0 AND spent >= 0", name=op.f("ck_campaigns_sums")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
     )
