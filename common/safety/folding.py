@@ -1,0 +1,37 @@
+"""Texts as a reader sees them, not as they are spelled: what differs only in Unicode's tricks becomes the same."""
+
+import re
+import unicodedata
+from functools import cache
+
+from confusable_homoglyphs.confusables import confusables_data
+
+WORD = re.compile(r"[^\W_]+")
+INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
+"""Categories of Unicode that leave no mark of their own: zero width, variation selectors, accents, controls."""
+
+
+def fold(text: str) -> str:
+    """Return the words of *text*, one space between: compatible forms (NFKC) and look-alikes one, no case, no accents."""
+    compatible = unicodedata.normalize("NFKC", text)
+    # Before the case is folded and after: some letters look like a Latin one in one case only.
+    seen = "".join(map(_to_latin, _show(compatible))).casefold()
+    return " ".join(WORD.findall("".join(map(_to_latin, _show(seen)))))
+
+
+def _show(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    spaced = (" " if character.isspace() else character for character in decomposed)
+    return "".join(character for character in spaced if unicodedata.category(character) not in INVISIBLE)
+
+
+@cache
+def _to_latin(character: str) -> str:
+    """Return the ASCII letter that *character* can be taken for (Unicode TR 39's confusables), else itself."""
+    if character.isascii():
+        return character
+    alike = [entry["c"] for entry in confusables_data.get(character, ())]
+    letters = [other for other in alike if len(other) == 1 and other.isascii() and other.isalpha()]
+    # A capital that looks like I looks like l too: the one in the same case is meant.
+    letters.sort(key=lambda other: other.isupper() != character.isupper())
+    return letters[0] if letters else character

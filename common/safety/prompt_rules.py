@@ -1,0 +1,104 @@
+"""Rules for prompts: categories of what is not printed, told by whole words that stand in a text together.
+
+Word lists are a cheap first refusal, easily evaded; what leaves is held by the check of the pictures.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import SettingsError
+from common.safety.folding import fold
+from common.settings import PREFIX
+
+ALWAYS = Path(__file__).with_name("rules.toml")
+RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+LITERAL = re.compile(r""""([^"]*)"|'([^']*)'""")
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    category: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
+    words: list[list[str]] = Field(min_length=1)
+
+
+class _Rules(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: list[_Rule]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Lists of words and phrases, folded; a text that has one of each is of the category."""
+
+    category: str
+    lists: tuple[frozenset[str], ...]
+
+    def matches(self, folded: str) -> bool:
+        """Tell whether a folded text is of the category."""
+        padded = f" {folded} "
+        return all(any(f" {entry} " in padded for entry in entries) for entries in self.lists)
+
+
+@dataclass(frozen=True)
+class PromptRules:
+    """The rules that always hold, and the operator's own beside them."""
+
+    always: tuple[Rule, ...]
+    own: tuple[Rule, ...] = ()
+
+    @classmethod
+    def open(cls, path: Path | None) -> Self:
+        """Read the rules, the operator's from *path*; raise SettingsError for a file that is none of rules."""
+        return cls(tuple(_read(ALWAYS)), () if path is None else tuple(_read(path)))
+
+    def judge(self, text: str) -> str | None:
+        """Return the first category that *text* is of; None for most."""
+        return _judge((*self.always, *self.own), text)
+
+    def judge_always(self, text: str) -> str | None:
+        """Return the same by the rules alone that nobody can do without: for texts that hold people's names."""
+        return _judge(self.always, text)
+
+    def judge_template(self, source: str) -> str | None:
+        """Return the category of a Liquid template's own words; what its recipients put in is not among them."""
+        return self.judge(TAG.sub(lambda tag: f" {_literals(tag.group())} ", source))
+
+
+def _judge(rules: tuple[Rule, ...], text: str) -> str | None:
+    folded = fold(text)
+    return next((rule.category for rule in rules if rule.matches(folded)), None)
+
+
+def _literals(tag: str) -> str:
+    return " ".join(first or second for first, second in LITERAL.findall(tag))
+
+
+def _read(path: Path) -> Iterator[Rule]:
+    try:
+        found = _Rules.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        reason = "is no list of rules" if isinstance(error, ValidationError) else f"cannot be read: {error}"
+        raise SettingsError(f"{PREFIX}PROMPT_RULES {path} {reason}") from error
+    for rule in found.rules:
+        lists = tuple(frozenset(fold(entry) for each in entries for entry in _expand(each)) for entries in rule.words)
+        if not all(entries and "" not in entries for entries in lists):
+            raise SettingsError(f"{PREFIX}PROMPT_RULES {path} has an empty list, or an entry without a word.")
+        yield Rule(rule.category, lists)
+
+
+def _expand(entry: str) -> Iterator[str]:
+    found = RANGE.search(entry)
+    if found is None:
+        yield entry
+        return
+    for number in range(int(found[1]), int(found[2]) + 1):
+        yield from _expand(f"{entry[: found.start()]}{number}{entry[found.end() :]}")
