@@ -12,7 +12,7 @@ INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
 
 
 def fold(text: str) -> str:
-    """Return the words of *text*, one space between: compatible forms (NFKC) and look-alikes one, no case, no accents."""
+    """Return the words of *text*, one space between: forms (NFKC) and look-alikes made one, no case, no accents."""
     compatible = unicodedata.normalize("NFKC", text)
     # Before the case is folded and after: some letters look like a Latin one in one case only.
     seen = "".join(map(_to_latin, _show(compatible))).casefold()
@@ -30,8 +30,7 @@ def _to_latin(character: str) -> str:
     """Return the ASCII letter that *character* can be taken for (Unicode TR 39's confusables), else itself."""
     if character.isascii():
         return character
-    alike = [entry["c"] for entry in confusables_data.get(character, ())]
-    letters = [other for other in alike if len(other) == 1 and other.isascii() and other.isalpha()]
-    # A capital that looks like I looks like l too: the one in the same case is meant.
-    letters.sort(key=lambda other: other.isupper() != character.isupper())
-    return letters[0] if letters else character
+    alike = (entry["c"] for entry in confusables_data.get(character, ()))
+    letter = next((other for other in alike if len(other) == 1 and other.isascii() and other.isalpha()), character)
+    # The tables have l for every bare stroke; as a capital it stands for I.
+    return "i" if letter == "l" and character.isupper() else letter

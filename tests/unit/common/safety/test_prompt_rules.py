@@ -89,7 +89,7 @@ def test_names_pass_the_rules_that_always_hold() -> None:
 @pytest.mark.parametrize(
     "content",
     ["rules = 1", "[[rules]]\ncategory = 'A B'\nwords = [['x']]", "[[rules]]\ncategory = 'a'\nwords = []", "not toml",
-     "[[rules]]\ncategory = 'a'\nwords = [[]]", "[[rules]]\ncategory = 'a'\nwords = [['!']]", "\ufffe", ],
+     "[[rules]]\ncategory = 'a'\nwords = [[]]", "[[rules]]\ncategory = 'a'\nwords = [['!']]", "\ufffe"],
 )  # fmt: skip
 def test_a_file_that_is_none_of_rules_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rules.toml"
