@@ -1,0 +1,53 @@
+"""Which reader a file of recipients gets, by its media type."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import IO
+
+from common.campaigns import rows_xlsx
+from common.campaigns.rows import Sheet
+from common.campaigns.rows_csv import CsvSheet
+from common.campaigns.rows_json import JsonLinesSheet, JsonSheet
+
+
+class Format(StrEnum):
+    """The formats of files of recipients."""
+
+    CSV = "csv"
+    JSON = "json"
+    JSON_LINES = "jsonl"
+    XLSX = "xlsx"
+
+
+MEDIA_TYPES = {
+    "text/csv": Format.CSV,
+    "application/json": Format.JSON,
+    "application/x-ndjson": Format.JSON_LINES,
+    "application/jsonl": Format.JSON_LINES,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Format.XLSX,
+}
+
+ENCODINGS = {
+    "utf-8": "utf-8-sig",  # with or without BOM
+    "utf8": "utf-8-sig",
+    "us-ascii": "utf-8-sig",
+    "iso-8859-1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+    "windows-1252": "windows-1252",
+}
+"""What a media type may name as charset, and how Python calls it."""
+
+
+@contextmanager
+def opened(file: IO[bytes], kind: Format, encoding: str = "utf-8-sig") -> Iterator[Sheet]:
+    """Yield the rows of *file*; raise InvalidFileError for one that is not what *kind* says."""
+    if kind is Format.XLSX:
+        with rows_xlsx.opened(file) as sheet:
+            yield sheet
+    elif kind is Format.CSV:
+        yield CsvSheet(file, encoding)
+    elif kind is Format.JSON_LINES:
+        yield JsonLinesSheet(file, encoding)
+    else:
+        yield JsonSheet(file, encoding)

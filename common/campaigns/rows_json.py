@@ -1,0 +1,150 @@
+"""Recipients from JSON: an object a line, or an array of objects, of which one is in memory at a time."""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+from common.campaigns.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row, check_column
+from common.campaigns.rows_text import BUFFER, Lines
+
+SPACE = " \t\r\n"
+
+
+class _Repeated(ValueError):  # noqa: N818  (it never leaves this module)
+    """An object names a key twice."""
+
+
+class _Objects:
+    """Rows out of objects, whose keys become columns as they come."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.columns: list[str] = []
+        self._places: dict[str, int] = {}
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=_read_object, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+        )
+
+    def _spell(self, number: int, value: Any) -> Row:
+        if not isinstance(value, dict):
+            raise InvalidFileError(f"Row {number} is no JSON object.")
+        cells, fault = [""] * len(self.columns), None
+        for name, item in value.items():
+            place = self._place(name.strip(), number)
+            cells.extend([""] * (place + 1 - len(cells)))
+            if isinstance(item, dict | list):
+                fault = ("type", f"{name} holds a list or an object, and not a text, a number or a truth value.")
+            else:
+                cells[place] = "" if item is None else str(item).lower() if isinstance(item, bool) else item
+        return Row(number, cells, fault)
+
+    def _place(self, name: str, number: int) -> int:
+        place = self._places.get(name)
+        if place is None:
+            check_column(name, f"Row {number}: a key")
+            place = self._places[name] = len(self.columns)
+            if place == MOST_COLUMNS:
+                raise InvalidFileError(f"Row {number}: there are more than {MOST_COLUMNS} columns by now.")
+            self.columns.append(name)
+        return place
+
+
+class JsonLinesSheet(_Objects):
+    """A file of one JSON object a line."""
+
+    def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
+        super().__init__()
+        self._lines = Lines(file, encoding)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows; empty lines are none."""
+        number = 0
+        for line in self._lines:
+            self._lines.held = 0
+            if not line.strip():
+                continue
+            number += 1
+            try:
+                value = self._decoder.decode(line)
+            except (ValueError, RecursionError) as error:
+                raise InvalidFileError(f"Line {self._lines.number} is not JSON: {_explain(error)}.") from None
+            yield self._spell(number, value)
+
+
+class JsonSheet(_Objects):
+    """A file of one JSON array of objects."""
+
+    def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
+        super().__init__()
+        self._file, self._decode = file, codecs.getincrementaldecoder(encoding)().decode
+        self._text, self._at, self._is_whole = "", 0, False
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows."""
+        if self._next_sign() != "[":
+            raise InvalidFileError("The file must be a JSON array of objects.")
+        self._at += 1
+        number = 0
+        if self._next_sign() != "]":
+            while True:
+                number += 1
+                yield self._spell(number, self._next_value(number))
+                if (sign := self._next_sign()) != ",":
+                    break
+                self._at += 1
+            if sign != "]":
+                raise InvalidFileError(f"After row {number} there must be a comma or the end of the array.")
+        self._at += 1
+        if self._next_sign():
+            raise InvalidFileError("After the array there must be nothing.")
+
+    def _next_sign(self) -> str:
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in SPACE:
+                self._at += 1
+            if self._at < len(self._text) or not self._read_on():
+                return self._text[self._at : self._at + 1]
+
+    def _next_value(self, number: int) -> Any:
+        self._next_sign()
+        while True:
+            try:
+                value, self._at = self._decoder.raw_decode(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                # It may be that its end has not been read yet.
+                too_long = len(self._text) - self._at > LONGEST_ROW
+                if isinstance(error, RecursionError | _Repeated) or too_long or not self._read_on():
+                    raise InvalidFileError(f"Row {number} is not JSON: {_explain(error)}.") from None
+            else:
+                return value
+
+    def _read_on(self) -> bool:
+        if self._is_whole:
+            return False
+        data = self._file.read(BUFFER)
+        self._is_whole = not data
+        try:
+            self._text = self._text[self._at :] + self._decode(data, self._is_whole)
+        except UnicodeDecodeError:
+            raise InvalidFileError("The file is not UTF-8.") from None
+        self._at = 0
+        return True
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        raise _Repeated("it names a key twice")
+    return read
+
+
+def _refuse_constant(name: str) -> str:
+    raise ValueError(f"{name} is no number")
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.colno}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]

@@ -1,0 +1,78 @@
+"""Reads a workbook from standard input and writes its first sheet's rows as lines of JSON: a program of its own.
+
+It runs without environment, network code or anything else of ours, under limits of memory and time: a workbook is a
+zip archive of XML, and may have been made to harm whoever opens it. Exit status 1: the reason is on standard error.
+
+Usage: ``python -I unfolding.py MOST_BYTES MEMORY_BYTES SECONDS < FILE``
+"""
+
+import datetime as dt
+import json
+import resource
+import sys
+import zipfile
+from typing import Any, NoReturn
+
+MOST_PARTS = 2000
+READ_BYTES = 64 * 1024
+
+
+def main(most_bytes: int, memory_bytes: int, seconds: int) -> None:
+    """Write the rows."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    _weigh(most_bytes)
+    import python_calamine  # noqa: PLC0415  (not before the limits hold)
+
+    sys.stdin.buffer.seek(0)
+    try:
+        book = python_calamine.CalamineWorkbook.from_filelike(sys.stdin.buffer)
+        sheets = [
+            sheet
+            for sheet in book.sheets_metadata
+            if sheet.typ is python_calamine.SheetTypeEnum.WorkSheet
+            and sheet.visible is python_calamine.SheetVisibleEnum.Visible
+        ]
+        if not sheets:
+            _refuse("unsupported")
+        rows = book.get_sheet_by_name(sheets[0].name).iter_rows()
+    except (python_calamine.CalamineError, OSError, ValueError):
+        _refuse("damaged")
+    for row in rows:
+        sys.stdout.write(json.dumps([_spell(cell) for cell in row]) + "\n")
+
+
+def _weigh(most_bytes: int) -> None:
+    """Refuse what is no workbook, or would unfold to more than *most_bytes*."""
+    try:
+        with zipfile.ZipFile(sys.stdin.buffer) as archive:
+            parts = archive.infolist()
+            if "xl/workbook.xml" not in archive.namelist():
+                _refuse("unsupported")
+            if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > most_bytes:
+                _refuse("too_large")
+            for part in parts:
+                with archive.open(part) as file:  # to its end, where its checksum is compared
+                    while file.read(READ_BYTES):
+                        pass
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError):
+        _refuse("unsupported")
+
+
+def _spell(cell: Any) -> str:
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
+    if isinstance(cell, dt.datetime) and cell.time() == dt.time():
+        return cell.date().isoformat()
+    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(reason)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
