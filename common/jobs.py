@@ -131,7 +131,18 @@ def claim(
     if request.safety is not None and request.safety.on_block is OnBlock.REROLL:
         rerolls = attempts.count_blocked(session, job.id)
         request = request.reroll(rerolls)
-    return Claim(job.id, job.attempt, press_id, job.owner, request, max_strikes, job.strikes, job.priority, rerolls)
+    return Claim(
+        job.id,
+        job.attempt,
+        press_id,
+        job.owner,
+        request,
+        max_strikes,
+        job.strikes,
+        job.priority,
+        palette=tuple(job.palette or ()),
+        rerolls=rerolls,
+    )
 
 
 def beat(
@@ -215,6 +226,14 @@ def cancel(session: Session, job: Job) -> None:
 def hand_back(session: Session, held: Claim, error: PressroomError, spent: Spent) -> None:
     """Give a job back, its strike with it, because of *error*, a fault of the house and not of the job."""
     _requeue(session, held, Outcome.RETRIED, spent, error.code, strikes=Job.strikes - 1)
+
+
+def withdraw(session: Session, job_ids: Collection[UUID]) -> list[UUID]:
+    """Cancel those of some jobs that no press has in hand; return which."""
+    queued = select(Job.id).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED).order_by(Job.id)
+    moved = _move(session, JobStatus.CANCELED, Job.id.in_(queued.with_for_update()), finished_at=now(session))
+    messages.owe(session, JobStatus.CANCELED, [job_id for job_id, _ in moved])
+    return [job_id for job_id, _ in moved]
 
 
 def expire_due(session: Session) -> int:

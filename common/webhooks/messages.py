@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.database import now
@@ -126,16 +126,26 @@ def resend_all(
     return len(rows.all())
 
 
-def forget_old(session: Session, days: int) -> int:
-    """Delete some messages older than *days* that nobody waits for any more; return how many."""
-    old = (
+def forget_old(session: Session, days: int, jobs: ColumnElement[bool] | None = None) -> int:
+    """Delete some messages older than *days*, about such *jobs*, that nobody waits for any more; return how many."""
+    old = WebhookMessage.created_at < now(session, -timedelta(days=days))
+    if jobs is not None:
+        old = and_(old, WebhookMessage.job_id.in_(select(Job.id).where(jobs)))
+    return _forget(session, old, BATCH)
+
+
+def forget_of(session: Session, job_ids: Collection[UUID]) -> int:
+    """Delete the messages about these jobs that nobody waits for any more; return how many."""
+    return _forget(session, WebhookMessage.job_id.in_(job_ids), None)
+
+
+def _forget(session: Session, chosen: ColumnElement[bool], most: int | None) -> int:
+    ids = session.scalars(
         select(WebhookMessage.id)
-        .where(WebhookMessage.created_at < now(session, -timedelta(days=days)))
-        .where(WebhookMessage.state != MessageState.PENDING)
-        .limit(BATCH)
+        .where(chosen, WebhookMessage.state != MessageState.PENDING)
+        .limit(most)
         .with_for_update(skip_locked=True)
-    )
-    ids = session.scalars(old).all()
+    ).all()
     session.execute(
         delete(WebhookMessage).where(WebhookMessage.id.in_(ids)).execution_options(synchronize_session=False)
     )
@@ -168,7 +178,7 @@ def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
 
 
 def _lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[WebhookEndpoint]:
-    """Return the live endpoints of *owners*, locked against deletion, and nothing else, until the messages are there."""
+    """Return the live endpoints of *owners*, locked against nothing but deletion until the messages are there."""
     return session.scalars(
         select(WebhookEndpoint)
         .where(WebhookEndpoint.owner.in_(owners), WebhookEndpoint.status == EndpointStatus.ENABLED)
@@ -201,7 +211,11 @@ def _subscribed(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
 
 
 def _address(
-    endpoint: WebhookEndpoint, event: EventType, moment: datetime, own_url: str | None = None, job_id: UUID | None = None
+    endpoint: WebhookEndpoint,
+    event: EventType,
+    moment: datetime,
+    own_url: str | None = None,
+    job_id: UUID | None = None,
 ) -> WebhookMessage:
     url = own_url if endpoint.url == DIRECT else None
     return WebhookMessage(

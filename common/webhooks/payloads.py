@@ -22,15 +22,15 @@ LONGEST_MESSAGE = 500
 def render_job(event: EventType, moment: datetime, job: Job, images: Sequence[Image]) -> bytes:
     """Return the body that tells of *job* as it now is; metadata that would make it too large are left out."""
     data = _describe(job, images)
-    body = _render(event, moment, data)
+    body = render(event, moment, data)
     if len(body) >= MOST_BYTES:
-        body = _render(event, moment, data | {"metadata": None})
+        body = render(event, moment, data | {"metadata": None})
     return body
 
 
 def render_test(moment: datetime, endpoint_id: UUID) -> bytes:
     """Return the body of a message that its owner asked for."""
-    return _render(EventType.WEBHOOK_TEST, moment, {"webhook_id": str(endpoint_id)})
+    return render(EventType.WEBHOOK_TEST, moment, {"webhook_id": str(endpoint_id)})
 
 
 def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
         error = {"code": job.error_code, "message": message, "retryable": bool(job.error_retryable)}
     cost = {
         "gpu_seconds": sum(image.gpu_seconds for image in charged),
-        "amount": _spell(sum((image.amount for image in charged), Decimal(0))),
+        "amount": spell(sum((image.amount for image in charged), Decimal(0))),
         "currency": charged[0].currency if charged else None,
     }
     return {
@@ -56,24 +56,27 @@ def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
         "cost": cost,
         "metadata": job.annotations,
         "retry_of": str(job.retry_of) if job.retry_of else None,
-        "created_at": _spell_time(job.created_at),
-        "started_at": _spell_time(job.started_at),
-        "finished_at": _spell_time(job.finished_at),
+        "created_at": spell_time(job.created_at),
+        "started_at": spell_time(job.started_at),
+        "finished_at": spell_time(job.finished_at),
     }
 
 
 def _describe_image(image: Image) -> dict[str, Any]:
-    return {"id": str(image.id), "status": image.status, "amount": _spell(image.amount)}
+    return {"id": str(image.id), "status": image.status, "amount": spell(image.amount)}
 
 
-def _render(event: EventType, moment: datetime, data: dict[str, Any]) -> bytes:
-    envelope = {"type": event, "timestamp": _spell_time(moment), "data": data}
+def render(event: EventType, moment: datetime, data: dict[str, Any]) -> bytes:
+    """Return the body of a message that says *data*."""
+    envelope = {"type": event, "timestamp": spell_time(moment), "data": data}
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _spell(amount: Decimal) -> str:
+def spell(amount: Decimal) -> str:
+    """Return *amount* as it stands in JSON."""
     return f"{amount.normalize():f}"
 
 
-def _spell_time(time: datetime | None) -> str | None:
+def spell_time(time: datetime | None) -> str | None:
+    """Return *time* as it stands in JSON."""
     return None if time is None else time.isoformat().replace("+00:00", "Z")

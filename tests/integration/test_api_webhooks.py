@@ -15,6 +15,7 @@ from tests.apis import Api, open_api
 
 HOOK = "https://hooks.example/a"
 ENDING = ["job.succeeded", "job.failed", "job.canceled", "job.expired"]
+CAMPAIGN_ENDING = ["campaign.completed", "campaign.held", "campaign.failed"]
 NOWHERE = "01a20640-025c-701a-a101-2492ecb370ff"
 
 
@@ -43,7 +44,7 @@ def problem(answer: Any) -> tuple[int, str]:
 def test_a_webhook_is_made_and_its_secret_shown_once(api: Api) -> None:
     made = make(api, "HTTPS://Hooks.Example:443", description="for the shop")
     assert made["url"] == "https://hooks.example/"
-    assert made["events"] == ENDING
+    assert made["events"] == [*ENDING, "image.released", *CAMPAIGN_ENDING]
     assert made["description"] == "for the shop"
     assert (made["status"], made["disabled_reason"], made["failures"]) == ("enabled", None, 0)
     assert len(sealing.parse(made["secret"])) == 32

@@ -1,0 +1,126 @@
+"""The budget as a hold: what a print may cost is set aside before it is ordered, and settled by what it did cost."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from common.campaigns.models import Campaign
+from common.campaigns.spec import CampaignSpec
+from common.database import NANO
+from common.errors import PressroomError
+from common.models import Image, Job
+from common.requests import ImageRequest
+
+MARGIN = Decimal("1.5")
+"""Of what is held to the dearest known: a picture that is alone in its batch costs more than one in company."""
+
+SOUNDINGS = 4
+"""As long as nobody knows what a print costs, so many are ordered at once, each with such a share of what is left."""
+
+RECENT = 500
+LIKE = 50
+
+
+class BudgetTooLowError(PressroomError):
+    """The budget is less than what is spent and held already."""
+
+    code = "budget_too_low"
+
+
+def remaining(campaign: Campaign) -> Decimal:
+    """Return what is neither spent nor held."""
+    return campaign.budget - campaign.spent - campaign.held
+
+
+def offer(campaign: Campaign, most: int) -> tuple[int, Decimal]:
+    """Return how many prints, *most* at most, may be ordered now, and what is to be held for each."""
+    left = remaining(campaign)
+    if campaign.reservation is None:
+        share = Decimal(int(max(left, Decimal(0)) * NANO) // SOUNDINGS) / NANO
+        sounded = SOUNDINGS if share > 0 and not campaign.held else 0
+        return min(most, sounded), share
+    if campaign.reservation == 0:
+        return (most if left >= 0 else 0), campaign.reservation
+    return max(0, min(most, int(left // campaign.reservation))), campaign.reservation
+
+
+def hold(session: Session, campaign: Campaign, amount: Decimal) -> bool:
+    """Set *amount* aside; tell whether it was there."""
+    held = session.execute(
+        update(Campaign)
+        .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held + amount <= Campaign.budget)
+        .values(held=Campaign.held + amount)
+        .returning(Campaign.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.refresh(campaign, ["held", "spent"])
+    return bool(held)
+
+
+def settle(session: Session, campaign: Campaign, freed: Decimal, spent: Decimal) -> None:
+    """Let go of what was held, and enter what of it was spent."""
+    session.execute(
+        update(Campaign)
+        .where(Campaign.id == campaign.id)
+        .values(held=Campaign.held - freed, spent=Campaign.spent + spent)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(campaign, ["held", "spent"])
+
+
+def change(session: Session, campaign: Campaign, amount: Decimal) -> None:
+    """Give *campaign* another budget; raise BudgetTooLowError if that is gone already."""
+    changed = session.execute(
+        update(Campaign)
+        .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held <= amount)
+        .values(budget=amount)
+        .returning(Campaign.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if not changed:
+        raise BudgetTooLowError
+    session.refresh(campaign, ["budget"])
+
+
+def reserve(session: Session, campaign: Campaign, spec: CampaignSpec) -> None:
+    """Set the reservation by what was printed lately like each arm's pictures; leave it open where nothing was."""
+    if campaign.reservation is not None:
+        return
+    costs = [_dearest_like(session, arm.request, campaign.currency) for arm in spec.arms]
+    if all(cost is not None for cost in costs):
+        campaign.reservation = _with_margin(cost for cost in costs if cost is not None)
+        session.flush()
+
+
+def learn(session: Session, campaign: Campaign, images: Iterable[Image]) -> None:
+    """Set the reservation by the first prints, and raise it where one would have cost more."""
+    costs = [_full_cost(image) for image in images]
+    if not costs:
+        return
+    if campaign.reservation is None or max(costs) > campaign.reservation:
+        campaign.reservation = _with_margin(costs)
+        session.flush()
+
+
+def _dearest_like(session: Session, request: ImageRequest, currency: str) -> Decimal | None:
+    recent = select(Image.id).where(Image.storage_key.is_not(None)).order_by(Image.created_at.desc()).limit(RECENT)
+    alike = session.scalars(
+        select(Image)
+        .join(Job, Job.id == Image.job_id)
+        .where(Image.id.in_(recent), Job.lane == request.lane, Job.steps == request.steps, Image.currency == currency)
+        .limit(LIKE)
+    ).all()
+    return max(map(_full_cost, alike), default=None)
+
+
+def _full_cost(image: Image) -> Decimal:
+    """Return what an image would have cost had nothing capped it."""
+    if image.overrun_seconds <= 0 or image.gpu_seconds <= 0:
+        return image.amount
+    return image.amount * Decimal(repr(1 + image.overrun_seconds / image.gpu_seconds))
+
+
+def _with_margin(costs: Iterable[Decimal]) -> Decimal:
+    return (max(costs) * MARGIN).quantize(Decimal("1e-9"))

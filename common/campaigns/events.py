@@ -1,0 +1,78 @@
+"""What webhooks are told of a campaign: that it is over, that it was held, and digests of how far it is."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.campaigns import counters
+from common.campaigns.counters import Progress
+from common.campaigns.models import Campaign
+from common.campaigns.states import CampaignStatus, PrintStatus
+from common.webhooks import messages, payloads
+from common.webhooks.events import CAMPAIGN_EVENTS, EventType, parse_events
+from common.webhooks.messages import News
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often ``campaign.progress`` is told: after such a time, or such a share of the prints, whichever is first."""
+
+    every: timedelta
+    share: float
+
+
+def tell(session: Session, campaign: Campaign) -> None:
+    """Owe what is to be told of a campaign that has just been held, or has come to an end by itself."""
+    progress = counters.count(session, campaign)
+    if campaign.status is CampaignStatus.HELD:
+        event = EventType.CAMPAIGN_HELD
+    elif campaign.status is CampaignStatus.COMPLETED and progress.total.by_status[PrintStatus.PRINTED]:
+        event = EventType.CAMPAIGN_COMPLETED
+    else:
+        event = EventType.CAMPAIGN_FAILED
+    _owe(session, campaign, event, progress)
+
+
+def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
+    """Owe a digest if *campaign*, which is locked, has come on far or long enough since the last; tell whether."""
+    moment = messages.read_clock(session)
+    since = campaign.told_at or campaign.started_at or moment
+    progress = counters.count(session, campaign)
+    gained = progress.share - campaign.told_share
+    if gained <= 0 or (gained < pace.share and moment - since < pace.every):
+        return False
+    campaign.told_at, campaign.told_share = moment, progress.share
+    _owe(session, campaign, EventType.CAMPAIGN_PROGRESS, progress)
+    return True
+
+
+def _owe(session: Session, campaign: Campaign, event: EventType, progress: Progress) -> None:
+    moment = messages.read_clock(session)
+    body = payloads.render(event, moment, _describe(campaign, progress))
+    chosen = campaign.webhook_events
+    events = CAMPAIGN_EVENTS if chosen is None else parse_events(chosen)
+    messages.owe_news(session, News(campaign.owner, event, moment, body, campaign.webhook_url, events))
+
+
+def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:
+    prints = {status.value: progress.total.by_status[status] for status in PrintStatus}
+    return {
+        "id": str(campaign.id),
+        "object": "campaign",
+        "name": campaign.name,
+        "status": campaign.status,
+        "held_reason": campaign.held_reason if campaign.status is CampaignStatus.HELD else None,
+        "prints": {"wanted": progress.total.wanted, **prints},
+        **{name: payloads.spell(amount) for name, amount in _sums(campaign).items()},
+        "currency": campaign.currency,
+        "created_at": payloads.spell_time(campaign.created_at),
+        "started_at": payloads.spell_time(campaign.started_at),
+        "finished_at": payloads.spell_time(campaign.finished_at),
+    }
+
+
+def _sums(campaign: Campaign) -> dict[str, Decimal]:
+    return {"budget": campaign.budget, "held": campaign.held, "spent": campaign.spent}

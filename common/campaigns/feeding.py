@@ -1,0 +1,122 @@
+"""Feeding: a campaign has a window of jobs in the queue, and the next rows follow as these are done.
+
+Nothing is written for a row before its turn. Each call is one transaction that holds the campaign's row, so that two
+clerks, or one that dies at any point, can neither skip a row nor print one twice.
+"""
+
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from common import jobs
+from common.campaigns import budget, events, prints, rendering
+from common.campaigns.models import Campaign, Print, Recipient
+from common.campaigns.moves import move
+from common.campaigns.spec import CampaignSpec
+from common.campaigns.states import CampaignStatus, PrintStatus
+from common.database import now
+from common.faults import fault
+from common.orders import Order
+from common.states import Priority
+
+WINDOW = 400
+"""Jobs that one campaign has in hand: enough for many presses between two rounds of the clerk, few to take back."""
+
+LOOKS = 8
+"""How often rows are taken in one call while all that comes of them are copies."""
+
+OUT_OF_BUDGET = "budget"
+
+
+def feed(session: Session, campaign: Campaign, window: int = WINDOW) -> int:
+    """Order the next prints of a running *campaign*, which is locked; return how many.
+
+    It is completed here when nothing is left to do, and held when the next print would not fit the budget.
+    """
+    spec = CampaignSpec.from_row(campaign.spec)
+    budget.reserve(session, campaign, spec)
+    in_hand = prints.count(session, campaign, PrintStatus.ORDERED)
+    room = window - in_hand
+    waiting = _take_rows(session, campaign, spec, room) if room > 0 else 0
+    wanted = min(room, waiting)
+    affordable, reservation = budget.offer(campaign, max(wanted, 0))
+    ordered = order(session, campaign, spec, affordable, reservation) if affordable else 0
+    if not in_hand and not ordered:
+        _stop(session, campaign, waiting)
+    fault("feeding")
+    return ordered
+
+
+def order(
+    session: Session,
+    campaign: Campaign,
+    spec: CampaignSpec,
+    most: int,
+    reservation: Decimal,
+    *,
+    priority: Priority | None = None,
+) -> int:
+    """Order up to *most* of the prints that wait, holding *reservation* for each; return how many."""
+    rows = session.execute(prints.select_waiting(campaign, most)).all()
+    if not rows or not budget.hold(session, campaign, reservation * len(rows)):
+        return 0
+    orders = [_spell(campaign, spec, made, to, reservation, priority) for made, to in rows]
+    jobs.submit_all(session, orders, max_queued=0)
+    prints.write(
+        session,
+        [
+            {
+                "id": made.id,
+                "status": PrintStatus.ORDERED,
+                "job_id": placed.id,
+                "seed": placed.request.seed,
+                "held": reservation,
+                "error_code": None,
+                "error_message": None,
+                "error_retryable": None,
+            }
+            for (made, _), placed in zip(rows, orders, strict=True)
+        ],
+    )
+    return len(rows)
+
+
+def _take_rows(session: Session, campaign: Campaign, spec: CampaignSpec, room: int) -> int:
+    """See that enough prints wait to fill *room*, as long as there are rows; return how many do."""
+    waiting = prints.count(session, campaign, PrintStatus.WAITING)
+    for _ in range(LOOKS):
+        if waiting >= room:
+            break
+        rows = -(-(room - waiting) // spec.images_per_recipient)
+        recipients = prints.next_recipients(session, campaign, rows)
+        if not recipients:
+            break
+        waiting += prints.make(session, campaign, spec, recipients)
+    return waiting
+
+
+def _stop(session: Session, campaign: Campaign, waiting: int) -> None:
+    if waiting:
+        move(session, campaign, CampaignStatus.HELD, held_reason=OUT_OF_BUDGET)
+        events.tell(session, campaign)
+    elif not prints.has_unfed(session, campaign):
+        move(session, campaign, CampaignStatus.COMPLETED, finished_at=now(session))
+        events.tell(session, campaign)
+
+
+def _spell(
+    campaign: Campaign, spec: CampaignSpec, made: Print, to: Recipient, reservation: Decimal, priority: Priority | None
+) -> Order:
+    arm = spec.arm(made.arm)
+    request, _ = rendering.request_of(spec, campaign.salt, to, made.index, made.rerolls)
+    return Order(
+        owner=campaign.owner,
+        key_id=campaign.key_id,
+        request=request,
+        priority=priority or campaign.priority,
+        campaign_id=campaign.id,
+        recipient_id=to.recipient_id,
+        style_version=arm.style,
+        palette=arm.palette or None,
+        max_amount=reservation,
+    )

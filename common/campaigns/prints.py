@@ -1,0 +1,187 @@
+"""Prints as rows: made for the next recipients in their turn, and brought up to date together with their copies."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Table, exists, func, insert, select, update
+from sqlalchemy.orm import Session, aliased
+
+from common.campaigns import rendering
+from common.campaigns.models import Campaign, Print, Recipient, RecipientList
+from common.campaigns.spec import CampaignSpec
+from common.campaigns.states import ListStatus, PrintStatus
+from common.ids import new_id
+from common.webhooks.messages import read_clock
+
+BATCH = 500
+_INSERT = insert(cast("Table", Print.__table__))
+_SHARED = ("status", "image_id", "job_id", "seed", "error_code", "error_message", "error_retryable", "updated_at")
+"""What a copy has from its original."""
+
+
+def count(session: Session, campaign: Campaign, status: PrintStatus) -> int:
+    """Return how many prints of *campaign* are in *status*, copies left out."""
+    originals = select(func.count()).where(
+        Print.campaign_id == campaign.id, Print.status == status, Print.original_id.is_(None)
+    )
+    return session.scalars(originals).one()
+
+
+def select_waiting(campaign: Campaign, most: int) -> Select[Print, Recipient]:
+    """Select the next prints that no job is at, each with its recipient."""
+    return (
+        select(Print, Recipient)
+        .join(Recipient, Recipient.id == Print.recipient_pk)
+        .where(Print.campaign_id == campaign.id, Print.status == PrintStatus.WAITING, Print.original_id.is_(None))
+        .order_by(Print.id)
+        .limit(most)
+    )
+
+
+def next_recipients(session: Session, campaign: Campaign, most: int) -> list[Recipient]:
+    """Return the next rows of the approved lists, in their order, and note that they have been fed."""
+    found: list[Recipient] = []
+    lists = (
+        select(RecipientList)
+        .where(_approved(campaign), RecipientList.fed < last_row(RecipientList))
+        .order_by(RecipientList.number)
+    )
+    for each in session.scalars(lists):
+        rows = session.scalars(
+            select(Recipient)
+            .where(Recipient.campaign_id == campaign.id, Recipient.list_number == each.number, Recipient.row > each.fed)
+            .order_by(Recipient.row)
+            .limit(most - len(found))
+        ).all()
+        if rows:
+            each.fed = rows[-1].row
+            found.extend(rows)
+        if len(found) >= most:
+            break
+    session.flush()
+    return found
+
+
+def last_row(of: type[RecipientList]) -> ColumnElement[int]:
+    """Return, as SQL, the number of a list's last row; nothing of an empty one, which compares as false."""
+    return (
+        select(func.max(Recipient.row))
+        .where(Recipient.campaign_id == of.campaign_id, Recipient.list_number == of.number)
+        .scalar_subquery()
+    )
+
+
+def has_unfed(session: Session, campaign: Campaign) -> bool:
+    """Tell whether an approved row has not been fed yet."""
+    unfed = exists().where(_approved(campaign), RecipientList.fed < last_row(RecipientList))
+    return bool(session.scalar(select(unfed)))
+
+
+def make(session: Session, campaign: Campaign, spec: CampaignSpec, recipients: Sequence[Recipient], **own: Any) -> int:
+    """Want the prints of *recipients*, but for those that exist; return how many must be printed.
+
+    What was asked before is the same print: a copy, which stands as its original does. The campaign is locked.
+    """
+    made = _existing(session, recipients)
+    fresh = {"updated_at": read_clock(session)} | own
+    planned = [
+        _plan(campaign, spec, recipient, index) | fresh
+        for recipient in recipients
+        for index in range(spec.images_per_recipient)
+        if (recipient.id, index) not in made
+    ]
+    originals = _find_originals(session, campaign, [row["digest"] for row in planned])
+    copied = set[UUID]()
+    for row in planned:
+        if row["digest"] is None:
+            continue
+        original_id = originals.setdefault(row["digest"], row["id"])
+        if original_id != row["id"]:
+            row["original_id"] = original_id
+            copied.add(original_id)
+    if planned:
+        session.connection().execute(_INSERT, planned)
+        follow(session, copied)
+    return sum(row["original_id"] is None and row["status"] is PrintStatus.WAITING for row in planned)
+
+
+def write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Bring prints up to date, each by its ``id``, and their copies with them."""
+    if not rows:
+        return
+    moment = read_clock(session)
+    session.execute(update(Print), [{**row, "updated_at": moment} for row in rows])
+    follow(session, [row["id"] for row in rows])
+
+
+def follow(session: Session, original_ids: Sequence[UUID] | set[UUID]) -> None:
+    """Have the copies of some prints stand as these do; those of erased recipients stay erased."""
+    original, ids = aliased(Print), sorted(original_ids)
+    for start in range(0, len(ids), BATCH):
+        session.execute(
+            update(Print)
+            .where(Print.original_id.in_(_living(ids[start : start + BATCH])), Print.status != PrintStatus.ERASED)
+            .values(
+                {
+                    name: select(getattr(original, name)).where(original.id == Print.original_id).scalar_subquery()
+                    for name in _SHARED
+                }
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _living(ids: Sequence[UUID]) -> Select[UUID]:
+    other = aliased(Print)
+    return select(other.id).where(other.id.in_(ids), other.status != PrintStatus.ERASED)
+
+
+def _approved(campaign: Campaign) -> ColumnElement[bool]:
+    return (
+        (RecipientList.campaign_id == campaign.id)
+        & (RecipientList.status == ListStatus.CURRENT)
+        & RecipientList.approved_at.is_not(None)
+    )
+
+
+def _existing(session: Session, recipients: Sequence[Recipient]) -> set[tuple[UUID, int]]:
+    ids = [recipient.id for recipient in recipients]
+    found = session.execute(select(Print.recipient_pk, Print.index).where(Print.recipient_pk.in_(ids)))
+    return {(recipient_pk, index) for recipient_pk, index in found}
+
+
+def _find_originals(session: Session, campaign: Campaign, digests: Sequence[str | None]) -> dict[str, UUID]:
+    wanted = {digest for digest in digests if digest is not None}
+    found = session.execute(
+        select(Print.digest, Print.id).where(
+            Print.campaign_id == campaign.id, Print.digest.in_(wanted), Print.original_id.is_(None)
+        )
+    )
+    return {row.digest: row.id for row in found}
+
+
+def _plan(campaign: Campaign, spec: CampaignSpec, recipient: Recipient, index: int) -> dict[str, Any]:
+    is_erased = recipient.erased_at is not None
+    asked = None if is_erased else rendering.request_of(spec, campaign.salt, recipient, index)
+    return {
+        "id": new_id(),
+        "campaign_id": campaign.id,
+        "recipient_pk": recipient.id,
+        "index": index,
+        "arm": recipient.arm,
+        "digest": None if asked is None else asked[1],
+        "seed": None if asked is None else asked[0].seed,
+        "original_id": None,
+        "status": PrintStatus.ERASED if is_erased else PrintStatus.WAITING,
+        "rerolls": 0,
+        "job_id": None,
+        "image_id": None,
+        "held": Decimal(0),
+        "amount": Decimal(0),
+        "is_proof": False,
+        "error_code": None,
+        "error_message": None,
+        "error_retryable": None,
+    }

@@ -1,0 +1,152 @@
+"""What an owner, or the clock, does with a campaign that has been approved: start it, stop it, try again.
+
+Each function is called with the campaign locked, and raises IllegalTransitionError where its state does not allow it.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session
+
+from common import jobs
+from common.campaigns import budget, events, feeding, prints
+from common.campaigns.models import Campaign, Print
+from common.campaigns.moves import move
+from common.campaigns.states import CampaignStatus, PrintStatus
+from common.database import now
+from common.errors import IllegalTransitionError
+
+
+class Only(StrEnum):
+    """Which prints are tried again."""
+
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    RETRYABLE = "retryable"  # failed, by something that may pass
+
+
+_FAILED = Print.status == PrintStatus.FAILED
+_CHOSEN: dict[Only | None, ColumnElement[bool]] = {
+    None: Print.status.in_((PrintStatus.FAILED, PrintStatus.BLOCKED, PrintStatus.CANCELED)),
+    Only.FAILED: _FAILED,
+    Only.BLOCKED: Print.status == PrintStatus.BLOCKED,
+    Only.RETRYABLE: and_(_FAILED, Print.error_retryable.is_(True)),
+}
+
+
+def start(session: Session, campaign: Campaign) -> None:
+    """Have an approved campaign print, or the rows that were approved after it was completed.
+
+    Its first jobs are in the queue when this returns.
+    """
+    is_supplied = campaign.status is CampaignStatus.COMPLETED and prints.has_unfed(session, campaign)
+    if campaign.status is not CampaignStatus.APPROVED and not is_supplied:
+        raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot be started.")
+    _run(session, campaign)
+
+
+def resume(session: Session, campaign: Campaign) -> None:
+    """Have a campaign go on that is paused or held; one that still is out of budget is held again."""
+    if campaign.status not in (CampaignStatus.PAUSED, CampaignStatus.HELD):
+        raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot be resumed.")
+    _run(session, campaign)
+
+
+def pause(session: Session, campaign: Campaign) -> None:
+    """Take back what no press has begun; what is being printed is finished, and charged."""
+    move(session, campaign, CampaignStatus.PAUSED, held_reason=None)
+    withdraw(session, campaign)
+
+
+def cancel(session: Session, campaign: Campaign) -> None:
+    """Print nothing more, for good; what is being printed is finished, and charged."""
+    move(session, campaign, CampaignStatus.CANCELED, finished_at=now(session), held_reason=None)
+    _give_up(session, campaign)
+
+
+def expire(session: Session, campaign: Campaign) -> None:
+    """Give up what its deadline has overtaken."""
+    move(session, campaign, CampaignStatus.EXPIRED, finished_at=now(session), held_reason=None)
+    _give_up(session, campaign)
+    events.tell(session, campaign)
+
+
+def raise_budget(session: Session, campaign: Campaign, amount: Decimal) -> None:
+    """Set the budget, which may not be less than what is spent and held; a campaign that was held for it goes on."""
+    if campaign.status.is_over and campaign.status is not CampaignStatus.COMPLETED:
+        raise IllegalTransitionError(f"The campaign is {campaign.status}: its budget buys nothing more.")
+    grows = amount > campaign.budget
+    budget.change(session, campaign, amount)
+    if grows and campaign.status is CampaignStatus.HELD and campaign.held_reason == feeding.OUT_OF_BUDGET:
+        _run(session, campaign)
+
+
+def retry(session: Session, campaign: Campaign, only: Only | None) -> int:
+    """Have prints tried again that came to nothing; return how many. A completed campaign runs again for them.
+
+    One that was blocked is rolled with its next seed.
+    """
+    stands = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.HELD, CampaignStatus.COMPLETED)
+    if campaign.status not in stands:
+        raise IllegalTransitionError(f"The campaign is {campaign.status}: nothing of it can be tried again.")
+    chosen = session.scalars(
+        select(Print).where(Print.campaign_id == campaign.id, Print.original_id.is_(None), _CHOSEN[only])
+    ).all()
+    prints.write(session, [_anew(made) for made in chosen])
+    if chosen and campaign.status is CampaignStatus.COMPLETED:
+        _run(session, campaign)
+    return len(chosen)
+
+
+def withdraw(session: Session, campaign: Campaign) -> None:
+    """Take the jobs of *campaign* out of the queue, and let go of what was held for them."""
+    ordered = session.execute(
+        select(Print.job_id, Print.id, Print.held).where(
+            Print.campaign_id == campaign.id, Print.status == PrintStatus.ORDERED, Print.original_id.is_(None)
+        )
+    ).all()
+    taken = set(jobs.withdraw(session, [row.job_id for row in ordered]))
+    back = [row for row in ordered if row.job_id in taken]
+    budget.settle(session, campaign, sum((row.held for row in back), Decimal(0)), Decimal(0))
+    prints.write(session, [{"id": row.id, "status": PrintStatus.WAITING, "held": Decimal(0)} for row in back])
+
+
+def _run(session: Session, campaign: Campaign) -> None:
+    move(
+        session,
+        campaign,
+        CampaignStatus.RUNNING,
+        held_reason=None,
+        finished_at=None,
+        started_at=campaign.started_at or now(session),
+    )
+    feeding.feed(session, campaign)
+
+
+def _give_up(session: Session, campaign: Campaign) -> None:
+    """End what has no job: with the picture that a better roll was wanted of, or with none."""
+    withdraw(session, campaign)
+    waiting = session.execute(
+        select(Print.id, Print.image_id).where(
+            Print.campaign_id == campaign.id, Print.status == PrintStatus.WAITING, Print.original_id.is_(None)
+        )
+    ).all()
+    prints.write(session, [_end(row.id, row.image_id) for row in waiting])
+
+
+def _end(print_id: UUID, image_id: UUID | None) -> dict[str, object]:
+    return {"id": print_id, "status": PrintStatus.CANCELED if image_id is None else PrintStatus.PRINTED}
+
+
+def _anew(made: Print) -> dict[str, object]:
+    return {
+        "id": made.id,
+        "status": PrintStatus.WAITING,
+        "rerolls": made.rerolls + (made.status is PrintStatus.BLOCKED),
+        "image_id": None,
+        "error_code": None,
+        "error_message": None,
+        "error_retryable": None,
+    }

@@ -1,0 +1,114 @@
+"""Settling: what came of the jobs that have ended, as the campaign sees it: made, rolled again, blocked or failed.
+
+What was delivered is charged, at most what was held for it; blocked and lost work is not the campaign's.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from common.campaigns import budget, prints
+from common.campaigns.models import Campaign, Print
+from common.campaigns.spec import CampaignSpec, OnBlock
+from common.campaigns.states import PrintStatus
+from common.faults import fault
+from common.models import Image, Job
+from common.states import TERMINAL, JobStatus
+from common.usage import DELIVERED
+
+BATCH = 500
+BLOCKED = "content_blocked"
+
+
+def settle(session: Session, campaign: Campaign) -> int:
+    """Settle the prints of *campaign*, which is locked, whose jobs have ended; return how many."""
+    ended = session.execute(_select_ended(campaign)).all()
+    if not ended:
+        return 0
+    images = _images_of(session, [job.id for _, job in ended])
+    kept = _kept_images(session, [made for made, _ in ended])
+    spec = CampaignSpec.from_row(campaign.spec)
+    may_roll = not campaign.status.is_over
+    delivered = [image for image in images.values() if image.status in DELIVERED]
+    spent = sum((image.amount for image in delivered), Decimal(0))
+    budget.settle(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
+    budget.learn(session, campaign, delivered)
+    prints.write(session, [_judge(made, job, images.get(job.id), kept, spec, may_roll=may_roll) for made, job in ended])
+    fault("settling")
+    return len(ended)
+
+
+def _select_ended(campaign: Campaign) -> Any:
+    """Select what a job is at that has ended; what was held for an erased recipient is settled like the rest."""
+    open_ones = or_(Print.status == PrintStatus.ORDERED, and_(Print.status == PrintStatus.ERASED, Print.held > 0))
+    return (
+        select(Print, Job)
+        .join(Job, Job.id == Print.job_id)
+        .where(Print.campaign_id == campaign.id, Print.original_id.is_(None), open_ones, Job.status.in_(TERMINAL))
+        .order_by(Print.id)
+        .limit(BATCH)
+    )
+
+
+def _images_of(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Image]:
+    """Return the one image of each job that has any."""
+    return {image.job_id: image for image in session.scalars(select(Image).where(Image.job_id.in_(job_ids)))}
+
+
+def _kept_images(session: Session, made: Sequence[Print]) -> dict[UUID, Image]:
+    """Return the best of the earlier rolls of each print that has one."""
+    ids = [each.image_id for each in made if each.image_id is not None]
+    return {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(ids)))} if ids else {}
+
+
+def _judge(
+    made: Print, job: Job, image: Image | None, kept: dict[UUID, Image], spec: CampaignSpec, *, may_roll: bool
+) -> dict[str, Any]:
+    """Return how a print stands now that its job has ended."""
+    row: dict[str, Any] = {"id": made.id, "held": Decimal(0)}
+    if image is not None and image.status in DELIVERED:
+        row["amount"] = made.amount + image.amount
+    if made.status is PrintStatus.ERASED:
+        return row
+    before = kept.get(made.image_id) if made.image_id is not None else None
+    rolls_left = may_roll and made.rerolls < spec.max_rerolls
+    if job.status is JobStatus.SUCCEEDED and image is not None:
+        best = _better(before, image)
+        rolls = rolls_left and _is_off_palette(best, spec)
+        return row | {"image_id": best.id} | (_again(made) if rolls else {"status": PrintStatus.PRINTED})
+    if before is not None:  # a better roll was wanted, and did not come
+        return row | {"status": PrintStatus.PRINTED}
+    if job.error_code == BLOCKED and rolls_left and spec.on_block is OnBlock.REROLL:
+        return row | _again(made)
+    return row | _fail(job, image)
+
+
+def _fail(job: Job, image: Image | None) -> dict[str, Any]:
+    status = PrintStatus.CANCELED if job.status is JobStatus.CANCELED else PrintStatus.FAILED
+    return {
+        "status": PrintStatus.BLOCKED if job.error_code == BLOCKED else status,
+        "image_id": image.id if image is not None else None,  # a reviewer may yet let out what was blocked
+        "error_code": job.error_code,
+        "error_message": job.error_message,
+        "error_retryable": job.error_retryable,
+    }
+
+
+def _again(made: Print) -> dict[str, Any]:
+    return {"status": PrintStatus.WAITING, "rerolls": made.rerolls + 1}
+
+
+def _better(before: Image | None, image: Image) -> Image:
+    if before is None or (image.palette_score or 0.0) > (before.palette_score or 0.0):
+        return image
+    return before
+
+
+def _is_off_palette(image: Image, spec: CampaignSpec) -> bool:
+    return (
+        spec.palette_floor is not None and image.palette_score is not None and image.palette_score < spec.palette_floor
+    )
