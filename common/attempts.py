@@ -41,6 +41,7 @@ class Claim:
     max_strikes: int
     strikes: int
     priority: Priority = Priority.INTERACTIVE
+    palette: tuple[str, ...] = ()  # the colours that it is to keep to
     rerolls: int = 0  # how often it was printed before from other seeds, and all of it blocked
 
     @property

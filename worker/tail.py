@@ -8,6 +8,7 @@ no link leads.
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -22,6 +23,7 @@ from common.models import Image
 from common.objects import attempt_prefix, image_key, quarantine_key, thumbnail_key
 from common.safety.sealing import Part, PictureSealer
 from common.states import ImageStatus
+from worker import palettes
 from worker.engine.port import Picture
 from worker.finishing import File
 from worker.judging import Judged
@@ -61,6 +63,8 @@ def publish(press: Press, work: Work, printed: list[Picture]) -> list[Image]:
 
 def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     row = _describe(press, work, position, made)
+    if row.status.is_readable:
+        _see_colours(row, made, work.claim.palette)
     file = made.file
     if file is None:
         return row
@@ -109,6 +113,12 @@ def _describe(press: Press, work: Work, position: int, made: Print) -> Image:
         amount=price(picture.gpu_seconds, settings.gpu_price_per_hour) if judged.is_charged else Decimal(0),
         currency=settings.currency,
     )
+
+
+def _see_colours(row: Image, made: Print, palette: Sequence[str]) -> None:
+    colours = palettes.find_colours(made.judged.pixels)
+    row.colours = [swatch.as_json() for swatch in colours]
+    row.palette_score = palettes.score(colours, palette) if palette else None
 
 
 def _put(press: Press, work: Work, key: str, data: bytes, content_type: str) -> None:

@@ -218,3 +218,18 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
                 assert jobs.return_lost(session, max_strikes=3) == (0, 0), "its lease was extended"
             with house.database.transaction() as session:
                 jobs.release(session, new.claim, new.spent)
+
+
+def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(house: House) -> None:
+    picture = Pillow.new("RGB", (64, 64), "#f0d040")
+    picture.paste("#102080", (0, 0, 32, 64))
+    with house.press(picture=picture) as press:
+        plain = factories.submit(house.database)
+        worn = factories.submit(house.database, palette=["#f0d040", "#102080"])
+        broken = factories.submit(house.database, palette=["#102080"])
+        for _ in range(3):
+            runner.hear(press)
+    scores = [house.images(job.id)[0].palette_score for job in (plain, worn, broken)]
+    assert scores == [None, pytest.approx(1, abs=0.05), pytest.approx(0.5, abs=0.05)]
+    colours = house.images(plain.id)[0].colours or []
+    assert [colour["share"] for colour in colours] == [0.5, 0.5]
