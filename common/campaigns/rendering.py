@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from common import texts
@@ -13,6 +14,7 @@ from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.campaigns.templates import MissingValueError, TemplateError
 from common.errors import PressroomError
 from common.requests import LARGEST_SEED, ImageRequest
+from common.styles import StyleSpec
 
 LONGEST_PROMPT = texts.LONGEST_PROMPT
 
@@ -57,10 +59,10 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
 def render(arm: Arm, values: Mapping[str, str]) -> Prompts:
     """Return the prompts of *arm* for a recipient's *values*; raise RenderingError."""
     given = {name: value for name, value in values.items() if value}
-    prompt = texts.clean(f"{arm.prefix}{_fill(arm.template.prompt, given)}{arm.suffix}")
+    prompt = texts.clean(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
     if texts.is_blank(prompt):
         raise RenderingError("prompt_required", "", "The prompt comes to nothing.")
-    negative = texts.clean(_fill(arm.template.negative_prompt, given)) if arm.template.negative_prompt else ""
+    negative = texts.clean(_fill(arm.template.negative_prompt, given)) or arm.request.negative_prompt
     for name, text in (("prompt", prompt), ("negative prompt", negative)):
         if len(text) > LONGEST_PROMPT:
             detail = f"The {name} comes to {len(text)} characters; it may have {LONGEST_PROMPT}."
@@ -99,6 +101,11 @@ def _choose_seed(spec: CampaignSpec, salt: bytes, key: str, digest: str, index: 
 def _draw(salt: bytes, *parts: str) -> int:
     """Return 256 bits that nobody can tell without *salt*, from parts that cannot run into each other."""
     return int.from_bytes(hmac.digest(salt, "\0".join(parts).encode(), hashlib.sha256))
+
+
+@lru_cache(64)
+def _style(prefix: str, suffix: str) -> StyleSpec:
+    return StyleSpec(prompt_prefix=prefix, prompt_suffix=suffix)
 
 
 def _fill(source: str, values: Mapping[str, str]) -> str:

@@ -46,7 +46,7 @@ class Arm(BaseModel):
     suffix: str = ""  # likewise, put after it
     style: str | None = None  # `name@version`
     palette: tuple[str, ...] = ()  # the style's colours, `#rrggbb`
-    request: ImageRequest  # all but the prompts and the seed, which each print has for itself
+    request: ImageRequest  # all but the prompts and the seed; its negative prompt is for templates without one
 
 
 class CampaignSpec(BaseModel):

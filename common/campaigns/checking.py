@@ -1,0 +1,115 @@
+"""Whether a row can be printed: who it is for, and the prompt that its values make."""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+from common.campaigns.defusing import restore
+from common.campaigns.rendering import RenderingError, choose_arm, render
+from common.campaigns.rows import ERROR_COLUMNS, Row, Sheet
+from common.campaigns.search import key_of
+from common.campaigns.spec import CampaignSpec
+
+ID_COLUMN = "recipient_id"
+LONGEST_ID = 255
+LONGEST_VALUE = 10_000
+
+Judge = Callable[[str], str | None]
+"""Returns the category for which a prompt is refused, if it is."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a row, and in which column if in one."""
+
+    code: str
+    column: str
+    detail: str
+
+
+class Good(NamedTuple):
+    """A row that can be printed."""
+
+    number: int
+    recipient_id: str
+    key: str
+    values: str  # as JSON
+    arm: str
+    cells: list[str]
+
+
+class Bad(NamedTuple):
+    """A row that cannot."""
+
+    number: int
+    cells: list[str]
+    fault: Fault
+
+
+class Checker:
+    """Checks the rows of one sheet for one campaign; *offset* is how many rows came before them in other lists."""
+
+    def __init__(self, spec: CampaignSpec, salt: bytes, sheet: Sheet, offset: int, judge: Judge) -> None:
+        self._spec, self._salt, self._sheet = spec, salt, sheet
+        self._offset, self._judge = offset, judge
+
+    def check(self, row: Row) -> Good | Bad:
+        """Return the row, ready to be kept, or what is wrong with it."""
+        try:
+            return self._check(row)
+        except _RefusedError as error:
+            return Bad(row.number, row.cells, error.fault)
+        except RenderingError as error:
+            return Bad(row.number, row.cells, Fault(error.code, error.column, error.message))
+
+    def _check(self, row: Row) -> Good:
+        if row.fault is not None:
+            raise _RefusedError(row.fault[0], "", row.fault[1])
+        columns = self._sheet.columns
+        values = {name: cell for name, cell in zip(columns, map(str.strip, row.cells), strict=False) if cell}
+        came_back = values.pop(ERROR_COLUMNS[0], None)
+        if came_back is not None or ERROR_COLUMNS[0] in columns:
+            values = {name: restore(cell) for name, cell in values.items() if name not in ERROR_COLUMNS}
+        recipient_id, key = self._identify(row, values, came_back)
+        spelled = _spell(values)
+        arm = choose_arm(self._spec, self._salt, key)
+        words = render(arm, values)
+        if category := self._judge(words.prompt):
+            raise _RefusedError("prompt_refused", "", f"The prompt is refused by the rules: {category}.")
+        return Good(row.number, recipient_id, key, spelled, arm.name, row.cells)
+
+    def _identify(self, row: Row, values: dict[str, str], came_back: str | None) -> tuple[str, str]:
+        given = values.get(ID_COLUMN)
+        if given is None:
+            if ID_COLUMN in self._sheet.columns:
+                raise _RefusedError("required", ID_COLUMN, "The recipient has no id.")
+            # A row that was corrected is the one that it was.
+            is_number = came_back is not None and came_back.isascii() and came_back.isdigit()
+            number = came_back if is_number and came_back else str(self._offset + row.number)
+            return number, number
+        if len(given) > LONGEST_ID or len(key := key_of(given)) > LONGEST_ID:
+            raise _RefusedError("too_long", ID_COLUMN, f"An id may have {LONGEST_ID} characters.")
+        if not given.isprintable():
+            raise _RefusedError("control_character", ID_COLUMN, "The id holds a control character.")
+        return given, key
+
+
+class _RefusedError(Exception):
+    def __init__(self, *fault: str) -> None:
+        super().__init__()
+        self.fault = Fault(*fault)
+
+
+def _spell(values: dict[str, str]) -> str:
+    """Return *values* as the JSON that is kept of them."""
+    spelled = json.dumps(values, ensure_ascii=False)
+    if len(spelled) > LONGEST_VALUE:
+        for name, value in values.items():
+            if len(value) > LONGEST_VALUE:
+                raise _RefusedError("too_long", name, f"A value may have {LONGEST_VALUE} characters.")
+    if "\\u0000" in spelled and any("\0" in text for pair in values.items() for text in pair):
+        raise _RefusedError("control_character", "", "A value holds a NUL character.")
+    try:
+        spelled.encode()
+    except UnicodeEncodeError:
+        raise _RefusedError("invalid_unicode", "", "A value holds half a surrogate pair.") from None
+    return spelled

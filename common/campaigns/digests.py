@@ -1,0 +1,34 @@
+"""What an approval names: one digest over all that decides what a campaign prints."""
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.campaigns import search
+from common.campaigns.models import Campaign
+from common.models import Model
+from common.safety.policy import Policy
+from common.settings import Settings
+
+
+def compute(session: Session, campaign: Campaign, settings: Settings) -> str:
+    """Return the digest of *campaign* as it stands: spec, salt, recipients, model and adapters, safety policy."""
+    models = sorted({arm["request"]["model"] for arm in campaign.spec["arms"]})
+    cards = session.execute(select(Model.name, Model.card).where(Model.name.in_(models)).order_by(Model.name))
+    return digest(
+        {
+            "spec": campaign.spec,
+            "salt": campaign.salt.hex(),
+            "lists": [[each.number, each.digest] for each in search.current_lists(session, campaign.id)],
+            "models": [[row.name, row.card] for row in cards],
+            "safety": Policy.of(settings).version({"checker": settings.checker}),
+        }
+    )
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of *content* as JSON, the same whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

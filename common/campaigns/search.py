@@ -1,0 +1,61 @@
+"""Campaigns and recipients by the names that people give them."""
+
+import unicodedata
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.campaigns.models import Campaign, Recipient, RecipientList
+from common.campaigns.states import CampaignStatus, ListStatus
+
+
+def key_of(recipient_id: str) -> str:
+    """Return what is the same for two spellings of an id that people would not tell apart."""
+    if recipient_id.isascii():
+        return recipient_id.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", recipient_id).casefold())
+
+
+def find(session: Session, owner: str, campaign_id: UUID, *, to_change: bool = False) -> Campaign | None:
+    """Return a campaign of *owner*, locked if it is *to_change*; None for another's, and for a deleted one."""
+    query = select(Campaign).where(Campaign.id == campaign_id, Campaign.owner == owner, Campaign.deleted_at.is_(None))
+    return session.scalar(query.with_for_update() if to_change else query)
+
+
+def list_page(
+    session: Session, owner: str, *, status: CampaignStatus | None, after: UUID | None, limit: int
+) -> Sequence[Campaign]:
+    """Return campaigns of *owner*, the newest first, beginning after the one with the id *after*."""
+    query = select(Campaign).where(Campaign.owner == owner, Campaign.deleted_at.is_(None))
+    if status is not None:
+        query = query.where(Campaign.status == status)
+    if after is not None:
+        query = query.where(Campaign.id < after)
+    return session.scalars(query.order_by(Campaign.id.desc()).limit(limit)).all()
+
+
+def current_lists(session: Session, campaign_id: UUID) -> Sequence[RecipientList]:
+    """Return the lists whose rows belong to a campaign, in order."""
+    return session.scalars(
+        select(RecipientList)
+        .where(RecipientList.campaign_id == campaign_id, RecipientList.status == ListStatus.CURRENT)
+        .order_by(RecipientList.number)
+    ).all()
+
+
+def find_recipient(session: Session, campaign: Campaign, recipient_id: str) -> Recipient | None:
+    """Return the recipient whom *recipient_id* means, in whatever case it is written."""
+    return session.scalar(
+        select(Recipient)
+        .join(
+            RecipientList,
+            (RecipientList.campaign_id == Recipient.campaign_id) & (RecipientList.number == Recipient.list_number),
+        )
+        .where(
+            Recipient.campaign_id == campaign.id,
+            Recipient.key == key_of(recipient_id),
+            RecipientList.status == ListStatus.CURRENT,
+        )
+    )
