@@ -17,6 +17,7 @@ from api import (
     jobs,
     keys,
     models,
+    quarantine,
     styles,
     usage,
     verification,
@@ -26,7 +27,23 @@ from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
-RESOURCES = (jobs, attempts, events, assets, images, verification, models, styles, usage, webhooks, deliveries, keys, files, health)
+RESOURCES = (
+    jobs,
+    attempts,
+    events,
+    assets,
+    images,
+    verification,
+    quarantine,
+    models,
+    styles,
+    usage,
+    webhooks,
+    deliveries,
+    keys,
+    files,
+    health,
+)
 """Each a module with a ``blueprint``."""
 
 

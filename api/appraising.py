@@ -79,5 +79,5 @@ def _actions(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    *limits, path = sys.argv[1:]
-    sys.exit(main(*map(int, limits), Path(path)))
+    pixels, memory_bytes, seconds, path = sys.argv[1:]
+    sys.exit(main(int(pixels), int(memory_bytes), int(seconds), Path(path)))

@@ -28,7 +28,8 @@ def create_asset() -> Response:
     context, owner = services(), caller().owner
     settings = context.settings
     file = receive(request, settings.max_asset_bytes)
-    row = assets.add(context.database, context.storage, owner, file, days=settings.asset_days, most=settings.max_assets)
+    days = caller().kept.asset_days or settings.asset_days
+    row = assets.add(context.database, context.storage, owner, file, days=days, most=settings.max_assets)
     location = {"Location": f"{context.path_prefix}/v1/assets/{row.id}"}
     return operations.answer(presentation.show_asset(row), 201, location)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
 from flask import Flask, current_app, g, request
@@ -14,6 +14,7 @@ from common import keys
 from common.clock import utcnow
 from common.keys import Scope
 from common.models import ApiKey
+from common.safety.policy import Wish
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +31,14 @@ class Caller:
     owner: str
     key_id: UUID
     scopes: tuple[str, ...]
+    kept: keys.Kept
+    safety: Wish  # how much stricter than the operator's policy its jobs are judged
+
+    @classmethod
+    def of(cls, row: ApiKey) -> Self:
+        """Return whoever holds the key of *row*."""
+        kept, safety = keys.Kept.of(row), Wish.model_validate(row.safety or {})
+        return cls(row.owner, row.id, tuple(row.scopes), kept, safety)
 
 
 def needs(scope: Scope | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -74,7 +83,7 @@ def _authenticate() -> None:
         raise RefusedError(
             "insufficient_scope", f"This key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge}
         )
-    g.caller = Caller(row.owner, row.id, tuple(row.scopes))
+    g.caller = Caller.of(row)
 
 
 def _find(key: str) -> ApiKey | None:

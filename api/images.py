@@ -1,4 +1,4 @@
-"""``/v1/images``: look at one image, fetch its bytes."""
+"""``/v1/images``: look at one image, fetch its bytes, erase it."""
 
 from flask import Response
 
@@ -8,9 +8,15 @@ from api.context import services
 from api.errors import RefusedError
 from api.files import answer_file
 from api.schemas.images import BINARY, ContentQuery, Image, ImagePath
+from common import erasure
+from common.errors import StorageError
 from common.keys import Scope
+from common.logs import get_logger
+from common.states import ImageStatus
 
 blueprint = operations.create_blueprint("images", "The prints of a job.", "/v1/images")
+
+logger = get_logger(__name__)
 
 CONTENT: operations.Success = {
     200: {
@@ -45,3 +51,20 @@ def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
     if context.links is not None:
         return answer_file(context.storage, wanted)
     return Response(status=302, headers={"Location": presentation.sign(wanted, context)})
+
+
+@blueprint.delete("/<image_id>", **operations.describe(Scope.JOBS_WRITE, {204: None}, 404, 409))
+@needs(Scope.JOBS_WRITE)
+def delete_image(path: ImagePath) -> Response:
+    """Erase an image and its thumbnail for good; what it cost stays. Erasing it again changes nothing."""
+    context = services()
+    with context.database.transaction() as session:
+        row = records.find_image(session, caller().owner, path.image_id)
+        erasure.erase_image(session, row)
+    if row.status is ImageStatus.ERASED:
+        try:
+            erasure.drop_objects(context.database, context.storage, row)
+        except StorageError as error:
+            # No link is given out any more; the clerk deletes what is left.
+            logger.warning("image not erased", image_id=str(row.id), reason=error.code)
+    return Response(status=204)

@@ -72,7 +72,9 @@ def make(session: Session, owner: str, own: Collection[str], wish: NewKey) -> tu
         faults.append(Fault(code="out_of_range", detail="must lie in the future", pointer="/expires_at"))
     if faults:
         raise refuse(faults)
-    key = keys.create(session, wish.name, owner, [*map(Scope, dict.fromkeys(wanted))], wish.expires_at)
+    scopes = [*map(Scope, dict.fromkeys(wanted))]
+    # What its maker's jobs are held to, its own are too.
+    key = keys.create(session, wish.name, owner, scopes, wish.expires_at, caller().kept, caller().safety)
     return find(session, owner, key.split("_")[1]), key
 
 

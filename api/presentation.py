@@ -16,6 +16,7 @@ from api.schemas import (
     jobs as jobs_schema,
     webhooks as webhooks_schema,
 )
+from api.schemas.safety import JobSafety
 from common import positions
 from common.assets import CONTENT_TYPE
 from common.clock import utcnow
@@ -57,19 +58,29 @@ def show_image(row: Image, context: Context) -> images_schema.Image:
         content_type=row.content_type,
         bytes=row.bytes,
         sha256=row.sha256,
-        safety=images_schema.Safety(
-            verdict=row.verdict,
-            scores=row.safety.get("scores", {}),
-            policy=images_schema.Policy(
-                checker=row.safety.get("checker"),
-                digest=row.safety.get("digest"),
-                thresholds=row.safety.get("thresholds", {}),
-            ),
-        ),
+        signed=row.signed,
+        safety=show_safety(row),
         colours=[images_schema.Colour(**colour) for colour in row.colours or ()],
         palette_score=row.palette_score,
         cost=images_schema.Cost(gpu_seconds=row.gpu_seconds, amount=row.amount, currency=row.currency),
         created_at=row.created_at,
+    )
+
+
+def show_safety(row: Image) -> images_schema.Safety:
+    """Return what is shown of the check of an image."""
+    return images_schema.Safety(
+        mode=row.safety_mode,
+        verdict=row.verdict,
+        scores=row.safety.get("scores", {}),
+        policy=images_schema.Policy(
+            version=row.safety.get("policy"),
+            checker=row.safety.get("checker"),
+            digest=row.safety.get("digest"),
+            thresholds=row.safety.get("thresholds", {}),
+        ),
+        is_fallback="fallback_for" in row.safety,
+        released_at=row.released_at,
     )
 
 
@@ -188,12 +199,14 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         started_at=row.started_at,
         finished_at=row.finished_at,
         deadline_at=row.deadline_at,
+        prompt_erased_at=row.prompt_erased_at,
     )
 
 
 def _show_request(request: ImageRequest) -> jobs_schema.Request:
     strength = None if request.init_image is None else request.strength
-    return jobs_schema.Request(**request.model_dump() | {"strength": strength})
+    policy = None if request.safety is None else JobSafety(**request.safety.model_dump())
+    return jobs_schema.Request(**request.model_dump() | {"strength": strength, "safety": policy})
 
 
 def total_cost(images: Sequence[Image], context: Context) -> images_schema.Cost:

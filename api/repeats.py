@@ -21,6 +21,8 @@ def repeat(row: Job) -> Order:
         missing = assets.find_missing(session, row.owner, ImageRequest.from_row(row.request))
     if not row.status.is_terminal:
         raise RefusedError("invalid_state", f"The job is {row.status} and may yet succeed.")
+    if row.prompt_erased_at is not None:
+        raise RefusedError("prompt_erased", "The words of this job were erased; it cannot be made again.")
     if missing:
         raise RefusedError("unknown_asset", f"Its {' and '.join(missing)} has expired or was deleted.")
     orders.pick(row.model, cards, context.settings)

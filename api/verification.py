@@ -16,9 +16,9 @@ from api.schemas.verification import Candidate, Manifest, ManifestState, Recogni
 from api.uploads import appraise, received
 from common import recognition
 from common.certificates import Credentials
+from common.fingerprints import Fingerprint
 from common.keys import Scope
 from common.models import Image, Job
-from common.perceptual import Fingerprint
 from common.provenance import read_job_urn
 from common.usage import DELIVERED
 

@@ -9,8 +9,10 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy import bindparam, or_, select, update
@@ -19,10 +21,12 @@ from sqlalchemy.orm import Session
 from common.database import now
 from common.database_clock import Clock
 from common.models import ApiKey
+from common.safety.policy import Wish
 
 FORM = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LAST_USED_PRECISION = timedelta(minutes=1)
+NO_WISH = Wish()
 
 
 _LIVING = select(ApiKey).where(
@@ -43,15 +47,33 @@ class Scope(StrEnum):
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
     USAGE_HOUSE = "usage:house"  # of all owners and presses: for whoever runs the house
+    SAFETY_REVIEW = "safety:review"  # see blocked pictures of all owners, release or confirm them: likewise
     KEYS_ADMIN = "keys:admin"  # make and revoke keys of the same owner, with no more scopes than this key has
 
 
-TENANT_SCOPES = tuple(scope for scope in Scope if scope not in (Scope.USAGE_HOUSE, Scope.KEYS_ADMIN))
+TENANT_SCOPES = tuple(
+    scope for scope in Scope if scope not in (Scope.USAGE_HOUSE, Scope.SAFETY_REVIEW, Scope.KEYS_ADMIN)
+)
 """What a key may do unless it is made for something else: all that stays with its owner, but no further keys."""
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
 """What a key may be called, and an owner."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """For how many days is kept what came by a key; None: for as long as the settings say."""
+
+    image_days: int | None = None
+    asset_days: int | None = None
+    prompt_days: int | None = None
+    webhook_days: int | None = None
+
+    @classmethod
+    def of(cls, row: ApiKey) -> Self:
+        """Return what a key says."""
+        return cls(row.image_days, row.asset_days, row.prompt_days, row.webhook_days)
 
 
 def create(
@@ -60,8 +82,13 @@ def create(
     owner: str | None = None,
     scopes: Sequence[Scope] = TENANT_SCOPES,
     expires_at: datetime | None = None,
+    kept: Kept = Kept(),
+    safety: Wish = NO_WISH,
 ) -> str:
-    """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read."""
+    """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read.
+
+    What it orders is judged at least as strictly as *safety* says.
+    """
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     key = f"prk_{prefix}_{secrets.token_urlsafe(32)}"
     row = ApiKey(
@@ -71,6 +98,8 @@ def create(
         digest=_digest(key),
         scopes=[*map(str, scopes)],
         expires_at=expires_at,
+        **asdict(kept),
+        safety=safety.model_dump(mode="json", exclude_none=True) or None,
     )
     session.add(row)
     session.flush()

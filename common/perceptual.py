@@ -1,54 +1,23 @@
-"""What a picture looks like, in a form that hardly changes when a copy of it is stripped, resized or compressed.
+"""How the fingerprint of a picture is taken.
 
-``shape`` finds: the signs of the 64 lowest frequencies of the brightness (pHash: Zauner, "Implementation and
-benchmarking of perceptual image hash functions", 2010), cut into bands by which a database finds what is near (multi-
-index hashing: Norouzi, Punjani and Fleet, 2012). ``look`` confirms: the colours of 8 × 8 places. By ``shape`` alone
-drawings of one style pass for each other.
+``shape`` holds the signs of the 64 lowest frequencies of the brightness (pHash: Zauner, "Implementation and
+benchmarking of perceptual image hash functions", 2010), ``look`` the mean colours of 8 × 8 places.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
-from operator import mul, sub
+from operator import mul
 
 from PIL import Image
+
+from common.fingerprints import Fingerprint
 
 SIDE = 32
 PLACES = 8
 """Frequencies, and places, each way; their square fills a 64-bit integer."""
 
-NEAR = 7
-"""Bits of ``shape`` that may differ in two copies: so that of four bands one differs in a single bit at most."""
-
-ALIKE = 18
-"""Steps of 255 by which a place may differ in two copies; nine in ten of small, strongly compressed ones stay at 12."""
-
-BANDS = 4
-BAND_BITS = 16
-
 _SIGN = 1 << 63
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """What a picture looks like: a signed 64-bit integer, and three bytes for each place."""
-
-    shape: int
-    look: bytes
-
-    @property
-    def bands(self) -> tuple[int, ...]:
-        """Return ``shape`` in parts of 16 bits."""
-        return tuple(self.shape >> BAND_BITS * band & (1 << BAND_BITS) - 1 for band in range(BANDS))
-
-    def distance(self, other: "Fingerprint") -> int:
-        """Return in how many bits of ``shape`` the two differ."""
-        return ((self.shape ^ other.shape) & (1 << 64) - 1).bit_count()
-
-    def is_near(self, other: "Fingerprint") -> bool:
-        """Tell whether both are likely to be of one picture."""
-        return self.distance(other) <= NEAR and max(map(abs, map(sub, self.look, other.look))) <= ALIKE
 
 
 def take_fingerprint(picture: Image.Image) -> Fingerprint:
@@ -56,11 +25,6 @@ def take_fingerprint(picture: Image.Image) -> Fingerprint:
     look = picture.resize((PLACES, PLACES), Image.Resampling.BOX).tobytes()
     small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS).tobytes()
     return Fingerprint(_shape(small), look)
-
-
-def neighbours(band: int) -> list[int]:
-    """Return *band* and the 16 that differ from it in one bit."""
-    return [band, *(band ^ 1 << bit for bit in range(BAND_BITS))]
 
 
 def _shape(small: bytes) -> int:

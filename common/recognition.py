@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, delet
 from sqlalchemy.orm import Mapped, Session, backref, mapped_column, relationship
 
 from common.database import Base
+from common.fingerprints import Fingerprint, neighbours
 from common.models import Image
-from common.perceptual import Fingerprint, neighbours
 
 MOST_LOOKED_AT = 5_000
 """Rows of which a shape is compared at most: prints of one template may share a band by the thousand."""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.inputs import Id, Path, Query
 from api.schemas.outputs import Amount, Output, Time
-from common.states import ImageStatus, Verdict
+from common.states import ImageStatus, SafetyMode, Verdict
 
 
 class Cost(Output):
@@ -21,6 +21,7 @@ class Cost(Output):
 class Policy(Output):
     """By which check and thresholds an image was judged."""
 
+    version: str | None = Field(description="The same for all that was judged by the same policy and checker.")
     checker: str | None
     digest: str | None
     thresholds: dict[str, float]
@@ -29,9 +30,12 @@ class Policy(Output):
 class Safety(Output):
     """What the safety check said of an image."""
 
+    mode: SafetyMode = Field(description="`off`: the operator has switched the check off, and nothing looked at it.")
     verdict: Verdict
     scores: dict[str, float]
     policy: Policy
+    is_fallback: bool = Field(description="Whether this is the service's own picture in the place of a blocked one.")
+    released_at: Time | None = Field(description="When a reviewer let it out of quarantine.")
 
 
 class Colour(Output):
@@ -58,6 +62,9 @@ class Image(Output):
     content_type: str | None
     bytes: int | None
     sha256: str | None
+    signed: bool | None = Field(
+        description="Whether the file holds a signed manifest (C2PA); null if there is no file."
+    )
     safety: Safety
     colours: list[Colour] = Field(description="Its dominant colours, the largest share first; empty if it was blocked.")
     palette_score: float | None = Field(

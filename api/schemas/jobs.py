@@ -11,6 +11,7 @@ from api.inputs import Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
 from api.schemas.looks import Look, StyleReference, Text
 from api.schemas.outputs import Output, Time
+from api.schemas.safety import JobSafety, NewSafety
 from api.schemas.webhooks import BY_DEFAULT, Events, Url
 from common.ids import parse_id
 from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
@@ -101,6 +102,9 @@ class NewJob(Look):
         Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA), WithJsonSchema(METADATA_SCHEMA)]
         | None
     ) = Field(None, description="Up to 32 short texts that are kept with the job and shown with it.")
+    safety: NewSafety | None = Field(
+        None, description="How much more strictly than usual its pictures are judged; by default as the key says."
+    )
     webhook_url: Url | None = Field(
         None, description="Where to be told of this job; messages are signed by the owner's webhook without URL."
     )
@@ -176,6 +180,7 @@ class Request(Output):
     init_image: UUID | None
     mask_image: UUID | None
     strength: float | None = Field(description="Null without init image.")
+    safety: JobSafety | None = Field(description="Null: as the operator's policy stands when it is printed.")
 
 
 class Progress(Output):
@@ -220,6 +225,7 @@ class Job(Output):
     started_at: Time | None
     finished_at: Time | None
     deadline_at: Time | None
+    prompt_erased_at: Time | None = Field(description="When its prompts and metadata were erased, if they were.")
 
 
 class JobList(Output):

@@ -1,12 +1,13 @@
-"""Retention: delete what nobody can ask for any more."""
+"""Retention: delete what nobody can ask for any more, and what has been kept for as long as it was meant to be."""
 
 from datetime import timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 
-from common import assets, idempotency
+from common import assets, erasure, idempotency
+from common.clerk import terms
 from common.database import Database, now
-from common.models import Attempt, Job
+from common.models import ApiKey, Attempt, Image, Job
 from common.objects import attempt_prefix
 from common.states import Outcome
 from common.storage import Storage
@@ -25,9 +26,49 @@ def forget_keys(database: Database, hours: int) -> None:
 
 
 def forget_messages(database: Database, days: int) -> int:
-    """Forget some messages to webhooks that are older than *days*; return how many."""
-    with database.transaction() as session:
-        return messages.forget_old(session, days)
+    """Forget some messages to webhooks that are older than their key, or else *days*, says; return how many."""
+    forgotten = 0
+    with database.reading() as session:
+        found = terms.list_terms(session, ApiKey.webhook_days, days)
+    for term in found:
+        with database.transaction() as session:
+            forgotten += messages.forget_old(session, term.days, term.jobs, jobless=term.is_default)
+    return forgotten
+
+
+def erase_images(database: Database, storage: Storage, days: int | None) -> int:
+    """Erase some images that are older than their key, or else *days*, says; return how many."""
+    with database.reading() as session:
+        found = terms.list_terms(session, ApiKey.image_days, days)
+    for term in found:
+        with database.transaction() as session:
+            old = select(Image.id).where(Image.created_at < now(session, -term.age), Image.storage_key.is_not(None))
+            if term.jobs is not None:
+                old = old.join(Job, Job.id == Image.job_id).where(term.jobs)
+            old = old.where(Image.status.in_(erasure.READABLE)).order_by(Image.created_at).limit(BATCH)
+            erasure.hide(session, session.scalars(old).all())
+    with database.reading() as session:
+        hidden = erasure.list_half_erased(session, BATCH)
+    for image in hidden:
+        erasure.drop_objects(database, storage, image)
+    return len(hidden)
+
+
+def erase_words(database: Database, days: int | None) -> int:
+    """Erase the words of some jobs that ended longer ago than their key, or else *days*, says; return how many.
+
+    Messages to webhooks repeat the metadata: those about these jobs go too, once nobody waits for them.
+    """
+    erased = 0
+    with database.reading() as session:
+        found = terms.list_terms(session, ApiKey.prompt_days, days)
+    for term in found:
+        with database.transaction() as session:
+            old = Job.finished_at < now(session, -term.age)
+            ids = erasure.erase_words(session, old if term.jobs is None else and_(old, term.jobs), BATCH)
+            messages.forget_of(session, ids)
+        erased += len(ids)
+    return erased
 
 
 def collect_orphans(database: Database, storage: Storage) -> int:

@@ -48,6 +48,8 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("top_up", tick, lambda: topup.top_up(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
         Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
+        Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),
+        Duty("erase_words", MINUTELY, lambda: retention.erase_words(database, settings.prompt_days)),
         Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
         Duty("expire_quarantine", MINUTELY, lambda: quarantine.expire(database)),
         Duty("collect_quarantine", HOURLY, lambda: quarantine.collect(database, storage)),

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
 
 import click
 from sqlalchemy.orm import Session
@@ -10,8 +12,10 @@ from sqlalchemy.orm import Session
 from common import keys as key_store, schema
 from common.cli.tables import print_table
 from common.database import Database
-from common.keys import NAME, TENANT_SCOPES, Scope
+from common.keys import NAME, TENANT_SCOPES, Kept, Scope
+from common.safety.policy import OnBlock, Policy, ReviewAction, Wish
 from common.settings import Settings
+from common.settings.webhooks import LEAST_WEBHOOK_DAYS
 
 
 @click.group()
@@ -28,19 +32,45 @@ def keys() -> None:
     multiple=True,
     type=click.Choice([scope.value for scope in Scope]),
     default=[scope.value for scope in TENANT_SCOPES],
-    help=f"What it may do, repeated for several; by default all but {Scope.USAGE_HOUSE}, which shows every owner's, and "
-    f"{Scope.KEYS_ADMIN}, which makes keys.",
+    help=f"What it may do, repeated for several; by default all but {Scope.USAGE_HOUSE}, which shows every owner's, "
+    f"{Scope.SAFETY_REVIEW}, which sees blocked pictures, and {Scope.KEYS_ADMIN}, which makes keys.",
 )
-def create(name: str, owner: str | None, scopes: tuple[str, ...]) -> None:
-    """Make a key and print it, alone, on standard output: it cannot be shown again."""
+@click.option("--image-days", type=click.IntRange(1), help="How long its images are kept.")
+@click.option("--asset-days", type=click.IntRange(1), help="How long pictures that it hands in are kept.")
+@click.option("--prompt-days", type=click.IntRange(1), help="How long prompts and metadata of its ended jobs are kept.")
+@click.option(
+    "--webhook-days", type=click.IntRange(LEAST_WEBHOOK_DAYS), help="How long messages about its jobs are kept."
+)
+@click.option(
+    "--review-above", type=click.FloatRange(0, 1), help="Score from which its pictures are in the review band."
+)
+@click.option("--block-above", type=click.FloatRange(0, 1), help="Score from which its pictures are blocked.")
+@click.option(
+    "--review-action",
+    type=click.Choice([action.value for action in ReviewAction]),
+    help="What happens to its pictures in the review band.",
+)
+@click.option(
+    "--on-block", type=click.Choice([each.value for each in OnBlock]), help="What becomes of its jobs that are blocked."
+)
+def create(name: str, owner: str | None, scopes: tuple[str, ...], **options: Any) -> None:
+    """Make a key and print it, alone, on standard output: it cannot be shown again.
+
+    What is not said about how long things are kept is as PRESSROOM_IMAGE_DAYS and the like say.
+    """
     for label, value in (("name", name), ("owner", owner or name)):
         if not NAME.fullmatch(value):
             raise click.BadParameter(
                 "1 to 64 letters, digits, spaces and . _ @ + - are allowed, a letter or digit first.",
                 param_hint=f"--{label}",
             )
+    kept = Kept(**{field.name: options.pop(field.name) for field in fields(Kept)})
+    wish = Wish.model_validate(options)
+    if looser := Policy.of(Settings.from_environ()).find_looser(wish):
+        option = f"--{looser[0].replace('_', '-')}"
+        raise click.BadParameter("A key may only be stricter than the settings.", param_hint=option)
     with _transaction() as session:
-        key = key_store.create(session, name, owner, [*map(Scope, scopes)])
+        key = key_store.create(session, name, owner, [*map(Scope, scopes)], kept=kept, safety=wish)
     click.echo(key)
 
 
@@ -55,6 +85,7 @@ def list_(as_json: bool) -> None:
                 "name": row.name,
                 "owner": row.owner,
                 "scopes": row.scopes,
+                "safety": row.safety,
                 "created_at": row.created_at.isoformat(),
                 "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
                 "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,

@@ -10,6 +10,8 @@ from common.settings.words import PREFIX, Listed
 
 HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 LARGEST_PORT = 65_535
+LEAST_WEBHOOK_DAYS = 4
+"""Days that messages are kept at least: trying takes three."""
 
 
 class Webhooks(BaseModel):
@@ -24,7 +26,9 @@ class Webhooks(BaseModel):
     webhook_http: bool = Field(False, description="Whether webhooks may go to any `http://` URL too.")
     webhook_ports: Listed = Field(("443", "8443"), description="Ports of receivers that are not in `WEBHOOK_ALLOW`.")
     webhook_threads: int = Field(24, ge=1, le=512, description="Webhooks that a clerk sends at once at most.")
-    webhook_days: int = Field(30, ge=4, description="How long messages to webhooks, sent or not, can be looked at.")
+    webhook_days: int = Field(
+        30, ge=LEAST_WEBHOOK_DAYS, description="How long messages to webhooks, sent or not, can be looked at."
+    )
 
     @model_validator(mode="after")
     def _check_webhooks(self) -> Self:

@@ -126,11 +126,15 @@ def resend_all(
     return len(rows.all())
 
 
-def forget_old(session: Session, days: int, jobs: ColumnElement[bool] | None = None) -> int:
-    """Delete some messages older than *days*, about such *jobs*, that nobody waits for any more; return how many."""
+def forget_old(session: Session, days: int, jobs: ColumnElement[bool] | None = None, *, jobless: bool = True) -> int:
+    """Delete some messages older than *days* that nobody waits for any more; return how many.
+
+    Of those about jobs only such *jobs* count; those about none count if *jobless*.
+    """
     old = WebhookMessage.created_at < now(session, -timedelta(days=days))
     if jobs is not None:
-        old = and_(old, WebhookMessage.job_id.in_(select(Job.id).where(jobs)))
+        about = WebhookMessage.job_id.in_(select(Job.id).where(jobs))
+        old = and_(old, or_(about, WebhookMessage.job_id.is_(None)) if jobless else about)
     return _forget(session, old, BATCH)
 
 
