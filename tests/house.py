@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from PIL import Image as Pillow
@@ -14,7 +15,7 @@ from common.database import Database
 from common.errors import StandInWarning
 from common.models import Attempt, Image, Job
 from common.settings import Settings
-from common.storage import Storage
+from common.storage import Storage, open_storage
 from tests import invariants
 from worker.checks.port import Checker
 from worker.checks.scripted import ScriptedChecker
@@ -23,6 +24,12 @@ from worker.engine.port import Engine
 from worker.finishing import open_finisher
 from worker.meter import Meter
 from worker.press import Press
+
+BRISK = {
+    "PRESSROOM_MODELS": "painted",
+    "PRESSROOM_BEAT_SECONDS": "0.1",
+    "PRESSROOM_PAINTED_STEP_SECONDS": "0.005",
+}
 
 
 @dataclass
@@ -71,3 +78,9 @@ class House:
         with self.database.reading() as session:
             accepted = list(session.scalars(select(Job.id)))
         invariants.check(self.database, self.storage, accepted=accepted)
+
+
+def open_house(database: Database, folder: Path, **changes: str) -> House:
+    """Return a house on *database* with its files below *folder*, where a step takes five milliseconds."""
+    settings = Settings.from_environ({"PRESSROOM_HOME": str(folder / "home"), **BRISK, **changes})
+    return House(database, open_storage(settings), settings)

@@ -111,11 +111,11 @@ def start_postgresql(*, durable: bool = False) -> Iterator[str]:
             yield f"postgresql+psycopg://pressroom:{password}@/postgres?host={folder}"
 
 
-def create_database(server_url: str, name: str) -> str:
-    """Create an empty PostgreSQL database; return its URL."""
+def create_database(server_url: str, name: str, template: str = "template1") -> str:
+    """Create a PostgreSQL database, empty or as its *template*; return its URL."""
     server = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     server.dispose()
     return sqlalchemy.make_url(server_url).set(database=name).render_as_string(hide_password=False)
 

@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 
 from common.database import Database
-from common.settings import Settings
-from common.storage import open_storage
 from tests.faults import rigs, rows
 from tests.faults.rigs import Linked
 from tests.functional.backends import Embedded
 from tests.functional.stack import QUICK, Stack, running
-from tests.house import House
+from tests.house import House, open_house
 
 SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
 FOLDER = Path(__file__).parent
@@ -68,12 +66,10 @@ def links(linked: Stack) -> Iterator[Linked]:
 @pytest.fixture
 def house(database: Database, tmp_path: Path) -> House:
     """A database, files for storage, and a painted model, for presses in this process."""
-    settings = Settings.from_environ(
-        {
-            "PRESSROOM_HOME": str(tmp_path / "home"),
-            "PRESSROOM_MODELS": "painted",
-            "PRESSROOM_BEAT_SECONDS": "0.1",
-            "PRESSROOM_PAINTED_STEP_SECONDS": "0.005",
-        }
-    )
-    return House(database, open_storage(settings), settings)
+    return open_house(database, tmp_path)
+
+
+@pytest.fixture
+def sqlite_house(sqlite_database: Database, tmp_path: Path) -> House:
+    """The same on SQLite alone, for what does not depend on the kind."""
+    return open_house(sqlite_database, tmp_path)

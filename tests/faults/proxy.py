@@ -33,6 +33,7 @@ class Link:
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     is_marked: bool = False
     swallows: bool = False
+    is_forsaken: bool = False
     carried: int = 0
 
     def abort(self) -> None:
@@ -56,6 +57,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._passes = asyncio.Event()
+        self._never = asyncio.Event()
         self._delay_seconds = 0.0
         self._cut_after: int | None = None
         self._loss: Loss | None = None
@@ -81,6 +83,10 @@ class Proxy:
         """Carry nothing more on any connection, old or new, and end none: half open."""
         self._loop.call_soon_threadsafe(self._passes.clear)
 
+    def forsake(self) -> None:
+        """Carry nothing more on the connections that there are, for good, and end none; new ones are carried."""
+        self._loop.call_soon_threadsafe(self._forsake)
+
     def slow(self, seconds: float) -> None:
         """Hold every piece of data back for so long, in both directions."""
         self._delay_seconds = seconds
@@ -104,6 +110,10 @@ class Proxy:
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_SECONDS)
+
+    def _forsake(self) -> None:
+        for link in self._links:
+            link.is_forsaken = True
 
     async def _listen(self) -> None:
         self._passes.set()
@@ -154,6 +164,8 @@ class Proxy:
             if self._delay_seconds:
                 await asyncio.sleep(self._delay_seconds)
             await self._passes.wait()
+            if link.is_forsaken:
+                await self._never.wait()
             if self._is_lost(link, data, asks=asks):
                 self.has_lost.set()
                 raise ConnectionResetError

@@ -1,7 +1,10 @@
 """Databases that end what they were asked to begin, and wrong clocks: no row stays locked, no lease is bent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -10,8 +13,13 @@ from common import clock, database as databases, jobs
 from common.database import Database, now
 from common.errors import DatabaseUnavailableError
 from common.models import Job
-from common.states import JobStatus
+from common.states import JobStatus, Outcome
 from tests import factories
+from tests.apis import open_api
+from tests.house import House, open_house
+from tests.waiting import until
+from worker import runner
+from worker.press import Press
 
 
 @pytest.fixture
@@ -63,3 +71,61 @@ def test_f43_a_wrong_clock_of_a_machine_bends_no_lease(
         assert timedelta() < left <= factories.LEASE
         assert jobs.return_lost(session, factories.MAX_STRIKES) == (0, 0)
         assert jobs.expire_due(session) == 0
+
+
+INJECTED = (
+    "CREATE SEQUENCE injected",
+    """CREATE FUNCTION inject() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('injected') <= {times} THEN RAISE EXCEPTION 'injected' USING ERRCODE = '{code}'; END IF;
+        RETURN NEW; END $$""",
+    "CREATE TRIGGER injects BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION inject()",
+)
+WITHDRAWN = ("DROP FUNCTION IF EXISTS inject CASCADE", "DROP SEQUENCE IF EXISTS injected")
+CODES = {"serialization failure": "40001", "deadlock": "40P01", "lock timeout": "55P03", "full disk": "53100"}
+TIMES = 5
+
+
+@pytest.fixture
+def inject(postgresql: Database) -> Iterator[Callable[[str, str], None]]:
+    """Have the next writes to a table fail with a code of PostgreSQL's; what they count is not rolled back."""
+
+    def run(statements: Sequence[str], **about: object) -> None:
+        with postgresql.transaction() as session:
+            for statement in statements:
+                session.execute(text(statement.format(**about)))
+
+    yield lambda table, code: run(INJECTED, times=TIMES, code=code, table=table)
+    run(WITHDRAWN)
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=CODES)
+def test_f31_a_press_whose_transactions_are_refused_tries_again_and_publishes_once(
+    postgresql: Database, tmp_path: Path, inject: Callable[[str, str], None], code: str
+) -> None:
+    house = open_house(postgresql, tmp_path)
+    ordered = [factories.submit(postgresql) for _ in range(2)]
+    with house.press() as press:
+        inject("attempts", code)
+        until(lambda: _hear_all(press, house, [job.id for job in ordered]), "both to be printed")
+    for job in ordered:
+        assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.SUCCEEDED]
+    house.check()
+
+
+def _hear_all(press: Press, house: House, job_ids: list[UUID]) -> bool:
+    with suppress(DatabaseUnavailableError):
+        runner.hear(press)
+    return all(factories.read(house.database, job_id).status is JobStatus.SUCCEEDED for job_id in job_ids)
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=CODES)
+def test_f31_an_order_whose_transaction_is_refused_is_told_to_come_again_and_taken_once(
+    postgresql: Database, tmp_path: Path, inject: Callable[[str, str], None], code: str
+) -> None:
+    api = open_api(postgresql, tmp_path)
+    inject("jobs", code)
+    headers = {"Idempotency-Key": "f31"}
+    answers = [api.post("/v1/jobs", json={"prompt": "a lighthouse"}, headers=headers) for _ in range(TIMES + 1)]
+    assert [answer.status_code for answer in answers] == [503] * TIMES + [202]
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers[:-1])
+    assert api.count_jobs() == 1

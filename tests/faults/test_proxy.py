@@ -82,6 +82,16 @@ def test_it_hangs_and_heals(echo: Proxy) -> None:
         assert connection.recv(1024) == b"LATE"
 
 
+def test_it_forsakes_the_connections_that_there_are_and_takes_new_ones(echo: Proxy) -> None:
+    with connect(echo, 0.2) as forsaken:
+        ask(forsaken)
+        echo.forsake()
+        with pytest.raises(TimeoutError):
+            ask(forsaken)
+        with connect(echo) as connection:
+            assert ask(connection, b"new") == b"NEW"
+
+
 def test_it_cuts_after_so_many_bytes_once(echo: Proxy) -> None:
     echo.cut_after(4)
     with connect(echo) as connection:

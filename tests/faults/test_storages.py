@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 import worker.press
-from common.database import Database
-from common.settings import Settings
 from common.states import JobStatus, Outcome
 from common.storage import FileStorage, open_storage
 from tests import factories
@@ -35,29 +33,20 @@ class FullDisk(FileStorage):
 
 
 @pytest.fixture
-def script(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+def script(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     """The script of the S3 server that the house now stores in."""
     with scripted_s3.serving(monkeypatch.setenv) as (script, storage):
-        house.storage = storage
+        sqlite_house.storage = storage
         yield script
 
 
 @pytest.fixture
-def full_disk(house: House) -> FullDisk:
+def full_disk(sqlite_house: House) -> FullDisk:
     """A disk on which the house now stores."""
-    files = open_storage(house.settings)
+    files = open_storage(sqlite_house.settings)
     assert isinstance(files, FileStorage)
-    house.storage = FullDisk(files.root, files.links)
-    return house.storage
-
-
-@pytest.fixture
-def house(sqlite_database: Database, tmp_path: Path) -> House:
-    """A painted model on one database: storage knows nothing of its kind."""
-    environ = {"HOME": str(tmp_path / "home"), "MODELS": "painted", "BEAT_SECONDS": "0.1"}
-    environ["PAINTED_STEP_SECONDS"] = "0.005"
-    settings = Settings.from_environ({f"PRESSROOM_{name}": value for name, value in environ.items()})
-    return House(sqlite_database, open_storage(settings), settings)
+    sqlite_house.storage = FullDisk(files.root, files.links)
+    return sqlite_house.storage
 
 
 def _outcomes(house: House, job_id: object) -> list[Outcome]:
@@ -66,46 +55,46 @@ def _outcomes(house: House, job_id: object) -> list[Outcome]:
 
 @pytest.mark.parametrize("refusals", [[SERVER_ERROR], [SLOW_DOWN] * (ONE_ROUND + 1)], ids=["one 500", "five 503"])
 def test_f34_a_storage_that_is_overloaded_costs_no_second_print(
-    house: House, script: Script, refusals: list[Refusal]
+    sqlite_house: House, script: Script, refusals: list[Refusal]
 ) -> None:
     script.refusals = list(refusals)
-    job = factories.submit(house.database)
-    with house.press() as press:
+    job = factories.submit(sqlite_house.database)
+    with sqlite_house.press() as press:
         runner.hear(press)
     assert script.puts == len(refusals) + 2
-    assert _outcomes(house, job.id) == [Outcome.SUCCEEDED]
-    house.check()
+    assert _outcomes(sqlite_house, job.id) == [Outcome.SUCCEEDED]
+    sqlite_house.check()
 
 
-def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(house: House, script: Script) -> None:
+def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(sqlite_house: House, script: Script) -> None:
     script.loses_half = 1
-    job = factories.submit(house.database)
-    with house.press() as press:
+    job = factories.submit(sqlite_house.database)
+    with sqlite_house.press() as press:
         runner.hear(press)
-    assert _outcomes(house, job.id) == [Outcome.SUCCEEDED]
-    house.check()
+    assert _outcomes(sqlite_house, job.id) == [Outcome.SUCCEEDED]
+    sqlite_house.check()
 
 
 @pytest.mark.parametrize("refusal", [DENIED, NO_BUCKET, WRONG_CLOCK], ids=lambda refusal: refusal[1])
 def test_f37_a_storage_that_takes_nothing_has_its_press_wait_and_fails_no_job(
-    house: House, script: Script, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
+    sqlite_house: House, script: Script, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.tail.UPLOAD_PAUSE_SECONDS", 0.01)
     script.always = refusal
-    _check_the_press_waits(house, monkeypatch, lambda: setattr(script, "always", None))
+    _check_the_press_waits(sqlite_house, monkeypatch, lambda: setattr(script, "always", None))
 
 
 def test_f44_a_press_whose_disk_is_full_waits_and_fails_no_job(
-    house: House, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
+    sqlite_house: House, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.tail.UPLOAD_PAUSE_SECONDS", 0.01)
     full_disk.is_full = True
-    _check_the_press_waits(house, monkeypatch, lambda: setattr(full_disk, "is_full", False))
+    _check_the_press_waits(sqlite_house, monkeypatch, lambda: setattr(full_disk, "is_full", False))
 
 
-def test_f44_a_disk_with_hardly_any_room_counts_as_full(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f44_a_disk_with_hardly_any_room_counts_as_full(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.storage.LEAST_FREE_BYTES", 2**63)
-    with house.press() as press:
+    with sqlite_house.press() as press:
         assert not press.outlet.try_out()
         monkeypatch.setattr("common.storage.LEAST_FREE_BYTES", 0)
         assert press.outlet.try_out()
