@@ -5,6 +5,7 @@ Written in the transaction of the move of the job.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,7 @@ class Claim:
     strikes: int
     priority: Priority = Priority.INTERACTIVE
     palette: tuple[str, ...] = ()  # the colours that it is to keep to
+    max_amount: Decimal | None = None  # the most that the job may be charged
     rerolls: int = 0  # how often it was printed before from other seeds, and all of it blocked
 
     @property

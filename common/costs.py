@@ -1,5 +1,6 @@
 """Accelerator seconds into money."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 SECONDS_PER_HOUR = Decimal(3600)
@@ -8,3 +9,21 @@ SECONDS_PER_HOUR = Decimal(3600)
 def price(gpu_seconds: float, per_hour: Decimal) -> Decimal:
     """Return what *gpu_seconds* cost, exact to 10⁻⁹ of the currency's unit."""
     return (Decimal(repr(gpu_seconds)) * per_hour / SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What an image costs, and the seconds that it took apart: those that are charged, and those that are not."""
+
+    amount: Decimal
+    gpu_seconds: float
+    overrun_seconds: float = 0.0
+
+
+def charge(gpu_seconds: float, per_hour: Decimal, most: Decimal | None) -> Charge:
+    """Return what *gpu_seconds* are charged, at most *most* if that is given; the rest of the seconds is overrun."""
+    amount = price(gpu_seconds, per_hour)
+    if most is None or amount <= most:
+        return Charge(amount, gpu_seconds)
+    charged = gpu_seconds * float(most / amount)
+    return Charge(most, charged, gpu_seconds - charged)

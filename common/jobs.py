@@ -141,6 +141,7 @@ def claim(
         job.strikes,
         job.priority,
         palette=tuple(job.palette or ()),
+        max_amount=job.max_amount,
         rerolls=rerolls,
     )
 

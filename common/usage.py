@@ -1,7 +1,8 @@
 """What was spent on jobs and what came of it: images that were delivered, and waste by its reason.
 
 An attempt's accelerator seconds are those of the images it delivered plus waste. Waste is named after the attempt's
-outcome; within an attempt that succeeded it is the share of the images that the checker blocked.
+outcome; within an attempt that succeeded it is the share of the images that the checker blocked, and what images took
+beyond the most that they may be charged.
 """
 
 from collections import defaultdict
@@ -27,6 +28,9 @@ Narrow = Callable[[Rows], Rows]
 
 DELIVERED = (ImageStatus.DELIVERED, ImageStatus.BLURRED, ImageStatus.ERASED)
 """Images that were published, and so are charged; those erased later were too."""
+
+OVERRUN = "overrun"
+"""Waste: what images took beyond the most that they may be charged."""
 
 ROUNDING = 1e-6
 """Seconds that the sums of floats may be off."""
@@ -134,19 +138,22 @@ def _add_images(session: Session, groups: dict[K, Usage], narrow: Narrow, group:
             Image.currency,
             func.count().label("images"),
             func.sum(Image.gpu_seconds).label("seconds"),
+            func.sum(Image.overrun_seconds).label("overrun"),
             func.sum(Image.amount).label("amount"),
         )
         .select_from(Attempt)
         .join(Image, and_(Image.job_id == Attempt.job_id, Image.attempt == Attempt.number))
-        .where(Image.status.in_(DELIVERED))
+        # What a reviewer released was blocked first: it is charged to nobody, and stays waste.
+        .where(Image.status.in_(DELIVERED), Image.released_at.is_(None))
     )
     for row in session.execute(narrow(delivered).group_by(name, Image.currency)):
         usage = groups[row.name]
         usage.images[row.currency] = row.images
         usage.amounts[row.currency] = row.amount
         usage.delivered += row.seconds
-        # What the attempts that succeeded spent was entered under "blocked" whole; the delivered share comes off.
-        left = usage.waste.get(Outcome.BLOCKED, 0.0) - row.seconds
+        usage.waste[OVERRUN] = usage.waste.get(OVERRUN, 0.0) + row.overrun
+        # What the attempts that succeeded spent was entered under "blocked" whole; what was delivered comes off.
+        left = usage.waste.get(Outcome.BLOCKED, 0.0) - row.seconds - row.overrun
         usage.waste[Outcome.BLOCKED] = left
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from common import recognition
-from common.costs import price
+from common.costs import charge
 from common.errors import RerollError, StorageError
 from common.faults import fault
 from common.ids import new_id
@@ -95,7 +95,9 @@ def _seal(press: Press, work: Work, image_id: UUID, file: File) -> None:
 
 def _describe(press: Press, work: Work, position: int, made: Print) -> Image:
     """Return the row of a print as far as it is known before its upload; what is ours to bear has no price."""
-    picture, judged, settings = made.picture, made.judged, press.settings
+    picture, judged, claim = made.picture, made.judged, work.claim
+    most = None if claim.max_amount is None else claim.max_amount / claim.request.num_images
+    charged = charge(picture.gpu_seconds, press.settings.gpu_price_per_hour, most if judged.is_charged else None)
     return Image(
         id=new_id(),
         job_id=work.claim.job_id,
@@ -109,9 +111,10 @@ def _describe(press: Press, work: Work, position: int, made: Print) -> Image:
         verdict=judged.verdict,
         safety=judged.safety,
         safety_mode=judged.mode,
-        gpu_seconds=picture.gpu_seconds if judged.is_charged or not judged.status.is_readable else 0.0,
-        amount=price(picture.gpu_seconds, settings.gpu_price_per_hour) if judged.is_charged else Decimal(0),
-        currency=settings.currency,
+        gpu_seconds=charged.gpu_seconds if judged.is_charged or not judged.status.is_readable else 0.0,
+        overrun_seconds=charged.overrun_seconds,
+        amount=charged.amount if judged.is_charged else Decimal(0),
+        currency=press.settings.currency,
     )
 
 

@@ -1,0 +1,180 @@
+"""Proofs: the real prints of a few rows, made early to be looked at, to be measured, and to be quoted by."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+from uuid import UUID
+
+from sqlalchemy import Select, String, cast, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from common.campaigns import budget, feeding, prints, quotes, rendering
+from common.campaigns.models import Campaign, Print, Recipient, RecipientList
+from common.campaigns.moves import move
+from common.campaigns.spec import CampaignSpec
+from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
+from common.errors import IllegalTransitionError, PressroomError
+from common.models import Image
+from common.states import Priority
+
+CANDIDATES = 100
+"""Rows with the longest values, among which the one with the longest prompt is looked for."""
+
+_SCALE = Decimal(10) ** 9
+
+
+class BudgetSpentError(PressroomError):
+    """What is left of the budget does not pay for this."""
+
+    code = "budget_spent"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One picture to look at: for whom, what was asked, and what came of it."""
+
+    row: Print
+    recipient: Recipient
+    prompt: str
+    image: Image | None
+
+
+def begin(session: Session, campaign: Campaign, rows: int) -> int:
+    """Order the prints of *rows* sample rows that are not printed yet, urgently; return how many were ordered.
+
+    The sample is the first row, the one with the longest prompt, and rows drawn by the campaign's own lot: the same
+    every time. Raises IllegalTransitionError unless the campaign, which is locked, is ready; BudgetSpentError.
+    """
+    if campaign.status is not CampaignStatus.READY:
+        raise IllegalTransitionError(f"The campaign is {campaign.status}; proofs are made once it is ready.")
+    spec = CampaignSpec.from_row(campaign.spec)
+    budget.reserve(session, campaign, spec)
+    prints.make(session, campaign, spec, choose(session, campaign, spec, rows), is_proof=True)
+    waiting = prints.count(session, campaign, PrintStatus.WAITING)
+    if not waiting:
+        return 0
+    left = max(budget.remaining(campaign), Decimal(0))
+    reservation = campaign.reservation
+    if reservation is None:
+        reservation = Decimal(int(left * _SCALE) // waiting) / _SCALE
+    if left <= 0 or reservation * waiting > left:
+        raise BudgetSpentError
+    move(session, campaign, CampaignStatus.PROOFING)
+    return feeding.order(session, campaign, spec, waiting, reservation, priority=Priority.INTERACTIVE)
+
+
+def conclude(session: Session, campaign: Campaign) -> None:
+    """Make the quote, and the campaign ready again, once all proofs have come to an end; roll again what is to be."""
+    if campaign.status is not CampaignStatus.PROOFING:
+        return
+    waiting = prints.count(session, campaign, PrintStatus.WAITING)
+    if waiting:
+        affordable, reservation = budget.offer(campaign, waiting)
+        spec = CampaignSpec.from_row(campaign.spec)
+        if affordable and feeding.order(
+            session, campaign, spec, affordable, reservation, priority=Priority.INTERACTIVE
+        ):
+            return
+    if prints.count(session, campaign, PrintStatus.ORDERED):
+        return
+    quote = quotes.make(session, campaign)
+    move(session, campaign, CampaignStatus.READY, quote=None if quote is None else quote.as_json())
+
+
+def drop(session: Session, campaign: Campaign) -> None:
+    """Forget the proofs of a campaign that is to print something else now; what they cost stays spent."""
+    mine = Print.campaign_id == campaign.id
+    session.execute(update(Print).where(mine).values(original_id=None, digest=None))
+    session.execute(delete(Print).where(mine))
+    campaign.quote = None
+    campaign.reservation = None
+    session.flush()
+
+
+def choose(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> list[Recipient]:
+    """Return *rows* recipients, or all if they are fewer: the first, the longest, and some by lot."""
+    chosen: dict[UUID, Recipient] = {}
+    for recipient in _candidates(session, campaign, spec, rows):
+        chosen.setdefault(recipient.id, recipient)
+        if len(chosen) == rows:
+            break
+    return list(chosen.values())
+
+
+def list_all(session: Session, campaign: Campaign) -> list[Proof]:
+    """Return the proofs in the order of their rows."""
+    found = session.execute(
+        select(Print, Recipient, Image)
+        .join(Recipient, Recipient.id == Print.recipient_pk)
+        .outerjoin(Image, Image.id == Print.image_id)
+        .where(Print.campaign_id == campaign.id, Print.is_proof)
+        .order_by(Recipient.list_number, Recipient.row, Print.index)
+    ).all()
+    spec = CampaignSpec.from_row(campaign.spec)
+    return [Proof(made, to, _prompt_of(spec, made, to), image) for made, to, image in found]
+
+
+def _prompt_of(spec: CampaignSpec, made: Print, to: Recipient) -> str:
+    return "" if to.erased_at is not None else rendering.render(spec.arm(made.arm), to.fields).prompt
+
+
+def _candidates(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> Iterator[Recipient]:
+    """Return recipients in the order in which they are wanted, some more than once."""
+    lists = _last_rows(session, campaign)
+    if not lists:
+        return
+    yield from _from_row(session, campaign, *next(iter(lists.items())), first=1)
+    yield from _longest(session, campaign, spec)
+    drawn = hmac.digest(campaign.salt, b"proofs", hashlib.sha256)
+    lot = Random(drawn)  # noqa: S311  (a lot to be drawn the same way again, not a secret)
+    numbers = list(lists)
+    for _ in range(8 * rows):
+        number = lot.choices(numbers, weights=[lists[each] for each in numbers])[0]
+        yield from _from_row(session, campaign, number, lists[number], first=lot.randint(1, lists[number]))
+    # Few rows are left over where the lot has drawn the same ones again and again.
+    yield from session.scalars(_current(campaign).order_by(Recipient.list_number, Recipient.row).limit(rows))
+
+
+def _last_rows(session: Session, campaign: Campaign) -> dict[int, int]:
+    """Return the last row of each list that has any."""
+    found = session.execute(
+        select(RecipientList.number, prints.last_row(RecipientList).label("last"))
+        .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
+        .order_by(RecipientList.number)
+    )
+    return {number: last for number, last in found if last is not None}
+
+
+def _from_row(session: Session, campaign: Campaign, number: int, last: int, *, first: int) -> Sequence[Recipient]:
+    """Return the first recipient at or after a row: rows that were rejected leave gaps."""
+    rows = Recipient.row.between(first, last)
+    found = select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.list_number == number, rows)
+    return session.scalars(found.order_by(Recipient.row).limit(1)).all()
+
+
+def _longest(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[Recipient]:
+    """Return the recipient with the longest prompt of those with the longest values."""
+    length = func.length(cast(Recipient.fields, String))
+    found = session.scalars(
+        _current(campaign).order_by(length.desc(), Recipient.list_number, Recipient.row).limit(CANDIDATES)
+    ).all()
+    longest = max(found, key=lambda each: len(rendering.render(spec.arm(each.arm), each.fields).prompt), default=None)
+    return [longest] if longest is not None else []
+
+
+def _current(campaign: Campaign) -> Select[Recipient]:
+    return (
+        select(Recipient)
+        .join(
+            RecipientList,
+            (RecipientList.campaign_id == Recipient.campaign_id) & (RecipientList.number == Recipient.list_number),
+        )
+        .where(
+            Recipient.campaign_id == campaign.id,
+            RecipientList.status == ListStatus.CURRENT,
+            Recipient.erased_at.is_(None),
+        )
+    )

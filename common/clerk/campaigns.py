@@ -1,0 +1,100 @@
+"""The clerk's duties to campaigns: each in a transaction of its own, and none that another clerk has in hand."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.orm import Session
+
+from common.campaigns import events, feeding, proofs, runs, settling
+from common.campaigns.events import Pace
+from common.campaigns.models import Campaign, Print
+from common.campaigns.states import TRANSITIONS, CampaignStatus, PrintStatus
+from common.database import Database, now
+from common.models import Job
+from common.states import TERMINAL
+
+_HAS_ENDED_JOBS = exists().where(
+    Print.campaign_id == Campaign.id,
+    or_(Print.status == PrintStatus.ORDERED, and_(Print.status == PrintStatus.ERASED, Print.held > 0)),
+    Print.job_id == Job.id,
+    Job.status.in_(TERMINAL),
+)
+_MAY_EXPIRE = [status for status, targets in TRANSITIONS.items() if CampaignStatus.EXPIRED in targets]
+
+
+def begin_due(database: Database) -> int:
+    """Start the approved campaigns whose time has come; return how many."""
+    return _each(
+        database,
+        lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now(session)),
+        runs.start,
+    )
+
+
+def expire_due(database: Database) -> int:
+    """Expire the campaigns whose deadline has passed; return how many."""
+    return _each(
+        database,
+        lambda session: and_(Campaign.status.in_(_MAY_EXPIRE), Campaign.deadline_at <= now(session)),
+        runs.expire,
+    )
+
+
+def settle(database: Database) -> int:
+    """Settle what has come of the jobs of all campaigns; return with how many there was something to settle."""
+
+    def settle_one(session: Session, campaign: Campaign) -> None:
+        settling.settle(session, campaign)
+        proofs.conclude(session, campaign)
+
+    return _each(database, lambda _: _HAS_ENDED_JOBS, settle_one)
+
+
+def feed(database: Database) -> int:
+    """Order the next prints of every running campaign; return how many."""
+    ordered = 0
+
+    def feed_one(session: Session, campaign: Campaign) -> None:
+        nonlocal ordered
+        ordered += feeding.feed(session, campaign)
+
+    _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, feed_one)
+    return ordered
+
+
+def tell_progress(database: Database, pace: Pace) -> int:
+    """Owe the digests that are due; return about how many campaigns."""
+    told = 0
+
+    def tell_one(session: Session, campaign: Campaign) -> None:
+        nonlocal told
+        told += events.tell_progress(session, campaign, pace)
+
+    _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, tell_one)
+    return told
+
+
+def _each(
+    database: Database,
+    choose: Callable[[Session], ColumnElement[bool]],
+    act: Callable[[Session, Campaign], object],
+) -> int:
+    """Do something with each campaign that *choose* finds, if it still is so once it is locked; return how many."""
+    with database.reading() as session:
+        ids = session.scalars(select(Campaign.id).where(choose(session)).order_by(Campaign.id)).all()
+    return sum(_one(database, campaign_id, choose, act) for campaign_id in ids)
+
+
+def _one(
+    database: Database,
+    campaign_id: UUID,
+    choose: Callable[[Session], ColumnElement[bool]],
+    act: Callable[[Session, Campaign], object],
+) -> bool:
+    with database.transaction() as session:
+        found = select(Campaign).where(Campaign.id == campaign_id, choose(session))
+        campaign = session.scalar(found.with_for_update(skip_locked=True, of=Campaign))
+        if campaign is not None:
+            act(session, campaign)
+        return campaign is not None
