@@ -79,6 +79,8 @@ class Campaign(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    link_version: Mapped[int] = mapped_column(default=0)  # of its public links; each making has its own
+    has_links: Mapped[bool] = mapped_column(default=False)  # whether those of this version lead anywhere
     deleted_at: Mapped[datetime | None]  # nobody sees it any more; the clerk deletes its rows and then itself
 
 

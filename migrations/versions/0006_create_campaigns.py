@@ -65,6 +65,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("link_version", sa.Integer(), nullable=False),
+        sa.Column("has_links", sa.Boolean(), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("held >= 0 AND spent >= 0", name=op.f("ck_campaigns_sums")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
