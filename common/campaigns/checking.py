@@ -1,6 +1,7 @@
 """Whether a row can be printed: who it is for, and the prompt that its values make."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from common.campaigns.spec import CampaignSpec
 ID_COLUMN = "recipient_id"
 LONGEST_ID = 255
 LONGEST_VALUE = 10_000
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 Judge = Callable[[str], str | None]
 """Returns the category for which a prompt is refused, if it is."""
@@ -54,21 +56,20 @@ class Checker:
 
     def check(self, row: Row) -> Good | Bad:
         """Return the row, ready to be kept, or what is wrong with it."""
+        columns, came_back = self._sheet.columns, ""
+        if ERROR_COLUMNS[0] in columns:
+            columns, row, came_back = _unmark(columns, row)
         try:
-            return self._check(row)
+            return self._check(columns, row, came_back)
         except _RefusedError as error:
             return Bad(row.number, row.cells, error.fault)
         except RenderingError as error:
             return Bad(row.number, row.cells, Fault(error.code, error.column, error.message))
 
-    def _check(self, row: Row) -> Good:
+    def _check(self, columns: list[str], row: Row, came_back: str) -> Good:
         if row.fault is not None:
             raise _RefusedError(row.fault[0], "", row.fault[1])
-        columns = self._sheet.columns
         values = {name: cell for name, cell in zip(columns, map(str.strip, row.cells), strict=False) if cell}
-        came_back = values.pop(ERROR_COLUMNS[0], None)
-        if came_back is not None or ERROR_COLUMNS[0] in columns:
-            values = {name: restore(cell) for name, cell in values.items() if name not in ERROR_COLUMNS}
         recipient_id, key = self._identify(row, values, came_back)
         spelled = _spell(values)
         arm = choose_arm(self._spec, self._salt, key)
@@ -77,14 +78,13 @@ class Checker:
             raise _RefusedError("prompt_refused", "", f"The prompt is refused by the rules: {category}.")
         return Good(row.number, recipient_id, key, spelled, arm.name, row.cells)
 
-    def _identify(self, row: Row, values: dict[str, str], came_back: str | None) -> tuple[str, str]:
+    def _identify(self, row: Row, values: dict[str, str], came_back: str) -> tuple[str, str]:
         given = values.get(ID_COLUMN)
         if given is None:
             if ID_COLUMN in self._sheet.columns:
                 raise _RefusedError("required", ID_COLUMN, "The recipient has no id.")
             # A row that was corrected is the one that it was.
-            is_number = came_back is not None and came_back.isascii() and came_back.isdigit()
-            number = came_back if is_number and came_back else str(self._offset + row.number)
+            number = came_back if _NUMBER.fullmatch(came_back) else str(self._offset + row.number)
             return number, number
         if len(given) > LONGEST_ID or len(key := key_of(given)) > LONGEST_ID:
             raise _RefusedError("too_long", ID_COLUMN, f"An id may have {LONGEST_ID} characters.")
@@ -97,6 +97,14 @@ class _RefusedError(Exception):
     def __init__(self, *fault: str) -> None:
         super().__init__()
         self.fault = Fault(*fault)
+
+
+def _unmark(columns: list[str], row: Row) -> tuple[list[str], Row, str]:
+    """Return columns and row of a file of errors as they were before it, and which row it was."""
+    cells = dict(zip(columns, row.cells, strict=False))
+    came_back = cells.get(ERROR_COLUMNS[0], "").strip()
+    kept = {name: restore(cell) for name, cell in cells.items() if name not in ERROR_COLUMNS}
+    return [*kept], row._replace(cells=[*kept.values()]), came_back
 
 
 def _spell(values: dict[str, str]) -> str:

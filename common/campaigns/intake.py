@@ -1,0 +1,121 @@
+"""How a file of recipients becomes a list: row by row, in memory that does not grow with it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+
+from common.campaigns import lists, templates
+from common.campaigns.checking import Bad, Checker, Good, Judge
+from common.campaigns.lists import Loading
+from common.campaigns.models import Campaign
+from common.campaigns.rows import ERROR_COLUMNS, Row, Sheet
+from common.campaigns.spec import CampaignSpec
+from common.database import Database
+from common.errors import PressroomError
+
+CHUNK = 2000
+"""Rows a transaction: some ten milliseconds, for which SQLite's other writers wait."""
+
+MOST_SHOWN = 50
+
+
+class UnknownVariableError(PressroomError):
+    """The template names something that is no column."""
+
+    code = "unknown_variable"
+
+
+class NoRecipientsError(PressroomError):
+    """The file holds no rows."""
+
+    code = "no_recipients"
+
+
+class TooManyRecipientsError(PressroomError):
+    """The campaign would have too many recipients."""
+
+    code = "too_many_recipients"
+
+
+class IdenticalPromptsError(PressroomError):
+    """The template has no variables, so all would get the same prompt; say allow_identical if that is meant."""
+
+    code = "identical_prompts"
+
+
+@dataclass
+class Intake:
+    """What became of a file."""
+
+    columns: Sequence[str] = ()
+    accepted: int = 0
+    rejected: int = 0
+    shown: list[Bad] = field(default_factory=list)
+    """The first rows that cannot be printed."""
+    digest: str = ""
+
+
+def take_in(database: Database, loading: Loading, sheet: Sheet, judge: Judge, most: int) -> Intake:
+    """Read *sheet* into the list that is *loading*; a campaign may have *most* recipients.
+
+    Raises InvalidFileError and the errors of this module where the file as a whole is at fault.
+    """
+    done, hashed = Intake(), hashlib.sha256()
+    if not sheet.is_open:
+        check_variables(loading.spec, sheet.columns)
+    checker = Checker(loading.spec, loading.salt, sheet, loading.offset, judge)
+    for rows in _chunks(sheet):
+        checked = [checker.check(row) for row in rows]
+        if loading.offset + done.accepted + done.rejected + len(checked) > most:
+            raise TooManyRecipientsError(f"A campaign may have {most} recipients; the file brings more.")
+        good = [row for row in checked if isinstance(row, Good)]
+        bad = [row for row in checked if isinstance(row, Bad)]
+        with database.transaction() as session:
+            taken, refused = lists.write(session, loading, good, bad)
+        hashed.update("".join([f"{row.recipient_id}\0{row.values}\n" for row in taken]).encode())
+        done.accepted += len(taken)
+        done.rejected += len(refused)
+        done.shown.extend(refused[: MOST_SHOWN - len(done.shown)])
+    done.columns, done.digest = keep_columns(sheet), hashed.hexdigest()
+    check_variables(loading.spec, sheet.columns)
+    if not done.accepted and not done.rejected:
+        raise NoRecipientsError
+    if loading.offset + done.accepted > 1 and not loading.spec.allow_identical and not variables_of(loading.spec):
+        raise IdenticalPromptsError
+    return done
+
+
+def keep_columns(sheet: Sheet) -> list[str]:
+    """Return the columns of a file without those of errors, which have been heeded."""
+    return [name for name in sheet.columns if name not in ERROR_COLUMNS]
+
+
+def variables_of(spec: CampaignSpec) -> frozenset[str]:
+    """Return the names that the templates of all arms use."""
+    sources = [text for arm in spec.arms for text in (arm.template.prompt, arm.template.negative_prompt)]
+    return frozenset(name for source in sources for name in templates.read(source).variables)
+
+
+def check_variables(spec: CampaignSpec, columns: Sequence[str]) -> None:
+    """Raise UnknownVariableError for a variable that is no column."""
+    for name in sorted(variables_of(spec) - {*columns}):
+        close = get_close_matches(name, columns, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        has = ", ".join(columns)[:200]
+        raise UnknownVariableError(f"The template uses {name[:64]!r}, which is no column.{hint} The file has {has}.")
+
+
+def abandon(database: Database, campaign_id: object, loading: Loading, columns: Sequence[str]) -> None:
+    """Give the list up and let the campaign go on as it was before."""
+    with database.transaction() as session:
+        campaign = session.get(Campaign, campaign_id, with_for_update=True)
+        if campaign is not None:
+            lists.give_up(session, campaign, loading, columns)
+
+
+def _chunks(sheet: Sheet) -> Iterator[list[Row]]:
+    rows = iter(sheet)
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk

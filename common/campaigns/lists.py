@@ -1,0 +1,216 @@
+"""Lists of recipients in the database: opened, filled some thousand rows at a time, and then the campaign's at once.
+
+A list is ``loading`` until all of it is there. Nobody looks at it before, so that one that breaks off leaves the
+campaign as it was.
+"""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Table, delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from common.campaigns import search
+from common.campaigns.checking import Bad, Fault, Good
+from common.campaigns.models import Campaign, Print, RecipientList, RejectedRow
+from common.campaigns.moves import move
+from common.campaigns.spec import CampaignSpec
+from common.campaigns.states import CampaignStatus, ListStatus
+from common.errors import IllegalTransitionError
+from common.ids import new_id
+
+_S = CampaignStatus
+UNAPPROVED = frozenset({_S.DRAFT, _S.READY})
+"""Where a campaign's recipients may still be replaced."""
+SUPPLIED = frozenset({_S.APPROVED, _S.RUNNING, _S.PAUSED, _S.HELD, _S.COMPLETED})
+"""Where rows may be appended that need an approval of their own."""
+
+COLUMNS = ("id", "campaign_id", "list_number", "row", "recipient_id", "key", '"values"', "arm")
+_INSERT = f"INSERT INTO recipients ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_COPY = f"COPY recipients ({', '.join(COLUMNS)}) FROM STDIN"
+_KNOWN = 'SELECT key, list_number, "row" FROM recipients WHERE campaign_id = :campaign AND list_number IN (%s) AND %s'
+_KEYS = {"sqlite": "key IN (SELECT value FROM json_each(:keys))", "postgresql": "key = ANY(:keys)"}
+_REJECT = insert(cast("Table", RejectedRow.__table__))
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A list that is being filled, and what its rows are held against."""
+
+    campaign_id: UUID
+    number: int
+    replaces: bool
+    spec: CampaignSpec
+    salt: bytes
+    others: tuple[int, ...]
+    """The lists of which no recipient may come again."""
+    offset: int
+    """How many rows there are in these."""
+
+
+def begin(session: Session, campaign: Campaign, *, replaces: bool, spec: CampaignSpec | None = None) -> Loading:
+    """Open a list for *campaign*, which is locked; raise IllegalTransitionError where it can take none.
+
+    *spec* is what the rows are checked against, if not the campaign's own.
+    """
+    lists = select(RecipientList.number).where(RecipientList.campaign_id == campaign.id)
+    if session.scalars(lists.where(RecipientList.status == ListStatus.LOADING)).first() is not None:
+        raise IllegalTransitionError("The campaign is taking a list in already.")
+    if campaign.status in UNAPPROVED:
+        move(session, campaign, CampaignStatus.VALIDATING)
+    elif campaign.status not in SUPPLIED or replaces:
+        what = "its recipients cannot be replaced" if campaign.status in SUPPLIED else "it takes no recipients"
+        raise IllegalTransitionError(f"The campaign is {campaign.status}: {what}.")
+    others = () if replaces else search.current_lists(session, campaign.id)
+    number = (session.scalar(select(func.max(RecipientList.number)).where(lists.whereclause)) or 0) + 1  # type: ignore[arg-type]  # it has one
+    session.add(RecipientList(campaign_id=campaign.id, number=number))
+    session.flush()
+    return Loading(
+        campaign.id,
+        number,
+        replaces,
+        spec or CampaignSpec.from_row(campaign.spec),
+        campaign.salt,
+        tuple(each.number for each in others),
+        sum(each.accepted + each.rejected for each in others),
+    )
+
+
+def write(session: Session, loading: Loading, good: Sequence[Good], bad: Sequence[Bad]) -> tuple[list[Good], list[Bad]]:
+    """Add rows to a list; return those that were taken, and those that were not, repeated recipients among them.
+
+    Raises IllegalTransitionError when the list was given up meanwhile.
+    """
+    taken, repeated = _part(loading, good, _find_known(session, loading, good))
+    refused = sorted([*bad, *repeated])
+    counts = {"accepted": RecipientList.accepted + len(taken), "rejected": RecipientList.rejected + len(refused)}
+    _update(session, loading, **counts)
+    if taken:
+        _insert(session, loading, taken)
+    if refused:
+        rows = [
+            {"row": each.number, "values": _storable(each.cells), "errors": [each.fault._asdict()]} for each in refused
+        ]
+        shared = {"campaign_id": loading.campaign_id, "list_number": loading.number}
+        session.connection().execute(_REJECT, [row | shared for row in rows])
+    return taken, refused
+
+
+def finish(session: Session, campaign: Campaign, loading: Loading, columns: Sequence[str], digest: str) -> None:
+    """Have the list be the campaign's own, which is locked, in place of the others or beside them."""
+    if loading.replaces:
+        drop_current(session, campaign)
+    _update(session, loading, status=ListStatus.CURRENT, columns=[*columns], digest=digest)
+    campaign.quote = None
+    if campaign.status is CampaignStatus.VALIDATING:
+        move(session, campaign, CampaignStatus.READY)
+
+
+def give_up(session: Session, campaign: Campaign, loading: Loading, columns: Sequence[str]) -> None:
+    """Have the list count for nothing; the campaign, which is locked, is as it was before it."""
+    session.execute(
+        update(RecipientList)
+        .where(
+            RecipientList.campaign_id == loading.campaign_id,
+            RecipientList.number == loading.number,
+            RecipientList.status == ListStatus.LOADING,
+        )
+        .values(status=ListStatus.DROPPED, columns=[*columns])
+    )
+    return_to_rest(session, campaign)
+
+
+def return_to_rest(session: Session, campaign: Campaign) -> None:
+    """Have a campaign that no list is being read for stand where its lists put it."""
+    if campaign.status is CampaignStatus.VALIDATING:
+        has_rows = bool(search.current_lists(session, campaign.id))
+        move(session, campaign, CampaignStatus.READY if has_rows else CampaignStatus.DRAFT)
+
+
+def drop_current(session: Session, campaign: Campaign) -> None:
+    """Drop the lists of a campaign that was not approved, and its proofs, which were prints of their rows."""
+    session.execute(delete(Print).where(Print.campaign_id == campaign.id, Print.original_id.is_not(None)))
+    session.execute(delete(Print).where(Print.campaign_id == campaign.id))
+    session.execute(
+        update(RecipientList)
+        .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
+        .values(status=ListStatus.DROPPED)
+    )
+
+
+def _update(session: Session, loading: Loading, **values: Any) -> None:
+    changed = session.execute(
+        update(RecipientList)
+        .where(
+            RecipientList.campaign_id == loading.campaign_id,
+            RecipientList.number == loading.number,
+            RecipientList.status == ListStatus.LOADING,
+        )
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if not cast("CursorResult[Any]", changed).rowcount:
+        raise IllegalTransitionError("The list took too long and was given up.")
+
+
+def _find_known(session: Session, loading: Loading, good: Sequence[Good]) -> dict[str, tuple[int, int]]:
+    """Return which of these recipients are there already: by key, the list's number and the row's."""
+    if not good:
+        return {}
+    dialect = session.get_bind().dialect.name
+    keys: Any = [row.key for row in good]
+    lists = ", ".join(map(str, (*loading.others, loading.number)))  # numbers of our own
+    statement = text(_KNOWN % (lists, _KEYS[dialect])).columns()
+    given = {
+        "campaign": _spell_id(loading.campaign_id, dialect),
+        "keys": json.dumps(keys) if dialect == "sqlite" else keys,
+    }
+    return {key: (number, row) for key, number, row in session.connection().execute(statement, given)}
+
+
+def _part(loading: Loading, good: Sequence[Good], known: dict[str, tuple[int, int]]) -> tuple[list[Good], list[Bad]]:
+    taken, repeated = dict[str, Good](), list[Bad]()
+    for row in good:
+        if row.key in known:
+            number, earlier = known[row.key]
+            where = f"row {earlier} of {'this file' if number == loading.number else f'list {number}'}"
+        elif row.key in taken:
+            where = f"row {taken[row.key].number} of this file"
+        else:
+            taken[row.key] = row
+            continue
+        detail = f"The recipient {row.recipient_id[:64]!r} is there already: {where}."
+        repeated.append(Bad(row.number, row.cells, Fault("duplicate_recipient", "recipient_id", detail)))
+    return [*taken.values()], repeated
+
+
+def _insert(session: Session, loading: Loading, rows: Sequence[Good]) -> None:
+    dialect = session.get_bind().dialect.name
+    campaign = _spell_id(loading.campaign_id, dialect)
+    ids = (_spell_id(new_id(), dialect) for _ in itertools.count())
+    values = (
+        (next(ids), campaign, loading.number, row.number, row.recipient_id, row.key, row.values, row.arm)
+        for row in rows
+    )
+    connection = session.connection()
+    if dialect == "sqlite":
+        connection.exec_driver_sql(_INSERT, [*values])
+        return
+    driver = cast("Any", connection.connection.driver_connection)
+    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for each in values:
+            copy.write_row(each)
+
+
+def _spell_id(value: UUID, dialect: str) -> str:
+    """Return an id as the driver wants it where SQLAlchemy does not stand between."""
+    return value.hex if dialect == "sqlite" else str(value)
+
+
+def _storable(cells: Sequence[str]) -> list[str]:
+    """Return the cells of a bad row without what no database takes."""
+    return [cell.replace("\0", "").encode("utf-8", "replace").decode() for cell in cells]
