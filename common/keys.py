@@ -43,6 +43,9 @@ class Scope(StrEnum):
     JOBS_WRITE = "jobs:write"
     STYLES_READ = "styles:read"
     STYLES_WRITE = "styles:write"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_APPROVE = "campaigns:approve"  # name what a campaign is to print, after which it may be started
     USAGE_READ = "usage:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
