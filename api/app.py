@@ -23,6 +23,7 @@ from api import (
     verification,
     webhooks,
 )
+from api.console import installation as console
 from api.context import EXTENSION, Context, Services
 from api.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
@@ -69,4 +70,5 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     for resource in RESOURCES:
         app.register_api(resource.blueprint)
     documents.install(app)
+    console.install(app)
     return app

@@ -1,5 +1,6 @@
 """Identifiers: time-ordered UUIDs (version 7, RFC 9562), so that indexes grow at one end."""
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -17,3 +18,8 @@ def parse_id(text: str) -> UUID | None:
     except ValueError:
         return None
     return parsed if str(parsed) == text.lower() else None
+
+
+def first_id(moment: datetime) -> UUID:
+    """Return the id before all that were made at *moment* or later: what is ordered by id need not be by time too."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)

@@ -1,0 +1,1 @@
+"""``/console``: pages for people who would rather look than read; they call what the REST api calls."""

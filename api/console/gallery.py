@@ -1,0 +1,97 @@
+"""Gallery: all prints, narrowed, compared side by side, drawn on a contact sheet, deleted."""
+
+from collections.abc import Sequence
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from api import presentation
+from api.auth import caller
+from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
+from api.console.links import lead_to
+from api.console.pages import page
+from api.console.rendering import render
+from api.context import services
+from api.errors import RefusedError
+from api.schemas.images import Image as ShownImage
+from common import gallery
+from common.gallery import Wanted
+from common.keys import Scope
+from common.models import Image, Job
+from common.states import ImageStatus, Verdict
+
+PAGE_SIZE = 48
+MOST_COMPARED = 4
+FILTERS = ("status", "verdict", "model", "since", "until")
+
+
+@page("/gallery", Scope.JOBS_READ)
+def show_gallery() -> Response:
+    """Show prints, the newest first."""
+    context = services()
+    wanted = Wanted(
+        status=read_choice("status", ImageStatus),
+        verdict=read_choice("verdict", Verdict),
+        model=read_text("model", 64) or None,
+        since=read_day("since"),
+        until=read_day("until", after=True),
+    )
+    with context.database.reading() as session:
+        rows = gallery.list_page(session, caller().owner, wanted, after=read_cursor("gallery"), limit=PAGE_SIZE + 1)
+    shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
+    return render(
+        "gallery/gallery.html",
+        prints=_show(shown),
+        next=write_cursor("gallery", shown[-1][0].id if has_more else None),
+        filters=chosen(*FILTERS),
+        models=[card.name for card in context.offer.cards()],
+        statuses=[*ImageStatus],
+        verdicts=[*Verdict],
+    )
+
+
+@page("/gallery/compare", Scope.JOBS_READ)
+def compare() -> Response:
+    """Show a few prints side by side, zoomed together."""
+    with services().database.reading() as session:
+        found = gallery.find_chosen(session, caller().owner, read_ids("image", MOST_COMPARED))
+    return render("gallery/compare.html", prints=_show(found), most=MOST_COMPARED)
+
+
+@page("/gallery/sheet", Scope.JOBS_READ)
+def draw_sheet() -> Response:
+    """Draw the chosen prints on one picture."""
+    from common.contact_sheet import Print, draw_contact_sheet  # noqa: PLC0415  (Pillow, for this page alone)
+
+    context = services()
+    with context.database.reading() as session:
+        found = gallery.find_chosen(session, caller().owner, read_ids("image", PAGE_SIZE))
+    prints = []
+    for image, job in found:
+        wanted = presentation.file_of(image, thumbnail=True) or presentation.file_of(image)
+        if wanted is not None:
+            note = f"seed {image.seed} · {image.width} × {image.height}"
+            prints.append(Print(context.storage.get(wanted.key), job.request["prompt"], note))
+    if not prints:
+        raise RefusedError("image_not_readable", "Choose at least one print that was delivered.")
+    models = ", ".join(dict.fromkeys(job.model for _, job in found))
+    sheet = draw_contact_sheet(prints, f"Contact sheet of {len(prints)}", model=models)
+    response = Response(sheet, content_type="image/png")
+    response.headers["Content-Disposition"] = 'attachment; filename="contact-sheet.png"'
+    return response
+
+
+@page("/gallery/chosen", Scope.JOBS_READ, post=True)
+def use_chosen() -> Response:
+    """Lead to what is to be done with the chosen prints."""
+    ids = read_ids("image", PAGE_SIZE)
+    if not ids:
+        return lead_to("gallery:show_gallery", note="none-chosen", **chosen(*FILTERS))
+    act = request.form.get("act")
+    target = "gallery:draw_sheet" if act == "sheet" else "gallery:compare"
+    return lead_to(target, image=[str(image_id) for image_id in ids])
+
+
+def _show(found: Sequence[tuple[Image, Job]]) -> list[tuple[ShownImage, Job]]:
+    context = services()
+    return [(presentation.show_image(image, context), job) for image, job in found]

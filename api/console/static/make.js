@@ -1,0 +1,137 @@
+// The form that orders a picture: it knows each model's limits, takes a picture to start from, and has a mask painted.
+
+const given = JSON.parse(document.getElementById("cards")?.textContent ?? "null");
+const MOST_STEPS_SHOWN = 100;
+
+async function upload(blob) {
+  const form = new FormData();
+  form.append("file", blob, "picture.png");
+  const answer = await fetch(given.pictures, {
+    method: "POST",
+    body: form,
+    headers: { "X-CSRF-Token": given.token, Accept: "application/json" },
+  });
+  if (!answer.ok) throw new Error((await answer.json()).detail);
+  return answer.json();
+}
+
+document.addEventListener("alpine:init", () => {
+  Alpine.data("maker", () => ({
+    wish: { prompt: "", negative_prompt: "", seed: "", scheduler: "", output_format: "png", num_images: 1, strength: 0.8,
+      init_image: "", ...given.wish, adapters: given.wish.adapters ?? {}, model: given.wish.model ?? given.default },
+    start: given.start,
+    brush: 40,
+    isPainted: false,
+    busy: false,
+    fault: "",
+
+    init() {
+      const fresh = this.wish.width === undefined;
+      this.$nextTick(() => { if (fresh) this.adapt(); this.prepare(); });
+      this.$el.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.$el.requestSubmit();
+      });
+      for (const [name, usual] of Object.entries({ steps: this.card.default_steps,
+        guidance_scale: this.card.default_guidance_scale, width: this.card.default_width,
+        height: this.card.default_height })) this.wish[name] ??= usual;
+    },
+
+    get card() { return given.cards.find((card) => card.name === this.wish.model) ?? given.cards[0]; },
+    get mostSteps() { return Math.min(MOST_STEPS_SHOWN, this.card.max_steps); },
+    get takesPicture() { return this.card.modes.includes("image") || this.card.modes.includes("inpaint"); },
+    get takesMask() { return this.card.modes.includes("inpaint"); },
+
+    adapt() {
+      const card = this.card;
+      Object.assign(this.wish, { width: card.default_width, height: card.default_height, steps: card.default_steps,
+        guidance_scale: card.default_guidance_scale });
+      if (!card.schedulers.includes(this.wish.scheduler)) this.wish.scheduler = "";
+    },
+
+    shape(width, height) {
+      const { size_multiple: multiple, min_size: least, max_size: most } = this.card;
+      const fit = (side) => Math.max(least, Math.min(most, Math.round(side / multiple) * multiple));
+      this.wish.width = fit(width);
+      this.wish.height = fit(height);
+    },
+    square() { this.shape(this.card.default_width, this.card.default_width); },
+    portrait() { this.shape(this.card.default_width * 0.8, this.card.default_width * 1.2); },
+    landscape() { this.shape(this.card.default_width * 1.2, this.card.default_width * 0.8); },
+
+    async take(event) {
+      const [file] = event.target.files;
+      if (!file) return;
+      this.fault = "";
+      try {
+        const kept = await upload(file);
+        this.wish.init_image = kept.id;
+        this.start = kept.url;
+        this.wipe();
+      } catch (error) {
+        this.fault = error.message;
+      }
+    },
+    leave() { this.wish.init_image = ""; this.start = null; this.wipe(); },
+
+    // The mask: white where it was painted over, black elsewhere, in the picture's own pixels.
+    fit() {
+      const picture = document.getElementById("start"), canvas = document.getElementById("mask");
+      canvas.width = picture.naturalWidth;
+      canvas.height = picture.naturalHeight;
+      this.isPainted = false;
+    },
+    wipe() {
+      const canvas = document.getElementById("mask");
+      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+      this.isPainted = false;
+    },
+    prepare() {
+      const canvas = document.getElementById("mask");
+      let last = null;
+      const place = (event) => {
+        const box = canvas.getBoundingClientRect();
+        return [((event.clientX - box.left) / box.width) * canvas.width,
+          ((event.clientY - box.top) / box.height) * canvas.height];
+      };
+      const paint = (event) => {
+        const pen = canvas.getContext("2d"), [x, y] = place(event);
+        pen.strokeStyle = "white";
+        pen.lineCap = "round";
+        pen.lineWidth = (this.brush / canvas.getBoundingClientRect().width) * canvas.width;
+        pen.beginPath();
+        pen.moveTo(...(last ?? [x, y]));
+        pen.lineTo(x, y);
+        pen.stroke();
+        last = [x, y];
+        this.isPainted = true;
+      };
+      canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); last = null; paint(event); });
+      canvas.addEventListener("pointermove", (event) => { if (canvas.hasPointerCapture(event.pointerId)) paint(event); });
+    },
+    async drawMask() {
+      const painted = document.getElementById("mask"), mask = document.createElement("canvas");
+      mask.width = painted.width;
+      mask.height = painted.height;
+      const pen = mask.getContext("2d");
+      pen.fillRect(0, 0, mask.width, mask.height);
+      pen.drawImage(painted, 0, 0);
+      return new Promise((resolve) => { mask.toBlob(resolve, "image/png"); });
+    },
+
+    async send(event) {
+      if (!this.isPainted || !this.wish.init_image || !this.takesMask) {
+        this.busy = true;
+        return;
+      }
+      event.preventDefault();
+      this.busy = true;
+      try {
+        document.getElementById("mask_image").value = (await upload(await this.drawMask())).id;
+        this.$root.submit();
+      } catch (error) {
+        this.fault = error.message;
+        this.busy = false;
+      }
+    },
+  }));
+});

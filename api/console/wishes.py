@@ -1,0 +1,52 @@
+"""Between the form that orders a picture and the wish that the api knows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from api.schemas.jobs import Request
+
+WHOLE = ("width", "height", "steps", "num_images", "seed")
+BROKEN = ("guidance_scale", "strength")
+WORDS = ("prompt", "negative_prompt", "model", "scheduler", "output_format", "init_image", "mask_image", "priority")
+
+
+def read(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return the body that the form stands for: empty fields left out, numbers as numbers where they are some."""
+    wish: dict[str, Any] = {}
+    for name in (*WHOLE, *BROKEN, *WORDS):
+        text = form.get(name, "").strip()
+        if text:
+            wish[name] = _read_number(text) if name not in WORDS else text
+    adapters = [_read_adapter(name, form.get(f"scale:{name}", "").strip()) for name in form.getlist("adapter")]
+    if adapters:
+        wish["adapters"] = adapters
+    if "init_image" not in wish:
+        wish.pop("strength", None)  # its slider is always there, and means nothing without a picture
+    return wish
+
+
+def of_request(request: Request) -> dict[str, Any]:
+    """Return the wish that asks for the same again."""
+    return {name: value for name, value in request.model_dump(mode="json").items() if value not in (None, [], "")}
+
+
+def fill(wish: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands in the form for *wish*."""
+    scales = {str(each["name"]): each.get("scale") for each in wish.get("adapters", []) if "name" in each}
+    return {**wish, "adapters": scales}
+
+
+def _read_adapter(name: str, scale: str) -> dict[str, Any]:
+    return {"name": name, "scale": _read_number(scale)} if scale else {"name": name}
+
+
+def _read_number(text: str) -> Any:
+    """Return the number that *text* spells; else the text, so that the wish is refused with its place."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,227 @@
+"""The press floor as it is this moment: what each press prints, what waits, what came out and what failed."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy.orm import Session
+
+from common import readings
+from common.clock import utcnow
+from common.ids import first_id
+from common.models import Image, Job, Press
+from common.states import JobStatus, Priority
+
+SPAN = timedelta(hours=1)
+"""Over which utilisation and money are told."""
+
+PACE = timedelta(minutes=10)
+"""Over which images a minute are told."""
+
+FAILURES_SINCE = timedelta(days=1)
+MOST_FAILURES, MOST_LINES = 8, 40
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Jobs that may be stepped together: model, adapters, size, guidance, mode; and how many there are."""
+
+    name: str
+    jobs: int
+    images: int
+
+    @property
+    def words(self) -> list[str]:
+        """Return what tells this lane from others, in words."""
+        model, adapters, size, guided, mode = self.name.split("|")
+        told = [model, size.replace("x", " × "), "no guidance" if guided == "plain" else "", "LoRA" if adapters else ""]
+        return [word for word in (*told, "" if mode == "text" else f"from {mode}") if word]
+
+
+@dataclass(frozen=True)
+class Printing:
+    """A lane that a press has in hand, and how far it has got."""
+
+    lane: Lane
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class PressNow:
+    """A press that is at work."""
+
+    id: UUID
+    host: str
+    accelerator: str
+    models: list[str]
+    started_at: datetime
+    utilisation: float | None  # of the last hour, in whole percent
+    price_per_hour: Decimal
+    currency: str
+    printing: list[Printing]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits of one lane."""
+
+    lane: Lane
+    priority: Priority
+    oldest_at: datetime
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed, and why."""
+
+    job_id: UUID
+    owner: str
+    model: str
+    code: str
+    message: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The floor for one owner, or for the whole house."""
+
+    presses: list[PressNow]
+    waiting: list[Waiting]
+    failures: list[Failure]
+    images_per_minute: float
+    images: int  # of the last hour
+    charged: dict[str, Decimal]  # likewise, by currency
+
+    @property
+    def queued(self) -> int:
+        """Return how many jobs wait."""
+        return sum(each.lane.jobs for each in self.waiting)
+
+    @property
+    def running(self) -> int:
+        """Return how many jobs are being printed."""
+        return sum(each.lane.jobs for press in self.presses for each in press.printing)
+
+    @property
+    def per_hour(self) -> dict[str, Decimal]:
+        """Return what an hour of all these presses costs, by currency."""
+        prices: dict[str, Decimal] = defaultdict(Decimal)
+        for press in self.presses:
+            prices[press.currency] += press.price_per_hour
+        return dict(prices)
+
+
+def look(session: Session, silence: timedelta) -> Floor:
+    """Return the floor of the house; a press is at work unless it was silent for that long."""
+    return Floor(_presses(session, silence), _waiting(session, true()), _failures(session, true()), *_output(session))
+
+
+def look_for(session: Session, owner: str) -> Floor:
+    """Return the floor as far as it is one owner's: jobs, not presses."""
+    mine = Job.owner == owner
+    return Floor([], _waiting(session, mine), _failures(session, mine), *_output(session, Image.owner == owner))
+
+
+def list_working(session: Session, owner: str) -> list[Job]:
+    """Return the jobs of *owner* that are being printed, the oldest first."""
+    query = select(Job).where(Job.owner == owner, Job.status == JobStatus.RUNNING)
+    return list(session.scalars(query.order_by(Job.id).limit(MOST_LINES)))
+
+
+def _presses(session: Session, silence: timedelta) -> list[PressNow]:
+    moment = utcnow()
+    alive = select(Press).where(Press.stopped_at.is_(None), Press.heartbeat_at > moment - silence)
+    rows = list(session.scalars(alive.order_by(Press.started_at)))
+    before = readings.read(session, rows, moment - SPAN)
+    printing = _printing(session)
+    return [
+        PressNow(
+            id=row.id,
+            host=row.host,
+            accelerator=row.accelerator,
+            models=row.models,
+            started_at=row.started_at,
+            utilisation=_share(row, row.busy_seconds - before[row.id].busy, moment - SPAN),
+            price_per_hour=row.price_per_hour,
+            currency=row.currency,
+            printing=printing.get(row.id, []),
+        )
+        for row in rows
+    ]
+
+
+def _share(press: Press, busy: float, since: datetime) -> float | None:
+    up = (press.heartbeat_at - max(press.started_at, since)).total_seconds()
+    return round(min(1.0, busy / up), 2) if up > 0 else None
+
+
+def _printing(session: Session) -> dict[UUID, list[Printing]]:
+    found: dict[UUID, list[Printing]] = defaultdict(list)
+    query = (
+        select(
+            Job.press_id,
+            Job.lane,
+            func.count().label("jobs"),
+            func.sum(Job.num_images).label("images"),
+            func.sum(Job.progress_step).label("step"),
+            func.sum(Job.steps).label("steps"),
+        )
+        .where(Job.status == JobStatus.RUNNING, Job.press_id.is_not(None))
+        .group_by(Job.press_id, Job.lane)
+        .order_by(Job.lane)
+    )
+    for row in session.execute(query):
+        found[row.press_id].append(Printing(Lane(row.lane, row.jobs, row.images), row.step, row.steps))
+    return dict(found)
+
+
+def _waiting(session: Session, of: ColumnElement[bool]) -> list[Waiting]:
+    query = (
+        select(
+            Job.lane,
+            Job.priority,
+            func.count().label("jobs"),
+            func.sum(Job.num_images).label("images"),
+            func.min(Job.created_at).label("oldest_at"),
+        )
+        .where(Job.status == JobStatus.QUEUED, of)
+        .group_by(Job.lane, Job.priority)
+        .order_by(func.min(Job.created_at))
+        .limit(MOST_LINES)
+    )
+    rows = session.execute(query)
+    return [Waiting(Lane(row.lane, row.jobs, row.images), row.priority, row.oldest_at) for row in rows]
+
+
+def _failures(session: Session, of: ColumnElement[bool]) -> list[Failure]:
+    columns = (Job.id, Job.owner, Job.model, Job.error_code, Job.error_message, Job.finished_at)
+    query = (
+        select(*columns)
+        .where(Job.status == JobStatus.FAILED, Job.id >= first_id(utcnow() - FAILURES_SINCE), of)
+        .order_by(Job.id.desc())
+        .limit(MOST_FAILURES)
+    )
+    return [
+        Failure(row.id, row.owner, row.model, row.error_code or "", row.error_message or "", row.finished_at)
+        for row in session.execute(query)
+    ]
+
+
+def _output(session: Session, of: ColumnElement[bool] | None = None) -> tuple[float, int, dict[str, Decimal]]:
+    """Return images a minute, images of the last hour, and what was charged for them."""
+    moment = utcnow()
+    recent = Image.id >= first_id(moment - PACE)
+    query = select(
+        Image.currency,
+        func.count().label("images"),
+        func.count().filter(recent).label("recent"),
+        func.sum(Image.amount).label("amount"),
+    ).where(Image.id >= first_id(moment - SPAN), true() if of is None else of)
+    rows = session.execute(query.group_by(Image.currency)).all()
+    pace = sum(row.recent for row in rows) / (PACE.total_seconds() / 60)
+    return round(pace, 1), sum(row.images for row in rows), {row.currency: row.amount for row in rows}

@@ -1,0 +1,51 @@
+"""What an owner's prints are looked through by: pages by keyset, narrowed by what became of them, model and day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.ids import first_id
+from common.models import Image, Job
+from common.states import ImageStatus, Verdict
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which prints are looked for; what is None narrows nothing."""
+
+    status: ImageStatus | None = None
+    verdict: Verdict | None = None
+    model: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    job_id: UUID | None = None
+
+
+def list_page(
+    session: Session, owner: str, wanted: Wanted, *, after: UUID | None, limit: int
+) -> Sequence[tuple[Image, Job]]:
+    """Return prints of *owner* with their jobs, the newest first, beginning after the image *after*."""
+    query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner)
+    for column, value in ((Image.status, wanted.status), (Image.verdict, wanted.verdict), (Job.model, wanted.model)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.job_id is not None:
+        query = query.where(Image.job_id == wanted.job_id)
+    if wanted.since is not None:
+        query = query.where(Image.id >= first_id(wanted.since))
+    if wanted.until is not None:
+        query = query.where(Image.id < first_id(wanted.until))
+    if after is not None:
+        query = query.where(Image.id < after)
+    return session.execute(query.order_by(Image.id.desc()).limit(limit)).tuples().all()
+
+
+def find_chosen(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:
+    """Return those of the images *ids* that are the owner's, with their jobs, in the order of *ids*."""
+    query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner, Image.id.in_(ids))
+    found = {image.id: (image, job) for image, job in session.execute(query).tuples()}
+    return [found[image_id] for image_id in ids if image_id in found]

@@ -1,0 +1,70 @@
+"""How an owner's jobs are looked through: by status, model, class and day at once, by words among the newest few."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from common.ids import first_id
+from common.models import Job
+from common.states import JobStatus, Priority
+
+READ_THROUGH = 5000
+"""Jobs that one search for words reads; the next page reads on. No index holds the words of prompts."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which jobs are looked for; what is None or empty narrows nothing."""
+
+    status: JobStatus | None = None
+    model: str | None = None
+    priority: Priority | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    words: str = ""
+
+
+class Found(NamedTuple):
+    """A page of jobs, and after which job the next begins; None if there is no next."""
+
+    rows: Sequence[Job]
+    next_after: UUID | None
+
+
+def list_page(session: Session, owner: str, wanted: Wanted, *, after: UUID | None, limit: int) -> Found:
+    """Return jobs of *owner*, the newest first, beginning after the job *after*."""
+    query = _narrow(select(Job).where(Job.owner == owner), wanted, after)
+    if not wanted.words:
+        rows = session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
+        return Found(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return _search(session, owner, wanted, after, limit)
+
+
+def _search(session: Session, owner: str, wanted: Wanted, after: UUID | None, limit: int) -> Found:
+    ids = _narrow(select(Job.id).where(Job.owner == owner), wanted, after).order_by(Job.id.desc()).limit(READ_THROUGH)
+    read = ids.subquery()
+    pattern = "%" + wanted.words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    texts = (Job.request["prompt"].as_string(), Job.recipient_id, Job.error_code)
+    matches = or_(*(func.lower(text).like(pattern.lower(), escape="\\") for text in texts))
+    query = select(Job).join(read, read.c.id == Job.id).where(matches).order_by(Job.id.desc()).limit(limit + 1)
+    rows = session.scalars(query).all()
+    if len(rows) > limit:
+        return Found(rows[:limit], rows[limit - 1].id)
+    last_read = session.scalar(ids.offset(READ_THROUGH - 1).limit(1))
+    return Found(rows, last_read)
+
+
+def _narrow(query: Select[Any], wanted: Wanted, after: UUID | None) -> Select[Any]:
+    for column, value in ((Job.status, wanted.status), (Job.model, wanted.model), (Job.priority, wanted.priority)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(Job.id >= first_id(wanted.since))
+    if wanted.until is not None:
+        query = query.where(Job.id < first_id(wanted.until))
+    return query if after is None else query.where(Job.id < after)
