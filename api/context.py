@@ -14,6 +14,7 @@ from api.waiting import WaitingRoom
 from common.bell import Bell
 from common.database import Database
 from common.links import Links
+from common.safety.prompt_rules import PromptRules
 from common.settings import Settings
 from common.storage import Storage
 from common.webhooks.guard import Guard
@@ -44,6 +45,7 @@ class Context(Services):
     examination: Examination
     offer: Offer
     sealer: Sealer
+    prompt_rules: PromptRules
 
     @classmethod
     def of(cls, given: Services) -> Self:
@@ -57,6 +59,7 @@ class Context(Services):
             offer=Offer(given.database),
             examination=Examination(given.database, given.bell, given.storage),
             sealer=Sealer(given.settings.read_secret()),
+            prompt_rules=PromptRules.open(given.settings.prompt_rules),
         )
 
     @property

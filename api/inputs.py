@@ -70,7 +70,7 @@ class Body(BaseModel):
             return super().model_validate(obj, **options)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=True, include_input=False)
-            if any(str(fault["loc"][0]) in NOT_CONFIGURABLE for fault in found if fault["type"] == "extra_forbidden"):
+            if any(map(_asks_for_less, found)):
                 raise RefusedError("safety_not_configurable", "Every image passes the safety check.") from None
             raise refuse([cls._describe(fault) for fault in found[:50]]) from None
 
@@ -87,6 +87,14 @@ class Body(BaseModel):
         """Return our code for what pydantic found; models refine it for fields of their own."""
         kind = found["type"]
         return kind if kind in PROBLEMS else CODES.get(kind, "type")
+
+
+def _asks_for_less(fault: ErrorDetails) -> bool:
+    """Tell whether a field was to switch the check off: one that we lack, or ``safety`` as anything but a policy."""
+    place = fault["loc"]
+    if not place or str(place[0]) not in NOT_CONFIGURABLE:
+        return False
+    return fault["type"] == "extra_forbidden" or len(place) == 1
 
 
 class Query(BaseModel):

@@ -9,7 +9,7 @@ from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import operations, orders, presentation, receivers, records, repeats, styling
+from api import admission, operations, orders, presentation, receivers, records, repeats, styling
 from api.auth import caller, needs
 from api.context import services
 from api.errors import RefusedError
@@ -53,7 +53,7 @@ def create_job(header: NewJobHeaders, body: NewJob) -> Response:
             missing = assets.find_missing(session, caller().owner, body)
     faults = receivers.find_faults(body.webhook_url, "/webhook_url")
     order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing, faults)
-    order = replace(order, style_version=version)
+    order = admission.admit(replace(order, style_version=version), body.safety)
     return _answer_new(header, order, request.get_json())
 
 
@@ -109,7 +109,7 @@ def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
     context = services()
     with context.database.reading() as session:
         row = records.find_job(session, caller().owner, path.job_id)
-    return _answer_new(header, repeats.repeat(row), None)
+    return _answer_new(header, admission.admit(repeats.repeat(row)), None)
 
 
 def _answer_new(header: NewJobHeaders, order: Order, body: Any) -> Response:

@@ -211,7 +211,7 @@ def _show_request(request: ImageRequest) -> jobs_schema.Request:
 
 def total_cost(images: Sequence[Image], context: Context) -> images_schema.Cost:
     """Return what was charged for these images of one job."""
-    charged = [image for image in images if image.status in DELIVERED]
+    charged = [image for image in images if image.status in DELIVERED and image.released_at is None]
     return images_schema.Cost(
         gpu_seconds=sum(image.gpu_seconds for image in charged),
         amount=sum((image.amount for image in charged), Decimal(0)),

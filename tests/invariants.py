@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session
 from common import house
 from common.database import Database
 from common.models import Asset, Attempt, Image, Job, Press
+from common.objects import quarantine_key
+from common.safety.models import QuarantinedImage
+from common.safety.sealing import Part
 from common.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
 from common.storage import Storage
 from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
@@ -33,7 +36,9 @@ LAST_OUTCOME = {
 }
 """How the last attempt at a job may have ended; one given up while it was queued again ends as its attempt did."""
 
-EARLIER_OUTCOMES = {Outcome.LOST, Outcome.FENCED, Outcome.RELEASED, Outcome.RETRIED}
+KEPT_BACK = {ImageStatus.BLOCKED, ImageStatus.QUARANTINED}
+
+EARLIER_OUTCOMES = {Outcome.LOST, Outcome.FENCED, Outcome.RELEASED, Outcome.RETRIED, Outcome.BLOCKED}
 
 
 def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -> None:
@@ -49,6 +54,8 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         attempts = {(row.job_id, row.number): row.outcome for row in session.scalars(select(Attempt))}
         known = {image.storage_key for image in images} | {image.thumbnail_key for image in images}
         known |= set(session.scalars(select(Asset.storage_key)))
+        sealed = session.scalars(select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None)))
+        known |= {quarantine_key(image_id, part) for image_id in sealed for part in Part}
     _check_objects(storage, images)
     _check_nothing_else_is_stored(storage, known, attempts)
 
@@ -86,8 +93,8 @@ def _check_images(session: Session, jobs: dict[UUID, Job], images: list[Image]) 
         assert image.owner == job.owner
         assert image.attempt == job.attempt, "only the last attempt may publish"
         if image.status.is_readable:
-            assert image.verdict in (Verdict.PASS, Verdict.REVIEW)
-        else:
+            assert image.verdict in (Verdict.PASS, Verdict.REVIEW) or _is_released(image)
+        if not image.status.is_readable or _is_released(image):
             assert image.amount == 0
     for job in jobs.values():
         found = by_job[job.id]
@@ -96,7 +103,11 @@ def _check_images(session: Session, jobs: dict[UUID, Job], images: list[Image]) 
         if job.status is JobStatus.SUCCEEDED:
             assert any(image.status.is_readable for image in found)
         else:
-            assert all(image.status is ImageStatus.BLOCKED for image in found)
+            assert all(image.status in KEPT_BACK or _is_released(image) for image in found)
+
+
+def _is_released(image: Image) -> bool:
+    return image.released_at is not None
 
 
 def _check_ledger(session: Session, images: list[Image]) -> None:
@@ -105,7 +116,7 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
     for press in session.scalars(select(Press)):
         busy += press.busy_seconds
         overhead += sum(press.overhead.values())
-    charged = sum(image.gpu_seconds for image in images if image.status.is_readable)
+    charged = sum(image.gpu_seconds for image in images if image.status.is_readable and not _is_released(image))
     of_success = 0.0
     for attempt in session.scalars(select(Attempt)):
         if attempt.outcome is Outcome.SUCCEEDED:
@@ -121,8 +132,8 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
     )
     carried = house.account(session, *house.ALWAYS).total.carried
     assert abs(carried - (busy - total)) <= ROUNDING_SECONDS, "the house's account is not that of the rows"
-    delivered = {image.job_id for image in images if image.status is not ImageStatus.BLOCKED}
-    blocked = {image.job_id for image in images if image.status is ImageStatus.BLOCKED}
+    delivered = {image.job_id for image in images if image.status not in KEPT_BACK and not _is_released(image)}
+    blocked = {image.job_id for image in images if image.status in KEPT_BACK or _is_released(image)}
     if not blocked & delivered:
         assert abs(blocked_beside_delivered) <= ROUNDING_SECONDS * (1 + len(images)), "attempts and images disagree"
 

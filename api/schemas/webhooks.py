@@ -55,8 +55,8 @@ class NewWebhook(Body):
 
     url: Url | None = Field(
         None,
-        description="Where messages go, `https://`. Left out: the one webhook that signs for all jobs and campaigns that"
-        " name a `webhook_url` of their own, which otherwise is made with the first of them.",
+        description="Where messages go, `https://`. Left out: the one webhook that signs for all jobs and campaigns"
+        " that name a `webhook_url` of their own, which otherwise is made with the first of them.",
     )
     events: EndpointEvents | None = Field(
         None, description=f"What is told; {BY_DEFAULT}, and `campaign.completed`, `campaign.held`, `campaign.failed`."

@@ -34,7 +34,7 @@ def render_test(moment: datetime, endpoint_id: UUID) -> bytes:
 
 
 def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
-    charged = [image for image in images if image.status in DELIVERED]
+    charged = [image for image in images if image.status in DELIVERED and image.released_at is None]
     error = None
     if job.error_code is not None:
         message = (job.error_message or "")[:LONGEST_MESSAGE]

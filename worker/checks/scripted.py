@@ -10,6 +10,8 @@ from common.errors import StandInWarning
 from common.states import Verdict
 from worker.checks.port import Finding
 
+SCORES = {Verdict.PASS: 0.0, Verdict.REVIEW: 0.5, Verdict.BLOCK: 1.0}
+
 Rule = Callable[[Image.Image], Verdict]
 
 
@@ -42,4 +44,4 @@ class ScriptedChecker:
     def check(self, picture: Image.Image) -> Finding:
         """Return what the rule says; a SafetyUnavailableError that it raises is raised."""
         verdict = self._rule(picture)
-        return Finding(verdict, {"scripted": float(verdict is Verdict.BLOCK)}, **self.policy)
+        return Finding(verdict, {"scripted": SCORES[verdict]}, **self.policy)

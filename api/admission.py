@@ -1,0 +1,50 @@
+"""What an order must pass before it is queued: rules for its prompts, and a policy that nobody can loosen."""
+
+from dataclasses import replace
+
+from api.auth import caller
+from api.context import services
+from api.errors import RefusedError, refuse
+from api.schemas.problems import Fault
+from api.schemas.safety import NewSafety
+from common.logs import get_logger
+from common.orders import Order
+from common.safety import refusals
+from common.safety.policy import OnBlock, Policy, Wish
+
+logger = get_logger(__name__)
+
+
+def admit(order: Order, wish: NewSafety | None = None) -> Order:
+    """Return *order* with the policy that it is judged by; raise RefusedError for what is not printed here."""
+    policy = _choose_policy(order, wish)
+    _judge_prompts(order)
+    return replace(order, request=order.request.model_copy(update={"safety": policy}))
+
+
+def _choose_policy(order: Order, wish: NewSafety | None) -> Policy:
+    settings = services().settings
+    policy = Policy.of(settings).tighten(caller().safety)
+    if order.request.safety is not None:  # placed again: as strictly as before at least
+        policy = policy.tighten(order.request.safety)
+    wanted = Wish.model_validate(wish.model_dump(exclude_none=True)) if wish is not None else Wish()
+    if looser := policy.find_looser(wanted):
+        detail = f"/safety/{looser[0]} asks for less than this service, or this key, does."
+        raise RefusedError("safety_not_configurable", detail)
+    policy = policy.tighten(wanted)
+    if policy.on_block is OnBlock.FALLBACK and settings.fallback_image is None:
+        detail = "must be fail or reroll: this service has no fallback picture"
+        raise refuse([Fault(code="incompatible", detail=detail, pointer="/safety/on_block")])
+    return policy
+
+
+def _judge_prompts(order: Order) -> None:
+    context = services()
+    texts = (order.request.prompt, order.request.negative_prompt)
+    category = next(filter(None, map(context.prompt_rules.judge, texts)), None)
+    if category is None:
+        return
+    logger.info("prompt refused", category=category)
+    with context.database.transaction() as session:
+        refusals.count(session, order.owner, category)
+    raise RefusedError("prompt_rejected", f"This service does not print: {category}.")

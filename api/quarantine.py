@@ -1,0 +1,169 @@
+"""``/v1/quarantine``: for reviewers, who see blocked pictures of every owner blurred, and release or confirm them."""
+
+import io
+from collections.abc import Callable
+from uuid import UUID
+
+from flask import Response
+from PIL import Image as Pillow
+from sqlalchemy.orm import Session
+
+from api import operations, presentation
+from api.auth import caller, needs
+from api.context import Context, services
+from api.errors import RefusedError
+from api.inputs import not_found
+from api.schemas.images import BINARY
+from api.schemas.quarantine import (
+    Decision,
+    QuarantinedImage,
+    QuarantinedImageList,
+    QuarantinePath,
+    QuarantineQuery,
+    Review,
+)
+from common.errors import StorageError
+from common.keys import Scope
+from common.logs import get_logger
+from common.models import Image
+from common.objects import quarantine_key
+from common.provenance import xmp_packet
+from common.safety import models, quarantine
+from common.safety.blurring import PREVIEW_CELLS, blur
+from common.safety.sealing import Part, PictureSealer
+
+blueprint = operations.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")
+
+BOOK = "quarantine"
+"""Whose cursors these are: reviewers see the pictures of every owner."""
+
+PREVIEW: operations.Success = {
+    200: {"description": "The picture, blurred", "content": {"image/webp": {"schema": BINARY}}}
+}
+PREVIEW_TYPE = "image/webp"
+
+logger = get_logger(__name__)
+
+
+@blueprint.get("", **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImageList}, 400, 422))
+@needs(Scope.SAFETY_REVIEW)
+def list_quarantine(query: QuarantineQuery) -> Response:
+    """List what was put into quarantine, the newest first."""
+    context = services()
+    after = None
+    if query.cursor is not None and (after := context.cursors.read(BOOK, query.cursor)) is None:
+        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+    with context.database.reading() as session:
+        rows = quarantine.list_some(session, state=query.state, after=after, limit=query.limit + 1)
+    page, has_more = rows[: query.limit], len(rows) > query.limit
+    following = context.cursors.write(BOOK, page[-1][1].id) if has_more else None
+    shown = [_show(kept, image, []) for kept, image in page]
+    return operations.answer(QuarantinedImageList(data=shown, has_more=has_more, next=following))
+
+
+@blueprint.get("/<image_id>", **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 404))
+@needs(Scope.SAFETY_REVIEW)
+def get_quarantined_image(path: QuarantinePath) -> Response:
+    """Look at the record of one picture: what was found, and who has done what."""
+    with services().database.reading() as session:
+        return operations.answer(_show_one(session, path.image_id))
+
+
+@blueprint.get("/<image_id>/preview", **operations.describe(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
+@needs(Scope.SAFETY_REVIEW)
+def preview_quarantined_image(path: QuarantinePath) -> Response:
+    """Look at a picture, so blurred that only its colours and their places are left; the look goes on record."""
+    context = services()
+    with context.database.transaction() as session:
+        _find_waiting(session, path.image_id)
+        quarantine.note_preview(session, path.image_id, caller().key_id)
+    thumbnail = _unseal(context, path.image_id, Part.THUMBNAIL)
+    file = io.BytesIO()
+    with Pillow.open(io.BytesIO(thumbnail), formats=("WEBP",)) as picture:
+        blur(picture.convert("RGB"), PREVIEW_CELLS).save(file, "WEBP", xmp=xmp_packet())
+    return Response(file.getvalue(), 200, headers={"Cache-Control": "no-store"}, content_type=PREVIEW_TYPE)
+
+
+@blueprint.post(
+    "/<image_id>/release",
+    **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 410, 413, 415, 422),
+)
+@needs(Scope.SAFETY_REVIEW)
+def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
+    """Deliver a picture: it was blocked wrongly. Its job stays as it is, and nothing is charged."""
+    context = services()
+    with context.database.reading() as session:
+        image = _find_waiting(session, path.image_id)
+    # Before the row says so, and the same bytes however often: a release that was cut short is simply done again.
+    full, thumbnail = quarantine.destination(image)
+    context.storage.put(full, _unseal(context, image.id, Part.FULL), image.content_type or "")
+    context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), PREVIEW_TYPE)
+    return _decide(image, quarantine.release, body)
+
+
+@blueprint.post(
+    "/<image_id>/confirm",
+    **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 413, 415, 422),
+)
+@needs(Scope.SAFETY_REVIEW)
+def confirm_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
+    """Say that a picture was blocked rightly: it is deleted for good."""
+    with services().database.reading() as session:
+        image = _find_waiting(session, path.image_id)
+    return _decide(image, quarantine.confirm, body)
+
+
+def _decide(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> Response:
+    context = services()
+    with context.database.transaction() as session:
+        act(session, image, caller().key_id, body.note or "")
+    logger.info("quarantine decided", image_id=str(image.id), act=act.__name__)
+    try:
+        for part in Part:
+            context.storage.delete(quarantine_key(image.id, part))
+    except StorageError as error:
+        # The decision stands; the clerk deletes what is left.
+        logger.warning("sealed files not deleted", image_id=str(image.id), reason=error.code)
+    with context.database.reading() as session:
+        return operations.answer(_show_one(session, image.id))
+
+
+def _find_waiting(session: Session, image_id: UUID) -> Image:
+    found = quarantine.find(session, image_id)
+    if found is None:
+        raise not_found()
+    quarantine.require_waiting(*found)
+    return found[1]
+
+
+def _unseal(context: Context, image_id: UUID, part: Part) -> bytes:
+    sealer = PictureSealer(context.settings.read_secret())
+    return sealer.open(image_id, part, context.storage.get(quarantine_key(image_id, part)))
+
+
+def _show_one(session: Session, image_id: UUID) -> QuarantinedImage:
+    found = quarantine.find(session, image_id)
+    if found is None:
+        raise not_found()
+    reviews = [
+        Review(act=row.act, key_id=row.key_id, note=row.note, created_at=row.created_at)
+        for row in quarantine.list_reviews(session, image_id)
+    ]
+    return _show(*found, reviews)
+
+
+def _show(kept: models.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
+    return QuarantinedImage(
+        id=image.id,
+        state=kept.state,
+        image_status=image.status,
+        job_id=image.job_id,
+        owner=image.owner,
+        width=image.width,
+        height=image.height,
+        safety=presentation.show_safety(image),
+        created_at=kept.created_at,
+        expires_at=kept.expires_at,
+        ended_at=kept.ended_at,
+        reviews=reviews,
+    )
