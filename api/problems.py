@@ -71,7 +71,7 @@ PROBLEMS: dict[str, Kind] = {
     "idempotency_key_reused": Kind(422, "The Idempotency-Key was used for a different request"),
     # The state of things
     "idempotency_in_progress": Kind(409, "The first request with this Idempotency-Key is still being handled", 1),
-    "invalid_state": Kind(409, "The job is not in a state that allows this"),
+    "invalid_state": Kind(409, "The state of things does not allow this"),
     "prompt_erased": Kind(409, "The job's words were erased, so it cannot be repeated"),
     "digest_mismatch": Kind(409, "The campaign is no longer what was to be approved"),
     "asset_in_use": Kind(409, "A job that has not ended starts from this asset"),
