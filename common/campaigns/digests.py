@@ -14,15 +14,22 @@ from common.safety.policy import Policy
 from common.settings import Settings
 
 
-def compute(session: Session, campaign: Campaign, settings: Settings) -> str:
-    """Return the digest of *campaign* as it stands: spec, salt, recipients, model and adapters, safety policy."""
+def compute(session: Session, campaign: Campaign, settings: Settings, *, approved: bool = False) -> str:
+    """Return the digest of *campaign* as it stands: spec, salt, recipients, model and adapters, safety policy.
+
+    With *approved*, of those lists only that somebody has approved.
+    """
     models = sorted({arm["request"]["model"] for arm in campaign.spec["arms"]})
     cards = session.execute(select(Model.name, Model.card).where(Model.name.in_(models)).order_by(Model.name))
     return digest(
         {
             "spec": campaign.spec,
             "salt": campaign.salt.hex(),
-            "lists": [[each.number, each.digest] for each in search.current_lists(session, campaign.id)],
+            "lists": [
+                [each.number, each.digest]
+                for each in search.current_lists(session, campaign.id)
+                if each.approved_at is not None or not approved
+            ],
             "models": [[row.name, row.card] for row in cards],
             "safety": Policy.of(settings).version({"checker": settings.checker}),
         }

@@ -6,17 +6,19 @@ clerks, or one that dies at any point, can neither skip a row nor print one twic
 
 from decimal import Decimal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common import jobs
-from common.campaigns import budget, events, prints, rendering
-from common.campaigns.models import Campaign, Print, Recipient
+from common.campaigns import budget, digests, events, prints, rendering
+from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.moves import move
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, PrintStatus
+from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
 from common.database import now
 from common.faults import fault
 from common.orders import Order
+from common.settings import Settings
 from common.states import Priority
 
 WINDOW = 400
@@ -26,17 +28,22 @@ LOOKS = 8
 """How often rows are taken in one call while all that comes of them are copies."""
 
 OUT_OF_BUDGET = "budget"
+NOT_AS_APPROVED = "not_as_approved"
 
 
-def feed(session: Session, campaign: Campaign, window: int = WINDOW) -> int:
+def feed(session: Session, campaign: Campaign, settings: Settings) -> int:
     """Order the next prints of a running *campaign*, which is locked; return how many.
 
-    It is completed here when nothing is left to do, and held when the next print would not fit the budget.
+    It is completed here when nothing is left to do, and held when the next print would not fit the budget, or when
+    what it would print is not what was approved: the model may have changed, or the safety policy.
     """
+    if not _is_as_approved(session, campaign, settings):
+        _hold(session, campaign, NOT_AS_APPROVED)
+        return 0
     spec = CampaignSpec.from_row(campaign.spec)
     budget.reserve(session, campaign, spec)
     in_hand = prints.count(session, campaign, PrintStatus.ORDERED)
-    room = window - in_hand
+    room = WINDOW - in_hand
     waiting = _take_rows(session, campaign, spec, room) if room > 0 else 0
     wanted = min(room, waiting)
     affordable, reservation = budget.offer(campaign, max(wanted, 0))
@@ -97,11 +104,27 @@ def _take_rows(session: Session, campaign: Campaign, spec: CampaignSpec, room: i
 
 def _stop(session: Session, campaign: Campaign, waiting: int) -> None:
     if waiting:
-        move(session, campaign, CampaignStatus.HELD, held_reason=OUT_OF_BUDGET)
-        events.tell(session, campaign)
+        _hold(session, campaign, OUT_OF_BUDGET)
     elif not prints.has_unfed(session, campaign):
         move(session, campaign, CampaignStatus.COMPLETED, finished_at=now(session))
         events.tell(session, campaign)
+
+
+def _hold(session: Session, campaign: Campaign, reason: str) -> None:
+    move(session, campaign, CampaignStatus.HELD, held_reason=reason)
+    events.tell(session, campaign)
+
+
+def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) -> bool:
+    """Tell whether what the campaign would print is what the last approval names."""
+    named = session.scalar(
+        select(RecipientList.approved_digest)
+        .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
+        .where(RecipientList.approved_at.is_not(None))
+        .order_by(RecipientList.approved_at.desc(), RecipientList.number.desc())
+        .limit(1)
+    )
+    return named == digests.compute(session, campaign, settings, approved=True)
 
 
 def _spell(

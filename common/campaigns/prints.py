@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from common.campaigns import rendering
 from common.campaigns.models import Campaign, Print, Recipient, RecipientList
+from common.campaigns.rendering import RenderingError
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.states import ListStatus, PrintStatus
 from common.ids import new_id
@@ -163,25 +164,27 @@ def _find_originals(session: Session, campaign: Campaign, digests: Sequence[str 
 
 
 def _plan(campaign: Campaign, spec: CampaignSpec, recipient: Recipient, index: int) -> dict[str, Any]:
-    is_erased = recipient.erased_at is not None
-    asked = None if is_erased else rendering.request_of(spec, campaign.salt, recipient, index)
-    return {
+    row: dict[str, Any] = {
         "id": new_id(),
         "campaign_id": campaign.id,
         "recipient_pk": recipient.id,
         "index": index,
         "arm": recipient.arm,
-        "digest": None if asked is None else asked[1],
-        "seed": None if asked is None else asked[0].seed,
-        "original_id": None,
-        "status": PrintStatus.ERASED if is_erased else PrintStatus.WAITING,
+        "status": PrintStatus.WAITING,
         "rerolls": 0,
-        "job_id": None,
-        "image_id": None,
         "held": Decimal(0),
         "amount": Decimal(0),
         "is_proof": False,
-        "error_code": None,
-        "error_message": None,
-        "error_retryable": None,
+        **dict.fromkeys(("digest", "seed", "original_id", "job_id", "image_id")),
+        **dict.fromkeys(("error_code", "error_message", "error_retryable")),
     }
+    if recipient.erased_at is not None:
+        return row | {"status": PrintStatus.ERASED}
+    try:
+        request, digest = rendering.request_of(spec, campaign.salt, recipient, index)
+    except (
+        RenderingError
+    ) as error:  # its row was checked when it came in; whatever has changed since, it is accounted for
+        fault = {"error_code": error.code, "error_message": error.message, "error_retryable": False}
+        return row | {"status": PrintStatus.FAILED} | fault
+    return row | {"digest": digest, "seed": request.seed}

@@ -17,6 +17,7 @@ from common.campaigns.moves import move
 from common.campaigns.states import CampaignStatus, PrintStatus
 from common.database import now
 from common.errors import IllegalTransitionError
+from common.settings import Settings
 
 
 class Only(StrEnum):
@@ -36,7 +37,7 @@ _CHOSEN: dict[Only | None, ColumnElement[bool]] = {
 }
 
 
-def start(session: Session, campaign: Campaign) -> None:
+def start(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Have an approved campaign print, or the rows that were approved after it was completed.
 
     Its first jobs are in the queue when this returns.
@@ -44,14 +45,14 @@ def start(session: Session, campaign: Campaign) -> None:
     is_supplied = campaign.status is CampaignStatus.COMPLETED and prints.has_unfed(session, campaign)
     if campaign.status is not CampaignStatus.APPROVED and not is_supplied:
         raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot be started.")
-    _run(session, campaign)
+    _run(session, campaign, settings)
 
 
-def resume(session: Session, campaign: Campaign) -> None:
+def resume(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Have a campaign go on that is paused or held; one that still is out of budget is held again."""
     if campaign.status not in (CampaignStatus.PAUSED, CampaignStatus.HELD):
         raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot be resumed.")
-    _run(session, campaign)
+    _run(session, campaign, settings)
 
 
 def pause(session: Session, campaign: Campaign) -> None:
@@ -73,17 +74,17 @@ def expire(session: Session, campaign: Campaign) -> None:
     events.tell(session, campaign)
 
 
-def raise_budget(session: Session, campaign: Campaign, amount: Decimal) -> None:
+def raise_budget(session: Session, campaign: Campaign, amount: Decimal, settings: Settings) -> None:
     """Set the budget, which may not be less than what is spent and held; a campaign that was held for it goes on."""
     if campaign.status.is_over and campaign.status is not CampaignStatus.COMPLETED:
         raise IllegalTransitionError(f"The campaign is {campaign.status}: its budget buys nothing more.")
     grows = amount > campaign.budget
     budget.change(session, campaign, amount)
     if grows and campaign.status is CampaignStatus.HELD and campaign.held_reason == feeding.OUT_OF_BUDGET:
-        _run(session, campaign)
+        _run(session, campaign, settings)
 
 
-def retry(session: Session, campaign: Campaign, only: Only | None) -> int:
+def retry(session: Session, campaign: Campaign, only: Only | None, settings: Settings) -> int:
     """Have prints tried again that came to nothing; return how many. A completed campaign runs again for them.
 
     One that was blocked is rolled with its next seed.
@@ -96,7 +97,7 @@ def retry(session: Session, campaign: Campaign, only: Only | None) -> int:
     ).all()
     prints.write(session, [_anew(made) for made in chosen])
     if chosen and campaign.status is CampaignStatus.COMPLETED:
-        _run(session, campaign)
+        _run(session, campaign, settings)
     return len(chosen)
 
 
@@ -113,7 +114,7 @@ def withdraw(session: Session, campaign: Campaign) -> None:
     prints.write(session, [{"id": row.id, "status": PrintStatus.WAITING, "held": Decimal(0)} for row in back])
 
 
-def _run(session: Session, campaign: Campaign) -> None:
+def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
     move(
         session,
         campaign,
@@ -122,7 +123,7 @@ def _run(session: Session, campaign: Campaign) -> None:
         finished_at=None,
         started_at=campaign.started_at or now(session),
     )
-    feeding.feed(session, campaign)
+    feeding.feed(session, campaign, settings)
 
 
 def _give_up(session: Session, campaign: Campaign) -> None:

@@ -1,6 +1,7 @@
 """The clerk's duties to campaigns: each in a transaction of its own, and none that another clerk has in hand."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
@@ -11,8 +12,13 @@ from common.campaigns.events import Pace
 from common.campaigns.models import Campaign, Print
 from common.campaigns.states import TRANSITIONS, CampaignStatus, PrintStatus
 from common.database import Database, now
+from common.errors import DatabaseUnavailableError, PressroomError
+from common.logs import get_logger
 from common.models import Job
+from common.settings import Settings
 from common.states import TERMINAL
+
+log = get_logger(__name__)
 
 _HAS_ENDED_JOBS = exists().where(
     Print.campaign_id == Campaign.id,
@@ -23,12 +29,12 @@ _HAS_ENDED_JOBS = exists().where(
 _MAY_EXPIRE = [status for status, targets in TRANSITIONS.items() if CampaignStatus.EXPIRED in targets]
 
 
-def begin_due(database: Database) -> int:
+def begin_due(database: Database, settings: Settings) -> int:
     """Start the approved campaigns whose time has come; return how many."""
     return _each(
         database,
         lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now(session)),
-        runs.start,
+        lambda session, campaign: runs.start(session, campaign, settings),
     )
 
 
@@ -51,21 +57,22 @@ def settle(database: Database) -> int:
     return _each(database, lambda _: _HAS_ENDED_JOBS, settle_one)
 
 
-def feed(database: Database) -> int:
+def feed(database: Database, settings: Settings) -> int:
     """Order the next prints of every running campaign; return how many."""
     ordered = 0
 
     def feed_one(session: Session, campaign: Campaign) -> None:
         nonlocal ordered
-        ordered += feeding.feed(session, campaign)
+        ordered += feeding.feed(session, campaign, settings)
 
     _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, feed_one)
     return ordered
 
 
-def tell_progress(database: Database, pace: Pace) -> int:
+def tell_progress(database: Database, settings: Settings) -> int:
     """Owe the digests that are due; return about how many campaigns."""
     told = 0
+    pace = Pace(timedelta(seconds=settings.campaign_progress_seconds), settings.campaign_progress_percent / 100)
 
     def tell_one(session: Session, campaign: Campaign) -> None:
         nonlocal told
@@ -92,9 +99,15 @@ def _one(
     choose: Callable[[Session], ColumnElement[bool]],
     act: Callable[[Session, Campaign], object],
 ) -> bool:
-    with database.transaction() as session:
-        found = select(Campaign).where(Campaign.id == campaign_id, choose(session))
-        campaign = session.scalar(found.with_for_update(skip_locked=True, of=Campaign))
-        if campaign is not None:
-            act(session, campaign)
-        return campaign is not None
+    try:
+        with database.transaction() as session:
+            found = select(Campaign).where(Campaign.id == campaign_id, choose(session))
+            campaign = session.scalar(found.with_for_update(skip_locked=True, of=Campaign))
+            if campaign is not None:
+                act(session, campaign)
+            return campaign is not None
+    except DatabaseUnavailableError:
+        raise
+    except PressroomError as error:  # what is wrong with one campaign must not keep the others waiting
+        log.warning("campaign_stuck", campaign_id=str(campaign_id), code=error.code, reason=error.message)
+        return False

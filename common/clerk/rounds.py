@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from common import jobs
 from common.bell import Bell
-from common.clerk import quarantine, retention, topup
+from common.clerk import campaigns, quarantine, retention, topup
 from common.database import Database
 from common.errors import PressroomError
 from common.logs import get_logger
@@ -15,6 +15,7 @@ from common.settings import Settings
 from common.storage import Storage
 from common.webhooks.courier import Courier
 
+EVERY_FEW_SECONDS = 5.0
 MINUTELY = 60.0
 HOURLY = 3600.0
 log = get_logger(__name__)
@@ -45,6 +46,11 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("expire_due", tick, expire_due),
         Duty("return_lost", tick, return_lost),
         Duty("deliver_webhooks", tick, courier.dispatch),
+        Duty("begin_campaigns", tick, lambda: campaigns.begin_due(database, settings)),
+        Duty("expire_campaigns", tick, lambda: campaigns.expire_due(database)),
+        Duty("settle_campaigns", tick, lambda: campaigns.settle(database)),
+        Duty("feed_campaigns", tick, lambda: campaigns.feed(database, settings)),
+        Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.tell_progress(database, settings)),
         Duty("top_up", tick, lambda: topup.top_up(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
         Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),

@@ -30,6 +30,13 @@ class Webhooks(BaseModel):
         30, ge=LEAST_WEBHOOK_DAYS, description="How long messages to webhooks, sent or not, can be looked at."
     )
 
+    campaign_progress_seconds: float = Field(
+        60, gt=0, description="How long after a `campaign.progress` the next is told at the latest, if there is any."
+    )
+    campaign_progress_percent: float = Field(
+        10, gt=0, le=100, description="How much more of a campaign must be done for it to be told sooner."
+    )
+
     @model_validator(mode="after")
     def _check_webhooks(self) -> Self:
         for entry in self.webhook_allow:
