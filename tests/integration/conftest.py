@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from common.database import Database
+from common.settings import Settings
+from tests.campaigns import Bureau
 from tests.house import House, open_house
 from tests.receivers import Receiver, receiving
 from tests.webhooks import Office
@@ -39,6 +41,12 @@ def opened(companies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> C
 def office(database: Database) -> Office:
     """A database with webhooks, and a clock that can be set forward."""
     return Office(database)
+
+
+@pytest.fixture
+def bureau(database: Database, tmp_path: Path) -> Bureau:
+    """A database with campaigns, a clerk that is called by hand, and a press that prints at a fixed price."""
+    return Bureau(database, Settings.from_environ({"PRESSROOM_HOME": str(tmp_path / "home")}))
 
 
 @pytest.fixture
