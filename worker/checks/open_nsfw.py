@@ -9,15 +9,13 @@ from typing import Any
 from PIL import Image
 
 from common.errors import SafetyUnavailableError
+from worker.checks.fixtures import DONKEY, draw_gradient, flatten
 from worker.checks.port import Finding, Thresholds
 
 NAME = "open_nsfw"
 DIGEST = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
 MEAN_BGR = (104, 117, 123)
 SIDE, CROP = 256, 224
-
-DONKEY = Path(__file__).parent / "donkey.webp"
-"""A harmless picture that the network takes for nudity (0.96): it proves the refusal without anything explicit."""
 
 SELF_TEST = Thresholds(review=0.2, block=0.8)
 """Yahoo's own bounds, whatever the settings: the self-test asks whether the network is itself."""
@@ -39,11 +37,11 @@ class OpenNsfwChecker:
         self._session = session
         try:
             with Image.open(DONKEY) as donkey:
-                refused = self.score(_flatten(donkey))
+                refused = self.score(flatten(donkey))
         except OSError as error:
             self._session = None
             raise SafetyUnavailableError(f"The picture for the checker's self-test is missing: {error}.") from error
-        passed = self.score(_draw_gradient())
+        passed = self.score(draw_gradient())
         if passed >= SELF_TEST.review or refused < SELF_TEST.block:
             self._session = None
             raise SafetyUnavailableError(
@@ -58,7 +56,7 @@ class OpenNsfwChecker:
 
     def check(self, picture: Image.Image) -> Finding:
         """Return the finding on *picture* as its viewers will see it, on white where it is transparent."""
-        score = self.score(_flatten(picture))
+        score = self.score(flatten(picture))
         return Finding(self._thresholds.judge(score), {"nsfw": score}, **self.policy)
 
     def score(self, picture: Image.Image) -> float:
@@ -104,21 +102,6 @@ def _open_session(weights: bytes) -> Any:
         return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # a missing or broken onnxruntime shows in many ways; all mean that there is no check
         raise SafetyUnavailableError(f"onnxruntime cannot open open_nsfw: {type(error).__name__}.") from error
-
-
-def _draw_gradient() -> Image.Image:
-    """Return a gradient from yellow to blue, across."""
-    down = Image.linear_gradient("L")
-    return Image.merge("RGB", (down, down, down.rotate(90)))
-
-
-def _flatten(picture: Image.Image) -> Image.Image:
-    """Put *picture* on white: dropping its alpha instead would show the checker colours that nobody sees."""
-    if picture.mode == "RGB":
-        return picture
-    layered = picture.convert("RGBA")
-    ground = Image.new("RGBA", layered.size, "white")
-    return Image.alpha_composite(ground, layered).convert("RGB")
 
 
 def _prepare(picture: Image.Image) -> Any:

@@ -15,7 +15,7 @@ from common.requests import ImageRequest
 from common.settings import Settings
 from worker.engine.accelerator import Exposure
 from worker.engine.batching import BatchingEngine
-from worker.engine.painting import blend, paint
+from worker.engine.painting import blend, paint, paint_donkey
 from worker.engine.port import Inputs
 from worker.engine.residents import Resident
 from worker.meter import Meter
@@ -84,7 +84,10 @@ class Painting:
 
 
 class PaintedFamily:
-    """Paints the same picture for the same prompt, seed and size; or prints the one it was given, every time."""
+    """Paints the same picture for the same prompt, seed and size, and a donkey for whoever asks for one.
+
+    Or prints the one picture that it was given, every time.
+    """
 
     most_rows = MOST_ROWS
 
@@ -112,6 +115,8 @@ class PaintedFamily:
         size = (request.width, request.height)
         if self._picture is not None:
             return self._picture.convert("RGB").resize(size)
+        if "donkey" in request.prompt.split():
+            return paint_donkey(*size)
         painted = paint(request.prompt, drawing.seed, *size)
         if drawing.inputs.init_image is None:
             return painted

@@ -6,6 +6,8 @@ import random
 
 from PIL import Image, ImageDraw, ImageFilter
 
+from worker.checks.fixtures import DONKEY, flatten
+
 SHAPES = 9
 ANY = (0, 360)
 COOL = (150, 270)
@@ -32,6 +34,12 @@ def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
     writing = ImageDraw.Draw(picture)
     writing.text((size, height - 2 * size), _line(prompt), fill=(255, 255, 255), font_size=size, stroke_width=1)
     return picture
+
+
+def paint_donkey(width: int, height: int) -> Image.Image:
+    """Return the harmless picture that the default checker refuses, so that a refusal can be had from the stand-in."""
+    with Image.open(DONKEY) as donkey:
+        return flatten(donkey).resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _sky(dice: random.Random, width: int, height: int) -> Image.Image:
