@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from common.catalog import offered
 from common.database import Database
-from common.errors import StandInWarning
+from common.errors import PressroomError, StandInWarning
 from common.models import Attempt, Image, Job
 from common.settings import Settings
 from common.storage import Storage, open_storage
@@ -62,7 +62,11 @@ class House:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StandInWarning)
-            press.start()
+            try:
+                press.start()
+            except PressroomError:
+                press.database.close()
+                raise
         yield press
         press.stop()
 

@@ -1,0 +1,241 @@
+"""Images and words go when their time is over or their owner says so; rows, costs and digests stay; both databases."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, update
+
+from common import jobs, keys, usage
+from common.attempts import Spent
+from common.clerk import retention
+from common.clock import utcnow
+from common.database import Database, now
+from common.errors import StorageError
+from common.keys import Kept, Scope
+from common.models import ApiKey, Image, Job
+from common.recognition import Likeness
+from common.states import ImageStatus
+from common.webhooks.models import WebhookMessage
+from tests import factories
+from tests.apis import Api, open_api
+from tests.house import House
+from tests.picture_files import PNG, hand_in
+from tests.webhooks import Office
+from worker import runner
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def api(database: Database, tmp_path: Path) -> Api:
+    return open_api(database, tmp_path, models=("painted",))
+
+
+def make_key(api: Api, owner: str, **kept: int) -> UUID:
+    with api.database.transaction() as session:
+        prefix = keys.create(session, owner, kept=Kept(**kept)).split("_")[1]
+        return session.scalars(select(ApiKey.id).where(ApiKey.prefix == prefix)).one()
+
+
+def print_job(api: Api, owner: str = "ada", **changes: Any) -> tuple[Job, Image]:
+    """Have a press print one image; return its job and its row."""
+    job = factories.submit(api.database, owner, **changes)
+    house = House(api.database, api.storage, api.services.settings)
+    with house.press() as press:
+        runner.hear(press)
+    (image,) = house.images(job.id)
+    return factories.read(api.database, job.id), image
+
+
+def age(api: Api, job_id: UUID, by: timedelta) -> None:
+    """Have a job, its images and its messages be so much older."""
+    with api.database.transaction() as session:
+        factories.lift_guards(session)
+        moment = now(session, -by)
+        session.execute(update(Job).where(Job.id == job_id).values(finished_at=moment))
+        session.execute(update(Image).where(Image.job_id == job_id).values(created_at=moment))
+        session.execute(update(WebhookMessage).where(WebhookMessage.job_id == job_id).values(created_at=moment))
+
+
+def read(api: Api, image_id: UUID) -> Image:
+    with api.database.reading() as session:
+        return session.get_one(Image, image_id)
+
+
+def remembered(api: Api) -> set[UUID]:
+    with api.database.reading() as session:
+        return set(session.scalars(select(Likeness.image_id)))
+
+
+def erase_old_images(api: Api, days: int | None = None) -> int:
+    return retention.erase_images(api.database, api.storage, days)
+
+
+def test_an_image_is_erased_on_request_and_what_it_cost_stays(api: Api) -> None:
+    job, image = print_job(api)
+    url = f"/v1/images/{image.id}"
+    link = api.get(url).json["url"]
+    for _ in range(2):
+        answer = api.call("DELETE", url)
+        assert (answer.status_code, answer.data) == (204, b"")
+    assert list(api.storage.list_keys("")) == [], "the image and its thumbnail are gone"
+    shown = api.get(url).json
+    assert (shown["status"], shown["url"], shown["thumbnail_url"]) == ("erased", None, None)
+    assert shown["sha256"] == image.sha256
+    assert shown["cost"]["gpu_seconds"] == image.gpu_seconds
+    assert api.get(f"/v1/jobs/{job.id}").json["cost"] == shown["cost"]
+    assert api.get(f"{url}/content").json["code"] == "image_not_readable"
+    assert api.get(link.removeprefix(api.services.settings.base_url), key=None).json["code"] == "object_missing"
+    assert remembered(api) == set()
+    with api.database.reading() as session:
+        tally = usage.tally(session, "ada", utcnow() - DAY, utcnow() + DAY)
+        assert tally.delivered == pytest.approx(image.gpu_seconds)
+
+
+def test_only_its_owner_can_erase_an_image_and_only_with_the_scope(api: Api) -> None:
+    _, image = print_job(api)
+    url = f"/v1/images/{image.id}"
+    assert api.call("DELETE", url, key=api.make_key("grace")).status_code == 404
+    reader = api.make_key("ada", (Scope.JOBS_READ,))
+    assert api.call("DELETE", url, key=reader).status_code == 403
+    assert read(api, image.id).status is ImageStatus.DELIVERED
+
+
+def test_an_image_of_which_nothing_is_kept_stays_as_it_is(api: Api) -> None:
+    _, (image,) = api.print_job(status=ImageStatus.BLOCKED)
+    assert api.call("DELETE", f"/v1/images/{image.id}").status_code == 204
+    assert read(api, image.id).status is ImageStatus.BLOCKED
+
+
+def test_an_image_whose_objects_could_not_be_deleted_is_hidden_and_the_clerk_finishes(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, image = print_job(api)
+
+    def fail(_key: str) -> None:
+        raise StorageError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.storage, "delete", fail)
+        assert api.call("DELETE", f"/v1/images/{image.id}").status_code == 204
+    assert api.get(f"/v1/images/{image.id}").json["status"] == "erased"
+    assert len(list(api.storage.list_keys(""))) == 2
+    assert erase_old_images(api) == 1
+    assert list(api.storage.list_keys("")) == []
+    assert erase_old_images(api) == 0
+
+
+def test_images_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
+    short, long = make_key(api, "ada", image_days=2), make_key(api, "grace", image_days=30)
+    printed = [
+        print_job(api, owner, key_id=key_id) for owner, key_id in (("ada", short), ("grace", long), ("ada", None))
+    ]
+    for job, _ in printed:
+        age(api, job.id, 10 * DAY)
+    assert erase_old_images(api) == 1
+    assert [read(api, image.id).status for _, image in printed] == ["erased", "delivered", "delivered"]
+    assert erase_old_images(api, days=7) == 1
+    assert [read(api, image.id).status for _, image in printed] == ["erased", "delivered", "erased"]
+    assert remembered(api) == {printed[1][1].id}
+    assert {key.split("/")[1] for key in api.storage.list_keys("")} == {"grace"}
+
+
+def test_a_round_erases_a_bounded_number_the_oldest_first(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    printed = [print_job(api) for _ in range(3)]
+    for days, (job, _) in enumerate(printed, start=5):
+        age(api, job.id, days * DAY)
+    assert erase_old_images(api, days=1) == 2
+    assert [read(api, image.id).status for _, image in printed] == ["delivered", "erased", "erased"]
+    assert erase_old_images(api, days=1) == 1
+
+
+def test_the_words_of_a_job_go_after_their_time_and_it_cannot_be_repeated(api: Api) -> None:
+    key_id = make_key(api, "ada", prompt_days=3)
+    wish = {"prompt": "Ada Lovelace at her desk", "negative_prompt": "hats"}
+    job, _ = print_job(api, key_id=key_id, request=wish, annotations={"name": "Ada"})
+    fresh, _ = print_job(api, key_id=key_id)
+    age(api, job.id, 4 * DAY)
+    assert retention.erase_words(api.database, None) == 1
+    assert retention.erase_words(api.database, None) == 0
+    shown = api.get(f"/v1/jobs/{job.id}").json
+    assert (shown["request"]["prompt"], shown["request"]["negative_prompt"], shown["metadata"]) == ("", "", {})
+    assert shown["prompt_erased_at"] is not None
+    assert shown["request"]["seed"] == job.request["seed"]
+    assert shown["images"][0]["status"] == "delivered", "the image has a term of its own"
+    answer = api.post(f"/v1/jobs/{job.id}/retry")
+    assert (answer.status_code, answer.json["code"]) == (409, "prompt_erased")
+    assert api.get(f"/v1/jobs/{fresh.id}").json["prompt_erased_at"] is None
+    assert api.post(f"/v1/jobs/{fresh.id}/retry").status_code == 202
+
+
+def test_the_words_of_a_job_that_has_not_ended_stay(api: Api) -> None:
+    job = factories.submit(api.database)
+    factories.age(api.database, job.id, "created_at", 100 * DAY)
+    assert retention.erase_words(api.database, 1) == 0
+    assert factories.read(api.database, job.id).request["prompt"] == "a lighthouse at dusk"
+
+
+def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
+    office = Office(api.database)
+    office.subscribe("https://example.com/hook")
+    held = factories.running(api.database, annotations={"name": "Ada"})
+    with api.database.transaction() as session:
+        jobs.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
+    age(api, held.job_id, 4 * DAY)
+    _settle_messages(api)
+    retention.erase_words(api.database, 3)
+    with api.database.reading() as session:
+        assert session.scalars(select(WebhookMessage.body)).all() == []
+
+
+def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
+    Office(api.database).subscribe("https://example.com/hook")
+    short = make_key(api, "ada", webhook_days=5)
+    held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
+    for each in held:
+        with api.database.transaction() as session:
+            jobs.succeed(session, each, factories.images(each), Spent(gpu_seconds=1.0))
+        age(api, each.job_id, 10 * DAY)
+    _settle_messages(api)
+    with api.database.reading() as session:
+        before = set(session.scalars(select(WebhookMessage.job_id)))
+    assert before == {each.job_id for each in held}
+    assert retention.forget_messages(api.database, 30) > 0
+    with api.database.reading() as session:
+        assert set(session.scalars(select(WebhookMessage.job_id))) == {held[1].job_id}
+    assert retention.forget_messages(api.database, 7) > 0
+    with api.database.reading() as session:
+        assert session.scalars(select(WebhookMessage.id)).all() == []
+
+
+def _settle_messages(api: Api) -> None:
+    with api.database.transaction() as session:
+        session.execute(update(WebhookMessage).values(state="delivered"))
+
+
+def test_a_key_that_a_key_makes_keeps_things_no_longer(api: Api) -> None:
+    with api.database.transaction() as session:
+        own = keys.create(session, "ada", scopes=[Scope.KEYS_ADMIN, Scope.JOBS_WRITE], kept=Kept(image_days=2))
+    made = api.post("/v1/keys", key=own, json={"name": "child"})
+    assert made.status_code == 201
+    with api.database.reading() as session:
+        row = keys.find(session, made.json["key"])
+        assert row is not None
+        assert asdict(Kept.of(row))["image_days"] == 2
+
+
+def test_what_a_key_hands_in_is_kept_as_long_as_it_says(api: Api) -> None:
+    with api.database.transaction() as session:
+        key = keys.create(session, "ada", kept=Kept(asset_days=2))
+    asset = hand_in(api, PNG, key=key).json
+    kept = _time(asset["expires_at"]) - _time(asset["created_at"])
+    assert kept == 2 * DAY
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
