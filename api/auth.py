@@ -11,7 +11,6 @@ from flask import Flask, current_app, g, request
 from api.context import services
 from api.errors import RefusedError
 from common import keys
-from common.clock import utcnow
 from common.keys import Scope
 from common.models import ApiKey
 from common.safety.policy import Wish
@@ -73,7 +72,7 @@ def _authenticate() -> None:
     if scope is None:
         return
     match = BEARER.fullmatch(request.headers.get("Authorization", ""))
-    row = _find(match.group(1)) if match else None
+    row = services().keyring.find(match.group(1)) if match else None
     if row is None:
         raise RefusedError(
             "unauthorized", "Send a valid API key as Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"}
@@ -84,14 +83,3 @@ def _authenticate() -> None:
             "insufficient_scope", f"This key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge}
         )
     g.caller = Caller.of(row)
-
-
-def _find(key: str) -> ApiKey | None:
-    database = services().database
-    with database.glancing() as session:
-        row = keys.find(session, key)
-    # Asked here first, because most requests then need no transaction that writes.
-    if row is not None and (row.last_used_at is None or utcnow() - row.last_used_at > keys.LAST_USED_PRECISION):
-        with database.transaction() as session:
-            keys.note_use(session, row)
-    return row

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from flask import current_app
 
 from api.examination import Examination
+from api.intake import Intake
+from api.keyring import Keyring
 from api.lookout import Lookout
 from api.offer import Offer
 from api.paging import Cursors
@@ -46,11 +48,14 @@ class Context(Services):
     offer: Offer
     sealer: Sealer
     prompt_rules: PromptRules
+    intake: Intake
+    keyring: Keyring
 
     @classmethod
     def of(cls, given: Services) -> Self:
         """Return the context of an app that works with *given*."""
         waiting_room = WaitingRoom(given.settings.max_waiting)
+        sealer = Sealer(given.settings.read_secret())
         return cls(
             **vars(given),
             cursors=Cursors(given.settings.read_secret()),
@@ -58,8 +63,10 @@ class Context(Services):
             lookout=Lookout(given.database, waiting_room.is_closing),
             offer=Offer(given.database),
             examination=Examination(given.database, given.bell, given.storage),
-            sealer=Sealer(given.settings.read_secret()),
             prompt_rules=PromptRules.open(given.settings.prompt_rules),
+            sealer=sealer,
+            keyring=Keyring(given.database),
+            intake=Intake(given.database, given.bell, sealer, given.settings),
         )
 
     @property

@@ -57,6 +57,7 @@ def revoke_key(path: KeyPath) -> Response:
     """Revoke a key at once; it stays in the list. Revoking it again changes nothing."""
     with services().database.transaction() as session:
         keys.revoke(session, find(session, caller().owner, path.key_id).prefix)
+    services().keyring.forget()
     return Response(status=204)
 
 

@@ -41,6 +41,11 @@ def show_job(session: Session, row: Job, context: Context) -> jobs_schema.Job:
     return show_jobs(session, [row], context)[0]
 
 
+def show_new_job(row: Job, queue_position: int, context: Context) -> jobs_schema.Job:
+    """Return what is shown of a job that has just been queued."""
+    return _show_job(row, [], queue_position, context)
+
+
 def show_image(row: Image, context: Context) -> images_schema.Image:
     """Return what is shown of an image, with fresh links to it if it was published."""
     url, thumbnail_url = _link(row, context), _link(row, context, thumbnail=True)

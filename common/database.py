@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -30,9 +30,8 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, Time
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from common.clock import utcnow
-from common.errors import DatabaseUnavailableError
+from common.errors import DatabaseBusyError, DatabaseUnavailableError
 from common.file_turn import FileTurn
-from common.group_sync import GroupSync
 
 NANO = Decimal(10) ** 9
 BUSY_TIMEOUT_SECONDS = 10
@@ -53,6 +52,15 @@ half a minute; the kernel would wait for a quarter of an hour, or for two hours.
 
 IDLE_IN_TRANSACTION = "25P03"
 """PostgreSQL's code for a transaction that it has ended for that reason."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""PostgreSQL's code for a lock that was not to be had in time."""
+
+DEADLOCK_DETECTED = "40P01"
+"""PostgreSQL's code for two transactions that wait for each other, of which it has ended this one."""
+
+SHORT_WAIT = "250ms"
+"""How long a transaction in a hurry waits for a lock; shorter than PostgreSQL takes to look for deadlocks."""
 
 
 E = TypeVar("E", bound=enum.Enum)
@@ -135,27 +143,20 @@ class Database:
     def __init__(self, url: str, *, is_durable: bool = False) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _create_sqlite(url) if self.is_sqlite else _create_postgresql(url)
+        self.engine = _create_sqlite(url, is_durable) if self.is_sqlite else _create_postgresql(url)
         self._writing = self.engine.execution_options(pressroom_write=True)
         self._glancing = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._turn = FileTurn(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
-        self._sync = GroupSync(Path(f"{self.url.database}-wal")) if self.is_sqlite and is_durable else None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Yield a session that commits on leaving and rolls back on any exception.
 
-        Raises DatabaseUnavailableError when the database does not answer.
+        Raises DatabaseUnavailableError when the database does not answer, DatabaseBusyError when others are in the way.
         """
-        with _translate_faults():
-            if self._turn is None:
-                with Session(self._writing, expire_on_commit=False) as session, session.begin():
-                    yield session
-            else:
-                with self._turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
-                    yield session
-            if self._sync is not None:
-                self._sync.wait()
+        turn = self._turn or nullcontext()
+        with _translate_faults(), turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -194,6 +195,12 @@ def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[dateti
     return type_coerce(time + plus if plus else time, UTCDateTime)
 
 
+def hurry(session: Session) -> None:
+    """Have this transaction wait for no lock longer than a moment; on SQLite only the whole database can be locked."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{SHORT_WAIT}'")
+
+
 def _create_postgresql(url: str) -> Engine:
     link = {name: value for name, value in POSTGRESQL_LINK.items() if name not in make_url(url).query}
     return create_engine(
@@ -207,7 +214,7 @@ def _create_postgresql(url: str) -> Engine:
     )
 
 
-def _create_sqlite(url: str) -> Engine:
+def _create_sqlite(url: str, is_durable: bool) -> Engine:
     busy = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     engine = create_engine(url, hide_parameters=True, connect_args=busy)
 
@@ -215,7 +222,7 @@ def _create_sqlite(url: str) -> Engine:
     def _prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
@@ -232,7 +239,10 @@ def _translate_faults() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
-        if isinstance(error, InternalError) and getattr(error.orig, "sqlstate", None) != IDLE_IN_TRANSACTION:
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if isinstance(error, InternalError) and state != IDLE_IN_TRANSACTION:
             raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if state in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
+            raise DatabaseBusyError(f"The database is busy: {reason}") from error
         raise DatabaseUnavailableError(f"The database does not answer: {reason}") from error

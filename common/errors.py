@@ -61,6 +61,10 @@ class DatabaseUnavailableError(PressroomError):
     retryable = True
 
 
+class DatabaseBusyError(DatabaseUnavailableError):
+    """The database answers, but other transactions are in the way of this one."""
+
+
 class BellUnavailableError(PressroomError):
     """The message broker does not answer; queued work starts when it is back."""
 

@@ -3,23 +3,22 @@
 import hashlib
 import json
 import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Executable, Table, bindparam, delete, select
+from sqlalchemy import Insert, Table, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from common.database import now
+from common.database import LOCK_NOT_AVAILABLE, now
 from common.database_clock import Clock
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from common.models import IdempotencyKey
-
-LOCK_NOT_AVAILABLE = "55P03"
-"""PostgreSQL's code for a lock that was not to be had in time."""
 
 KEY = re.compile(r'"?([A-Za-z0-9_-]{1,255})"?')
 
@@ -36,33 +35,85 @@ def fingerprint(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def reserve(session: Session, owner: str, key: str, digest: str, job_id: UUID, hours: int) -> UUID | None:
-    """Remember that *key* makes *job_id*; return the job it made earlier, or None if it is new.
+@dataclass(frozen=True)
+class Reservation:
+    """That *key* of *owner* is to make the job *job_id* from the request with the fingerprint *digest*."""
+
+    owner: str
+    key: str
+    digest: str
+    job_id: UUID
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Return what no two reservations have in common."""
+        return self.owner, self.key
+
+
+def reserve(session: Session, wanted: Reservation, hours: int) -> UUID | None:
+    """Remember a key; return the job it made earlier, or None if it is new.
 
     A second transaction with the same key waits here until the first has ended; if that takes longer than the
     database lets anyone wait for a lock, IdempotencyInProgressError is raised. Raises IdempotencyKeyReusedError when
     the key was used for another request within *hours*.
     """
-    row = {"owner": owner, "key": key, "fingerprint": digest, "job_id": job_id}
+    (earlier,) = reserve_all(session, [wanted], hours)
+    if isinstance(earlier, IdempotencyKeyReusedError):
+        raise earlier
+    return earlier
+
+
+def reserve_all(
+    session: Session, wanted: Sequence[Reservation], hours: int
+) -> list[UUID | IdempotencyKeyReusedError | None]:
+    """Reserve one after the other; return what ``reserve`` would return or, but for what is in progress, raise."""
+    firsts: dict[tuple[str, str], Reservation] = {}
+    for one in wanted:
+        firsts.setdefault(one.name, one)
+    taken = _enter(session, [firsts[name] for name in sorted(firsts)], hours)  # others may lock the same: by name
+    known = {name: first for name, first in firsts.items() if name in taken} | _find(session, firsts.keys() - taken)
+    return [_judge(one, known[one.name]) for one in wanted]
+
+
+def _judge(one: Reservation, known: Reservation) -> UUID | IdempotencyKeyReusedError | None:
+    if known.digest != one.digest:
+        return IdempotencyKeyReusedError()
+    return None if known.job_id == one.job_id else known.job_id
+
+
+def _enter(session: Session, wanted: Sequence[Reservation], hours: int) -> set[tuple[str, str]]:
+    """Enter those keys that are new or old enough; return their names."""
+    if not wanted:
+        return set()
+    dialect = session.get_bind().dialect.name
+    rows = [{"owner": one.owner, "key": one.key, "fingerprint": one.digest, "job_id": one.job_id} for one in wanted]
     try:
-        taken = session.connection().scalar(_take(session.get_bind().dialect.name, hours), row)
+        taken = session.connection().execute(_take(dialect, hours), rows).all()
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             raise IdempotencyInProgressError from error
         raise
-    if taken is not None:
-        return None
-    earlier = session.scalars(
-        select(IdempotencyKey).where(IdempotencyKey.owner == owner, IdempotencyKey.key == key)
-    ).one()
-    if earlier.fingerprint != digest:
-        raise IdempotencyKeyReusedError
-    return earlier.job_id
+    return {(owner, key) for owner, key in taken}
+
+
+def _find(session: Session, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Reservation]:
+    if not names:
+        return {}
+    rows = session.scalars(select(IdempotencyKey).where(tuple_(IdempotencyKey.owner, IdempotencyKey.key).in_(names)))
+    found = [Reservation(row.owner, row.key, row.fingerprint, row.job_id) for row in rows]
+    return {one.name: one for one in found}
+
+
+def free(session: Session, wanted: Sequence[Reservation]) -> None:
+    """Forget keys that this transaction has reserved, for nothing came of them."""
+    names = [one.name for one in wanted]
+    if names:
+        session.execute(delete(IdempotencyKey).where(tuple_(IdempotencyKey.owner, IdempotencyKey.key).in_(names)))
 
 
 @cache
-def _take(dialect: str, hours: int) -> Executable:
-    """Return the statement that enters a key, or takes over one that is older than *hours*."""
+def _take(dialect: str, hours: int) -> Insert:
+    """Return the statement that enters keys, or takes over such as are older than *hours*."""
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     table = cast("Table", IdempotencyKey.__table__)  # the class would take the long way of the ORM
     given: dict[str, Any] = {name: bindparam(name) for name in ("owner", "key", "fingerprint", "job_id")}
@@ -71,7 +122,7 @@ def _take(dialect: str, hours: int) -> Executable:
         index_elements=["owner", "key"],
         set_={name: entered.excluded[name] for name in ("fingerprint", "job_id", "created_at")},
         where=table.c.created_at < Clock(-timedelta(hours=hours)),
-    ).returning(table.c.job_id)
+    ).returning(table.c.owner, table.c.key)
 
 
 def forget_old(session: Session, hours: int) -> None:

@@ -98,7 +98,7 @@ def create(
         owner=owner or name,
         name=name,
         prefix=prefix,
-        digest=_digest(key),
+        digest=digest(key),
         scopes=[*map(str, scopes)],
         expires_at=expires_at,
         **asdict(kept),
@@ -115,7 +115,7 @@ def find(session: Session, key: str) -> ApiKey | None:
     row = session.scalar(_LIVE, {"prefix": match.group(1) if match else ""})
     # The comparison runs in every case, so that the time taken tells nothing.
     known = row.digest if row is not None else "0" * 64
-    return row if hmac.compare_digest(_digest(key), known) else None
+    return row if hmac.compare_digest(digest(key), known) else None
 
 
 def find_live(session: Session, key_id: UUID) -> ApiKey | None:
@@ -157,5 +157,6 @@ def revoke(session: Session, prefix: str) -> bool:
     )
 
 
-def _digest(key: str) -> str:
+def digest(key: str) -> str:
+    """Return what is kept of *key*."""
     return hashlib.sha256(key.encode()).hexdigest()

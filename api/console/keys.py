@@ -57,6 +57,7 @@ def revoke_key(key_id: str) -> Response:
     """Revoke a key."""
     with services().database.transaction() as session:
         keys.revoke(session, key_api.find(session, caller().owner, key_id).prefix)
+    services().keyring.forget()
     return lead_to("keys:list_keys", note="key-revoked")
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import text, update
 from common import idempotency
 from common.database import Database, now
 from common.errors import IdempotencyInProgressError
+from common.idempotency import Reservation
 from common.ids import new_id
 from common.models import IdempotencyKey
 from common.states import JobStatus
@@ -100,9 +101,9 @@ def test_a_request_that_cannot_wait_for_the_first_is_told_so(postgresql_url: str
     database = Database(postgresql_url)
     with database.transaction() as first, database.transaction() as second:
         second.execute(text("SET LOCAL lock_timeout = '50ms'"))
-        assert idempotency.reserve(first, "ada", "k", "digest", new_id(), 24) is None
+        assert idempotency.reserve(first, Reservation("ada", "k", "digest", new_id()), 24) is None
         with pytest.raises(IdempotencyInProgressError):
-            idempotency.reserve(second, "ada", "k", "digest", new_id(), 24)
+            idempotency.reserve(second, Reservation("ada", "k", "digest", new_id()), 24)
         second.rollback()
         first.rollback()
     database.close()

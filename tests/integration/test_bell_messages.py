@@ -31,6 +31,19 @@ def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
         assert each["headers"]["id"] == each["properties"]["correlation_id"]
 
 
+def test_many_rings_are_as_many_messages_the_oldest_at_the_end_that_is_heard(redis_url: str) -> None:
+    celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": redis_url}), patient=False)
+    job_ids = [new_id() for _ in range(3)]
+    CeleryBell(celery).ring("painted", *job_ids)
+    with redis.Redis.from_url(redis_url) as broker:
+        heard = [json.loads(broker.rpop(queue_of("painted"))) for _ in job_ids]  # type: ignore[arg-type]
+        assert broker.llen(queue_of("painted")) == 0
+    celery.pool.force_close_all()
+    celery.close()
+    assert [_tell(message)[2][0] for message in heard] == [[str(job_id)] for job_id in job_ids]
+    assert len({message["properties"]["delivery_tag"] for message in heard}) == 3
+
+
 def _tell(message: dict[str, Any]) -> tuple[Any, ...]:
     properties = message["properties"]
     fixed = [properties[name] for name in ("delivery_info", "delivery_mode", "priority", "body_encoding")]

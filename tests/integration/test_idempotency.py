@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from common import idempotency, jobs
 from common.database import Database, now
 from common.errors import IdempotencyKeyReusedError, QueueFullError
+from common.idempotency import Reservation
 from common.ids import new_id
 from common.models import IdempotencyKey, Job
 from common.orders import Order
@@ -23,7 +24,7 @@ HOURS = 24
 def _reserve(database: Database, key: str = "k1", digest: str = "d1", owner: str = "ada") -> tuple[UUID | None, UUID]:
     job_id = new_id()
     with database.transaction() as session:
-        return idempotency.reserve(session, owner, key, digest, job_id, HOURS), job_id
+        return idempotency.reserve(session, Reservation(owner, key, digest, job_id), HOURS), job_id
 
 
 def test_a_new_key_is_free_and_a_known_one_leads_to_its_job(database: Database) -> None:
@@ -45,7 +46,7 @@ def test_another_request_under_the_same_key_is_refused(database: Database) -> No
 
 def _reserved_order(session: Session) -> Order:
     order = factories.order()
-    idempotency.reserve(session, "ada", "k1", "d1", order.id, HOURS)
+    idempotency.reserve(session, Reservation("ada", "k1", "d1", order.id), HOURS)
     return order
 
 
@@ -85,7 +86,7 @@ def test_twenty_requests_with_one_key_at_the_same_moment_make_one_job(database: 
         order = factories.order()
         barrier.wait(30)
         with database.transaction() as session:
-            earlier = idempotency.reserve(session, "ada", "k1", "d1", order.id, HOURS)
+            earlier = idempotency.reserve(session, Reservation("ada", "k1", "d1", order.id), HOURS)
             return earlier or jobs.submit(session, order, 100).id
 
     with ThreadPoolExecutor(20) as pool:

@@ -26,6 +26,7 @@ from common import attempts, idempotency, jobs
 from common.attempts import Claim, Holding, Spent
 from common.database import Database, now
 from common.errors import FencedError, GenerationError, IllegalTransitionError, InvalidPictureError
+from common.idempotency import Reservation
 from common.models import Attempt, Image, Job
 from common.states import ImageStatus, JobStatus, Outcome
 from common.webhooks.events import OF_STATUS, EventType
@@ -104,7 +105,7 @@ class Jobs(RuleBasedStateMachine):
     def submit_with_key(self, key: str) -> None:
         order = factories.order(TOLD)
         with self.database.transaction() as session:
-            earlier = idempotency.reserve(session, TOLD, key, "digest", order.id, 24)
+            earlier = idempotency.reserve(session, Reservation(TOLD, key, "digest", order.id), 24)
             if earlier is None:
                 jobs.submit(session, order, 1000)
         assert earlier == self.keys.get(key)
