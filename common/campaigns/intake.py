@@ -9,7 +9,6 @@ from itertools import islice
 from common.campaigns import lists, templates
 from common.campaigns.checking import Bad, Checker, Good, Judge
 from common.campaigns.lists import Loading
-from common.campaigns.models import Campaign
 from common.campaigns.rows import ERROR_COLUMNS, Row, Sheet
 from common.campaigns.spec import CampaignSpec
 from common.database import Database
@@ -105,14 +104,6 @@ def check_variables(spec: CampaignSpec, columns: Sequence[str]) -> None:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         has = ", ".join(columns)[:200]
         raise UnknownVariableError(f"The template uses {name[:64]!r}, which is no column.{hint} The file has {has}.")
-
-
-def abandon(database: Database, campaign_id: object, loading: Loading, columns: Sequence[str]) -> None:
-    """Give the list up and let the campaign go on as it was before."""
-    with database.transaction() as session:
-        campaign = session.get(Campaign, campaign_id, with_for_update=True)
-        if campaign is not None:
-            lists.give_up(session, campaign, loading, columns)
 
 
 def _chunks(sheet: Sheet) -> Iterator[list[Row]]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, delete, func, insert, select, text, update
+from sqlalchemy import CursorResult, Table, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from common.campaigns import search
+from common.campaigns import proofs, search
 from common.campaigns.checking import Bad, Fault, Good
-from common.campaigns.models import Campaign, Print, RecipientList, RejectedRow
+from common.campaigns.models import Campaign, RecipientList, RejectedRow
 from common.campaigns.moves import move
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.states import CampaignStatus, ListStatus
@@ -110,13 +110,13 @@ def finish(session: Session, campaign: Campaign, loading: Loading, columns: Sequ
         move(session, campaign, CampaignStatus.READY)
 
 
-def give_up(session: Session, campaign: Campaign, loading: Loading, columns: Sequence[str]) -> None:
-    """Have the list count for nothing; the campaign, which is locked, is as it was before it."""
+def give_up(session: Session, campaign: Campaign, number: int, columns: Sequence[str] = ()) -> None:
+    """Have a list count for nothing; the campaign, which is locked, is as it was before it."""
     session.execute(
         update(RecipientList)
         .where(
-            RecipientList.campaign_id == loading.campaign_id,
-            RecipientList.number == loading.number,
+            RecipientList.campaign_id == campaign.id,
+            RecipientList.number == number,
             RecipientList.status == ListStatus.LOADING,
         )
         .values(status=ListStatus.DROPPED, columns=[*columns])
@@ -132,9 +132,8 @@ def return_to_rest(session: Session, campaign: Campaign) -> None:
 
 
 def drop_current(session: Session, campaign: Campaign) -> None:
-    """Drop the lists of a campaign that was not approved, and its proofs, which were prints of their rows."""
-    session.execute(delete(Print).where(Print.campaign_id == campaign.id, Print.original_id.is_not(None)))
-    session.execute(delete(Print).where(Print.campaign_id == campaign.id))
+    """Drop the lists of a campaign that was not approved, and its proofs, which are prints of their rows."""
+    proofs.drop(session, campaign)
     session.execute(
         update(RecipientList)
         .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)

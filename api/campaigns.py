@@ -1,0 +1,161 @@
+"""``/v1/campaigns``: one template for many recipients; make one, look at it, change it, approve it, delete it."""
+
+import secrets
+from decimal import Decimal
+from typing import Any
+
+from flask import Response, request
+
+from api import campaign_specs, campaign_views, operations, receivers, recipient_files
+from api.auth import caller, needs
+from api.context import services
+from api.errors import RefusedError, refuse
+from api.schemas.campaigns import (
+    Approval,
+    Campaign,
+    CampaignChanges,
+    CampaignPage,
+    CampaignPath,
+    CampaignQuery,
+    NewCampaign,
+)
+from common.campaigns import approvals, deletion, lists, proofs, rechecking, search
+from common.campaigns.models import Campaign as Row
+from common.campaigns.spec import CampaignSpec
+from common.campaigns.states import CampaignStatus
+from common.keys import Scope
+from common.states import Priority
+from common.webhooks import endpoints
+from common.webhooks.destinations import parse
+from common.webhooks.events import EventType
+
+blueprint = operations.create_blueprint("campaigns", "One template, many recipients, one budget.", "/v1/campaigns")
+
+MADE = {
+    201: operations.describe_success(Campaign, "The campaign was made", {"Location": "Where to look at the campaign."})
+}
+SALT_BYTES = 32
+
+
+@blueprint.post("", **operations.describe(Scope.CAMPAIGNS_WRITE, MADE, 400, 408, 413, 415, 422))
+@needs(Scope.CAMPAIGNS_WRITE)
+def create_campaign(body: NewCampaign) -> Response:
+    """Make a campaign; it waits for its recipients."""
+    context = services()
+    spec = campaign_specs.make(body)
+    if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
+        raise refuse(faults)
+    row = Row(
+        owner=caller().owner,
+        key_id=caller().key_id,
+        status=CampaignStatus.DRAFT,
+        salt=secrets.token_bytes(SALT_BYTES),
+        currency=context.settings.currency,
+        **_columns(body, spec, request.get_json()),
+    )
+    with context.database.transaction() as session:
+        if row.webhook_url is not None:
+            endpoints.see_to_direct(session, context.sealer, row.owner)
+        session.add(row)
+        session.flush()
+        shown = campaign_views.show(session, row)
+    return operations.answer(shown, 201, {"Location": f"{context.path_prefix}/v1/campaigns/{row.id}"})
+
+
+@blueprint.get("", **operations.describe(Scope.CAMPAIGNS_READ, {200: CampaignPage}, 400, 422))
+@needs(Scope.CAMPAIGNS_READ)
+def list_campaigns(query: CampaignQuery) -> Response:
+    """List campaigns, the newest first."""
+    context, owner = services(), caller().owner
+    book = f"{owner}/campaigns"
+    after = None
+    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
+        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+    with context.database.reading() as session:
+        rows = search.list_page(session, owner, status=query.status, after=after, limit=query.limit + 1)
+        page, has_more = rows[: query.limit], len(rows) > query.limit
+        shown = [campaign_views.show(session, row, with_progress=False) for row in page]
+    following = context.cursors.write(book, page[-1].id) if has_more else None
+    return operations.answer(CampaignPage(data=shown, has_more=has_more, next=following))
+
+
+@blueprint.get("/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_READ, {200: Campaign}, 404))
+@needs(Scope.CAMPAIGNS_READ)
+def get_campaign(path: CampaignPath) -> Response:
+    """Look at a campaign."""
+    with services().database.reading() as session:
+        row = campaign_views.find(session, path)
+        return operations.answer(campaign_views.show(session, row))
+
+
+@blueprint.patch(
+    "/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422)
+)
+@needs(Scope.CAMPAIGNS_WRITE)
+def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
+    """Change a campaign that is not approved yet; if its words change, every row is checked again first."""
+    context = services()
+    with context.database.reading() as session:
+        before = campaign_views.find(session, path)
+    wish = before.wish | request.get_json()
+    whole = NewCampaign.model_validate(wish)
+    spec = campaign_specs.make(whole)
+    if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
+        raise refuse(faults)
+    with campaign_views.changing(path) as (session, row):
+        if row.status not in lists.UNAPPROVED or row.wish != before.wish:
+            raise RefusedError("invalid_state", f"The campaign is {row.status}, or is being changed just now.")
+        is_checked = rechecking.needs_check(CampaignSpec.from_row(row.spec), spec)
+        opened = rechecking.reopen(session, row, spec) if is_checked and row.status is CampaignStatus.READY else []
+    with recipient_files.refilling(path, opened) as filled, campaign_views.changing(path) as (session, row):
+        for (_, loading), intake in zip(opened, filled, strict=True):
+            lists.finish(session, row, loading, intake.columns, intake.digest)
+        if row.spec != spec.model_dump(mode="json"):
+            proofs.drop(session, row)
+        for name, value in _columns(whole, spec, wish).items():
+            setattr(row, name, value)
+        if row.webhook_url is not None:
+            endpoints.see_to_direct(session, context.sealer, row.owner)
+        session.flush()
+        shown = campaign_views.show(session, row)
+        row.digest = shown.spec_digest
+    return operations.answer(shown)
+
+
+@blueprint.delete("/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_WRITE, {204: None}, 404, 409))
+@needs(Scope.CAMPAIGNS_WRITE)
+def delete_campaign(path: CampaignPath) -> Response:
+    """Delete a campaign that is not at work, with its recipients; its pictures stay as long as any."""
+    with campaign_views.changing(path) as (session, row):
+        deletion.hide(session, row)
+    return Response(status=204)
+
+
+@blueprint.post(
+    "/<campaign_id>/approve",
+    **operations.describe(Scope.CAMPAIGNS_APPROVE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422),
+)
+@needs(Scope.CAMPAIGNS_APPROVE)
+def approve_campaign(path: CampaignPath, body: Approval) -> Response:
+    """Approve what `spec_digest` names, and nothing else: template, styles, recipients, model, policy and seeds."""
+    context = services()
+    with campaign_views.changing(path) as (session, row):
+        approvals.approve(session, row, body.spec_digest, caller().key_id, context.settings)
+        session.flush()
+        return operations.answer(campaign_views.show(session, row))
+
+
+def _columns(body: NewCampaign, spec: CampaignSpec, wish: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": body.name,
+        "wish": wish,
+        "spec": spec.model_dump(mode="json"),
+        "budget": Decimal(body.budget.amount),
+        "priority": body.priority or Priority.BULK,
+        "start_at": body.start_at,
+        "deadline_at": body.deadline,
+        "webhook_url": None if body.webhook_url is None else parse(body.webhook_url).url,
+        "webhook_events": None
+        if body.webhook_events is None
+        else [*map(EventType, dict.fromkeys(body.webhook_events))],
+    }

@@ -1,0 +1,167 @@
+"""``/v1/campaigns/{id}/recipients``: hand them in, look at them, fetch what is wrong with them; preview prompts."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from flask import Response, request, stream_with_context
+
+from api import campaign_views, operations, recipient_files
+from api.auth import caller, needs
+from api.context import services
+from api.errors import RefusedError
+from api.inputs import not_found
+from api.schemas import recipients as shown
+from api.schemas.campaigns import CampaignPath
+from api.schemas.images import BINARY
+from api.schemas.recipients import FILE, ErrorsQuery, Mode, OnError, Preview, Receipt, RecipientPage, UploadQuery
+from common.campaigns import digests, listings, lists, proofs, rendering, search
+from common.campaigns.defusing import defuse
+from common.campaigns.files import Format
+from common.campaigns.intake import Intake
+from common.campaigns.lists import Loading
+from common.campaigns.models import Campaign, Recipient, RecipientList
+from common.campaigns.rows import ERROR_COLUMNS
+from common.campaigns.spec import CampaignSpec
+from common.keys import Scope
+
+blueprint = operations.create_blueprint("recipients", "Who a campaign is for.", "/v1/campaigns")
+
+ERRORS: operations.Success = {
+    200: {
+        "description": "The rows as they were handed in, and what is wrong",
+        "content": {"text/csv": {"schema": BINARY}},
+    }
+}
+PREVIEW_PROBLEMS = (400, 404, 408, 409, 413, 415, 422)
+
+
+@blueprint.put(
+    "/<campaign_id>/recipients",
+    request_body=FILE,
+    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Receipt}, 400, 404, 408, 409, 413, 415, 422, 429),
+)
+@needs(Scope.CAMPAIGNS_WRITE)
+def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
+    """Hand in a file of recipients; every row is rendered and checked, and a file that fails changes nothing."""
+    kind, _ = recipient_files.choose_format(request)
+    with campaign_views.changing(path) as (session, campaign):
+        loading = lists.begin(session, campaign, replaces=query.mode is Mode.REPLACE)
+    with recipient_files.filling(path, loading, request) as done:
+        if not done.accepted or (done.rejected and query.on_error is OnError.STRICT):
+            raise recipient_files.refuse_rows(done)
+        with campaign_views.changing(path) as (session, campaign):
+            lists.finish(session, campaign, loading, done.columns, done.digest)
+            session.flush()
+            campaign.digest = digests.compute(session, campaign, services().settings)
+    return operations.answer(_show_receipt(campaign, loading, kind, done))
+
+
+@blueprint.get(
+    "/<campaign_id>/recipients", **operations.describe(Scope.CAMPAIGNS_READ, {200: RecipientPage}, 400, 404, 422)
+)
+@needs(Scope.CAMPAIGNS_READ)
+def list_recipients(path: CampaignPath, query: shown.RecipientQuery) -> Response:
+    """List recipients in the order in which they came."""
+    context, book = services(), f"{caller().owner}/campaigns/{path.campaign_id}/recipients"
+    after = None
+    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
+        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+    with context.database.reading() as session:
+        campaign = campaign_views.find(session, path)
+        rows = listings.list_page(session, campaign, after=after, limit=query.limit + 1)
+    page, has_more = rows[: query.limit], len(rows) > query.limit
+    following = context.cursors.write(book, page[-1].id) if has_more else None
+    return operations.answer(RecipientPage(data=[*map(_show, page)], has_more=has_more, next=following))
+
+
+@blueprint.get("/<campaign_id>/recipients/errors.csv", **operations.describe(Scope.CAMPAIGNS_READ, ERRORS, 404, 422))
+@needs(Scope.CAMPAIGNS_READ)
+def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
+    """Fetch the rows that cannot be printed, with reasons: correct them, and append the file as it is."""
+    with services().database.reading() as session:
+        campaign = campaign_views.find(session, path)
+        found = listings.find_list(session, campaign, query.list)
+    if found is None:
+        raise not_found()
+    headers = {"Content-Disposition": 'attachment; filename="errors.csv"'}
+    lines = stream_with_context(_spell_errors(found))
+    return Response(lines, headers=headers, content_type="text/csv; charset=utf-8")
+
+
+@blueprint.post(
+    "/<campaign_id>/preview", **operations.describe(Scope.CAMPAIGNS_READ, {200: Preview}, *PREVIEW_PROBLEMS)
+)
+@needs(Scope.CAMPAIGNS_READ)
+def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
+    """Render prompts, of one recipient or a sample, and print nothing: the rows that proofs would be made of."""
+    with services().database.reading() as session:
+        campaign = campaign_views.find(session, path)
+        spec = CampaignSpec.from_row(campaign.spec)
+        if body.recipient_id is None:
+            rows: Sequence[Recipient] = proofs.choose(session, campaign, spec, body.k or shown.USUALLY_PREVIEWED)
+        else:
+            found = search.find_recipient(session, campaign, body.recipient_id)
+            rows = [] if found is None or found.erased_at is not None else [found]
+    if body.recipient_id is not None and not rows:
+        raise not_found()
+    return operations.answer(Preview(data=[_render(campaign, spec, row) for row in rows]))
+
+
+def _render(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> shown.Rendered:
+    requests = [rendering.request_of(spec, campaign.salt, row, index)[0] for index in range(spec.images_per_recipient)]
+    return shown.Rendered(
+        recipient_id=row.recipient_id,
+        row=row.row,
+        list_number=row.list_number,
+        arm=row.arm,
+        prompt=requests[0].prompt,
+        negative_prompt=requests[0].negative_prompt,
+        seeds=[asked.seed for asked in requests],
+    )
+
+
+def _show(row: Recipient) -> shown.Recipient:
+    return shown.Recipient(
+        id=row.id,
+        recipient_id=row.recipient_id,
+        list_number=row.list_number,
+        row=row.row,
+        arm=row.arm,
+        values=row.fields,
+        erased=row.erased_at is not None,
+    )
+
+
+def _show_receipt(campaign: Campaign, loading: Loading, kind: Format, done: Intake) -> Receipt:
+    errors = [
+        shown.RowError(row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail)
+        for bad in done.shown
+    ]
+    return Receipt(
+        number=loading.number,
+        format=kind,
+        columns=[*done.columns],
+        total=done.accepted + done.rejected,
+        accepted=done.accepted,
+        rejected=done.rejected,
+        errors=errors,
+        status=campaign.status,
+        spec_digest=campaign.digest,
+    )
+
+
+def _spell_errors(found: RecipientList) -> Iterator[str]:
+    """Yield the file of errors: a BOM, by which spreadsheets know UTF-8, the columns as they came, and the reasons."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")
+    writer.writerow([*map(defuse, found.columns), *ERROR_COLUMNS])
+    for row in listings.read_rejected(services().database, found):
+        reasons = ["; ".join(error[name] for error in row.errors) for name in ("code", "column", "detail")]
+        cells = row.fields + [""] * (len(found.columns) - len(row.fields))
+        writer.writerow(map(defuse, [*cells, str(row.row), *reasons]))
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()

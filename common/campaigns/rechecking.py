@@ -1,0 +1,88 @@
+"""Checking rows again when the words of a campaign change before it is approved; the old rows stay until all hold."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from common.campaigns import intake, lists, search
+from common.campaigns.checking import ID_COLUMN, Judge
+from common.campaigns.intake import Intake
+from common.campaigns.lists import Loading
+from common.campaigns.models import Campaign, Recipient, RecipientList, RejectedRow
+from common.campaigns.rows import ERROR_COLUMNS, Row
+from common.campaigns.spec import CampaignSpec
+from common.database import Database
+
+T = TypeVar("T", Recipient, RejectedRow)
+CHUNK = 2000
+
+
+def needs_check(before: CampaignSpec, after: CampaignSpec) -> bool:
+    """Tell whether rows that held before may not hold now, or belong to another arm."""
+    return _words(before) != _words(after)
+
+
+def reopen(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[tuple[RecipientList, Loading]]:
+    """Open a new list for each that *campaign*, which is locked, has; raise IllegalTransitionError."""
+    old = search.current_lists(session, campaign.id)
+    first = lists.begin(session, campaign, replaces=True, spec=spec)
+    opened, offset = list[tuple[RecipientList, Loading]](), 0
+    for place, each in enumerate(old):
+        number = first.number + place
+        if place:
+            session.add(RecipientList(campaign_id=campaign.id, number=number))
+        others = tuple(loading.number for _, loading in opened)
+        opened.append((each, Loading(campaign.id, number, not place, spec, campaign.salt, others, offset)))
+        offset += each.accepted + each.rejected
+    return opened
+
+
+def recheck(database: Database, old: RecipientList, loading: Loading, judge: Judge, most: int) -> Intake:
+    """Fill a list with the rows of *old*, those that were rejected too; raise as ``intake.take_in``."""
+    return intake.take_in(database, loading, KeptSheet(database, old), judge, most)
+
+
+class KeptSheet:
+    """The rows of a list that was taken in before."""
+
+    is_open = False
+
+    def __init__(self, database: Database, kept: RecipientList) -> None:
+        self._database, self._kept = database, kept
+        self._is_named = ID_COLUMN in kept.columns
+        self.columns = [*kept.columns, *(() if self._is_named else ERROR_COLUMNS[:1])]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows in their order."""
+        return heapq.merge(self._read_good(), self._read_bad())
+
+    def _read_good(self) -> Iterator[Row]:
+        where = (Recipient.campaign_id == self._kept.campaign_id, Recipient.list_number == self._kept.number)
+        last = 0
+        while rows := self._read(select(Recipient).where(*where, Recipient.row > last).order_by(Recipient.row)):
+            for row in rows:
+                yield self._spell(row.row, [row.fields.get(name, "") for name in self._kept.columns], row.recipient_id)
+            last = rows[-1].row
+
+    def _read_bad(self) -> Iterator[Row]:
+        where = (RejectedRow.campaign_id == self._kept.campaign_id, RejectedRow.list_number == self._kept.number)
+        last = 0
+        while rows := self._read(select(RejectedRow).where(*where, RejectedRow.row > last).order_by(RejectedRow.row)):
+            for row in rows:
+                yield self._spell(row.row, row.fields, "")
+            last = rows[-1].row
+
+    def _read(self, query: Select[T]) -> Sequence[T]:
+        with self._database.reading() as session:
+            return session.scalars(query.limit(CHUNK)).all()
+
+    def _spell(self, number: int, cells: list[str], recipient_id: str) -> Row:
+        return Row(number, cells if self._is_named else [*cells, recipient_id])
+
+
+def _words(spec: CampaignSpec) -> object:
+    arms = [(arm.name, arm.weight, arm.template, arm.prefix, arm.suffix) for arm in spec.arms]
+    return arms, spec.allow_identical
