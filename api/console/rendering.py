@@ -98,7 +98,8 @@ def show_money(amount: Decimal | None, currency: str = "") -> str:
     if amount is None:
         return "–"
     places = 2 if abs(amount) >= 1 or not amount else 4 if abs(amount) >= Decimal("0.01") else 6
-    return f"{amount:,.{places}f} {currency}".strip()
+    whole, _, rest = f"{amount:,.{places}f}".partition(".")
+    return f"{whole}.{rest.rstrip('0'):0<2} {currency}".strip()
 
 
 def show_seconds(seconds: float | None) -> str:

@@ -47,8 +47,9 @@ def tell(
     for message in messages:
         moments += _tell_message(message, tries.get(message.id, ()))
     if job.finished_at is not None:
-        detail = job.error_message or ""
-        moments.append(Moment(job.finished_at, str(job.status), str(job.status).capitalize(), detail))
+        # The attempt's own end is written a little later, by the same transaction.
+        at = max([job.finished_at, *(attempt.ended_at for attempt in attempts[-1:] if attempt.ended_at)])
+        moments.append(Moment(at, str(job.status), str(job.status).capitalize(), job.error_message or ""))
     return sorted(moments, key=lambda moment: moment.at)
 
 

@@ -107,3 +107,6 @@ document.addEventListener("change", (event) => {
   }
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
+
+// On a phone the sections are a strip; the one that is open may lie outside.
+document.querySelector(".masthead [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
