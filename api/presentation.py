@@ -186,7 +186,7 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         id=row.id,
         status=row.status,
         priority=row.priority,
-        request=_show_request(ImageRequest.from_row(row.request)),
+        request=show_request(ImageRequest.from_row(row.request)),
         progress=jobs_schema.Progress(step=row.progress_step, steps=row.steps),
         queue_position=queue_position,
         attempt=row.attempt,
@@ -208,7 +208,7 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
     )
 
 
-def _show_request(request: ImageRequest) -> jobs_schema.Request:
+def show_request(request: ImageRequest) -> jobs_schema.Request:
     strength = None if request.init_image is None else request.strength
     policy = None if request.safety is None else JobSafety(**request.safety.model_dump())
     return jobs_schema.Request(**request.model_dump() | {"strength": strength, "safety": policy})

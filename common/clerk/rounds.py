@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from common import jobs
 from common.bell import Bell
+from common.campaigns import deletion
 from common.clerk import campaigns, quarantine, retention, topup
 from common.database import Database
 from common.errors import PressroomError
@@ -56,6 +57,8 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),
         Duty("erase_words", MINUTELY, lambda: retention.erase_words(database, settings.prompt_days)),
+        Duty("give_up_lists", MINUTELY, lambda: deletion.give_up_stale(database)),
+        Duty("delete_recipients", tick, lambda: deletion.delete_dropped(database)),
         Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
         Duty("expire_quarantine", MINUTELY, lambda: quarantine.expire(database)),
         Duty("collect_quarantine", HOURLY, lambda: quarantine.collect(database, storage)),
