@@ -13,6 +13,8 @@ INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
 
 def fold(text: str) -> str:
     """Return the words of *text*, one space between: forms (NFKC) and look-alikes made one, no case, no accents."""
+    if text.isascii() and text.isprintable():
+        return " ".join(WORD.findall(text.lower()))  # the same, for most texts
     compatible = unicodedata.normalize("NFKC", text)
     # Before the case is folded and after: some letters look like a Latin one in one case only.
     seen = "".join(map(_to_latin, _show(compatible))).casefold()

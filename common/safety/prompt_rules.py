@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -42,10 +43,14 @@ class Rule:
     category: str
     lists: tuple[frozenset[str], ...]
 
-    def matches(self, folded: str) -> bool:
-        """Tell whether a folded text is of the category."""
-        padded = f" {folded} "
-        return all(any(f" {entry} " in padded for entry in entries) for entries in self.lists)
+    @cached_property
+    def longest(self) -> int:
+        """Return the number of words of its longest phrase."""
+        return max(entry.count(" ") + 1 for entries in self.lists for entry in entries)
+
+    def matches(self, phrases: frozenset[str]) -> bool:
+        """Tell whether a text with these *phrases* is of the category."""
+        return not any(entries.isdisjoint(phrases) for entries in self.lists)
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,14 @@ class PromptRules:
 
 
 def _judge(rules: tuple[Rule, ...], text: str) -> str | None:
-    folded = fold(text)
-    return next((rule.category for rule in rules if rule.matches(folded)), None)
+    phrases = _list_phrases(fold(text).split(), max((rule.longest for rule in rules), default=0))
+    return next((rule.category for rule in rules if rule.matches(phrases)), None)
+
+
+def _list_phrases(words: list[str], longest: int) -> frozenset[str]:
+    """Return every run of at most so many *words*."""
+    runs = [zip(*(words[start:] for start in range(length)), strict=False) for length in range(1, longest + 1)]
+    return frozenset(" ".join(run) for each in runs for run in each)
 
 
 def _literals(tag: str) -> str:
