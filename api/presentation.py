@@ -186,7 +186,7 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         id=row.id,
         status=row.status,
         priority=row.priority,
-        request=show_request(ImageRequest.from_row(row.request)),
+        request=show_request(ImageRequest.known_part(row.request)),
         progress=jobs_schema.Progress(step=row.progress_step, steps=row.steps),
         queue_position=queue_position,
         attempt=row.attempt,

@@ -32,6 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from common.clock import utcnow
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
 from common.file_turn import FileTurn
+from common.stored_enum import StoredEnum
 
 NANO = Decimal(10) ** 9
 BUSY_TIMEOUT_SECONDS = 10
@@ -104,7 +105,7 @@ class Money(TypeDecorator[Decimal]):
 
 def stored_enum(members: type[E]) -> Enum:
     """Return a column type that stores the values of *members* as text, held by a CHECK constraint."""
-    return Enum(
+    return StoredEnum(
         members,
         native_enum=False,
         create_constraint=True,

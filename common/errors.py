@@ -1,5 +1,7 @@
 """Every error raised on purpose: one tree, each with a stable code for clients."""
 
+from uuid import UUID
+
 
 class PressroomError(Exception):
     """Something Pressroom foresaw went wrong; the docstring is the default message."""
@@ -26,6 +28,16 @@ class IllegalTransitionError(PressroomError):
     """The job is not in a state that allows this."""
 
     code = "invalid_state"
+
+
+class JobUnreadableError(PressroomError):
+    """This job was written by a newer version, and must be left to one."""
+
+    code = "job_unreadable"
+
+    def __init__(self, job_id: UUID) -> None:
+        self.job_id = job_id
+        super().__init__()
 
 
 class FencedError(PressroomError):

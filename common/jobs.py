@@ -11,13 +11,14 @@ from random import uniform
 from typing import Any, cast
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from common import attempts, claims, readings
 from common.attempts import Claim, Fence, Holding, Spent
 from common.database import now
-from common.errors import FencedError, IllegalTransitionError, PressroomError, QueueFullError
+from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
 from common.models import Attempt, Image, Job, Press
 from common.orders import Order
 from common.places import Place, Places
@@ -106,7 +107,10 @@ def claim(
     lease: timedelta,
     max_strikes: int,
 ) -> Claim | None:
-    """Take the best due job for *lease*, count a strike and open its attempt; None when nothing is due."""
+    """Take the best due job for *lease*, count a strike and open its attempt; None when nothing is due.
+
+    Raises JobUnreadableError for one that a newer version has written; the caller's transaction must not commit then.
+    """
     job_id = claims.choose(session, models, warm_lanes, priorities)
     if job_id is None:
         return None
@@ -126,7 +130,10 @@ def claim(
     job = session.get_one(Job, job_id, populate_existing=True)
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
     messages.owe(session, JobStatus.RUNNING, [job.id])
-    request = ImageRequest.from_row(job.request)
+    try:
+        request = ImageRequest.from_row(job.request)
+    except ValidationError as error:
+        raise JobUnreadableError(job.id) from error
     rerolls = 0
     if request.safety is not None and request.safety.on_block is OnBlock.REROLL:
         rerolls = attempts.count_blocked(session, job.id)
@@ -144,6 +151,12 @@ def claim(
         max_amount=job.max_amount,
         rerolls=rerolls,
     )
+
+
+def put_off(session: Session, job_id: UUID, wait: timedelta) -> None:
+    """Have a queued job claimed by nobody for so long."""
+    queued = update(Job).where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+    session.execute(queued.values(due_at=now(session, wait)).execution_options(synchronize_session=False))
 
 
 def beat(

@@ -131,3 +131,8 @@ class ImageRequest(BaseModel):
     def from_row(cls, stored: dict[str, Any]) -> Self:
         """Read a request back from its JSON column."""
         return cls.model_validate(stored)
+
+    @classmethod
+    def known_part(cls, stored: dict[str, Any]) -> Self:
+        """Read back as much of a request as this version knows: enough to show it, not to print it."""
+        return cls.model_validate({name: value for name, value in stored.items() if name in cls.model_fields})

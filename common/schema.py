@@ -35,23 +35,40 @@ def newest_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
+def refuse_older(database: Database) -> None:
+    """Raise DatabaseUnavailableError, a plain sentence, unless *database* has today's tables or later ones."""
+    revision = _read(database)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is None or (revision in known and revision != newest_revision()):
+        raise _describe_gap(revision)
+
+
 def require_newest(database: Database) -> None:
     """Raise DatabaseUnavailableError, a plain sentence, unless *database* answers and has today's tables."""
+    revision = _read(database)
+    if revision != newest_revision():
+        raise _describe_gap(revision)
+
+
+def _describe_gap(revision: str | None) -> DatabaseUnavailableError:
+    found = f"at revision {revision}" if revision else "without tables"
+    return DatabaseUnavailableError(
+        f"The database is {found} and this version needs {newest_revision()}; run `pressroom migrate`."
+    )
+
+
+def _read(database: Database) -> str | None:
+    """Return the revision that *database* is at; raise DatabaseUnavailableError, a plain sentence, if nobody tells."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
         raise DatabaseUnavailableError(f"There is no database {database.url.database} yet; run `pressroom migrate`.")
     try:
         with database.reading() as session:
-            revision = MigrationContext.configure(session.connection()).get_current_revision()
+            return MigrationContext.configure(session.connection()).get_current_revision()
     except DatabaseUnavailableError as error:
         where = database.url.render_as_string(hide_password=True)
         cause = getattr(error.__cause__, "orig", None) or error
         reason = str(cause).strip().splitlines()[0].rstrip(".")
         raise DatabaseUnavailableError(f"The database {where} does not answer: {reason}.") from error
-    if revision != newest_revision():
-        found = f"at revision {revision}" if revision else "without tables"
-        raise DatabaseUnavailableError(
-            f"The database is {found} and this version needs {newest_revision()}; run `pressroom migrate`."
-        )
 
 
 def _config() -> Config:

@@ -16,7 +16,7 @@ class JobStatus(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Tell whether no move leads out of this state."""
-        return not TRANSITIONS[self]
+        return self in TERMINAL
 
 
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {

@@ -10,7 +10,7 @@ import warnings
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
-from common import faults, logs
+from common import faults, logs, schema
 from common.adapters import open_shelf
 from common.bell import TASK, create_celery, queue_of
 from common.catalog import offered
@@ -37,6 +37,7 @@ def main() -> int:
         faults.arm(settings.faults, settings.home / "faults")
         signal.signal(signal.SIGTERM, _end)  # until Celery hears it
         press = build_press(settings)
+        schema.refuse_older(press.database)
         press.start()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")

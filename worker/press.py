@@ -1,7 +1,6 @@
 """The press: what it works with, what it holds, and its heartbeat."""
 
 import os
-import signal
 import socket
 import threading
 import time
@@ -10,19 +9,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common import jobs
 from common.attempts import Claim, Fence
 from common.catalog import ModelCard, register
 from common.database import Database, now
-from common.errors import DatabaseUnavailableError, FencedError, StepTimeoutError
+from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
 from common.ids import new_id
 from common.logs import get_logger
-from common.models import Job, Press as PressRow
+from common.models import Press as PressRow
 from common.settings import Settings
-from common.states import JobStatus, Priority
+from common.states import Priority
 from common.storage import Storage
 from worker.checks.port import Checker
 from worker.checks.punctual import PunctualChecker
@@ -31,11 +29,15 @@ from worker.finishing import Finisher
 from worker.judging import Judge
 from worker.meter import Meter
 from worker.outlet import Outlet
+from worker.restart import is_work_waiting, start_again
 from worker.room import Room
 from worker.work import Work
 
 DEAF_SECONDS = 20.0
 """A press that is idle this long while work is due, and has heard no bell, has lost its ear: it must start again."""
+
+UNREADABLE_WAITS = timedelta(seconds=30)
+"""How long a job that this version cannot read is left to presses of the version that wrote it."""
 
 OUTLET_PAUSE_SECONDS = 2.0
 """How often a storage that takes nothing is tried."""
@@ -144,16 +146,22 @@ class Press:
         return None
 
     def _claim(self, priorities: Collection[Priority]) -> Work | None:
-        with self.database.transaction() as session:
-            claim = jobs.claim(
-                session,
-                self.id,
-                self.models,
-                self.engine.warm_lanes,
-                priorities,
-                lease=self.lease,
-                max_strikes=self.settings.max_strikes,
-            )
+        try:
+            with self.database.transaction() as session:
+                claim = jobs.claim(
+                    session,
+                    self.id,
+                    self.models,
+                    self.engine.warm_lanes,
+                    priorities,
+                    lease=self.lease,
+                    max_strikes=self.settings.max_strikes,
+                )
+        except JobUnreadableError as error:
+            log.error("job_unreadable", job_id=str(error.job_id))  # noqa: TRY400  (no trace: it is foreseen)
+            with self.database.transaction() as session:
+                jobs.put_off(session, error.job_id, UNREADABLE_WAITS)
+            return None
         return Work(claim) if claim is not None else None
 
     @contextmanager
@@ -230,21 +238,6 @@ class Press:
             self._heard_at = time.monotonic()  # it hears, and waits
         if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < DEAF_SECONDS:
             return
-        with self.database.reading() as session:
-            waiting = session.scalar(
-                select(Job.id)
-                .where(
-                    Job.status == JobStatus.QUEUED,
-                    Job.model.in_(self.models),
-                    Job.due_at < now(session, -timedelta(seconds=DEAF_SECONDS)),
-                )
-                .limit(1)
-            )
-        if waiting is not None:
+        if is_work_waiting(self.database, self.models, DEAF_SECONDS):
             log.error("press_deaf", seconds=DEAF_SECONDS)
             start_again()
-
-
-def start_again() -> None:
-    """Ask this process to leave in order; whoever supervises it starts it again."""
-    os.kill(os.getpid(), signal.SIGTERM)
