@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from sqlalchemy import select, update
+from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
 from common.campaigns.models import Campaign
 from common.campaigns.spec import CampaignSpec
-from common.database import NANO
+from common.database import NANO, Money
 from common.errors import PressroomError
 from common.models import Image, Job
 from common.requests import ImageRequest
@@ -48,10 +48,11 @@ def offer(campaign: Campaign, most: int) -> tuple[int, Decimal]:
 
 def hold(session: Session, campaign: Campaign, amount: Decimal) -> bool:
     """Set *amount* aside; tell whether it was there."""
+    more = literal(amount, Money())
     held = session.execute(
         update(Campaign)
-        .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held + amount <= Campaign.budget)
-        .values(held=Campaign.held + amount)
+        .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held + more <= Campaign.budget)
+        .values(held=Campaign.held + more)
         .returning(Campaign.id)
         .execution_options(synchronize_session=False)
     ).all()
@@ -64,7 +65,7 @@ def settle(session: Session, campaign: Campaign, freed: Decimal, spent: Decimal)
     session.execute(
         update(Campaign)
         .where(Campaign.id == campaign.id)
-        .values(held=Campaign.held - freed, spent=Campaign.spent + spent)
+        .values(held=Campaign.held - literal(freed, Money()), spent=Campaign.spent + literal(spent, Money()))
         .execution_options(synchronize_session=False)
     )
     session.refresh(campaign, ["held", "spent"])
@@ -74,7 +75,7 @@ def change(session: Session, campaign: Campaign, amount: Decimal) -> None:
     """Give *campaign* another budget; raise BudgetTooLowError if that is gone already."""
     changed = session.execute(
         update(Campaign)
-        .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held <= amount)
+        .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held <= literal(amount, Money()))
         .values(budget=amount)
         .returning(Campaign.id)
         .execution_options(synchronize_session=False)

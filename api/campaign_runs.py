@@ -1,0 +1,99 @@
+"""``/v1/campaigns/{id}/…``: start, stop and resume campaigns, try prints again, change the budget."""
+
+from decimal import Decimal
+
+from flask import Response
+
+from api import campaign_views, operations
+from api.auth import needs
+from api.campaign_views import changing
+from api.context import services
+from api.schemas.campaign_runs import RetryQuery
+from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
+from common.campaigns import runs
+from common.campaigns.states import CampaignStatus
+from common.clerk import topup
+from common.errors import BellUnavailableError
+from common.keys import Scope
+from common.logs import get_logger
+
+blueprint = operations.create_blueprint("campaign runs", "What is done with a campaign.", "/v1/campaigns")
+
+logger = get_logger(__name__)
+
+
+@blueprint.post("/<campaign_id>/start", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@needs(Scope.CAMPAIGNS_WRITE)
+def start_campaign(path: CampaignPath) -> Response:
+    """Start an approved campaign now, or print the rows that were approved after it was completed."""
+    with changing(path) as (session, row):
+        runs.start(session, row, services().settings)
+    return _answer_running(path)
+
+
+@blueprint.post("/<campaign_id>/pause", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@needs(Scope.CAMPAIGNS_WRITE)
+def pause_campaign(path: CampaignPath) -> Response:
+    """Have a campaign print nothing more for now; what a press has in hand is finished, and charged."""
+    with changing(path) as (session, row):
+        runs.pause(session, row)
+    return _answer(path)
+
+
+@blueprint.post("/<campaign_id>/resume", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@needs(Scope.CAMPAIGNS_WRITE)
+def resume_campaign(path: CampaignPath) -> Response:
+    """Have a campaign go on that is paused or held; it is held again if the reason still holds."""
+    with changing(path) as (session, row):
+        runs.resume(session, row, services().settings)
+    return _answer_running(path)
+
+
+@blueprint.post("/<campaign_id>/cancel", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@needs(Scope.CAMPAIGNS_WRITE)
+def cancel_campaign(path: CampaignPath) -> Response:
+    """End a campaign for good; what is printed stays, and what a press has in hand is finished, and charged."""
+    with changing(path) as (session, row):
+        if row.status is not CampaignStatus.CANCELED:
+            runs.cancel(session, row)
+    return _answer(path)
+
+
+@blueprint.post("/<campaign_id>/retry", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409, 422))
+@needs(Scope.CAMPAIGNS_WRITE)
+def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
+    """Try prints again that came to nothing; what was blocked is rolled with another seed."""
+    with changing(path) as (session, row):
+        runs.retry(session, row, query.only, services().settings)
+    return _answer_running(path)
+
+
+@blueprint.post(
+    "/<campaign_id>/budget",
+    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422),
+)
+@needs(Scope.CAMPAIGNS_WRITE)
+def change_budget(path: CampaignPath, body: NewBudget) -> Response:
+    """Change the budget of a campaign, to no less than is spent and held; one that was held for it goes on."""
+    with changing(path) as (session, row):
+        runs.raise_budget(session, row, Decimal(body.amount), services().settings)
+    return _answer_running(path)
+
+
+def ring() -> None:
+    """Ring for what was queued just now; the clerk would, a moment later."""
+    try:
+        topup.top_up(services().database, services().bell)
+    except BellUnavailableError as error:
+        logger.warning("bell unheard", reason=error.code)
+
+
+def _answer_running(path: CampaignPath) -> Response:
+    ring()
+    return _answer(path)
+
+
+def _answer(path: CampaignPath) -> Response:
+    with services().database.reading() as session:
+        row = campaign_views.find(session, path)
+        return operations.answer(campaign_views.show(session, row))

@@ -1,0 +1,45 @@
+"""``/v1/campaigns/{id}/proofs``: print a few rows to look at, and learn what the whole will cost."""
+
+from flask import Response
+
+from api import campaign_progress, campaign_views, operations
+from api.auth import needs
+from api.campaign_runs import ring
+from api.campaign_views import changing
+from api.context import services
+from api.schemas.campaign_runs import USUAL_PROOFS, NewProofs, ProofList
+from api.schemas.campaigns import CampaignPath
+from common.campaigns import proofs
+from common.keys import Scope
+
+blueprint = operations.create_blueprint("proofs", "Some rows of a campaign, printed to look at.", "/v1/campaigns")
+
+
+@blueprint.post(
+    "/<campaign_id>/proofs",
+    **operations.describe(Scope.CAMPAIGNS_WRITE, {202: ProofList}, 400, 404, 408, 409, 413, 415, 422),
+)
+@needs(Scope.CAMPAIGNS_WRITE)
+def create_proofs(path: CampaignPath, body: NewProofs) -> Response:
+    """Print the first row, the one with the longest prompt, and others by lot; they are charged, and stay.
+
+    The sample is the same each time, so asking for more prints only what is more.
+    """
+    with changing(path) as (session, row):
+        proofs.begin(session, row, USUAL_PROOFS if body.k is None else body.k)
+    ring()
+    return _answer(path, 202)
+
+
+@blueprint.get("/<campaign_id>/proofs", **operations.describe(Scope.CAMPAIGNS_READ, {200: ProofList}, 404))
+@needs(Scope.CAMPAIGNS_READ)
+def list_proofs(path: CampaignPath) -> Response:
+    """Look at the proofs, and at what they tell of the whole campaign."""
+    return _answer(path, 200)
+
+
+def _answer(path: CampaignPath, status: int) -> Response:
+    context = services()
+    with context.database.reading() as session:
+        row = campaign_views.find(session, path)
+        return operations.answer(campaign_progress.show_proofs(session, row, context), status)
