@@ -35,7 +35,7 @@ class PlainJob(Base):
 
 def create_app(database_url: str, broker_url: str) -> Flask:
     """Return the app; every commit of its database is on the disk before it is answered."""
-    engine = _open(database_url)
+    engine = open_database(database_url)
     Base.metadata.create_all(engine)
     celery = Celery("plain", broker=broker_url, set_as_current=False)
     celery.conf.update(task_ignore_result=True)
@@ -62,7 +62,8 @@ def create_app(database_url: str, broker_url: str) -> Flask:
     return app
 
 
-def _open(url: str) -> Any:
+def open_database(url: str) -> Any:
+    """Return the engine; what it commits is on the disk."""
     if not url.startswith("sqlite"):
         return create_engine(url, **POSTGRESQL_POOL)
     engine = create_engine(url, connect_args={"timeout": 10})
