@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from common.campaigns.models import Campaign
+from common.campaigns.spec import CampaignSpec
 from common.database import Database, now
 from common.errors import AssetInUseError, TooManyAssetsError
 from common.ids import new_id
@@ -97,12 +99,22 @@ def find_missing(session: Session, owner: str, wanted: Naming) -> list[str]:
 
 
 def list_named(session: Session, owner: str) -> set[UUID]:
-    """Return the assets that jobs of *owner* name which have not ended."""
+    """Return the assets that jobs of *owner* name which have not ended, and those that campaigns name."""
     names = [Job.request[field].as_string() for field in FIELDS]
     rows = session.execute(
         select(*names).where(Job.owner == owner, Job.status.in_(_OPEN), or_(*(name.is_not(None) for name in names)))
     )
-    return {UUID(name) for row in rows for name in row if name}
+    return {UUID(name) for row in rows for name in row if name} | _list_named_by_campaigns(session, owner)
+
+
+def _list_named_by_campaigns(session: Session, owner: str) -> set[UUID]:
+    specs = session.scalars(select(Campaign.spec).where(Campaign.owner == owner, Campaign.deleted_at.is_(None)))
+    found = set[UUID]()
+    for stored in specs:
+        spec = CampaignSpec.from_row(stored)
+        named = [spec.fallback_image, *(getattr(arm.request, field) for arm in spec.arms for field in FIELDS)]
+        found |= {asset_id for asset_id in named if asset_id is not None}
+    return found
 
 
 def note_finding(session: Session, asset_id: UUID, verdict: Verdict, safety: Mapping[str, Any]) -> None:

@@ -22,11 +22,13 @@ LARGEST_PICTURE = 4096 * 4096
 
 @dataclass(frozen=True)
 class Print:
-    """A picture to be shown, as the bytes of its file, and what stands below it."""
+    """A picture to be shown, as the bytes of its file or None where there is none, and what stands below it."""
 
-    data: bytes
+    data: bytes | None
     caption: str
     note: str = ""
+    absence: str = ""
+    """What stands in the picture's place where there is none."""
 
 
 def draw_contact_sheet(prints: Sequence[Print], title: str, *, model: str, columns: int = 5) -> bytes:
@@ -48,8 +50,12 @@ def draw_contact_sheet(prints: Sequence[Print], title: str, *, model: str, colum
 
 def _draw_print(sheet: Image.Image, draw: ImageDraw.ImageDraw, each: Print, left: int, top: int) -> None:
     draw.rectangle((left - 1, top - 1, left + CELL, top + CELL), fill=(255, 255, 255), outline=FRAME)
-    picture = _open(each.data)
-    sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
+    if each.data is None:
+        font, middle = ImageFont.load_default(CAPTION_SIZE), (left + CELL // 2, top + CELL // 2)
+        draw.text(middle, _shorten(draw, each.absence, font), GREY, font, anchor="mm")
+    else:
+        picture = _open(each.data)
+        sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
     caption = ImageFont.load_default(CAPTION_SIZE)
     draw.text((left, top + CELL + 7), _shorten(draw, each.caption, caption), INK, caption)
     note = ImageFont.load_default(NOTE_SIZE)

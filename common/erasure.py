@@ -29,11 +29,11 @@ def erase_image(session: Session, image: Image) -> None:
         session.refresh(image)
 
 
-def hide(session: Session, image_ids: Sequence[UUID]) -> None:
-    """Mark published images as erased, and forget what they look like."""
+def hide(session: Session, image_ids: Sequence[UUID], states: Sequence[ImageStatus] = READABLE) -> None:
+    """Mark images that are in *states*, by default published, as erased, and forget what they look like."""
     moved = session.scalars(
         update(Image)
-        .where(Image.id.in_(image_ids), Image.status.in_(READABLE))
+        .where(Image.id.in_(image_ids), Image.status.in_(states))
         .values(status=ImageStatus.ERASED)
         .returning(Image.id)
         .execution_options(synchronize_session=False)

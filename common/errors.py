@@ -164,7 +164,7 @@ class InputBlockedError(GenerationError):
 
 
 class AssetInUseError(PressroomError):
-    """A job that is queued or running starts from this picture."""
+    """A job that is queued or running, or a campaign, needs this picture."""
 
     code = "asset_in_use"
 

@@ -41,15 +41,15 @@ class ResultLine(Output):
     """What became of one picture of one recipient."""
 
     recipient_id: str
-    list: int = Field(description="Which of the lists of recipients that were handed in.")
+    list_number: int = Field(description="Which of the lists of recipients that were handed in.")
     row: int = Field(description="The row in that list; the first row of values is 1.")
     index: int = Field(description="Which of the recipient's pictures, from 0.")
     variant: str
     style: str | None = Field(description="The version of a style that it was made with.")
     status: LineStatus
     picture: Picture | None = Field(
-        description="Whose picture there is: `own`; `shared` where it was printed once for several whose request was the"
-        " same; `fallback` where it stands in for one that was blocked."
+        description="Whose picture there is: `own`; `shared` where it was printed once for all who asked the same;"
+        " `fallback` where it stands in for one that was blocked."
     )
     link: str | None = Field(description="The public link to it, once the campaign has links.")
     image_id: UUID | None
@@ -103,7 +103,7 @@ class CampaignLinks(Output):
     object: Literal["campaign_links"] = "campaign_links"
     campaign_id: UUID
     active: bool = Field(description="Whether the links lead anywhere.")
-    version: int = Field(description="How often links were made; those of an earlier version never lead anywhere again.")
+    version: int = Field(description="Grows with each making; links of an earlier version never lead anywhere again.")
 
 
 class Erasure(Output):

@@ -1,0 +1,40 @@
+"""``/v1/campaigns/{id}/links``: public links to a campaign's pictures, made for e-mails and revoked at once."""
+
+from collections.abc import Callable
+
+from flask import Response
+
+from api import operations
+from api.auth import caller, needs
+from api.context import services
+from api.inputs import not_found
+from api.schemas.results import CampaignLinks, CampaignPath
+from common.campaigns import public_links, search
+from common.campaigns.models import Campaign
+from common.keys import Scope
+
+blueprint = operations.create_blueprint("links", "Links to a campaign's pictures, for e-mails.", "/v1/campaigns")
+
+
+@blueprint.post("/<campaign_id>/links", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
+@needs(Scope.CAMPAIGNS_WRITE)
+def create_campaign_links(path: CampaignPath) -> Response:
+    """Make a public link for every picture; they stand in the results, before a picture is printed already."""
+    return _change(path, public_links.make)
+
+
+@blueprint.delete("/<campaign_id>/links", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
+@needs(Scope.CAMPAIGNS_WRITE)
+def revoke_campaign_links(path: CampaignPath) -> Response:
+    """Have no link of the campaign lead anywhere any more; links that are made afterwards are others."""
+    return _change(path, public_links.revoke)
+
+
+def _change(path: CampaignPath, change: Callable[[Campaign], None]) -> Response:
+    with services().database.transaction() as session:
+        campaign = search.find(session, caller().owner, path.campaign_id, to_change=True)
+        if campaign is None:
+            raise not_found()
+        change(campaign)
+    shown = CampaignLinks(campaign_id=campaign.id, active=campaign.has_links, version=campaign.link_version)
+    return operations.answer(shown)

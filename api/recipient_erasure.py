@@ -1,0 +1,51 @@
+"""``DELETE /v1/campaigns/{id}/recipients/{recipient_id}``: erase one person."""
+
+from flask import Response
+
+from api import operations
+from api.auth import caller, needs
+from api.context import services
+from api.inputs import not_found
+from api.schemas.results import Erasure, LineCost, RecipientPath
+from common.campaigns import erasure, search
+from common.clock import utcnow
+from common.errors import StorageError
+from common.keys import Scope
+from common.logs import get_logger
+
+blueprint = operations.create_blueprint("erasure", "Erasure of one person from a campaign.", "/v1/campaigns")
+logger = get_logger(__name__)
+
+
+@blueprint.delete(
+    "/<campaign_id>/recipients/<path:recipient_id>",
+    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Erasure}, 404),
+)
+@needs(Scope.CAMPAIGNS_WRITE)
+def erase_recipient(path: RecipientPath) -> Response:
+    """Erase a recipient: their values, prompts and pictures go, and cannot be had back; what it cost stays.
+
+    A picture that others share stays for them. Of the person, nobody can tell any more that they were there.
+    """
+    context = services()
+    with context.database.transaction() as session:
+        campaign = search.find(session, caller().owner, path.campaign_id, to_change=True)
+        erased = None if campaign is None else erasure.erase(session, campaign, path.recipient_id)
+    if campaign is None or erased is None:
+        raise not_found()
+    try:
+        erasure.drop_objects(context.database, context.storage, erased)
+    except StorageError as error:
+        # They are hidden already, and the clerk finds what is left.
+        logger.warning("objects left", campaign_id=str(campaign.id), reason=error.code)
+    shown = Erasure(
+        campaign_id=campaign.id,
+        tombstone=erased.tombstone,
+        pictures=len(erased.images),
+        shared=erased.shared,
+        jobs=erased.jobs,
+        rejected_rows=erased.rejected_rows,
+        cost=LineCost(amount=erased.amount, currency=campaign.currency),
+        erased_at=utcnow(),
+    )
+    return operations.answer(shown)

@@ -1,0 +1,135 @@
+"""``/v1/campaigns/{id}/results…``: what became of each picture, as lines, as an archive and to look at."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+from flask import Response
+
+from api import operations
+from api.auth import caller, needs
+from api.context import Context, services
+from api.errors import refuse
+from api.exports import Presenter, as_csv, as_jsonl
+from api.inputs import not_found
+from api.schemas.images import BINARY
+from api.schemas.problems import Fault
+from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
+from common.campaigns import archive, results, search
+from common.campaigns.archive import InvalidPatternError, Names
+from common.campaigns.models import Campaign
+from common.campaigns.results import Line
+from common.campaigns.spec import CampaignSpec
+from common.contact_sheet import Print, draw_contact_sheet
+from common.errors import ObjectMissingError
+from common.keys import Scope
+from common.links import content_disposition
+
+blueprint = operations.create_blueprint("results", "What became of a campaign's pictures.", "/v1/campaigns")
+
+FETCHES_AT_ONCE = 8
+
+
+def _describe_file(media_type: str, description: str) -> operations.Success:
+    return {200: {"description": description, "content": {media_type: {"schema": BINARY}}}}
+
+
+JSONL = _describe_file("application/jsonl", "One line of JSON for each picture; see `ResultLine`")
+CSV = _describe_file("text/csv", "One row for each picture, UTF-8, under a header")
+ZIP = _describe_file("application/zip", "The pictures")
+SHEET: operations.Success = {
+    200: {
+        "description": "The page",
+        "content": {"image/png": {"schema": BINARY}},
+        "headers": {"Link": {"description": "The `next` page, if there is one.", "schema": {"type": "string"}}},
+    }
+}
+
+
+@blueprint.get("/<campaign_id>/results.jsonl", **operations.describe(Scope.CAMPAIGNS_READ, JSONL, 404))
+@needs(Scope.CAMPAIGNS_READ)
+def get_results_as_jsonl(path: CampaignPath) -> Response:
+    """Fetch what became of each picture, one JSON object a line, in the order of the recipients."""
+    campaign = find(path.campaign_id)
+    return _stream(as_jsonl(_read(campaign)), "application/jsonl", f"{_stem(campaign)}-results.jsonl")
+
+
+@blueprint.get("/<campaign_id>/results.csv", **operations.describe(Scope.CAMPAIGNS_READ, CSV, 404))
+@needs(Scope.CAMPAIGNS_READ)
+def get_results_as_csv(path: CampaignPath) -> Response:
+    """Fetch the same as a table; cells that a spreadsheet would take for formulas begin with an apostrophe."""
+    campaign = find(path.campaign_id)
+    return _stream(as_csv(_read(campaign)), "text/csv; charset=utf-8", f"{_stem(campaign)}-results.csv")
+
+
+@blueprint.get("/<campaign_id>/archive.zip", **operations.describe(Scope.CAMPAIGNS_READ, ZIP, 404, 422))
+@needs(Scope.CAMPAIGNS_READ)
+def get_archive(path: CampaignPath, query: ArchiveQuery) -> Response:
+    """Fetch all pictures there are, in one file that is written while it is read."""
+    campaign, context = find(path.campaign_id), services()
+    try:
+        names = Names(query.name)
+    except InvalidPatternError as error:
+        raise refuse([Fault(code=error.code, detail=error.message, parameter="name")]) from None
+    lines = results.read_lines(context.database, campaign)
+    return _stream(archive.pack(context.storage, lines, names), "application/zip", f"{_stem(campaign)}.zip")
+
+
+@blueprint.get("/<campaign_id>/contact-sheet.png", **operations.describe(Scope.CAMPAIGNS_READ, SHEET, 404, 422))
+@needs(Scope.CAMPAIGNS_READ)
+def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
+    """Fetch one picture that shows many; where there is no picture it says why."""
+    campaign, context = find(path.campaign_id), services()
+    spec = CampaignSpec.from_row(campaign.spec)
+    with context.database.reading() as session:
+        total = results.count_rows(session, campaign) * spec.images_per_recipient
+        lines = results.read_page(session, campaign, (query.page - 1) * query.per_page, query.per_page)
+    pages = max(1, -(-total // query.per_page))
+    if query.page > pages:
+        raise not_found()
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        prints = list(pool.map(lambda line: _show_on_sheet(line, context), lines))
+    title = campaign.name if pages == 1 else f"{campaign.name}, page {query.page} of {pages}"
+    model = ", ".join(dict.fromkeys(arm.request.model for arm in spec.arms))
+    response = Response(draw_contact_sheet(prints, title, model=model), content_type="image/png")
+    response.headers["Content-Disposition"] = content_disposition(f"{_stem(campaign)}-contact-sheet-{query.page}.png")
+    if query.page < pages:
+        target = f"{context.path_prefix}/v1/campaigns/{campaign.id}/contact-sheet.png"
+        response.headers["Link"] = f'<{target}?page={query.page + 1}&per_page={query.per_page}>; rel="next"'
+    return response
+
+
+def find(campaign_id: UUID) -> Campaign:
+    """Return a campaign of the caller's; raise RefusedError with ``not_found``."""
+    with services().database.reading() as session:
+        campaign = search.find(session, caller().owner, campaign_id)
+    if campaign is None:
+        raise not_found()
+    return campaign
+
+
+def _read(campaign: Campaign) -> Iterator[ResultLine]:
+    context = services()
+    presenter = Presenter(campaign, context)
+    return (presenter.show(line) for line in results.read_lines(context.database, campaign))
+
+
+def _stream(content: Iterator[bytes], content_type: str, filename: str) -> Response:
+    response = Response(content, content_type=content_type)
+    response.headers["Content-Disposition"] = content_disposition(filename)
+    return response
+
+
+def _stem(campaign: Campaign) -> str:
+    return archive.sanitise(campaign.name) or "campaign"
+
+
+def _show_on_sheet(line: Line, context: Context) -> Print:
+    variant = "" if line.made is None else f"{line.recipient.arm}, {line.picture or line.status}"
+    caption, data = f"{line.recipient.recipient_id}", None
+    if line.file is not None:
+        try:
+            data = context.storage.get(line.file.thumbnail_key or line.file.key)
+        except ObjectMissingError:
+            return Print(None, caption, variant, "the file is gone")
+    return Print(data, caption, variant, absence=str(line.status))

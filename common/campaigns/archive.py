@@ -1,0 +1,86 @@
+"""The pictures of a campaign as one ZIP file, written while it is read: no temporary file, one picture in memory."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from pathvalidate import sanitize_filename
+from zipstream import ZipStream
+
+from common import texts
+from common.campaigns.results import Line
+from common.errors import ObjectMissingError, PressroomError
+from common.storage import Storage
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+LONGEST_NAME = 120
+LONGEST_PATTERN = 200
+LEFT_OUT = "left-out.txt"
+FIELDS = ("recipient_id", "index", "variant", "list", "row", "seed")
+USUAL_PATTERN = "{recipient_id}-{index}"
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+class InvalidPatternError(PressroomError):
+    """The pattern of file names cannot be followed."""
+
+    code = "invalid_parameter"
+
+
+class Names:
+    """Gives each picture of an archive a file name of its own that every system takes."""
+
+    def __init__(self, pattern: str) -> None:
+        unknown = [name for name in _FIELD.findall(pattern) if name not in FIELDS]
+        rest = _FIELD.sub("", pattern)
+        if unknown or "{" in rest or "}" in rest or not 0 < len(pattern) <= LONGEST_PATTERN:
+            raise InvalidPatternError("must be made of plain text and " + ", ".join(f"{{{name}}}" for name in FIELDS))
+        self._pattern = pattern
+        self._taken = {LEFT_OUT}
+
+    def choose(self, line: Line, extension: str) -> str:
+        """Return the name for the picture of *line*: that of the pattern, numbered if another has it already."""
+        stem = self._spell(line)
+        name, number = f"{stem}.{extension}", 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{stem} ({number}).{extension}"
+        self._taken.add(name.casefold())
+        return name
+
+    def _spell(self, line: Line) -> str:
+        values = {
+            "recipient_id": line.recipient.recipient_id,
+            "index": line.index,
+            "variant": line.recipient.arm,
+            "list": line.recipient.list_number,
+            "row": line.recipient.row,
+            "seed": line.seed,
+        }
+        return sanitise(_FIELD.sub(lambda field: str(values[field[1]]), self._pattern)) or "picture"
+
+
+def sanitise(name: str) -> str:
+    """Return *name* as every file system takes it: nothing that leads elsewhere, hides, or is reserved."""
+    return str(sanitize_filename(texts.clean(name), "_", platform="universal", max_len=LONGEST_NAME)).strip(". ")
+
+
+def pack(storage: Storage, lines: Iterable[Line], names: Names) -> Iterator[bytes]:
+    """Yield the bytes of a ZIP file with the pictures of *lines*; what storage has lost is named in a file at its end.
+
+    Pictures are stored as they are: they are packed already.
+    """
+    archive, missing = ZipStream(), list[str]()
+    for line in lines:
+        file = line.file
+        if file is None:
+            continue
+        try:
+            data = storage.get(file.key)
+        except ObjectMissingError:
+            missing.append(f"{line.recipient.recipient_id}, picture {line.index}\n")
+            continue
+        archive.add(data, names.choose(line, EXTENSIONS.get(file.content_type, "png")))
+        yield from archive.file()
+    if missing:
+        archive.add("".join(["The files of these pictures are gone:\n", *missing]), LEFT_OUT)
+    yield from archive.finalize()

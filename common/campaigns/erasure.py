@@ -1,0 +1,171 @@
+"""Erasure of one recipient: all that names them or was made for them alone goes; a tombstone with the cost stays.
+
+A picture that others share is theirs as well: it is handed over to one of them, with its job, its cost and its words,
+which are the same for all.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from common import erasure, jobs
+from common.campaigns import prints, search
+from common.campaigns.checking import ID_COLUMN
+from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
+from common.campaigns.states import PrintStatus
+from common.database import Database, now
+from common.models import Image, Job
+from common.states import TERMINAL, ImageStatus
+from common.storage import Storage
+from common.webhooks import messages
+
+BATCH = 500
+ERASABLE = (*erasure.READABLE, ImageStatus.QUARANTINED)
+_NOTHING = {"error_code": None, "error_message": None, "error_retryable": None}
+_ESTATE = ("digest", "seed", "job_id", "image_id", "status", "rerolls", "held", "amount", "is_proof", *_NOTHING)
+"""What a print leaves to the copy that takes its place."""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was erased, and what has to be done about it when the transaction is over."""
+
+    tombstone: str
+    images: Sequence[Image]
+    """Hidden already; their objects are still there."""
+    shared: int
+    jobs: int
+    rejected_rows: int
+    amount: Decimal
+
+
+def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | None:
+    """Erase whoever *recipient_id* means from *campaign*, which is locked; None if it knows no such person.
+
+    Their open jobs are canceled. ``drop_objects`` does the rest after the commit.
+    """
+    key = search.key_of(recipient_id)
+    people = session.scalars(
+        select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.key == key).with_for_update()
+    ).all()
+    blanked = _blank_rejected(session, campaign, key)
+    if not people and not blanked:
+        return None
+    ids = [person.id for person in people]
+    made = session.scalars(select(Print).where(Print.recipient_pk.in_(ids)).order_by(Print.id)).all()
+    copies = [each for each in made if each.original_id is not None and each.image_id is not None]
+    left = [heir for each in made if each.original_id is None and (heir := _hand_over(session, each, ids)) is not None]
+    kept = _jobs_of(session, left)
+    job_ids = _end_jobs(session, campaign, {person.recipient_id for person in people}, kept)
+    images = session.scalars(select(Image).where(Image.job_id.in_(job_ids), Image.status.in_(ERASABLE))).all()
+    erasure.hide(session, [image.id for image in images], ERASABLE)
+    for each in made:
+        _blank(each)
+    for person in people:
+        _bury(session, person)
+    session.flush()
+    tombstone = people[0].recipient_id if people else f"erased-{campaign.id.hex}"
+    amount = sum((each.amount for each in made), Decimal(0))
+    return Erased(tombstone, images, len(copies) + len(left), len(job_ids), blanked, amount)
+
+
+def drop_objects(database: Database, storage: Storage, erased: Erased) -> None:
+    """Delete the objects of what was erased; raise StorageError, and then the clerk does what is left."""
+    for image in erased.images:
+        erasure.drop_objects(database, storage, image)
+
+
+def _hand_over(session: Session, made: Print, people: Collection[UUID]) -> Print | None:
+    """Have the first copy of a print that is not of the same *people* take its place; return it, if there is one."""
+    living = (Print.original_id == made.id, Print.status != PrintStatus.ERASED, Print.recipient_pk.not_in(people))
+    heir = session.scalar(select(Print).where(*living).order_by(Print.id).limit(1))
+    if heir is None:
+        return None
+    estate = {name: getattr(made, name) for name in _ESTATE}
+    made.digest = made.job_id = made.image_id = None
+    made.held = made.amount = Decimal(0)
+    session.flush()  # a digest has one original only
+    for name, value in estate.items():
+        setattr(heir, name, value)
+    heir.original_id = None
+    session.flush()
+    session.execute(
+        update(Print)
+        .where(Print.original_id == made.id)
+        .values(original_id=heir.id)
+        .execution_options(synchronize_session=False)
+    )
+    prints.follow(session, [heir.id])
+    return heir
+
+
+def _jobs_of(session: Session, heirs: Sequence[Print]) -> set[UUID]:
+    """Give heirs the jobs by which their pictures are made or were; return these."""
+    kept = set[UUID]()
+    for heir in heirs:
+        image = session.get(Image, heir.image_id) if heir.image_id is not None else None
+        theirs = {job_id for job_id in (heir.job_id, image.job_id if image else None) if job_id is not None}
+        name = session.get_one(Recipient, heir.recipient_pk).recipient_id
+        session.execute(update(Job).where(Job.id.in_(theirs)).values(recipient_id=name))
+        kept |= theirs
+    return kept
+
+
+def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept: Collection[UUID]) -> list[UUID]:
+    """Cancel and blank the jobs that were made for a person alone, early tries included; return their ids."""
+    theirs = session.scalars(
+        select(Job)
+        .where(Job.campaign_id == campaign.id, Job.recipient_id.in_(names), Job.id.not_in(kept))
+        .order_by(Job.id)
+        .with_for_update()
+    ).all()
+    for job in theirs:
+        if job.status not in TERMINAL:
+            jobs.cancel(session, job)
+        job.recipient_id = None
+    ids = [job.id for job in theirs]
+    session.flush()
+    erasure.erase_words(session, Job.id.in_(ids), len(ids))
+    messages.forget_of(session, ids)
+    return ids
+
+
+def _blank(made: Print) -> None:
+    """Leave nothing of a print but its cost; what is held for it is settled when its job has ended."""
+    made.status = PrintStatus.ERASED
+    made.digest = made.seed = made.image_id = made.original_id = None
+    for name, value in _NOTHING.items():
+        setattr(made, name, value)
+
+
+def _bury(session: Session, person: Recipient) -> None:
+    person.recipient_id = person.key = f"erased-{person.id.hex}"
+    person.fields = {}
+    person.erased_at = session.scalars(select(now(session))).one()
+
+
+def _blank_rejected(session: Session, campaign: Campaign, key: str) -> int:
+    """Blank the rejected rows of the person whose id comes to *key*; return how many."""
+    blanked = 0
+    for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all():
+        place = each.columns.index(ID_COLUMN) if ID_COLUMN in each.columns else None
+        for row in _rejected_of(session, each):
+            named = str(row.row) if place is None else "".join(row.fields[place : place + 1])
+            if search.key_of(named.strip()) == key:
+                row.fields = [""] * len(row.fields)
+                row.errors = [{"code": "erased", "column": "", "detail": "The recipient was erased."}]
+                blanked += 1
+    session.flush()
+    return blanked
+
+
+def _rejected_of(session: Session, of: RecipientList) -> Iterable[RejectedRow]:
+    return session.scalars(
+        select(RejectedRow)
+        .where(RejectedRow.campaign_id == of.campaign_id, RejectedRow.list_number == of.number)
+        .execution_options(yield_per=BATCH)
+    )
