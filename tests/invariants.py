@@ -20,6 +20,7 @@ from common.safety.models import QuarantinedImage
 from common.safety.sealing import Part
 from common.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
 from common.storage import Storage
+from common.usage import DELIVERED
 from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
 from common.webhooks.models import DIRECT, WebhookAttempt, WebhookEndpoint, WebhookMessage
 
@@ -94,16 +95,22 @@ def _check_images(session: Session, jobs: dict[UUID, Job], images: list[Image]) 
         assert image.attempt == job.attempt, "only the last attempt may publish"
         if image.status.is_readable:
             assert image.verdict in (Verdict.PASS, Verdict.REVIEW) or _is_released(image)
-        if not image.status.is_readable or _is_released(image):
+        if image.status is ImageStatus.ERASED:
+            assert (image.storage_key, image.thumbnail_key) == (None, None)
+        if not _was_published(image) or _is_released(image):
             assert image.amount == 0
     for job in jobs.values():
         found = by_job[job.id]
         is_complete = job.status is JobStatus.SUCCEEDED or job.error_code == "content_blocked"
         assert sorted(image.position for image in found) == (list(range(job.num_images)) if is_complete else [])
         if job.status is JobStatus.SUCCEEDED:
-            assert any(image.status.is_readable for image in found)
+            assert any(_was_published(image) for image in found)
         else:
             assert all(image.status in KEPT_BACK or _is_released(image) for image in found)
+
+
+def _was_published(image: Image) -> bool:
+    return image.status in DELIVERED
 
 
 def _is_released(image: Image) -> bool:
@@ -116,7 +123,7 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
     for press in session.scalars(select(Press)):
         busy += press.busy_seconds
         overhead += sum(press.overhead.values())
-    charged = sum(image.gpu_seconds for image in images if image.status.is_readable and not _is_released(image))
+    charged = sum(image.gpu_seconds for image in images if _was_published(image) and not _is_released(image))
     of_success = 0.0
     for attempt in session.scalars(select(Attempt)):
         if attempt.outcome is Outcome.SUCCEEDED:

@@ -23,7 +23,7 @@ from common.models import Attempt, Image, Job, Press
 from common.settings import Settings
 from common.states import TERMINAL, JobStatus
 from common.storage import Storage, open_storage
-from tests import invariants
+from tests import canaries, invariants
 from tests.functional.backends import Backend
 from tests.processes import die_with_parent, free_ports, own_folder, stop
 from tests.waiting import PATIENCE_SECONDS, until
@@ -32,7 +32,8 @@ from worker.engine.painted import MOST_ROWS
 STEP_SECONDS = 0.05
 LEASE_SECONDS = 3
 CANARY = "canary-3f9a"
-"""Stands in every prompt, negative prompt and metadata that the tests send, and must stand in no log."""
+"""Stands in every prompt, negative prompt and metadata that the tests send, and must stand in no log, no object's key
+and no column but those that are meant for it."""
 
 QUICK = {
     "PRESSROOM_MODELS": "painted",
@@ -125,6 +126,7 @@ class Stack:
         written = "".join([self.log.read_text(errors="replace"), *self.overheard])
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
+        assert canaries.find_places(self.database, self.storage, CANARY) == []
         for fault in ("deadlock detected", "attempt_broke", "database is locked"):
             assert fault not in written
 

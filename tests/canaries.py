@@ -1,0 +1,53 @@
+"""Where the words of customers may be found, and that they are nowhere else."""
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import select
+
+from common.campaigns import models as campaign_models
+from common.database import Base, Database
+from common.safety import models as safety_models
+from common.storage import Storage
+from common.webhooks import models as webhook_models
+
+assert campaign_models
+assert safety_models
+assert webhook_models  # the imports fill Base.metadata
+
+MEANT_FOR_WORDS = {
+    "jobs.request",
+    "jobs.metadata",
+    "webhook_messages.body",  # it repeats the metadata
+    "styles.spec",
+    "campaigns.name",
+    "campaigns.wish",
+    "campaigns.spec",
+    "campaigns.quote",
+    "recipients.values",
+    "rejected_rows.values",
+}
+"""The columns that hold what customers say, and are erased with it; all others must not."""
+
+
+def find_places(database: Database, storage: Storage, canary: str) -> list[str]:
+    """Return every column, and every object's key, in which *canary* stands and is not meant to."""
+    places = [
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if f"{table.name}.{column.name}" not in MEANT_FOR_WORDS and _stands_in(database, column, canary)
+    ]
+    return places + [key for key in storage.list_keys("") if canary in key]
+
+
+def _stands_in(database: Database, column: object, canary: str) -> bool:
+    with database.reading() as session:
+        values: Iterable[object] = session.scalars(select(column).where(column.is_not(None)))  # type: ignore[call-overload, attr-defined]  # a column of any table
+        return any(canary in _spell(value) for value in values)
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
