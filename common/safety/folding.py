@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 from confusable_homoglyphs.confusables import confusables_data
 
@@ -13,8 +13,11 @@ INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
 
 def fold(text: str) -> str:
     """Return the words of *text*, one space between: forms (NFKC) and look-alikes made one, no case, no accents."""
-    if text.isascii() and text.isprintable():
-        return " ".join(WORD.findall(text.lower()))  # the same, for most texts
+    return " ".join(filter(None, map(_fold_word, text.split())))
+
+
+@lru_cache(4096)  # the words of a campaign's template come again with every recipient
+def _fold_word(text: str) -> str:
     compatible = unicodedata.normalize("NFKC", text)
     # Before the case is folded and after: some letters look like a Latin one in one case only.
     seen = "".join(map(_to_latin, _show(compatible))).casefold()

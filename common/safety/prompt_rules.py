@@ -44,13 +44,20 @@ class Rule:
     lists: tuple[frozenset[str], ...]
 
     @cached_property
-    def longest(self) -> int:
-        """Return the number of words of its longest phrase."""
-        return max(entry.count(" ") + 1 for entries in self.lists for entry in entries)
+    def _indexes(self) -> list[dict[str, list[str]]]:
+        """Each list by the first words of its entries: few of them stand in any text."""
+        indexes: list[dict[str, list[str]]] = [{} for _ in self.lists]
+        for index, entries in zip(indexes, self.lists, strict=True):
+            for entry in entries:
+                index.setdefault(entry.split()[0], []).append(f" {entry} ")
+        return indexes
 
-    def matches(self, phrases: frozenset[str]) -> bool:
-        """Tell whether a text with these *phrases* is of the category."""
-        return not any(entries.isdisjoint(phrases) for entries in self.lists)
+    def matches(self, folded: str) -> bool:
+        """Tell whether a folded text is of the category."""
+        words, padded = folded.split(), f" {folded} "
+        return all(
+            any(entry in padded for word in words if word in index for entry in index[word]) for index in self._indexes
+        )
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,8 @@ class PromptRules:
 
 
 def _judge(rules: tuple[Rule, ...], text: str) -> str | None:
-    phrases = _list_phrases(fold(text).split(), max((rule.longest for rule in rules), default=0))
-    return next((rule.category for rule in rules if rule.matches(phrases)), None)
-
-
-def _list_phrases(words: list[str], longest: int) -> frozenset[str]:
-    """Return every run of at most so many *words*."""
-    runs = [zip(*(words[start:] for start in range(length)), strict=False) for length in range(1, longest + 1)]
-    return frozenset(" ".join(run) for each in runs for run in each)
+    folded = fold(text)
+    return next((rule.category for rule in rules if rule.matches(folded)), None)
 
 
 def _literals(tag: str) -> str:
