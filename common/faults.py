@@ -28,6 +28,8 @@ POINTS = {
     "uploaded_first": "a press has stored the first picture of a job",
     "uploaded": "a press has stored all pictures of a job, and has not committed",
     "committed": "a press has committed the end of an attempt, and has not acknowledged the bell",
+    "feeding": "a clerk, or the api, has ordered prints of a campaign, and has not committed",
+    "settling": "a clerk has settled prints of a campaign, and has not committed",
     "sending": "a clerk has claimed a message to a webhook, and has not sent it",
     "sent": "a clerk has sent a message to a webhook, and has not written what came of it",
 }
