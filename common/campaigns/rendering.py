@@ -62,12 +62,10 @@ def render(arm: Arm, values: Mapping[str, str]) -> Prompts:
     prompt = texts.clean(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
     if texts.is_blank(prompt):
         raise RenderingError("prompt_required", "", "The prompt comes to nothing.")
-    negative = texts.clean(_fill(arm.template.negative_prompt, given)) or arm.request.negative_prompt
-    for name, text in (("prompt", prompt), ("negative prompt", negative)):
-        if len(text) > LONGEST_PROMPT:
-            detail = f"The {name} comes to {len(text)} characters; it may have {LONGEST_PROMPT}."
-            raise RenderingError("too_long", "", detail)
-    return Prompts(prompt, negative)
+    negative = arm.template.negative_prompt and texts.clean(_fill(arm.template.negative_prompt, given))
+    _limit("prompt", prompt)
+    _limit("negative prompt", negative)
+    return Prompts(prompt, negative or arm.request.negative_prompt)
 
 
 def request_of(
@@ -89,6 +87,12 @@ def request_of(
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     seed = _choose_seed(spec, salt, recipient.key, digest, index, rerolls)
     return told.model_copy(update={"seed": seed}), digest
+
+
+def _limit(name: str, text: str) -> None:
+    if len(text) > LONGEST_PROMPT:
+        detail = f"The {name} comes to {len(text)} characters; it may have {LONGEST_PROMPT}."
+        raise RenderingError("too_long", "", detail)
 
 
 def _choose_seed(spec: CampaignSpec, salt: bytes, key: str, digest: str, index: int, rerolls: int) -> int:
