@@ -15,6 +15,7 @@ COMMANDS = {
     "migrate": "Bring the database to the newest schema.",
     "keys": "Make, list and revoke API keys.",
     "provenance": "Make a certificate that images are signed with.",
+    "safety": "Fetch further checkers; count refused prompts.",
     "submit": "Order a picture.",
     "jobs": "List, show, watch and cancel jobs.",
     "doctor": "Check that everything Pressroom needs is there.",

@@ -1,11 +1,14 @@
 """Which checker a press gets, by its settings."""
 
+from common.errors import SafetyUnavailableError
+from common.safety import nsfwjs_package
 from common.settings import Settings
 from common.settings.safety import NO_CHECKER, STAND_IN
 from worker.checks.nothing import NoChecker
 from worker.checks.open_nsfw import OpenNsfwChecker
 from worker.checks.port import Checker, Thresholds
 from worker.checks.scripted import ScriptedChecker
+from worker.checks.strictest import StrictestChecker
 
 
 def open_checker(settings: Settings) -> Checker:
@@ -14,4 +17,31 @@ def open_checker(settings: Settings) -> Checker:
         return ScriptedChecker()
     if settings.checker == (NO_CHECKER,):
         return NoChecker()
-    return OpenNsfwChecker(Thresholds(settings.safety_review_above, settings.safety_block_above))
+    checkers = [_open(word, settings) for word in settings.checker]
+    return checkers[0] if len(checkers) == 1 else StrictestChecker(checkers)
+
+
+def _open(word: str, settings: Settings) -> Checker:
+    thresholds = Thresholds(settings.safety_review_above, settings.safety_block_above)
+    return OpenNsfwChecker(thresholds) if word == "open_nsfw" else _open_network(word, settings, thresholds)
+
+
+def _open_network(word: str, settings: Settings, thresholds: Thresholds) -> Checker:
+    try:  # these import torch, which takes seconds, and which a press of stand-ins need not have
+        from worker.checks.classifier import ClassifierNetwork  # noqa: PLC0415
+        from worker.checks.directories import Place  # noqa: PLC0415
+        from worker.checks.network import Network, NetworkChecker  # noqa: PLC0415
+        from worker.checks.nsfwjs import NsfwjsNetwork  # noqa: PLC0415
+        from worker.checks.sd_checker import SdCheckerNetwork  # noqa: PLC0415
+        from worker.engine.device import Device  # noqa: PLC0415
+    except ImportError as error:
+        raise SafetyUnavailableError(f"The checker {word} needs {error.name}; install pressroom[press].") from error
+    kind, _, place = word.partition(":")
+    network: Network
+    if kind == "nsfwjs":
+        network = NsfwjsNetwork(nsfwjs_package.place(settings.home))
+    elif kind == "classifier":
+        network = ClassifierNetwork(Place.parse(place))
+    else:
+        network = SdCheckerNetwork(Place.parse(place))
+    return NetworkChecker(network, thresholds, Device(settings.device).torch)

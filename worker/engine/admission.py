@@ -21,10 +21,17 @@ DISPENSABLE = frozenset({"safety_checker", "feature_extractor", "image_encoder"}
 
 def admit(directory: Path) -> None:
     """Raise ModelUnavailableError, a plain sentence that names the file, unless *directory* may be loaded."""
-    for path in _files(directory):
-        _admit_file(directory, path)
+    admit_files(directory)
     for name, part in read_object(directory / "model_index.json").items():
         _admit_part(directory, name, part)
+
+
+def admit_files(directory: Path) -> list[Path]:
+    """Return the files of a directory, if each of them may be opened; raise ModelUnavailableError like ``admit``."""
+    files = list(_files(directory))
+    for path in files:
+        _admit_file(directory, path)
+    return files
 
 
 def find_variant(directory: Path) -> str | None:

@@ -1,0 +1,36 @@
+"""``pressroom safety``: what an operator needs besides the settings of that name."""
+
+import click
+
+from common import schema
+from common.cli.tables import print_table
+from common.database import Database
+from common.safety import nsfwjs_package, refusals
+from common.settings import Settings
+
+
+@click.group()
+def safety() -> None:
+    """Fetch further checkers; count refused prompts."""
+
+
+@safety.command()
+def fetch() -> None:
+    """Fetch the weights of the checker nsfwjs from npm, 6 MB, and keep them under PRESSROOM_HOME."""
+    folder = nsfwjs_package.fetch(Settings.from_environ().home)
+    click.echo(f"The weights are in {folder}; PRESSROOM_CHECKER=open_nsfw,nsfwjs has both look.", err=True)
+
+
+@safety.command(name="refusals")
+def refusals_() -> None:
+    """Count the prompts that were refused, by day, owner and category."""
+    database = Database(Settings.from_environ().sqlalchemy_url)
+    try:
+        schema.require_newest(database)
+        with database.reading() as session:
+            rows = refusals.list_all(session)
+    finally:
+        database.close()
+    print_table(
+        ["day", "owner", "category", "prompts"], [[row.day, row.owner, row.category, row.count] for row in rows]
+    )

@@ -1,0 +1,70 @@
+"""Checkers that an operator brings in a directory: which one, what of it counts, and the digest that is trusted."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qs
+
+from common.errors import ModelUnavailableError, SafetyUnavailableError, SettingsError
+from common.settings import PREFIX
+from worker.engine import admission
+
+OPTIONS = frozenset({"label", "sha256"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory with a network in it, as a setting names it: ``DIRECTORY?label=NAME&sha256=DIGEST``."""
+
+    directory: Path
+    labels: Sequence[str] = ()
+    digest: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what stands after the colon of the setting; raise SettingsError."""
+        directory, _, query = text.partition("?")
+        try:
+            options = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
+        except ValueError:
+            options = {"": []}
+        digests = options.get("sha256", [])
+        if not options.keys() <= OPTIONS or len(digests) > 1:
+            raise SettingsError(f"{PREFIX}CHECKER takes label=NAME and sha256=DIGEST after the ? of a directory.")
+        return cls(Path(directory), tuple(options.get("label", ())), digests[0] if digests else None)
+
+    def admit(self) -> str:
+        """Return the digest of the directory's files; raise SafetyUnavailableError unless it is the trusted one.
+
+        Before any library has opened it, and only if nothing in it can carry code.
+        """
+        if not self.directory.is_dir():
+            raise SafetyUnavailableError(f"There is no directory {self.directory}.")
+        try:
+            found = _digest(self.directory, admission.admit_files(self.directory))
+        except ModelUnavailableError as error:
+            raise SafetyUnavailableError(error.message) from error
+        if found != self.digest:
+            advice = f"if you trust it, write sha256={found}" if self.digest is None else f"its digest is {found}"
+            raise SafetyUnavailableError(f"The checker in {self.directory} is not the known one: {advice}.")
+        return found
+
+
+def _digest(directory: Path, files: Sequence[Path]) -> str:
+    """Return one digest for the names and contents of all files."""
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(directory).as_posix()}\n{content}\n".encode())
+    return whole.hexdigest()
+
+
+def require_whole(name: str, report: dict[str, object]) -> None:
+    """Raise SafetyUnavailableError if transformers had to invent or leave out any weight."""
+    faults = {kind: report[kind] for kind in ("missing_keys", "mismatched_keys", "unexpected_keys") if report.get(kind)}
+    if faults:
+        kinds = ", ".join(kind.replace("_", " ") for kind in faults)
+        raise SafetyUnavailableError(f"The weights of {name} are not whole: there are {kinds}.")
