@@ -41,11 +41,11 @@ def list_page(
         query = query.where(Image.id < first_id(wanted.until))
     if after is not None:
         query = query.where(Image.id < after)
-    return session.execute(query.order_by(Image.id.desc()).limit(limit)).tuples().all()
+    return session.execute(query.order_by(Image.id.desc()).limit(limit)).all()
 
 
 def find_chosen(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:
     """Return those of the images *ids* that are the owner's, with their jobs, in the order of *ids*."""
     query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner, Image.id.in_(ids))
-    found = {image.id: (image, job) for image, job in session.execute(query).tuples()}
+    found = {image.id: (image, job) for image, job in session.execute(query)}
     return [found[image_id] for image_id in ids if image_id in found]

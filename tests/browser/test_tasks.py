@@ -1,0 +1,254 @@
+"""Each page's main task, done by a reader on a running stack; every page is also held against axe."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Dialog, Page, expect
+
+from tests.browser.readers import Reader
+from tests.functional.stack import Stack
+from tests.picture_files import encode, picture
+from tests.waiting import until
+
+SignIn = Callable[..., Reader]
+
+
+def make_picture(reader: Reader, prompt: str, **fields: str) -> Page:
+    """Order a small picture by the form, and wait until it is shown."""
+    page = reader.open("/make")
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    for label, value in ({"Width": "128", "Height": "128"} | fields).items():
+        page.get_by_label(label).fill(value)
+    page.get_by_role("button", name="Make", exact=True).click()
+    expect(page.locator("#print figure img").first).to_be_visible()
+    return page
+
+
+def agree(dialog: Dialog) -> None:
+    dialog.accept()
+
+
+def test_a_picture_is_made_watched_and_varied(sign_in: SignIn) -> None:
+    reader = sign_in()
+    page = make_picture(reader, "a red fox", Seed="42", Number="2")
+    expect(page.locator("#print figure")).to_have_count(2)
+    expect(page.locator("#print .facts").first).to_contain_text("42")
+    expect(page.locator("#print .facts").first).to_contain_text("USD")
+    expect(page.locator("#print .facts").first).to_contain_text("pass")
+    assert reader.find_barriers() == []
+    page.get_by_text("The same by curl or Python").click()
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert '"seed": 42' in page.evaluate("navigator.clipboard.readText()")
+    page.get_by_role("button", name="Same seed, other prompt").click()
+    expect(page.get_by_label("Seed")).to_have_value("42")
+    page.get_by_role("button", name="Again, another seed").click()
+    expect(page.get_by_label("Seed")).to_have_value("")
+    page.get_by_role("button", name="Vary").first.click()
+    expect(page.get_by_alt_text("The picture to start from")).to_be_visible()
+    page.get_by_role("button", name="Make", exact=True).click()
+    expect(page.locator("#print")).to_have_attribute("hx-get", re.compile("/console/make/"))
+    expect(page.locator("#print figure img")).to_have_count(1)
+
+
+def test_the_form_holds_to_the_limits_of_the_model_and_says_what_is_wrong(sign_in: SignIn) -> None:
+    reader = sign_in()
+    page = reader.open("/make")
+    width = page.get_by_label("Width")
+    expect(width).to_have_attribute("max", "2048")
+    page.get_by_role("button", name="Landscape").click()
+    assert int(width.input_value()) > int(page.get_by_label("Height").input_value())
+    page.get_by_label("Prompt", exact=True).fill("a fox")
+    page.evaluate("document.getElementById('order').noValidate = true")
+    width.fill("77")
+    reader.expect_status(422)
+    page.get_by_role("button", name="Make", exact=True).click()
+    expect(page.get_by_role("alert").first).to_contain_text("width")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a fox")
+
+
+def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> None:
+    reader = sign_in("mona")
+    file = tmp_path / "picture.png"
+    file.write_bytes(encode(picture((128, 128))))
+    page = reader.open("/make")
+    page.get_by_label("Prompt", exact=True).fill("a hat")
+    page.get_by_label("Picture", exact=True).set_input_files(file)
+    canvas = page.locator("#mask")
+    expect(canvas).to_be_visible()
+    until(lambda: page.evaluate("document.getElementById('mask').width") == 128, "the picture")
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.up()
+    page.get_by_label("Width").fill("128")
+    page.get_by_label("Height").fill("128")
+    page.get_by_role("button", name="Make", exact=True).click()
+    expect(page.locator("#print figure img")).to_be_visible()
+    page.get_by_role("link", name="job …").click()
+    expect(page.locator("h1")).to_have_text("a hat")
+    answer = reader.ask("/v1/jobs?limit=1")
+    assert answer["data"][0]["request"]["mask_image"] is not None
+
+
+def test_the_floor_shows_what_is_printed_without_being_asked_again(sign_in: SignIn, stack: Stack) -> None:
+    reader = sign_in("flora")
+    page = reader.open("/floor")
+    expect(page.get_by_text("Nothing of yours is being printed")).to_be_visible()
+    assert reader.find_barriers() == []
+    order = {"prompt": "a slow one", "steps": 150, "width": 64, "height": 64}
+    jobs = [reader.tell("/v1/jobs", order)["id"] for _ in range(2)]
+    expect(page.get_by_role("link", name="a slow one").first).to_be_visible()
+    expect(page.locator(".press .lane").first).to_contain_text("painted · 64 × 64")
+    for job_id in jobs:
+        reader.tell(f"/v1/jobs/{job_id}/cancel")
+
+
+def test_jobs_are_found_canceled_and_tried_again(sign_in: SignIn) -> None:
+    reader = sign_in("jo")
+    make_picture(reader, "an owl by night")
+    slow = {"prompt": "a slow snail", "steps": 150, "width": 64, "height": 64}
+    reader.tell("/v1/jobs", slow)
+    page = reader.open("/jobs")
+    assert reader.find_barriers() == []
+    page.get_by_label("Search").fill("snail")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.on("dialog", agree)
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_role("button", name="Cancel chosen").click()
+    expect(page.get_by_text("The jobs were canceled")).to_be_visible()
+    expect(page.locator("tbody")).to_contain_text("canceled")
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_role("button", name="Try chosen again").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="a slow snail").first.click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".timeline")).to_contain_text("Canceled")
+    page = reader.open("/jobs?words=owl")
+    page.get_by_role("link", name="an owl by night").click()
+    for words in ("Queued", "Claimed for attempt 1", "prints checked", "Uploaded 1 of 1", "Succeeded"):
+        expect(page.locator(".timeline")).to_contain_text(words)
+    expect(page.get_by_role("region", name="Attempts")).to_contain_text("denoise")
+    assert reader.find_barriers() == []
+
+
+def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> None:
+    reader = sign_in("gal")
+    make_picture(reader, "a bicycle", Number="3")
+    page = reader.open("/gallery")
+    expect(page.locator(".print")).to_have_count(3)
+    assert reader.find_barriers() == []
+    for box in page.locator(".print input[type=checkbox]").all()[:2]:
+        box.check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Contact sheet").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    page.get_by_role("button", name="Compare chosen").click()
+    expect(page.locator(".pane img")).to_have_count(2)
+    page.locator(".pane").first.press("+")
+    moved = page.evaluate("[...document.querySelectorAll('.pane img')].map(image => image.style.transform)")
+    assert moved[0] == moved[1]
+    assert "1.25" in moved[0]
+    page = reader.open("/gallery?status=blocked")
+    expect(page.get_by_text("No print is like that")).to_be_visible()
+
+
+def test_costs_are_drawn_and_downloaded(sign_in: SignIn) -> None:
+    reader = sign_in("cora")
+    make_picture(reader, "a coin")
+    page = reader.open("/costs")
+    expect(page.locator("#chart canvas")).to_be_visible()
+    expect(page.get_by_role("region", name="Costs by model")).to_contain_text("painted")
+    assert reader.find_barriers() == []
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert Path(download.value.path()).read_text().startswith("group,jobs,attempts,images")
+    page.get_by_role("link", name="The house").click()
+    expect(page.get_by_text("An image really cost")).to_be_visible()
+    assert reader.find_barriers() == []
+
+
+def test_a_webhook_is_made_tested_and_deleted(sign_in: SignIn) -> None:
+    reader = sign_in("hook")
+    page = reader.open("/webhooks")
+    page.get_by_label("URL").fill("https://hooks.example/pressroom")
+    page.get_by_role("button", name="Make the webhook").click()
+    expect(page.locator("#secret")).to_contain_text("whsec_")
+    assert reader.find_barriers() == []
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.locator("tbody")).to_contain_text("webhook.test")
+    page.get_by_role("link", name="webhook.test").click()
+    expect(page.get_by_text("What is sent")).to_be_visible()
+    assert reader.find_barriers() == []
+    page.go_back()
+    page.on("dialog", agree)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The webhook was deleted")).to_be_visible()
+
+
+def test_a_key_is_made_shown_once_and_revoked(sign_in: SignIn) -> None:
+    reader = sign_in("kim")
+    page = reader.open("/keys")
+    page.get_by_label("Name").fill("shop")
+    page.get_by_role("button", name="Make the key").click()
+    key = page.locator("#key").text_content()
+    assert key is not None
+    assert key.startswith("prk_")
+    assert reader.find_barriers() == []
+    page = reader.open("/keys")
+    assert key not in page.content()
+    page.on("dialog", agree)
+    page.get_by_role("row", name="shop").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("row", name="shop")).to_contain_text("revoked")
+
+
+def test_models_are_shown_with_their_limits(sign_in: SignIn) -> None:
+    reader = sign_in()
+    page = reader.open("/models")
+    expect(page.locator("article")).to_contain_text("multiples of 8")
+    expect(page.locator("article")).to_contain_text("at work")
+    assert reader.find_barriers() == []
+
+
+def test_what_a_key_may_not_do_is_not_shown(sign_in: SignIn) -> None:
+    reader = sign_in("looker", ("jobs:read",))
+    page = reader.open("/floor")
+    expect(page.get_by_role("navigation")).to_have_text(re.compile(r"Press floor\s+Jobs\s+Gallery\s+Models"))
+    expect(page.get_by_label("The house")).to_have_count(0)
+    page = reader.open("/jobs")
+    expect(page.get_by_role("button", name="Make a picture")).to_have_count(0)
+    reader.expect_status(403)
+    reader.open("/make")
+    expect(page.locator("h1")).to_contain_text("lacks the scope")
+
+
+def test_the_keyboard_alone_leads_to_a_picture(sign_in: SignIn) -> None:
+    page = sign_in("kay").open("/make")
+    page.keyboard.type("a key")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#print figure img")).to_be_visible()
+
+
+def test_times_are_told_in_the_readers_zone(sign_in: SignIn) -> None:
+    reader = sign_in("tim", timezone_id="Asia/Tokyo")
+    make_picture(reader, "a clock")
+    page = reader.page
+    page.get_by_role("link", name="job …").click()
+    shown = page.locator(".timeline time").first
+    expect(shown).not_to_contain_text("UTC")
+    hour = page.evaluate("new Date(document.querySelector('.timeline time').dateTime).getUTCHours()")
+    assert int(str(shown.text_content()).split(":")[0]) % 12 == (hour + 9) % 24 % 12
+
+
+@pytest.mark.parametrize("path", ["/nothing-here", "/jobs/01a206df-29df-717a-b844-d5aa57ee2490"])
+def test_what_is_not_there_is_said_in_plain_words(sign_in: SignIn, path: str) -> None:
+    reader = sign_in()
+    reader.expect_status(404)
+    page = reader.open(path)
+    expect(page.locator("h1")).to_contain_text("There is no")
+    assert reader.find_barriers() == []
