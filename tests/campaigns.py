@@ -23,7 +23,7 @@ from common.ids import new_id
 from common.models import Image
 from common.settings import Settings
 from common.states import ImageStatus
-from tests import factories
+from tests import campaign_invariants, factories
 
 PRICE = Decimal("0.01")
 """What one picture of the press of these tests costs."""
@@ -189,6 +189,11 @@ class Bureau:
             made += 1
             while self.print_one(cost) is not None:
                 made += 1
+
+    def check(self) -> None:
+        """Hold every campaign against what must hold of all."""
+        with self.database.reading() as session:
+            campaign_invariants.check(session)
 
     def age(self, campaign_id: UUID, column: str, by: timedelta) -> None:
         """Set one time of a campaign to *by* before now."""

@@ -23,6 +23,7 @@ from common.storage import Storage
 from common.usage import DELIVERED
 from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
 from common.webhooks.models import DIRECT, WebhookAttempt, WebhookEndpoint, WebhookMessage
+from tests import campaign_invariants
 
 MARK = b"trainedAlgorithmicMedia"
 OBJECT = re.compile(r"owners/(?P<owner>[^/]+)/jobs/(?P<job>[^/]+)/a(?P<attempt>\d+)/[^/]+")
@@ -52,6 +53,7 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         _check_images(session, jobs, images)
         _check_ledger(session, images)
         _check_messages(session, jobs)
+        campaign_invariants.check(session)
         attempts = {(row.job_id, row.number): row.outcome for row in session.scalars(select(Attempt))}
         known = {image.storage_key for image in images} | {image.thumbnail_key for image in images}
         known |= set(session.scalars(select(Asset.storage_key)))
@@ -64,7 +66,7 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
 def _check_jobs(jobs: dict[UUID, Job], accepted: Collection[UUID]) -> None:
     lost = set(accepted) - {job.id for job in jobs.values() if job.status.is_terminal}
     assert not lost, f"lost: {lost}"
-    unexpected = set(jobs) - set(accepted)
+    unexpected = {job.id for job in jobs.values() if job.campaign_id is None} - set(accepted)
     assert not unexpected, f"nobody ordered {unexpected}"
     for job in jobs.values():
         assert job.finished_at is not None
@@ -123,7 +125,8 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
     for press in session.scalars(select(Press)):
         busy += press.busy_seconds
         overhead += sum(press.overhead.values())
-    charged = sum(image.gpu_seconds for image in images if _was_published(image) and not _is_released(image))
+    published = [image for image in images if _was_published(image) and not _is_released(image)]
+    charged = sum(image.gpu_seconds + image.overrun_seconds for image in published)
     of_success = 0.0
     for attempt in session.scalars(select(Attempt)):
         if attempt.outcome is Outcome.SUCCEEDED:
@@ -153,6 +156,7 @@ def _check_messages(session: Session, jobs: dict[UUID, Job]) -> None:
         if message.job_id is None:
             continue
         job, body = jobs[message.job_id], json.loads(message.body)
+        assert job.campaign_id is None, "a campaign tells of its jobs in sum"
         assert (message.owner, body["type"]) == (job.owner, message.event)
         assert body["data"]["version"] <= version_of(job.status, job.attempt), "owed before it was true"
         if message.event in TERMINAL_EVENTS:
@@ -165,7 +169,8 @@ def _check_messages(session: Session, jobs: dict[UUID, Job]) -> None:
             names_it = endpoint.url != DIRECT or job.webhook_url is not None
             events = (job.webhook_events or TERMINAL_EVENTS) if endpoint.url == DIRECT else endpoint.events
             is_earlier = job.finished_at is not None and endpoint.created_at < job.finished_at
-            if names_it and is_earlier and job.owner == endpoint.owner and OF_STATUS[job.status] in events:
+            is_owed = names_it and is_earlier and job.campaign_id is None and job.owner == endpoint.owner
+            if is_owed and OF_STATUS[job.status] in events:
                 assert told[endpoint.id, job.id], "an end that nobody was told of"
 
 

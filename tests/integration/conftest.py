@@ -44,9 +44,11 @@ def office(database: Database) -> Office:
 
 
 @pytest.fixture
-def bureau(database: Database, tmp_path: Path) -> Bureau:
+def bureau(database: Database, tmp_path: Path) -> Iterator[Bureau]:
     """A database with campaigns, a clerk that is called by hand, and a press that prints at a fixed price."""
-    return Bureau(database, Settings.from_environ({"PRESSROOM_HOME": str(tmp_path / "home")}))
+    opened = Bureau(database, Settings.from_environ({"PRESSROOM_HOME": str(tmp_path / "home")}))
+    yield opened
+    opened.check()
 
 
 @pytest.fixture

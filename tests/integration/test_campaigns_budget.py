@@ -124,6 +124,7 @@ def test_a_hold_that_does_not_fit_changes_nothing(bureau: Bureau) -> None:
     assert bureau.do(campaign_id, budget.hold, PRICE)
     assert not bureau.do(campaign_id, budget.hold, Decimal("0.000000001"))
     assert bureau.read(campaign_id).held == PRICE
+    bureau.do(campaign_id, budget.settle, PRICE, Decimal(0))
 
 
 def test_pictures_that_cost_nothing_need_no_budget(bureau: Bureau) -> None:
