@@ -123,6 +123,13 @@ class Job(Base):
             postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
             sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
         ),
+        # The failures of the last day, of whatever owner; there are few beside the jobs that succeed.
+        Index(
+            "ix_jobs_failed",
+            "id",
+            postgresql_where=text("status = 'failed'"),
+            sqlite_where=text("status = 'failed'"),
+        ),
         Index("ix_jobs_owner", "owner", "id"),
         Index("ix_jobs_owner_status", "owner", "status", "id"),
         CheckConstraint("attempt >= 0 AND strikes >= 0", name="counts"),
@@ -195,6 +202,7 @@ class Image(Base):
     __tablename__ = "images"
     __table_args__ = (
         UniqueConstraint("job_id", "position"),
+        Index("ix_images_owner", "owner", "id"),
         # No image that the checker did not let through can be delivered, whatever the code does: unless a reviewer
         # released it, or the operator has switched the check off, and then it says so.
         CheckConstraint(
@@ -220,7 +228,7 @@ class Image(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
-    owner: Mapped[str] = mapped_column(String(64), index=True)
+    owner: Mapped[str] = mapped_column(String(64))
     attempt: Mapped[int]
     position: Mapped[int]
     status: Mapped[ImageStatus] = mapped_column(stored_enum(ImageStatus))
