@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from common import faults
+from tests.faults.rows import AT_EACH_CHANGE, rows_of
 
 PAGE = Path("docs/reliability.md").read_text(encoding="utf-8")
 DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
@@ -24,3 +25,7 @@ def test_every_row_that_is_tested_is_on_the_page() -> None:
 
 def test_the_page_lists_the_kill_points_with_their_places() -> None:
     assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(faults.POINTS)
+
+
+def test_every_row_that_each_change_must_stand_has_a_test_of_its_name() -> None:
+    assert AT_EACH_CHANGE - set().union(*map(rows_of, _defined("tests"))) == set()

@@ -34,14 +34,14 @@ def press(stack: Stack, *faults: str, **settings: str) -> Iterator[subprocess.Po
 
 
 @contextmanager
-def api(stack: Stack, *faults: str) -> Iterator[Client]:
+def api(stack: Stack, *faults: str, **settings: str) -> Iterator[Client]:
     """Run one more api of *stack*, which breaks as *faults* say; yield ada's client of it."""
     (port,) = free_ports(1)
     mine = {"PYTHONPATH": str(ROOT), "PRESSROOM_BIND": f"127.0.0.1:{port}", "PRESSROOM_FAULTS": ",".join(faults)}
     command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", "--log-level", "warning", "api.wsgi:app"]
     with (
         own_folder() as folder,
-        running(command, folder, lambda: answers(port), environ=stack.environ | mine),
+        running(command, folder, lambda: answers(port), environ=stack.environ | mine | settings),
     ):
         client = Client(f"http://127.0.0.1:{port}", stack.client().key, None)
         yield client

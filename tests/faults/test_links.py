@@ -1,5 +1,6 @@
 """Links that are cut, slow or lose the one answer that mattered: to PostgreSQL, to Redis and to S3."""
 
+import signal
 import time
 from collections.abc import Iterator
 
@@ -39,6 +40,22 @@ def _await_beat(stack: Stack, job_id: str) -> None:
 
 def _settle_well(stack: Stack, ordered: list[str]) -> None:
     assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}
+
+
+def test_f10_a_press_paused_past_its_lease_on_postgresql_changes_nothing(linked: Stack) -> None:
+    with rigs.press(linked) as paused:
+        job_id = linked.client().order(**LONG)
+        _await_beat(linked, job_id)
+        paused.send_signal(signal.SIGSTOP)  # perhaps inside a transaction: PostgreSQL ends that in time
+        try:
+            with rigs.press(linked, **rigs.HASTY):
+                _settle_well(linked, [job_id])
+        finally:
+            paused.send_signal(signal.SIGCONT)
+        (before,) = linked.rows(job_id)
+        until(lambda: _outcomes(linked, job_id) == [Outcome.FENCED, Outcome.SUCCEEDED], "the late press to be fenced")
+    assert linked.image_count(job_id) == 1
+    assert linked.rows(job_id)[0].finished_at == before.finished_at
 
 
 def test_f20_orders_are_taken_while_redis_is_down_and_printed_when_it_is_back(linked: Stack, links: Linked) -> None:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from common.clock import utcnow
 from common.database import Database
 from common.webhooks.events import MessageState
 from common.webhooks.transport import Limits
@@ -17,7 +18,7 @@ PATIENT = Limits(total=50)
 
 
 @pytest.mark.parametrize("same_owner", [True, False], ids=["of the same owner", "of other owners"])
-def test_fifty_receivers_get_everything_while_one_holds_its_two_connections(
+def test_f39_fifty_receivers_get_everything_while_one_holds_its_two_connections(
     database: Database, same_owner: bool
 ) -> None:
     office = Office(database)
@@ -30,7 +31,7 @@ def test_fifty_receivers_get_everything_while_one_holds_its_two_connections(
         owners = ["mallory" if same_owner else f"owner{number}" for number in range(GOOD)]
         ids = [office.subscribe(f"{good.url}/{number}", owner)[0] for number, owner in enumerate(owners)]
         wanted = [office.test(endpoint_id) for endpoint_id in ids for _ in range(EACH)]
-        courier = office.courier(limits=PATIENT)
+        courier, began = office.courier(limits=PATIENT), utcnow()
         while len(good.received) < len(wanted):
             courier.dispatch()
             good.wait(min(len(wanted), len(good.received) + 1))
@@ -42,6 +43,6 @@ def test_fifty_receivers_get_everything_while_one_holds_its_two_connections(
     assert courier.wait(60)
     assert {request.headers["webhook-id"] for request in good.received} == {str(message_id) for message_id in wanted}
     assert 1 <= slow.connections <= 2
-    created = {str(message.id): message.created_at for message in office.messages()}
-    waits = sorted((request.at - created[request.headers["webhook-id"]]).total_seconds() for request in good.received)
-    print(f"owed all at once, tried after {waits[len(waits) // 2]:.2f} s (p50), {waits[-1]:.2f} s (the last)")
+    waits = sorted((request.at - began).total_seconds() for request in good.received)
+    p50, p99 = (waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99))
+    print(f"with all owed at once, sent after {p50:.2f} s (p50), {p99:.2f} s (p99), {waits[-1]:.2f} s (the last)")

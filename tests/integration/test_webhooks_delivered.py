@@ -78,7 +78,7 @@ def test_a_message_is_not_tried_before_it_is_due(office: Office) -> None:
         assert len(receiver.received) == 2
 
 
-def test_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_again(office: Office) -> None:
+def test_f38_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_again(office: Office) -> None:
     office.see_to_direct()  # no breaker there
     with receiving(*[BROKEN] * MOST_TRIES, FINE) as receiver:
         held = factories.running(office.database, webhook_url=receiver.url, webhook_events=["job.started"])
@@ -111,7 +111,7 @@ def test_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_again
         (500, MessageState.PENDING, Failure.STATUS),
     ],
 )
-def test_the_status_of_an_answer_decides(
+def test_f41_the_status_of_an_answer_decides(
     sqlite_database: Database, status: int, state: MessageState, error: Failure | None
 ) -> None:
     office = Office(sqlite_database)
@@ -150,7 +150,7 @@ def test_a_secret_of_another_house_signs_nothing(office: Office, receiver: Recei
     assert office.attempts(message_id)[0].error == Failure.UNREADABLE
 
 
-def test_a_name_that_turns_inward_after_registration_reaches_nobody(office: Office) -> None:
+def test_f40_a_name_that_turns_inward_after_registration_reaches_nobody(office: Office) -> None:
     answers = iter(["93.184.215.14", "127.0.0.1", "127.0.0.1"])
     with receiving() as canary:
         rules = Rules.of(Settings(webhook_http=True, webhook_ports=(str(canary.port),)))

@@ -1,0 +1,53 @@
+"""Crowds: of presses that come at once, and of orders that come faster than anybody can take them."""
+
+import itertools
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from common.states import JobStatus, Outcome
+from tests.faults import rigs
+from tests.functional.stack import Stack
+
+PRESSES = 5
+HANDS, ORDERS, ROOM = 32, 2000, 200
+
+
+def test_f56_orders_wait_while_there_is_no_press_and_many_that_come_at_once_print_each_once(stack: Stack) -> None:
+    ordered = [stack.client().order() for _ in range(3 * PRESSES)]
+    assert stack.count(JobStatus.QUEUED, ordered) == len(ordered)
+    with ExitStack() as presses, ThreadPoolExecutor(PRESSES) as pool:
+        starting = [rigs.press(stack) for _ in range(PRESSES)]
+        list(pool.map(presses.enter_context, starting))
+        assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}
+    assert [attempt.outcome for attempt in stack.attempts(*ordered)] == [Outcome.SUCCEEDED] * len(ordered)
+
+
+def test_f65_a_burst_of_orders_is_taken_or_put_off_and_never_breaks_anything(stack: Stack) -> None:
+    numbers, lock = itertools.count(), threading.Lock()
+    answers: Counter[int] = Counter()
+    body = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 1}
+
+    with rigs.api(stack, PRESSROOM_MAX_QUEUED_JOBS=str(ROOM)) as client:
+
+        def order() -> None:
+            while next(numbers) < ORDERS:
+                answer = client.http.post("/v1/jobs", json=body)
+                with lock:
+                    answers[answer.status_code] += 1
+                    if answer.is_success:
+                        stack.client().accepted.append(answer.json()["id"])
+                    else:
+                        assert int(answer.headers["Retry-After"]) > 0
+
+        with ThreadPoolExecutor(HANDS) as pool:
+            for done in [pool.submit(order) for _ in range(HANDS)]:
+                done.result()
+    assert set(answers) <= {202, 429, 503}
+    assert answers.total() == ORDERS
+    assert answers[202] >= ROOM
+    print(f"of {ORDERS} orders at once {answers[202]} were taken, {answers[429]} and {answers[503]} put off")
+    with rigs.press(stack, **rigs.HASTY):
+        taken = stack.client().accepted[-answers[202] :]
+        assert {row.status for row in stack.settle(taken, 120)} == {JobStatus.SUCCEEDED}
