@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from common import erasure, jobs
-from common.campaigns import prints, search
+from common.campaigns import prints, search, settling
 from common.campaigns.checking import ID_COLUMN
 from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
 from common.campaigns.states import PrintStatus
@@ -69,7 +69,9 @@ def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | N
         _bury(session, person)
     session.flush()
     tombstone = people[0].recipient_id if people else f"erased-{campaign.id.hex}"
-    amount = sum((each.amount for each in made), Decimal(0))
+    while settling.settle(session, campaign):
+        pass  # so that nothing is held for somebody who is not there
+    amount = sum(session.scalars(select(Print.amount).where(Print.recipient_pk.in_(ids))), Decimal(0))
     return Erased(tombstone, images, len(copies) + len(left), len(job_ids), blanked, amount)
 
 
@@ -135,7 +137,7 @@ def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept
 
 
 def _blank(made: Print) -> None:
-    """Leave nothing of a print but its cost; what is held for it is settled when its job has ended."""
+    """Leave nothing of a print but its cost, and what is held for it until that is settled."""
     made.status = PrintStatus.ERASED
     made.digest = made.seed = made.image_id = made.original_id = None
     for name, value in _NOTHING.items():
