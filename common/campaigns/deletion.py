@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Select, and_, delete, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from common.campaigns import lists
 from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
@@ -56,7 +56,8 @@ def delete_dropped(database: Database) -> int:
 
 
 def _select_dropped(session: Session) -> Select[UUID, int]:
-    newer = select(func.max(RecipientList.number)).where(RecipientList.campaign_id == Campaign.id).scalar_subquery()
+    other = aliased(RecipientList)
+    newer = select(func.max(other.number)).where(other.campaign_id == RecipientList.campaign_id).scalar_subquery()
     is_over = or_(
         Campaign.deleted_at.is_not(None),
         and_(
