@@ -1,18 +1,21 @@
 """The words of a campaign: Liquid (python-liquid) with output and ``if`` and nothing that loops, walks or reads.
 
-Values are texts and are never read as templates. An empty value is a missing one: false to ``if``, replaced by
-``default``, an error to everything else.
+Values are texts and are never read as templates. An empty value is a missing one: false to ``if``, equal to ``blank``,
+replaced by ``default``, an error to everything else.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, ClassVar, NamedTuple
 
 from liquid import BoundTemplate, Environment, FalsyStrictUndefined, RenderContext
 from liquid.ast import Node
 from liquid.builtin import content, illegal, output
 from liquid.builtin.expressions import FilteredExpression, Path
-from liquid.builtin.expressions.primitive import Blank, Empty, RangeLiteral, StringLiteral
+from liquid.builtin.expressions.arguments import PositionalArgument
+from liquid.builtin.expressions.filtered import Filter
+from liquid.builtin.expressions.logical import EqExpression, NeExpression
+from liquid.builtin.expressions.primitive import Nil, RangeLiteral, StringLiteral
 from liquid.builtin.filters import misc, string
 from liquid.builtin.tags import if_tag
 from liquid.exceptions import LiquidError, OutputStreamLimitError, UndefinedError
@@ -65,14 +68,6 @@ class Missing(FalsyStrictUndefined):
     """Stands for a value that is not there."""
 
     force_liquid_default = True
-
-    def __eq__(self, other: object) -> bool:
-        """Be equal to whatever is empty."""
-        return isinstance(other, Missing | Empty | Blank) or not other
-
-    def __hash__(self) -> NoReturn:
-        """Refuse."""
-        raise MissingValueError(self.name)
 
     def __str__(self) -> str:
         """Refuse."""
@@ -173,6 +168,8 @@ def read(source: str) -> Words:
 
 def _find_variables(template: BoundTemplate) -> Iterator[str]:
     for expression in _walk(template.nodes, RenderContext(template)):
+        if isinstance(expression, EqExpression | NeExpression):
+            _soften(expression)
         if isinstance(expression, RangeLiteral):
             raise TemplateError("may not hold a range")
         if isinstance(expression, FilteredExpression):
@@ -221,6 +218,15 @@ def _walk(nodes: list[Node], context: RenderContext) -> Iterator[Expression]:
         else:
             yield part
             found.extend(part.children())
+
+
+def _soften(comparison: EqExpression | NeExpression) -> None:
+    """Have what is missing be equal to whatever is empty, as people expect of cells; it is equal to nil already."""
+    for side, other in (("left", comparison.right), ("right", comparison.left)):
+        value = getattr(comparison, side)
+        if isinstance(value, Path) and not isinstance(other, Nil | Path):
+            empty = Filter(value.token, "default", [PositionalArgument(StringLiteral(value.token, ""))])
+            setattr(comparison, side, FilteredExpression(value.token, value, [empty]))
 
 
 def _check_filters(expression: FilteredExpression) -> None:

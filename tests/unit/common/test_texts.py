@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies
 
-from api import texts
+from common import texts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""Templates: a little Liquid that knows a recipient's values, and nothing that could be done with them."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from common.campaigns import templates
+from common.campaigns.templates import MOST_FILTERS, MissingValueError, TemplateError, Words
+from common.texts import clean
+
+VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("a card for {{ name }}", "a card for Ada"),
+        ('{{ nick | default: "you" }}', "you"),
+        ('{{ name | default: "you" }}', "Ada"),
+        ("{{ nick | default: name }}", "Ada"),
+        ("{{ name | upcase | append: '!' }}", "ADA!"),
+        ("{{ name | truncate: 2, '' }}", "Ad"),
+        ("{{ ['first name'] }}", "A."),
+        ("{% if city %}in {{ city }}{% endif %}", "in Łódź"),
+        ("{% if nick %}{{ nick }}{% else %}{{ name }}{% endif %}", "Ada"),
+        ("{% if nick != blank %}nick{% elsif name == 'Ada' %}yes{% endif %}", "yes"),
+        ("{% if nick == '' and name contains 'd' %}yes{% endif %}", "yes"),
+        ("{% if nick == nil %}{% if blank == nick %}yes{% endif %}{% endif %}", "yes"),
+        ("{% if name == blank or city == name %}no{% else %}yes{% endif %}", "yes"),
+        ("a {%- if name -%} b {%- endif -%} c", "abc"),
+        ("no value at all", "no value at all"),
+    ],
+)
+def test_values_defaults_and_conditions_are_filled_in(source: str, text: str) -> None:
+    assert Words(source).fill(VALUES) == text
+
+
+@pytest.mark.parametrize("text", ["{a}", "{0.__init__.__globals__}", "%(a)s", "$a", "${a}", "}} {", "{# a #}", "%}"])
+def test_what_is_no_liquid_is_plain_text(text: str) -> None:
+    assert Words(text).fill(VALUES) == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ name",
+        "{{ name }",
+        "{{ {{name}} }}",
+        "{{ }}",
+        "{{ a b }}",
+        "{% if name %}",
+        "{% endif %}",
+        "{% if name",
+        "{{ name.__class__ }}",
+        "{{ name.size }}",
+        "{{ name[0] }}",
+        "{{ name[city] }}",
+        "{{ name | upper }}",
+        "{{ name | replace: '', name }}",
+        "{{ name | upcase: 3 }}",
+        "{{ (1..1000000000) }}",
+        "{{ name if city else 'x' }}",
+        "{% for x in name %}{% endfor %}",
+        "{% assign x = 1 %}",
+        "{% capture x %}{% endcapture %}",
+        "{% include 'x' %}",
+        "{% render 'x' %}",
+        "{% unless name %}{% endunless %}",
+        "{% cycle 1, 2 %}",
+        "{% increment x %}",
+        "{% liquid echo name %}",
+        "{{ name" + " | strip" * (MOST_FILTERS + 1) + " }}",
+        "{% if name %}" * 2000 + "{% endif %}" * 2000,
+    ],
+)
+def test_what_loops_walks_reads_or_makes_no_sense_is_refused_when_it_is_read(source: str) -> None:
+    with pytest.raises(TemplateError) as refused:
+        Words(source)
+    assert refused.value.code == "template_syntax"
+    assert len(refused.value.message) < 400
+
+
+@pytest.mark.parametrize("source", ["{{ nick }}", "{{ nick | upcase }}", "{{ name | append: nick }}", "{{ now }}"])
+def test_a_value_that_is_missing_and_has_no_default_is_named(source: str) -> None:
+    with pytest.raises(MissingValueError) as refused:
+        Words(source).fill(VALUES)
+    assert refused.value.name in ("nick", "now")
+
+
+def test_the_variables_of_every_branch_are_known_before_anything_is_filled_in() -> None:
+    words = Words("{% if a %}{{ b | default: c }}{% elsif d == e %}{{ ['f g'] }}{% endif %}")
+    assert words.variables == {"a", "b", "c", "d", "e", "f g"}
+
+
+@given(strategies.text(), strategies.text(min_size=1))
+def test_a_value_is_text_whatever_it_holds(before: str, value: str) -> None:
+    plain = before.replace("{", "(")
+    assert Words(plain + "{{ a }}").fill({"a": value}) == plain + value
+
+
+def test_a_value_that_looks_like_a_template_is_not_filled_in() -> None:
+    assert Words("{{ a }}").fill({"a": "{{ b }}{% if c %}", "b": "secret"}) == "{{ b }}{% if c %}"
+
+
+@settings(max_examples=50)
+@given(
+    strategies.lists(
+        strategies.sampled_from(["a b ", "{{ name }}", "{{ nick }}", "{{ x | default: 'y' }}", " {{- city -}} ", "\n"])
+    ),
+    strategies.dictionaries(strategies.sampled_from(["name", "nick", "x", "city"]), strategies.text(min_size=1)),
+)
+def test_the_short_way_and_liquids_own_come_to_the_same(parts: list[str], values: dict[str, str]) -> None:
+    words = Words("".join(parts))
+
+    def fill(way: Callable[[dict[str, str]], str]) -> str:
+        try:
+            return clean(way(values))  # ends of lines, which Liquid makes one of, are none in a prompt
+        except MissingValueError as error:
+            return error.name
+
+    assert fill(words.fill) == fill(words._render)
+
+
+def test_a_template_is_read_once() -> None:
+    assert templates.read("{{ a }}") is templates.read("{{ a }}")
