@@ -32,12 +32,7 @@ BACKOFF_SECONDS = 2.0
 
 
 _INSERT = insert(cast("Table", Job.__table__))  # the class would take the long way of the ORM
-_BLANK: dict[str, Any] = {
-    **dict.fromkeys(("attempt", "strikes", "progress_step"), 0),
-    **dict.fromkeys(("press_id", "lease_until", "started_at", "finished_at")),
-    **dict.fromkeys(("error_code", "error_message", "error_retryable")),
-}
-"""What a new job has in common with all others."""
+_AT_FIRST = {"status": JobStatus.QUEUED, "attempt": 0, "strikes": 0, "progress_step": 0}
 
 
 def submit(session: Session, order: Order, max_queued: int) -> Job:
@@ -64,11 +59,10 @@ def submit_all(session: Session, orders: Sequence[Order], max_queued: int) -> di
 def _spell(order: Order, place: Place) -> dict[str, Any]:
     request, lifetime = order.request, order.deadline_seconds
     return {
-        **_BLANK,
+        **_AT_FIRST,
         "id": order.id,
         "owner": order.owner,
         "key_id": order.key_id,
-        "status": JobStatus.QUEUED,
         "request": request.model_dump(mode="json"),
         "annotations": order.annotations,
         "model": request.model,
