@@ -54,7 +54,8 @@ class SdCheckerNetwork:
         seen = model.visual_projection(model.vision_model(pixels)[1])[0]
         special = _nearness(seen, model.special_care_embeds) - model.special_care_embeds_weights
         leeway = torch.where((special > 0).any(), SPECIAL_CARE, 0.0)
-        return (_nearness(seen, model.concept_embeds) - model.concept_embeds_weights + leeway).max()
+        excess: torch.Tensor = _nearness(seen, model.concept_embeds) - model.concept_embeds_weights + leeway
+        return excess.max()
 
     def score(self, measured: float) -> float:
         """Return 1 for a picture that is too near, else 0: the checker knows nothing between."""
