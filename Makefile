@@ -20,8 +20,9 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit test-integration test-functional test-faults chaos check format fuzz soak \
-	bench bench-peers bench-gpu bench-speed bench-submit bench-report train-starter bench-starter clean
+.PHONY: help install demo up test test-unit test-integration test-functional test-faults test-browser screenshots \
+	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-speed bench-submit bench-console \
+	bench-report train-starter bench-starter clean
 
 ##@ To see it
 
@@ -53,6 +54,12 @@ test-integration: $(STAMP) ## Run the tests on real databases, brokers and stora
 
 test-functional: $(STAMP) ## Run the tests of the whole stack
 	$(PYTEST) tests/functional
+
+test-browser: $(STAMP) ## Drive a browser through the console (5 minutes; needs Debian's chromium, or CHROMIUM=path)
+	$(PYTEST) tests/browser
+
+screenshots: $(STAMP) ## Take the pictures of the console in docs/img anew
+	PRESSROOM_SCREENSHOTS=docs/img $(PYTEST) tests/browser/test_looks.py
 
 test-faults: $(STAMP) ## Run the faults that each change must stand: processes that die, links that break
 	$(PYTEST) -m "not chaos" tests/faults
@@ -86,6 +93,9 @@ bench: $(STAMP) ## Measure the service against bare loops, random arrivals, and 
 	$(BIN)/python -m tests.bench.tail
 	$(BIN)/python -m tests.bench.overhead
 
+bench-marking: $(STAMP) ## Measure what checking and marking cost the service (15 minutes)
+	$(BIN)/python -m tests.bench.marking $(BENCH_FLAGS)
+
 bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and LitServe (20 minutes)
 	$(BIN)/python -m tests.bench.peers
 
@@ -97,6 +107,9 @@ bench-speed: $(STAMP) ## Measure the speed settings here: SPEED_OF=starter (a CP
 
 bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view with a row and delay() (2 minutes)
 	$(BIN)/python -m tests.bench.submit
+
+bench-console: $(STAMP) ## Measure the console's pages with 100,000 jobs, and what pages cost that are left open (6 minutes)
+	$(BIN)/python -m tests.bench.console
 
 bench-report: $(STAMP) ## Print what was measured as Markdown
 	@$(BIN)/python -m tests.bench.report
