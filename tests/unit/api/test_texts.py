@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies
 
-from common import texts
+from api import texts
 
 
 @pytest.mark.parametrize(
