@@ -54,7 +54,7 @@ def get_key(path: KeyPath) -> Response:
 @blueprint.delete("/<key_id>", **operations.describe(Scope.KEYS_ADMIN, {204: None}, 404))
 @needs(Scope.KEYS_ADMIN)
 def revoke_key(path: KeyPath) -> Response:
-    """Revoke a key at once; it stays in the list. Revoking it again changes nothing."""
+    """Revoke a key, within a second everywhere; it stays in the list. Revoking it again changes nothing."""
     with services().database.transaction() as session:
         keys.revoke(session, find(session, caller().owner, path.key_id).prefix)
     services().keyring.forget()
