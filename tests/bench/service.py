@@ -72,9 +72,9 @@ class Service:
             raise RuntimeError(f"a job ended otherwise than printed: {', '.join(failed)}")
         return jobs
 
-    def take(self, images: int) -> float:
+    def take(self, images: int, **wishes: Any) -> float:
         """Order so many images at once; return the seconds from the first order to the last job's end."""
-        jobs = self.wait([self.submit(seed=seed) for seed in range(images)])
+        jobs = self.wait([self.submit(seed=seed, **wishes) for seed in range(images)])
         began = min(job.created_at for job in jobs)
         ended = max(job.finished_at for job in jobs if job.finished_at is not None)
         return (ended - began).total_seconds()
@@ -113,19 +113,21 @@ class Service:
 
 
 @contextmanager
-def running(models: Sequence[Path] = (), *, torch_threads: int | None = None) -> Iterator[Service]:
+def running(
+    models: Sequence[Path] = (), *, torch_threads: int | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Service]:
     """Run a stack that offers *models* until the block ends; it is warm, and torch has its own number of threads."""
-    environ = dict(os.environ)
+    environ = dict(os.environ) | {PREFIX + name: value for name, value in (settings or {}).items()}
     if models:
         environ[f"{PREFIX}MODELS"] = ",".join(str(model) for model in models)
     if torch_threads is not None:
         environ["OMP_NUM_THREADS"] = str(torch_threads)
-    with tempfile.TemporaryDirectory() as folder, rehearse(Path(folder) / "home", environ) as settings:
-        database = Database(settings.sqlalchemy_url)
+    with tempfile.TemporaryDirectory() as folder, rehearse(Path(folder) / "home", environ) as inner:
+        database = Database(inner.sqlalchemy_url)
         with database.transaction() as session:
             key = keys.create(session, "bench")
-        with Client(settings.client_url, key) as client:
-            service = Service(settings, database, client)
+        with Client(inner.client_url, key) as client:
+            service = Service(inner, database, client)
             service.take(WARM_UP)
             yield service
         database.close()

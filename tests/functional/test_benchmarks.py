@@ -63,6 +63,19 @@ def test_the_tail_is_measured_in_its_parts(tmp_path: Path) -> None:
     assert set(hold(tmp_path, "tail", 3)) == {"encoders", "parts", "overlap"}
 
 
+def test_what_checking_and_marking_cost_is_measured_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.bench import marking, service
+
+    monkeypatch.setattr(marking, "STEP_SECONDS", 0.001)
+    monkeypatch.setattr(service, "WARM_UP", 1)
+    services = f"{marking.NEITHER},{marking.SIGNED}"
+    words = ["--rounds", "1", "--images", "2", "--models", "painted", "--services", services]
+    marking.main([*words, "--out", str(tmp_path)])
+    figures = hold(tmp_path, "marking", 2)
+    assert set(figures["rates"]["painted"]) == {marking.LOOP, marking.NEITHER, marking.SIGNED}
+    assert {told["c2pa"] for told in figures["readers"].values()} == {"Valid"}
+
+
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl", "sdxl-lightning", "flux"])
 def test_an_architecture_is_measured_without_a_download(architecture: str, tmp_path: Path) -> None:
     from tests.bench import accelerator
