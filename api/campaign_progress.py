@@ -77,7 +77,7 @@ def _show_proof(proof: proofs.Proof, context: Context) -> Proof:
     image = presentation.show_image(proof.image, context) if proof.image is not None else None
     return Proof(
         recipient_id=proof.recipient.recipient_id,
-        list=proof.recipient.list_number,
+        list_number=proof.recipient.list_number,
         row=proof.recipient.row,
         index=proof.row.index,
         arm=proof.row.arm,

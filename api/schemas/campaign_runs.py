@@ -62,7 +62,7 @@ class Proof(Output):
     """The picture of a sample row."""
 
     recipient_id: str
-    list: int
+    list_number: int
     row: int
     index: int
     arm: str

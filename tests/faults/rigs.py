@@ -34,6 +34,16 @@ def press(stack: Stack, *faults: str, **settings: str) -> Iterator[subprocess.Po
 
 
 @contextmanager
+def clerk(stack: Stack, *faults: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one more clerk of *stack*, which breaks as *faults* say."""
+    environ = stack.environ | {"PYTHONPATH": str(ROOT), "PRESSROOM_FAULTS": ",".join(faults)}
+    with own_folder() as folder:
+        with running([sys.executable, "-m", "common.clerk"], folder, lambda: True, environ=environ) as process:
+            yield process
+        stack.overheard.append((folder / "log").read_text(errors="replace"))
+
+
+@contextmanager
 def api(stack: Stack, *faults: str, **settings: str) -> Iterator[Client]:
     """Run one more api of *stack*, which breaks as *faults* say; yield ada's client of it."""
     (port,) = free_ports(1)
