@@ -1,4 +1,4 @@
-"""What must hold of campaigns, whatever was done to them: no row skipped, none printed twice, every cent accounted for."""
+"""What must hold of campaigns, whatever was done to them: no row is skipped or printed twice, and every sum adds up."""
 
 from collections import Counter, defaultdict
 from decimal import Decimal
