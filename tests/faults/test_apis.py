@@ -10,6 +10,7 @@ import pytest
 from common.states import JobStatus
 from tests.faults import rigs
 from tests.functional.stack import Client, Stack
+from tests.waiting import until
 
 BODY = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
 THREADS = 20
@@ -49,6 +50,33 @@ def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_
     assert ("Idempotency-Replayed" in again.headers) == is_accepted
     assert set(_jobs_of(ours)) - before == {again.json()["id"]}
     ours.accepted.append(again.json()["id"])
+
+
+@pytest.mark.parametrize("point", ["submitting", "submitted"])
+def test_an_api_that_dies_over_many_orders_at_once_has_taken_each_once_or_not_at_all(stack: Stack, point: str) -> None:
+    ours = stack.client()
+    before = set(_jobs_of(ours))
+    keys = [_key(f"{point}-{number}") for number in range(THREADS)]
+
+    def ask(client: Client, key: dict[str, str]) -> httpx2.Response | None:
+        try:
+            return client.http.post("/v1/jobs", json=BODY, headers=key)
+        except httpx2.TransportError:
+            return None
+
+    with rigs.api(stack, f"{point}:kill@{THREADS // 2}") as dying, ThreadPoolExecutor(THREADS) as pool:
+        answers = list(pool.map(ask, [dying] * THREADS, keys))
+        assert rigs.is_passed(stack, point, THREADS // 2)
+        accepted = {answer.json()["id"] for answer in answers if answer is not None and answer.is_success}
+        assert accepted <= set(_jobs_of(ours)) - before
+        until(lambda: ask(dying, keys[0]), "the api to be back")
+        again = [dying.http.post("/v1/jobs", json=BODY, headers=key) for key in keys]
+    assert {answer.is_success for answer in again} == {True}
+    made = {answer.json()["id"] for answer in again}
+    assert accepted <= made
+    assert made == set(_jobs_of(ours)) - before
+    assert len(made) == THREADS
+    ours.accepted.extend(made)
 
 
 def test_f48_one_key_at_two_apis_at_once_makes_one_job(stack: Stack) -> None:
