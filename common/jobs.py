@@ -23,6 +23,7 @@ from common.models import Attempt, Image, Job, Press
 from common.orders import Order
 from common.places import Place, Places
 from common.requests import ImageRequest
+from common.safety.holding import hold_to_key
 from common.safety.policy import OnBlock
 from common.states import JobStatus, Outcome, Priority, sources_of
 from common.webhooks import messages
@@ -125,7 +126,7 @@ def claim(
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
     messages.owe(session, JobStatus.RUNNING, [job.id])
     try:
-        request = ImageRequest.from_row(job.request)
+        request = hold_to_key(session, job.key_id, ImageRequest.from_row(job.request))
     except ValidationError as error:
         raise JobUnreadableError(job.id) from error
     rerolls = 0

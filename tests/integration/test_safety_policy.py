@@ -10,10 +10,11 @@ from PIL import Image as Pillow, ImageChops, ImageStat
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from common import keys
 from common.database import Database
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
 from common.models import Image, Job
-from common.safety.policy import OnBlock, Policy, ReviewAction
+from common.safety.policy import OnBlock, Policy, ReviewAction, Wish
 from common.settings import Settings
 from common.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests import factories
@@ -50,6 +51,22 @@ def read_picture(house: House, image: Image) -> Pillow.Image:
         return file.convert("RGB")
 
 
+def measure_detail(picture: Pillow.Image) -> float:
+    return sum(ImageStat.Stat(ImageChops.difference(picture, ImageChops.offset(picture, 1, 0))).mean)
+
+
+def write(database: Database, statement: str) -> None:
+    with database.transaction() as session:
+        factories.lift_guards(session)
+        session.execute(text(statement))
+
+
+def add(database: Database, rows: list[Image]) -> None:
+    with database.transaction() as session:
+        factories.lift_guards(session)
+        session.add_all(rows)
+
+
 def test_a_picture_in_the_review_band_is_flagged_and_delivered_unless_more_is_asked(house: House) -> None:
     job = order(house, Verdict.REVIEW)
     (image,) = house.images(job.id)
@@ -65,8 +82,7 @@ def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_i
     assert image.amount > 0
     seen, painted = read_picture(house, image), paint("a lighthouse at dusk", image.seed, 64, 64)
     assert seen.size == painted.size
-    edges = [ImageStat.Stat(ImageChops.difference(each, ImageChops.offset(each, 1, 0))).mean for each in (seen, painted)]
-    assert sum(edges[0]) < 0.5 * sum(edges[1]), "no detail is left"
+    assert measure_detail(seen) < 0.5 * measure_detail(painted), "no detail is left"
     house.check()
 
 
@@ -83,6 +99,17 @@ def test_a_job_may_have_blocked_what_would_have_been_flagged(house: House, chang
 def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_its_row(house: House) -> None:
     job = order(with_settings(house, safety_block_above=0.4), Verdict.REVIEW, block_above=1.0, review_above=1.0)
     assert job.error_code == "content_blocked"
+
+
+def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(house: House) -> None:
+    with house.database.transaction() as session:
+        keys.create(session, "ada", safety=Wish(block_above=0.4, on_block=OnBlock.REROLL))
+        (key,) = keys.list_all(session)
+    job = factories.submit(house.database, key_id=key.id)
+    with house.press(checker=ScriptedChecker(in_turn(Verdict.REVIEW))) as press:
+        runner.hear(press)
+    assert factories.read(house.database, job.id).error_code == "content_blocked"
+    assert house.images(job.id)[0].safety["thresholds"] == {"review": 0.2, "block": 0.4}
 
 
 def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_one_name(house: House) -> None:
@@ -182,12 +209,9 @@ def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_
 def test_the_database_lets_no_blocked_image_be_read(database: Database, change: str) -> None:
     held = factories.running(database)
     rows = factories.images(held, ImageStatus.BLOCKED)
-    with database.transaction() as session:
-        factories.lift_guards(session)
-        session.add_all(rows)
-    with pytest.raises(IntegrityError), database.transaction() as session:
-        factories.lift_guards(session)
-        session.execute(text(f"UPDATE images SET {change}"))
+    add(database, rows)
+    with pytest.raises(IntegrityError):
+        write(database, f"UPDATE images SET {change}")
 
 
 def test_the_database_lets_nothing_unchecked_be_delivered_without_the_stamp(database: Database) -> None:
@@ -195,17 +219,14 @@ def test_the_database_lets_nothing_unchecked_be_delivered_without_the_stamp(data
     rows = factories.images(held)
     for row in rows:
         row.verdict = Verdict.UNCHECKED
-    with pytest.raises(IntegrityError), database.transaction() as session:
-        factories.lift_guards(session)
-        session.add_all(rows)
+    with pytest.raises(IntegrityError):
+        add(database, rows)
 
 
 def test_postgresql_holds_the_moves_of_images_too(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     held = factories.running(database)
-    with database.transaction() as session:
-        factories.lift_guards(session)
-        session.add_all(factories.images(held, ImageStatus.BLOCKED))
+    add(database, factories.images(held, ImageStatus.BLOCKED))
     for change in ("status = 'quarantined'", "verdict = 'pass'", "safety_mode = 'off'"):
         with pytest.raises(DatabaseError), database.transaction() as session:
             session.execute(text(f"UPDATE images SET {change}"))
