@@ -8,54 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.campaign_runs import Run
 from tests.faults import rigs
 from tests.functional.stack import Stack
 from tests.soak import ground
 from tests.waiting import until
 
-TEMPLATE = {"prompt": "a card for {{ name }}"}
-QUICK_LOOKS = {"model": "painted", "width": 64, "height": 64, "steps": 2}
 LEAST_REST_SECONDS, MOST_REST_SECONDS = 0.2, 1.5
-
-
-class Run:
-    """A campaign of ada's that runs, by HTTP."""
-
-    def __init__(self, stack: Stack, people: int, **wish: Any) -> None:
-        self._client = stack.client()
-        body = {"name": "birthdays", "template": TEMPLATE, "budget": {"amount": "1000"}, "defaults": QUICK_LOOKS}
-        self.id: str = self._client.post("/v1/campaigns", status=201, **(body | wish))["id"]
-        rows = "".join(f"p{number},name {number}\n" for number in range(people))
-        answer = self._client.http.put(
-            f"/v1/campaigns/{self.id}/recipients",
-            content=f"recipient_id,name\n{rows}".encode(),
-            headers={"Content-Type": "text/csv"},
-        )
-        assert answer.status_code == 200, answer.text
-        self.do("approve", spec_digest=self.look()["spec_digest"])
-        self.do("start")
-
-    def do(self, verb: str, **body: Any) -> dict[str, Any]:
-        return self._client.post(f"/v1/campaigns/{self.id}/{verb}", status=200, **body)
-
-    def look(self) -> dict[str, Any]:
-        answer = self._client.http.get(f"/v1/campaigns/{self.id}")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    @property
-    def printed(self) -> int:
-        return self.look()["progress"]["prints"]["printed"]
-
-    def finish(self, people: int, seconds: float = 60) -> None:
-        """Wait until it is completed; what lost its presses too often is tried again, as its owner would."""
-        until(lambda: self.look()["status"] == "completed", "the campaign to complete", seconds)
-        while self.printed < people:
-            self.do("retry?only=retryable")
-            until(lambda: self.look()["status"] == "completed", "what was lost to be printed", seconds)
-        shown = self.look()
-        assert shown["budget"]["held"] == "0"
-        assert shown["progress"]["prints"]["wanted"] == people
 
 
 class Crew:
@@ -92,7 +51,7 @@ class Crew:
 def _kill_at_random(stack: Stack, people: int, kills: int, seed: int) -> None:
     lot = Random(seed)
     crew = Crew(stack)
-    run = Run(stack, people)
+    run = Run(stack.client(), people)
     for _ in range(kills):
         time.sleep(lot.uniform(LEAST_REST_SECONDS, MOST_REST_SECONDS))
         crew.kill(lot.choice(("press", "clerk")))
@@ -103,7 +62,7 @@ def _kill_at_random(stack: Stack, people: int, kills: int, seed: int) -> None:
 @pytest.mark.parametrize("point", ["feeding", "settling"])
 def test_f49_a_clerk_that_dies_over_a_campaign_leaves_it_whole(stack: Stack, point: str) -> None:
     with rigs.clerk(stack, f"{point}:kill@2") as doomed, rigs.press(stack, **rigs.HASTY):
-        run = Run(stack, 40)
+        run = Run(stack.client(), 40)
         run.finish(40)
         assert doomed.wait(60) == -signal.SIGKILL
 
@@ -114,7 +73,7 @@ def test_f49_f50_clerks_and_presses_are_killed_at_random_and_each_row_is_printed
 
 def test_f51_a_campaign_that_is_stopped_under_way_adds_up(stack: Stack) -> None:
     with rigs.press(stack):
-        run = Run(stack, 30)
+        run = Run(stack.client(), 30)
         until(lambda: run.printed, "the first prints")
         run.do("pause")
         run.do("resume")
