@@ -11,6 +11,7 @@ from common.logs import get_logger
 from common.orders import Order
 from common.safety import refusals
 from common.safety.policy import OnBlock, Policy, Wish
+from common.states import SafetyMode
 
 logger = get_logger(__name__)
 
@@ -31,6 +32,9 @@ def _choose_policy(order: Order, wish: NewSafety | None) -> Policy:
     if looser := policy.find_looser(wanted):
         detail = f"/safety/{looser[0]} asks for less than this service, or this key, does."
         raise RefusedError("safety_not_configurable", detail)
+    if wanted.mode is SafetyMode.ON and policy.mode is SafetyMode.OFF:
+        detail = "must be off: nothing is checked by this service"
+        raise refuse([Fault(code="incompatible", detail=detail, pointer="/safety/mode")])
     policy = policy.tighten(wanted)
     if policy.on_block is OnBlock.FALLBACK and settings.fallback_image is None:
         detail = "must be fail or reroll: this service has no fallback picture"

@@ -40,5 +40,5 @@ def quarantine_key(image_id: UUID, part: str) -> str:
 
 
 def released_prefix(owner: str, job_id: UUID) -> str:
-    """Return what the keys of the images of a job begin with that a reviewer released: no attempt's, which are swept."""
+    """Return what the keys of a job's images begin with that a reviewer released: no attempt's, for those are swept."""
     return f"owners/{owner}/jobs/{job_id}/released/"

@@ -15,6 +15,9 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 class NewSafety(Body):
     """How much more strictly than usual the pictures of a job are judged; nothing can be made looser."""
 
+    mode: Annotated[SafetyMode, Field(strict=False)] | None = Field(
+        None, description="As this service has it; nobody can switch the check off, or on where it is off."
+    )
     review_above: Share | None = Field(None, description="Score from which a picture is in the review band.")
     block_above: Share | None = Field(None, description="Score from which a picture is blocked.")
     review_action: Annotated[ReviewAction, Field(strict=False)] | None = Field(

@@ -45,6 +45,7 @@ class Wish(BaseModel):
     block_above: float | None = Field(None, ge=0, le=1)
     review_action: ReviewAction | None = None
     on_block: OnBlock | None = None
+    mode: SafetyMode | None = None
 
 
 class Policy(BaseModel):
@@ -81,6 +82,8 @@ class Policy(BaseModel):
         action = wish.review_action
         if action is not None and STRICTNESS[action] < STRICTNESS[self.review_action]:
             looser.append("review_action")
+        if wish.mode is SafetyMode.OFF and self.mode is SafetyMode.ON:
+            looser.append("mode")
         return looser
 
     def tighten(self, wish: "Wish | Policy") -> "Policy":

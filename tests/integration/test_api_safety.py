@@ -53,7 +53,8 @@ def test_row_57_nobody_can_have_less_safety_than_the_operator_says(api: Api, saf
     ("safety", "code"),
     [
         ({"block_above": 1.5}, "out_of_range"), ({"block_above": -1}, "out_of_range"), ({"block_above": "0.1"}, "type"),
-        ({"review_action": "smile"}, "enum"), ({"on_block": "shrug"}, "enum"), ({"on_block": "fallback"}, "incompatible"),
+        ({"review_action": "smile"}, "enum"), ({"on_block": "shrug"}, "enum"),
+        ({"on_block": "fallback"}, "incompatible"),
     ],
 )  # fmt: skip
 def test_a_policy_that_makes_no_sense_is_refused(api: Api, safety: Any, code: str) -> None:
@@ -65,6 +66,11 @@ def test_a_job_may_be_judged_more_strictly_and_shows_by_what(api: Api) -> None:
     assert job["request"]["safety"] == {
         "mode": "on", "review_above": 0.1, "block_above": 0.1, "review_action": "block", "on_block": "reroll",
     }  # fmt: skip
+
+
+def test_the_policy_that_a_job_shows_can_be_sent_again(api: Api) -> None:
+    shown = api.make_job(safety={"block_above": 0.3})["request"]["safety"]
+    assert api.make_job(safety=shown)["request"]["safety"] == shown
 
 
 def test_a_job_that_asks_for_nothing_shows_the_operators_policy(api: Api) -> None:
@@ -89,6 +95,8 @@ def test_what_a_key_is_held_to_holds_for_its_jobs_and_for_the_keys_that_it_makes
 def test_jobs_of_a_house_without_safety_say_so(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path, checker=("none",), safety_off_acknowledged=True)
     assert api.make_job()["request"]["safety"]["mode"] == "off"
+    refuse_on = api.post("/v1/jobs", json={"prompt": "a lighthouse", "safety": {"mode": "on"}})
+    assert (refuse_on.status_code, refuse_on.json["errors"][0]["pointer"]) == (422, "/safety/mode")
 
 
 def test_row_58_a_prompt_against_the_rules_is_refused_by_its_category_alone_and_counted(api: Api) -> None:
