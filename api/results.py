@@ -15,7 +15,7 @@ from api.inputs import not_found
 from api.schemas.images import BINARY
 from api.schemas.problems import Fault
 from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
-from common.campaigns import archive, results, search
+from common.campaigns import archive, rendering, results, search
 from common.campaigns.archive import InvalidPatternError, Names
 from common.campaigns.models import Campaign
 from common.campaigns.results import Line
@@ -88,7 +88,7 @@ def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
     if query.page > pages:
         raise not_found()
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
-        prints = list(pool.map(lambda line: _show_on_sheet(line, context), lines))
+        prints = list(pool.map(lambda line: _show_on_sheet(line, _read_prompt(line, spec), context), lines))
     title = campaign.name if pages == 1 else f"{campaign.name}, page {query.page} of {pages}"
     model = ", ".join(dict.fromkeys(arm.request.model for arm in spec.arms))
     response = Response(draw_contact_sheet(prints, title, model=model), content_type="image/png")
@@ -124,12 +124,18 @@ def _stem(campaign: Campaign) -> str:
     return archive.sanitise(campaign.name) or "campaign"
 
 
-def _show_on_sheet(line: Line, context: Context) -> Print:
-    variant = "" if line.made is None else f"{line.recipient.arm}, {line.picture or line.status}"
-    caption, data = f"{line.recipient.recipient_id}", None
+def _show_on_sheet(line: Line, prompt: str, context: Context) -> Print:
+    caption, absence, data = f"{line.recipient.recipient_id}, {line.recipient.arm}", str(line.status), None
     if line.file is not None:
         try:
             data = context.storage.get(line.file.thumbnail_key or line.file.key)
         except ObjectMissingError:
-            return Print(None, caption, variant, "the file is gone")
-    return Print(data, caption, variant, absence=str(line.status))
+            absence = "the file is gone"
+    return Print(data, caption, prompt, absence)
+
+
+def _read_prompt(line: Line, spec: CampaignSpec) -> str:
+    """Return what was asked for, and nothing of somebody who was erased."""
+    if line.recipient.erased_at is not None:
+        return ""
+    return rendering.render(spec.arm(line.recipient.arm), line.recipient.fields).prompt

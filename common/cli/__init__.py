@@ -18,6 +18,8 @@ COMMANDS = {
     "safety": "Fetch further checkers; count refused prompts.",
     "submit": "Order a picture.",
     "jobs": "List, show, watch and cancel jobs.",
+    "campaign": "Print one template for many recipients.",
+    "styles": "List, show and make styles.",
     "doctor": "Check that everything Pressroom needs is there.",
     "demo": "Print ten pictures on this machine.",
 }

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -11,15 +12,21 @@ from common.errors import SettingsError
 from common.settings import PREFIX, Settings
 from common.states import JobStatus
 
+C = TypeVar("C", bound=Client)
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 def connect() -> Client:
     """Return a client for the api and the key that the settings name."""
+    return connect_as(Client)
+
+
+def connect_as(kind: type[C]) -> C:
+    """Return a client of that *kind*."""
     settings = Settings.from_environ()
     if settings.api_key is None:
         raise SettingsError(f"{PREFIX}API_KEY is not set; `pressroom keys create --name me` makes a key.")
-    return Client(settings.client_url, settings.api_key.get_secret_value())
+    return kind(settings.client_url, settings.api_key.get_secret_value())
 
 
 def watch(client: Client, job: Json) -> Json:

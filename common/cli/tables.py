@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
     """Print *rows* in columns under *titles*; None shows as a dash, numbers stand to the right."""
     texts = [["–" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(titles, *texts, strict=True)]
@@ -15,4 +15,4 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             text.rjust(width) if is_number else text.ljust(width)
             for text, width, is_number in zip(row, widths, numeric, strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        click.echo("  ".join(cells).rstrip(), err=err)

@@ -1,0 +1,156 @@
+"""A campaign from a file of recipients to a folder of results, with a look at each step."""
+
+import shutil
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.campaign_client import CampaignClient
+from common.campaigns.states import CampaignStatus
+from common.cli.connection import EXTENSIONS
+from common.cli.tables import print_table
+from common.client import Json
+from common.errors import ApiRefusedError
+
+MOST_SHOWN = 10
+FALLBACK_EXTENSION = "png"
+
+
+def prepare(client: CampaignClient, wish: Mapping[str, Any], recipients: Path, folder: Path) -> Json:
+    """Make a campaign and hand its recipients in; tell of the rows that cannot be printed, and keep them to correct."""
+    campaign = client.create_campaign(wish)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        receipt = client.hand_in_recipients(campaign["id"], recipients)
+    except ApiRefusedError:
+        with suppress(ApiRefusedError):  # of a file that cannot be read at all there are no rows
+            _save_errors(client, campaign["id"], folder)
+        raise
+    tell_receipt(client, campaign["id"], receipt, folder)
+    return client.campaign(campaign["id"])
+
+
+def tell_receipt(client: CampaignClient, campaign_id: str, receipt: Json, folder: Path) -> None:
+    """Say what became of a file of recipients, and save the rows that cannot be printed in *folder*."""
+    click.echo(f"{receipt['accepted']} of {receipt['total']} rows can be printed.", err=True)
+    if receipt["rejected"]:
+        for error in receipt["errors"][:MOST_SHOWN]:
+            click.echo(f"  row {error['row']}: {error['detail']}", err=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _save_errors(client, campaign_id, folder, list=receipt["number"])
+        click.echo(f"{receipt['rejected']} cannot; they stand in {file}, to be corrected and appended.", err=True)
+
+
+def proof(client: CampaignClient, campaign: Json, k: int, folder: Path) -> Json:
+    """Print some rows, save them to look at, and say what the whole will cost; return the campaign."""
+    click.echo(f"Printing {k} proofs …", err=True)
+    proofs = client.proof(campaign["id"], k)
+    shown = folder / "proofs"
+    shown.mkdir(parents=True, exist_ok=True)
+    rows: list[list[object]] = []
+    for number, each in enumerate(proofs["data"], 1):
+        file = None
+        if each["image_id"] is not None and each["url"] is not None:
+            image = client.image(each["image_id"])
+            file = shown / f"{number:02}.{EXTENSIONS.get(image['content_type'], FALLBACK_EXTENSION)}"
+            file.write_bytes(client.download(image))
+        rows.append([each["recipient_id"], each["status"], each["prompt"], file])
+    print_table(["recipient", "status", "prompt", "file"], rows, err=True)
+    _tell_quote(proofs["quote"])
+    return client.campaign(campaign["id"])
+
+
+def run(client: CampaignClient, campaign: Json) -> Json:
+    """Approve and start a campaign, and show a bar until it does not go on by itself; return it as it is then."""
+    client.approve(campaign["id"], campaign["spec_digest"])
+    client.act(campaign["id"], "start")
+    return watch(client, campaign["id"])
+
+
+def watch(client: CampaignClient, campaign_id: str) -> Json:
+    """Show a campaign's progress on standard error until it does not go on by itself; return it as it is then."""
+    wanted = client.campaign(campaign_id)["progress"]["prints"]["wanted"]
+    with click.progressbar(length=max(1, wanted), file=sys.stderr, label="printing") as bar:
+
+        def show(now: Json) -> None:
+            prints, budget = now["progress"]["prints"], now["budget"]
+            ended = sum(prints[name] for name in ("printed", "blocked", "failed", "canceled", "erased"))
+            if sys.stderr.isatty():  # elsewhere each new label would be a line
+                bar.label = f"{now['status']}, {budget['spent']} of {budget['amount']} {budget['currency']} spent"
+            bar.update(ended - bar.pos)
+            bar.render_progress()
+
+        return client.follow(campaign_id, show)
+
+
+def save_results(client: CampaignClient, campaign_id: str, folder: Path, pattern: str | None = None) -> None:
+    """Save results, errors, contact sheets and pictures of a campaign in *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    client.save(f"/v1/campaigns/{campaign_id}/results.csv", folder / "results.csv")
+    for each in client.campaign(campaign_id)["recipients"]["lists"]:
+        if each["rejected"]:
+            _save_errors(client, campaign_id, folder, list=each["number"])
+    for page in count(1):
+        sheet = folder / f"contact-sheet{'' if page == 1 else f'-{page}'}.png"
+        if not client.save(f"/v1/campaigns/{campaign_id}/contact-sheet.png", sheet, page=page):
+            break
+    packed = folder / "pictures.zip"
+    query = {"name": pattern} if pattern else {}
+    client.save(f"/v1/campaigns/{campaign_id}/archive.zip", packed, **query)
+    pictures = folder / "pictures"
+    shutil.rmtree(pictures, ignore_errors=True)
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(pictures)
+    packed.unlink()
+
+
+def tell_end(campaign: Json, folder: Path) -> bool:
+    """Say how a campaign came out and where its results are; tell whether all of it was printed."""
+    prints, budget = campaign["progress"]["prints"], campaign["budget"]
+    counted = ("printed", "blocked", "failed", "canceled", "waiting")
+    parts = [f"{prints[name]} {name}" for name in counted if prints[name]]
+    click.echo(f"{campaign['name']} is {campaign['status']}: {', '.join(parts)}.", err=True)
+    click.echo(f"It cost {budget['spent']} {budget['currency']}. Results: {folder}", err=True)
+    if campaign["status"] == CampaignStatus.HELD:
+        click.echo(
+            f"It is held ({campaign['held_reason']}): raise its budget to go on:"
+            f" pressroom campaign budget {campaign['id']} AMOUNT",
+            err=True,
+        )
+    is_whole: bool = prints["printed"] + prints["erased"] == prints["wanted"]
+    return is_whole and campaign["status"] == CampaignStatus.COMPLETED
+
+
+def read_variants(texts: Sequence[str]) -> list[Json]:
+    """Return the variants that ``NAME=TEMPLATE`` texts name."""
+    found = []
+    for text in texts:
+        name, equals, template = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is no NAME=TEMPLATE.", param_hint="--variant")
+        found.append({"name": name.strip(), "template": {"prompt": template.strip()}})
+    return found
+
+
+def _save_errors(client: CampaignClient, campaign_id: str, folder: Path, **query: int) -> Path:
+    """Save the rows of a list, by default the newest, that cannot be printed."""
+    number = query.get("list", 1)
+    file = folder / ("errors.csv" if number == 1 else f"errors-{number}.csv")
+    client.save(f"/v1/campaigns/{campaign_id}/recipients/errors.csv", file, **query)
+    return file
+
+
+def _tell_quote(quote: Json | None) -> None:
+    if quote is None:
+        click.echo("The proofs came to nothing, so nobody can tell what the whole will cost.", err=True)
+        return
+    amount, currency, seconds = quote["amount"], quote["currency"], 3600 * quote["hours"]["mean"]
+    span = f" ({amount['low']} to {amount['high']})" if amount["low"] is not None else ""
+    time = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004  (minutes, once they are two)
+    click.echo(f"{quote['prints']} pictures will cost about {amount['mean']} {currency}{span}, in {time}.", err=True)

@@ -1,0 +1,66 @@
+"""``pressroom styles``."""
+
+import json
+from typing import Any
+
+import click
+
+from common.campaign_client import CampaignClient
+from common.cli.connection import connect_as
+from common.cli.tables import print_table
+from common.client import Json
+from common.requests import OutputFormat, SchedulerName
+
+
+@click.group()
+def styles() -> None:
+    """List, show and make styles."""
+
+
+@styles.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List the newest version of each style."""
+    with connect_as(CampaignClient) as client:
+        found = list(client.styles())
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    rows = [
+        [each["reference"], each["model"], _spell_prompt(each), " ".join(each["palette"]), each["created_at"]]
+        for each in found
+    ]
+    print_table(["style", "model", "prompt", "palette", "made"], rows)
+
+
+@styles.command()
+@click.argument("reference", metavar="STYLE")
+def show(reference: str) -> None:
+    """Show a style: NAME for its newest version, NAME@3 for one that stays."""
+    with connect_as(CampaignClient) as client:
+        click.echo(json.dumps(client.style(reference), indent=2))
+
+
+@styles.command()
+@click.argument("name")
+@click.option("--prefix", "prompt_prefix", help="Words before every prompt.")
+@click.option("--suffix", "prompt_suffix", help="Words after every prompt.")
+@click.option("--negative", "negative_prompt", help="What the pictures shall not show.")
+@click.option("--model", help="One of the service's models.")
+@click.option("--width", type=int, help="Pixels.")
+@click.option("--height", type=int, help="Pixels.")
+@click.option("--steps", type=int, help="Denoising steps.")
+@click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.")
+@click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
+@click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
+@click.option("--colour", "palette", multiple=True, help="A colour to keep to, as #ff8800; up to eight.")
+def create(**style: Any) -> None:
+    """Make the style NAME, or its next version; what was made before stays as it is."""
+    wish = {name: list(value) if isinstance(value, tuple) else value for name, value in style.items()}
+    with connect_as(CampaignClient) as client:
+        made = client.create_style({name: value for name, value in wish.items() if value not in (None, [])})
+    click.echo(made["reference"])
+
+
+def _spell_prompt(style: Json) -> str:
+    return f"{style['prompt_prefix']} … {style['prompt_suffix']}".strip()
