@@ -5,9 +5,9 @@ Each function is called with the campaign locked, and raises IllegalTransitionEr
 
 from decimal import Decimal
 from enum import StrEnum
-from uuid import UUID
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, case, select, update
 from sqlalchemy.orm import Session
 
 from common import jobs
@@ -92,13 +92,20 @@ def retry(session: Session, campaign: Campaign, only: Only | None, settings: Set
     stands = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.HELD, CampaignStatus.COMPLETED)
     if campaign.status not in stands:
         raise IllegalTransitionError(f"The campaign is {campaign.status}: nothing of it can be tried again.")
-    chosen = session.scalars(
-        select(Print).where(Print.campaign_id == campaign.id, Print.original_id.is_(None), _CHOSEN[only])
-    ).all()
-    prints.write(session, [_anew(made) for made in chosen])
-    if chosen and campaign.status is CampaignStatus.COMPLETED:
+    again = _change(
+        session,
+        campaign,
+        _CHOSEN[only],
+        status=PrintStatus.WAITING,
+        rerolls=Print.rerolls + case((Print.status == PrintStatus.BLOCKED, 1), else_=0),
+        image_id=None,
+        error_code=None,
+        error_message=None,
+        error_retryable=None,
+    )
+    if again and campaign.status is CampaignStatus.COMPLETED:
         _run(session, campaign, settings)
-    return len(chosen)
+    return again
 
 
 def withdraw(session: Session, campaign: Campaign) -> None:
@@ -129,25 +136,19 @@ def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
 def _give_up(session: Session, campaign: Campaign) -> None:
     """End what has no job: with the picture that a better roll was wanted of, or with none."""
     withdraw(session, campaign)
-    waiting = session.execute(
-        select(Print.id, Print.image_id).where(
-            Print.campaign_id == campaign.id, Print.status == PrintStatus.WAITING, Print.original_id.is_(None)
-        )
+    waits = Print.status == PrintStatus.WAITING
+    _change(session, campaign, and_(waits, Print.image_id.is_not(None)), status=PrintStatus.PRINTED)
+    _change(session, campaign, and_(waits, Print.image_id.is_(None)), status=PrintStatus.CANCELED)
+
+
+def _change(session: Session, campaign: Campaign, chosen: ColumnElement[bool], **values: Any) -> int:
+    """Change the prints of *campaign* that are *chosen*, and their copies; return how many, copies left out."""
+    changed = session.scalars(
+        update(Print)
+        .where(Print.campaign_id == campaign.id, Print.original_id.is_(None), chosen)
+        .values(updated_at=now(session), **values)
+        .returning(Print.id)
+        .execution_options(synchronize_session=False)
     ).all()
-    prints.write(session, [_end(row.id, row.image_id) for row in waiting])
-
-
-def _end(print_id: UUID, image_id: UUID | None) -> dict[str, object]:
-    return {"id": print_id, "status": PrintStatus.CANCELED if image_id is None else PrintStatus.PRINTED}
-
-
-def _anew(made: Print) -> dict[str, object]:
-    return {
-        "id": made.id,
-        "status": PrintStatus.WAITING,
-        "rerolls": made.rerolls + (made.status is PrintStatus.BLOCKED),
-        "image_id": None,
-        "error_code": None,
-        "error_message": None,
-        "error_retryable": None,
-    }
+    prints.follow(session, changed)
+    return len(changed)

@@ -89,7 +89,9 @@ def _each(
 ) -> int:
     """Do something with each campaign that *choose* finds, if it still is so once it is locked; return how many."""
     with database.reading() as session:
-        ids = session.scalars(select(Campaign.id).where(choose(session)).order_by(Campaign.id)).all()
+        ids = session.scalars(
+            select(Campaign.id).where(choose(session), Campaign.deleted_at.is_(None)).order_by(Campaign.id)
+        ).all()
     return sum(_one(database, campaign_id, choose, act) for campaign_id in ids)
 
 

@@ -4,7 +4,8 @@ A campaign begins with as many rows as given, and the time to its first claim is
 settled again and again, beside a loop that inserts a row, commits and calls ``delay()`` for each; urgent jobs are
 ordered one by one on an idle press and beside a campaign; and two owners' campaigns are started at once.
 
-Usage: ``python -m tests.bench.campaign_run [--rows 100000] [--people 10000] [--urgent 20] [--share 300]``
+Usage: ``python -m tests.bench.campaign_run [--rows 100000] [--people 10000] [--urgent 20] [--share 300]
+[--databases sqlite,postgresql]``
 """
 
 import argparse
@@ -50,9 +51,10 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--urgent", type=int, default=20, help="urgent jobs")
     parser.add_argument("--share", type=int, default=300, help="recipients of each of two campaigns at once")
     parser.add_argument("--windows", type=int, default=10, help="windows of jobs that are fed and settled")
+    parser.add_argument("--databases", default="sqlite,postgresql", help="on which feeding is measured")
     parser.add_argument("--out", type=Path, default=FOLDER)
     given = parser.parse_args(words)
-    feeding = {kind: campaign_feeding.measure(kind, given.windows) for kind in ("sqlite", "postgresql")}
+    feeding = {kind: campaign_feeding.measure(kind, given.windows) for kind in given.databases.split(",")}
     with _stack() as stack:
         first = _time_first_claim(stack, given.rows)
         waits = _time_urgent(stack, given.people, given.urgent)

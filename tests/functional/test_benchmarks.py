@@ -126,3 +126,14 @@ def test_results_are_reported_as_markdown(tmp_path: Path, capsys: pytest.Capture
     capsys.readouterr()
     report.main(["--out", str(tmp_path)])
     assert "| ours | 2.0 |" in capsys.readouterr().out
+
+
+def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
+    from tests.bench import campaign_run
+
+    small = {"rows": 30, "people": 30, "urgent": 2, "share": 10, "windows": 1}
+    words = [word for name, number in small.items() for word in (f"--{name}", str(number))]
+    campaign_run.main([*words, "--databases", "sqlite", "--out", str(tmp_path)])
+    figures = hold(tmp_path, "campaign_run", 3)
+    assert set(figures["ends"]) == {"ada", "eve"}
+    assert figures["first_claim_seconds"] > 0

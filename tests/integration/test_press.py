@@ -3,14 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
-from common import jobs
+from common import jobs, usage
 from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
-from common.models import Job
+from common.models import Attempt, Job
 from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from tests import factories
 from tests.house import House
@@ -233,3 +234,19 @@ def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(ho
     assert scores == [None, pytest.approx(1, abs=0.05), pytest.approx(0.5, abs=0.05)]
     colours = house.images(plain.id)[0].colours or []
     assert [colour["share"] for colour in colours] == [0.5, 0.5]
+
+
+def test_a_picture_is_charged_no_more_than_its_job_may_be_and_the_rest_is_overrun(house: House) -> None:
+    most = Decimal("0.001")
+    job = factories.submit(house.database, max_amount=most)
+    with house.press() as press:
+        runner.hear(press)
+    (image,), (attempt,) = house.images(job.id), house.attempts(job.id)
+    assert image.amount == most
+    assert image.gpu_seconds == pytest.approx(0.001), "a second costs one here"
+    assert image.gpu_seconds + image.overrun_seconds == pytest.approx(attempt.gpu_seconds)
+    with house.database.reading() as session:
+        used = usage.add_up(session, lambda statement: statement, Attempt.press_id.expression)[attempt.press_id]
+    assert used.waste == {usage.OVERRUN: pytest.approx(image.overrun_seconds)}
+    assert used.delivered == pytest.approx(image.gpu_seconds)
+    house.check()

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from common.costs import price
+from common.costs import charge, price
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,18 @@ def test_the_parts_add_up_to_the_whole_but_for_rounding(parts: list[float]) -> N
     per_hour = Decimal("1.25")
     whole = sum((Decimal(repr(part)) for part in parts), Decimal(0)) * per_hour / 3600
     assert abs(sum(price(part, per_hour) for part in parts) - whole) <= Decimal("1e-9") * len(parts)
+
+
+@pytest.mark.parametrize("most", [None, Decimal("0.01"), Decimal(1)])
+def test_what_costs_no_more_than_it_may_is_charged_whole(most: Decimal | None) -> None:
+    charged = charge(0.01, Decimal(3600), most)
+    assert (charged.amount, charged.gpu_seconds, charged.overrun_seconds) == (Decimal("0.01"), 0.01, 0.0)
+
+
+@given(st.floats(0.001, 10_000), st.integers(0, 10**9))
+def test_what_costs_more_is_charged_the_most_and_its_seconds_add_up(seconds: float, nanos: int) -> None:
+    most = Decimal(nanos) / 10**9
+    charged = charge(seconds, Decimal(3600), most)
+    assert charged.amount <= most
+    assert charged.gpu_seconds + charged.overrun_seconds == pytest.approx(seconds)
+    assert charged.gpu_seconds == pytest.approx(float(charged.amount), abs=1e-9)
