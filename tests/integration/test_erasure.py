@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
 
 from common import jobs, keys, usage
 from common.attempts import Spent
 from common.clerk import retention
+from common.cli import pressroom
 from common.clock import utcnow
 from common.database import Database, now
 from common.errors import StorageError
@@ -239,3 +241,17 @@ def test_what_a_key_hands_in_is_kept_as_long_as_it_says(api: Api) -> None:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlite_database: Database) -> None:
+    words = ["keys", "create", "--name", "shop", "--image-days", "30", "--prompt-days", "7"]
+    environ = {"PRESSROOM_DATABASE_URL": sqlite_url}
+    done = CliRunner().invoke(pressroom, words, env=environ)
+    assert done.exit_code == 0, done.output
+    with sqlite_database.reading() as session:
+        row = keys.find(session, done.output.strip())
+        assert row is not None
+        assert Kept.of(row) == Kept(image_days=30, prompt_days=7)
+    refused = CliRunner().invoke(pressroom, [*words, "--webhook-days", "1"], env=environ)
+    assert refused.exit_code == 2
+    assert "--webhook-days" in refused.output
