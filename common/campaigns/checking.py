@@ -76,7 +76,7 @@ class Checker:
         arm = choose_arm(self._spec, self._salt, key)
         words = render(arm, values)
         if category := self._judge(words.prompt):
-            raise _RefusedError("prompt_refused", "", f"The prompt is refused by the rules: {category}.")
+            raise _RefusedError("prompt_rejected", "", f"The prompt is refused by the rules: {category}.")
         return Good(row.number, recipient_id, key, spelled, arm.name, row.cells)
 
     def _identify(self, row: Row, values: dict[str, str], came_back: str) -> tuple[str, str]:
