@@ -45,16 +45,7 @@ POLL_SECONDS = 1
 @needs(Scope.JOBS_WRITE)
 def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     """Make a job."""
-    context = services()
-    cards, missing = context.offer.cards(), list[str]()
-    version, body = styling.dress(body, caller().owner)
-    if body.init_image is not None or body.mask_image is not None:
-        with context.database.reading() as session:
-            missing = assets.find_missing(session, caller().owner, body)
-    faults = receivers.find_faults(body.webhook_url, "/webhook_url")
-    order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing, faults)
-    order = admission.admit(replace(order, style_version=version), body.safety)
-    return _answer_new(header, order, request.get_json())
+    return _answer_new(header, place(body), request.get_json())
 
 
 @blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: JobList}, 400, 422))
@@ -110,6 +101,19 @@ def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
     with context.database.reading() as session:
         row = records.find_job(session, caller().owner, path.job_id)
     return _answer_new(header, admission.admit(repeats.repeat(row)), None)
+
+
+def place(body: NewJob) -> Order:
+    """Return the caller's order for *body*, dressed, complete and admitted; raise RefusedError."""
+    context = services()
+    cards, missing = context.offer.cards(), list[str]()
+    version, body = styling.dress(body, caller().owner)
+    if body.init_image is not None or body.mask_image is not None:
+        with context.database.reading() as session:
+            missing = assets.find_missing(session, caller().owner, body)
+    faults = receivers.find_faults(body.webhook_url, "/webhook_url")
+    order = orders.place(body, cards, context.settings, caller().owner, caller().key_id, missing, faults)
+    return admission.admit(replace(order, style_version=version), body.safety)
 
 
 def _answer_new(header: NewJobHeaders, order: Order, body: Any) -> Response:

@@ -13,7 +13,7 @@ from common.ids import first_id
 from common.models import Job
 from common.states import JobStatus, Priority
 
-READ_THROUGH = 5000
+READ_THROUGH = 2000
 """Jobs that one search for words reads; the next page reads on. No index holds the words of prompts."""
 
 

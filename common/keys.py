@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -121,6 +121,11 @@ def find(session: Session, key: str) -> ApiKey | None:
 def find_live(session: Session, key_id: UUID) -> ApiKey | None:
     """Return the row of a key by its row's id; None for one that is unknown, expired or revoked."""
     return session.scalar(_LIVE_BY_ID, {"key_id": key_id})
+
+
+def find_all_live(session: Session, key_ids: Collection[UUID]) -> dict[UUID, ApiKey]:
+    """Return the rows of those of these keys that are neither unknown nor expired nor revoked, by their rows' ids."""
+    return {row.id: row for row in session.scalars(_LIVING.where(ApiKey.id.in_(key_ids)))}
 
 
 def find_owned(session: Session, owner: str, prefix: str) -> ApiKey | None:

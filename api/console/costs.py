@@ -6,9 +6,11 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from flask import render_template
 from werkzeug.wrappers import Response
 
 from api.auth import caller
+from api.console.desk import desk
 from api.console.filters import chosen, read_choice, read_day
 from api.console.gate import visitor
 from api.console.pages import page
@@ -20,6 +22,9 @@ from common.keys import Scope
 from common.usage import GroupBy, Usage
 
 DEFAULT_DAYS = 30
+FRESH_SECONDS = 30.0
+"""How old the figures of a page may be: they are sums over everything that was spent."""
+
 LONGEST = timedelta(days=400)
 COLUMNS = (
     *("group", "jobs", "attempts", "images", "gpu_seconds", "delivered_gpu_seconds", "waste_gpu_seconds"),
@@ -32,23 +37,15 @@ def show_costs() -> Response:
     """Show what was spent in a span of days."""
     since, until = _read_span()
     group_by, owner = read_choice("by", GroupBy) or GroupBy.MODEL, caller().owner
-    with services().database.reading() as session:
-        days = usage.tally_by(session, owner, since, until, GroupBy.DAY)
-        if group_by is GroupBy.DAY:
-            groups, total = days, usage.tally(session, owner, since, until)
-        else:
-            groups = usage.tally_by(session, owner, since, until, group_by)
-            total = sum(groups.values(), Usage())  # all attempts at a job are of one group, unless groups are days
+    name = ("costs", owner, since, until, group_by)
+    numbers = desk().snapshots.read(name, lambda: _draw_numbers(owner, since, until, group_by), FRESH_SECONDS)
     return render(
         "costs/costs.html",
         since=since,
         until=until - timedelta(days=1),
-        total=total,
-        groups=groups,
+        numbers=numbers.html,
         group_by=group_by,
         choices=[*GroupBy],
-        series=json.dumps(_draw(days, since, until)),
-        filters=chosen("since", "until", "by"),
         sees_house=visitor().may(Scope.USAGE_HOUSE),
     )
 
@@ -90,6 +87,24 @@ def download_costs() -> Response:
     response = Response(file.getvalue(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="pressroom-costs-by-{group_by}.csv"'
     return response
+
+
+def _draw_numbers(owner: str, since: datetime, until: datetime, group_by: GroupBy) -> str:
+    with services().database.reading() as session:
+        days = usage.tally_by(session, owner, since, until, GroupBy.DAY)
+        if group_by is GroupBy.DAY:
+            groups, total = days, usage.tally(session, owner, since, until)
+        else:
+            groups = usage.tally_by(session, owner, since, until, group_by)
+            total = sum(groups.values(), Usage())  # all attempts at a job are of one group, unless groups are days
+    return render_template(
+        "console/costs/numbers.html",
+        total=total,
+        groups=groups,
+        group_by=group_by,
+        series=json.dumps(_draw(days, since, until)),
+        filters=chosen("since", "until", "by"),
+    )
 
 
 def _read_span() -> tuple[datetime, datetime]:

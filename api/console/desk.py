@@ -1,4 +1,4 @@
-"""What the console keeps while the api runs: sessions, the count of sign-ins, snapshots of the press floor."""
+"""What the console keeps while the api runs: sessions, the count of sign-ins, and what many pages share."""
 
 from dataclasses import dataclass
 from typing import Self, cast
@@ -9,6 +9,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from api.console.key_ring import KeyRing
 from api.console.session import Sessions
 from api.console.snapshots import Snapshots
 from api.context import Context
@@ -25,6 +26,7 @@ class Desk:
     sessions: Sessions
     sign_ins: MovingWindowRateLimiter
     snapshots: Snapshots
+    key_ring: KeyRing
     image_origin: str | None
     """Where images come from if not from this server."""
 
@@ -35,6 +37,7 @@ class Desk:
             sessions=Sessions(context.settings.read_secret()),
             sign_ins=MovingWindowRateLimiter(MemoryStorage()),
             snapshots=Snapshots(),
+            key_ring=KeyRing(context.database),
             image_origin=None if context.links is not None else _find_origin(context),
         )
 

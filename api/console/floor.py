@@ -22,7 +22,7 @@ def show_floor() -> Response:
     return render("floor/floor.html", parts=[part.html for part in _read_parts()])
 
 
-@page("/floor/now", Scope.JOBS_READ)
+@page("/floor/now", Scope.JOBS_READ, live=True)
 def show_now() -> Response:
     """Show the part of the floor that changes; nothing if the browser has it."""
     parts = _read_parts()

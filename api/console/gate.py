@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from api.auth import Caller
 from api.console.desk import desk
 from api.console.links import link
-from api.console.pages import scope_of
+from api.console.pages import is_live, scope_of
 from api.console.session import COOKIE
 from api.context import services
 from api.errors import RefusedError
@@ -49,9 +49,10 @@ def admit() -> Response | None:
     """Let a request pass, or send its sender to sign in; raise RefusedError for what may not be."""
     if request.method == "POST":
         _refuse_strangers()
-    scope = scope_of(current_app.view_functions[str(request.endpoint)])
+    view = current_app.view_functions[str(request.endpoint)]
+    scope = scope_of(view)
     cookie = request.cookies.get(COOKIE, "")
-    row = find_key(cookie)
+    row = _find_key(cookie, live=is_live(view))
     if row is not None:
         g.visitor = Visitor(
             key_id=row.prefix,
@@ -72,11 +73,13 @@ def admit() -> Response | None:
     return None
 
 
-def find_key(cookie: str) -> ApiKey | None:
+def _find_key(cookie: str, *, live: bool) -> ApiKey | None:
     """Return the key behind a cookie, unless the cookie has expired or the key was revoked."""
     signed = desk().sessions.read(cookie) if cookie else None
     if signed is None:
         return None
+    if live:
+        return desk().key_ring.find(signed.key_id)
     with services().database.glancing() as session:
         return keys.find_live(session, signed.key_id)
 

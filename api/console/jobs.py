@@ -6,7 +6,7 @@ from flask import request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from api import presentation, records, repeats
+from api import admission, presentation, records, repeats
 from api.auth import caller
 from api.console import timelines
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
@@ -84,7 +84,7 @@ def show_job(job_id: str) -> Response:
     return render("jobs/job.html", **_read(job_id))
 
 
-@page("/jobs/<job_id>/now", Scope.JOBS_READ)
+@page("/jobs/<job_id>/now", Scope.JOBS_READ, live=True)
 def show_job_now(job_id: str) -> Response:
     """Show the part of a job's page that changes; nothing if the browser has it."""
     found = _read(job_id)
@@ -155,5 +155,5 @@ def _retry(text: str) -> object:
         raise not_found()
     with services().database.reading() as session:
         row = records.find_job(session, caller().owner, job_id)
-    made, _ = submit(repeats.repeat(row), None, None)
+    made, _ = submit(admission.admit(repeats.repeat(row)), None, None)
     return made

@@ -6,7 +6,7 @@ from typing import Any
 from flask import jsonify, request
 from werkzeug.wrappers import Response
 
-from api import orders, presentation, records
+from api import jobs as job_api, orders, presentation, records
 from api.auth import caller
 from api.console import wishes
 from api.console.gate import visitor
@@ -51,19 +51,15 @@ def show_form() -> Response:
 def make() -> Response:
     """Order what the form says; or show it again, with what is wrong with it."""
     wish = wishes.read(request.form)
-    context = services()
     try:
-        body = NewJob.model_validate(wish)
-        with context.database.reading() as session:
-            missing = assets.find_missing(session, caller().owner, body)
-        order = orders.place(body, context.offer.cards(), context.settings, caller().owner, caller().key_id, missing)
+        order = job_api.place(NewJob.model_validate(wish))
         job_id, _ = submit(order, None, None)
     except RefusedError as refused:
         return _show(wish, None, refused)
     return lead_to("make:show_form", job=job_id, seed="same" if request.form.get("seed") else None)
 
 
-@page("/make/<job_id>/now", Scope.JOBS_READ)
+@page("/make/<job_id>/now", Scope.JOBS_READ, live=True)
 def show_print(job_id: str) -> Response:
     """Show how a job gets on, or what came of it."""
     job = _find_job(job_id)

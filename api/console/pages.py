@@ -12,17 +12,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MARK = "pressroom_page"
-OPEN = "open"
-"""Of a page that is shown without a key."""
+LIVE = "pressroom_live"
+"""The attribute of a view that is asked again and again by pages that are left open."""
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates")
 
 
-def page(rule: str, scope: Scope | None, *, post: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def page(
+    rule: str, scope: Scope | None, *, post: bool = False, live: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Serve a view at *rule* to whoever is signed in with a key that has *scope*; None: to everyone."""
 
     def mark(view: Callable[P, R]) -> Callable[P, R]:
-        vars(view)[MARK] = scope
+        vars(view)[MARK], vars(view)[LIVE] = scope, live
         # The api itself asks for no key here: whoever opens a page has signed in, which the console sees to.
         needs(None)(view)
         section = view.__module__.rpartition(".")[2]
@@ -36,3 +38,8 @@ def page(rule: str, scope: Scope | None, *, post: bool = False) -> Callable[[Cal
 def scope_of(view: Callable[..., object]) -> Scope | None:
     """Return the scope that a page needs; KeyError if nobody has said."""
     return cast("Scope | None", vars(view)[MARK])
+
+
+def is_live(view: Callable[..., object]) -> bool:
+    """Tell whether a view is the part of a page that keeps itself up to date."""
+    return bool(vars(view)[LIVE])

@@ -15,7 +15,9 @@ class Recipes(NamedTuple):
 
 def write_recipes(request: Request, base_url: str) -> Recipes:
     """Return the recipes for *request*; the key is left to whoever uses them."""
-    wish = {name: value for name, value in request.model_dump(mode="json").items() if value not in (None, [], "")}
+    # By which policy it was judged is for the service to say, and for a request only to make stricter.
+    asked = request.model_dump(mode="json", exclude={"safety"})
+    wish = {name: value for name, value in asked.items() if value not in (None, [], "")}
     return Recipes(_write_curl(wish, base_url), _write_python(wish, base_url))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
-FRESH_SECONDS = 2.0
+FRESH_SECONDS = 3.0
 SHARE = 0.05
 """Of the time that may go into making one snapshot anew: what takes long to make is made less often."""
 
@@ -29,8 +29,8 @@ class Snapshots:
         self._locks: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def read(self, name: Hashable, make: Callable[[], str]) -> Snapshot:
-        """Return the part called *name*, a few seconds old at most unless it is being made just now."""
+    def read(self, name: Hashable, make: Callable[[], str], fresh: float = FRESH_SECONDS) -> Snapshot:
+        """Return the part called *name*, so many seconds old at most unless it is being made just now."""
         kept = self._kept.get(name)
         if kept is not None and time.monotonic() < kept.fresh_until:
             return kept
@@ -41,11 +41,11 @@ class Snapshots:
         if kept is None:
             lock.acquire()
         try:
-            return self._renew(name, make)
+            return self._renew(name, make, fresh)
         finally:
             lock.release()
 
-    def _renew(self, name: Hashable, make: Callable[[], str]) -> Snapshot:
+    def _renew(self, name: Hashable, make: Callable[[], str], fresh: float) -> Snapshot:
         kept = self._kept.get(name)
         if kept is not None and time.monotonic() < kept.fresh_until:
             return kept  # made by another thread while this one waited
@@ -53,7 +53,7 @@ class Snapshots:
         html = make()
         ended = time.monotonic()
         version = hashlib.sha256(html.encode()).hexdigest()[:24]
-        made = Snapshot(html, version, ended + max(FRESH_SECONDS, (ended - began) / SHARE))
+        made = Snapshot(html, version, ended + max(fresh, (ended - began) / SHARE))
         with self._lock:
             if len(self._kept) >= MOST:
                 self._kept.clear()

@@ -12,6 +12,7 @@ from common import keys
 from common.database import Database
 from common.keys import TENANT_SCOPES, Scope
 from tests.apis import Api, open_api
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -79,6 +80,17 @@ def test_a_revoked_key_is_out_at_once(api: Api) -> None:
     with api.database.transaction() as session:
         keys.revoke(session, key.split("_")[1])
     assert api.client.get("/console/jobs").status_code == 303
+
+
+def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = sign_in(api)
+    assert api.client.get("/console/floor/now").status_code == 200
+    with api.database.transaction() as session:
+        keys.revoke(session, key.split("_")[1])
+    monkeypatch.setattr("api.console.key_ring.FRESH_SECONDS", 0.0)
+    until(lambda: api.client.get("/console/floor/now").status_code == 303, "the page to be cut off")
+    answer = api.client.get("/console/floor/now", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/console/sign-in")
 
 
 def test_a_cookie_that_was_changed_opens_nothing(api: Api) -> None:

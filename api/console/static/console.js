@@ -109,4 +109,5 @@ document.addEventListener("change", (event) => {
 });
 
 // On a phone the sections are a strip; the one that is open may lie outside.
-document.querySelector(".masthead [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+const strip = document.querySelector(".masthead nav"), open = strip?.querySelector("[aria-current]");
+if (open) strip.scrollLeft = open.offsetLeft - strip.offsetLeft - (strip.clientWidth - open.offsetWidth) / 2;

@@ -1,0 +1,42 @@
+"""The keys behind pages that are left open: looked up all at once, every other second, however many pages ask."""
+
+import threading
+import time
+from uuid import UUID
+
+from common import keys
+from common.database import Database
+from common.models import ApiKey
+
+FRESH_SECONDS = 2.0
+"""How long a live page may go on after its key was revoked; every other page looks its key up itself."""
+
+KEPT_SECONDS = 60.0
+"""How long a key is looked up with the others that nobody asks for any more."""
+
+
+class KeyRing:
+    """Remembers which keys of open pages are live."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._asked: dict[UUID, float] = {}
+        self._live: dict[UUID, ApiKey] = {}
+        self._fresh_until = 0.0
+
+    def find(self, key_id: UUID) -> ApiKey | None:
+        """Return the row of a key that was live a moment ago; None for one that was not."""
+        now = time.monotonic()
+        with self._lock:
+            is_new = key_id not in self._asked
+            self._asked[key_id] = now
+            if is_new or now > self._fresh_until:
+                self._look(now)
+            return self._live.get(key_id)
+
+    def _look(self, now: float) -> None:
+        self._asked = {key_id: at for key_id, at in self._asked.items() if now - at < KEPT_SECONDS}
+        with self._database.glancing() as session:
+            self._live = keys.find_all_live(session, list(self._asked))
+        self._fresh_until = now + FRESH_SECONDS
