@@ -1,19 +1,21 @@
 """An api in this process, with a recording bell and files in a directory, and clients that hold a key to it."""
 
 import warnings
+import weakref
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flask import Flask
 from flask.testing import FlaskClient
+from flask_openapi import OpenAPI
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.context import Services
+from api.console import installation as console
+from api.context import EXTENSION, Context, Services
 from common import catalog, jobs, keys
 from common.attempts import Spent
 from common.bell import RecordingBell
@@ -31,11 +33,15 @@ from tests import factories
 PIXELS = b"\x89PNG not quite"
 
 
+_idle: list[OpenAPI] = []
+"""Apps that no test holds any more: to make one takes longer than most tests of it."""
+
+
 @dataclass
 class Api:
     """The app, what it was given, and what its client sends unless told otherwise."""
 
-    app: Flask
+    app: OpenAPI
     services: Services
     bell: RecordingBell
     storage: FileStorage
@@ -110,4 +116,16 @@ def open_api(
     with database.transaction() as session:
         catalog.register(session, [catalog.PAINTED_CARD])
         key = keys.create(session, "ada")
-    return Api(create_app(settings, services=services), services, recording, storage, key)
+    made = Api(_equip(services), services, recording, storage, key)
+    weakref.finalize(made, _idle.append, made.app)
+    return made
+
+
+def _equip(services: Services) -> OpenAPI:
+    """Return an app that works with *services*, an idle one if there is any."""
+    if not _idle:
+        return create_app(services.settings, services=services)
+    app = _idle.pop()
+    app.extensions[EXTENSION] = Context.of(services)
+    console.equip(app)
+    return app

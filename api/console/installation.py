@@ -44,6 +44,11 @@ def _answer_fault(error: Exception) -> Response:
 
 def install(app: Flask) -> None:
     """Add the console to *app*."""
-    app.extensions[EXTENSION] = Desk.of(app.extensions[CONTEXT])
+    equip(app)
     rendering.install(app)
     app.register_blueprint(blueprint)
+
+
+def equip(app: Flask) -> None:
+    """Have the console work with what *app* works with now."""
+    app.extensions[EXTENSION] = Desk.of(app.extensions[CONTEXT])

@@ -77,11 +77,13 @@ def test_a_dead_database_is_a_fault_to_wait_for_and_tells_nothing_of_itself(api:
 
 
 def test_a_fault_of_our_own_is_told_without_details(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
-    @api.app.before_request
+    broken = replace(api, app=create_app(api.services.settings, services=api.services))  # an app for this alone
+
+    @broken.app.before_request
     def crash() -> None:
         raise ZeroDivisionError(SECRET)
 
-    answer = api.get("/healthz")
+    answer = broken.get("/healthz")
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
     assert answer.content_type == "application/problem+json"
     logged = "".join(capfd.readouterr())
