@@ -21,7 +21,7 @@ COMMANDS = {
     "campaign": "Print one template for many recipients.",
     "styles": "List, show and make styles.",
     "doctor": "Check that everything Pressroom needs is there.",
-    "demo": "Print ten pictures on this machine.",
+    "demo": "Print ten pictures and a small campaign on this machine.",
 }
 """Each command's help; it is the object of the same name in the module of the same name."""
 

@@ -1,4 +1,4 @@
-"""``pressroom demo``: the whole way of ten orders, on this machine, with nothing set up."""
+"""``pressroom demo``: the whole way of ten orders and of a campaign, on this machine, with nothing set up."""
 
 import os
 import sys
@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from common import keys
+from common.campaign_client import CampaignClient
 from common.cli.connection import EXTENSIONS
+from common.cli.demo_campaign import PEOPLE, print_campaign
 from common.cli.rehearsal import rehearse
 from common.cli.tables import print_table
 from common.client import Client, Json
@@ -36,7 +38,7 @@ CONTACT_SHEET = "contact-sheet.png"
 
 @click.command()
 def demo() -> None:
-    """Start a stack of its own, print ten pictures, draw a contact sheet of them, and stop the stack.
+    """Start a stack of its own, print ten pictures and a campaign of 24, draw contact sheets, and stop the stack.
 
     Everything stays under the data directory's folder `demo`.
     """
@@ -47,14 +49,16 @@ def demo() -> None:
     pictures = folder / f"pictures-{stamp}"
     click.echo("Starting the stack: api, press, clerk, message broker …", err=True)
     with rehearse(folder / f"stack-{stamp}", os.environ) as stage:
-        with Client(stage.client_url, _make_key(stage)) as client:
+        with CampaignClient(stage.client_url, _make_key(stage)) as client:
             jobs = _print_pictures(client)
             files = _save(client, jobs, pictures)
+            is_whole = print_campaign(client, pictures / "campaign")
         click.echo("Stopping the stack …", err=True)
     _report(jobs, files, pictures)
-    click.echo(f"\n{len(jobs)} jobs in {time.monotonic() - started:.0f} s, start and stop included.")
-    if any(job["status"] != JobStatus.SUCCEEDED for job in jobs):
-        raise click.ClickException("Not every job succeeded.")
+    seconds = time.monotonic() - started
+    click.echo(f"\n{len(jobs)} jobs and a campaign for {len(PEOPLE)} in {seconds:.0f} s, start and stop included.")
+    if not is_whole or any(job["status"] != JobStatus.SUCCEEDED for job in jobs):
+        raise click.ClickException("Not every picture was printed.")
 
 
 def _make_key(settings: Settings) -> str:

@@ -1,5 +1,6 @@
 """The command line against the running stack, as a person would use it."""
 
+import csv
 import json
 import os
 import subprocess
@@ -120,7 +121,7 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(environ: dict[str, str], t
     )
 
 
-def test_the_demo_prints_ten_pictures_and_leaves_only_them(tmp_path: Path) -> None:
+def test_the_demo_prints_ten_pictures_and_a_campaign_and_leaves_only_them(tmp_path: Path) -> None:
     environ = {
         "PATH": os.environ["PATH"],
         "PRESSROOM_HOME": str(tmp_path),
@@ -134,3 +135,8 @@ def test_the_demo_prints_ten_pictures_and_leaves_only_them(tmp_path: Path) -> No
     with Image.open(pictures / "contact-sheet.png") as sheet:
         assert DIGITAL_SOURCE_TYPE in sheet.info[PNG_XMP_KEYWORD]
     assert done.stdout.count(" pass ") == 10
+    campaign = pictures / "campaign"
+    assert len(list((campaign / "pictures").iterdir())) == 24
+    rows = list(csv.DictReader((campaign / "results.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert {row["status"] for row in rows} == {"printed"}
+    assert [row["picture"] for row in rows].count("shared") == 1, "two people asked for the same"
