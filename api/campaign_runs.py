@@ -11,6 +11,7 @@ from api.context import services
 from api.schemas.campaign_runs import RetryQuery
 from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
 from common.campaigns import runs
+from common.campaigns.runs import Only
 from common.campaigns.states import CampaignStatus
 from common.clerk import topup
 from common.errors import BellUnavailableError
@@ -64,7 +65,7 @@ def cancel_campaign(path: CampaignPath) -> Response:
 def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
     """Try prints again that came to nothing; what was blocked is rolled with another seed."""
     with changing(path) as (session, row):
-        runs.retry(session, row, query.only, services().settings)
+        runs.retry(session, row, None if query.only is None else Only(query.only), services().settings)
     return _answer_running(path)
 
 

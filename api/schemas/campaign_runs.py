@@ -7,7 +7,6 @@ from pydantic import Field
 
 from api.inputs import Body, Query, Whole
 from api.schemas.outputs import Amount, Output, Time
-from common.campaigns.runs import Only
 from common.campaigns.states import CampaignStatus, PrintStatus
 
 MOST_PROOFS = 50
@@ -17,7 +16,7 @@ USUAL_PROOFS = 6
 class RetryQuery(Query):
     """Which prints are tried again."""
 
-    only: Only | None = Field(
+    only: Literal["failed", "blocked", "retryable"] | None = Field(
         None, description="`retryable`: failed, by something that may pass. By default all that came to nothing."
     )
 
