@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import IO, cast
 
 from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
@@ -36,6 +37,20 @@ def choose_format(request: Request) -> tuple[Format, str]:
     return kind, encoding
 
 
+class _Whole:
+    """A body that is read to its end, and none that ends early: the server behind us does not notice."""
+
+    def __init__(self, request: Request) -> None:
+        self._stream, self._missing = request.stream, request.content_length or 0
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._missing -= len(data)
+        if not data and self._missing > 0:
+            raise ClientDisconnected
+        return data
+
+
 @contextmanager
 def filling(path: CampaignPath, loading: Loading, request: Request) -> Iterator[Intake]:
     """Read the request's body into the list that is *loading* and yield what became of it.
@@ -50,7 +65,7 @@ def filling(path: CampaignPath, loading: Loading, request: Request) -> Iterator[
         undoing.callback(_give_up, path, [loading], seen)
         with hurrying(request, SECONDS) as is_late:
             try:
-                with files.opened(request.stream, kind, encoding) as sheet:
+                with files.opened(cast("IO[bytes]", _Whole(request)), kind, encoding) as sheet:
                     try:
                         done = intake.take_in(context.database, loading, sheet, context.prompt_rules.judge_always, most)
                     finally:
