@@ -78,6 +78,7 @@ def show_safety(row: Image) -> images_schema.Safety:
         mode=row.safety_mode,
         verdict=row.verdict,
         scores=row.safety.get("scores", {}),
+        reason=row.safety.get("reason"),
         policy=images_schema.Policy(
             version=row.safety.get("policy"),
             checker=row.safety.get("checker"),

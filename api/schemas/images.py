@@ -33,6 +33,7 @@ class Safety(Output):
     mode: SafetyMode = Field(description="`off`: the operator has switched the check off, and nothing looked at it.")
     verdict: Verdict
     scores: dict[str, float]
+    reason: str | None = Field(description="Who blocked it, if not the checker: `hook`.")
     policy: Policy
     is_fallback: bool = Field(description="Whether this is the service's own picture in the place of a blocked one.")
     released_at: Time | None = Field(description="When a reviewer let it out of quarantine.")
