@@ -1,5 +1,7 @@
 """``/v1/images``: look at one image, fetch its bytes, erase it."""
 
+from uuid import UUID
+
 from flask import Response
 
 from api import operations, presentation, records
@@ -57,9 +59,15 @@ def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
 @needs(Scope.JOBS_WRITE)
 def delete_image(path: ImagePath) -> Response:
     """Erase an image and its thumbnail for good; what it cost stays. Erasing it again changes nothing."""
+    erase(path.image_id)
+    return Response(status=204)
+
+
+def erase(image_id: UUID) -> None:
+    """Erase an image of the caller's; raise RefusedError or IllegalTransitionError for one that is not to be erased."""
     context = services()
     with context.database.transaction() as session:
-        row = records.find_image(session, caller().owner, path.image_id)
+        row = records.find_image(session, caller().owner, image_id)
         erasure.erase_image(session, row)
     if row.status is ImageStatus.ERASED:
         try:
@@ -67,4 +75,3 @@ def delete_image(path: ImagePath) -> Response:
         except StorageError as error:
             # No link is given out any more; the clerk deletes what is left.
             logger.warning("image not erased", image_id=str(row.id), reason=error.code)
-    return Response(status=204)

@@ -15,7 +15,7 @@ from common.states import ImageStatus, Verdict
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which prints are looked for; what is None narrows nothing."""
+    """Which prints are looked for; what is None narrows nothing, but erased ones are shown only when asked for."""
 
     status: ImageStatus | None = None
     verdict: Verdict | None = None
@@ -33,6 +33,8 @@ def list_page(
     for column, value in ((Image.status, wanted.status), (Image.verdict, wanted.verdict), (Job.model, wanted.model)):
         if value is not None:
             query = query.where(column == value)
+    if wanted.status is None:
+        query = query.where(Image.status != ImageStatus.ERASED)
     if wanted.job_id is not None:
         query = query.where(Image.job_id == wanted.job_id)
     if wanted.since is not None:

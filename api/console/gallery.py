@@ -1,6 +1,8 @@
 """Gallery: all prints, narrowed, compared side by side, drawn on a contact sheet, deleted."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from uuid import UUID
 
 from flask import request
 from werkzeug.wrappers import Response
@@ -8,13 +10,16 @@ from werkzeug.wrappers import Response
 from api import presentation
 from api.auth import caller
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
+from api.console.gate import visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
 from api.context import services
 from api.errors import RefusedError
+from api.images import erase
 from api.schemas.images import Image as ShownImage
 from common import gallery
+from common.errors import IllegalTransitionError
 from common.gallery import Wanted
 from common.keys import Scope
 from common.models import Image, Job
@@ -88,8 +93,20 @@ def use_chosen() -> Response:
     if not ids:
         return lead_to("gallery:show_gallery", note="none-chosen", **chosen(*FILTERS))
     act = request.form.get("act")
+    if act == "delete":
+        return _delete(ids)
     target = "gallery:draw_sheet" if act == "sheet" else "gallery:compare"
     return lead_to(target, image=[str(image_id) for image_id in ids])
+
+
+def _delete(ids: Sequence[UUID]) -> Response:
+    """Erase prints for good; those that wait for a reviewer are left as they are."""
+    if not visitor().may(Scope.JOBS_WRITE):
+        raise RefusedError("insufficient_scope", f"The key that you signed in with lacks the scope {Scope.JOBS_WRITE}.")
+    for image_id in ids:
+        with suppress(IllegalTransitionError):
+            erase(image_id)
+    return lead_to("gallery:show_gallery", note="images-deleted", **chosen(*FILTERS))
 
 
 def _show(found: Sequence[tuple[Image, Job]]) -> list[tuple[ShownImage, Job]]:

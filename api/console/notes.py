@@ -7,7 +7,7 @@ NOTES = {
     "job-made": "The job was accepted.",
     "key-revoked": "The key was revoked; nothing can be done with it any more.",
     "none-chosen": "Choose some prints first, by the box in their corner.",
-    "images-deleted": "The images were deleted. What they cost stays on the books.",
+    "images-deleted": "The prints were deleted, but for those that wait for a reviewer. Their cost stays on the books.",
     "webhook-deleted": "The webhook was deleted, and with it its deliveries.",
     "webhook-changed": "The webhook was changed.",
     "webhook-tested": "A test message is on its way.",

@@ -154,6 +154,12 @@ def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> Non
     moved = page.evaluate("[...document.querySelectorAll('.pane img')].map(image => image.style.transform)")
     assert moved[0] == moved[1]
     assert "1.25" in moved[0]
+    page = reader.open("/gallery")
+    page.on("dialog", agree)
+    page.locator(".print input[type=checkbox]").first.check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The prints were deleted")).to_be_visible()
+    expect(page.locator(".print img")).to_have_count(2)
     page = reader.open("/gallery?status=blocked")
     expect(page.get_by_text("No print is like that")).to_be_visible()
 

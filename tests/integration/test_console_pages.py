@@ -139,6 +139,20 @@ def test_the_chosen_jobs_are_canceled_and_tried_again_and_the_rest_left_alone(ap
     assert api.count_jobs() == before + 2
 
 
+def test_chosen_prints_are_deleted_for_good_by_whoever_may(api: Api) -> None:
+    (job_id, (image,)), (_, (foreign,)) = api.print_job(), api.print_job("bob")
+    form = {"image": str(image.id), "act": "delete"}
+    sign_in(api, Scope.JOBS_READ)
+    assert api.client.post("/console/gallery/chosen", data=form | {"csrf_token": token(api)}).status_code == 403
+    sign_in(api)
+    others = {"image": str(foreign.id), "act": "delete", "csrf_token": token(api)}
+    assert api.client.post("/console/gallery/chosen", data=others).status_code == 404
+    api.client.post("/console/gallery/chosen", data=form | {"csrf_token": token(api)})
+    assert api.get(f"/v1/images/{image.id}").json["status"] == "erased"
+    assert [*api.storage.list_keys(f"owners/ada/jobs/{job_id}")] == []
+    assert [*api.storage.list_keys("owners/bob/")] != []
+
+
 def test_the_floor_shows_the_house_to_whoever_runs_it_and_to_nobody_else(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
