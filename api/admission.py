@@ -10,7 +10,7 @@ from api.schemas.safety import NewSafety
 from common.logs import get_logger
 from common.orders import Order
 from common.safety import refusals
-from common.safety.policy import OnBlock, Policy, Wish
+from common.safety.policy import Policy, Recourse, Wish
 from common.states import SafetyMode
 
 logger = get_logger(__name__)
@@ -36,7 +36,7 @@ def _choose_policy(order: Order, wish: NewSafety | None) -> Policy:
         detail = "must be off: nothing is checked by this service"
         raise refuse([Fault(code="incompatible", detail=detail, pointer="/safety/mode")])
     policy = policy.tighten(wanted)
-    if policy.on_block is OnBlock.FALLBACK and settings.fallback_image is None:
+    if policy.on_block is Recourse.FALLBACK and settings.fallback_image is None:
         detail = "must be fail or reroll: this service has no fallback picture"
         raise refuse([Fault(code="incompatible", detail=detail, pointer="/safety/on_block")])
     return policy

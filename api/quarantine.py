@@ -1,11 +1,9 @@
 """``/v1/quarantine``: for reviewers, who see blocked pictures of every owner blurred, and release or confirm them."""
 
-import io
 from collections.abc import Callable
 from uuid import UUID
 
 from flask import Response
-from PIL import Image as Pillow
 from sqlalchemy.orm import Session
 
 from api import operations, presentation
@@ -27,9 +25,7 @@ from common.keys import Scope
 from common.logs import get_logger
 from common.models import Image
 from common.objects import quarantine_key
-from common.provenance import xmp_packet
 from common.safety import models, quarantine
-from common.safety.blurring import PREVIEW_CELLS, blur
 from common.safety.sealing import Part, PictureSealer
 
 blueprint = operations.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")
@@ -40,7 +36,7 @@ BOOK = "quarantine"
 PREVIEW: operations.Success = {
     200: {"description": "The picture, blurred", "content": {"image/webp": {"schema": BINARY}}}
 }
-PREVIEW_TYPE = "image/webp"
+WEBP = "image/webp"
 
 logger = get_logger(__name__)
 
@@ -77,11 +73,8 @@ def preview_quarantined_image(path: QuarantinePath) -> Response:
     with context.database.transaction() as session:
         _find_waiting(session, path.image_id)
         quarantine.note_preview(session, path.image_id, caller().key_id)
-    thumbnail = _unseal(context, path.image_id, Part.THUMBNAIL)
-    file = io.BytesIO()
-    with Pillow.open(io.BytesIO(thumbnail), formats=("WEBP",)) as picture:
-        blur(picture.convert("RGB"), PREVIEW_CELLS).save(file, "WEBP", xmp=xmp_packet())
-    return Response(file.getvalue(), 200, headers={"Cache-Control": "no-store"}, content_type=PREVIEW_TYPE)
+    preview = _unseal(context, path.image_id, Part.PREVIEW)
+    return Response(preview, 200, headers={"Cache-Control": "no-store"}, content_type=WEBP)
 
 
 @blueprint.post(
@@ -97,7 +90,7 @@ def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
     # Before the row says so, and the same bytes however often: a release that was cut short is simply done again.
     full, thumbnail = quarantine.destination(image)
     context.storage.put(full, _unseal(context, image.id, Part.FULL), image.content_type or "")
-    context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), PREVIEW_TYPE)
+    context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), WEBP)
     return _decide(image, quarantine.release, body)
 
 

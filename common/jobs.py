@@ -24,7 +24,7 @@ from common.orders import Order
 from common.places import Place, Places
 from common.requests import ImageRequest
 from common.safety.holding import hold_to_key
-from common.safety.policy import OnBlock
+from common.safety.policy import Recourse
 from common.states import JobStatus, Outcome, Priority, sources_of
 from common.webhooks import messages
 
@@ -130,7 +130,7 @@ def claim(
     except ValidationError as error:
         raise JobUnreadableError(job.id) from error
     rerolls = 0
-    if request.safety is not None and request.safety.on_block is OnBlock.REROLL:
+    if request.safety is not None and request.safety.on_block is Recourse.REROLL:
         rerolls = attempts.count_blocked(session, job.id)
         request = request.reroll(rerolls)
     return Claim(

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from common.errors import InvalidPictureError, SafetyUnavailableError
 from common.requests import ImageRequest
 from common.safety.blurring import blur
-from common.safety.policy import OnBlock, Policy, ReviewAction
+from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings
 from common.states import ImageStatus, SafetyMode, Verdict
 from worker.checks.port import Checker, Finding, examine
@@ -84,7 +84,7 @@ class Judge:
             raise InvalidPictureError("The model produced a picture of one colour.")
         finding = examine(self._checker, picture)
         verdict, policy = self.rule(request, finding), self.policy_of(request)
-        if verdict is Verdict.BLOCK and policy.on_block is OnBlock.FALLBACK and self._fallback is not None:
+        if verdict is Verdict.BLOCK and policy.on_block is Recourse.FALLBACK and self._fallback is not None:
             return self._replace(request, picture, finding)
         blurs = verdict is Verdict.REVIEW and policy.review_action is ReviewAction.BLUR
         blocked = ImageStatus.QUARANTINED if self._keeps else ImageStatus.BLOCKED
@@ -100,7 +100,7 @@ class Judge:
 
     def wants_reroll(self, request: ImageRequest, judged: list[Judged]) -> bool:
         """Tell whether the job would rather be printed again than take what was made of it."""
-        is_asked = self.policy_of(request).on_block is OnBlock.REROLL
+        is_asked = self.policy_of(request).on_block is Recourse.REROLL
         return is_asked and not any(each.status.is_readable for each in judged)
 
     def _replace(self, request: ImageRequest, blocked: Image.Image, found: Finding) -> Judged:

@@ -6,8 +6,9 @@ import zlib
 
 from PIL import Image, ImageChops
 
-from common.provenance import SOFTWARE
+from common.provenance import SOFTWARE, xmp_packet
 from common.requests import OutputFormat
+from common.safety.blurring import PREVIEW_CELLS, blur
 from worker.marking import Mark
 
 THUMBNAIL_SIDE = 256
@@ -38,6 +39,13 @@ def thumbnail(picture: Image.Image, mark: Mark) -> bytes:
     small = picture.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     return encode(small, OutputFormat.WEBP, mark)
+
+
+def preview(thumbnail_file: bytes) -> bytes:
+    """Return a marked WebP file for a reviewer: of what a thumbnail shows, the colours and where they are."""
+    with Image.open(io.BytesIO(thumbnail_file), formats=("WEBP",)) as seen:
+        blurred = blur(seen.convert("RGB"), PREVIEW_CELLS)
+    return _save(blurred, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD, xmp=xmp_packet())
 
 
 def _save(picture: Image.Image, name: str, **options: object) -> bytes:

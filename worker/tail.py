@@ -27,6 +27,7 @@ from worker import palettes
 from worker.engine.port import Picture
 from worker.finishing import File
 from worker.judging import Judged
+from worker.pictures import preview
 from worker.press import Press
 from worker.work import Work
 
@@ -89,7 +90,8 @@ def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
 
 def _seal(press: Press, work: Work, image_id: UUID, file: File) -> None:
     sealer = PictureSealer(press.settings.read_secret())
-    for part, data in ((Part.FULL, file.data), (Part.THUMBNAIL, file.thumbnail)):
+    parts = {Part.FULL: file.data, Part.THUMBNAIL: file.thumbnail, Part.PREVIEW: preview(file.thumbnail)}
+    for part, data in parts.items():
         _put(press, work, quarantine_key(image_id, part), sealer.seal(image_id, part, data), SEALED_TYPE)
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.inputs import Body
 from api.schemas.outputs import Output
-from common.safety.policy import OnBlock, ReviewAction
+from common.safety.policy import Recourse, ReviewAction
 from common.states import SafetyMode
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -23,7 +23,7 @@ class NewSafety(Body):
     review_action: Annotated[ReviewAction, Field(strict=False)] | None = Field(
         None, description="What happens to a picture in the review band, from lax to strict: flag, blur, block."
     )
-    on_block: Annotated[OnBlock, Field(strict=False)] | None = Field(
+    on_block: Annotated[Recourse, Field(strict=False)] | None = Field(
         None,
         description="What becomes of the job: `fail` if all was blocked; `reroll`: if all was blocked, it is printed"
         " again from other seeds a few times; `fallback`: the service's own picture takes the place of each that was"
@@ -38,4 +38,4 @@ class JobSafety(Output):
     review_above: float
     block_above: float
     review_action: ReviewAction
-    on_block: OnBlock
+    on_block: Recourse

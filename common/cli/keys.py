@@ -13,7 +13,7 @@ from common import keys as key_store, schema
 from common.cli.tables import print_table
 from common.database import Database
 from common.keys import NAME, TENANT_SCOPES, Kept, Scope
-from common.safety.policy import OnBlock, Policy, ReviewAction, Wish
+from common.safety.policy import Policy, Recourse, ReviewAction, Wish
 from common.settings import Settings
 from common.settings.webhooks import LEAST_WEBHOOK_DAYS
 
@@ -51,7 +51,9 @@ def keys() -> None:
     help="What happens to its pictures in the review band.",
 )
 @click.option(
-    "--on-block", type=click.Choice([each.value for each in OnBlock]), help="What becomes of its jobs that are blocked."
+    "--on-block",
+    type=click.Choice([each.value for each in Recourse]),
+    help="What becomes of its jobs that are blocked.",
 )
 def create(name: str, owner: str | None, scopes: tuple[str, ...], **options: Any) -> None:
     """Make a key and print it, alone, on standard output: it cannot be shown again.

@@ -25,7 +25,7 @@ class ReviewAction(StrEnum):
     BLOCK = "block"
 
 
-class OnBlock(StrEnum):
+class Recourse(StrEnum):
     """What becomes of a job of which a picture was blocked."""
 
     FAIL = "fail"  # the image is blocked; the job fails if all are
@@ -44,7 +44,7 @@ class Wish(BaseModel):
     review_above: float | None = Field(None, ge=0, le=1)
     block_above: float | None = Field(None, ge=0, le=1)
     review_action: ReviewAction | None = None
-    on_block: OnBlock | None = None
+    on_block: Recourse | None = None
     mode: SafetyMode | None = None
 
 
@@ -56,7 +56,7 @@ class Policy(BaseModel):
     review_above: float
     block_above: float
     review_action: ReviewAction = ReviewAction.FLAG
-    on_block: OnBlock = OnBlock.FAIL
+    on_block: Recourse = Recourse.FAIL
     mode: SafetyMode = SafetyMode.ON
 
     @classmethod

@@ -23,6 +23,7 @@ class Part(StrEnum):
 
     FULL = "full"
     THUMBNAIL = "thumbnail"
+    PREVIEW = "preview"  # blurred, for reviewers
 
 
 class SealUnreadableError(PressroomError):

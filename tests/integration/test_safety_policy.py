@@ -14,7 +14,7 @@ from common import keys
 from common.database import Database
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
 from common.models import Image, Job
-from common.safety.policy import OnBlock, Policy, ReviewAction, Wish
+from common.safety.policy import Policy, Recourse, ReviewAction, Wish
 from common.settings import Settings
 from common.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests import factories
@@ -103,7 +103,7 @@ def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_i
 
 def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(house: House) -> None:
     with house.database.transaction() as session:
-        keys.create(session, "ada", safety=Wish(block_above=0.4, on_block=OnBlock.REROLL))
+        keys.create(session, "ada", safety=Wish(block_above=0.4, on_block=Recourse.REROLL))
         (key,) = keys.list_all(session)
     job = factories.submit(house.database, key_id=key.id)
     with house.press(checker=ScriptedChecker(in_turn(Verdict.REVIEW))) as press:
@@ -123,7 +123,7 @@ def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_on
 
 def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_blocked_is_waste(house: House) -> None:
     blocked = [Verdict.BLOCK] * 4
-    job = order(house, *blocked, num_images=2, on_block=OnBlock.REROLL)
+    job = order(house, *blocked, num_images=2, on_block=Recourse.REROLL)
     assert (job.status, job.attempt, job.strikes) == (JobStatus.SUCCEEDED, 3, 1)
     assert [image.seed for image in house.images(job.id)] == [11, 12], "7 and 8, then 9 and 10, then these"
     outcomes = [attempt.outcome for attempt in house.attempts(job.id)]
@@ -133,13 +133,13 @@ def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_b
 
 
 def test_printing_again_comes_to_an_end(house: House) -> None:
-    job = order(house, *[Verdict.BLOCK] * 10, on_block=OnBlock.REROLL)
+    job = order(house, *[Verdict.BLOCK] * 10, on_block=Recourse.REROLL)
     assert (job.status, job.error_code, job.attempt) == (JobStatus.FAILED, "content_blocked", 3)
     house.check()
 
 
 def test_a_job_of_which_something_passed_is_not_printed_again(house: House) -> None:
-    job = order(house, Verdict.BLOCK, Verdict.PASS, num_images=2, on_block=OnBlock.REROLL)
+    job = order(house, Verdict.BLOCK, Verdict.PASS, num_images=2, on_block=Recourse.REROLL)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
     assert [image.status for image in house.images(job.id)] == [ImageStatus.BLOCKED, ImageStatus.DELIVERED]
 
@@ -156,7 +156,7 @@ def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_a
 ) -> None:
     house = with_settings(house, fallback_image=fallback)
     # The first verdict is on the fallback picture itself.
-    job = order(house, Verdict.PASS, Verdict.BLOCK, on_block=OnBlock.FALLBACK)
+    job = order(house, Verdict.PASS, Verdict.BLOCK, on_block=Recourse.FALLBACK)
     (image,) = house.images(job.id)
     assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.DELIVERED, Verdict.PASS)
     assert (image.amount, image.gpu_seconds) == (Decimal(0), 0.0)
