@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[press,dev,bench]'
 	@touch $@
 
-demo: $(STAMP) ## Print ten pictures on this machine, and draw a contact sheet of them
+demo: $(STAMP) ## Print ten pictures and a small campaign on this machine, with contact sheets
 	@$(BIN)/pressroom demo
 
 up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded servers
