@@ -14,7 +14,7 @@ from api.inputs import not_found
 from api.schemas import recipients as shown
 from api.schemas.campaigns import CampaignPath
 from api.schemas.images import BINARY
-from api.schemas.recipients import FILE, ErrorsQuery, Mode, OnError, Preview, Receipt, RecipientPage, UploadQuery
+from api.schemas.recipients import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
 from common.campaigns import digests, listings, lists, proofs, rendering, search
 from common.campaigns.defusing import defuse
 from common.campaigns.files import Format
@@ -46,9 +46,9 @@ def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
     """Hand in a file of recipients; every row is rendered and checked, and a file that fails changes nothing."""
     kind, _ = recipient_files.choose_format(request)
     with campaign_views.changing(path) as (session, campaign):
-        loading = lists.begin(session, campaign, replaces=query.mode is Mode.REPLACE)
+        loading = lists.begin(session, campaign, replaces=query.mode == "replace")
     with recipient_files.filling(path, loading, request) as done:
-        if not done.accepted or (done.rejected and query.on_error is OnError.STRICT):
+        if not done.accepted or (done.rejected and query.on_error == "strict"):
             raise recipient_files.refuse_rows(done)
         with campaign_views.changing(path) as (session, campaign):
             lists.finish(session, campaign, loading, done.columns, done.digest)

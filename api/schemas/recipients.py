@@ -1,6 +1,5 @@
 """The JSON of recipients: a file that was handed in, the rows that stayed, and the prompts that they make."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,25 +14,15 @@ MOST_PREVIEWED = 50
 USUALLY_PREVIEWED = 5
 
 
-class Mode(StrEnum):
-    """What a file does to the recipients that are there."""
-
-    REPLACE = "replace"
-    APPEND = "append"
-
-
-class OnError(StrEnum):
-    """What becomes of a file with rows that cannot be printed."""
-
-    STRICT = "strict"  # nothing changes
-    SKIP = "skip"  # the other rows stay
-
-
 class UploadQuery(Query):
     """How a file is taken in."""
 
-    mode: Mode = Field(Mode.REPLACE, description="After the first approval recipients can only be appended.")
-    on_error: OnError = Field(OnError.STRICT, description="Whether one row that cannot be printed refuses all.")
+    mode: Literal["replace", "append"] = Field(
+        "replace", description="After the first approval recipients can only be appended."
+    )
+    on_error: Literal["strict", "skip"] = Field(
+        "strict", description="Whether one row that cannot be printed refuses all, or the others stay."
+    )
 
 
 class RecipientQuery(Query):
