@@ -52,6 +52,7 @@ def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_
     ours.accepted.append(again.json()["id"])
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("point", ["submitting", "submitted"])
 def test_an_api_that_dies_over_many_orders_at_once_has_taken_each_once_or_not_at_all(stack: Stack, point: str) -> None:
     ours = stack.client()
