@@ -51,6 +51,7 @@ def show_quote(campaign: Campaign) -> CampaignQuote | None:
         hours=_show_seconds(quote.hours),
         block_rate=quote.block_rate,
         batch=quote.batch,
+        measured_batch=quote.measured_batch,
         presses=quote.presses,
     )
 

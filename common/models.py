@@ -67,6 +67,8 @@ class Press(Base):
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     overhead: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # name → accelerator seconds
     energy_joules: Mapped[float | None]  # drawn since its start; none where nothing measures it
+    # Model → pictures stepped together → steps of pictures a second, up to the batch that it uses; at the default size.
+    rates: Mapped[dict[str, dict[str, float]] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class PressReading(Base):

@@ -116,6 +116,8 @@ class Press:
         self.judge.load()
         self.finisher.load()
         self.engine.load()
+        with self.database.transaction() as session:
+            session.get_one(PressRow, self.id).rates = _as_json(self.engine.rates)
         self._heart.start()
         log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)
 
@@ -241,3 +243,7 @@ class Press:
         if is_work_waiting(self.database, self.models, DEAF_SECONDS):
             log.error("press_deaf", seconds=DEAF_SECONDS)
             start_again()
+
+
+def _as_json(rates: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
+    return {model: {str(rows): rate for rows, rate in known.items()} for model, known in rates.items()}

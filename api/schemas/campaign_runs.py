@@ -102,7 +102,8 @@ class CampaignQuote(Output):
     currency: str
     hours: SecondsSpan = Field(description="Of the whole, on the presses that are up.")
     block_rate: float
-    batch: float = Field(description="Pictures that were stepped together on average, as they will be.")
+    batch: float = Field(description="Pictures that will be stepped together, by the profile of a press that is up.")
+    measured_batch: float = Field(description="Pictures that were, among the proofs.")
     presses: int
 
 

@@ -10,13 +10,12 @@ from typing import Any, Self
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.campaigns import counters
+from common.campaigns import batches, counters
 from common.campaigns.models import Campaign, Print
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.campaigns.states import PrintStatus
 from common.database import now
-from common.models import Attempt, Image, Press
-from common.states import Outcome
+from common.models import Image, Press
 from common.usage import DELIVERED
 
 LIVE = timedelta(minutes=2)
@@ -54,7 +53,8 @@ class Quote:
     amount: Interval  # of the whole, in the campaign's currency
     hours: Interval  # of the whole, on the presses that are up
     block_rate: float
-    batch: float  # pictures that were stepped together
+    batch: float  # pictures that will be stepped together
+    measured_batch: float  # pictures that were, among the proofs
     presses: int
 
     def as_json(self) -> dict[str, Any]:
@@ -78,8 +78,9 @@ def make(session: Session, campaign: Campaign) -> Quote | None:
     block_rate = sum(image.status not in DELIVERED for image in images) / len(images)
     wanted = counters.count(session, campaign).total.wanted
     rolls, delivered = _expect(spec, block_rate)
-    seconds = estimate_mean([image.gpu_seconds + image.overrun_seconds for image in printed], wanted)
-    amounts = estimate_mean([float(image.amount) for image in printed], wanted)
+    batch = batches.expect(session, campaign, spec, wanted)
+    seconds = estimate_mean([image.gpu_seconds + image.overrun_seconds for image in printed], wanted).times(batch.cost)
+    amounts = estimate_mean([float(image.amount) for image in printed], wanted).times(batch.cost)
     presses = _count_presses(session, spec)
     return Quote(
         proofs=len(printed),
@@ -88,7 +89,8 @@ def make(session: Session, campaign: Campaign) -> Quote | None:
         amount=amounts.times(wanted * delivered),
         hours=seconds.times(wanted * rolls / 3600 / max(1, presses)),
         block_rate=block_rate,
-        batch=_measure_batch(session, campaign),
+        batch=batch.expected,
+        measured_batch=batch.measured,
         presses=presses,
     )
 
@@ -118,28 +120,6 @@ def _images(session: Session, campaign: Campaign) -> list[Image]:
         Print.campaign_id == campaign.id, Print.is_proof, Print.status != PrintStatus.ERASED, Print.job_id.is_not(None)
     )
     return list(session.scalars(select(Image).where(Image.job_id.in_(mine))))
-
-
-def _measure_batch(session: Session, campaign: Campaign) -> float:
-    """Return how many of the proofs' attempts were in hand at once, on average over the time of each."""
-    mine = select(Print.job_id).where(Print.campaign_id == campaign.id, Print.is_proof)
-    spans = [
-        (attempt.press_id, attempt.started_at, attempt.ended_at)
-        for attempt in session.scalars(
-            select(Attempt).where(Attempt.job_id.in_(mine), Attempt.outcome == Outcome.SUCCEEDED)
-        )
-        if attempt.ended_at is not None
-    ]
-    together = [
-        sum(
-            max(timedelta(), min(ended, other_ended) - max(started, other_started)) / (ended - started)
-            for other_press, other_started, other_ended in spans
-            if other_press == press
-        )
-        for press, started, ended in spans
-        if ended > started
-    ]
-    return fmean(together) if together else 1.0
 
 
 def _count_presses(session: Session, spec: CampaignSpec) -> int:

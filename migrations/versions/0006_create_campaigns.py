@@ -218,6 +218,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("colours", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("palette_score", sa.Double(), nullable=True))
 
+    with op.batch_alter_table("presses", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("rates", sa.JSON(), nullable=True))
+
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("palette", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("max_amount", sa.BigInteger(), nullable=True))
@@ -227,6 +230,8 @@ def downgrade() -> None:
     with op.batch_alter_table("images") as images:
         for column in ("palette_score", "colours", "overrun_seconds"):
             images.drop_column(column)
+    with op.batch_alter_table("presses") as presses:
+        presses.drop_column("rates")
     with op.batch_alter_table("jobs") as jobs:
         for column in ("max_amount", "palette"):
             jobs.drop_column(column)

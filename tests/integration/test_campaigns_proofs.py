@@ -2,16 +2,18 @@
 
 import pytest
 
+from common import catalog
 from common.campaigns import moves, prints, proofs, quotes, runs
 from common.campaigns.models import Campaign, Recipient
 from common.campaigns.proofs import BudgetSpentError
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.states import CampaignStatus, PrintStatus
 from common.errors import IllegalTransitionError
+from common.models import Press
 from common.states import Priority
 from tests import campaigns
 from tests.campaigns import PRICE, Bureau, names
-from tests.factories import read
+from tests.factories import image_request, read
 
 
 def choose(bureau: Bureau, campaign_id, rows: int) -> list[Recipient]:
@@ -150,3 +152,27 @@ def test_a_mean_of_one_has_no_interval_and_one_of_many_has_a_narrow_one() -> Non
     assert few.mean == many.mean == 2.0
     assert few.high == pytest.approx(2 + 2.920 * (1 / 3 + 1 / 1000) ** 0.5, abs=0.001)
     assert many.high - many.mean < 0.2
+
+
+def test_what_a_fuller_batch_will_save_is_in_the_quote(bureau: Bureau) -> None:
+    chosen = campaigns.spec(campaigns.arm(request=image_request(prompt="", seed=0, width=512, height=512)))
+    campaign_id = bureau.campaign(names(40), chosen, status=CampaignStatus.READY)
+    with bureau.database.transaction() as session:
+        catalog.register(session, [catalog.PAINTED_CARD])
+        session.get_one(Press, bureau.press_id).rates = {"painted": {"1": 2.0, "2": 3.0, "4": 4.0}}
+    proof(bureau, campaign_id, 3)
+    quote = quotes.Quote.from_row(bureau.read(campaign_id).quote or {})
+    assert (quote.measured_batch, quote.batch) == (1.0, 4)
+    assert quote.gpu_seconds.mean == pytest.approx(0.5)
+    assert quote.amount.mean == pytest.approx(float(40 * PRICE / 2))
+
+
+def test_pictures_of_another_size_than_was_profiled_are_quoted_as_measured(bureau: Bureau) -> None:
+    campaign_id = bureau.campaign(names(40), status=CampaignStatus.READY)
+    with bureau.database.transaction() as session:
+        catalog.register(session, [catalog.PAINTED_CARD])
+        session.get_one(Press, bureau.press_id).rates = {"painted": {"1": 2.0, "4": 4.0}}
+    proof(bureau, campaign_id, 3)
+    quote = quotes.Quote.from_row(bureau.read(campaign_id).quote or {})
+    assert quote.batch == quote.measured_batch
+    assert quote.gpu_seconds.mean == pytest.approx(1.0)

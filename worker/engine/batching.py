@@ -51,6 +51,11 @@ class BatchingEngine:
         return self._caps.most
 
     @property
+    def rates(self) -> dict[str, dict[int, float]]:
+        """Return the rows per second of each model that was profiled, by its batch."""
+        return self._caps.rates
+
+    @property
     def warm_lanes(self) -> frozenset[str]:
         """Return the lanes in hand whose batches are not full."""
         return frozenset(self._loop.lanes_with_room())

@@ -32,6 +32,7 @@ class Caps:
         self._most = most
         self._given: dict[str, int] = {}  # model → the batch that its family sets
         self._work: dict[str, float] = {}  # model → pixels that one pass is worth working on, doubled by guidance
+        self._rates: dict[str, dict[int, float]] = {}  # model → rows per second by the batch, up to the useful one
         self._lowered: dict[str, int] = {}  # lane → what its memory has room for
 
     @property
@@ -45,6 +46,11 @@ class Caps:
         if request.model in self._work:
             useful = int(self._work[request.model] / _work_of(request))
         return max(1, min(self._most, useful, self._lowered.get(request.lane, self._most)))
+
+    @property
+    def rates(self) -> dict[str, dict[int, float]]:
+        """Return the rows per second of each profiled model by its batch, up to the useful one, at its default size."""
+        return dict(self._rates)
 
     def knows(self, model: str) -> bool:
         """Tell whether a model has been profiled."""
@@ -78,6 +84,7 @@ class Caps:
             rows *= 2
         useful = _smallest_good(rates)
         self._work[card.name] = useful * _work_of(request)
+        self._rates[card.name] = {rows: rate for rows, rate in rates.items() if rows <= useful}
         log.info(
             "model_profiled", model=card.name, cap=useful, rows_per_second={n: round(r, 2) for n, r in rates.items()}
         )

@@ -59,6 +59,10 @@ class Engine(Protocol):
         """Return how many pictures it may step together at most; known once it is loaded."""
 
     @property
+    def rates(self) -> dict[str, dict[int, float]]:
+        """Return what it knows of its speed: model → pictures stepped together → steps of pictures a second."""
+
+    @property
     def warm_lanes(self) -> frozenset[str]:
         """Return the lanes whose jobs it would rather print next; empty when all are the same to it."""
 
