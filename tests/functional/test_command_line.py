@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -84,6 +85,67 @@ def test_a_job_is_watched_to_its_end(environ: dict[str, str]) -> None:
     canceled = run(environ, "submit", "a slow heron", "--steps", "150").stdout.strip()
     run(environ, "jobs", "cancel", canceled)
     assert json.loads(run(environ, "jobs", "watch", canceled, "--json", status=1).stdout)["status"] == "canceled"
+
+
+def test_a_campaign_is_run_from_a_file_to_a_folder_of_results(environ: dict[str, str], tmp_path: Path) -> None:
+    colours = ("--colour", "#ff8800", "--suffix", ", soft light")
+    small = ("--width", "64", "--height", "64", "--steps", "2")
+    assert run(environ, "styles", "create", "festive", *colours, *small).stdout == "festive@1\n"
+    assert "festive@1" in run(environ, "styles", "list").stdout
+    assert json.loads(run(environ, "styles", "show", "festive").stdout)["palette"] == ["#ff8800"]
+    people, out = tmp_path / "people.csv", tmp_path / "out"
+    people.write_text("recipient_id,name\nann,Ann\nbob,Bob\ncid,\n")
+    asked = ("campaign", "run", str(people), "--template", "a card for {{ name }}", "--budget", "5", "--out", str(out))
+
+    done = run(environ, *asked, "--style", "festive", "--proofs", "1", "--links", "--yes", "--json")
+    campaign = json.loads(done.stdout)
+    assert (campaign["status"], campaign["progress"]["prints"]["printed"]) == ("completed", 2)
+    assert "2 of 3 rows can be printed" in done.stderr
+    assert "row 3: name is empty" in done.stderr
+    assert "2 pictures will cost about" in done.stderr
+    assert {file.name for file in out.iterdir()} == {
+        "contact-sheet.png",
+        "errors.csv",
+        "pictures",
+        "proofs",
+        "results.csv",
+    }
+    assert {file.name for file in (out / "pictures").iterdir()} == {"ann-0.png", "bob-0.png"}
+    rows = list(csv.DictReader((out / "results.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert all(row["style"] == "festive@1" and "/p/" in row["link"] and row["palette_score"] for row in rows)
+
+    corrected = out / "errors.csv"
+    corrected.write_text(corrected.read_text(encoding="utf-8-sig").replace("cid,,", "cid,Cid,"))
+    run(environ, "campaign", "append", campaign["id"], str(corrected), "--out", str(out))
+    assert "is running" in run(environ, "campaign", "approve", campaign["id"]).stderr
+    assert "3 printed" in run(environ, "campaign", "watch", campaign["id"]).stdout
+    run(environ, "campaign", "results", campaign["id"], "--out", str(out), "--names", "card {row} {variant}")
+    assert len(list((out / "pictures").iterdir())) == 3
+    assert campaign["id"] in run(environ, "campaign", "list", "--status", "completed").stdout
+
+
+def test_nothing_is_printed_before_somebody_agrees(environ: dict[str, str], tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("name\nAnn\nBob\n")
+    asked = (
+        "campaign",
+        "run",
+        str(people),
+        "--template",
+        "a card for {{ name }}",
+        "--budget",
+        "5",
+        "--out",
+        str(tmp_path),
+    )
+    done = run(environ, *asked, "--proofs", "0", status=1)
+    (campaign_id,) = re.findall(r"pressroom campaign approve (\S+)", done.stderr)
+    shown = json.loads(run(environ, "campaign", "show", campaign_id, "--json").stdout)
+    assert (shown["status"], shown["budget"]["spent"], shown["progress"]["prints"]["ordered"]) == ("ready", "0", 0)
+    assert "is canceled" in run(environ, "campaign", "cancel", campaign_id).stderr
+    people.write_text("nmae\nAnn\n")
+    assert "name" in run(environ, *asked, status=1).stderr
+    assert "must end in" in run(environ, *asked[:2], str(Path(__file__)), *asked[3:], status=1).stderr
 
 
 def test_json_is_all_that_stands_on_standard_output(environ: dict[str, str]) -> None:
