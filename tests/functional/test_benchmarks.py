@@ -128,6 +128,15 @@ def test_results_are_reported_as_markdown(tmp_path: Path, capsys: pytest.Capture
     assert "| ours | 2.0 |" in capsys.readouterr().out
 
 
+def test_recipients_are_taken_in_beside_a_plain_loop(tmp_path: Path) -> None:
+    from tests.bench import campaign
+
+    campaign.main(["--rows", "300", "--plain-rows", "20", "--out", str(tmp_path)])
+    figures = hold(tmp_path, "campaign", 1)
+    assert set(figures) == {"sqlite", "postgresql"}
+    assert all(each["rows_per_second"] > 0 for each in figures.values())
+
+
 def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
     from tests.bench import campaign_run
 
@@ -137,3 +146,18 @@ def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
     figures = hold(tmp_path, "campaign_run", 3)
     assert set(figures["ends"]) == {"ada", "eve"}
     assert figures["first_claim_seconds"] > 0
+
+
+def test_harmless_pictures_are_counted_that_a_checker_would_block(tmp_path: Path) -> None:
+    from tests.bench import false_blocks
+    from worker.checks.fixtures import DONKEY
+
+    folder = tmp_path / "npm"
+    for part in ("fluent-emoji-3d/package/assets", "unicode-emoji-json/package", "emojilib/package/dist"):
+        (folder / part).mkdir(parents=True)
+    (folder / "fluent-emoji-3d/package/assets/1facf.webp").write_bytes(DONKEY.read_bytes())
+    names = {"\U0001facf": {"name": "donkey", "group": "Animals"}}
+    (folder / "unicode-emoji-json/package/data-by-emoji.json").write_text(json.dumps(names))
+    (folder / "emojilib/package/dist/emoji-en-US.json").write_text(json.dumps({"\U0001facf": ["donkey"]}))
+    false_blocks.main(["--folder", str(folder), "--out", str(tmp_path)])
+    assert hold(tmp_path, "false_blocks", 1)["scores"]["open_nsfw"]["donkey"] > 0.8

@@ -7,6 +7,8 @@ import pytest
 
 from common.settings import PREFIX
 
+UNCHECKED = {"CHECKER": "none", "SAFETY_OFF_ACKNOWLEDGED": "true"}
+
 
 @pytest.fixture
 def examine(tmp_path):
@@ -30,7 +32,7 @@ def test_parts_that_are_fit_are_said_to_be(examine):
 
 
 def test_each_fault_comes_in_a_sentence_with_a_remedy(examine, tmp_path):
-    status, results, _ = examine(MODELS=tmp_path / "nowhere", CHECKER="scripted")
+    status, results, _ = examine(MODELS=tmp_path / "nowhere", **UNCHECKED)
     assert status == 1
     model, checker = results
     assert "no diffusers model" in model["fault"]
@@ -57,7 +59,7 @@ def test_a_corrupt_model_is_named(examine, tmp_path):
         '{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}'
     )
     (tmp_path / "unet" / "model.safetensors").write_bytes(b"garbage")
-    status, results, _ = examine(MODELS=tmp_path, CHECKER="scripted")
+    status, results, _ = examine(MODELS=tmp_path, **UNCHECKED)
     assert status == 1
     assert "damaged" in results[0]["fault"]
     assert "model.safetensors" in results[0]["fault"]

@@ -1,23 +1,22 @@
 """No checker at all: what an operator gets who has switched safety off, twice; every image is stamped with it."""
 
+import warnings
 from typing import Any
 
 from PIL import Image
 
-from common.logs import get_logger
+from common.errors import StandInWarning
 from common.settings.safety import NO_CHECKER
 from common.states import Verdict
 from worker.checks.port import Finding
-
-log = get_logger(__name__)
 
 
 class NoChecker:
     """Looks at nothing, and says so."""
 
     def load(self) -> None:
-        """Log that nothing is checked."""
-        log.warning("safety_off", reason="pictures leave without anything having looked at them")
+        """Warn that nothing is checked."""
+        warnings.warn("Safety is off: pictures leave without anything having looked.", StandInWarning, stacklevel=2)
 
     @property
     def policy(self) -> dict[str, Any]:
