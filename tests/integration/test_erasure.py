@@ -1,46 +1,34 @@
 """Images and words go when their time is over or their owner says so; rows, costs and digests stay; both databases."""
 
-from dataclasses import asdict
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from click.testing import CliRunner
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from common import jobs, keys, usage
+from common import jobs, usage
 from common.attempts import Spent
 from common.clerk import retention
-from common.cli import pressroom
 from common.clock import utcnow
-from common.database import Database, now
+from common.database import Database
 from common.errors import StorageError
-from common.keys import Kept, Scope
-from common.models import ApiKey, Image, Job
+from common.keys import Scope
+from common.models import Image, Job
 from common.recognition import Likeness
 from common.states import ImageStatus
 from common.webhooks.models import WebhookMessage
 from tests import factories
+from tests.aging import DAY, age, make_key, settle_messages
 from tests.apis import Api, open_api
 from tests.house import House
-from tests.picture_files import PNG, hand_in
 from tests.webhooks import Office
 from worker import runner
-
-DAY = timedelta(days=1)
 
 
 @pytest.fixture
 def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path, models=("painted",))
-
-
-def make_key(api: Api, owner: str, **kept: int) -> UUID:
-    with api.database.transaction() as session:
-        prefix = keys.create(session, owner, kept=Kept(**kept)).split("_")[1]
-        return session.scalars(select(ApiKey.id).where(ApiKey.prefix == prefix)).one()
 
 
 def print_job(api: Api, owner: str = "ada", **changes: Any) -> tuple[Job, Image]:
@@ -51,16 +39,6 @@ def print_job(api: Api, owner: str = "ada", **changes: Any) -> tuple[Job, Image]
         runner.hear(press)
     (image,) = house.images(job.id)
     return factories.read(api.database, job.id), image
-
-
-def age(api: Api, job_id: UUID, by: timedelta) -> None:
-    """Have a job, its images and its messages be so much older."""
-    with api.database.transaction() as session:
-        factories.lift_guards(session)
-        moment = now(session, -by)
-        session.execute(update(Job).where(Job.id == job_id).values(finished_at=moment))
-        session.execute(update(Image).where(Image.job_id == job_id).values(created_at=moment))
-        session.execute(update(WebhookMessage).where(WebhookMessage.job_id == job_id).values(created_at=moment))
 
 
 def read(api: Api, image_id: UUID) -> Image:
@@ -132,12 +110,12 @@ def test_an_image_whose_objects_could_not_be_deleted_is_hidden_and_the_clerk_fin
 
 
 def test_images_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
-    short, long = make_key(api, "ada", image_days=2), make_key(api, "grace", image_days=30)
+    short, long = make_key(api.database, "ada", image_days=2), make_key(api.database, "grace", image_days=30)
     printed = [
         print_job(api, owner, key_id=key_id) for owner, key_id in (("ada", short), ("grace", long), ("ada", None))
     ]
     for job, _ in printed:
-        age(api, job.id, 10 * DAY)
+        age(api.database, job.id, 10 * DAY)
     assert erase_old_images(api) == 1
     assert [read(api, image.id).status for _, image in printed] == ["erased", "delivered", "delivered"]
     assert erase_old_images(api, days=7) == 1
@@ -150,18 +128,18 @@ def test_a_round_erases_a_bounded_number_the_oldest_first(api: Api, monkeypatch:
     monkeypatch.setattr(retention, "BATCH", 2)
     printed = [print_job(api) for _ in range(3)]
     for days, (job, _) in enumerate(printed, start=5):
-        age(api, job.id, days * DAY)
+        age(api.database, job.id, days * DAY)
     assert erase_old_images(api, days=1) == 2
     assert [read(api, image.id).status for _, image in printed] == ["delivered", "erased", "erased"]
     assert erase_old_images(api, days=1) == 1
 
 
 def test_the_words_of_a_job_go_after_their_time_and_it_cannot_be_repeated(api: Api) -> None:
-    key_id = make_key(api, "ada", prompt_days=3)
+    key_id = make_key(api.database, "ada", prompt_days=3)
     wish = {"prompt": "Ada Lovelace at her desk", "negative_prompt": "hats"}
     job, _ = print_job(api, key_id=key_id, request=wish, annotations={"name": "Ada"})
     fresh, _ = print_job(api, key_id=key_id)
-    age(api, job.id, 4 * DAY)
+    age(api.database, job.id, 4 * DAY)
     assert retention.erase_words(api.database, None) == 1
     assert retention.erase_words(api.database, None) == 0
     shown = api.get(f"/v1/jobs/{job.id}").json
@@ -188,70 +166,8 @@ def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
     held = factories.running(api.database, annotations={"name": "Ada"})
     with api.database.transaction() as session:
         jobs.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
-    age(api, held.job_id, 4 * DAY)
-    _settle_messages(api)
+    age(api.database, held.job_id, 4 * DAY)
+    settle_messages(api.database)
     retention.erase_words(api.database, 3)
     with api.database.reading() as session:
         assert session.scalars(select(WebhookMessage.body)).all() == []
-
-
-def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
-    Office(api.database).subscribe("https://example.com/hook")
-    short = make_key(api, "ada", webhook_days=5)
-    held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
-    for each in held:
-        with api.database.transaction() as session:
-            jobs.succeed(session, each, factories.images(each), Spent(gpu_seconds=1.0))
-        age(api, each.job_id, 10 * DAY)
-    _settle_messages(api)
-    with api.database.reading() as session:
-        before = set(session.scalars(select(WebhookMessage.job_id)))
-    assert before == {each.job_id for each in held}
-    assert retention.forget_messages(api.database, 30) > 0
-    with api.database.reading() as session:
-        assert set(session.scalars(select(WebhookMessage.job_id))) == {held[1].job_id}
-    assert retention.forget_messages(api.database, 7) > 0
-    with api.database.reading() as session:
-        assert session.scalars(select(WebhookMessage.id)).all() == []
-
-
-def _settle_messages(api: Api) -> None:
-    with api.database.transaction() as session:
-        session.execute(update(WebhookMessage).values(state="delivered"))
-
-
-def test_a_key_that_a_key_makes_keeps_things_no_longer(api: Api) -> None:
-    with api.database.transaction() as session:
-        own = keys.create(session, "ada", scopes=[Scope.KEYS_ADMIN, Scope.JOBS_WRITE], kept=Kept(image_days=2))
-    made = api.post("/v1/keys", key=own, json={"name": "child"})
-    assert made.status_code == 201
-    with api.database.reading() as session:
-        row = keys.find(session, made.json["key"])
-        assert row is not None
-        assert asdict(Kept.of(row))["image_days"] == 2
-
-
-def test_what_a_key_hands_in_is_kept_as_long_as_it_says(api: Api) -> None:
-    with api.database.transaction() as session:
-        key = keys.create(session, "ada", kept=Kept(asset_days=2))
-    asset = hand_in(api, PNG, key=key).json
-    kept = _time(asset["expires_at"]) - _time(asset["created_at"])
-    assert kept == 2 * DAY
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlite_database: Database) -> None:
-    words = ["keys", "create", "--name", "shop", "--image-days", "30", "--prompt-days", "7"]
-    environ = {"PRESSROOM_DATABASE_URL": sqlite_url}
-    done = CliRunner().invoke(pressroom, words, env=environ)
-    assert done.exit_code == 0, done.output
-    with sqlite_database.reading() as session:
-        row = keys.find(session, done.output.strip())
-        assert row is not None
-        assert Kept.of(row) == Kept(image_days=30, prompt_days=7)
-    refused = CliRunner().invoke(pressroom, [*words, "--webhook-days", "1"], env=environ)
-    assert refused.exit_code == 2
-    assert "--webhook-days" in refused.output
