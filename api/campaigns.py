@@ -3,10 +3,12 @@
 import secrets
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from flask import Response, request
+from sqlalchemy.orm import Session
 
-from api import campaign_specs, campaign_views, operations, receivers, recipient_files
+from api import campaign_specs, campaign_views, operations, receivers, recipient_files, submission
 from api.auth import caller, needs
 from api.context import services
 from api.errors import RefusedError, refuse
@@ -18,11 +20,15 @@ from api.schemas.campaigns import (
     CampaignPath,
     CampaignQuery,
     NewCampaign,
+    NewCampaignHeaders,
 )
+from common import idempotency
 from common.campaigns import approvals, deletion, lists, proofs, rechecking, search
 from common.campaigns.models import Campaign as Row
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.states import CampaignStatus
+from common.idempotency import Reservation
+from common.ids import new_id
 from common.keys import Scope
 from common.states import Priority
 from common.webhooks import endpoints
@@ -32,20 +38,28 @@ from common.webhooks.events import EventType
 blueprint = operations.create_blueprint("campaigns", "One template, many recipients, one budget.", "/v1/campaigns")
 
 MADE = {
-    201: operations.describe_success(Campaign, "The campaign was made", {"Location": "Where to look at the campaign."})
+    201: operations.describe_success(
+        Campaign,
+        "The campaign was made",
+        {
+            "Location": "Where to look at the campaign.",
+            "Idempotency-Replayed": "`true`: this campaign was made by an earlier request with the same key.",
+        },
+    )
 }
 SALT_BYTES = 32
 
 
-@blueprint.post("", **operations.describe(Scope.CAMPAIGNS_WRITE, MADE, 400, 408, 413, 415, 422))
+@blueprint.post("", **operations.describe(Scope.CAMPAIGNS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
 @needs(Scope.CAMPAIGNS_WRITE)
-def create_campaign(body: NewCampaign) -> Response:
+def create_campaign(header: NewCampaignHeaders, body: NewCampaign) -> Response:
     """Make a campaign; it waits for its recipients."""
     context = services()
     spec = campaign_specs.make(body)
     if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
     row = Row(
+        id=new_id(),
         owner=caller().owner,
         key_id=caller().key_id,
         status=CampaignStatus.DRAFT,
@@ -54,12 +68,17 @@ def create_campaign(body: NewCampaign) -> Response:
         **_columns(body, spec, request.get_json()),
     )
     with context.database.transaction() as session:
-        if row.webhook_url is not None:
-            endpoints.see_to_direct(session, context.sealer, row.owner)
-        session.add(row)
-        session.flush()
+        earlier = _reserve(session, header.idempotency_key, row.id)
+        if earlier is None:
+            if row.webhook_url is not None:
+                endpoints.see_to_direct(session, context.sealer, row.owner)
+            session.add(row)
+            session.flush()
+        else:
+            row = campaign_views.find(session, CampaignPath(campaign_id=earlier))
         shown = campaign_views.show(session, row)
-    return operations.answer(shown, 201, {"Location": f"{context.path_prefix}/v1/campaigns/{row.id}"})
+    headers = {"Location": f"{context.path_prefix}/v1/campaigns/{row.id}"}
+    return operations.answer(shown, 201, headers if earlier is None else headers | {"Idempotency-Replayed": "true"})
 
 
 @blueprint.get("", **operations.describe(Scope.CAMPAIGNS_READ, {200: CampaignPage}, 400, 422))
@@ -143,6 +162,15 @@ def approve_campaign(path: CampaignPath, body: Approval) -> Response:
         approvals.approve(session, row, body.spec_digest, caller().key_id, context.settings)
         session.flush()
         return operations.answer(campaign_views.show(session, row))
+
+
+def _reserve(session: Session, header: str | None, campaign_id: UUID) -> UUID | None:
+    """Return the campaign that an earlier request with the same key made, if there was one."""
+    if header is None:
+        return None
+    digest = idempotency.fingerprint(request.method, request.path, request.get_json())
+    wanted = Reservation(caller().owner, submission.read_key(header), digest, campaign_id)
+    return idempotency.reserve(session, wanted, services().settings.idempotency_hours)
 
 
 def _columns(body: NewCampaign, spec: CampaignSpec, wish: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, Job | Non
     reservation = None
     if header is not None:
         digest = idempotency.fingerprint(request.method, request.path, body)
-        reservation = Reservation(order.owner, _parse(header), digest, order.id)
+        reservation = Reservation(order.owner, read_key(header), digest, order.id)
     taken = context.intake.take(order, reservation)
     if not isinstance(taken, Made):
         return taken, None
@@ -34,7 +34,8 @@ def submit(order: Order, header: str | None, body: Any) -> tuple[UUID, Job | Non
     return order.id, presentation.show_new_job(taken.job, taken.queue_position, context)
 
 
-def _parse(header: str) -> str:
+def read_key(header: str) -> str:
+    """Return the key that an ``Idempotency-Key`` header carries; raise RefusedError."""
     key = idempotency.parse(header)
     if key is None:
         raise RefusedError("invalid_idempotency_key", "Use 1 to 255 letters, digits, dashes or underscores.")

@@ -7,9 +7,17 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
-from api.inputs import Body, Id, Moment, Parsed, Path, Query, Whole
+from api.inputs import Body, Header, Id, Moment, Parsed, Path, Query, Whole
 from api.schemas.campaign_runs import CampaignProgress, CampaignQuote
-from api.schemas.jobs import METADATA_SCHEMA, MOST_METADATA, AssetId, MetadataKey, MetadataValue, Request
+from api.schemas.jobs import (
+    IDEMPOTENCY_KEY,
+    METADATA_SCHEMA,
+    MOST_METADATA,
+    AssetId,
+    MetadataKey,
+    MetadataValue,
+    Request,
+)
 from api.schemas.looks import Look, StyleReference
 from api.schemas.outputs import Amount, Output, Time
 from api.schemas.webhooks import CampaignEvents, Url
@@ -154,11 +162,22 @@ class NewCampaign(_CampaignFields):
 
 
 class CampaignChanges(_CampaignFields):
-    """What is to change about a campaign that is not approved yet; the rest stays."""
+    """What is to change about a campaign that is not approved yet: each field as a whole; the others stay."""
 
     name: Name | None = Field(None, description="For people.")
     template: NewTemplate | None = None
     budget: NewBudget | None = None
+
+
+class NewCampaignHeaders(Header):
+    """The headers of a request that makes a campaign."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        description="The same request, sent again with the same key, makes no second campaign.",
+        json_schema_extra={"pattern": IDEMPOTENCY_KEY},
+    )
 
 
 class Approval(Body):

@@ -60,7 +60,11 @@ class KeptSheet:
         return heapq.merge(self._read_good(), self._read_bad())
 
     def _read_good(self) -> Iterator[Row]:
-        where = (Recipient.campaign_id == self._kept.campaign_id, Recipient.list_number == self._kept.number)
+        where = (
+            Recipient.campaign_id == self._kept.campaign_id,
+            Recipient.list_number == self._kept.number,
+            Recipient.erased_at.is_(None),  # nothing is left of the others to be checked, or printed
+        )
         last = 0
         while rows := self._read(select(Recipient).where(*where, Recipient.row > last).order_by(Recipient.row)):
             for row in rows:

@@ -43,6 +43,17 @@ def test_a_campaign_is_made_complete_and_shown(database: Database, tmp_path: Pat
     assert api.get(answer.headers["Location"]).json == made
 
 
+def test_the_same_request_sent_again_makes_no_second_campaign(database: Database, tmp_path: Path) -> None:
+    api = open_api(database, tmp_path)
+    headers = {"Idempotency-Key": "may"}
+    first, again = (api.post("/v1/campaigns", json=WISH, headers=headers) for _ in range(2))
+    assert (first.json["id"], "Idempotency-Replayed" in first.headers) == (again.json["id"], False)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+    other = api.post("/v1/campaigns", json=WISH | {"name": "June"}, headers=headers)
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
+    assert len(api.get("/v1/campaigns").json["data"]) == 1
+
+
 def test_variants_take_what_they_leave_out_from_the_campaign_and_its_style(api: Api) -> None:
     look = {"prompt_suffix": ", soft light", "steps": 7, "palette": ["#ff0000"], "negative_prompt": "fog"}
     assert api.post("/v1/styles", json={"name": "warm", **look}).status_code == 201
