@@ -11,13 +11,22 @@ from common.catalog import ModelCard
 
 
 class Loops:
-    """Loops that run side by side, loaded and warm."""
+    """Loops that run side by side; they load while others do, and are warm before anything is timed."""
 
-    def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
+    def __init__(self, title: str, processes: Sequence[subprocess.Popen[str]]) -> None:
+        self._title = title
         self._processes = processes
+        self._is_warm = False
+
+    def warm(self) -> None:
+        """Wait until all have loaded and printed once."""
+        if not self._is_warm and any(_read(process).strip() != "ready" for process in self._processes):
+            raise RuntimeError(f"the loop of {self._title} did not start")
+        self._is_warm = True
 
     def take(self, images: int) -> float:
         """Have them print so many images between them; return the seconds until the last is done."""
+        self.warm()
         began = time.perf_counter()
         for place, process in enumerate(self._processes):
             assert process.stdin is not None
@@ -30,7 +39,7 @@ class Loops:
 
 @contextmanager
 def running(card: ModelCard, directory: Path, *, loops: int = 1, torch_threads: int = 1) -> Iterator[Loops]:
-    """Yield so many loops, each in a process of its own."""
+    """Yield so many loops, each in a process of its own, which may still be loading."""
     command = [sys.executable, "-m", "tests.bench.bare_loop", str(directory), "--torch-threads", str(torch_threads)]
     command += ["--steps", str(card.default_steps), "--guidance-scale", str(card.default_guidance_scale)]
     with ExitStack() as stack:
@@ -43,10 +52,7 @@ def running(card: ModelCard, directory: Path, *, loops: int = 1, torch_threads: 
             for _ in range(loops)
         ]
         try:
-            for process in processes:
-                if _read(process).strip() != "ready":
-                    raise RuntimeError(f"the loop of {directory} did not start")
-            yield Loops(processes)
+            yield Loops(str(directory), processes)
         finally:
             for process in processes:
                 assert process.stdin is not None

@@ -85,10 +85,12 @@ def measure(model: str, services: list[str], rounds: int, images: int) -> dict[s
         else:
             directory = STARTER if model == "starter" else Path(model)
             card = read_card(directory)
-            contestants[LOOP] = stack.enter_context(loops.running(card, directory)).take
+            loop = stack.enter_context(loops.running(card, directory))
+            contestants[LOOP] = loop.take
             for name, settings in variants.items():
                 running = stack.enter_context(service.running([directory], torch_threads=1, settings=settings))
                 contestants[name] = running.take
+            loop.warm()
         return take_turns(contestants, rounds, images)
 
 

@@ -67,12 +67,14 @@ def title(card: ModelCard) -> str:
 def measure(card: ModelCard, directory: Path, rounds: int, images: int) -> dict[str, Any]:
     """Return images per second of each contestant by round, and what else the service's books and clocks say."""
     with ExitStack() as stack:
-        contestants: dict[str, Take] = {
-            name: stack.enter_context(loops.running(card, directory, **options)).take
-            for name, options in RIVALS.items()
+        rivals = {
+            name: stack.enter_context(loops.running(card, directory, **options)) for name, options in RIVALS.items()
         }
+        contestants: dict[str, Take] = {name: rival.take for name, rival in rivals.items()}
         lean = stack.enter_context(service.running([directory], torch_threads=1))
         ours = stack.enter_context(service.running([directory]))
+        for rival in rivals.values():
+            rival.warm()
         costs: Counter[str] = Counter()
         contestants |= {SERVICE_ONE_THREAD: partial(take_counting, lean, costs), SERVICE: ours.take}
         rates = take_turns(contestants, rounds, images)

@@ -17,7 +17,7 @@ HANDS, ORDERS, ROOM = 32, 2000, 200
 def test_f56_orders_wait_while_there_is_no_press_and_many_that_come_at_once_print_each_once(stack: Stack) -> None:
     ordered = [stack.client().order() for _ in range(3 * PRESSES)]
     assert stack.count(JobStatus.QUEUED, ordered) == len(ordered)
-    with ExitStack() as presses, ThreadPoolExecutor(PRESSES) as pool:
+    with ThreadPoolExecutor(PRESSES) as pool, ExitStack() as presses:  # a press ends with the thread that started it
         starting = [rigs.press(stack) for _ in range(PRESSES)]
         list(pool.map(presses.enter_context, starting))
         assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}

@@ -51,6 +51,7 @@ def describe_costs(database: Database) -> dict[str, Any]:
         "repeats": sum(number > 1 for number, _, _ in attempts),
         "unpublished_attempts": dict(unpublished),
         "accelerator_seconds": round(spent, 2),
+        "wasted_seconds": round(wasted, 2),
         "wasted_share": round(wasted / spent, 4) if spent else 0.0,
     }
 
