@@ -113,7 +113,8 @@ def _dearest_like(session: Session, request: ImageRequest, currency: str) -> Dec
         .where(Image.id.in_(recent), Job.lane == request.lane, Job.steps == request.steps, Image.currency == currency)
         .limit(LIKE)
     ).all()
-    return max(map(_full_cost, alike), default=None)
+    # What nobody is charged for, such as a stand-in for a blocked picture, tells nothing of the cost.
+    return max((_full_cost(image) for image in alike if image.gpu_seconds > 0), default=None)
 
 
 def _full_cost(image: Image) -> Decimal:

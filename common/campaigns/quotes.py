@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import batches, counters
 from common.campaigns.models import Campaign, Print
+from common.campaigns.settling import is_stand_in
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.campaigns.states import PrintStatus
 from common.database import now
@@ -71,11 +72,11 @@ class Quote:
 def make(session: Session, campaign: Campaign) -> Quote | None:
     """Return the quote that the proofs of *campaign* give, as they stand; None if none was printed."""
     images = _images(session, campaign)
-    printed = [image for image in images if image.status in DELIVERED]
+    printed = [image for image in images if image.status in DELIVERED and not is_stand_in(image)]
     if not printed:
         return None
     spec = CampaignSpec.from_row(campaign.spec)
-    block_rate = sum(image.status not in DELIVERED for image in images) / len(images)
+    block_rate = 1 - len(printed) / len(images)
     wanted = counters.count(session, campaign).total.wanted
     rolls, delivered = _expect(spec, block_rate)
     batch = batches.expect(session, campaign, spec, wanted)

@@ -36,10 +36,15 @@ def settle(session: Session, campaign: Campaign) -> int:
     delivered = [image for image in images.values() if image.status in DELIVERED]
     spent = sum((image.amount for image in delivered), Decimal(0))
     budget.settle(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
-    budget.learn(session, campaign, delivered)
+    budget.learn(session, campaign, [image for image in delivered if not is_stand_in(image)])
     prints.write(session, [_judge(made, job, images.get(job.id), kept, spec, may_roll=may_roll) for made, job in ended])
     fault("settling")
     return len(ended)
+
+
+def is_stand_in(image: Image) -> bool:
+    """Tell whether an image is the operator's own in the place of a blocked one, which is charged to nobody."""
+    return "fallback_for" in image.safety
 
 
 def _select_ended(campaign: Campaign) -> Any:
@@ -76,22 +81,31 @@ def _judge(
         return row
     before = kept.get(made.image_id) if made.image_id is not None else None
     rolls_left = may_roll and made.rerolls < spec.max_rerolls
-    if job.status is JobStatus.SUCCEEDED and image is not None:
+    if job.status is JobStatus.SUCCEEDED and image is not None and not is_stand_in(image):
         best = _better(before, image)
         rolls = rolls_left and _is_off_palette(best, spec)
         return row | {"image_id": best.id} | (_again(made) if rolls else {"status": PrintStatus.PRINTED})
     if before is not None:  # a better roll was wanted, and did not come
         return row | {"status": PrintStatus.PRINTED}
-    if job.error_code == BLOCKED and rolls_left and spec.on_block is OnBlock.REROLL:
+    is_blocked = job.error_code == BLOCKED or job.status is JobStatus.SUCCEEDED
+    if is_blocked and rolls_left and spec.on_block is OnBlock.REROLL:
         return row | _again(made)
-    return row | _fail(job, image)
+    return row | (_block(image) if is_blocked else _fail(job))
 
 
-def _fail(job: Job, image: Image | None) -> dict[str, Any]:
-    status = PrintStatus.CANCELED if job.status is JobStatus.CANCELED else PrintStatus.FAILED
+def _block(image: Image | None) -> dict[str, Any]:
     return {
-        "status": PrintStatus.BLOCKED if job.error_code == BLOCKED else status,
-        "image_id": image.id if image is not None else None,  # a reviewer may yet let out what was blocked
+        "status": PrintStatus.BLOCKED,
+        "image_id": image.id if image is not None else None,  # a reviewer may yet let it out
+        "error_code": BLOCKED,
+        "error_message": "The safety check blocked the picture.",
+        "error_retryable": False,
+    }
+
+
+def _fail(job: Job) -> dict[str, Any]:
+    return {
+        "status": PrintStatus.CANCELED if job.status is JobStatus.CANCELED else PrintStatus.FAILED,
         "error_code": job.error_code,
         "error_message": job.error_message,
         "error_retryable": job.error_retryable,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import func, select
@@ -304,3 +305,13 @@ def test_what_is_counted_is_what_there_is(bureau: Bureau) -> None:
         )
         assert session.get_one(Campaign, campaign_id).status is CampaignStatus.COMPLETED
     assert (rows, fed) == (41, 41)
+
+
+def test_a_stand_in_for_a_blocked_picture_is_no_print_and_tells_nothing_of_the_cost(bureau: Bureau) -> None:
+    campaign_id = bureau.campaign(["ada"])
+    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.print_one(Decimal(0), gpu_seconds=0.0, safety={"fallback_for": {}})
+    bureau.go_round()
+    (made,), campaign = bureau.prints(campaign_id), bureau.read(campaign_id)
+    assert (made.status, made.error_code, made.amount) == (PrintStatus.BLOCKED, "content_blocked", 0)
+    assert (campaign.status, campaign.spent, campaign.reservation) == (CampaignStatus.COMPLETED, 0, None)
