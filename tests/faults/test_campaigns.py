@@ -2,7 +2,7 @@
 
 import signal
 import time
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from random import Random
 from typing import Any
 
@@ -50,13 +50,12 @@ class Crew:
 
 def _kill_at_random(stack: Stack, people: int, kills: int, seed: int) -> None:
     lot = Random(seed)
-    crew = Crew(stack)
-    run = Run(stack.client(), people)
-    for _ in range(kills):
-        time.sleep(lot.uniform(LEAST_REST_SECONDS, MOST_REST_SECONDS))
-        crew.kill(lot.choice(("press", "clerk")))
-    run.finish(people, seconds=300)
-    crew.close()
+    with closing(Crew(stack)) as crew:
+        run = Run(stack.client(), people)
+        for _ in range(kills):
+            time.sleep(lot.uniform(LEAST_REST_SECONDS, MOST_REST_SECONDS))
+            crew.kill(lot.choice(("press", "clerk")))
+        run.finish(people, seconds=900)
 
 
 @pytest.mark.parametrize("point", ["feeding", "settling"])
@@ -84,5 +83,6 @@ def test_f51_a_campaign_that_is_stopped_under_way_adds_up(stack: Stack) -> None:
     assert counts["printed"] + counts["canceled"] == 30
 
 
+@pytest.mark.timeout(1800)
 def test_f52_thirty_deaths_in_a_campaign_of_two_thousand_leave_one_print_a_row(stack: Stack) -> None:
     _kill_at_random(stack, people=2000, kills=30, seed=2)
