@@ -37,7 +37,8 @@ def environ(tmp_path, sqlite_url, redis_url) -> dict[str, str]:
         "PRESSROOM_DATABASE_URL": sqlite_url,
         "PRESSROOM_REDIS_URL": redis_url,
         "PRESSROOM_MODELS": "painted",
-        "PRESSROOM_CHECKER": "scripted",
+        "PRESSROOM_CHECKER": "none",
+        "PRESSROOM_SAFETY_OFF_ACKNOWLEDGED": "true",
         "PRESSROOM_API_URL": "http://127.0.0.1:1",
     }
 
