@@ -81,15 +81,19 @@ def list_style_versions(path: VersionsPath, query: StyleQuery) -> Response:
 def _read(query: StyleQuery) -> UUID | None:
     if query.cursor is None:
         return None
-    after = services().cursors.read(caller().owner, query.cursor)
+    after = services().cursors.read(_book(), query.cursor)
     if after is None:
         raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
     return after
 
 
+def _book() -> str:
+    return f"{caller().owner}/styles"
+
+
 def _answer_page(found: Sequence[rows.Style], query: StyleQuery) -> Response:
     page, has_more = found[: query.limit], len(found) > query.limit
-    following = services().cursors.write(caller().owner, page[-1].id) if has_more else None
+    following = services().cursors.write(_book(), page[-1].id) if has_more else None
     return operations.answer(StyleList(data=[_show(row) for row in page], has_more=has_more, next=following))
 
 

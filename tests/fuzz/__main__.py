@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from api.paging import Cursors
-from common import assets, catalog, jobs, keys, schema
+from common import assets, catalog, jobs, keys, schema, styles
 from common.assets import PictureFile
 from common.attempts import Spent
 from common.catalog import AdapterCard, ModelCard
@@ -22,6 +22,7 @@ from common.links import Linked, Links
 from common.requests import Mode, SchedulerName
 from common.settings import Settings
 from common.storage import open_storage
+from common.styles import StyleSpec
 from tests import factories, processes
 from tests.fuzz import hooks
 
@@ -89,6 +90,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
         with database.transaction() as session:
             (image,) = factories.images(held)
             jobs.succeed(session, held, [image], Spent())
+            style, _ = styles.save(session, OWNER, "fuzzed", StyleSpec(steps=4))
             file = Linked(str(image.storage_key), "image/png", "image.png")
         storage.put(file.key, b"pixels", file.content_type)
         init, mask = (assets.add(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2))
@@ -100,6 +102,8 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             "image_id": str(image.id),
             "init_image": str(init.id),
             "mask_image": str(mask.id),
+            "reference": style.name,
+            "style": styles.spell(style),
             "token": Links(settings.read_secret(), "").url(*file, 3600).rpartition("/")[2],
         }
         return key, known

@@ -38,6 +38,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if isinstance(case.body, dict) and "adapters" in case.body:
         case.body["adapters"] = [{**adapter, "name": known["adapter"]} for adapter in case.body["adapters"][:1]]
     _mend_assets(case)
+    _mend_styles(case)
     _mend_webhooks(case)
     if KEY in (case.headers or {}):
         case.headers[KEY] = f"{case.headers[KEY].strip(chr(34))[:200]}-{next(numbers)}"
@@ -49,6 +50,15 @@ def _mend_assets(case: Any) -> None:
     if isinstance(case.body, dict) and {"init_image", "mask_image", "strength"} & case.body.keys():
         # The others need the first, and a strength below 1 may leave no step.
         case.body |= {"init_image": known["init_image"], "strength": 1}
+
+
+def _mend_styles(case: Any) -> None:
+    if case.path.startswith("/v1/styles") and isinstance(case.query, dict):
+        case.query.pop("cursor", None)
+    if case.path == "/v1/styles/{name}/versions":
+        case.path_parameters["name"] = known["reference"]
+    if case.path.endswith("/archive.zip") and isinstance(case.query, dict):
+        case.query.pop("name", None)  # of a pattern the document can say no more than that it is a text
 
 
 def _mend_webhooks(case: Any) -> None:
