@@ -17,7 +17,8 @@ class StoredEnum(Enum):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what makes members of texts."""
-        known = cast("Callable[[Any], Any]", super().result_processor(dialect, coltype))
+        made = super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]  # SQLAlchemy left it out
+        known = cast("Callable[[Any], Any]", made)
         members = cast("type[enum.Enum]", self.enum_class)
 
         def read(value: Any) -> Any:
