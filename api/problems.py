@@ -83,7 +83,7 @@ PROBLEMS: dict[str, Kind] = {
     "object_missing": Kind(410, "The stored image is gone"),
     "queue_full": Kind(429, "Too many jobs are queued already", 10),
     "too_many_assets": Kind(429, "Too many assets are kept already"),
-    "too_many_uploads": Kind(429, "Too many pictures are being read at the moment", 5),
+    "too_many_uploads": Kind(429, "Too many files are being read at the moment", 5),
     "internal_error": Kind(500, "Something went wrong on our side"),
     "model_unavailable": Kind(503, "No press has offered a model yet", 5),
     "too_many_streams": Kind(503, "Too many connections are kept open already", 5),
