@@ -66,7 +66,7 @@ def run(
         if proofs:
             made = campaign_run.proof(client, made, proofs, folder)
         question = f"Print all, for at most {wish['budget']} {made['budget']['currency']}?"
-        if not yes and not click.confirm(question, err=True):
+        if not yes and not _agree(question):
             click.echo(f"Nothing more is printed. To go on: pressroom campaign approve {made['id']}", err=True)
             sys.exit(1)
         if links:
@@ -182,6 +182,13 @@ def results(campaign_id: str, names: str | None, out: Path) -> None:
     with connect_as(CampaignClient) as client:
         campaign_run.save_results(client, campaign_id, out, names)
     click.echo(out)
+
+
+def _agree(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:  # nobody is there to be asked, or they have had enough
+        return False
 
 
 def _act(campaign_id: str, verb: str, **query: str) -> None:
