@@ -24,6 +24,9 @@ from common.states import Priority
 WINDOW = 400
 """Jobs that one campaign has in hand: enough for many presses between two rounds of the clerk, few to take back."""
 
+FIRST = 100
+"""How many of them are ordered before the start is answered, which should not take long; the clerk orders the rest."""
+
 LOOKS = 8
 """How often rows are taken in one call while all that comes of them are copies."""
 
@@ -31,8 +34,8 @@ OUT_OF_BUDGET = "budget"
 NOT_AS_APPROVED = "not_as_approved"
 
 
-def feed(session: Session, campaign: Campaign, settings: Settings) -> int:
-    """Order the next prints of a running *campaign*, which is locked; return how many.
+def feed(session: Session, campaign: Campaign, settings: Settings, most: int = WINDOW) -> int:
+    """Order the next prints of a running *campaign*, which is locked, and *most* at most; return how many.
 
     It is completed here when nothing is left to do, and held when the next print would not fit the budget, or when
     what it would print is not what was approved: the model may have changed, or the safety policy.
@@ -43,7 +46,7 @@ def feed(session: Session, campaign: Campaign, settings: Settings) -> int:
     spec = CampaignSpec.from_row(campaign.spec)
     budget.reserve(session, campaign, spec)
     in_hand = prints.count(session, campaign, PrintStatus.ORDERED)
-    room = WINDOW - in_hand
+    room = min(most, WINDOW - in_hand)
     waiting = _take_rows(session, campaign, spec, room) if room > 0 else 0
     wanted = min(room, waiting)
     affordable, reservation = budget.offer(campaign, max(wanted, 0))

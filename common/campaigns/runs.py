@@ -130,7 +130,7 @@ def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
         finished_at=None,
         started_at=campaign.started_at or now(session),
     )
-    feeding.feed(session, campaign, settings)
+    feeding.feed(session, campaign, settings, most=feeding.FIRST)
 
 
 def _give_up(session: Session, campaign: Campaign) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import schema
-from common.campaigns import feeding, runs, settling
+from common.campaigns import feeding, moves, runs, settling
+from common.campaigns.states import CampaignStatus
 from common.database import Database
 from common.settings import Settings
 from tests import services
@@ -55,14 +56,15 @@ def tabulate(found: dict[str, Cost]) -> Table:
 def _feed(bureau: Bureau, windows: int) -> tuple[float, float]:
     """Return the milliseconds that a row takes to be fed, and its print to be settled."""
     campaign_id = bureau.campaign(names(feeding.WINDOW * windows), reservation=PRICE)
-    fed = _time(lambda: bureau.do(campaign_id, runs.start, bureau.settings))
-    settled = 0.0
-    for window in range(windows):
+    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, runs.pause)
+    bureau.do(campaign_id, moves.move, CampaignStatus.RUNNING)
+    fed = settled = 0.0
+    for _ in range(windows):
+        fed += _time(lambda: bureau.do(campaign_id, feeding.feed, bureau.settings))
         while (held := bureau.claim()) is not None:
             bureau.publish(held)
         settled += _time(lambda: bureau.do(campaign_id, settling.settle))
-        if window < windows - 1:
-            fed += _time(lambda: bureau.do(campaign_id, feeding.feed, bureau.settings))
     rows = feeding.WINDOW * windows / 1000
     return fed / rows, settled / rows
 
