@@ -42,3 +42,8 @@ def test_the_sheet_grows_with_its_rows(count, columns):
     sheet = opened(draw_contact_sheet(prints, "Prints", model="m", columns=columns))
     assert sheet.height // CELL == -(-count // columns)
     assert sheet.width // CELL == min(columns, count)
+
+
+def test_where_there_is_no_picture_it_says_why():
+    blank, told = (draw_contact_sheet([Print(None, "ann", "", why)], "Prints", model="m") for why in ("", "blocked"))
+    assert opened(blank).tobytes() != opened(told).tobytes()
