@@ -210,6 +210,7 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
 
 
 def show_request(request: ImageRequest) -> jobs_schema.Request:
+    """Return *request* as a job shows it."""
     strength = None if request.init_image is None else request.strength
     policy = None if request.safety is None else JobSafety(**request.safety.model_dump())
     return jobs_schema.Request(**request.model_dump() | {"strength": strength, "safety": policy})
