@@ -1,4 +1,4 @@
-"""``/v1/images``: look at one image, fetch its bytes, erase it."""
+"""``/v1/images``: list images, look at one, fetch its bytes, erase it."""
 
 from uuid import UUID
 
@@ -9,9 +9,10 @@ from api.auth import caller, needs
 from api.context import services
 from api.errors import RefusedError
 from api.files import answer_file
-from api.schemas.images import BINARY, ContentQuery, Image, ImagePath
-from common import erasure
+from api.schemas.images import BINARY, ContentQuery, Image, ImageList, ImagePath, ImageQuery
+from common import erasure, gallery
 from common.errors import StorageError
+from common.gallery import Wanted
 from common.keys import Scope
 from common.logs import get_logger
 from common.states import ImageStatus
@@ -28,6 +29,23 @@ CONTENT: operations.Success = {
     302: {"description": "The file is at the link in `Location`, which needs no key"},
     304: None,
 }
+
+
+@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: ImageList}, 400, 422))
+@needs(Scope.JOBS_READ)
+def list_images(query: ImageQuery) -> Response:
+    """List images of all jobs, the newest first."""
+    context, owner = services(), caller().owner
+    book, after = f"{owner}/images", None
+    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
+        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+    wanted = Wanted(**query.model_dump(exclude={"limit", "cursor"}))
+    with context.database.reading() as session:
+        rows = gallery.list_page(session, owner, wanted, after=after, limit=query.limit + 1)
+    page, has_more = [image for image, _ in rows[: query.limit]], len(rows) > query.limit
+    following = context.cursors.write(book, page[-1].id) if has_more else None
+    shown = [presentation.show_image(image, context) for image in page]
+    return operations.answer(ImageList(data=shown, has_more=has_more, next=following))
 
 
 @blueprint.get("/<image_id>", **operations.describe(Scope.JOBS_READ, {200: Image}, 404))

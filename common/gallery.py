@@ -1,11 +1,11 @@
-"""What an owner's prints are looked through by: pages by keyset, narrowed by what became of them, model and day."""
+"""What an owner's prints are looked through by: pages by keyset, narrowed by what became of them, look and day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from common.ids import first_id
@@ -23,6 +23,9 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     job_id: UUID | None = None
+    campaign_id: UUID | None = None
+    style: str | None = None  # `name` for all its versions, or `name@3`
+    palette_from: float | None = None  # the least that their palette score may be
 
 
 def list_page(
@@ -30,13 +33,9 @@ def list_page(
 ) -> Sequence[tuple[Image, Job]]:
     """Return prints of *owner* with their jobs, the newest first, beginning after the image *after*."""
     query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner)
-    for column, value in ((Image.status, wanted.status), (Image.verdict, wanted.verdict), (Job.model, wanted.model)):
-        if value is not None:
-            query = query.where(column == value)
     if wanted.status is None:
         query = query.where(Image.status != ImageStatus.ERASED)
-    if wanted.job_id is not None:
-        query = query.where(Image.job_id == wanted.job_id)
+    query = query.where(*_conditions(wanted))
     if wanted.since is not None:
         query = query.where(Image.id >= first_id(wanted.since))
     if wanted.until is not None:
@@ -44,6 +43,25 @@ def list_page(
     if after is not None:
         query = query.where(Image.id < after)
     return session.execute(query.order_by(Image.id.desc()).limit(limit)).all()
+
+
+def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    """Yield what is asked of each print, but for the time when it was made."""
+    for column, value in (
+        (Image.status, wanted.status),
+        (Image.verdict, wanted.verdict),
+        (Image.job_id, wanted.job_id),
+        (Job.model, wanted.model),
+        (Job.campaign_id, wanted.campaign_id),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.style is not None:
+        has_version = "@" in wanted.style
+        style = Job.style_version
+        yield style == wanted.style if has_version else style.startswith(f"{wanted.style}@", autoescape=True)
+    if wanted.palette_from is not None:
+        yield Image.palette_score >= wanted.palette_from
 
 
 def find_chosen(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:

@@ -1,11 +1,12 @@
 """The JSON of images."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Id, Path, Query
+from api.inputs import Id, Moment, Parsed, Path, Query
+from api.schemas.looks import STYLE_REFERENCE
 from api.schemas.outputs import Amount, Output, Time
 from common.states import ImageStatus, SafetyMode, Verdict
 
@@ -80,6 +81,34 @@ class ImagePath(Path):
     """Names an image."""
 
     image_id: Id
+
+
+class ImageQuery(Query):
+    """Which images to list."""
+
+    status: ImageStatus | None = Field(None, description="Only images with this status; by default all but erased.")
+    verdict: Verdict | None = Field(None, description="Only images of which the safety check said this.")
+    model: str | None = Field(None, description="Only images of this model.", max_length=64)
+    style: str | None = Field(
+        None,
+        description="Only images in this style: `name` for all its versions, or `name@3`.",
+        pattern=STYLE_REFERENCE,
+    )
+    job_id: Id | None = Field(None, description="Only images of this job.")
+    campaign_id: Id | None = Field(None, description="Only images of this campaign.")
+    since: Moment | None = Field(None, alias="from", description="Only images made at this time or later.")
+    until: Moment | None = Field(None, alias="to", description="Only images made before this time.")
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Images a page.")
+    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+
+
+class ImageList(Output):
+    """A page of images, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Image]
+    has_more: bool
+    next: str | None = Field(description="The `cursor` of the next page.")
 
 
 class ContentQuery(Query):

@@ -110,3 +110,18 @@ def test_an_image_without_thumbnail_says_so(api: Api) -> None:
     _, (row,) = api.print_job()
     assert api.get(f"/v1/images/{row.id}/content?variant=thumbnail").json["code"] == "image_not_readable"
     assert api.get(f"/v1/images/{row.id}/content?variant=huge").json["code"] == "invalid_parameter"
+
+
+def test_images_of_all_jobs_are_listed_page_by_page_and_narrowed(api: Api) -> None:
+    made = [image.id for _ in range(3) for image in api.print_job()[1]]
+    (blocked_job, (blocked,)), _ = api.print_job(status=ImageStatus.BLOCKED), api.print_job("bob")
+    first = api.get("/v1/images?limit=3").json
+    rest = api.get(f"/v1/images?limit=3&cursor={first['next']}").json
+    assert [each["id"] for each in first["data"] + rest["data"]] == [str(blocked.id), *map(str, reversed(made))]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    assert [each["id"] for each in api.get("/v1/images?status=blocked").json["data"]] == [str(blocked.id)]
+    assert len(api.get(f"/v1/images?job_id={blocked_job}&model=painted").json["data"]) == 1
+    for nothing in ("to=2020-01-01T00:00:00Z", f"campaign_id={blocked_job}", "style=birthday", "style=birthday@3"):
+        assert api.get(f"/v1/images?{nothing}").json["data"] == [], nothing
+    assert api.get("/v1/images?style=No").status_code == 422
+    assert api.get(f"/v1/images?cursor={api.get('/v1/jobs?limit=1').json['next']}").json["code"] == "invalid_cursor"

@@ -1,0 +1,78 @@
+"""``/v1/floor``: what is printed now, what waits, what came out and what failed."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+from flask import Response
+
+from api import operations
+from api.auth import caller, needs
+from api.context import services
+from api.schemas.floor import Floor, FloorFailure, FloorLane, FloorPress, FloorQueue
+from api.schemas.usage import Money
+from common import floor
+from common.keys import Scope
+
+blueprint = operations.create_blueprint("floor", "What is going on now.", "/v1/floor")
+
+
+@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: Floor}))
+@needs(Scope.JOBS_READ)
+def get_floor() -> Response:
+    """Look at the press floor: with `usage:house` all of it, else the jobs of the key's owner."""
+    context, owner = services(), caller().owner
+    is_house = Scope.USAGE_HOUSE in caller().scopes
+    with context.database.reading() as session:
+        if is_house:
+            seen, running = floor.look(session, timedelta(seconds=context.settings.lease_seconds)), None
+        else:
+            seen, running = floor.look_for(session, owner), len(floor.list_working(session, owner))
+    return operations.answer(_show(seen, running))
+
+
+def _show(seen: floor.Floor, running: int | None) -> Floor:
+    """Return the floor of the house, or, where the *running* jobs of an owner are told, that owner's."""
+    return Floor(
+        house=running is None,
+        presses=[_show_press(press) for press in seen.presses],
+        running=seen.running if running is None else running,
+        queued=seen.queued,
+        queue=[
+            FloorQueue(
+                lane=each.lane.words,
+                priority=each.priority,
+                jobs=each.lane.jobs,
+                images=each.lane.images,
+                oldest_at=each.oldest_at,
+            )
+            for each in seen.waiting
+        ],
+        failures=[FloorFailure(**vars(each)) for each in seen.failures],
+        images_per_minute=seen.images_per_minute,
+        images_last_hour=seen.images,
+        charged_last_hour=_show_money(seen.charged),
+        per_hour=_show_money(seen.per_hour),
+    )
+
+
+def _show_press(press: floor.PressNow) -> FloorPress:
+    return FloorPress(
+        id=press.id,
+        host=press.host,
+        accelerator=press.accelerator,
+        models=press.models,
+        started_at=press.started_at,
+        utilisation=press.utilisation,
+        per_hour=Money(amount=press.price_per_hour, currency=press.currency),
+        printing=[
+            FloorLane(
+                lane=each.lane.words, jobs=each.lane.jobs, images=each.lane.images, step=each.step, steps=each.steps
+            )
+            for each in press.printing
+        ],
+    )
+
+
+def _show_money(amounts: Mapping[str, Decimal]) -> list[Money]:
+    return [Money(amount=amount, currency=currency) for currency, amount in sorted(amounts.items())]
