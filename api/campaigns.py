@@ -1,6 +1,7 @@
 """``/v1/campaigns``: one template for many recipients; make one, look at it, change it, approve it, delete it."""
 
 import secrets
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -55,6 +56,21 @@ SALT_BYTES = 32
 def create_campaign(header: NewCampaignHeaders, body: NewCampaign) -> Response:
     """Make a campaign; it waits for its recipients."""
     context = services()
+    shown, is_new = make(
+        body, request.get_json(), lambda session, made: _reserve(session, header.idempotency_key, made)
+    )
+    headers = {"Location": f"{context.path_prefix}/v1/campaigns/{shown.id}"}
+    return operations.answer(shown, 201, headers if is_new else headers | {"Idempotency-Replayed": "true"})
+
+
+def make(
+    body: NewCampaign, wish: dict[str, Any], reserve: Callable[[Session, UUID], UUID | None] = lambda *_: None
+) -> tuple[Campaign, bool]:
+    """Make the caller's campaign of *body*, which *wish* spells; return it, and whether it is new.
+
+    It is not if *reserve*, called with its id, returns that of an earlier one. Raises RefusedError.
+    """
+    context = services()
     spec = campaign_specs.make(body)
     if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
@@ -65,10 +81,10 @@ def create_campaign(header: NewCampaignHeaders, body: NewCampaign) -> Response:
         status=CampaignStatus.DRAFT,
         salt=secrets.token_bytes(SALT_BYTES),
         currency=context.settings.currency,
-        **_columns(body, spec, request.get_json()),
+        **_columns(body, spec, wish),
     )
     with context.database.transaction() as session:
-        earlier = _reserve(session, header.idempotency_key, row.id)
+        earlier = reserve(session, row.id)
         if earlier is None:
             if row.webhook_url is not None:
                 endpoints.see_to_direct(session, context.sealer, row.owner)
@@ -76,9 +92,7 @@ def create_campaign(header: NewCampaignHeaders, body: NewCampaign) -> Response:
             session.flush()
         else:
             row = campaign_views.find(session, CampaignPath(campaign_id=earlier))
-        shown = campaign_views.show(session, row)
-    headers = {"Location": f"{context.path_prefix}/v1/campaigns/{row.id}"}
-    return operations.answer(shown, 201, headers if earlier is None else headers | {"Idempotency-Replayed": "true"})
+        return campaign_views.show(session, row), earlier is None
 
 
 @blueprint.get("", **operations.describe(Scope.CAMPAIGNS_READ, {200: CampaignPage}, 400, 422))

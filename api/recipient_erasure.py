@@ -1,5 +1,7 @@
 """``DELETE /v1/campaigns/{id}/recipients/{recipient_id}``: erase one person."""
 
+from uuid import UUID
+
 from flask import Response
 
 from api import operations
@@ -27,10 +29,15 @@ def erase_recipient(path: RecipientPath) -> Response:
 
     A picture that others share stays for them. Of the person, nobody can tell any more that they were there.
     """
+    return operations.answer(erase(path.campaign_id, path.recipient_id))
+
+
+def erase(campaign_id: UUID, recipient_id: str) -> Erasure:
+    """Erase a person from the caller's campaign; raise RefusedError with ``not_found``."""
     context = services()
     with context.database.transaction() as session:
-        campaign = search.find(session, caller().owner, path.campaign_id, to_change=True)
-        erased = None if campaign is None else erasure.erase(session, campaign, path.recipient_id)
+        campaign = search.find(session, caller().owner, campaign_id, to_change=True)
+        erased = None if campaign is None else erasure.erase(session, campaign, recipient_id)
     if campaign is None or erased is None:
         raise not_found()
     try:
@@ -38,7 +45,7 @@ def erase_recipient(path: RecipientPath) -> Response:
     except StorageError as error:
         # They are hidden already, and the clerk finds what is left.
         logger.warning("objects left", campaign_id=str(campaign.id), reason=error.code)
-    shown = Erasure(
+    return Erasure(
         campaign_id=campaign.id,
         tombstone=erased.tombstone,
         pictures=len(erased.images),
@@ -48,4 +55,3 @@ def erase_recipient(path: RecipientPath) -> Response:
         cost=LineCost(amount=erased.amount, currency=campaign.currency),
         erased_at=utcnow(),
     )
-    return operations.answer(shown)

@@ -44,6 +44,11 @@ PREVIEW_PROBLEMS = (400, 404, 408, 409, 413, 415, 422)
 @needs(Scope.CAMPAIGNS_WRITE)
 def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
     """Hand in a file of recipients; every row is rendered and checked, and a file that fails changes nothing."""
+    return operations.answer(take(path, query))
+
+
+def take(path: CampaignPath, query: UploadQuery) -> Receipt:
+    """Take the request's body in as a list of recipients; raise RefusedError."""
     kind, _ = recipient_files.choose_format(request)
     with campaign_views.changing(path) as (session, campaign):
         loading = lists.begin(session, campaign, replaces=query.mode == "replace")
@@ -54,7 +59,7 @@ def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
             lists.finish(session, campaign, loading, done.columns, done.digest)
             session.flush()
             campaign.digest = digests.compute(session, campaign, services().settings)
-    return operations.answer(_show_receipt(campaign, loading, kind, done))
+    return _show_receipt(campaign, loading, kind, done)
 
 
 @blueprint.get(
@@ -84,6 +89,11 @@ def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
         found = listings.find_list(session, campaign, query.list)
     if found is None:
         raise not_found()
+    return send_errors(found)
+
+
+def send_errors(found: RecipientList) -> Response:
+    """Answer with the rows of a list that cannot be printed, as a table that may come back corrected."""
     headers = {"Content-Disposition": 'attachment; filename="errors.csv"'}
     lines = stream_with_context(_spell_errors(found))
     return Response(lines, headers=headers, content_type="text/csv; charset=utf-8")
@@ -105,10 +115,11 @@ def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
             rows = [] if found is None or found.erased_at is not None else [found]
     if body.recipient_id is not None and not rows:
         raise not_found()
-    return operations.answer(Preview(data=[_render(campaign, spec, row) for row in rows]))
+    return operations.answer(Preview(data=[render_prompts(campaign, spec, row) for row in rows]))
 
 
-def _render(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> shown.Rendered:
+def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> shown.Rendered:
+    """Return the words and seeds that would be printed for a recipient."""
     requests = [rendering.request_of(spec, campaign.salt, row, index)[0] for index in range(spec.images_per_recipient)]
     return shown.Rendered(
         recipient_id=row.recipient_id,

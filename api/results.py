@@ -1,33 +1,27 @@
 """``/v1/campaigns/{id}/results…``: what became of each picture, as lines, as an archive and to look at."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from flask import Response
 
 from api import operations
 from api.auth import caller, needs
-from api.context import Context, services
+from api.context import services
 from api.errors import refuse
 from api.exports import Presenter, as_csv, as_jsonl
 from api.inputs import not_found
 from api.schemas.images import BINARY
 from api.schemas.problems import Fault
 from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
-from common.campaigns import archive, rendering, results, search
+from common.campaigns import archive, results, search
 from common.campaigns.archive import InvalidPatternError, Names
 from common.campaigns.models import Campaign
-from common.campaigns.results import Line
 from common.campaigns.spec import CampaignSpec
-from common.contact_sheet import Print, draw_contact_sheet
-from common.errors import ObjectMissingError
 from common.keys import Scope
 from common.links import content_disposition
 
 blueprint = operations.create_blueprint("results", "What became of a campaign's pictures.", "/v1/campaigns")
-
-FETCHES_AT_ONCE = 8
 
 
 def _describe_file(media_type: str, description: str) -> operations.Success:
@@ -58,7 +52,11 @@ def get_results_as_jsonl(path: CampaignPath) -> Response:
 @needs(Scope.CAMPAIGNS_READ)
 def get_results_as_csv(path: CampaignPath) -> Response:
     """Fetch the same as a table; cells that a spreadsheet would take for formulas begin with an apostrophe."""
-    campaign = find(path.campaign_id)
+    return send_table(find(path.campaign_id))
+
+
+def send_table(campaign: Campaign) -> Response:
+    """Answer with what became of each picture, as CSV."""
     return _stream(as_csv(_read(campaign)), "text/csv; charset=utf-8", f"{_stem(campaign)}-results.csv")
 
 
@@ -66,9 +64,14 @@ def get_results_as_csv(path: CampaignPath) -> Response:
 @needs(Scope.CAMPAIGNS_READ)
 def get_archive(path: CampaignPath, query: ArchiveQuery) -> Response:
     """Fetch all pictures there are, in one file that is written while it is read."""
-    campaign, context = find(path.campaign_id), services()
+    return send_archive(find(path.campaign_id), query.name)
+
+
+def send_archive(campaign: Campaign, pattern: str) -> Response:
+    """Answer with all pictures there are, called by *pattern*; raise RefusedError for one that names nothing."""
+    context = services()
     try:
-        names = Names(query.name)
+        names = Names(pattern)
     except InvalidPatternError as error:
         raise refuse([Fault(code=error.code, detail=error.message, parameter="name")]) from None
     lines = results.read_lines(context.database, campaign)
@@ -79,19 +82,20 @@ def get_archive(path: CampaignPath, query: ArchiveQuery) -> Response:
 @needs(Scope.CAMPAIGNS_READ)
 def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
     """Fetch one picture that shows many; where there is no picture it says why."""
-    campaign, context = find(path.campaign_id), services()
-    spec = CampaignSpec.from_row(campaign.spec)
+    return send_sheet(find(path.campaign_id), query)
+
+
+def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
+    """Answer with a page of thumbnails; raise RefusedError with ``not_found`` for one after the last."""
+    context, spec = services(), CampaignSpec.from_row(campaign.spec)
     with context.database.reading() as session:
         total = results.count_rows(session, campaign) * spec.images_per_recipient
         lines = results.read_page(session, campaign, (query.page - 1) * query.per_page, query.per_page)
     pages = max(1, -(-total // query.per_page))
     if query.page > pages:
         raise not_found()
-    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
-        prints = list(pool.map(lambda line: _show_on_sheet(line, _read_prompt(line, spec), context), lines))
     title = campaign.name if pages == 1 else f"{campaign.name}, page {query.page} of {pages}"
-    model = ", ".join(dict.fromkeys(arm.request.model for arm in spec.arms))
-    response = Response(draw_contact_sheet(prints, title, model=model), content_type="image/png")
+    response = Response(sheets.draw(title, spec, lines, context.storage), content_type="image/png")
     response.headers["Content-Disposition"] = content_disposition(f"{_stem(campaign)}-contact-sheet-{query.page}.png")
     if query.page < pages:
         target = f"{context.path_prefix}/v1/campaigns/{campaign.id}/contact-sheet.png"
@@ -122,20 +126,3 @@ def _stream(content: Iterator[bytes], content_type: str, filename: str) -> Respo
 
 def _stem(campaign: Campaign) -> str:
     return archive.sanitise(campaign.name) or "campaign"
-
-
-def _show_on_sheet(line: Line, prompt: str, context: Context) -> Print:
-    caption, absence, data = f"{line.recipient.recipient_id}, {line.recipient.arm}", str(line.status), None
-    if line.file is not None:
-        try:
-            data = context.storage.get(line.file.thumbnail_key or line.file.key)
-        except ObjectMissingError:
-            absence = "the file is gone"
-    return Print(data, caption, prompt, absence)
-
-
-def _read_prompt(line: Line, spec: CampaignSpec) -> str:
-    """Return what was asked for, and nothing of somebody who was erased."""
-    if line.recipient.erased_at is not None:
-        return ""
-    return rendering.render(spec.arm(line.recipient.arm), line.recipient.fields).prompt

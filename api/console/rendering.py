@@ -39,7 +39,8 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
     visitor = g.get("visitor")
     sections = [section for section in SECTIONS if visitor is not None and visitor.may(section.scope)]
     note = NOTES.get(request.args.get("note", ""))
-    here = str(request.endpoint).rpartition(".")[2].partition(":")[0]
+    # A section of many pages has modules of views called after it: `campaigns_proofs` is of `campaigns`.
+    here = str(request.endpoint).rpartition(".")[2].partition(":")[0].partition("_")[0]
     return make_response(
         render_template(f"console/{template}", visitor=visitor, sections=sections, here=here, note=note, **values),
         status,

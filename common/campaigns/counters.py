@@ -1,11 +1,12 @@
 """How far a campaign is: everything counted from its prints, nothing kept beside them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
@@ -79,6 +80,31 @@ def count(session: Session, campaign: Campaign) -> Progress:
     if campaign.status is CampaignStatus.RUNNING and campaign.started_at is not None:
         _add_pace(session, campaign.started_at, progress, lately)
     return progress
+
+
+def count_shares(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, float]:
+    """Return how much of each of *campaigns* has come to an end, 0 to 1; in two looks, however many they are."""
+    begun = [each for each in campaigns if each.started_at is not None and not each.status.is_over]
+    ids = [each.id for each in begun]
+    done = dict(
+        session.execute(
+            select(Print.campaign_id, func.count())
+            .where(Print.campaign_id.in_(ids), Print.status.in_([each for each in PrintStatus if each.is_over]))
+            .group_by(Print.campaign_id)
+        ).all()
+    )
+    rows = dict(
+        session.execute(
+            select(RecipientList.campaign_id, func.sum(RecipientList.accepted))
+            .where(RecipientList.campaign_id.in_(ids), RecipientList.status == ListStatus.CURRENT)
+            .group_by(RecipientList.campaign_id)
+        ).all()
+    )
+    shares = {each.id: float(each.status.is_over) for each in campaigns}
+    for each in begun:
+        wanted = int(rows.get(each.id, 0)) * CampaignSpec.from_row(each.spec).images_per_recipient
+        shares[each.id] = done.get(each.id, 0) / wanted if wanted else 0.0
+    return shares
 
 
 def _select_counts(session: Session, campaign: Campaign) -> Select[*tuple[Any, ...]]:

@@ -130,7 +130,7 @@ def read_lines(database: Database, campaign: Campaign, after: Position = START) 
     """
     while True:
         with database.reading() as session:
-            rows = _select_rows(session, campaign, after)
+            rows = _select_rows(session, campaign, after, BATCH)
             lines = describe(session, campaign, rows)
         yield from lines
         if len(rows) < BATCH:
@@ -150,6 +150,16 @@ def read_page(session: Session, campaign: Campaign, start: int, most: int) -> li
     query = _rows_of(campaign).order_by(Recipient.list_number, Recipient.row)
     rows = session.execute(query.offset(skipped).limit(-(-(within + most) // each)))
     return describe(session, campaign, [(row[0], row[1]) for row in rows])[within : within + most]
+
+
+def list_page(
+    session: Session, campaign: Campaign, *, after: UUID | None, limit: int
+) -> tuple[list[Line], UUID | None]:
+    """Return the lines of *limit* recipients after the one with the id *after*, and whom the next page is after."""
+    last = None if after is None else session.get(Recipient, after)
+    start = START if last is None else Position(last.list_number, last.row)
+    rows = _select_rows(session, campaign, start, limit + 1)
+    return describe(session, campaign, rows[:limit]), rows[limit - 1][0].id if len(rows) > limit else None
 
 
 def find_line(session: Session, campaign: Campaign, recipient_pk: UUID, index: int) -> Line | None:
@@ -179,10 +189,10 @@ def describe(session: Session, campaign: Campaign, rows: Sequence[tuple[Recipien
     return lines
 
 
-def _select_rows(session: Session, campaign: Campaign, after: Position) -> list[tuple[Recipient, bool]]:
+def _select_rows(session: Session, campaign: Campaign, after: Position, most: int) -> list[tuple[Recipient, bool]]:
     place = tuple_(Recipient.list_number, Recipient.row)
     query = _rows_of(campaign).where(place > tuple_(*after)).order_by(Recipient.list_number, Recipient.row)
-    return [(row[0], row[1]) for row in session.execute(query.limit(BATCH))]
+    return [(row[0], row[1]) for row in session.execute(query.limit(most))]
 
 
 def _rows_of(campaign: Campaign) -> Select[Recipient, bool]:
