@@ -87,6 +87,8 @@ def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
 
 def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
     """Answer with a page of thumbnails; raise RefusedError with ``not_found`` for one after the last."""
+    from api import sheets  # noqa: PLC0415  (Pillow, for this alone)
+
     context, spec = services(), CampaignSpec.from_row(campaign.spec)
     with context.database.reading() as session:
         total = results.count_rows(session, campaign) * spec.images_per_recipient
