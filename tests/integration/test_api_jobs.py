@@ -81,6 +81,13 @@ def test_what_is_left_out_comes_from_the_model_and_the_seed_from_chance(api: Api
         "init_image": None,
         "mask_image": None,
         "strength": None,
+        "safety": {
+            "mode": "on",
+            "review_above": 0.2,
+            "block_above": 0.8,
+            "review_action": "flag",
+            "on_block": "fail",
+        },
     }
 
 

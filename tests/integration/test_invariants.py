@@ -11,6 +11,7 @@ from common import jobs
 from common.errors import ObjectMissingError
 from common.ids import new_id
 from common.models import Attempt, Image, Job, Press
+from common.recognition import Likeness
 from common.states import JobStatus, Outcome
 from common.webhooks.events import TERMINAL_EVENTS
 from common.webhooks.models import WebhookMessage
@@ -20,11 +21,12 @@ from tests.webhooks import Office
 from worker import runner
 
 
-def _change(statement: Any) -> Callable[[House], None]:
+def _change(*statements: Any) -> Callable[[House], None]:
     def change(house: House) -> None:
         with house.database.transaction() as session:
             factories.lift_guards(session)
-            session.execute(statement)
+            for statement in statements:
+                session.execute(statement)
 
     return change
 
@@ -56,8 +58,8 @@ def _tell_twice(house: House) -> None:
 
 BROKEN: dict[str, Callable[[House], None]] = {
     "a job that never ended": _order_unseen,
-    "a job that ended without its images": _change(delete(Image)),
-    "an image too few": _change(delete(Image).where(Image.position == 1)),
+    "a job that ended without its images": _change(delete(Likeness), delete(Image)),
+    "an image too few": _change(delete(Likeness), delete(Image).where(Image.position == 1)),
     "an image of a job that failed": _change(update(Job).values(status=JobStatus.FAILED, error_code="x")),
     "an image of another attempt": _change(update(Image).values(attempt=2)),
     "an image of another owner": _change(update(Image).values(owner="grace")),
