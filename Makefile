@@ -18,6 +18,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
+# For tests that start no stack of their own: two processes, a file at a time.
+PYTEST_IN_TWO := $(PYTEST) -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-unit test-integration test-functional test-faults test-browser screenshots \
@@ -44,13 +46,14 @@ up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded ser
 ##@ To work on it
 
 test: $(STAMP) ## Run every test but the rarer faults
-	$(PYTEST) -m "not chaos" tests/unit tests/contracts tests/integration tests/functional tests/faults
+	$(PYTEST_IN_TWO) tests/unit tests/contracts tests/integration
+	$(PYTEST) -m "not chaos" tests/functional tests/faults
 
 test-unit: $(STAMP) ## Run the tests that need nothing but Python
-	$(PYTEST) tests/unit tests/contracts
+	$(PYTEST_IN_TWO) tests/unit tests/contracts
 
 test-integration: $(STAMP) ## Run the tests on real databases, brokers and storage
-	$(PYTEST) tests/integration
+	$(PYTEST_IN_TWO) tests/integration
 
 test-functional: $(STAMP) ## Run the tests of the whole stack
 	$(PYTEST) tests/functional
