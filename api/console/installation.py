@@ -7,12 +7,31 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from api import errors
-from api.console import costs, entry, floor, gallery, gate, jobs, keys, make, models, rendering, static, webhooks
+from api.console import (
+    campaigns,
+    campaigns_proofs,
+    campaigns_recipients,
+    campaigns_results,
+    campaigns_runs,
+    costs,
+    entry,
+    floor,
+    gallery,
+    gate,
+    jobs,
+    keys,
+    make,
+    models,
+    rendering,
+    static,
+    webhooks,
+)
 from api.console.desk import EXTENSION, Desk
 from api.console.pages import blueprint
 from api.context import EXTENSION as CONTEXT
 
-VIEWS = (entry, static, floor, make, jobs, gallery, costs, webhooks, models, keys)
+CAMPAIGNS = (campaigns, campaigns_recipients, campaigns_proofs, campaigns_runs, campaigns_results)
+VIEWS = (entry, static, floor, make, jobs, gallery, *CAMPAIGNS, costs, webhooks, models, keys)
 """Each a module of pages; to import it is to add them."""
 
 blueprint.before_request(gate.admit)

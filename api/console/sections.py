@@ -21,6 +21,7 @@ SECTIONS = (
     Section("make", "Make", Scope.JOBS_WRITE, "show_form"),
     Section("jobs", "Jobs", Scope.JOBS_READ, "list_jobs"),
     Section("gallery", "Gallery", Scope.JOBS_READ, "show_gallery"),
+    Section("campaigns", "Campaigns", Scope.CAMPAIGNS_READ, "list_campaigns"),
     Section("costs", "Costs", Scope.USAGE_READ, "show_costs"),
     Section("webhooks", "Webhooks", Scope.WEBHOOKS_READ, "list_webhooks"),
     Section("models", "Models", Scope.JOBS_READ, "list_models"),

@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.campaigns.states import ListStatus
+from common.campaigns.states import ListStatus, PrintStatus
 from common.database import Database
 from common.models import Asset, Image
 from common.states import ImageStatus
@@ -160,6 +160,21 @@ def list_page(
     start = START if last is None else Position(last.list_number, last.row)
     rows = _select_rows(session, campaign, start, limit + 1)
     return describe(session, campaign, rows[:limit]), rows[limit - 1][0].id if len(rows) > limit else None
+
+
+def list_of_arms(session: Session, campaign: Campaign, arms: Sequence[str], most: int) -> dict[str, list[Image]]:
+    """Return some pictures of each arm, the first that were printed; each arm's in the order of its prints."""
+    printed = (Print.campaign_id == campaign.id, Print.status == PrintStatus.PRINTED, Print.original_id.is_(None))
+    chosen = [
+        select(select(Print.id, Print.arm).where(*printed, Print.arm == name).order_by(Print.id).limit(most).subquery())
+        for name in arms
+    ]
+    found: dict[str, list[Image]] = {name: [] for name in arms}
+    first = union_all(*chosen).subquery()
+    query = select(first.c.arm, Image).join(Print, Print.id == first.c.id).join(Image, Image.id == Print.image_id)
+    for name, image in session.execute(query.order_by(Print.id)):
+        found[name].append(image)
+    return found
 
 
 def find_line(session: Session, campaign: Campaign, recipient_pk: UUID, index: int) -> Line | None:

@@ -1,0 +1,52 @@
+// Hands in files: a list of recipients as the body itself, with a bar while it is sent, and a picture that stands in.
+
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  const kinds = JSON.parse(document.getElementById("kinds").textContent);
+  const notice = document.getElementById("notice"), bar = form.querySelector("progress");
+  const button = form.querySelector("button[type=submit]");
+
+  function tell(html) {
+    notice.innerHTML = html;
+    notice.scrollIntoView({ block: "nearest" });
+  }
+
+  function finish(request) {
+    button.removeAttribute("aria-busy");
+    bar.hidden = true;
+    if (request.status === 200) location.assign(JSON.parse(request.responseText).url);
+    else if (request.getResponseHeader("HX-Redirect")) location.assign(request.getResponseHeader("HX-Redirect"));
+    else tell(request.responseText || "<p class='notice notice-bad' role='alert'>The file could not be sent. Try again.</p>");
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const [file] = form.elements.file.files, pasted = form.elements.rows.value;
+    if (!file && !pasted.trim()) return form.elements.file.focus();
+    const ending = file ? file.name.split(".").pop().toLowerCase() : "csv";
+    const request = new XMLHttpRequest();
+    const mode = new FormData(form).get("mode") ?? "replace";
+    request.open("POST", `${form.dataset.upload}?mode=${mode}`);
+    request.setRequestHeader("X-CSRF-Token", form.dataset.token);
+    request.setRequestHeader("HX-Request", "true");
+    request.setRequestHeader("Content-Type", kinds[ending] ?? "text/csv");
+    request.upload.addEventListener("progress", (sent) => { if (sent.lengthComputable) bar.value = sent.loaded / sent.total; });
+    request.addEventListener("loadend", () => finish(request));
+    button.setAttribute("aria-busy", "true");
+    bar.hidden = false;
+    request.send(file ?? pasted);
+  });
+}
+
+for (const input of document.querySelectorAll("input[data-picture]")) {
+  const note = input.parentElement.querySelector("small");
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    if (!file) return;
+    const body = new FormData();
+    body.append("file", file, "picture.png");
+    const headers = { "X-CSRF-Token": input.dataset.token, Accept: "application/json" };
+    const answer = await fetch(input.dataset.picture, { method: "POST", body, headers });
+    if (answer.ok) document.getElementById(input.dataset.into).value = (await answer.json()).id;
+    note.textContent = answer.ok ? "The picture was handed in." : "The picture could not be used; try a PNG, JPEG or WebP file.";
+  });
+}
