@@ -51,6 +51,10 @@ class CampaignClient(Client):
         """Yield the newest version of each style."""
         return self._pages("/v1/styles")
 
+    def style_versions(self, name: str) -> Iterator[Json]:
+        """Yield the versions of a style, the newest first."""
+        return self._pages(f"/v1/styles/{name}/versions")
+
     def create_campaign(self, wish: Mapping[str, Any]) -> Json:
         """Make a campaign."""
         return self._json("POST", "/v1/campaigns", json=dict(wish))
@@ -61,7 +65,7 @@ class CampaignClient(Client):
 
     def campaigns(self, *, status: str | None = None) -> Iterator[Json]:
         """Yield campaigns, the newest first."""
-        return self._pages("/v1/campaigns", **({"status": status} if status else {}))
+        return self._pages("/v1/campaigns", {"status": status})
 
     def hand_in_recipients(self, campaign_id: str, file: Path, *, mode: str = "replace") -> Json:
         """Hand in a file of recipients; rows that cannot be printed are left out, and the receipt names them."""
@@ -126,12 +130,3 @@ class CampaignClient(Client):
                 for piece in response.iter_bytes():
                     written.write(piece)
             return "next" in response.links
-
-    def _pages(self, path: str, **query: str) -> Iterator[Json]:
-        cursor: dict[str, str] = {}
-        while True:
-            page = self._json("GET", path, params={"limit": "100", **query, **cursor})
-            yield from page["data"]
-            if not page["has_more"]:
-                return
-            cursor = {"cursor": page["next"]}

@@ -74,21 +74,17 @@ class Client:
         """Return a job."""
         return self._json("GET", f"/v1/jobs/{job_id}")
 
-    def jobs(self, *, status: str | None = None, limit: int = 20) -> Iterator[Json]:
+    def jobs(self, *, status: str | None = None, model: str | None = None, limit: int = 20) -> Iterator[Json]:
         """Yield the newest jobs, *limit* at most."""
-        cursor: str | None = None
-        while limit > 0:
-            query = {"status": status, "limit": min(limit, 100), "cursor": cursor}
-            page = self._json("GET", "/v1/jobs", params={name: value for name, value in query.items() if value})
-            yield from page["data"]
-            limit -= len(page["data"])
-            cursor = page["next"]
-            if not page["has_more"]:
-                return
+        return self._pages("/v1/jobs", {"status": status, "model": model}, limit)
 
     def cancel(self, job_id: str) -> Json:
         """Cancel a job."""
         return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def retry(self, job_id: str) -> Json:
+        """Make a new job with the request of one that has ended; sent again after a fault, it is still made once."""
+        return self._json("POST", f"/v1/jobs/{job_id}/retry", headers={"Idempotency-Key": uuid4().hex})
 
     def events(self, job_id: str) -> Iterator[JobEvent]:
         """Yield what happens to a job, each event once, over as many connections as it takes; the last is ``job``."""
@@ -147,6 +143,21 @@ class Client:
         if hashlib.sha256(content).hexdigest() != image["sha256"]:
             raise ApiRefusedError(f"Image {image['id']} did not arrive as it was published.")
         return content
+
+    def _pages(
+        self, path: str, query: Mapping[str, str | None] | None = None, limit: int | None = None
+    ) -> Iterator[Json]:
+        """Yield what a list holds, page by page; *limit* entries at most. What is None in *query* is left out."""
+        wanted = {name: value for name, value in (query or {}).items() if value is not None}
+        cursor: dict[str, str] = {}
+        while limit is None or limit > 0:
+            size = str(100 if limit is None else min(limit, 100))
+            page = self._json("GET", path, params={**wanted, "limit": size, **cursor})
+            yield from page["data"]
+            limit = None if limit is None else limit - len(page["data"])
+            if not page["has_more"]:
+                return
+            cursor = {"cursor": page["next"]}
 
     def _listen(self, job_id: str, last_id: str) -> Iterator[httpx2.ServerSentEvent]:
         """Yield the events after *last_id* as far as one connection brings them."""

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from common import catalog
+from common import catalog, model_files
 from common.errors import PressroomError, SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from worker.checks.opening import open_checker
-from worker.engine import admission
 from worker.engine.opening import open_engine
 from worker.meter import Meter
 
@@ -52,7 +51,7 @@ def examine(settings: Settings) -> Iterator[Result]:
 def _load_models(settings: Settings) -> None:
     for _, directory in catalog.offered(settings).values():
         if directory is not None:
-            admission.admit(directory)  # before torch is imported, which takes longer than to find a damaged file
+            model_files.admit(directory)  # before torch is imported, which takes longer than to find a damaged file
     open_engine(settings, Meter()).load()
 
 

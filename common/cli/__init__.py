@@ -12,16 +12,22 @@ EXIT_BAD_SETTINGS = 78
 
 COMMANDS = {
     "up": "Run the whole stack in the foreground.",
-    "migrate": "Bring the database to the newest schema.",
-    "keys": "Make, list and revoke API keys.",
-    "provenance": "Make a certificate that images are signed with.",
-    "safety": "Fetch further checkers; count refused prompts.",
+    "top": "Watch the press floor.",
     "submit": "Order a picture.",
-    "jobs": "List, show, watch and cancel jobs.",
+    "jobs": "List, show, watch, cancel and retry jobs.",
+    "images": "List, download and delete images.",
     "campaign": "Print one template for many recipients.",
     "styles": "List, show and make styles.",
+    "models": "List models; check and add a directory that holds one.",
+    "usage": "Account for accelerator seconds and money.",
+    "webhooks": "List, make and try webhooks, and see what was sent.",
+    "keys": "Make, list and revoke API keys.",
+    "safety": "Fetch further checkers; count refused prompts.",
+    "provenance": "Make a certificate that images are signed with.",
+    "migrate": "Bring the database to the newest schema.",
     "doctor": "Check that everything Pressroom needs is there.",
     "demo": "Print ten pictures and a small campaign on this machine.",
+    "completion": "Have a shell complete what is typed.",
 }
 """Each command's help; it is the object of the same name in the module of the same name."""
 

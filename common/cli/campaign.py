@@ -1,6 +1,5 @@
 """``pressroom campaign``."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from common.campaigns.spec import OnBlock, SeedRule
 from common.campaigns.states import CampaignStatus
 from common.cli import campaign_run
 from common.cli.connection import connect_as
+from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
 
@@ -19,7 +19,6 @@ PROOFS = 4
 ONLY = ("failed", "blocked", "retryable")
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -44,7 +43,7 @@ def campaign() -> None:
 @click.option("--names", help="Pattern of the pictures' file names, as {recipient_id}-{index}.")
 @click.option("--out", type=_FOLDER, help="Folder of the results; by default called like the file.")
 @click.option("--yes", is_flag=True, help="Approve without asking.")
-@_json
+@as_json_option
 def run(
     recipients: Path,
     proofs: int,
@@ -74,20 +73,23 @@ def run(
         made = campaign_run.run(client, made)
         campaign_run.save_results(client, made["id"], folder, names)
     is_whole = campaign_run.tell_end(made, folder)
-    click.echo(json.dumps(made, indent=2) if as_json else folder)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(folder)
     if not is_whole:
         sys.exit(1)
 
 
 @campaign.command(name="list")
 @click.option("--status", type=click.Choice([str(status) for status in CampaignStatus]), help="Only with this status.")
-@_json
+@as_json_option
 def list_(status: str | None, as_json: bool) -> None:
     """List campaigns, the newest first."""
     with connect_as(CampaignClient) as client:
         found = list(client.campaigns(status=status))
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     rows = [[each["id"], each["status"], each["recipients"]["accepted"], _cost(each), each["name"]] for each in found]
     print_table(["campaign", "status", "recipients", "spent", "name"], rows)
@@ -95,7 +97,7 @@ def list_(status: str | None, as_json: bool) -> None:
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
-@_json
+@as_json_option
 def show(campaign_id: str, as_json: bool) -> None:
     """Show how a campaign stands."""
     with connect_as(CampaignClient) as client:
@@ -106,28 +108,32 @@ def show(campaign_id: str, as_json: bool) -> None:
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @click.argument("recipients", type=_FILE)
 @click.option("--out", type=_FOLDER, default=".", help="Where rows that cannot be printed are saved.")
-def append(campaign_id: str, recipients: Path, out: Path) -> None:
+@as_json_option
+def append(campaign_id: str, recipients: Path, out: Path, as_json: bool) -> None:
     """Append the rows of a file, such as a corrected errors.csv; they need an approval of their own."""
     with connect_as(CampaignClient) as client:
         receipt = client.hand_in_recipients(campaign_id, recipients, mode="append")
         campaign_run.tell_receipt(client, campaign_id, receipt, out)
+    if as_json:
+        print_json(receipt)
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
-def approve(campaign_id: str) -> None:
+@as_json_option
+def approve(campaign_id: str, as_json: bool) -> None:
     """Approve a campaign as it stands, and start it."""
     with connect_as(CampaignClient) as client:
         client.approve(campaign_id, client.campaign(campaign_id)["spec_digest"])
         now = client.campaign(campaign_id)
         if now["status"] != CampaignStatus.RUNNING:
             now = client.act(campaign_id, "start")
-    click.echo(f"Campaign {campaign_id} is {now['status']}.", err=True)
+    _tell(now, as_json=as_json)
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
-@_json
+@as_json_option
 def watch(campaign_id: str, as_json: bool) -> None:
     """Follow a campaign until it does not go on by itself any more."""
     with connect_as(CampaignClient) as client:
@@ -136,51 +142,60 @@ def watch(campaign_id: str, as_json: bool) -> None:
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
-def pause(campaign_id: str) -> None:
+@as_json_option
+def pause(campaign_id: str, as_json: bool) -> None:
     """Have a campaign print nothing more for now."""
-    _act(campaign_id, "pause")
+    _act(campaign_id, "pause", as_json=as_json)
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
-def resume(campaign_id: str) -> None:
+@as_json_option
+def resume(campaign_id: str, as_json: bool) -> None:
     """Have a paused or held campaign go on."""
-    _act(campaign_id, "resume")
+    _act(campaign_id, "resume", as_json=as_json)
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
-def cancel(campaign_id: str) -> None:
+@as_json_option
+def cancel(campaign_id: str, as_json: bool) -> None:
     """End a campaign for good; what is printed stays."""
-    _act(campaign_id, "cancel")
+    _act(campaign_id, "cancel", as_json=as_json)
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @click.option("--only", type=click.Choice(ONLY), help="By default all that came to nothing.")
-def retry(campaign_id: str, only: str | None) -> None:
+@as_json_option
+def retry(campaign_id: str, only: str | None, as_json: bool) -> None:
     """Try pictures again that came to nothing."""
-    _act(campaign_id, "retry", **({"only": only} if only else {}))
+    _act(campaign_id, "retry", as_json=as_json, **({"only": only} if only else {}))
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @click.argument("amount")
-def budget(campaign_id: str, amount: str) -> None:
+@as_json_option
+def budget(campaign_id: str, amount: str, as_json: bool) -> None:
     """Change the budget of a campaign; one that was held for it goes on."""
     with connect_as(CampaignClient) as client:
         now = client.change_budget(campaign_id, amount)
-    click.echo(f"Campaign {campaign_id} is {now['status']}, with {now['budget']['amount']} to spend.", err=True)
+    _tell(now, as_json=as_json)
 
 
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @click.option("--names", help="Pattern of the pictures' file names, as {recipient_id}-{index}.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder to save them in.")
-def results(campaign_id: str, names: str | None, out: Path) -> None:
+@as_json_option
+def results(campaign_id: str, names: str | None, out: Path, as_json: bool) -> None:
     """Save results.csv, errors, contact sheet and pictures of a campaign as it stands."""
     with connect_as(CampaignClient) as client:
         campaign_run.save_results(client, campaign_id, out, names)
+    if as_json:
+        print_json({"folder": str(out), "files": sorted(str(file) for file in out.rglob("*") if file.is_file())})
+        return
     click.echo(out)
 
 
@@ -191,10 +206,19 @@ def _agree(question: str) -> bool:
         return False
 
 
-def _act(campaign_id: str, verb: str, **query: str) -> None:
+def _act(campaign_id: str, verb: str, *, as_json: bool, **query: str) -> None:
     with connect_as(CampaignClient) as client:
         now = client.act(campaign_id, verb, **query)
-    click.echo(f"Campaign {campaign_id} is {now['status']}.", err=True)
+    _tell(now, as_json=as_json)
+
+
+def _tell(now: Json, *, as_json: bool) -> None:
+    """Print a campaign that was changed, or say how it is."""
+    if as_json:
+        print_json(now)
+    else:
+        spendable = f", with {now['budget']['amount']} {now['budget']['currency']} to spend"
+        click.echo(f"Campaign {now['id']} is {now['status']}{spendable}.", err=True)
 
 
 def _complete(wish: dict[str, Any], recipients: Path) -> Json:
@@ -217,7 +241,7 @@ def _cost(shown: Json) -> str:
 
 def _print(shown: Json, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        print_json(shown)
         return
     prints, recipients = shown["progress"]["prints"], shown["recipients"]
     counted = ("printed", "blocked", "failed", "canceled", "erased", "ordered", "waiting")

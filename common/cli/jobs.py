@@ -1,11 +1,11 @@
 """``pressroom jobs``."""
 
-import json
 import sys
 
 import click
 
 from common.cli.connection import connect, watch as follow
+from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
 from common.states import JobStatus
@@ -15,26 +15,27 @@ LONGEST_PROMPT = 48
 
 @click.group()
 def jobs() -> None:
-    """List, show, watch and cancel jobs."""
+    """List, show, watch, cancel and retry jobs."""
 
 
 @jobs.command(name="list")
 @click.option("--status", type=click.Choice([str(status) for status in JobStatus]), help="Only jobs with this status.")
+@click.option("--model", help="Only jobs of this model.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(status: str | None, limit: int, as_json: bool) -> None:
+@as_json_option
+def list_(status: str | None, model: str | None, limit: int, as_json: bool) -> None:
     """List the newest jobs."""
     with connect() as client:
-        found = list(client.jobs(status=status, limit=limit))
+        found = list(client.jobs(status=status, model=model, limit=limit))
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     print_table(["job", "status", "images", "cost", "made", "prompt"], [_row(job) for job in found])
 
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def show(job_id: str, as_json: bool) -> None:
     """Show one job and its images."""
     with connect() as client:
@@ -44,7 +45,7 @@ def show(job_id: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def watch(job_id: str, as_json: bool) -> None:
     """Follow a job until it has ended, then show it; the exit status is 1 unless it succeeded."""
     with connect() as client:
@@ -55,17 +56,36 @@ def watch(job_id: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job_id", metavar="JOB")
-def cancel(job_id: str) -> None:
-    """Cancel a job: a press that works on it stops at its next step."""
+@click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
+@as_json_option
+def cancel(job_ids: tuple[str, ...], as_json: bool) -> None:
+    """Cancel jobs: a press that works on one stops at its next step."""
     with connect() as client:
-        job = client.cancel(job_id)
-    click.echo(f"Job {job['id']} is {job['status']}.", err=True)
+        found = [client.cancel(job_id) for job_id in job_ids]
+    if as_json:
+        print_json(found)
+        return
+    for job in found:
+        click.echo(f"Job {job['id']} is {job['status']}.", err=True)
+
+
+@jobs.command()
+@click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
+@as_json_option
+def retry(job_ids: tuple[str, ...], as_json: bool) -> None:
+    """Make new jobs with the requests, seeds included, of jobs that have ended; print their ids."""
+    with connect() as client:
+        made = [client.retry(job_id) for job_id in job_ids]
+    if as_json:
+        print_json(made)
+        return
+    for job in made:
+        click.echo(job["id"])
 
 
 def _print(job: Json, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(job, indent=2))
+        print_json(job)
         return
     facts = {
         "job": job["id"],

@@ -1,6 +1,5 @@
 """``pressroom keys``: how whoever runs the service makes the first key of each owner."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -10,6 +9,7 @@ import click
 from sqlalchemy.orm import Session
 
 from common import keys as key_store, schema
+from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.database import Database
 from common.keys import NAME, TENANT_SCOPES, Kept, Scope
@@ -55,7 +55,8 @@ def keys() -> None:
     type=click.Choice([each.value for each in Recourse]),
     help="What becomes of its jobs that are blocked.",
 )
-def create(name: str, owner: str | None, scopes: tuple[str, ...], **options: Any) -> None:
+@as_json_option
+def create(name: str, owner: str | None, scopes: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Make a key and print it, alone, on standard output: it cannot be shown again.
 
     What is not said about how long things are kept is as PRESSROOM_IMAGE_DAYS and the like say.
@@ -73,11 +74,14 @@ def create(name: str, owner: str | None, scopes: tuple[str, ...], **options: Any
         raise click.BadParameter("A key may only be stricter than the settings.", param_hint=option)
     with _transaction() as session:
         key = key_store.create(session, name, owner, [*map(Scope, scopes)], kept=kept, safety=wish)
-    click.echo(key)
+    if as_json:
+        print_json({"key": key, "name": name, "owner": owner or name, "scopes": list(scopes)})
+    else:
+        click.echo(key)
 
 
 @keys.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def list_(as_json: bool) -> None:
     """List all keys; what they open with is not kept."""
     with _transaction() as session:
@@ -95,7 +99,7 @@ def list_(as_json: bool) -> None:
             for row in key_store.list_all(session)
         ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     print_table(
         ["id", "name", "owner", "created", "last used", "revoked"],
@@ -108,13 +112,17 @@ def list_(as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
-def revoke(key_id: str) -> None:
+@as_json_option
+def revoke(key_id: str, as_json: bool) -> None:
     """Revoke the key with this ID: the eight characters after `prk_`."""
     with _transaction() as session:
         is_revoked = key_store.revoke(session, key_id)
     if not is_revoked:
         raise click.ClickException(f"There is no key {key_id!r} to revoke; `pressroom keys list` shows all.")
-    click.echo(f"Key {key_id} is revoked.", err=True)
+    if as_json:
+        print_json({"revoked": key_id})
+    else:
+        click.echo(f"Key {key_id} is revoked.", err=True)
 
 
 @contextmanager

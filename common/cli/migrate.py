@@ -3,12 +3,14 @@
 import click
 
 from common import schema
+from common.cli.options import as_json_option, print_json
 from common.database import Database
 from common.settings import Settings
 
 
 @click.command()
-def migrate() -> None:
+@as_json_option
+def migrate(as_json: bool) -> None:
     """Bring the database to the newest schema.
 
     `pressroom up` does it by itself. No model is needed: each press enters the ones that it offers.
@@ -16,6 +18,10 @@ def migrate() -> None:
     database = Database(Settings.from_environ().sqlalchemy_url)
     try:
         schema.upgrade(database)
-        click.echo(f"The database is at revision {schema.read_revision(database)}.")
+        revision = schema.read_revision(database)
     finally:
         database.close()
+    if as_json:
+        print_json({"revision": revision})
+    else:
+        click.echo(f"The database is at revision {revision}.")

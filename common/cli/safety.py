@@ -3,6 +3,7 @@
 import click
 
 from common import schema
+from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.database import Database
 from common.safety import nsfwjs_package, refusals
@@ -15,14 +16,19 @@ def safety() -> None:
 
 
 @safety.command()
-def fetch() -> None:
+@as_json_option
+def fetch(as_json: bool) -> None:
     """Fetch the weights of the checker nsfwjs from npm, 6 MB, and keep them under PRESSROOM_HOME."""
     folder = nsfwjs_package.fetch(Settings.from_environ().home)
+    if as_json:
+        print_json({"folder": str(folder)})
+        return
     click.echo(f"The weights are in {folder}; PRESSROOM_CHECKER=open_nsfw,nsfwjs has both look.", err=True)
 
 
 @safety.command(name="refusals")
-def refusals_() -> None:
+@as_json_option
+def refusals_(as_json: bool) -> None:
     """Count the prompts that were refused, by day, owner and category."""
     database = Database(Settings.from_environ().sqlalchemy_url)
     try:
@@ -31,6 +37,11 @@ def refusals_() -> None:
             rows = refusals.list_all(session)
     finally:
         database.close()
+    if as_json:
+        print_json(
+            [{"day": str(row.day), "owner": row.owner, "category": row.category, "prompts": row.count} for row in rows]
+        )
+        return
     print_table(
         ["day", "owner", "category", "prompts"], [[row.day, row.owner, row.category, row.count] for row in rows]
     )

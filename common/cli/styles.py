@@ -1,12 +1,12 @@
 """``pressroom styles``."""
 
-import json
 from typing import Any
 
 import click
 
 from common.campaign_client import CampaignClient
 from common.cli.connection import connect_as
+from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
 from common.requests import OutputFormat, SchedulerName
@@ -18,27 +18,37 @@ def styles() -> None:
 
 
 @styles.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def list_(as_json: bool) -> None:
     """List the newest version of each style."""
     with connect_as(CampaignClient) as client:
         found = list(client.styles())
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return
-    rows = [
-        [each["reference"], each["model"], _spell_prompt(each), " ".join(each["palette"]), each["created_at"]]
-        for each in found
-    ]
-    print_table(["style", "model", "prompt", "palette", "made"], rows)
+    _print_list(found, as_json=as_json)
 
 
 @styles.command()
 @click.argument("reference", metavar="STYLE")
-def show(reference: str) -> None:
+@as_json_option
+def show(reference: str, as_json: bool) -> None:
     """Show a style: NAME for its newest version, NAME@3 for one that stays."""
     with connect_as(CampaignClient) as client:
-        click.echo(json.dumps(client.style(reference), indent=2))
+        found = client.style(reference)
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if name != "object" and value not in (None, "", []):
+            click.echo(f"{name.replace('_', ' '):<16} {' '.join(value) if name == 'palette' else value}")
+
+
+@styles.command()
+@click.argument("name")
+@as_json_option
+def versions(name: str, as_json: bool) -> None:
+    """List the versions of the style NAME, the newest first."""
+    with connect_as(CampaignClient) as client:
+        found = list(client.style_versions(name))
+    _print_list(found, as_json=as_json)
 
 
 @styles.command()
@@ -54,12 +64,27 @@ def show(reference: str) -> None:
 @click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
 @click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
 @click.option("--colour", "palette", multiple=True, help="A colour to keep to, as #ff8800; up to eight.")
-def create(**style: Any) -> None:
+@as_json_option
+def create(as_json: bool, **style: Any) -> None:
     """Make the style NAME, or its next version; what was made before stays as it is."""
     wish = {name: list(value) if isinstance(value, tuple) else value for name, value in style.items()}
     with connect_as(CampaignClient) as client:
         made = client.create_style({name: value for name, value in wish.items() if value not in (None, [])})
-    click.echo(made["reference"])
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(made["reference"])
+
+
+def _print_list(found: list[Json], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [each["reference"], each["model"], _spell_prompt(each), " ".join(each["palette"]), each["created_at"]]
+        for each in found
+    ]
+    print_table(["style", "model", "prompt", "palette", "made"], rows)
 
 
 def _spell_prompt(style: Json) -> str:

@@ -91,7 +91,10 @@ def test_styles_are_made_listed_and_shown(environ: dict[str, str]) -> None:
     colours = ("--colour", "#ff8800", "--suffix", ", soft light")
     assert run(environ, "styles", "create", "bright", *colours, *SMALL).stdout == "bright@1\n"
     assert "bright@1" in run(environ, "styles", "list").stdout
-    assert json.loads(run(environ, "styles", "show", "bright").stdout)["palette"] == ["#ff8800"]
+    assert json.loads(run(environ, "styles", "show", "bright", "--json").stdout)["palette"] == ["#ff8800"]
+    assert "#ff8800" in run(environ, "styles", "show", "bright").stdout
+    versions = json.loads(run(environ, "styles", "versions", "bright", "--json").stdout)
+    assert [each["reference"] for each in versions] == ["bright@1"]
 
 
 def test_a_campaign_is_run_from_a_file_to_a_folder_of_results(
@@ -151,6 +154,80 @@ def test_nothing_is_printed_before_somebody_agrees(environ: dict[str, str], tmp_
     people.write_text("nmae\nAnn\n")
     assert "name" in run(environ, *asked, status=1).stderr
     assert "must end in" in run(environ, *asked[:2], str(Path(__file__)), *asked[3:], status=1).stderr
+
+
+def test_jobs_are_tried_again(environ: dict[str, str]) -> None:
+    first = run(environ, "submit", "a slow owl", "--steps", "150").stdout.strip()
+    assert json.loads(run(environ, "jobs", "cancel", first, "--json").stdout)[0]["status"] == "canceled"
+    again = run(environ, "jobs", "retry", first).stdout.strip()
+    assert json.loads(run(environ, "jobs", "show", again, "--json").stdout)["retry_of"] == first
+    run(environ, "jobs", "cancel", again)
+
+
+def test_images_are_listed_downloaded_and_deleted(environ: dict[str, str], tmp_path: Path) -> None:
+    job = json.loads(run(environ, "submit", "an owl", *SMALL, "--num-images", "2", "--wait", "--json").stdout)
+    of_job, out = ("--job", job["id"]), tmp_path / "out"
+    listed = json.loads(run(environ, "images", "list", *of_job, "--json").stdout)
+    assert {each["job_id"] for each in listed} == {job["id"]}
+    assert "64 × 64" in run(environ, "images", "list", *of_job, "--from", "2020-01-01").stdout
+    done = run(environ, "images", "download", *of_job, "--out", str(out))
+    assert sorted(map(Path, done.stdout.splitlines())) == sorted(out.iterdir())
+    assert len(listed) == len(done.stdout.splitlines()) == 2
+    whole, broken = sorted(out.iterdir())
+    before = whole.stat().st_mtime_ns
+    broken.write_bytes(b"cut short")
+    run(environ, "images", "download", *(image["id"] for image in listed), "--out", str(out), "--json")
+    assert whole.stat().st_mtime_ns == before, "it was there, and was fetched again"
+    with Image.open(broken) as picture:
+        assert picture.size == (64, 64)
+    ids = [image["id"] for image in listed]
+    assert "Delete 2 for good?" in run(environ, "images", "delete", *ids, status=1).stderr
+    assert json.loads(run(environ, "images", "delete", *ids, "--yes", "--json").stdout) == {"deleted": ids}
+    assert json.loads(run(environ, "images", "list", *of_job, "--json").stdout) == []
+    assert len(json.loads(run(environ, "images", "list", *of_job, "--status", "erased", "--json").stdout)) == 2
+    assert "is no time" in run(environ, "images", "list", "--from", "soon", status=2).stderr
+
+
+def test_the_floor_is_shown_once_where_nobody_looks(environ: dict[str, str]) -> None:
+    assert "waiting" in run(environ, "top").stdout
+    floor = json.loads(run(environ, "top", "--json").stdout)
+    assert (floor["object"], floor["house"]) == ("floor", False)
+    house = run(environ, "keys", "create", "--name", "h", "--scope", "jobs:read", "--scope", "usage:house").stdout
+    seen = environ | {"PRESSROOM_API_KEY": house.strip()}
+    assert len(json.loads(run(seen, "top", "--json").stdout)["presses"]) >= 1
+    assert "accelerator" in run(seen, "top", "--once").stdout
+
+
+def test_what_was_spent_is_told_as_table_csv_and_json(environ: dict[str, str]) -> None:
+    run(environ, "submit", "an owl", *SMALL, "--wait")
+    total = json.loads(run(environ, "usage", "--by", "model", "--json").stdout)["total"]
+    assert total["images"] >= 1
+    rows = list(csv.DictReader(run(environ, "usage", "--by", "model", "--csv").stdout.splitlines()))
+    assert [row["model"] for row in rows] == ["painted", "total"]
+    assert {int(row["images"]) for row in rows} == {total["images"]}
+    assert "total" in run(environ, "usage", "--from", "2020-01-01").stdout
+    assert "usage:house" in run(environ, "usage", "--house", status=1).stderr
+
+
+def test_webhooks_are_made_tried_and_deleted(environ: dict[str, str]) -> None:
+    made = json.loads(run(environ, "webhooks", "create", "https://hooks.example/a", "--json").stdout)
+    assert made["secret"].startswith("whsec_")
+    delivery = json.loads(run(environ, "webhooks", "test", made["id"], "--json").stdout)
+    listed = json.loads(run(environ, "webhooks", "deliveries", made["id"], "--json").stdout)
+    assert [each["id"] for each in listed] == [delivery["id"]]
+    assert delivery["id"] in run(environ, "webhooks", "deliveries", made["id"]).stdout
+    assert run(environ, "webhooks", "rotate", made["id"]).stdout.startswith("whsec_")
+    assert "is disabled" in run(environ, "webhooks", "disable", made["id"]).stderr
+    assert "is enabled" in run(environ, "webhooks", "enable", made["id"]).stderr
+    assert "hooks.example" in run(environ, "webhooks", "list").stdout
+    run(environ, "webhooks", "delete", made["id"], status=1)
+    run(environ, "webhooks", "delete", made["id"], "--yes")
+    assert json.loads(run(environ, "webhooks", "list", "--json").stdout) == []
+
+
+def test_the_models_on_offer_are_listed(environ: dict[str, str]) -> None:
+    assert [each["id"] for each in json.loads(run(environ, "models", "list", "--json").stdout)] == ["painted"]
+    assert "512 × 512" in run(environ, "models", "list").stdout
 
 
 def test_json_is_all_that_stands_on_standard_output(environ: dict[str, str]) -> None:

@@ -1,0 +1,117 @@
+"""``pressroom models``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from common import catalog, model_files
+from common.catalog import PAINTED, STARTER, ModelCard
+from common.cli.connection import connect_as
+from common.cli.options import as_json_option, print_json
+from common.cli.tables import print_table
+from common.errors import ModelUnavailableError
+from common.owner_client import OwnerClient
+from common.settings import PREFIX, Settings
+
+SETTING = f"{PREFIX}MODELS"
+_directory = click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+
+@click.group()
+def models() -> None:
+    """List models; check and add a directory that holds one."""
+
+
+@models.command(name="list")
+@as_json_option
+def list_(as_json: bool) -> None:
+    """List the models that may be asked for."""
+    with connect_as(OwnerClient) as client:
+        found = client.models()
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [
+            each["id"],
+            each["family"],
+            "yes" if each["available"] else "no",
+            f"{each['defaults']['width']} × {each['defaults']['height']}",
+            each["defaults"]["steps"],
+            " ".join(adapter["name"] for adapter in each["adapters"]) or None,
+            each["title"],
+        ]
+        for each in found
+    ]
+    print_table(["model", "family", "at work", "usual size", "steps", "adapters", "title"], rows)
+
+
+@models.command()
+@_directory
+@as_json_option
+def check(directory: Path, as_json: bool) -> None:
+    """Tell what model DIRECTORY holds, and what keeps it from being offered; nothing of it is run.
+
+    The exit status is 1 if it cannot be offered.
+    """
+    card, fault = _examine(directory)
+    if as_json:
+        print_json({"card": None if card is None else card.model_dump(mode="json"), "fault": fault})
+    elif card is not None:
+        _print_card(card)
+    if fault is not None:
+        if not as_json:
+            click.echo(f"Error: {fault}", err=True)
+        sys.exit(1)
+
+
+@models.command()
+@_directory
+@as_json_option
+def add(directory: Path, as_json: bool) -> None:
+    """Check the model in DIRECTORY, and print the setting that offers it beside those that are offered now.
+
+    Presses read it when they start: put the line into their environment, and start them anew.
+    """
+    card, fault = _examine(directory)
+    if card is None or fault is not None:
+        raise ModelUnavailableError(fault or f"{directory} holds no model.")
+    settings = Settings.from_environ()
+    now = [entry for entry in settings.models or (str(STARTER),) if entry != PAINTED]
+    entries = [*now, *([] if str(directory.resolve()) in now else [str(directory.resolve())])]
+    catalog.offered(settings.model_copy(update={"models": tuple(entries)}))
+    if as_json:
+        print_json({"name": card.name, "setting": SETTING, "value": ",".join(entries)})
+        return
+    click.echo(f"{card.title} will be offered as {card.name}. Set this for every press, and start it anew:", err=True)
+    click.echo(f"{SETTING}={','.join(entries)}")
+
+
+def _examine(directory: Path) -> tuple[ModelCard | None, str | None]:
+    """Return the card of a directory as far as it can be told, and what is wrong with it."""
+    card = None
+    try:
+        card = catalog.read_card(directory)
+        model_files.admit(directory)
+    except ModelUnavailableError as error:
+        return card, error.message
+    return card, None
+
+
+def _print_card(card: ModelCard) -> None:
+    facts = {
+        "model": card.name,
+        "title": card.title,
+        "family": card.family,
+        "batching": "together with other requests" if card.batching else "one request at a time",
+        "sizes": f"{card.min_size} to {card.max_size}, by {card.size_multiple};"
+        f" usually {card.default_width} × {card.default_height}",
+        "steps": f"{card.max_steps} at most; usually {card.default_steps}",
+        "guidance": card.default_guidance_scale,
+        "modes": ", ".join(card.modes),
+        "samplers": ", ".join(card.schedulers) or "its own",
+        "adapters": ", ".join(adapter.name for adapter in card.adapters) or "–",
+    }
+    for name, value in facts.items():
+        click.echo(f"{name:<9} {value}")

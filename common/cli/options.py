@@ -1,0 +1,35 @@
+"""Options that several commands share, and how they print JSON."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Moment(click.ParamType[str]):
+    """A day, which begins at midnight UTC, or a time as RFC 3339 spells it; becomes the latter."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the time in UTC; fail if *value* spells none."""
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(
+                f"{value!r} is no time; write a day as 2026-05-01, or a time as 2026-05-01T09:30:00Z.", param, ctx
+            )
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+since_option = click.option("--from", "since", type=Moment(), help="Only from this day or time on.")
+until_option = click.option("--to", "until", type=Moment(), help="Only before this day or time.")
+
+
+def print_json(data: object) -> None:
+    """Print *data* on standard output."""
+    click.echo(json.dumps(data, indent=2))

@@ -1,0 +1,71 @@
+"""``pressroom usage``."""
+
+import csv
+import sys
+
+import click
+
+from common.cli.connection import connect_as
+from common.cli.options import as_json_option, print_json, since_option, until_option
+from common.cli.tables import print_table
+from common.client import Json
+from common.owner_client import OwnerClient
+from common.usage import GroupBy
+
+FIELDS = ("jobs", "attempts", "images", "gpu_seconds", "delivered_gpu_seconds", "running_gpu_seconds")
+PRESS_FIELDS = (
+    *("host", "accelerator", "up_seconds", "busy_gpu_seconds", "idle_seconds", "utilisation", "delivered_share"),
+    *("images", "up_amount", "currency"),
+)
+
+
+@click.command()
+@click.option("--by", "group_by", type=click.Choice([str(by) for by in GroupBy]), help="Tell usage apart by this.")
+@since_option
+@until_option
+@click.option("--house", is_flag=True, help="The time of all presses, for whoever runs them.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@as_json_option
+def usage(group_by: str | None, since: str | None, until: str | None, house: bool, as_csv: bool, as_json: bool) -> None:
+    """Account for accelerator seconds and money; by default of the last 30 days."""
+    if house and group_by:
+        raise click.UsageError("The account of the house is told apart by press alone; leave --by out.")
+    with connect_as(OwnerClient) as client:
+        if house:
+            report = client.house(since=since, until=until)
+        else:
+            report = client.usage(group_by=group_by, since=since, until=until)
+    if as_json:
+        print_json(report)
+        return
+    titles, rows = _tabulate_house(report) if house else _tabulate(report)
+    if as_csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([titles, *rows])
+        return
+    print_table([title.replace("_", " ") for title in titles], rows)
+
+
+def _tabulate(report: Json) -> tuple[list[str], list[list[object]]]:
+    """Return a line for each group, and one for all of them."""
+    titles = [report["group_by"] or "group", *FIELDS, "waste_gpu_seconds", "charged"]
+    lines = [(each["group"], each) for each in report["data"]] + [("total", report["total"])]
+    return titles, [
+        [name, *(_round(line[field]) for field in FIELDS), _waste(line), _money(line)] for name, line in lines
+    ]
+
+
+def _tabulate_house(report: Json) -> tuple[list[str], list[list[object]]]:
+    return list(PRESS_FIELDS), [[_round(each[field]) for field in PRESS_FIELDS] for each in report["data"]]
+
+
+def _waste(line: Json) -> float:
+    wasted: dict[str, float] = line["waste_gpu_seconds"]
+    return round(sum(wasted.values()), 3)
+
+
+def _money(line: Json) -> str:
+    return " + ".join(f"{each['amount']} {each['currency']}" for each in line["charged"])
+
+
+def _round(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value

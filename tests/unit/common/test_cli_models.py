@@ -1,0 +1,78 @@
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner, Result
+
+from common.catalog import STARTER
+from common.cli import pressroom
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRESSROOM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PRESSROOM_MODELS", "painted")
+    return tmp_path
+
+
+@pytest.fixture
+def copy(folder):
+    return shutil.copytree(STARTER, folder / "my-model")
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(pressroom, ["models", *words])
+
+
+def test_a_directory_is_told_for_what_it_holds(copy):
+    done = run("check", str(copy))
+    assert done.exit_code == 0
+    assert "sd15" in done.stdout
+    shown = json.loads(run("check", str(copy), "--json").stdout)
+    assert (shown["card"]["name"], shown["fault"]) == ("my-model", None)
+
+
+def test_a_part_that_is_missing_is_named(copy):
+    shutil.rmtree(copy / "vae")
+    done = run("check", str(copy))
+    assert done.exit_code == 1
+    assert "lacks its part vae" in done.stderr
+    assert "sd15" in done.stdout, "what it is can be told all the same"
+    assert "vae" in json.loads(run("check", str(copy), "--json").stdout)["fault"]
+
+
+def test_a_directory_that_is_no_model_is_told_so(folder):
+    shown = json.loads(run("check", str(folder), "--json").stdout)
+    assert shown["card"] is None
+    assert "no model_index.json" in shown["fault"]
+
+
+def test_a_model_is_added_by_the_setting_that_is_printed(copy, monkeypatch):
+    assert run("add", str(copy)).stdout == f"PRESSROOM_MODELS={copy}\n"
+    monkeypatch.setenv("PRESSROOM_MODELS", str(STARTER))
+    added = json.loads(run("add", str(copy), "--json").stdout)
+    assert added == {"name": "my-model", "setting": "PRESSROOM_MODELS", "value": f"{STARTER},{copy}"}
+    monkeypatch.setenv("PRESSROOM_MODELS", added["value"])
+    assert json.loads(run("add", str(copy), "--json").stdout) == added
+
+
+def test_what_could_not_be_offered_is_not_added(copy, monkeypatch):
+    (copy / "unet" / "more.py").write_text("")
+    assert "code of its own" in str(run("add", str(copy)).exception)
+    (copy / "unet" / "more.py").unlink()
+    twin = shutil.copytree(copy, copy.parent / "elsewhere" / "my-model")
+    monkeypatch.setenv("PRESSROOM_MODELS", str(twin))
+    assert "two models" in str(run("add", str(copy)).exception)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_is_told_how_to_complete(shell):
+    done = CliRunner().invoke(pressroom, ["completion", shell])
+    assert done.exit_code == 0
+    assert "_PRESSROOM_COMPLETE" in done.stdout
+
+
+def test_commands_are_completed():
+    environ = {"_PRESSROOM_COMPLETE": "bash_complete", "COMP_WORDS": "pressroom webh", "COMP_CWORD": "1"}
+    done = CliRunner().invoke(pressroom, [], env=environ, prog_name="pressroom")
+    assert done.stdout == "plain,webhooks\n"
