@@ -53,7 +53,7 @@ def list_quarantine(query: QuarantineQuery) -> Response:
         rows = quarantine.list_some(session, state=query.state, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(BOOK, page[-1][1].id) if has_more else None
-    shown = [_show(kept, image, []) for kept, image in page]
+    shown = [show(kept, image, []) for kept, image in page]
     return operations.answer(QuarantinedImageList(data=shown, has_more=has_more, next=following))
 
 
@@ -62,19 +62,14 @@ def list_quarantine(query: QuarantineQuery) -> Response:
 def get_quarantined_image(path: QuarantinePath) -> Response:
     """Look at the record of one picture: what was found, and who has done what."""
     with services().database.reading() as session:
-        return operations.answer(_show_one(session, path.image_id))
+        return operations.answer(show_one(session, path.image_id))
 
 
 @blueprint.get("/<image_id>/preview", **operations.describe(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
 @needs(Scope.SAFETY_REVIEW)
 def preview_quarantined_image(path: QuarantinePath) -> Response:
     """Look at a picture, so blurred that only its colours and their places are left; the look goes on record."""
-    context = services()
-    with context.database.transaction() as session:
-        _find_waiting(session, path.image_id)
-        quarantine.note_preview(session, path.image_id, caller().key_id)
-    preview = _unseal(context, path.image_id, Part.PREVIEW)
-    return Response(preview, 200, headers={"Cache-Control": "no-store"}, content_type=WEBP)
+    return answer_preview(path.image_id)
 
 
 @blueprint.post(
@@ -84,14 +79,8 @@ def preview_quarantined_image(path: QuarantinePath) -> Response:
 @needs(Scope.SAFETY_REVIEW)
 def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
     """Deliver a picture: it was blocked wrongly. Its job stays as it is, and nothing is charged."""
-    context = services()
-    with context.database.reading() as session:
-        image = _find_waiting(session, path.image_id)
-    # Before the row says so, and the same bytes however often: a release that was cut short is simply done again.
-    full, thumbnail = quarantine.destination(image)
-    context.storage.put(full, _unseal(context, image.id, Part.FULL), image.content_type or "")
-    context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), WEBP)
-    return _decide(image, quarantine.release, body)
+    release(path.image_id, body)
+    return _answer(path.image_id)
 
 
 @blueprint.post(
@@ -101,12 +90,40 @@ def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
 @needs(Scope.SAFETY_REVIEW)
 def confirm_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
     """Say that a picture was blocked rightly: it is deleted for good."""
+    confirm(path.image_id, body)
+    return _answer(path.image_id)
+
+
+def answer_preview(image_id: UUID) -> Response:
+    """Return a picture blurred, and write down that the caller looks at it; raise RefusedError."""
+    context = services()
+    with context.database.transaction() as session:
+        _find_waiting(session, image_id)
+        quarantine.note_preview(session, image_id, caller().key_id)
+    preview = _unseal(context, image_id, Part.PREVIEW)
+    return Response(preview, 200, headers={"Cache-Control": "no-store"}, content_type=WEBP)
+
+
+def release(image_id: UUID, body: Decision) -> None:
+    """Deliver a picture; raise RefusedError, or IllegalTransitionError if it no longer waits."""
+    context = services()
+    with context.database.reading() as session:
+        image = _find_waiting(session, image_id)
+    # Before the row says so, and the same bytes however often: a release that was cut short is simply done again.
+    full, thumbnail = quarantine.destination(image)
+    context.storage.put(full, _unseal(context, image.id, Part.FULL), image.content_type or "")
+    context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), WEBP)
+    _decide(image, quarantine.release, body)
+
+
+def confirm(image_id: UUID, body: Decision) -> None:
+    """Say that a block was right; raise RefusedError, or IllegalTransitionError if the picture no longer waits."""
     with services().database.reading() as session:
-        image = _find_waiting(session, path.image_id)
-    return _decide(image, quarantine.confirm, body)
+        image = _find_waiting(session, image_id)
+    _decide(image, quarantine.confirm, body)
 
 
-def _decide(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> Response:
+def _decide(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> None:
     context = services()
     with context.database.transaction() as session:
         act(session, image, caller().key_id, body.note or "")
@@ -117,8 +134,11 @@ def _decide(image: Image, act: Callable[[Session, Image, UUID, str], None], body
     except StorageError as error:
         # The decision stands; the clerk deletes what is left.
         logger.warning("sealed files not deleted", image_id=str(image.id), reason=error.code)
-    with context.database.reading() as session:
-        return operations.answer(_show_one(session, image.id))
+
+
+def _answer(image_id: UUID) -> Response:
+    with services().database.reading() as session:
+        return operations.answer(show_one(session, image_id))
 
 
 def _find_waiting(session: Session, image_id: UUID) -> Image:
@@ -134,7 +154,8 @@ def _unseal(context: Context, image_id: UUID, part: Part) -> bytes:
     return sealer.open(image_id, part, context.storage.get(quarantine_key(image_id, part)))
 
 
-def _show_one(session: Session, image_id: UUID) -> QuarantinedImage:
+def show_one(session: Session, image_id: UUID) -> QuarantinedImage:
+    """Return what is shown of one picture, what was done to it included; raise RefusedError if there is none."""
     found = quarantine.find(session, image_id)
     if found is None:
         raise not_found()
@@ -142,10 +163,11 @@ def _show_one(session: Session, image_id: UUID) -> QuarantinedImage:
         Review(act=row.act, key_id=row.key_id, note=row.note, created_at=row.created_at)
         for row in quarantine.list_reviews(session, image_id)
     ]
-    return _show(*found, reviews)
+    return show(*found, reviews)
 
 
-def _show(kept: models.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
+def show(kept: models.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
+    """Return what is shown of a picture that is, or was, in quarantine."""
     return QuarantinedImage(
         id=image.id,
         state=kept.state,

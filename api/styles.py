@@ -32,17 +32,9 @@ MADE = {
 @needs(Scope.STYLES_WRITE)
 def create_style(body: NewStyle) -> Response:
     """Make a style, or the next version of the one with this name; what was made before stays as it is."""
-    context = services()
-    look = body.model_dump(include=set(Look.model_fields), exclude_unset=True)
-    if body.model is not None:
-        # What its model does not take is told now rather than with the first job.
-        trial = NewJob.model_validate({"prompt": "x", **look})
-        orders.place(trial, context.offer.cards(), context.settings, caller().owner, caller().key_id)
-    spec = StyleSpec(prompt_prefix=body.prompt_prefix or "", prompt_suffix=body.prompt_suffix or "", **look)
-    with context.database.transaction() as session:
-        row, is_new = styles.save(session, caller().owner, body.name, spec)
-    location = {"Location": f"{context.path_prefix}/v1/styles/{styles.spell(row)}"}
-    return operations.answer(_show(row), 201, location) if is_new else operations.answer(_show(row))
+    row, is_new = make(body)
+    location = {"Location": f"{services().path_prefix}/v1/styles/{styles.spell(row)}"}
+    return operations.answer(show(row), 201, location) if is_new else operations.answer(show(row))
 
 
 @blueprint.get("", **operations.describe(Scope.STYLES_READ, {200: StyleList}, 400, 422))
@@ -63,7 +55,7 @@ def get_style(path: StylePath) -> Response:
         row = styles.find(session, caller().owner, path.reference)
     if row is None:
         raise not_found()
-    return operations.answer(_show(row))
+    return operations.answer(show(row))
 
 
 @blueprint.get("/<name>/versions", **operations.describe(Scope.STYLES_READ, {200: StyleList}, 400, 404, 422))
@@ -76,6 +68,19 @@ def list_style_versions(path: VersionsPath, query: StyleQuery) -> Response:
     if not found and after is None:
         raise not_found()
     return _answer_page(found, query)
+
+
+def make(body: NewStyle) -> tuple[rows.Style, bool]:
+    """Keep a style of the caller's; return it, and whether it is new. Raises RefusedError."""
+    context = services()
+    look = body.model_dump(include=set(Look.model_fields), exclude_unset=True)
+    if body.model is not None:
+        # What its model does not take is told now rather than with the first job.
+        trial = NewJob.model_validate({"prompt": "x", **look})
+        orders.place(trial, context.offer.cards(), context.settings, caller().owner, caller().key_id)
+    spec = StyleSpec(prompt_prefix=body.prompt_prefix or "", prompt_suffix=body.prompt_suffix or "", **look)
+    with context.database.transaction() as session:
+        return styles.save(session, caller().owner, body.name, spec)
 
 
 def _read(query: StyleQuery) -> UUID | None:
@@ -94,10 +99,11 @@ def _book() -> str:
 def _answer_page(found: Sequence[rows.Style], query: StyleQuery) -> Response:
     page, has_more = found[: query.limit], len(found) > query.limit
     following = services().cursors.write(_book(), page[-1].id) if has_more else None
-    return operations.answer(StyleList(data=[_show(row) for row in page], has_more=has_more, next=following))
+    return operations.answer(StyleList(data=[show(row) for row in page], has_more=has_more, next=following))
 
 
-def _show(row: rows.Style) -> Style:
+def show(row: rows.Style) -> Style:
+    """Return what is shown of a version."""
     spec = StyleSpec.from_row(row.spec)
     return Style(
         id=row.id,

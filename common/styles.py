@@ -6,11 +6,11 @@ from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Style
+from common.campaigns.models import Campaign, Style
 from common.errors import PressroomError
 from common.requests import OutputFormat, SchedulerName
 
@@ -123,3 +123,11 @@ def list_versions(session: Session, owner: str, name: str, *, after: UUID | None
     if after is not None:
         query = query.where(Style.version < select(Style.version).where(Style.id == after).scalar_subquery())
     return session.scalars(query).all()
+
+
+def list_campaigns(session: Session, owner: str, name: str, *, limit: int) -> Sequence[Campaign]:
+    """Return the newest campaigns of *owner* that ask for a style, in whatever version."""
+    wanted = Campaign.wish["style"].as_string()
+    query = select(Campaign).where(Campaign.owner == owner, Campaign.deleted_at.is_(None))
+    query = query.where(or_(wanted == name, wanted.startswith(f"{name}@", autoescape=True)))
+    return session.scalars(query.order_by(Campaign.id.desc()).limit(limit)).all()

@@ -18,16 +18,21 @@ from api.context import services
 from api.errors import RefusedError
 from api.images import erase
 from api.schemas.images import Image as ShownImage
-from common import gallery
+from common import gallery, styles
+from common.campaigns import search
 from common.errors import IllegalTransitionError
 from common.gallery import Wanted
+from common.ids import parse_id
 from common.keys import Scope
 from common.models import Image, Job
 from common.states import ImageStatus, Verdict
 
 PAGE_SIZE = 48
 MOST_COMPARED = 4
-FILTERS = ("status", "verdict", "model", "since", "until")
+FILTERS = ("status", "verdict", "model", "style", "palette", "campaign", "since", "until")
+PALETTES = {"half or more": 0.5, "three quarters or more": 0.75, "nine tenths or more": 0.9}
+"""How well prints keep to their palette, in words."""
+MOST_STYLES = MOST_CAMPAIGNS = 100
 
 
 @page("/gallery", Scope.JOBS_READ)
@@ -38,11 +43,16 @@ def show_gallery() -> Response:
         status=read_choice("status", ImageStatus),
         verdict=read_choice("verdict", Verdict),
         model=read_text("model", 64) or None,
+        style=read_text("style", 80) or None,
+        palette_from=PALETTES.get(read_text("palette")),
+        campaign_id=parse_id(read_text("campaign")),
         since=read_day("since"),
         until=read_day("until", after=True),
     )
     with context.database.reading() as session:
         rows = gallery.list_page(session, caller().owner, wanted, after=read_cursor("gallery"), limit=PAGE_SIZE + 1)
+        names = [each.name for each in styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)]
+        campaigns = search.list_page(session, caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS)
     shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
     return render(
         "gallery/gallery.html",
@@ -50,6 +60,9 @@ def show_gallery() -> Response:
         next=write_cursor("gallery", shown[-1][0].id if has_more else None),
         filters=chosen(*FILTERS),
         models=[card.name for card in context.offer.cards()],
+        styles=names,
+        palettes=PALETTES,
+        campaigns=campaigns,
         statuses=[*ImageStatus],
         verdicts=[*Verdict],
     )

@@ -23,7 +23,9 @@ from api.console import (
     make,
     models,
     rendering,
+    review,
     static,
+    styles,
     webhooks,
 )
 from api.console.desk import EXTENSION, Desk
@@ -31,7 +33,7 @@ from api.console.pages import blueprint
 from api.context import EXTENSION as CONTEXT
 
 CAMPAIGNS = (campaigns, campaigns_recipients, campaigns_proofs, campaigns_runs, campaigns_results)
-VIEWS = (entry, static, floor, make, jobs, gallery, *CAMPAIGNS, costs, webhooks, models, keys)
+VIEWS = (entry, static, floor, make, jobs, gallery, *CAMPAIGNS, styles, review, costs, webhooks, models, keys)
 """Each a module of pages; to import it is to add them."""
 
 blueprint.before_request(gate.admit)

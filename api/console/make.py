@@ -20,17 +20,20 @@ from api.inputs import not_found
 from api.schemas.jobs import Job, NewJob
 from api.submission import submit
 from api.uploads import receive, redraw
-from common import assets
+from common import assets, styles
 from common.assets import PictureFile
 from common.ids import parse_id
 from common.keys import Scope
 from common.links import Linked
 from common.models import Asset
+from common.styles import StyleSpec
 
 CARD_FIELDS = {
     *("name", "title", "default_width", "default_height", "default_steps", "default_guidance_scale", "min_size"),
     *("max_size", "size_multiple", "max_steps", "max_images", "schedulers", "negative_prompt", "modes", "adapters"),
 }
+
+MOST_STYLES = 100
 
 
 @page("/make", Scope.JOBS_WRITE)
@@ -52,7 +55,7 @@ def make() -> Response:
     """Order what the form says; or show it again, with what is wrong with it."""
     wish = wishes.read(request.form)
     try:
-        order = job_api.place(NewJob.model_validate(wish))
+        order = job_api.place(NewJob.model_validate(_heed_style(wish)))
         job_id, _ = submit(order, None, None)
     except RefusedError as refused:
         return _show(wish, None, refused)
@@ -96,11 +99,14 @@ def _show(wish: dict[str, Any], job: Job | None, refused: RefusedError | None = 
     context = services()
     cards = context.offer.cards()
     start = _find_asset(str(wish.get("init_image", "")))
+    with context.database.reading() as session:
+        worn = styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)
     return render(
         "make/form.html",
         200 if refused is None else 422,
         cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards],
         default=orders.default_name(cards, context.settings),
+        styles=[row.name for row in worn],
         wish=wishes.fill(wish),
         refused=refused,
         start=None if start is None else _link_asset(start),
@@ -111,6 +117,13 @@ def _show(wish: dict[str, Any], job: Job | None, refused: RefusedError | None = 
 def _tell(job: Job) -> dict[str, Any]:
     recipes = write_recipes(job.request, services().settings.base_url)
     return {"job": job, "recipes": recipes, "may_make": visitor().may(Scope.JOBS_WRITE)}
+
+
+def _heed_style(wish: dict[str, Any]) -> dict[str, Any]:
+    """Return *wish* with its style going before what the form says besides."""
+    with services().database.reading() as session:
+        row = styles.find(session, caller().owner, str(wish.get("style", "")))
+    return wish if row is None else wishes.leave_to_style(wish, StyleSpec.from_row(row.spec))
 
 
 def _find_job(text: str) -> Job | None:

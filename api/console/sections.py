@@ -22,6 +22,8 @@ SECTIONS = (
     Section("jobs", "Jobs", Scope.JOBS_READ, "list_jobs"),
     Section("gallery", "Gallery", Scope.JOBS_READ, "show_gallery"),
     Section("campaigns", "Campaigns", Scope.CAMPAIGNS_READ, "list_campaigns"),
+    Section("styles", "Styles", Scope.STYLES_READ, "list_styles"),
+    Section("review", "Review", Scope.SAFETY_REVIEW, "list_quarantine"),
     Section("costs", "Costs", Scope.USAGE_READ, "show_costs"),
     Section("webhooks", "Webhooks", Scope.WEBHOOKS_READ, "list_webhooks"),
     Section("models", "Models", Scope.JOBS_READ, "list_models"),

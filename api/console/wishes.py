@@ -6,10 +6,21 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from api.schemas.jobs import Request
+from common.styles import StyleSpec
 
 WHOLE = ("width", "height", "steps", "num_images", "seed")
 BROKEN = ("guidance_scale", "strength")
-WORDS = ("prompt", "negative_prompt", "model", "scheduler", "output_format", "init_image", "mask_image", "priority")
+WORDS = (
+    "prompt",
+    "negative_prompt",
+    "model",
+    "scheduler",
+    "output_format",
+    "init_image",
+    "mask_image",
+    "priority",
+    "style",
+)
 
 
 def read(form: MultiDict[str, str]) -> dict[str, Any]:
@@ -18,13 +29,19 @@ def read(form: MultiDict[str, str]) -> dict[str, Any]:
     for name in (*WHOLE, *BROKEN, *WORDS):
         text = form.get(name, "").strip()
         if text:
-            wish[name] = _read_number(text) if name not in WORDS else text
+            wish[name] = read_number(text) if name not in WORDS else text
     adapters = [_read_adapter(name, form.get(f"scale:{name}", "").strip()) for name in form.getlist("adapter")]
     if adapters:
         wish["adapters"] = adapters
     if "init_image" not in wish:
         wish.pop("strength", None)  # its slider is always there, and means nothing without a picture
     return wish
+
+
+def leave_to_style(wish: dict[str, Any], spec: StyleSpec) -> dict[str, Any]:
+    """Return *wish* without what a style says of the look: every field of the form is filled in, asked for or not."""
+    said = {name for name, value in spec.model_dump().items() if value not in (None, (), "")}
+    return {name: value for name, value in wish.items() if name not in said}
 
 
 def of_request(request: Request) -> dict[str, Any]:
@@ -39,10 +56,10 @@ def fill(wish: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_adapter(name: str, scale: str) -> dict[str, Any]:
-    return {"name": name, "scale": _read_number(scale)} if scale else {"name": name}
+    return {"name": name, "scale": read_number(scale)} if scale else {"name": name}
 
 
-def _read_number(text: str) -> Any:
+def read_number(text: str) -> Any:
     """Return the number that *text* spells; else the text, so that the wish is refused with its place."""
     for kind in (int, float):
         try:

@@ -1,6 +1,6 @@
 """Quarantine: blocked pictures that wait, sealed, for a reviewer; the only place that moves them out of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from common.database import now
 from common.errors import IllegalTransitionError
-from common.models import Image
+from common.models import ApiKey, Image
 from common.objects import image_key, released_prefix, thumbnail_key
 from common.requests import OutputFormat
 from common.safety.models import QuarantinedImage, QuarantineState, Review, ReviewAct
@@ -60,6 +60,12 @@ def find(session: Session, image_id: UUID) -> tuple[QuarantinedImage, Image] | N
 def list_reviews(session: Session, image_id: UUID) -> list[Review]:
     """Return what was done to a picture, the first first."""
     return list(session.scalars(select(Review).where(Review.image_id == image_id).order_by(Review.id)))
+
+
+def name_keys(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of keys, revoked ones included, by their id."""
+    rows = session.execute(select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(ids)))
+    return {row.id: row.name for row in rows}
 
 
 def require_waiting(kept: QuarantinedImage, image: Image) -> None:

@@ -45,6 +45,7 @@ def pages(api: Api) -> list[str]:
         api.print_job()
         factories.submit(api.database)
     api.print_job(status=ImageStatus.BLOCKED)
+    api.post("/v1/styles", json={"name": "plain"})
     webhook = api.post("/v1/webhooks", json={"url": "https://hooks.example/a"}).json["id"]
     deliveries = [api.post(f"/v1/webhooks/{webhook}/test").json["id"] for _ in range(3)]
     choice = "&".join(f"image={image.id}" for image in images)
@@ -53,6 +54,7 @@ def pages(api: Api) -> list[str]:
         *(f"jobs/{job_id}", f"jobs/{job_id}/now", "gallery", "gallery?verdict=pass&model=painted"),
         *(f"gallery/compare?{choice}", "costs", "costs?by=day", "costs?by=key", "costs/house", "costs/table.csv"),
         *("webhooks", f"webhooks/{webhook}", f"webhooks/{webhook}/deliveries/{deliveries[0]}", "models", "keys"),
+        *("styles", "styles/new", "styles/plain", "review"),
     ]
 
 
