@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.campaign_pages import print_campaigns
 from tests.browser.readers import PHONE, Reader
 from tests.functional.backends import Embedded
 from tests.functional.stack import Stack, running
@@ -50,6 +51,7 @@ def pages(stack: Stack, reader: Reader) -> dict[str, str]:
     webhook = reader.tell("/v1/webhooks", {"url": "https://hooks.example/pressroom", "description": "The shop"})["id"]
     reader.tell(f"/v1/webhooks/{webhook}/test")
     stack.settle(jobs, PRINTING_SECONDS)
+    campaigns = print_campaigns(reader)
     first = reader.ask(f"/v1/jobs/{jobs[0]}")["images"]
     for _ in range(6):
         reader.tell("/v1/jobs", {"prompt": "a kite over the sea", "num_images": 4, "priority": "bulk", "steps": 40})
@@ -60,6 +62,7 @@ def pages(stack: Stack, reader: Reader) -> dict[str, str]:
         "job": f"/jobs/{jobs[0]}",
         "gallery": "/gallery",
         "compare": "/gallery/compare?" + "&".join(f"image={image['id']}" for image in first),
+        **campaigns,
         "costs": "/costs",
         "house": "/costs/house",
         "webhooks": "/webhooks",

@@ -109,5 +109,7 @@ document.addEventListener("change", (event) => {
 });
 
 // On a phone the sections are a strip; the one that is open may lie outside.
-const strip = document.querySelector(".masthead nav"), open = strip?.querySelector("[aria-current]");
-if (open) strip.scrollLeft = open.offsetLeft - strip.offsetLeft - (strip.clientWidth - open.offsetWidth) / 2;
+for (const strip of document.querySelectorAll(".masthead nav, .steps ol")) {
+  const open = strip.querySelector("[aria-current]");
+  if (open) strip.scrollLeft = open.offsetLeft - strip.offsetLeft - (strip.clientWidth - open.offsetWidth) / 2;
+}
