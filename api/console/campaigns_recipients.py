@@ -7,12 +7,12 @@ from werkzeug.wrappers import Response
 
 from api import recipients as recipient_api
 from api.console.campaigns_steps import find, path_of, render_step
-from api.console.filters import read_cursor, read_text, write_cursor
+from api.console.filters import chosen, read_cursor, read_text, write_cursor
 from api.console.links import link
 from api.console.pages import page
 from api.context import services
 from api.inputs import not_found
-from api.schemas.recipients import UploadQuery
+from api.schemas.recipients import ErrorsQuery, UploadQuery
 from common.campaigns import intake, listings, search
 from common.campaigns.files import MEDIA_TYPES
 from common.campaigns.lists import SUPPLIED, UNAPPROVED
@@ -58,9 +58,9 @@ def take_recipients(campaign_id: str) -> Response:
 @page("/campaigns/<campaign_id>/errors.csv", Scope.CAMPAIGNS_READ)
 def send_errors(campaign_id: str) -> Response:
     """Send the rows that cannot be printed, with the reasons."""
-    row = find(campaign_id)
+    row, query = find(campaign_id), ErrorsQuery.model_validate(chosen("list"))
     with services().database.reading() as session:
-        found = listings.find_list(session, row, request.args.get("list", type=int))
+        found = listings.find_list(session, row, query.list)
     if found is None:
         raise not_found()
     return recipient_api.send_errors(found)

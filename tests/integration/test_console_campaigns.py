@@ -123,6 +123,8 @@ def test_rows_that_cannot_be_printed_are_shown_in_their_place_and_come_back_corr
     assert shown.count('class="bad-cell"') == 50
     assert "The first 50 of 60" in shown
     assert "errors.csv?list=1" in shown
+    path = f"/console/campaigns/{campaign['id']}/errors.csv"
+    assert [api.client.get(f"{path}?list={number}").status_code for number in ("2", "x", 10**30)] == [404, 422, 422]
     errors = page(api, campaign["id"], "errors.csv?list=1")
     corrected = errors.lstrip("\ufeff").replace("r7,,", "r7,Grace,")
     assert upload(api, campaign["id"], corrected, "append").status_code == 200
