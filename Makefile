@@ -62,7 +62,7 @@ test-browser: $(STAMP) ## Drive a browser through the console (5 minutes; needs 
 	$(PYTEST) tests/browser
 
 screenshots: $(STAMP) ## Take the pictures of the console in docs/img anew
-	PRESSROOM_SCREENSHOTS=docs/img $(PYTEST) tests/browser/test_looks.py
+	PRESSROOM_SCREENSHOTS=docs/img $(PYTEST) tests/browser/test_looks.py tests/browser/test_curation.py
 
 test-faults: $(STAMP) ## Run the faults that each change must stand: processes that die, links that break
 	$(PYTEST) -m "not chaos" tests/faults
