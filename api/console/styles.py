@@ -43,7 +43,7 @@ def list_styles() -> Response:
 @page("/styles/new", Scope.STYLES_WRITE)
 def show_form() -> Response:
     """Show the form of a new style, or of the next version of the one that the address names."""
-    reference = request.args.get("style", "")
+    reference = request.args.get("of", "")
     found = _find(reference) if reference else None
     return _show_form({} if found is None else found.model_dump(mode="json"))
 

@@ -104,7 +104,7 @@ def pages(stack: Stack, browser: Browser) -> tuple[Reader, dict[str, str]]:
     jobs = [reader.tell("/v1/jobs", wish)["id"] for wish in [*wishes, *[DONKEY | {"seed": seed} for seed in range(5)]]]
     stack.settle(jobs)
     blocked = reader.ask(f"/v1/jobs/{jobs[-1]}")["images"][0]["id"]
-    paths = {"styles": "/styles", "style": "/styles/spring", "style-form": "/styles/new?style=spring"}
+    paths = {"styles": "/styles", "style": "/styles/spring", "style-form": "/styles/new?of=spring"}
     return reader, paths | {"review": "/review", "review-print": f"/review/{blocked}"}
 
 

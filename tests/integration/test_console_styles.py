@@ -34,7 +34,7 @@ def test_a_style_is_made_by_a_form_and_the_next_version_begins_with_the_one_befo
     made = api.get("/v1/styles/bright").json
     assert (made["palette"], made["steps"], made["width"]) == (["#ff8800", "#00ff00"], 3, 128)
     assert (made["prompt_suffix"], made["height"], made["prompt_prefix"]) == (", soft light", None, "")
-    shown = api.client.get("/console/styles/new?style=bright").text
+    shown = api.client.get("/console/styles/new?of=bright").text
     assert 'value=", soft light"' in shown
     assert 'value="#ff8800"' in shown
     assert shown.count(" checked") == 2
@@ -44,7 +44,7 @@ def test_a_style_is_made_by_a_form_and_the_next_version_begins_with_the_one_befo
     page = api.client.get("/console/styles/bright").text
     assert "bright@1" in page
     assert "Nowhere yet" in page
-    assert api.client.get("/console/styles/new?style=bright@1").text.count(" checked") == 2
+    assert api.client.get("/console/styles/new?of=bright@1").text.count(" checked") == 2
 
 
 def test_what_a_style_says_goes_before_what_the_form_of_make_is_filled_with(api: Api) -> None:
