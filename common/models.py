@@ -253,9 +253,7 @@ class Image(Base):
     amount: Mapped[Decimal]  # nothing for a blocked image
     currency: Mapped[str] = mapped_column(String(3))
     overrun_seconds: Mapped[float] = mapped_column(default=0.0)  # what it took beyond the most it may be charged
-    colours: Mapped[list[dict[str, Any]] | None] = mapped_column(
-        JSON(none_as_null=True)
-    )  # with their shares
+    colours: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # with their shares
     palette_score: Mapped[float | None]  # 0 to 1: how well they keep to the job's palette
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
