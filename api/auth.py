@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
@@ -32,12 +33,13 @@ class Caller:
     scopes: tuple[str, ...]
     kept: keys.Kept
     safety: Wish  # how much stricter than the operator's policy its jobs are judged
+    expires_at: datetime | None  # of the key
 
     @classmethod
     def of(cls, row: ApiKey) -> Self:
         """Return whoever holds the key of *row*."""
         kept, safety = keys.Kept.of(row), Wish.model_validate(row.safety or {})
-        return cls(row.owner, row.id, tuple(row.scopes), kept, safety)
+        return cls(row.owner, row.id, tuple(row.scopes), kept, safety, row.expires_at)
 
 
 def needs(scope: Scope | None) -> Callable[[Callable[P, R]], Callable[P, R]]:

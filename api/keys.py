@@ -71,11 +71,16 @@ def make(session: Session, owner: str, own: Collection[str], wish: NewKey) -> tu
     ]
     if wish.expires_at is not None and wish.expires_at <= utcnow():
         faults.append(Fault(code="out_of_range", detail="must lie in the future", pointer="/expires_at"))
+    own_end = caller().expires_at
+    if own_end is not None and wish.expires_at is not None and wish.expires_at > own_end:
+        detail = f"must not be later than {own_end.isoformat()}, when the key that makes it expires"
+        faults.append(Fault(code="out_of_range", detail=detail, pointer="/expires_at"))
     if faults:
         raise refuse(faults)
     scopes = [*map(Scope, dict.fromkeys(wanted))]
-    # What its maker's jobs are held to, its own are too.
-    key = keys.create(session, wish.name, owner, scopes, wish.expires_at, caller().kept, caller().safety)
+    # What its maker is held to, it is too.
+    ends = wish.expires_at or own_end
+    key = keys.create(session, wish.name, owner, scopes, ends, caller().kept, caller().safety)
     return find(session, owner, key.split("_")[1]), key
 
 

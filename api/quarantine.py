@@ -20,7 +20,7 @@ from api.schemas.quarantine import (
     QuarantineQuery,
     Review,
 )
-from common.errors import StorageError
+from common.errors import IllegalTransitionError, StorageError
 from common.keys import Scope
 from common.logs import get_logger
 from common.models import Image
@@ -113,7 +113,14 @@ def release(image_id: UUID, body: Decision) -> None:
     full, thumbnail = quarantine.destination(image)
     context.storage.put(full, _unseal(context, image.id, Part.FULL), image.content_type or "")
     context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), WEBP)
-    _decide(image, quarantine.release, body)
+    try:
+        _decide(image, quarantine.release, body)
+    except IllegalTransitionError:
+        with context.database.reading() as session:
+            strays = quarantine.strays(session, image.id)
+        for key in strays:
+            context.storage.delete(key)
+        raise
 
 
 def confirm(image_id: UUID, body: Decision) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import BoundedSemaphore
 from typing import IO, cast
 
 from flask import Request
@@ -20,9 +21,13 @@ from common.campaigns.files import ENCODINGS, MEDIA_TYPES, Format
 from common.campaigns.intake import Intake
 from common.campaigns.lists import Loading
 from common.campaigns.models import RecipientList
+from common.campaigns.rows_xlsx import BusyError
 
 SECONDS = 15 * 60
 """How long a file may take to arrive; a list that is older is given up by the clerk."""
+
+_places = BoundedSemaphore(4)
+"""For files that arrive at once in one process: each takes one of its threads, slow senders for long."""
 
 
 def choose_format(request: Request) -> tuple[Format, str]:
@@ -58,9 +63,12 @@ def filling(path: CampaignPath, loading: Loading, request: Request) -> Iterator[
     Whatever goes wrong here or in the block gives the list up. Raises RefusedError.
     """
     context, (kind, encoding) = services(), choose_format(request)
+    if not _places.acquire(blocking=False):
+        raise BusyError
     most = context.settings.max_recipients
     request.max_content_length = context.settings.max_recipients_bytes
-    with ExitStack() as undoing:
+    with ExitStack() as undoing, ExitStack() as leaving:
+        leaving.callback(_places.release)
         seen: list[str] = []
         undoing.callback(_give_up, path, [loading], seen)
         with hurrying(request, SECONDS) as is_late:

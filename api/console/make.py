@@ -151,7 +151,7 @@ def _redraw(data: bytes) -> PictureFile:
 
 def _keep(file: PictureFile) -> Asset:
     context = services()
-    most, days = context.settings.max_assets, context.settings.asset_days
+    most, days = context.settings.max_assets, caller().kept.asset_days or context.settings.asset_days
     return assets.add(context.database, context.storage, caller().owner, file, days=days, most=most)
 
 

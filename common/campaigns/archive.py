@@ -36,14 +36,16 @@ class Names:
             raise InvalidPatternError("must be made of plain text and " + ", ".join(f"{{{name}}}" for name in FIELDS))
         self._pattern = pattern
         self._taken = {LEFT_OUT}
+        self._last: dict[str, int] = {}  # the number that each stem was last given
 
     def choose(self, line: Line, extension: str) -> str:
         """Return the name for the picture of *line*: that of the pattern, numbered if another has it already."""
         stem = self._spell(line)
-        name, number = f"{stem}.{extension}", 1
+        name, number = f"{stem}.{extension}", self._last.get(stem.casefold(), 1)
         while name.casefold() in self._taken:
             number += 1
             name = f"{stem} ({number}).{extension}"
+        self._last[stem.casefold()] = number
         self._taken.add(name.casefold())
         return name
 

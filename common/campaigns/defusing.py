@@ -2,14 +2,16 @@
 
 import re
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = "[=+\\-@\\t\\r\\n＝＋－＠]"
+_RISKY = re.compile(rf"{_FORMULA}|.*[;\t\n]\s*[=+\-@]", re.DOTALL)
+"""What begins a formula, also behind a character at which some spreadsheets part cells."""
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
-_DEFUSED = re.compile(r"'[=+\-@\t\r]")
+_DEFUSED = re.compile(rf"'(?:{_RISKY.pattern})", re.DOTALL)
 
 
 def defuse(cell: str) -> str:
     """Return *cell* as it may stand in a CSV file that people open; plain numbers stay."""
-    return f"'{cell}" if cell.startswith(_RISKY) and not _NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if _RISKY.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def restore(cell: str) -> str:

@@ -72,12 +72,12 @@ class XlsxSheet:
 @contextmanager
 def opened(file: IO[bytes]) -> Iterator[XlsxSheet]:
     """Yield the sheet of the workbook in *file*; raise InvalidFileError or BusyError."""
-    if not _turns.acquire(timeout=TURN_SECONDS):
-        raise BusyError
-    try:
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(file, spool)
-            spool.seek(0)
+    with tempfile.TemporaryFile() as spool:
+        shutil.copyfileobj(file, spool)  # whole before its turn: a sender that dawdles holds up nobody
+        spool.seek(0)
+        if not _turns.acquire(timeout=TURN_SECONDS):
+            raise BusyError
+        try:
             limits = (UNFOLDED_BYTES, MEMORY_BYTES, SECONDS)
             # -I: nothing of this folder can be imported there; no environment: no secret can leak from there.
             command = [sys.executable, "-I", str(PROGRAM), *map(str, limits)]
@@ -88,5 +88,5 @@ def opened(file: IO[bytes]) -> Iterator[XlsxSheet]:
                     yield XlsxSheet(program)
                 finally:
                     program.kill()
-    finally:
-        _turns.release()
+        finally:
+            _turns.release()

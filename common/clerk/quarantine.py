@@ -30,6 +30,10 @@ def collect(database: Database, storage: Storage) -> int:
         over = quarantine.list_collectable(session)
     for image_id in over:
         _delete(storage, image_id)
+        with database.reading() as session:
+            left = quarantine.strays(session, image_id)
+        for key in left:
+            storage.delete(key)
         with database.transaction() as session:
             quarantine.note_collected(session, image_id)
     strays = _find_strays(database, storage)

@@ -87,6 +87,12 @@ def destination(image: Image) -> tuple[str, str]:
     return image_key(prefix, image.position, digest, form), thumbnail_key(prefix, image.position, digest)
 
 
+def strays(session: Session, image_id: UUID) -> tuple[str, ...]:
+    """Return under which keys a release that came to nothing may have left a picture that is not delivered."""
+    image = session.get_one(Image, image_id, populate_existing=True)
+    return () if image.released_at is not None or image.sha256 is None else destination(image)
+
+
 def release(session: Session, image: Image, key_id: UUID, note: str) -> None:
     """Deliver an image whose files lie at their destination, and owe the event; what it cost stays ours.
 
