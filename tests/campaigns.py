@@ -149,6 +149,7 @@ class Bureau:
         duties.expire_due(self.database)
         duties.settle(self.database)
         duties.feed(self.database, self.settings)
+        duties.call_off(self.database)
 
     def claim(self) -> Claim | None:
         """Have the press take the best due job."""

@@ -18,6 +18,7 @@ from common.campaigns.states import CampaignStatus, PrintStatus
 from common.database import now
 from common.errors import IllegalTransitionError
 from common.settings import Settings
+from common.webhooks.messages import read_clock
 
 
 class Only(StrEnum):
@@ -74,6 +75,14 @@ def expire(session: Session, campaign: Campaign) -> None:
     events.tell(session, campaign)
 
 
+def call_off(session: Session, campaign: Campaign) -> None:
+    """Take back what came back to the queue, or to wait for another roll, after the campaign was stopped."""
+    if campaign.status.is_over:
+        _give_up(session, campaign)
+    else:
+        withdraw(session, campaign)
+
+
 def raise_budget(session: Session, campaign: Campaign, amount: Decimal, settings: Settings) -> None:
     """Set the budget, which may not be less than what is spent and held; a campaign that was held for it goes on."""
     if campaign.status.is_over and campaign.status is not CampaignStatus.COMPLETED:
@@ -95,7 +104,7 @@ def retry(session: Session, campaign: Campaign, only: Only | None, settings: Set
     again = _change(
         session,
         campaign,
-        _CHOSEN[only],
+        and_(_CHOSEN[only], Print.digest.is_not(None)),  # a row that cannot be rendered never will be
         status=PrintStatus.WAITING,
         rerolls=Print.rerolls + case((Print.status == PrintStatus.BLOCKED, 1), else_=0),
         image_id=None,
@@ -122,6 +131,8 @@ def withdraw(session: Session, campaign: Campaign) -> None:
 
 
 def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
+    if campaign.deadline_at is not None and campaign.deadline_at <= read_clock(session):
+        raise IllegalTransitionError("The campaign's deadline has passed: it prints nothing more.")
     move(
         session,
         campaign,

@@ -16,7 +16,7 @@ from common.errors import DatabaseUnavailableError, PressroomError
 from common.logs import get_logger
 from common.models import Job
 from common.settings import Settings
-from common.states import TERMINAL
+from common.states import TERMINAL, JobStatus
 
 log = get_logger(__name__)
 
@@ -26,6 +26,17 @@ _HAS_ENDED_JOBS = exists().where(
     Print.job_id == Job.id,
     Job.status.in_(TERMINAL),
 )
+_IS_STOPPED = Campaign.status.in_(
+    (CampaignStatus.PAUSED, CampaignStatus.HELD, CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
+)
+_IS_OVER = Campaign.status.in_((CampaignStatus.CANCELED, CampaignStatus.EXPIRED))
+_HAS_QUEUED_JOBS = exists().where(
+    Print.campaign_id == Campaign.id,
+    Print.status == PrintStatus.ORDERED,
+    Print.job_id == Job.id,
+    Job.status == JobStatus.QUEUED,
+)
+_HAS_WAITING_PRINTS = exists().where(Print.campaign_id == Campaign.id, Print.status == PrintStatus.WAITING)
 _MAY_EXPIRE = [status for status, targets in TRANSITIONS.items() if CampaignStatus.EXPIRED in targets]
 
 
@@ -67,6 +78,15 @@ def feed(database: Database, settings: Settings) -> int:
 
     _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, feed_one)
     return ordered
+
+
+def call_off(database: Database) -> int:
+    """Take back what presses have given back, or what is to be rolled again, of campaigns that do not run any more.
+
+    That is how a campaign is stopped, too, which is held because it would print what was not approved.
+    """
+    left = or_(and_(_IS_STOPPED, _HAS_QUEUED_JOBS), and_(_IS_OVER, _HAS_WAITING_PRINTS))
+    return _each(database, lambda _: left, runs.call_off)
 
 
 def tell_progress(database: Database, settings: Settings) -> int:

@@ -51,6 +51,7 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("expire_campaigns", tick, lambda: campaigns.expire_due(database)),
         Duty("settle_campaigns", tick, lambda: campaigns.settle(database)),
         Duty("feed_campaigns", tick, lambda: campaigns.feed(database, settings)),
+        Duty("call_off_campaigns", tick, lambda: campaigns.call_off(database)),
         Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.tell_progress(database, settings)),
         Duty("top_up", tick, lambda: topup.top_up(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
