@@ -26,6 +26,11 @@ _HAS_ENDED_JOBS = exists().where(
     Print.job_id == Job.id,
     Job.status.in_(TERMINAL),
 )
+# Such as those whose last open proof was erased.
+_IS_DONE_PROOFING = and_(
+    Campaign.status == CampaignStatus.PROOFING,
+    ~exists().where(Print.campaign_id == Campaign.id, Print.status == PrintStatus.ORDERED),
+)
 _IS_STOPPED = Campaign.status.in_(
     (CampaignStatus.PAUSED, CampaignStatus.HELD, CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
 )
@@ -65,7 +70,7 @@ def settle(database: Database) -> int:
         settling.settle(session, campaign)
         proofs.conclude(session, campaign)
 
-    return _each(database, lambda _: _HAS_ENDED_JOBS, settle_one)
+    return _each(database, lambda _: or_(_HAS_ENDED_JOBS, _IS_DONE_PROOFING), settle_one)
 
 
 def feed(database: Database, settings: Settings) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from common import jobs
 from common.attempts import Spent
-from common.campaigns import runs
+from common.campaigns import proofs, runs
 from common.campaigns.models import Campaign, Recipient, RejectedRow
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.campaigns.states import CampaignStatus, PrintStatus
@@ -116,6 +116,22 @@ def test_who_was_not_fed_yet_is_never_printed(bureau: Bureau, api: Api) -> None:
     assert [line["status"] for line in lines(api, campaign_id)] == ["erased", "printed"]
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
     assert CANARY not in dump(bureau.database)
+
+
+def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(bureau: Bureau, api: Api) -> None:
+    campaign_id = bureau.campaign(["ann", "bob", "cid"], status=CampaignStatus.READY)
+    bureau.do(campaign_id, proofs.begin, 2)
+    bureau.print_one()
+    bureau.go_round()
+    (left,) = (made for made in bureau.prints(campaign_id) if made.status is PrintStatus.ORDERED)
+    with bureau.database.reading() as session:
+        who = session.get_one(Recipient, left.recipient_pk).recipient_id
+    erase(api, campaign_id, who)
+    bureau.go_round()
+    campaign = bureau.read(campaign_id)
+    assert (campaign.status, campaign.held) == (CampaignStatus.READY, 0)
+    assert campaign.quote is not None
+    assert campaign.quote["proofs"] == 1
 
 
 def test_earlier_tries_at_a_picture_are_erased_with_it(bureau: Bureau, api: Api) -> None:
