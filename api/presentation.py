@@ -24,7 +24,7 @@ from common.links import Linked
 from common.models import Asset, Image, Job
 from common.requests import ImageRequest
 from common.states import version_of
-from common.usage import DELIVERED
+from common.usage import was_delivered
 from common.webhooks import sealing
 from common.webhooks.events import DisabledReason, EventType, Failure, MessageState, parse_events
 from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
@@ -218,7 +218,7 @@ def show_request(request: ImageRequest) -> jobs_schema.Request:
 
 def total_cost(images: Sequence[Image], context: Context) -> images_schema.Cost:
     """Return what was charged for these images of one job."""
-    charged = [image for image in images if image.status in DELIVERED and image.released_at is None]
+    charged = [image for image in images if was_delivered(image)]
     return images_schema.Cost(
         gpu_seconds=sum(image.gpu_seconds for image in charged),
         amount=sum((image.amount for image in charged), Decimal(0)),

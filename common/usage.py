@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal,
 from sqlalchemy.orm import Session
 
 from common.models import ApiKey, Attempt, Image, Job
-from common.states import ImageStatus, Outcome
+from common.states import ImageStatus, Outcome, Verdict
 
 K = TypeVar("K")
 N = TypeVar("N", int, float, Decimal)
@@ -27,7 +27,10 @@ Narrow = Callable[[Rows], Rows]
 """Says which attempts a statement is about, and joins what it needs to say so."""
 
 DELIVERED = (ImageStatus.DELIVERED, ImageStatus.BLURRED, ImageStatus.ERASED)
-"""Images that were published, and so are charged; those erased later were too."""
+"""States of images that were published; those erased later may have been."""
+
+WAS_DELIVERED = and_(Image.status.in_(DELIVERED), Image.released_at.is_(None), Image.verdict != Verdict.BLOCK)
+"""``was_delivered``, for a database."""
 
 OVERRUN = "overrun"
 """Waste: what images took beyond the most that they may be charged."""
@@ -74,6 +77,14 @@ class Usage:
             waste=_merge(self.waste, more.waste, 0.0),
             amounts=_merge(self.amounts, more.amounts, Decimal(0)),
         )
+
+
+def was_delivered(image: Image) -> bool:
+    """Tell whether an image was published by its press, and so is charged; those erased later were too.
+
+    What was blocked first is not: it stays waste, whether a reviewer released it or it was erased while it waited.
+    """
+    return image.status in DELIVERED and image.released_at is None and image.verdict is not Verdict.BLOCK
 
 
 def tally(session: Session, owner: str, since: datetime, until: datetime) -> Usage:
@@ -143,8 +154,7 @@ def _add_images(session: Session, groups: dict[K, Usage], narrow: Narrow, group:
         )
         .select_from(Attempt)
         .join(Image, and_(Image.job_id == Attempt.job_id, Image.attempt == Attempt.number))
-        # What a reviewer released was blocked first: it is charged to nobody, and stays waste.
-        .where(Image.status.in_(DELIVERED), Image.released_at.is_(None))
+        .where(WAS_DELIVERED)
     )
     for row in session.execute(narrow(delivered).group_by(name, Image.currency)):
         usage = groups[row.name]

@@ -12,6 +12,7 @@ from common.database import NANO, Money
 from common.errors import PressroomError
 from common.models import Image, Job
 from common.requests import ImageRequest
+from common.usage import WAS_DELIVERED
 
 MARGIN = Decimal("1.5")
 """Of what is held to the dearest known: a picture that is alone in its batch costs more than one in company."""
@@ -96,13 +97,19 @@ def reserve(session: Session, campaign: Campaign, spec: CampaignSpec) -> None:
 
 
 def learn(session: Session, campaign: Campaign, images: Iterable[Image]) -> None:
-    """Set the reservation by the first prints, and raise it where one would have cost more."""
+    """Set the reservation by the first prints, and raise it where one would have cost more.
+
+    Nothing is held for prints that cost nothing, until one does: then it is unknown again what they cost.
+    """
     costs = [_full_cost(image) for image in images]
-    if not costs:
-        return
-    if campaign.reservation is None or max(costs) > campaign.reservation:
-        campaign.reservation = _with_margin(costs)
-        session.flush()
+    dearest = max((cost for cost in costs if cost is not None), default=Decimal(0))
+    if dearest > (campaign.reservation or 0):
+        campaign.reservation = _with_margin([dearest])
+    elif None in costs and not campaign.reservation:
+        campaign.reservation = None
+    elif costs and campaign.reservation is None:
+        campaign.reservation = Decimal(0)
+    session.flush()
 
 
 def _dearest_like(session: Session, request: ImageRequest, currency: str) -> Decimal | None:
@@ -111,14 +118,18 @@ def _dearest_like(session: Session, request: ImageRequest, currency: str) -> Dec
         select(Image)
         .join(Job, Job.id == Image.job_id)
         .where(Image.id.in_(recent), Job.lane == request.lane, Job.steps == request.steps, Image.currency == currency)
+        # What nobody is charged for, such as a stand-in for a blocked picture, or was as long as printing was free,
+        # tells nothing of the cost.
+        .where(Image.amount > 0, WAS_DELIVERED)
         .limit(LIKE)
     ).all()
-    # What nobody is charged for, such as a stand-in for a blocked picture, tells nothing of the cost.
-    return max((_full_cost(image) for image in alike if image.gpu_seconds > 0), default=None)
+    return max((cost for image in alike if (cost := _full_cost(image)) is not None), default=None)
 
 
-def _full_cost(image: Image) -> Decimal:
-    """Return what an image would have cost had nothing capped it."""
+def _full_cost(image: Image) -> Decimal | None:
+    """Return what an image would have cost had nothing capped it; None where it was capped at nothing."""
+    if image.amount == 0 and image.overrun_seconds > 0:
+        return None
     if image.overrun_seconds <= 0 or image.gpu_seconds <= 0:
         return image.amount
     return image.amount * Decimal(repr(1 + image.overrun_seconds / image.gpu_seconds))

@@ -17,7 +17,7 @@ from common.campaigns.spec import CampaignSpec, OnBlock
 from common.campaigns.states import PrintStatus
 from common.database import now
 from common.models import Image, Press
-from common.usage import DELIVERED
+from common.usage import was_delivered
 
 LIVE = timedelta(minutes=2)
 """A press that was heard of so lately is counted on."""
@@ -72,7 +72,7 @@ class Quote:
 def make(session: Session, campaign: Campaign) -> Quote | None:
     """Return the quote that the proofs of *campaign* give, as they stand; None if none was printed."""
     images = _images(session, campaign)
-    printed = [image for image in images if image.status in DELIVERED and not is_stand_in(image)]
+    printed = [image for image in images if was_delivered(image) and not is_stand_in(image)]
     if not printed:
         return None
     spec = CampaignSpec.from_row(campaign.spec)

@@ -18,7 +18,7 @@ from common.campaigns.states import PrintStatus
 from common.faults import fault
 from common.models import Image, Job
 from common.states import TERMINAL, JobStatus
-from common.usage import DELIVERED
+from common.usage import was_delivered
 
 BATCH = 500
 BLOCKED = "content_blocked"
@@ -33,7 +33,7 @@ def settle(session: Session, campaign: Campaign) -> int:
     kept = _kept_images(session, [made for made, _ in ended])
     spec = CampaignSpec.from_row(campaign.spec)
     may_roll = not campaign.status.is_over
-    delivered = [image for image in images.values() if image.status in DELIVERED]
+    delivered = [image for image in images.values() if was_delivered(image)]
     spent = sum((image.amount for image in delivered), Decimal(0))
     budget.settle(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
     budget.learn(session, campaign, [image for image in delivered if not is_stand_in(image)])
@@ -75,7 +75,7 @@ def _judge(
 ) -> dict[str, Any]:
     """Return how a print stands now that its job has ended."""
     row: dict[str, Any] = {"id": made.id, "held": Decimal(0)}
-    if image is not None and image.status in DELIVERED:
+    if image is not None and was_delivered(image):
         row["amount"] = made.amount + image.amount
     if made.status is PrintStatus.ERASED:
         return row

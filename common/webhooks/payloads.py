@@ -12,7 +12,7 @@ from uuid import UUID
 
 from common.models import Image, Job
 from common.states import version_of
-from common.usage import DELIVERED
+from common.usage import was_delivered
 from common.webhooks.events import EventType
 
 MOST_BYTES = 20_000
@@ -34,7 +34,7 @@ def render_test(moment: datetime, endpoint_id: UUID) -> bytes:
 
 
 def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
-    charged = [image for image in images if image.status in DELIVERED and image.released_at is None]
+    charged = [image for image in images if was_delivered(image)]
     error = None
     if job.error_code is not None:
         message = (job.error_message or "")[:LONGEST_MESSAGE]

@@ -132,3 +132,30 @@ def test_pictures_that_cost_nothing_need_no_budget(bureau: Bureau) -> None:
     bureau.do(campaign_id, runs.start, bureau.settings)
     assert bureau.print_all(Decimal(0)) == 3
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
+
+
+def test_pictures_of_a_time_when_printing_was_free_tell_nothing_of_the_cost(bureau: Bureau) -> None:
+    free = bureau.campaign(names(6))
+    bureau.do(free, runs.start, bureau.settings)
+    assert bureau.print_all(Decimal(0)) == 6
+    campaign = bureau.read(free)
+    assert (campaign.status, campaign.spent) == (CampaignStatus.COMPLETED, 0)
+    campaign_id = bureau.campaign(names(6))
+    bureau.do(campaign_id, runs.start, bureau.settings)
+    assert bureau.read(campaign_id).reservation is None
+    assert bureau.print_all() == 6
+    campaign = bureau.read(campaign_id)
+    assert (campaign.spent, campaign.reservation) == (6 * PRICE, PRICE * budget.MARGIN)
+
+
+def test_a_campaign_that_printed_for_free_pays_once_there_is_a_price(bureau: Bureau) -> None:
+    campaign_id = bureau.campaign(names(6), reservation=Decimal(0))
+    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.print_one(Decimal(0))
+    bureau.print_one(PRICE, gpu_seconds=0.0, overrun_seconds=1.0)
+    bureau.go_round()
+    assert bureau.read(campaign_id).reservation is None
+    bureau.do(campaign_id, runs.pause)
+    bureau.do(campaign_id, runs.resume, bureau.settings)
+    assert bureau.print_all() == 4
+    assert bureau.read(campaign_id).spent == 4 * PRICE
