@@ -1,0 +1,21 @@
+"""Cells that a spreadsheet would run are taken for text, and come back as they were."""
+
+import pytest
+
+from common.campaigns.defusing import defuse, restore
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "a;=1+1", "a\t @sum", "\n=1", "\nplain", "\rplain", "＝1+1", "＠x", "-a", "+1-1"]
+)
+def test_what_a_spreadsheet_would_run_is_defused_and_restored(cell: str) -> None:
+    assert defuse(cell) == f"'{cell}"
+    assert restore(defuse(cell)) == cell
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "-3.5", "+49", "-1,5", "12", "Ada", "a-b", "a; b", "two\nlines", "'quoted'", "x = 1"]
+)
+def test_plain_numbers_and_texts_stay(cell: str) -> None:
+    assert defuse(cell) == cell
+    assert restore(cell) == cell
