@@ -24,7 +24,7 @@ from api.schemas.campaigns import (
     NewCampaignHeaders,
 )
 from common import idempotency
-from common.campaigns import approvals, deletion, lists, proofs, rechecking, search
+from common.campaigns import approvals, budget, deletion, lists, proofs, rechecking, search
 from common.campaigns.models import Campaign as Row
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.states import CampaignStatus
@@ -81,6 +81,7 @@ def make(
         status=CampaignStatus.DRAFT,
         salt=secrets.token_bytes(SALT_BYTES),
         currency=context.settings.currency,
+        budget=Decimal(body.budget.amount),
         **_columns(body, spec, wish),
     )
     with context.database.transaction() as session:
@@ -127,32 +128,25 @@ def get_campaign(path: CampaignPath) -> Response:
 @needs(Scope.CAMPAIGNS_WRITE)
 def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     """Change a campaign that is not approved yet; if its words change, every row is checked again first."""
-    context = services()
-    with context.database.reading() as session:
+    with services().database.reading() as session:
         before = campaign_views.find(session, path)
     wish = before.wish | request.get_json()
     whole = NewCampaign.model_validate(wish)
     spec = campaign_specs.make(whole)
     if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
+    amount = None if body.budget is None else Decimal(body.budget.amount)
     with campaign_views.changing(path) as (session, row):
         if row.status not in lists.UNAPPROVED or row.wish != before.wish:
             raise RefusedError("invalid_state", f"The campaign is {row.status}, or is being changed just now.")
         is_checked = rechecking.needs_check(CampaignSpec.from_row(row.spec), spec)
-        opened = rechecking.reopen(session, row, spec) if is_checked and row.status is CampaignStatus.READY else []
+        if not is_checked or row.status is not CampaignStatus.READY:
+            return operations.answer(_change(session, row, _columns(whole, spec, wish), amount))
+        opened = rechecking.reopen(session, row, spec)
     with recipient_files.refilling(path, opened) as filled, campaign_views.changing(path) as (session, row):
         for (_, loading), intake in zip(opened, filled, strict=True):
             lists.finish(session, row, loading, intake.columns, intake.digest)
-        if row.spec != spec.model_dump(mode="json"):
-            proofs.drop(session, row)
-        for name, value in _columns(whole, spec, wish).items():
-            setattr(row, name, value)
-        if row.webhook_url is not None:
-            endpoints.see_to_direct(session, context.sealer, row.owner)
-        session.flush()
-        shown = campaign_views.show(session, row)
-        row.digest = shown.spec_digest
-    return operations.answer(shown)
+        return operations.answer(_change(session, row, _columns(whole, spec, wish), amount))
 
 
 @blueprint.delete("/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_WRITE, {204: None}, 404, 409))
@@ -187,12 +181,28 @@ def _reserve(session: Session, header: str | None, campaign_id: UUID) -> UUID | 
     return idempotency.reserve(session, wanted, services().settings.idempotency_hours)
 
 
+def _change(session: Session, row: Row, columns: dict[str, Any], amount: Decimal | None) -> Campaign:
+    """Give *row*, which is locked, other columns, and another budget if *amount* says one; return it as shown."""
+    if row.spec != columns["spec"]:
+        proofs.drop(session, row)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    if amount is not None:
+        session.flush()
+        budget.change(session, row, amount)
+    if row.webhook_url is not None:
+        endpoints.see_to_direct(session, services().sealer, row.owner)
+    session.flush()
+    shown = campaign_views.show(session, row)
+    row.digest = shown.spec_digest
+    return shown
+
+
 def _columns(body: NewCampaign, spec: CampaignSpec, wish: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": body.name,
         "wish": wish,
         "spec": spec.model_dump(mode="json"),
-        "budget": Decimal(body.budget.amount),
         "priority": body.priority or Priority.BULK,
         "start_at": body.start_at,
         "deadline_at": body.deadline,

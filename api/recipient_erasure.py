@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 
 @blueprint.delete(
     "/<campaign_id>/recipients/<path:recipient_id>",
-    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Erasure}, 404),
+    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Erasure}, 404, 409),
 )
 @needs(Scope.CAMPAIGNS_WRITE)
 def erase_recipient(path: RecipientPath) -> Response:

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from common import erasure, jobs
-from common.campaigns import prints, search, settling
+from common.campaigns import lists, prints, search, settling
 from common.campaigns.checking import ID_COLUMN
 from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
 from common.campaigns.states import PrintStatus
 from common.database import Database, now
+from common.errors import IllegalTransitionError
 from common.models import Image, Job
 from common.states import TERMINAL, ImageStatus
 from common.storage import Storage
@@ -46,8 +47,11 @@ class Erased:
 def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | None:
     """Erase whoever *recipient_id* means from *campaign*, which is locked; None if it knows no such person.
 
-    Their open jobs are canceled. ``drop_objects`` does the rest after the commit.
+    Their open jobs are canceled. ``drop_objects`` does the rest after the commit. Raises IllegalTransitionError
+    while a list is being filled: its rows are in memory too, and would bring the person back.
     """
+    if lists.is_loading(session, campaign):
+        raise IllegalTransitionError("The campaign is taking a list in; erase the recipient when that is done.")
     key = search.key_of(recipient_id)
     people = session.scalars(
         select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.key == key).with_for_update()
@@ -57,10 +61,12 @@ def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | N
         return None
     ids = [person.id for person in people]
     made = session.scalars(select(Print).where(Print.recipient_pk.in_(ids)).order_by(Print.id)).all()
+    names = {person.recipient_id for person in people}
+    _lock_jobs(session, campaign, made, names)
     copies = [each for each in made if each.original_id is not None and each.image_id is not None]
     left = [heir for each in made if each.original_id is None and (heir := _hand_over(session, each, ids)) is not None]
     kept = _jobs_of(session, left)
-    job_ids = _end_jobs(session, campaign, {person.recipient_id for person in people}, kept)
+    job_ids = _end_jobs(session, campaign, names, kept)
     images = session.scalars(select(Image).where(Image.job_id.in_(job_ids), Image.status.in_(ERASABLE))).all()
     erasure.hide(session, [image.id for image in images], ERASABLE)
     for each in made:
@@ -79,6 +85,16 @@ def drop_objects(database: Database, storage: Storage, erased: Erased) -> None:
     """Delete the objects of what was erased; raise StorageError, and then the clerk does what is left."""
     for image in erased.images:
         erasure.drop_objects(database, storage, image)
+
+
+def _lock_jobs(session: Session, campaign: Campaign, made: Sequence[Print], names: Collection[str]) -> None:
+    """Lock all jobs that are to be handed over or ended, in the order in which all lock several: by their ids."""
+    originals = [each.id for each in made if each.original_id is None]
+    ordered = select(Print.job_id).where(Print.id.in_(originals))
+    kept = select(Image.job_id).join(Print, Print.image_id == Image.id).where(Print.id.in_(originals))
+    either = or_(Job.recipient_id.in_(names), Job.id.in_(ordered), Job.id.in_(kept))
+    theirs = select(Job.id).where(Job.campaign_id == campaign.id, either)
+    session.execute(theirs.order_by(Job.id).with_for_update()).all()
 
 
 def _hand_over(session: Session, made: Print, people: Collection[UUID]) -> Print | None:
@@ -123,7 +139,6 @@ def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept
         select(Job)
         .where(Job.campaign_id == campaign.id, Job.recipient_id.in_(names), Job.id.not_in(kept))
         .order_by(Job.id)
-        .with_for_update()
     ).all()
     for job in theirs:
         if job.status not in TERMINAL:

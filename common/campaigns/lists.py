@@ -57,8 +57,7 @@ def begin(session: Session, campaign: Campaign, *, replaces: bool, spec: Campaig
 
     *spec* is what the rows are checked against, if not the campaign's own.
     """
-    lists = select(RecipientList.number).where(RecipientList.campaign_id == campaign.id)
-    if session.scalars(lists.where(RecipientList.status == ListStatus.LOADING)).first() is not None:
+    if is_loading(session, campaign):
         raise IllegalTransitionError("The campaign is taking a list in already.")
     if campaign.status in UNAPPROVED:
         move(session, campaign, CampaignStatus.VALIDATING)
@@ -66,7 +65,8 @@ def begin(session: Session, campaign: Campaign, *, replaces: bool, spec: Campaig
         what = "its recipients cannot be replaced" if campaign.status in SUPPLIED else "it takes no recipients"
         raise IllegalTransitionError(f"The campaign is {campaign.status}: {what}.")
     others = () if replaces else search.current_lists(session, campaign.id)
-    number = (session.scalar(select(func.max(RecipientList.number)).where(lists.whereclause)) or 0) + 1  # type: ignore[arg-type]  # it has one
+    highest = select(func.max(RecipientList.number)).where(RecipientList.campaign_id == campaign.id)
+    number = (session.scalar(highest) or 0) + 1
     session.add(RecipientList(campaign_id=campaign.id, number=number))
     session.flush()
     return Loading(
@@ -78,6 +78,12 @@ def begin(session: Session, campaign: Campaign, *, replaces: bool, spec: Campaig
         tuple(each.number for each in others),
         sum(each.accepted + each.rejected for each in others),
     )
+
+
+def is_loading(session: Session, campaign: Campaign) -> bool:
+    """Tell whether a list of *campaign*, which is locked, is being filled."""
+    where = (RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.LOADING)
+    return session.scalars(select(RecipientList.number).where(*where)).first() is not None
 
 
 def write(session: Session, loading: Loading, good: Sequence[Good], bad: Sequence[Bad]) -> tuple[list[Good], list[Bad]]:
