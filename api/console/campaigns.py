@@ -11,7 +11,7 @@ from api.campaign_views import changing
 from api.console import campaigns_wishes as wishes
 from api.console.campaigns_steps import find, path_of, stand_of
 from api.console.filters import chosen, read_choice, read_cursor, write_cursor
-from api.console.gate import visitor
+from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
@@ -57,7 +57,10 @@ def list_campaigns() -> Response:
 def show_form() -> Response:
     """Show the form, empty or filled in as for the campaign that the address names."""
     like = request.args.get("like")
-    return _show_form(find(like).wish if like else {})
+    if not like:
+        return _show_form({})
+    demand(Scope.CAMPAIGNS_READ)
+    return _show_form(find(like).wish)
 
 
 @page("/campaigns", Scope.CAMPAIGNS_WRITE, post=True)

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from api import presentation
 from api.auth import caller
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
-from api.console.gate import visitor
+from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
@@ -20,6 +20,7 @@ from api.images import erase
 from api.schemas.images import Image as ShownImage
 from common import gallery, styles
 from common.campaigns import search
+from common.campaigns.models import Campaign
 from common.errors import IllegalTransitionError
 from common.gallery import Wanted
 from common.ids import parse_id
@@ -51,8 +52,12 @@ def show_gallery() -> Response:
     )
     with context.database.reading() as session:
         rows = gallery.list_page(session, caller().owner, wanted, after=read_cursor("gallery"), limit=PAGE_SIZE + 1)
-        names = [each.name for each in styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)]
-        campaigns = search.list_page(session, caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS)
+        worn, campaigns = list[str](), list[Campaign]()
+        if visitor().may(Scope.STYLES_READ):
+            newest = styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)
+            worn += [row.name for row in newest]
+        if visitor().may(Scope.CAMPAIGNS_READ):
+            campaigns += search.list_page(session, caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS)
     shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
     return render(
         "gallery/gallery.html",
@@ -60,7 +65,7 @@ def show_gallery() -> Response:
         next=write_cursor("gallery", shown[-1][0].id if has_more else None),
         filters=chosen(*FILTERS),
         models=[card.name for card in context.offer.cards()],
-        styles=names,
+        styles=worn,
         palettes=PALETTES,
         campaigns=campaigns,
         statuses=[*ImageStatus],
@@ -114,8 +119,7 @@ def use_chosen() -> Response:
 
 def _delete(ids: Sequence[UUID]) -> Response:
     """Erase prints for good; those that wait for a reviewer are left as they are."""
-    if not visitor().may(Scope.JOBS_WRITE):
-        raise RefusedError("insufficient_scope", f"The key that you signed in with lacks the scope {Scope.JOBS_WRITE}.")
+    demand(Scope.JOBS_WRITE)
     for image_id in ids:
         with suppress(IllegalTransitionError):
             erase(image_id)

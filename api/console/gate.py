@@ -45,6 +45,12 @@ def visitor() -> Visitor:
     return cast("Visitor", g.visitor)
 
 
+def demand(scope: Scope) -> None:
+    """Raise RefusedError unless the visitor's key has *scope*."""
+    if not visitor().may(scope):
+        raise RefusedError("insufficient_scope", f"The key that you signed in with lacks the scope {scope}.")
+
+
 def admit() -> Response | None:
     """Let a request pass, or send its sender to sign in; raise RefusedError for what may not be."""
     if request.method == "POST":
@@ -66,8 +72,7 @@ def admit() -> Response | None:
         return None
     if row is None:
         return _send_to_sign_in()
-    if not visitor().may(scope):
-        raise RefusedError("insufficient_scope", f"The key that you signed in with lacks the scope {scope}.")
+    demand(scope)
     if request.method == "POST" and not desk().sessions.is_own(cookie, _read_token()):
         raise RefusedError("insufficient_scope", "This form is out of date: go back, reload the page and try again.")
     return None

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from api import jobs as job_api, orders, presentation, records
 from api.auth import caller
 from api.console import wishes
-from api.console.gate import visitor
+from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.recipes import write_recipes
@@ -82,6 +82,7 @@ def take_picture() -> Response:
 @page("/make/pictures/<image_id>", Scope.JOBS_WRITE, post=True)
 def take_print(image_id: str) -> Response:
     """Keep one of the owner's prints as a picture to start from, and lead to the form that does."""
+    demand(Scope.JOBS_READ)
     found = parse_id(image_id)
     if found is None:
         raise not_found()
@@ -99,14 +100,16 @@ def _show(wish: dict[str, Any], job: Job | None, refused: RefusedError | None = 
     context = services()
     cards = context.offer.cards()
     start = _find_asset(str(wish.get("init_image", "")))
-    with context.database.reading() as session:
-        worn = styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)
+    worn = []
+    if visitor().may(Scope.STYLES_READ):
+        with context.database.reading() as session:
+            worn = [row.name for row in styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)]
     return render(
         "make/form.html",
         200 if refused is None else 422,
         cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards],
         default=orders.default_name(cards, context.settings),
-        styles=[row.name for row in worn],
+        styles=worn,
         wish=wishes.fill(wish),
         refused=refused,
         start=None if start is None else _link_asset(start),
@@ -128,7 +131,7 @@ def _heed_style(wish: dict[str, Any]) -> dict[str, Any]:
 
 def _find_job(text: str) -> Job | None:
     job_id, context = parse_id(text), services()
-    if job_id is None:
+    if job_id is None or not visitor().may(Scope.JOBS_READ):
         return None
     with context.database.reading() as session:
         return presentation.show_job(session, records.find_job(session, caller().owner, job_id), context)

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from api import presentation, styles as style_api
 from api.auth import caller
 from api.console.filters import read_cursor, write_cursor
+from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
@@ -17,8 +18,10 @@ from api.errors import RefusedError
 from api.inputs import not_found
 from api.schemas.styles import NewStyle, Style
 from common import gallery, styles
+from common.campaigns.models import Campaign
 from common.gallery import Wanted
 from common.keys import Scope
+from common.models import Image, Job
 from common.requests import OutputFormat, SchedulerName
 from common.styles import MOST_COLOURS
 
@@ -44,8 +47,10 @@ def list_styles() -> Response:
 def show_form() -> Response:
     """Show the form of a new style, or of the next version of the one that the address names."""
     reference = request.args.get("of", "")
-    found = _find(reference) if reference else None
-    return _show_form({} if found is None else found.model_dump(mode="json"))
+    if not reference:
+        return _show_form({})
+    demand(Scope.STYLES_READ)
+    return _show_form(_find(reference).model_dump(mode="json"))
 
 
 @page("/styles/new", Scope.STYLES_WRITE, post=True)
@@ -67,8 +72,11 @@ def show_style(name: str) -> Response:
         found = styles.list_versions(session, owner, name, after=None, limit=MOST_VERSIONS)
         if not found:
             raise not_found()
-        prints = gallery.list_page(session, owner, Wanted(style=name), after=None, limit=MOST_PRINTS)
-        campaigns = styles.list_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
+        prints, campaigns = list[tuple[Image, Job]](), list[Campaign]()
+        if visitor().may(Scope.JOBS_READ):
+            prints += gallery.list_page(session, owner, Wanted(style=name), after=None, limit=MOST_PRINTS)
+        if visitor().may(Scope.CAMPAIGNS_READ):
+            campaigns += styles.list_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
     return render(
         "styles/style.html",
         name=name,
