@@ -1,12 +1,13 @@
 """One person is erased: nothing names them any more, nobody else loses anything, and the cost stays."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from common import jobs
 from common.attempts import Spent
@@ -18,9 +19,10 @@ from common.models import Image, Job
 from common.states import ImageStatus, JobStatus
 from tests import factories
 from tests.apis import Api, open_api
-from tests.campaigns import Bureau, add_list, spec
+from tests.campaigns import Bureau, add_list, approve, spec
 from tests.dumps import dump
 from tests.integration.test_api_results import lines, store, table
+from tests.waiting import until
 
 CANARY = "canary-3f9a"
 WHO = f"{CANARY}@example"
@@ -134,6 +136,34 @@ def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(bureau: Bureau, 
     assert campaign.quote["proofs"] == 1
 
 
+def test_nobody_who_locks_jobs_in_their_order_gets_in_the_way_of_an_erasure(bureau: Bureau, api: Api) -> None:
+    campaign_id = bureau.campaign([CANARY])
+    with bureau.database.transaction() as session:
+        campaign = session.get_one(Campaign, campaign_id)
+        for number, name in ((2, "ann"), (3, "ann")):
+            add_list(session, campaign, number, [name])
+        both = (Recipient.campaign_id == campaign_id, Recipient.list_number <= 2)
+        session.execute(update(Recipient).where(*both).values(recipient_id=WHO, key=WHO))
+        approve(session, campaign, bureau.settings)
+    bureau.do(campaign_id, runs.start, bureau.settings)
+    with ThreadPoolExecutor(1) as eraser:
+        with bureau.database.transaction() as session:
+            first, second = session.scalars(select(Job.id).order_by(Job.id)).all()
+            session.scalars(select(Job.id).where(Job.id == first).with_for_update()).one()
+            erasing = eraser.submit(erase, api, campaign_id)
+            until(lambda: erasing.running() and waits_for_lock(bureau), "the erasure to wait for the first job")
+            session.scalars(select(Job.id).where(Job.id == second).with_for_update()).one()
+        assert erasing.result()["shared"] == 1
+
+
+def waits_for_lock(bureau: Bureau) -> bool:
+    """Tell whether anybody waits for a row; in SQLite all who write wait for each other."""
+    if bureau.database.engine.dialect.name == "sqlite":
+        return True
+    with bureau.database.reading() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
 def test_earlier_tries_at_a_picture_are_erased_with_it(bureau: Bureau, api: Api) -> None:
     campaign_id = begin(bureau, [CANARY], spec(on_block=OnBlock.REROLL, palette_floor=0.9))
     bureau.print_one(palette_score=0.2)
@@ -175,6 +205,9 @@ def test_what_waits_for_a_reviewer_is_erased_too(bureau: Bureau, api: Api) -> No
     erase(api, campaign_id)
     with bureau.database.reading() as session:
         assert session.scalars(select(Image.status)).all() == [ImageStatus.ERASED]
+    used = api.get("/v1/usage").json["total"]
+    assert (used["images"], used["waste_gpu_seconds"]) == (0, {"blocked": 1.0}), "nobody ever saw it"
+    assert api.get(f"/v1/jobs/{held.job_id}").json["cost"]["gpu_seconds"] == 0
 
 
 def test_a_storage_that_is_away_does_not_keep_anybody(
