@@ -18,6 +18,9 @@ LONGEST_PAUSE_SECONDS = 30.0
 SOUND_AFTER_SECONDS = 30.0
 """A process that lived this long is taken for sound: its next failure counts as the first."""
 
+LAST_WORDS_SECONDS = 1.0
+"""How long what a process wrote at its very end may take to be passed on."""
+
 
 class Child:
     """A process in a session of its own, which ends when this one ends, however this one ends.
@@ -40,6 +43,7 @@ class Child:
         self._environ = dict(environ)
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
+        self._output: threading.Thread | None = None
         self._started_at = 0.0
         self._due_at = 0.0
         self._failures = 0
@@ -70,9 +74,10 @@ class Child:
             start_new_session=True,  # Ctrl-C in the terminal must reach the supervisor alone
         )
         self._started_at = time.monotonic()
-        threading.Thread(
+        self._output = threading.Thread(
             target=self._pass_on, args=(self._process.stdout,), name=f"{self.name}-output", daemon=True
-        ).start()
+        )
+        self._output.start()
 
     def collect(self) -> int | None:
         """Return the exit status if the process has ended since the last call, and plan its next start."""
@@ -124,6 +129,8 @@ class Child:
             self.signal(signal.SIGKILL)
             self._process.wait()
         self.collect()
+        if self._output is not None:
+            self._output.join(LAST_WORDS_SECONDS)
         return has_ended
 
     def _pass_on(self, output: IO[bytes]) -> None:
