@@ -32,8 +32,15 @@ SUPPLIED = frozenset({_S.APPROVED, _S.RUNNING, _S.PAUSED, _S.HELD, _S.COMPLETED}
 COLUMNS = ("id", "campaign_id", "list_number", "row", "recipient_id", "key", '"values"', "arm")
 _INSERT = f"INSERT INTO recipients ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _COPY = f"COPY recipients ({', '.join(COLUMNS)}) FROM STDIN"
-_KNOWN = 'SELECT key, list_number, "row" FROM recipients WHERE campaign_id = :campaign AND list_number IN (%s) AND %s'
-_KEYS = {"sqlite": "key IN (SELECT value FROM json_each(:keys))", "postgresql": "key = ANY(:keys)"}
+_KNOWN = {
+    "sqlite": 'SELECT key, list_number, "row" FROM recipients'
+    " WHERE campaign_id = :campaign AND list_number IN (%s) AND key IN (SELECT value FROM json_each(:keys))",
+    # A look at the index for each key: without statistics, which a table that is being filled lacks, PostgreSQL would
+    # hold every row of the list against every key. OFFSET keeps it from turning this into a join.
+    "postgresql": 'SELECT found.key, found.list_number, found."row" FROM unnest(CAST(:keys AS text[])) AS wanted (key),'
+    ' LATERAL (SELECT key, list_number, "row" FROM recipients'
+    " WHERE campaign_id = :campaign AND list_number IN (%s) AND key = wanted.key OFFSET 0) AS found",
+}
 _REJECT = insert(cast("Table", RejectedRow.__table__))
 
 
@@ -169,7 +176,7 @@ def _find_known(session: Session, loading: Loading, good: Sequence[Good]) -> dic
     dialect = session.get_bind().dialect.name
     keys: Any = [row.key for row in good]
     lists = ", ".join(map(str, (*loading.others, loading.number)))  # numbers of our own
-    statement = text(_KNOWN % (lists, _KEYS[dialect])).columns()
+    statement = text(_KNOWN[dialect] % lists).columns()
     given = {
         "campaign": _spell_id(loading.campaign_id, dialect),
         "keys": json.dumps(keys) if dialect == "sqlite" else keys,
