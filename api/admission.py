@@ -11,7 +11,7 @@ from common.logs import get_logger
 from common.orders import Order
 from common.safety import refusals
 from common.safety.policy import Policy, Recourse, Wish
-from common.states import SafetyMode
+from common.tables.states import SafetyMode
 
 logger = get_logger(__name__)
 

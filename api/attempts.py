@@ -8,7 +8,7 @@ from api.auth import caller, needs
 from api.context import services
 from api.schemas.attempts import JobAttempt, JobAttemptList
 from api.schemas.jobs import JobPath
-from common import models
+from common import tables
 from common.keys import Scope
 
 blueprint = operations.create_blueprint("attempts", "The tries of presses at a job.", "/v1/jobs")
@@ -20,12 +20,12 @@ def list_attempts(path: JobPath) -> Response:
     """List the attempts at a job: what each spent, and why it ended."""
     with services().database.reading() as session:
         job = records.find_job(session, caller().owner, path.job_id)
-        query = select(models.Attempt).where(models.Attempt.job_id == job.id).order_by(models.Attempt.number)
+        query = select(tables.Attempt).where(tables.Attempt.job_id == job.id).order_by(tables.Attempt.number)
         shown = [_show(row) for row in session.scalars(query)]
     return operations.answer(JobAttemptList(data=shown))
 
 
-def _show(row: models.Attempt) -> JobAttempt:
+def _show(row: tables.Attempt) -> JobAttempt:
     return JobAttempt(
         number=row.number,
         press_id=row.press_id,

@@ -13,8 +13,8 @@ from api.context import services
 from api.errors import RefusedError
 from common import keys
 from common.keys import Scope
-from common.models import ApiKey
 from common.safety.policy import Wish
+from common.tables import ApiKey
 
 P = ParamSpec("P")
 R = TypeVar("R")

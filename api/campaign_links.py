@@ -11,8 +11,8 @@ from api.context import services
 from api.inputs import not_found
 from api.schemas.results import CampaignLinks, CampaignPath
 from common.campaigns import public_links, search
-from common.campaigns.models import Campaign
 from common.keys import Scope
+from common.tables import Campaign
 
 blueprint = operations.create_blueprint("links", "Links to a campaign's pictures, for e-mails.", "/v1/campaigns")
 

@@ -18,9 +18,9 @@ from api.schemas.campaign_runs import (
 )
 from common.campaigns import counters, proofs
 from common.campaigns.counters import Tally
-from common.campaigns.models import Campaign
 from common.campaigns.quotes import Interval, Quote
-from common.campaigns.states import PrintStatus
+from common.tables import Campaign
+from common.tables.campaign_states import PrintStatus
 
 NANO = Decimal("1e-9")
 

@@ -12,11 +12,11 @@ from api.schemas.campaign_runs import RetryQuery
 from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
 from common.campaigns import runs
 from common.campaigns.runs import Only
-from common.campaigns.states import CampaignStatus
 from common.clerk import topup
 from common.errors import BellUnavailableError
 from common.keys import Scope
 from common.logs import get_logger
+from common.tables.campaign_states import CampaignStatus
 
 blueprint = operations.create_blueprint("campaign runs", "What is done with a campaign.", "/v1/campaigns")
 

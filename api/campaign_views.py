@@ -12,10 +12,10 @@ from api.context import services
 from api.inputs import not_found
 from api.schemas import campaigns as shown
 from common.campaigns import digests, intake, search
-from common.campaigns.models import Campaign, RecipientList
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
-from common.campaigns.states import ListStatus
-from common.webhooks.events import parse_events
+from common.tables import Campaign, RecipientList
+from common.tables.campaign_states import ListStatus
+from common.tables.webhook_states import parse_events
 
 
 def find(session: Session, path: shown.CampaignPath) -> Campaign:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from common.states import JobStatus
+from common.tables.states import JobStatus
 
 PLACE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 

@@ -14,7 +14,7 @@ from api.offer import Offer
 from api.paging import Cursors
 from api.waiting import WaitingRoom
 from common.bell import Bell
-from common.database import Database
+from common.db.engine import Database
 from common.links import Links
 from common.safety.prompt_rules import PromptRules
 from common.settings import Settings

@@ -20,8 +20,8 @@ from api.schemas.deliveries import (
 from api.schemas.webhooks import WebhookPath
 from api.webhooks import changing, refuse_disabled
 from common.keys import Scope
+from common.tables import WebhookMessage
 from common.webhooks import endpoints, log, messages
-from common.webhooks.models import WebhookMessage
 
 blueprint = operations.create_blueprint("deliveries", "Messages to webhooks.", "/v1/webhooks/<webhook_id>")
 

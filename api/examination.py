@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from api.schemas.health import Part, Readiness
 from common.bell import Bell
-from common.database import Database
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.storage import Storage
 

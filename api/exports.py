@@ -8,11 +8,10 @@ from api.context import Context
 from api.schemas.images import Colour
 from api.schemas.results import LineCost, LineError, LineSafety, ResultLine
 from common.campaigns.defusing import defuse
-from common.campaigns.models import Campaign
 from common.campaigns.public_links import PublicLinks
 from common.campaigns.results import Line, LineStatus
 from common.campaigns.spec import CampaignSpec
-from common.models import Image
+from common.tables import Campaign, Image
 
 LINES_AT_ONCE = 200
 BYTE_ORDER_MARK = "\ufeff"

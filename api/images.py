@@ -15,7 +15,7 @@ from common.errors import StorageError
 from common.gallery import Wanted
 from common.keys import Scope
 from common.logs import get_logger
-from common.states import ImageStatus
+from common.tables.states import ImageStatus
 
 blueprint = operations.create_blueprint("images", "The prints of a job.", "/v1/images")
 

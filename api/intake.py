@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from api.combiner import Combiner
 from common import idempotency, jobs, positions
 from common.bell import Bell
-from common.database import Database, hurry
+from common.db.engine import Database, hurry
 from common.errors import BellUnavailableError, PressroomError, QueueFullError
 from common.faults import fault
 from common.idempotency import Reservation
 from common.logs import get_logger
-from common.models import Job
 from common.orders import Order
 from common.settings import Settings
+from common.tables import Job
 from common.webhooks import endpoints
 from common.webhooks.sealing import Sealer
 

@@ -16,11 +16,11 @@ from api.errors import RefusedError
 from api.schemas.jobs import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
 from api.submission import submit
 from api.waiting import parse_preference
-from common import assets, jobs as job_moves, models
+from common import assets, jobs as job_moves, tables
 from common.clock import utcnow
 from common.keys import Scope
 from common.orders import Order
-from common.states import JobStatus
+from common.tables.states import JobStatus
 
 blueprint = operations.create_blueprint("jobs", "Orders for images.", "/v1/jobs")
 
@@ -147,4 +147,4 @@ def _is_over(job_id: UUID) -> Callable[[], bool]:
 
 
 def _status_of(session: Session, job_id: UUID) -> JobStatus | None:
-    return session.scalar(select(models.Job.status).where(models.Job.id == job_id))
+    return session.scalar(select(tables.Job.status).where(tables.Job.id == job_id))

@@ -4,8 +4,8 @@ import time
 
 from common import keys
 from common.clock import utcnow
-from common.database import Database
-from common.models import ApiKey
+from common.db.engine import Database
+from common.tables import ApiKey
 
 FRESH_SECONDS = 1.0
 """How long a key may still open that was revoked by another process."""

@@ -15,7 +15,7 @@ from api.schemas.problems import Fault
 from common import keys
 from common.clock import utcnow
 from common.keys import Scope
-from common.models import ApiKey
+from common.tables import ApiKey
 
 blueprint = operations.create_blueprint("keys", "Keys of the same owner.", "/v1/keys")
 

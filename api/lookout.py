@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from api.chronicle import Look
-from common.database import Database
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.logs import get_logger
-from common.models import Job
+from common.tables import Job
 
 PAUSE_SECONDS = 0.25
 """Between two looks: four short queries by primary key a second and process, however many follow how many jobs."""

@@ -13,10 +13,10 @@ from api.context import services
 from api.schemas.models import Adapter, Defaults, Limits, Model, ModelList
 from common import catalog
 from common.catalog import ModelCard
-from common.database import now
+from common.db.clock import now
 from common.keys import Scope
-from common.models import Press
 from common.settings import Settings
+from common.tables import Press
 
 blueprint = operations.create_blueprint("models", "What may be asked for.", "/v1/models")
 

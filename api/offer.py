@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from common import catalog
 from common.catalog import ModelCard
-from common.database import Database
+from common.db.engine import Database
 
 FRESH_SECONDS = 1.0
 

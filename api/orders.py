@@ -11,9 +11,9 @@ from common.catalog import ModelCard
 from common.orders import Order
 from common.requests import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
 from common.settings import Settings
-from common.states import Priority
+from common.tables.states import Priority
+from common.tables.webhook_states import EventType
 from common.webhooks.destinations import parse
-from common.webhooks.events import EventType
 
 IMAGE_STRENGTH = 0.8
 """Of a request that names an init image but no strength: the default of diffusers, as is 1 where there is a mask."""

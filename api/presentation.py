@@ -21,13 +21,12 @@ from common import positions
 from common.assets import CONTENT_TYPE
 from common.clock import utcnow
 from common.links import Linked
-from common.models import Asset, Image, Job
 from common.requests import ImageRequest
-from common.states import version_of
+from common.tables import Asset, Image, Job, WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.tables.states import version_of
+from common.tables.webhook_states import DisabledReason, EventType, Failure, MessageState, parse_events
 from common.usage import was_delivered
 from common.webhooks import sealing
-from common.webhooks.events import DisabledReason, EventType, Failure, MessageState, parse_events
-from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 
 
 def show_jobs(session: Session, rows: Sequence[Job], context: Context) -> list[jobs_schema.Job]:

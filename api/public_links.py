@@ -14,10 +14,10 @@ from api.files import answer_file
 from api.inputs import Path
 from api.schemas.images import BINARY
 from common.campaigns import results
-from common.campaigns.models import Campaign, Recipient
 from common.campaigns.public_links import PublicLinks, Token
 from common.campaigns.results import File, Line, LineStatus
 from common.links import Linked
+from common.tables import Campaign, Recipient
 
 blueprint = operations.create_blueprint("public links", "Links to pictures, as they stand in e-mails.", "/p")
 

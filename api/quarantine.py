@@ -20,13 +20,14 @@ from api.schemas.quarantine import (
     QuarantineQuery,
     Review,
 )
+from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.keys import Scope
 from common.logs import get_logger
-from common.models import Image
 from common.objects import quarantine_key
-from common.safety import models, quarantine
+from common.safety import quarantine
 from common.safety.sealing import Part, PictureSealer
+from common.tables import Image
 
 blueprint = operations.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")
 
@@ -173,7 +174,7 @@ def show_one(session: Session, image_id: UUID) -> QuarantinedImage:
     return show(*found, reviews)
 
 
-def show(kept: models.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
+def show(kept: tables.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
     """Return what is shown of a picture that is, or was, in quarantine."""
     return QuarantinedImage(
         id=image.id,

@@ -20,8 +20,8 @@ from common.campaigns.checking import Bad
 from common.campaigns.files import ENCODINGS, MEDIA_TYPES, Format
 from common.campaigns.intake import Intake
 from common.campaigns.lists import Loading
-from common.campaigns.models import RecipientList
 from common.campaigns.rows_xlsx import BusyError
+from common.tables import RecipientList
 
 SECONDS = 15 * 60
 """How long a file may take to arrive; a list that is older is given up by the clerk."""

@@ -20,10 +20,10 @@ from common.campaigns.defusing import defuse
 from common.campaigns.files import Format
 from common.campaigns.intake import Intake
 from common.campaigns.lists import Loading
-from common.campaigns.models import Campaign, Recipient, RecipientList
 from common.campaigns.rows import ERROR_COLUMNS
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
+from common.tables import Campaign, Recipient, RecipientList
 
 blueprint = operations.create_blueprint("recipients", "Who a campaign is for.", "/v1/campaigns")
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.inputs import not_found
-from common.models import Image, Job
-from common.states import JobStatus
+from common.tables import Image, Job
+from common.tables.states import JobStatus
 
 
 def find_job(session: Session, owner: str, job_id: UUID) -> Job:

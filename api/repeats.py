@@ -7,10 +7,10 @@ from api.auth import caller
 from api.context import services
 from api.errors import RefusedError
 from common import assets, catalog
-from common.models import Job
 from common.orders import Order
 from common.requests import ImageRequest
-from common.webhooks.events import parse_events
+from common.tables import Job
+from common.tables.webhook_states import parse_events
 
 
 def repeat(row: Job) -> Order:

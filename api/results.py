@@ -16,10 +16,10 @@ from api.schemas.problems import Fault
 from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
 from common.campaigns import archive, results, search
 from common.campaigns.archive import InvalidPatternError, Names
-from common.campaigns.models import Campaign
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.links import content_disposition
+from common.tables import Campaign
 
 blueprint = operations.create_blueprint("results", "What became of a campaign's pictures.", "/v1/campaigns")
 

@@ -16,8 +16,8 @@ from api.errors import RefusedError
 from api.schemas.events import JobProgress, JobTurn
 from api.server_sent import HEARTBEAT, RETRY, Event
 from common.errors import DatabaseUnavailableError
-from common.models import Attempt, Job
-from common.states import JobStatus, Outcome
+from common.tables import Attempt, Job
+from common.tables.states import JobStatus, Outcome
 
 HEARTBEAT_SECONDS = 15
 LONGEST_SECONDS = 600

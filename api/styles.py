@@ -13,8 +13,7 @@ from api.inputs import not_found
 from api.schemas.jobs import NewJob
 from api.schemas.looks import Look
 from api.schemas.styles import NewStyle, Style, StyleList, StylePath, StyleQuery, VersionsPath
-from common import styles
-from common.campaigns import models as rows
+from common import styles, tables
 from common.keys import Scope
 from common.styles import StyleSpec
 
@@ -70,7 +69,7 @@ def list_style_versions(path: VersionsPath, query: StyleQuery) -> Response:
     return _answer_page(found, query)
 
 
-def make(body: NewStyle) -> tuple[rows.Style, bool]:
+def make(body: NewStyle) -> tuple[tables.Style, bool]:
     """Keep a style of the caller's; return it, and whether it is new. Raises RefusedError."""
     context = services()
     look = body.model_dump(include=set(Look.model_fields), exclude_unset=True)
@@ -96,13 +95,13 @@ def _book() -> str:
     return f"{caller().owner}/styles"
 
 
-def _answer_page(found: Sequence[rows.Style], query: StyleQuery) -> Response:
+def _answer_page(found: Sequence[tables.Style], query: StyleQuery) -> Response:
     page, has_more = found[: query.limit], len(found) > query.limit
     following = services().cursors.write(_book(), page[-1].id) if has_more else None
     return operations.answer(StyleList(data=[show(row) for row in page], has_more=has_more, next=following))
 
 
-def show(row: rows.Style) -> Style:
+def show(row: tables.Style) -> Style:
     """Return what is shown of a version."""
     spec = StyleSpec.from_row(row.spec)
     return Style(

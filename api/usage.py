@@ -14,7 +14,7 @@ from common import house, usage
 from common.clock import utcnow
 from common.house import Account
 from common.keys import Scope
-from common.models import Press
+from common.tables import Press
 from common.usage import Usage
 
 blueprint = operations.create_blueprint("usage", "What was spent.", "/v1/usage")

@@ -18,8 +18,8 @@ from common import recognition
 from common.certificates import Credentials
 from common.fingerprints import Fingerprint
 from common.keys import Scope
-from common.models import Image, Job
 from common.provenance import read_job_urn
+from common.tables import Image, Job
 from common.usage import DELIVERED
 
 blueprint = operations.create_blueprint("verification", "Where a picture comes from.", "/v1/verify")

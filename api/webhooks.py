@@ -23,9 +23,8 @@ from api.schemas.webhooks import (
     WebhookPath,
 )
 from common.keys import Scope
-from common.webhooks import endpoints, messages, sealing
-from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.events import (
+from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import (
     CAMPAIGN_EVENTS,
     JOB_EVENTS,
     USUAL_EVENTS,
@@ -33,7 +32,9 @@ from common.webhooks.events import (
     EndpointStatus,
     EventType,
 )
-from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
+from common.tables.webhooks import DIRECT
+from common.webhooks import endpoints, messages, sealing
+from common.webhooks.endpoints import NewEndpoint
 
 blueprint = operations.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
 

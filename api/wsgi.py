@@ -6,7 +6,7 @@ from api.app import create_app
 from api.context import Services
 from common import faults, logs
 from common.bell import CeleryBell, create_celery
-from common.database import Database
+from common.db.engine import Database
 from common.errors import SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import FileStorage, open_storage

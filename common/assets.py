@@ -13,15 +13,15 @@ from uuid import UUID
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign
 from common.campaigns.spec import CampaignSpec
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import AssetInUseError, TooManyAssetsError
 from common.ids import new_id
-from common.models import Asset, Job
 from common.objects import asset_key
-from common.states import TERMINAL, JobStatus, Verdict
 from common.storage import Storage
+from common.tables import Asset, Campaign, Job
+from common.tables.states import TERMINAL, JobStatus, Verdict
 
 CONTENT_TYPE = "image/png"
 UNFINISHED_KEPT = timedelta(hours=1)

@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from common.database import now
-from common.models import Attempt
+from common.db.clock import now
 from common.requests import ImageRequest
-from common.states import Outcome, Priority
+from common.tables import Attempt
+from common.tables.states import Outcome, Priority
 
 Fence = tuple[UUID, int]
 """A job and the number of an attempt at it: what every write of a press is held against."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from common.campaigns.states import CampaignStatus
 from common.client import Client, Json
 from common.errors import ApiRefusedError
+from common.tables.campaign_states import CampaignStatus
 
 MEDIA_TYPES = {
     ".csv": "text/csv",

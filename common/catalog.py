@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from common.clock import utcnow
 from common.errors import ModelUnavailableError, SettingsError
-from common.models import Model
 from common.requests import LARGEST_SCALE, Mode, SchedulerName
 from common.settings import Settings
+from common.tables import Model
 
 PAINTED = "painted"
 """The entry of ``PRESSROOM_MODELS`` that is no directory but the stand-in."""

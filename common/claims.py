@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import Select, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from common.database import now
-from common.models import Job
-from common.states import JobStatus, Priority
+from common.db.clock import now
+from common.tables import Job
+from common.tables.states import JobStatus, Priority
 
 WARM_LANE_PATIENCE = timedelta(seconds=5)
 """How long the job at the front may be passed over by jobs of a lane that the press has warm."""

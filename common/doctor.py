@@ -16,12 +16,13 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from common import catalog, schema
+from common import catalog
 from common.adapters import open_shelf
 from common.catalog import PAINTED
 from common.certificates import Credentials
 from common.clock import utcnow
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.errors import (
     BellUnavailableError,
     DatabaseUnavailableError,

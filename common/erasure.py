@@ -11,11 +11,12 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from common import recognition
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IllegalTransitionError
-from common.models import Image, Job
-from common.states import ImageStatus
 from common.storage import Storage
+from common.tables import Image, Job
+from common.tables.states import ImageStatus
 
 READABLE = tuple(status for status in ImageStatus if status.is_readable)
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from common import readings
 from common.clock import utcnow
 from common.ids import first_id
-from common.models import Image, Job, Press
-from common.states import JobStatus, Priority
+from common.tables import Image, Job, Press
+from common.tables.states import JobStatus, Priority
 
 SPAN = timedelta(hours=1)
 """Over which utilisation and money are told."""

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from common.ids import first_id
-from common.models import Image, Job
-from common.states import ImageStatus, Verdict
+from common.tables import Image, Job
+from common.tables.states import ImageStatus, Verdict
 
 
 @dataclass(frozen=True)

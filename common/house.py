@@ -15,8 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common import costs, readings, usage
-from common.models import Attempt, Press
 from common.readings import Totals
+from common.tables import Attempt, Press
 from common.usage import Usage
 
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))

@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from common.database import LOCK_NOT_AVAILABLE, now
-from common.database_clock import Clock
+from common.db.clock import Clock, now
+from common.db.engine import LOCK_NOT_AVAILABLE
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
-from common.models import IdempotencyKey
+from common.tables import IdempotencyKey
 
 KEY = re.compile(r'"?([A-Za-z0-9_-]{1,255})"?')
 

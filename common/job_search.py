@@ -10,8 +10,8 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from common.ids import first_id
-from common.models import Job
-from common.states import JobStatus, Priority
+from common.tables import Job
+from common.tables.states import JobStatus, Priority
 
 READ_THROUGH = 2000
 """Jobs that one search for words reads; the next page reads on. No index holds the words of prompts."""

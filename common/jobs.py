@@ -17,15 +17,15 @@ from sqlalchemy.orm import Session
 
 from common import attempts, claims, readings
 from common.attempts import Claim, Fence, Holding, Spent
-from common.database import now
+from common.db.clock import now
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
-from common.models import Attempt, Image, Job, Press
 from common.orders import Order
 from common.places import Place, Places
 from common.requests import ImageRequest
 from common.safety.holding import hold_to_key
 from common.safety.policy import Recourse
-from common.states import JobStatus, Outcome, Priority, sources_of
+from common.tables import Attempt, Image, Job, Press
+from common.tables.states import JobStatus, Outcome, Priority, sources_of
 from common.webhooks import messages
 
 BACKOFF_SECONDS = 2.0

@@ -18,10 +18,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.database import now
-from common.database_clock import Clock
-from common.models import ApiKey
+from common.db.clock import Clock, now
 from common.safety.policy import Wish
+from common.tables import ApiKey
 
 FORM = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from common.ids import new_id
 from common.requests import ImageRequest
-from common.states import Priority
-from common.webhooks.events import EventType
+from common.tables.states import Priority
+from common.tables.webhook_states import EventType
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from common.claims import QUEUED
-from common.database_clock import Clock
-from common.models import Job
+from common.db.clock import Clock
 from common.orders import Order
-from common.states import Priority
+from common.tables import Job
+from common.tables.states import Priority
 
 
 class Place(NamedTuple):

@@ -10,9 +10,9 @@ from sqlalchemy import Select, Tuple, and_, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.claims import PRIORITIES, QUEUED
-from common.database_clock import Clock
-from common.models import Job
-from common.states import JobStatus, Priority
+from common.db.clock import Clock
+from common.tables import Job
+from common.tables.states import JobStatus, Priority
 
 FARTHEST = 1000
 """Counting stops here, so that asking stays cheap however long the queue is."""

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, and_, func, insert, literal, select, type_
 from sqlalchemy.orm import Session, aliased
 
 from common.clock import utcnow
-from common.database import UTCDateTime
-from common.models import Press, PressReading
+from common.db.types import UTCDateTime
+from common.tables import Press, PressReading
 
 
 @dataclass(frozen=True)

@@ -4,33 +4,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, delete, or_, select
-from sqlalchemy.orm import Mapped, Session, backref, mapped_column, relationship
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
 
-from common.database import Base
 from common.fingerprints import Fingerprint, neighbours
-from common.models import Image
+from common.tables import Image
+from common.tables.images import Likeness
 
 MOST_LOOKED_AT = 5_000
 """Rows of which a shape is compared at most: prints of one template may share a band by the thousand."""
-
-
-class Likeness(Base):
-    """What one print looks like; forgotten when the print is erased."""
-
-    __tablename__ = "fingerprints"
-    __table_args__ = tuple(Index(f"ix_fingerprints_band{band}", "owner", f"band{band}") for band in range(4))
-
-    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id"), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(64))
-    shape: Mapped[int] = mapped_column(BigInteger)
-    look: Mapped[bytes] = mapped_column(LargeBinary)
-    band0: Mapped[int]
-    band1: Mapped[int]
-    band2: Mapped[int]
-    band3: Mapped[int]
-
-    image: Mapped[Image] = relationship(backref=backref("likeness", uselist=False))
 
 
 @dataclass(frozen=True)

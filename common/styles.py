@@ -10,9 +10,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign, Style
 from common.errors import PressroomError
 from common.requests import OutputFormat, SchedulerName
+from common.tables import Campaign, Style
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 REFERENCE = re.compile(rf"(?P<name>{NAME})(?:@(?P<version>[1-9][0-9]{{0,8}}))?")

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
-from common.models import ApiKey, Attempt, Image, Job
-from common.states import ImageStatus, Outcome, Verdict
+from common.tables import ApiKey, Attempt, Image, Job
+from common.tables.states import ImageStatus, Outcome, Verdict
 
 K = TypeVar("K")
 N = TypeVar("N", int, float, Decimal)

@@ -1,17 +1,15 @@
-"""Alembic's entry: runs migrations on the connection or the URL it is handed by ``common.schema``."""
+"""Alembic's entry: runs migrations on the connection or the URL it is handed by ``common.db.schema``."""
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
-from common import models, recognition
-from common.campaigns import models as campaign_models
-from common.database import Base
-from common.safety import models as safety_models
+from common import recognition
+from common.db.types import Base
 from common.settings import Settings
-from common.webhooks import models as webhook_models
+from common.tables import campaigns, jobs, quarantine, webhooks
 
-assert models and recognition  # the imports fill Base.metadata  # noqa: S101, PT018
-assert campaign_models and safety_models and webhook_models  # likewise  # noqa: S101, PT018
+assert jobs and recognition  # the imports fill Base.metadata  # noqa: S101, PT018
+assert campaigns and quarantine and webhooks  # likewise  # noqa: S101, PT018
 
 
 def run(connection: Connection) -> None:

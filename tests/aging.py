@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from common import keys
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.keys import Kept
-from common.models import ApiKey, Attempt, Image, Job
-from common.webhooks.models import WebhookMessage
+from common.tables import ApiKey, Attempt, Image, Job, WebhookMessage
 from tests import factories
 
 DAY = timedelta(days=1)

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from common import catalog, keys, schema
-from common.database import Database
+from common import catalog, keys
+from common.db import schema
+from common.db.engine import Database
 from tests import processes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,12 +19,12 @@ from api.context import EXTENSION, Context, Services
 from common import catalog, jobs, keys
 from common.attempts import Spent
 from common.bell import RecordingBell
-from common.database import Database
+from common.db.engine import Database
 from common.keys import Scope
-from common.models import Image, Job
 from common.settings import Settings
-from common.states import ImageStatus
 from common.storage import FileStorage, open_storage
+from common.tables import Image, Job
+from common.tables.states import ImageStatus
 from common.webhooks.addresses import Resolve
 from common.webhooks.destinations import Address
 from common.webhooks.guard import Guard, Rules

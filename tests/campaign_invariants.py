@@ -8,10 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.campaigns import counters
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
-from common.models import Image, Job
+from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 from common.usage import DELIVERED
 
 

@@ -13,16 +13,16 @@ from sqlalchemy.orm import Session
 from common import jobs
 from common.attempts import Claim, Spent
 from common.campaigns import digests, rendering
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.spec import Arm, CampaignSpec, Template
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
 from common.clerk import campaigns as duties
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import GenerationError
 from common.ids import new_id
-from common.models import Image
 from common.settings import Settings
-from common.states import ImageStatus
+from common.tables import Campaign, Image, Print, Recipient, RecipientList
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
+from common.tables.states import ImageStatus
 from tests import campaign_invariants, factories
 
 PRICE = Decimal("0.01")

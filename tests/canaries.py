@@ -5,15 +5,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 
-from common.campaigns import models as campaign_models
-from common.database import Base, Database
-from common.safety import models as safety_models
+from common.db.engine import Database
+from common.db.types import Base
 from common.storage import Storage
-from common.webhooks import models as webhook_models
+from common.tables import campaigns, quarantine, webhooks
 
-assert campaign_models
-assert safety_models
-assert webhook_models  # the imports fill Base.metadata
+assert campaigns
+assert quarantine
+assert webhooks  # the imports fill Base.metadata
 
 MEANT_FOR_WORDS = {
     "jobs.request",

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from common import schema
-from common.database import Base, Database
+from common.db import schema
+from common.db.engine import Database
+from common.db.types import Base
 from common.settings import PREFIX
 from tests import services
 from tests.services import Bucket

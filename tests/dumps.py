@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from common.database import Base, Database
+from common.db.engine import Database
+from common.db.types import Base
 
 
 def dump(database: Database) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from common.catalog import Family, ModelCard
 from common.errors import GenerationError, OutOfMemoryError, PressroomError
 from common.requests import ImageRequest
-from common.states import Priority
+from common.tables.states import Priority
 from tests.factories import image_request
 from worker.engine.accelerator import Exposure
 from worker.engine.caps import Caps

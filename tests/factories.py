@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from common import jobs
 from common.attempts import Claim
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.ids import new_id
-from common.models import Image, Job, Press
 from common.orders import Order
 from common.requests import ImageRequest
-from common.states import ImageStatus, JobStatus, Verdict
+from common.tables import Image, Job, Press
+from common.tables.states import ImageStatus, JobStatus, Verdict
 
 LEASE = timedelta(seconds=60)
 MAX_STRIKES = 3

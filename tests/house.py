@@ -11,11 +11,11 @@ from PIL import Image as Pillow
 from sqlalchemy import select
 
 from common.catalog import offered
-from common.database import Database
+from common.db.engine import Database
 from common.errors import PressroomError, StandInWarning
-from common.models import Attempt, Image, Job
 from common.settings import Settings
 from common.storage import Storage, open_storage
+from common.tables import Attempt, Image, Job
 from tests import invariants
 from worker.checks.port import Checker
 from worker.checks.scripted import ScriptedChecker

@@ -13,16 +13,25 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from common import house
-from common.database import Database
-from common.models import Asset, Attempt, Image, Job, Press
+from common.db.engine import Database
 from common.objects import quarantine_key
-from common.safety.models import QuarantinedImage
 from common.safety.sealing import Part
-from common.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
 from common.storage import Storage
+from common.tables import (
+    Asset,
+    Attempt,
+    Image,
+    Job,
+    Press,
+    QuarantinedImage,
+    WebhookAttempt,
+    WebhookEndpoint,
+    WebhookMessage,
+)
+from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
+from common.tables.webhook_states import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
+from common.tables.webhooks import DIRECT
 from common.usage import DELIVERED
-from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
-from common.webhooks.models import DIRECT, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from tests import campaign_invariants
 
 MARK = b"trainedAlgorithmicMedia"

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 from sqlalchemy import func, select
 
-from common.models import Asset
+from common.tables import Asset
 from tests.apis import Api
 
 

@@ -10,15 +10,16 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.database import Database
+from common.db import clock
+from common.db.engine import Database
 from common.settings import Settings
+from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import JOB_EVENTS, EventType, MessageState
 from common.webhooks import claims, endpoints, messages, outcomes, sealing
 from common.webhooks.claims import Delivery
 from common.webhooks.courier import Courier
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.events import JOB_EVENTS, EventType, MessageState
 from common.webhooks.guard import Guard, Rules
-from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.webhooks.outcomes import Outcome
 from common.webhooks.sealing import Sealer
 from common.webhooks.transport import Limits, Transport
@@ -35,7 +36,7 @@ class Clock:
     ahead: timedelta = timedelta()
 
     def __call__(self, session: Session) -> datetime:
-        return messages.read_clock(session) + self.ahead
+        return clock.read_clock(session) + self.ahead
 
     def advance(self, **by: float) -> None:
         self.ahead += timedelta(**by)

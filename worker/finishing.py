@@ -11,7 +11,7 @@ from common.logs import get_logger
 from common.perceptual import take_fingerprint
 from common.requests import ImageRequest
 from common.settings import Settings
-from common.states import ImageStatus
+from common.tables.states import ImageStatus
 from worker import pictures
 from worker.hook import Hook, open_hook
 from worker.judging import Judged

@@ -9,9 +9,9 @@ from PIL import Image
 from common import assets
 from common.errors import InputBlockedError, InputMissingError, ObjectMissingError
 from common.logs import get_logger
-from common.models import Asset
 from common.requests import ImageRequest, Mode
-from common.states import Verdict
+from common.tables import Asset
+from common.tables.states import Verdict
 from worker.checks.port import Finding, examine
 from worker.engine.port import Inputs
 from worker.press import Press

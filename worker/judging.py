@@ -11,7 +11,7 @@ from common.requests import ImageRequest
 from common.safety.blurring import blur
 from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings
-from common.states import ImageStatus, SafetyMode, Verdict
+from common.tables.states import ImageStatus, SafetyMode, Verdict
 from worker.checks.port import Checker, Finding, examine
 
 SEVERITY = (Verdict.UNCHECKED, Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)

@@ -10,11 +10,12 @@ import warnings
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
-from common import faults, logs, schema
+from common import faults, logs
 from common.adapters import open_shelf
 from common.bell import TASK, create_celery, queue_of
 from common.catalog import offered
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage

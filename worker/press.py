@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session
 from common import jobs
 from common.attempts import Claim, Fence
 from common.catalog import ModelCard, register
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
 from common.ids import new_id
 from common.logs import get_logger
-from common.models import Press as PressRow
 from common.settings import Settings
-from common.states import Priority
 from common.storage import Storage
+from common.tables import Press as PressRow
+from common.tables.states import Priority
 from worker.checks.port import Checker
 from worker.checks.punctual import PunctualChecker
 from worker.engine.port import Engine

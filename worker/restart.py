@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from common.database import Database, now
-from common.models import Job
-from common.states import JobStatus
+from common.db.clock import now
+from common.db.engine import Database
+from common.tables import Job
+from common.tables.states import JobStatus
 
 
 def start_again() -> None:

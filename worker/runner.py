@@ -19,8 +19,8 @@ from common.errors import (
 )
 from common.faults import fault
 from common.logs import bound, get_logger
-from common.models import Image
 from common.safety import quarantine
+from common.tables import Image
 from worker import inputs
 from worker.press import Press
 from worker.tail import publish

@@ -19,10 +19,10 @@ from common.errors import RerollError, StorageError
 from common.faults import fault
 from common.ids import new_id
 from common.logs import get_logger
-from common.models import Image
 from common.objects import attempt_prefix, image_key, quarantine_key, thumbnail_key
 from common.safety.sealing import Part, PictureSealer
-from common.states import ImageStatus
+from common.tables import Image
+from common.tables.states import ImageStatus
 from worker import palettes
 from worker.engine.port import Picture
 from worker.finishing import File

@@ -21,8 +21,8 @@ from api.schemas.campaigns import MOST_IMAGES, NewCampaign
 from common import styles
 from common.campaigns import counters, deletion, search
 from common.campaigns.spec import OnBlock
-from common.campaigns.states import CampaignStatus
 from common.keys import Scope
+from common.tables.campaign_states import CampaignStatus
 
 PAGE_SIZE = 30
 MOST_STYLES = 200

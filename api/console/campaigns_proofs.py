@@ -17,8 +17,8 @@ from api.schemas.campaigns import Approval, Campaign
 from common.campaigns import approvals, proofs
 from common.campaigns.feeding import NOT_AS_APPROVED
 from common.campaigns.lists import SUPPLIED
-from common.campaigns.states import CampaignStatus
 from common.keys import Scope
+from common.tables.campaign_states import CampaignStatus
 
 
 @page("/campaigns/<campaign_id>/proofs", Scope.CAMPAIGNS_READ)

@@ -17,10 +17,10 @@ from api.context import services
 from api.inputs import not_found
 from api.schemas.campaigns import NewBudget
 from common.campaigns import runs
-from common.campaigns.models import Campaign
 from common.campaigns.runs import Only
-from common.campaigns.states import CampaignStatus
 from common.keys import Scope
+from common.tables import Campaign
+from common.tables.campaign_states import CampaignStatus
 
 NOTES = {
     "start": "campaign-started",

@@ -9,9 +9,9 @@ from api.console.gate import visitor
 from api.console.rendering import render
 from api.context import services
 from api.schemas.campaigns import CampaignPath
-from common.campaigns.models import Campaign
-from common.campaigns.states import CampaignStatus
 from common.keys import Scope
+from common.tables import Campaign
+from common.tables.campaign_states import CampaignStatus
 
 _S = CampaignStatus
 EMPTY = (_S.DRAFT, _S.VALIDATING)

@@ -12,7 +12,7 @@ from api.console.session import COOKIE, LASTS_SECONDS
 from api.context import services
 from api.strict_json import BODY_SECONDS, hurrying
 from common import keys
-from common.models import ApiKey
+from common.tables import ApiKey
 
 
 @page("/sign-in", None)

@@ -20,13 +20,12 @@ from api.images import erase
 from api.schemas.images import Image as ShownImage
 from common import gallery, styles
 from common.campaigns import search
-from common.campaigns.models import Campaign
 from common.errors import IllegalTransitionError
 from common.gallery import Wanted
 from common.ids import parse_id
 from common.keys import Scope
-from common.models import Image, Job
-from common.states import ImageStatus, Verdict
+from common.tables import Campaign, Image, Job
+from common.tables.states import ImageStatus, Verdict
 
 PAGE_SIZE = 48
 MOST_COMPARED = 4

@@ -17,7 +17,7 @@ from api.errors import RefusedError
 from api.strict_json import BODY_SECONDS, hurrying
 from common import keys
 from common.keys import Scope
-from common.models import ApiKey
+from common.tables import ApiKey
 
 TOKEN_FIELD = "csrf_token"  # noqa: S105  (a name, not a token)
 TOKEN_HEADER = "X-CSRF-Token"  # noqa: S105

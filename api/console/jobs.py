@@ -24,8 +24,8 @@ from common.errors import IllegalTransitionError, QueueFullError
 from common.ids import parse_id
 from common.job_search import Wanted
 from common.keys import Scope
-from common.models import Attempt
-from common.states import JobStatus, Priority
+from common.tables import Attempt
+from common.tables.states import JobStatus, Priority
 from common.webhooks import log as deliveries
 
 PAGE_SIZE = 50

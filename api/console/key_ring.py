@@ -5,8 +5,8 @@ import time
 from uuid import UUID
 
 from common import keys
-from common.database import Database
-from common.models import ApiKey
+from common.db.engine import Database
+from common.tables import ApiKey
 
 FRESH_SECONDS = 2.0
 """How long a live page may go on after its key was revoked; every other page looks its key up itself."""

@@ -25,8 +25,8 @@ from common.assets import PictureFile
 from common.ids import parse_id
 from common.keys import Scope
 from common.links import Linked
-from common.models import Asset
 from common.styles import StyleSpec
+from common.tables import Asset
 
 CARD_FIELDS = {
     *("name", "title", "default_width", "default_height", "default_steps", "default_guidance_scale", "min_size"),

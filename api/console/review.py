@@ -17,7 +17,7 @@ from api.schemas.quarantine import Decision, QuarantinePath
 from common.errors import IllegalTransitionError
 from common.keys import Scope
 from common.safety import quarantine
-from common.safety.models import QuarantineState
+from common.tables.quarantine import QuarantineState
 
 PAGE_SIZE = 24
 BOOK = "review"

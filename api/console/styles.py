@@ -18,12 +18,11 @@ from api.errors import RefusedError
 from api.inputs import not_found
 from api.schemas.styles import NewStyle, Style
 from common import gallery, styles
-from common.campaigns.models import Campaign
 from common.gallery import Wanted
 from common.keys import Scope
-from common.models import Image, Job
 from common.requests import OutputFormat, SchedulerName
 from common.styles import MOST_COLOURS
+from common.tables import Campaign, Image, Job
 
 PAGE_SIZE = 50
 MOST_VERSIONS, MOST_PRINTS, MOST_CAMPAIGNS = 50, 12, 10

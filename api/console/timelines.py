@@ -6,9 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from api.schemas.images import Image
-from common.models import Attempt, Job
-from common.states import JobStatus, Outcome
-from common.webhooks.models import WebhookAttempt, WebhookMessage
+from common.tables import Attempt, Job, WebhookAttempt, WebhookMessage
+from common.tables.states import JobStatus, Outcome
 
 ENDS = {
     Outcome.SUCCEEDED: "finished",

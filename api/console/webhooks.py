@@ -17,9 +17,9 @@ from api.inputs import not_found
 from api.schemas.deliveries import DeliveryPath
 from api.schemas.webhooks import USUAL_OVERLAP, NewWebhook, WebhookPath
 from common.keys import Scope
+from common.tables.webhook_states import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
 from common.webhooks import endpoints, log, messages
 from common.webhooks.endpoints import TooManyWebhooksError, WebhookExistsError
-from common.webhooks.events import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
 
 PAGE_SIZE = 50
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.inputs import Id, Parsed, Path, Query
 from api.schemas.images import BINARY
 from api.schemas.outputs import Output, Time
-from common.states import Verdict
+from common.tables.states import Verdict
 
 
 class Asset(Output):

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.outputs import Output, Time
-from common.states import Outcome
+from common.tables.states import Outcome
 
 
 class JobAttempt(Output):

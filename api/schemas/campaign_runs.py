@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.inputs import Body, Query, Whole
 from api.schemas.outputs import Amount, Output, Time
-from common.campaigns.states import CampaignStatus, PrintStatus
+from common.tables.campaign_states import CampaignStatus, PrintStatus
 
 MOST_PROOFS = 50
 USUAL_PROOFS = 6

@@ -22,10 +22,10 @@ from api.schemas.looks import Look, StyleReference
 from api.schemas.outputs import Amount, Output, Time
 from api.schemas.webhooks import CampaignEvents, Url
 from common.campaigns.spec import OnBlock, SeedRule
-from common.campaigns.states import CampaignStatus, ListStatus
 from common.requests import LARGEST_SEED
-from common.states import Priority
-from common.webhooks.events import EventType
+from common.tables.campaign_states import CampaignStatus, ListStatus
+from common.tables.states import Priority
+from common.tables.webhook_states import EventType
 
 LONGEST_NAME = 200
 LONGEST_TEMPLATE = 10_000

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.inputs import Body, Id, Moment, Parsed, Query
 from api.schemas.outputs import Output, Time
 from api.schemas.webhooks import WebhookPath
-from common.webhooks.events import EventType, Failure, MessageState
+from common.tables.webhook_states import EventType, Failure, MessageState
 
 
 class DeliveryAttempt(Output):

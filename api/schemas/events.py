@@ -4,7 +4,7 @@ from pydantic import Field
 
 from api.inputs import Header
 from api.schemas.outputs import Output
-from common.states import JobStatus
+from common.tables.states import JobStatus
 
 
 class JobTurn(Output):

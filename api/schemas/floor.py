@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.schemas.outputs import Output, Time
 from api.schemas.usage import Money
-from common.states import Priority
+from common.tables.states import Priority
 
 
 class FloorLane(Output):

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.inputs import Id, Moment, Parsed, Path, Query
 from api.schemas.looks import STYLE_REFERENCE
 from api.schemas.outputs import Amount, Output, Time
-from common.states import ImageStatus, SafetyMode, Verdict
+from common.tables.states import ImageStatus, SafetyMode, Verdict
 
 
 class Cost(Output):

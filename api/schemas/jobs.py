@@ -15,8 +15,8 @@ from api.schemas.safety import JobSafety, NewSafety
 from api.schemas.webhooks import BY_DEFAULT, Events, Url
 from common.ids import parse_id
 from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
-from common.states import JobStatus, Priority
-from common.webhooks.events import EventType
+from common.tables.states import JobStatus, Priority
+from common.tables.webhook_states import EventType
 
 MOST_IMAGES = 100
 LONGEST_DEADLINE = 7 * 24 * 3600

@@ -9,8 +9,8 @@ from api import texts
 from api.inputs import Body, Id, Parsed, Path, Query
 from api.schemas.images import Safety
 from api.schemas.outputs import Output, Time
-from common.safety.models import QuarantineState, ReviewAct
-from common.states import ImageStatus
+from common.tables.quarantine import QuarantineState, ReviewAct
+from common.tables.states import ImageStatus
 
 LONGEST_NOTE = 500
 

@@ -10,7 +10,7 @@ from api.schemas.images import Colour
 from api.schemas.outputs import Amount, Output, Time
 from common.campaigns.archive import USUAL_PATTERN
 from common.campaigns.results import LineStatus, Picture
-from common.states import Verdict
+from common.tables.states import Verdict
 
 MOST_ON_SHEET = 100
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from api.inputs import Body
 from api.schemas.outputs import Output
 from common.safety.policy import Recourse, ReviewAction
-from common.states import SafetyMode
+from common.tables.states import SafetyMode
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 from api import texts
 from api.inputs import Body, Id, Path, Whole
 from api.schemas.outputs import Output, Time
+from common.tables.webhook_states import DisabledReason, EndpointStatus, EventType
 from common.webhooks import sealing
 from common.webhooks.destinations import LONGEST_URL
-from common.webhooks.events import DisabledReason, EndpointStatus, EventType
 from common.webhooks.sealing import InvalidSecretError
 
 LONGEST_DESCRIPTION = 512

@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 from common.campaigns import digests, search
 from common.campaigns.feeding import NOT_AS_APPROVED
 from common.campaigns.lists import SUPPLIED
-from common.campaigns.models import Campaign
 from common.campaigns.moves import move
-from common.campaigns.states import CampaignStatus
+from common.db.clock import read_clock
 from common.errors import IllegalTransitionError, PressroomError
 from common.settings import Settings
-from common.webhooks.messages import read_clock
+from common.tables import Campaign
+from common.tables.campaign_states import CampaignStatus
 
 
 class DigestMismatchError(PressroomError):

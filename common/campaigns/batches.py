@@ -9,11 +9,10 @@ from statistics import fmean
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign, Print
 from common.campaigns.spec import CampaignSpec
-from common.models import Attempt, Model, Press
 from common.requests import ImageRequest
-from common.states import Outcome
+from common.tables import Attempt, Campaign, Model, Press, Print
+from common.tables.states import Outcome
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from decimal import Decimal
 from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign
 from common.campaigns.spec import CampaignSpec
-from common.database import NANO, Money
+from common.db.types import NANO, Money
 from common.errors import PressroomError
-from common.models import Image, Job
 from common.requests import ImageRequest
+from common.tables import Campaign, Image, Job
 from common.usage import WAS_DELIVERED
 
 MARGIN = Decimal("1.5")

@@ -11,11 +11,10 @@ from uuid import UUID
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
-from common.database import now
-from common.webhooks.messages import read_clock
+from common.db.clock import now, read_clock
+from common.tables import Campaign, Print, Recipient, RecipientList
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 
 GIVEN_UP = (CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
 SPAN = timedelta(minutes=5)

@@ -7,10 +7,11 @@ from sqlalchemy import Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from common.campaigns import lists
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
-from common.campaigns.states import CampaignStatus, ListStatus
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IllegalTransitionError
+from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
+from common.tables.campaign_states import CampaignStatus, ListStatus
 
 CHUNK = 2000
 LOADING_ENDS = timedelta(minutes=30)

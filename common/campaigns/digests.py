@@ -8,10 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.campaigns import search
-from common.campaigns.models import Campaign
-from common.models import Model
 from common.safety.policy import Policy
 from common.settings import Settings
+from common.tables import Campaign, Model
 
 
 def compute(session: Session, campaign: Campaign, settings: Settings, *, approved: bool = False) -> str:

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from common import erasure, jobs
 from common.campaigns import lists, prints, search, settling
 from common.campaigns.checking import ID_COLUMN
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
-from common.campaigns.states import PrintStatus
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IllegalTransitionError
-from common.models import Image, Job
-from common.states import TERMINAL, ImageStatus
 from common.storage import Storage
+from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList, RejectedRow
+from common.tables.campaign_states import PrintStatus
+from common.tables.states import TERMINAL, ImageStatus
 from common.webhooks import messages
 
 BATCH = 500

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import counters
 from common.campaigns.counters import Progress
-from common.campaigns.models import Campaign
-from common.campaigns.states import CampaignStatus, PrintStatus
+from common.db import clock
+from common.tables import Campaign
+from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.tables.webhook_states import CAMPAIGN_EVENTS, EventType, parse_events
 from common.webhooks import messages, payloads
-from common.webhooks.events import CAMPAIGN_EVENTS, EventType, parse_events
 from common.webhooks.messages import News
 
 
@@ -38,7 +39,7 @@ def tell(session: Session, campaign: Campaign) -> None:
 
 def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
     """Owe a digest if *campaign*, which is locked, has come on far or long enough since the last; tell whether."""
-    moment = messages.read_clock(session)
+    moment = clock.read_clock(session)
     since = campaign.told_at or campaign.started_at or moment
     progress = counters.count(session, campaign)
     gained = progress.share - campaign.told_share
@@ -50,7 +51,7 @@ def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
 
 
 def _owe(session: Session, campaign: Campaign, event: EventType, progress: Progress) -> None:
-    moment = messages.read_clock(session)
+    moment = clock.read_clock(session)
     body = payloads.render(event, moment, _describe(campaign, progress))
     chosen = campaign.webhook_events
     events = CAMPAIGN_EVENTS if chosen is None else parse_events(chosen)

@@ -11,15 +11,15 @@ from sqlalchemy.orm import Session
 
 from common import jobs
 from common.campaigns import budget, digests, events, prints, rendering
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.moves import move
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
-from common.database import now
+from common.db.clock import now
 from common.faults import fault
 from common.orders import Order
 from common.settings import Settings
-from common.states import Priority
+from common.tables import Campaign, Print, Recipient, RecipientList
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
+from common.tables.states import Priority
 
 WINDOW = 400
 """Jobs that one campaign has in hand: enough for many presses between two rounds of the clerk, few to take back."""

@@ -11,7 +11,7 @@ from common.campaigns.checking import Bad, Checker, Good, Judge
 from common.campaigns.lists import Loading
 from common.campaigns.rows import ERROR_COLUMNS, Row, Sheet
 from common.campaigns.spec import CampaignSpec
-from common.database import Database
+from common.db.engine import Database
 from common.errors import PressroomError
 
 CHUNK = 2000

@@ -7,9 +7,9 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from common.campaigns import search
-from common.campaigns.models import Campaign, Recipient, RecipientList, RejectedRow
-from common.campaigns.states import ListStatus
-from common.database import Database
+from common.db.engine import Database
+from common.tables import Campaign, Recipient, RecipientList, RejectedRow
+from common.tables.campaign_states import ListStatus
 
 CHUNK = 1000
 

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import proofs, search
 from common.campaigns.checking import Bad, Fault, Good
-from common.campaigns.models import Campaign, RecipientList, RejectedRow
 from common.campaigns.moves import move
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, ListStatus
 from common.errors import IllegalTransitionError
 from common.ids import new_id
+from common.tables import Campaign, RecipientList, RejectedRow
+from common.tables.campaign_states import CampaignStatus, ListStatus
 
 _S = CampaignStatus
 UNAPPROVED = frozenset({_S.DRAFT, _S.READY})

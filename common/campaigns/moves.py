@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign
-from common.campaigns.states import CampaignStatus, sources_of
 from common.errors import IllegalTransitionError
+from common.tables import Campaign
+from common.tables.campaign_states import CampaignStatus, sources_of
 
 
 def move(session: Session, campaign: Campaign, target: CampaignStatus, **values: Any) -> None:

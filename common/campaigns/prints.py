@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Select, Table, exists, func, insert, selec
 from sqlalchemy.orm import Session, aliased
 
 from common.campaigns import rendering
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.rendering import RenderingError
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import ListStatus, PrintStatus
+from common.db.clock import read_clock
 from common.ids import new_id
-from common.webhooks.messages import read_clock
+from common.tables import Campaign, Print, Recipient, RecipientList
+from common.tables.campaign_states import ListStatus, PrintStatus
 
 BATCH = 500
 _INSERT = insert(cast("Table", Print.__table__))

@@ -12,13 +12,12 @@ from sqlalchemy import Select, String, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from common.campaigns import budget, feeding, prints, quotes, rendering
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.moves import move
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
 from common.errors import IllegalTransitionError, PressroomError
-from common.models import Image
-from common.states import Priority
+from common.tables import Campaign, Image, Print, Recipient, RecipientList
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
+from common.tables.states import Priority
 
 CANDIDATES = 100
 """Rows with the longest values, among which the one with the longest prompt is looked for."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from common.campaigns.models import Campaign
+from common.tables import Campaign
 
 PATH = "/p/"
 PURPOSE = b"pressroom.public_links"

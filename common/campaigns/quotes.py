@@ -11,12 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.campaigns import batches, counters
-from common.campaigns.models import Campaign, Print
 from common.campaigns.settling import is_stand_in
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.campaigns.states import PrintStatus
-from common.database import now
-from common.models import Image, Press
+from common.db.clock import now
+from common.tables import Campaign, Image, Press, Print
+from common.tables.campaign_states import PrintStatus
 from common.usage import was_delivered
 
 LIVE = timedelta(minutes=2)

@@ -11,10 +11,10 @@ from common.campaigns import intake, lists, search
 from common.campaigns.checking import ID_COLUMN, Judge
 from common.campaigns.intake import Intake
 from common.campaigns.lists import Loading
-from common.campaigns.models import Campaign, Recipient, RecipientList, RejectedRow
 from common.campaigns.rows import ERROR_COLUMNS, Row
 from common.campaigns.spec import CampaignSpec
-from common.database import Database
+from common.db.engine import Database
+from common.tables import Campaign, Recipient, RecipientList, RejectedRow
 
 T = TypeVar("T", Recipient, RejectedRow)
 CHUNK = 2000

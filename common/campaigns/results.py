@@ -13,12 +13,11 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.campaigns.states import ListStatus, PrintStatus
-from common.database import Database
-from common.models import Asset, Image
-from common.states import ImageStatus
+from common.db.engine import Database
+from common.tables import Asset, Campaign, Image, Print, Recipient, RecipientList
+from common.tables.campaign_states import ListStatus, PrintStatus
+from common.tables.states import ImageStatus
 
 BATCH = 500
 """Recipients that are read at once: few enough to hold, enough that the reading costs little."""

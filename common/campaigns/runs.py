@@ -12,13 +12,12 @@ from sqlalchemy.orm import Session
 
 from common import jobs
 from common.campaigns import budget, events, feeding, prints
-from common.campaigns.models import Campaign, Print
 from common.campaigns.moves import move
-from common.campaigns.states import CampaignStatus, PrintStatus
-from common.database import now
+from common.db.clock import now, read_clock
 from common.errors import IllegalTransitionError
 from common.settings import Settings
-from common.webhooks.messages import read_clock
+from common.tables import Campaign, Print
+from common.tables.campaign_states import CampaignStatus, PrintStatus
 
 
 class Only(StrEnum):

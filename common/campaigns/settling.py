@@ -12,12 +12,11 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from common.campaigns import budget, prints
-from common.campaigns.models import Campaign, Print
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.campaigns.states import PrintStatus
 from common.faults import fault
-from common.models import Image, Job
-from common.states import TERMINAL, JobStatus
+from common.tables import Campaign, Image, Job, Print
+from common.tables.campaign_states import PrintStatus
+from common.tables.states import TERMINAL, JobStatus
 from common.usage import was_delivered
 
 BATCH = 500

@@ -7,7 +7,7 @@ import threading
 from common import faults, logs
 from common.bell import CeleryBell, create_celery
 from common.clerk.rounds import go_round, list_duties
-from common.database import Database
+from common.db.engine import Database
 from common.errors import SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage

@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import events, feeding, proofs, runs, settling
 from common.campaigns.events import Pace
-from common.campaigns.models import Campaign, Print
-from common.campaigns.states import TRANSITIONS, CampaignStatus, PrintStatus
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.logs import get_logger
-from common.models import Job
 from common.settings import Settings
-from common.states import TERMINAL, JobStatus
+from common.tables import Campaign, Job, Print
+from common.tables.campaign_states import TRANSITIONS, CampaignStatus, PrintStatus
+from common.tables.states import TERMINAL, JobStatus
 
 log = get_logger(__name__)
 

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from common.database import Database
+from common.db.clock import read_clock
+from common.db.engine import Database
 from common.ids import first_id, parse_id
 from common.objects import QUARANTINE, quarantine_key
 from common.safety import quarantine
-from common.safety.models import QuarantinedImage
 from common.safety.sealing import Part
 from common.storage import Storage
-from common.webhooks.messages import read_clock
+from common.tables import QuarantinedImage
 
 STRAYS_KEPT = timedelta(hours=6)
 """How long sealed files stay of which no row tells: their attempt may still be about to settle."""

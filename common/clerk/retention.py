@@ -6,11 +6,12 @@ from sqlalchemy import and_, or_, select, update
 
 from common import assets, erasure, idempotency
 from common.clerk import terms
-from common.database import Database, now
-from common.models import ApiKey, Attempt, Image, Job
+from common.db.clock import now
+from common.db.engine import Database
 from common.objects import attempt_prefix
-from common.states import Outcome
 from common.storage import Storage
+from common.tables import ApiKey, Attempt, Image, Job
+from common.tables.states import Outcome
 from common.webhooks import messages
 
 ORPHANS_KEPT = timedelta(hours=1)

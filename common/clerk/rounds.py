@@ -9,7 +9,7 @@ from common import jobs
 from common.bell import Bell
 from common.campaigns import deletion
 from common.clerk import campaigns, quarantine, retention, topup
-from common.database import Database
+from common.db.engine import Database
 from common.errors import PressroomError
 from common.logs import get_logger
 from common.settings import Settings

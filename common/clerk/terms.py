@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.models import ApiKey, Job
+from common.tables import ApiKey, Job
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ One rule covers a crash between commit and ring, a lost message, a flushed broke
 
 from sqlalchemy import select
 
-from common import database as db
 from common.bell import Bell
-from common.database import Database
-from common.models import Job, Model
-from common.states import JobStatus
+from common.db import clock
+from common.db.engine import Database
+from common.tables import Job, Model
+from common.tables.states import JobStatus
 
 WINDOW = 100
 """Bells at most that wait for one model: enough to keep presses busy for a tick, few enough to keep order in SQL."""
@@ -22,7 +22,7 @@ def top_up(database: Database, bell: Bell) -> int:
             model: list(
                 session.scalars(
                     select(Job.id)
-                    .where(Job.status == JobStatus.QUEUED, Job.model == model, Job.due_at <= db.now(session))
+                    .where(Job.status == JobStatus.QUEUED, Job.model == model, Job.due_at <= clock.now(session))
                     .limit(WINDOW)
                 )
             )

@@ -8,12 +8,12 @@ import click
 
 from common.campaign_client import CampaignClient
 from common.campaigns.spec import OnBlock, SeedRule
-from common.campaigns.states import CampaignStatus
 from common.cli import campaign_run
 from common.cli.connection import connect_as
 from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
+from common.tables.campaign_states import CampaignStatus
 
 PROOFS = 4
 ONLY = ("failed", "blocked", "retryable")

@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from common.campaign_client import CampaignClient
-from common.campaigns.states import CampaignStatus
 from common.cli.connection import EXTENSIONS
 from common.cli.tables import print_table
 from common.client import Json
 from common.errors import ApiRefusedError
+from common.tables.campaign_states import CampaignStatus
 
 MOST_SHOWN = 10
 FALLBACK_EXTENSION = "png"

@@ -16,9 +16,9 @@ from common.cli.rehearsal import rehearse
 from common.cli.tables import print_table
 from common.client import Client, Json
 from common.contact_sheet import Print, draw_contact_sheet
-from common.database import Database
+from common.db.engine import Database
 from common.settings import Settings
-from common.states import JobStatus
+from common.tables.states import JobStatus
 
 PROMPTS = (
     "a fox on a red background",

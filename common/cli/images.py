@@ -12,7 +12,7 @@ from common.cli.options import as_json_option, print_json, since_option, until_o
 from common.cli.tables import print_table
 from common.client import Json
 from common.owner_client import OwnerClient
-from common.states import ImageStatus, Verdict
+from common.tables.states import ImageStatus, Verdict
 
 FILTERS = (
     click.option("--status", type=click.Choice([str(status) for status in ImageStatus]), help="Only with this status."),

@@ -8,7 +8,7 @@ from common.cli.connection import connect, watch as follow
 from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
-from common.states import JobStatus
+from common.tables.states import JobStatus
 
 LONGEST_PROMPT = 48
 

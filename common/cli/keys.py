@@ -8,10 +8,11 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from common import keys as key_store, schema
+from common import keys as key_store
 from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.keys import NAME, TENANT_SCOPES, Kept, Scope
 from common.safety.policy import Policy, Recourse, ReviewAction, Wish
 from common.settings import Settings

@@ -2,9 +2,9 @@
 
 import click
 
-from common import schema
 from common.cli.options import as_json_option, print_json
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.settings import Settings
 
 

@@ -2,10 +2,10 @@
 
 import click
 
-from common import schema
 from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.safety import nsfwjs_package, refusals
 from common.settings import Settings
 

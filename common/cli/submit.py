@@ -11,7 +11,7 @@ import click
 from common.cli.connection import connect, save_images, watch
 from common.client import Client, Json
 from common.requests import OutputFormat, SchedulerName
-from common.states import JobStatus, Priority
+from common.tables.states import JobStatus, Priority
 
 
 class _NamedScale(click.ParamType[Json]):

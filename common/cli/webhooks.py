@@ -7,7 +7,7 @@ from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
 from common.owner_client import OwnerClient
-from common.webhooks.events import CAMPAIGN_EVENTS, JOB_EVENTS, MessageState
+from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, MessageState
 
 EVENTS = [str(event) for event in (*JOB_EVENTS, *CAMPAIGN_EVENTS)]
 _webhook = click.argument("webhook_id", metavar="WEBHOOK")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import httpx2
 
-from common import catalog, schema
+from common import catalog
 from common.adapters import open_shelf
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.errors import PressroomError, SettingsError
 from common.launcher import valkey
 from common.launcher.child import Child

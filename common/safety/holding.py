@@ -5,9 +5,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.models import ApiKey
 from common.requests import ImageRequest
 from common.safety.policy import Policy, Wish
+from common.tables import ApiKey
 
 LAXEST = Policy(review_above=1, block_above=1)
 """Holds nobody back: the press tightens it to the operator's."""

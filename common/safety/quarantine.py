@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.database import now
+from common.db.clock import now
 from common.errors import IllegalTransitionError
-from common.models import ApiKey, Image
 from common.objects import image_key, released_prefix, thumbnail_key
 from common.requests import OutputFormat
-from common.safety.models import QuarantinedImage, QuarantineState, Review, ReviewAct
-from common.states import ImageStatus
+from common.tables import ApiKey, Image, QuarantinedImage, Review
+from common.tables.quarantine import QuarantineState, ReviewAct
+from common.tables.states import ImageStatus
 from common.webhooks import messages
 
 BATCH = 100

@@ -5,7 +5,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
-from common.safety.models import PromptRefusals
+from common.tables import PromptRefusals
 
 
 def count(session: Session, owner: str, category: str) -> None:

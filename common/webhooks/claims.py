@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints
-from common.webhooks.events import EndpointStatus, Failure, MessageState
-from common.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.webhooks.schedule import MOST_TRIES
 
 LEASE = timedelta(seconds=60)

@@ -10,15 +10,16 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from common.database import Database
+from common.db import clock
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.faults import fault
 from common.logs import get_logger
-from common.webhooks import claims, messages, outcomes, signatures
+from common.tables.webhook_states import Failure
+from common.webhooks import claims, outcomes, signatures
 from common.webhooks.addresses import UnresolvedError
 from common.webhooks.claims import Delivery
 from common.webhooks.destinations import InvalidUrlError, NotAllowedError
-from common.webhooks.events import Failure
 from common.webhooks.guard import Guard
 from common.webhooks.outcomes import Outcome
 from common.webhooks.sealing import Sealer, SecretUnreadableError
@@ -41,7 +42,7 @@ class Courier:
         transport: Transport | None = None,
         *,
         threads: int = 32,
-        clock: Clock = messages.read_clock,
+        clock: Clock = clock.read_clock,
     ) -> None:
         self._database = database
         self._sealer = sealer

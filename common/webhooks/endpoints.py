@@ -10,12 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.database import now
+from common.db.clock import now
 from common.errors import PressroomError
 from common.ids import new_id
 from common.logs import get_logger
-from common.webhooks import sealing
-from common.webhooks.events import (
+from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import (
     CAMPAIGN_EVENTS,
     JOB_EVENTS,
     USUAL_EVENTS,
@@ -24,7 +24,8 @@ from common.webhooks.events import (
     EventType,
     MessageState,
 )
-from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
+from common.tables.webhooks import DIRECT
+from common.webhooks import sealing
 from common.webhooks.sealing import Sealer
 
 log = get_logger(__name__)

@@ -10,13 +10,20 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.database import now
-from common.models import Image, Job
-from common.states import JobStatus
+from common.db.clock import now, read_clock
+from common.tables import Image, Job, WebhookEndpoint, WebhookMessage
+from common.tables.states import JobStatus
+from common.tables.webhook_states import (
+    OF_STATUS,
+    TERMINAL_EVENTS,
+    EndpointStatus,
+    EventType,
+    MessageState,
+    parse_events,
+)
+from common.tables.webhooks import DIRECT
 from common.webhooks import payloads
 from common.webhooks.destinations import parse
-from common.webhooks.events import OF_STATUS, TERMINAL_EVENTS, EndpointStatus, EventType, MessageState, parse_events
-from common.webhooks.models import DIRECT, WebhookEndpoint, WebhookMessage
 
 BATCH = 500
 UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
@@ -154,11 +161,6 @@ def _forget(session: Session, chosen: ColumnElement[bool], most: int | None) -> 
         delete(WebhookMessage).where(WebhookMessage.id.in_(ids)).execution_options(synchronize_session=False)
     )
     return len(ids)
-
-
-def read_clock(session: Session) -> datetime:
-    """Return the database's own time."""
-    return session.scalars(select(now(session))).one()
 
 
 def name_destination(owner: str, url: str) -> str:

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import DisabledReason, EndpointStatus, Failure, MessageState
+from common.tables.webhooks import DIRECT
 from common.webhooks import endpoints, schedule
 from common.webhooks.claims import Delivery
-from common.webhooks.events import DisabledReason, EndpointStatus, Failure, MessageState
-from common.webhooks.models import DIRECT, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.webhooks.transport import SUCCESS, Answer
 
 GONE = 410

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from common.models import Image, Job
-from common.states import version_of
+from common.tables import Image, Job
+from common.tables.states import version_of
+from common.tables.webhook_states import EventType
 from common.usage import was_delivered
-from common.webhooks.events import EventType
 
 MOST_BYTES = 20_000
 LONGEST_MESSAGE = 500

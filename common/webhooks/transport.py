@@ -15,8 +15,8 @@ from ipaddress import IPv6Address
 import h11
 
 from common.errors import PressroomError
+from common.tables.webhook_states import Failure
 from common.webhooks.destinations import Address
-from common.webhooks.events import Failure
 from common.webhooks.guard import Approach
 
 MOST_ADDRESSES = 3

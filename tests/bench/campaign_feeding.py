@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import schema
 from common.campaigns import feeding, moves, runs, settling
-from common.campaigns.states import CampaignStatus
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.settings import Settings
+from common.tables.campaign_states import CampaignStatus
 from tests import services
 from tests.api_servers import ROOT
 from tests.bench.campaign_intake import HEADER

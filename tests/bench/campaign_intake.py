@@ -14,8 +14,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import catalog, keys, schema
-from common.database import Database
+from common import catalog, keys
+from common.db import schema
+from common.db.engine import Database
 from tests import services
 from tests.api_servers import ROOT, answers
 from tests.bench.outcome import Table

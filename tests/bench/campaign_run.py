@@ -21,7 +21,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from common.clock import utcnow
-from common.models import Attempt, Job
+from common.tables import Attempt, Job
 from tests.bench import campaign_feeding, plots
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.campaign_runs import Run

@@ -21,8 +21,9 @@ from typing import Any
 import httpx2
 import psutil
 
-from common import catalog, keys, schema
-from common.database import Database
+from common import catalog, keys
+from common.db import schema
+from common.db.engine import Database
 from common.keys import Scope
 from tests import services
 from tests.api_servers import ROOT, answers

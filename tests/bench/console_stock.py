@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.ids import first_id, new_id
-from common.models import Attempt, Image, Job
-from common.states import ImageStatus, JobStatus, Outcome, Verdict
-from common.webhooks.events import JOB_EVENTS, MessageState
-from common.webhooks.models import WebhookEndpoint, WebhookMessage
+from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
+from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.tables.webhook_states import JOB_EVENTS, MessageState
 from tests import factories
 
 CHUNK = 2000

@@ -14,7 +14,7 @@ from typing import Any
 from common.catalog import Family, ModelCard
 from common.errors import PressroomError
 from common.requests import ImageRequest
-from common.states import Priority
+from common.tables.states import Priority
 from tests.bench.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
 from tests.bench.queueing import LARGEST_BATCH, Order, Served
 from worker.engine.caps import Caps

@@ -26,13 +26,14 @@ import psutil
 import torch
 from sqlalchemy import func, select
 
-from common import jobs, logs, schema
-from common.database import Database
+from common import jobs, logs
+from common.db import schema
+from common.db.engine import Database
 from common.errors import IllegalTransitionError
-from common.models import Job
 from common.settings import Settings
-from common.states import TERMINAL, JobStatus, Priority
 from common.storage import open_storage
+from common.tables import Job
+from common.tables.states import TERMINAL, JobStatus, Priority
 from tests import factories, tiny
 from tests.house import House
 from worker import runner

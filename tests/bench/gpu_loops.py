@@ -15,7 +15,7 @@ import torch
 from common.catalog import Family, ModelCard
 from common.requests import ImageRequest
 from common.settings import Settings
-from common.states import Priority
+from common.tables.states import Priority
 from tests.bench.service import PROMPT
 from worker.engine.batching import BatchingEngine
 from worker.engine.device import Device

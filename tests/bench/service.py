@@ -19,10 +19,10 @@ from sqlalchemy import select
 from common import keys
 from common.cli.rehearsal import rehearse
 from common.client import Client
-from common.database import Database
-from common.models import Attempt, Job, Press
+from common.db.engine import Database
 from common.settings import PREFIX, Settings
-from common.states import TERMINAL, JobStatus
+from common.tables import Attempt, Job, Press
+from common.tables.states import TERMINAL, JobStatus
 
 LOOK_SECONDS = 0.05
 PROMPT = "a fox on a red background"

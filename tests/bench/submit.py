@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import catalog, keys, schema
-from common.database import Database
+from common import catalog, keys
+from common.db import schema
+from common.db.engine import Database
 from tests import services
 from tests.api_servers import ROOT, answers
 from tests.bench import plain_api, plots

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common.states import TRANSITIONS, Outcome
+from common.tables.states import TRANSITIONS, Outcome
 
 PAGE = (Path(__file__).parents[2] / "docs" / "job-lifecycle.md").read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ import re
 
 from alembic.script import ScriptDirectory
 
-from common import schema
+from common.db import schema
 
 SCRIPTS = ScriptDirectory.from_config(schema._config())
 

@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api import auth, operations
 from api.problems import PROBLEMS
-from common.database import Database
+from common.db.engine import Database
 from tests.apis import Api, open_api
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -9,12 +9,11 @@ import pytest
 import sqlalchemy
 from sqlalchemy import CheckConstraint, Column, Enum
 
-from common.campaigns import models as campaign_models
-from common.database import Base, Database
-from common.safety import models as safety_models
-from common.webhooks import models as webhook_models
+from common.db.engine import Database
+from common.db.types import Base
+from common.tables import campaigns, quarantine, webhooks
 
-assert campaign_models and safety_models and webhook_models  # their imports fill Base.metadata  # noqa: PT018
+assert campaigns and quarantine and webhooks  # their imports fill Base.metadata  # noqa: PT018
 
 COLUMNS = [column for table in Base.metadata.sorted_tables for column in table.columns if isinstance(column.type, Enum)]
 

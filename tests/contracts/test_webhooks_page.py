@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.schemas.webhooks import CampaignEvent, JobEvent
+from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
 from common.webhooks import sealing, signatures
-from common.webhooks.events import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 SECRET = b"x" * 32

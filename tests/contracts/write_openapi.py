@@ -4,8 +4,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from common import schema
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from tests.apis import open_api
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from tests.faults import rigs, rows
 from tests.faults.rigs import Linked
 from tests.functional.backends import Embedded

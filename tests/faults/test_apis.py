@@ -7,7 +7,7 @@ from threading import Barrier
 import httpx2
 import pytest
 
-from common.states import JobStatus
+from common.tables.states import JobStatus
 from tests.faults import rigs
 from tests.functional.stack import Client, Stack
 from tests.waiting import until

@@ -14,7 +14,7 @@ import pytest
 
 import worker.press
 from common.bell import TASK, queue_of
-from common.states import JobStatus, Outcome
+from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.faults import rigs
 from tests.functional.stack import Stack
@@ -118,7 +118,7 @@ def test_f26_a_press_that_hears_nothing_while_work_is_due_has_itself_started_aga
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(worker.press, "DEAF_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "DEAF_SECONDS", 0.2)
     monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
     with house.press():
         factories.submit(house.database)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import SafetyUnavailableError
-from common.states import JobStatus, Outcome, Verdict
+from common.tables.states import JobStatus, Outcome, Verdict
 from tests import factories
 from tests.house import House
 from worker import runner

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from common import schema
 from common.clock import utcnow
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.settings import Settings
+from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import endpoints, messages, sealing
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.events import Failure, MessageState
-from common.webhooks.models import WebhookEndpoint, WebhookMessage
 from common.webhooks.sealing import Sealer
 from tests.api_servers import ROOT
 from tests.functional.stack import until

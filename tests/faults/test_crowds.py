@@ -6,7 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from common.states import JobStatus, Outcome
+from common.tables.states import JobStatus, Outcome
 from tests.faults import rigs
 from tests.functional.stack import Stack
 

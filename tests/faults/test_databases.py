@@ -9,11 +9,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from common import clock, database as databases, jobs
-from common.database import Database, now
+from common import clock, jobs
+from common.db import engine
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
-from common.models import Job
-from common.states import JobStatus, Outcome
+from common.tables import Job
+from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.apis import open_api
 from tests.house import House, open_house
@@ -62,7 +64,7 @@ def test_f43_a_wrong_clock_of_a_machine_bends_no_lease(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     right = clock.utcnow
-    for module in (clock, databases):
+    for module in (clock, engine):
         monkeypatch.setattr(module, "utcnow", lambda: right() + timedelta(hours=hours))
     held = factories.running(postgresql)
     with postgresql.transaction() as session:

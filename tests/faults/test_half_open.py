@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from common.database import POSTGRESQL_LINK, Database
+from common.db.engine import POSTGRESQL_LINK, Database
 from common.errors import DatabaseUnavailableError
-from common.states import JobStatus
+from common.tables.states import JobStatus
 from tests.faults import rigs
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.rigs import Linked

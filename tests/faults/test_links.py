@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.states import JobStatus, Outcome
+from common.tables.states import JobStatus, Outcome
 from tests.faults import rigs
 from tests.faults.proxy import Loss, Proxy
 from tests.faults.rigs import Linked

@@ -12,10 +12,10 @@ import pytest
 from alembic import command
 from sqlalchemy import event, text
 
-from common import schema
-from common.database import Database
-from common.models import Job
-from common.states import JobStatus
+from common.db import schema
+from common.db.engine import Database
+from common.tables import Job
+from common.tables.states import JobStatus
 from tests import factories
 from tests.api_servers import ROOT
 from tests.apis import open_api

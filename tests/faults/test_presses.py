@@ -12,11 +12,10 @@ import pytest
 from sqlalchemy import select, update
 
 from common.clerk import retention
-from common.database import now
-from common.models import Attempt, Press
+from common.db.clock import now
 from common.objects import attempt_prefix
-from common.states import JobStatus, Outcome
-from common.webhooks.models import WebhookMessage
+from common.tables import Attempt, Press, WebhookMessage
+from common.tables.states import JobStatus, Outcome
 from tests.faults import rigs
 from tests.functional.stack import Stack
 from tests.receivers import receiving

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from common.settings import Settings
+from common.tables.webhook_states import Failure, MessageState
 from common.webhooks.destinations import Address
-from common.webhooks.events import Failure, MessageState
 from common.webhooks.guard import Guard, Rules
 from tests.apis import open_api
 from tests.receivers import Receiver, receiving

@@ -9,9 +9,9 @@ import sqlalchemy
 from sqlalchemy import text
 
 from common.clerk import retention
-from common.database import Database
-from common.states import JobStatus
+from common.db.engine import Database
 from common.storage import FileStorage
+from common.tables.states import JobStatus
 from tests import factories, services
 from tests.apis import Api, open_api
 from tests.house import House

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from common import clock, database as databases, jobs
+from common import clock, jobs
 from common.attempts import Spent
-from common.database import Database
+from common.db import engine
+from common.db.engine import Database
 from common.errors import FencedError
-from common.states import JobStatus, Outcome
+from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.api_servers import ROOT
 from tests.apis import Api, open_api
@@ -23,7 +24,7 @@ from worker import runner
 
 WRITER = """
 import sys
-from common.database import Database
+from common.db.engine import Database
 from tests import factories
 database = Database(sys.argv[1])
 while True:
@@ -106,7 +107,7 @@ def test_f33_a_database_whose_disk_is_full_refuses_orders_and_takes_them_later(
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     right = clock.utcnow
-    for module in (clock, databases):
+    for module in (clock, engine):
         monkeypatch.setattr(module, "utcnow", lambda: right() + timedelta(hours=hours))
 
 

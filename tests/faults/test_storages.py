@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import worker.press
-from common.states import JobStatus, Outcome
 from common.storage import FileStorage, open_storage
+from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.faults import scripted_s3
 from tests.faults.scripted_s3 import DENIED, NO_BUCKET, SERVER_ERROR, SLOW_DOWN, WRONG_CLOCK, Refusal, Script
@@ -101,7 +101,7 @@ def test_f44_a_disk_with_hardly_any_room_counts_as_full(sqlite_house: House, mon
 
 
 def _check_the_press_waits(house: House, monkeypatch: pytest.MonkeyPatch, mend: object) -> None:
-    monkeypatch.setattr(worker.press, "OUTLET_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "OUTLET_PAUSE_SECONDS", 0.05)
     first, second = factories.submit(house.database), factories.submit(house.database)
     with house.press() as press, ThreadPoolExecutor(1) as thread:
         runner.hear(press)

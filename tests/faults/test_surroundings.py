@@ -14,12 +14,12 @@ import sqlalchemy
 from sqlalchemy import text
 
 from common import keys
-from common.database import Database
+from common.db.engine import Database
 from common.settings import Settings
-from common.states import JobStatus, Outcome
+from common.tables.states import JobStatus, Outcome
+from common.tables.webhook_states import Failure, MessageState
 from common.webhooks.addresses import UnresolvedError
 from common.webhooks.destinations import Address
-from common.webhooks.events import Failure, MessageState
 from common.webhooks.guard import Guard, Rules
 from tests.api_servers import ROOT
 from tests.faults import rigs

@@ -18,11 +18,11 @@ import pytest
 from sqlalchemy import select
 
 from common import keys
-from common.database import Database
-from common.models import Attempt, Image, Job, Press
+from common.db.engine import Database
 from common.settings import Settings
-from common.states import TERMINAL, JobStatus
 from common.storage import Storage, open_storage
+from common.tables import Attempt, Image, Job, Press
+from common.tables.states import TERMINAL, JobStatus
 from tests import canaries, invariants
 from tests.functional.backends import Backend
 from tests.processes import die_with_parent, free_ports, own_folder, stop

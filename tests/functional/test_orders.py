@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from common.states import JobStatus, Outcome
+from common.tables.states import JobStatus, Outcome
 from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack
 from tests.waiting import until
 from worker.engine.painted import MOST_ROWS

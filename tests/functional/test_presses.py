@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from common.states import JobStatus, Priority
+from common.tables.states import JobStatus, Priority
 from tests.functional.stack import Stack
 from tests.processes import stop
 from tests.waiting import LOOK_SECONDS, until

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from common.webhooks.events import MessageState
+from common.tables.webhook_states import MessageState
 from tests.functional.backends import Backend
 from tests.functional.stack import QUICK, Stack, running, until
 from tests.receivers import Received, answer, receiving

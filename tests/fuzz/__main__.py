@@ -12,11 +12,12 @@ import urllib.request
 from pathlib import Path
 
 from api.paging import Cursors
-from common import assets, catalog, jobs, keys, schema, styles
+from common import assets, catalog, jobs, keys, styles
 from common.assets import PictureFile
 from common.attempts import Spent
 from common.catalog import AdapterCard, ModelCard
-from common.database import Database
+from common.db import schema
+from common.db.engine import Database
 from common.keys import Scope
 from common.links import Linked, Links
 from common.requests import Mode, SchedulerName

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from common.settings import Settings
 from tests.campaigns import Bureau
 from tests.house import House, open_house
@@ -25,9 +25,9 @@ def house(database: Database, tmp_path: Path) -> House:
 @pytest.fixture(scope="session")
 def companies() -> ModuleType:
     """The module of that name; torch takes seconds to import, and collecting tests should not."""
-    from tests import companies  # noqa: PLC0415
+    from tests import companies as test_companies  # noqa: PLC0415
 
-    return companies
+    return test_companies
 
 
 @pytest.fixture(scope="session")

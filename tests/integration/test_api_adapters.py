@@ -6,7 +6,7 @@ import pytest
 
 from common import catalog
 from common.catalog import PAINTED_CARD, AdapterCard
-from common.database import Database
+from common.db.engine import Database
 from tests.apis import Api, open_api
 
 INK = {

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.errors import StorageError
-from common.models import Asset
+from common.tables import Asset
 from tests.apis import Api, open_api
 from tests.picture_files import PNG, count_assets, hand_in
 

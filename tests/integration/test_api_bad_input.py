@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import func, select
 
-from common import schema
-from common.database import Database
-from common.models import IdempotencyKey
+from common.db import schema
+from common.db.engine import Database
+from common.tables import IdempotencyKey
 from tests.apis import Api, open_api
 
 JSON = {"Content-Type": "application/json"}

@@ -10,13 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from common.campaigns import feeding
-from common.campaigns.models import Campaign
-from common.campaigns.states import CampaignStatus, PrintStatus
 from common.clerk import campaigns as duties
-from common.database import Database
-from common.models import Model
-from common.webhooks.events import EventType
-from common.webhooks.models import WebhookMessage
+from common.db.engine import Database
+from common.tables import Campaign, Model, WebhookMessage
+from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.tables.webhook_states import EventType
 from tests.apis import Api, open_api
 from tests.campaigns import PRICE, Bureau, add_list, names
 from tests.webhooks import Office

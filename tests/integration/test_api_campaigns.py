@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from common.keys import TENANT_SCOPES, Scope
 from tests.apis import Api, open_api
 from tests.campaign_files import CSV, make_campaign, put

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from common.database import Database
-from common.webhooks.events import JOB_EVENTS, MessageState
-from common.webhooks.models import WebhookMessage
+from common.db.engine import Database
+from common.tables import WebhookMessage
+from common.tables.webhook_states import JOB_EVENTS, MessageState
 from tests import factories
 from tests.apis import Api, open_api
 

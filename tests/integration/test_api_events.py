@@ -15,10 +15,10 @@ from api import lookout, server_sent, streams
 from api.chronicle import Look
 from common import jobs
 from common.attempts import Claim, Holding, Spent
-from common.database import Database
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.ids import new_id
-from common.states import ImageStatus, JobStatus
+from common.tables.states import ImageStatus, JobStatus
 from tests import factories
 from tests.apis import Api, open_api
 from tests.event_streams import Following, Told, parse

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from common import jobs
 from common.attempts import Claim, Holding, Spent
-from common.models import Job
+from common.tables import Job
 from tests import factories
 from tests.api_servers import Server, serving
 from tests.event_streams import parse

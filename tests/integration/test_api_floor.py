@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from common.keys import Scope
 from tests import factories
 from tests.apis import Api, open_api

@@ -8,7 +8,7 @@ import pytest
 
 from api import examination
 from api.app import create_app
-from common.database import Database
+from common.db.engine import Database
 from common.errors import BellUnavailableError, DatabaseUnavailableError
 from tests.apis import Api, open_api
 

@@ -9,7 +9,7 @@ from api.usage import MOST_PRESSES
 from common import jobs
 from common.attempts import Spent
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.keys import Scope
 from tests import factories
 from tests.apis import Api, open_api

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import text, update
 
 from common import idempotency
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IdempotencyInProgressError
 from common.idempotency import Reservation
 from common.ids import new_id
-from common.models import IdempotencyKey
-from common.states import JobStatus
+from common.tables import IdempotencyKey
+from common.tables.states import JobStatus
 from tests import factories
 from tests.apis import Api, open_api
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.app import create_app
-from common.database import Database
-from common.states import ImageStatus
+from common.db.engine import Database
+from common.tables.states import ImageStatus
 from tests.apis import PIXELS, Api, open_api
 
 

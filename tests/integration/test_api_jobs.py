@@ -11,9 +11,9 @@ import pytest
 
 from common import jobs
 from common.attempts import Spent
-from common.database import Database
+from common.db.engine import Database
 from common.errors import BellUnavailableError, InvalidPictureError
-from common.states import JobStatus
+from common.tables.states import JobStatus
 from tests import factories
 from tests.apis import Api, open_api
 

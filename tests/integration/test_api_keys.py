@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.keys import TENANT_SCOPES, Scope
 from tests.apis import Api, open_api
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from common.campaigns.models import Print, Recipient
-from common.database import Database
-from common.models import Job
+from common.db.engine import Database
+from common.tables import Job, Print, Recipient
 from tests.apis import Api, open_api
 from tests.campaign_files import CSV, make_campaign, put
 from tests.workbooks import MEDIA_TYPE, workbook

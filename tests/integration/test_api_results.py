@@ -15,14 +15,13 @@ from PIL import Image as Pillow
 from sqlalchemy import select, update
 
 from common.campaigns import results, runs
-from common.campaigns.models import Campaign, Recipient
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.campaigns.states import CampaignStatus
 from common.clerk import retention
 from common.clock import utcnow
 from common.keys import Scope
-from common.models import Asset, Image
 from common.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
+from common.tables import Asset, Campaign, Image, Recipient
+from common.tables.campaign_states import CampaignStatus
 from tests.apis import Api, open_api
 from tests.campaigns import Bureau, add_list, arm, names, spec
 

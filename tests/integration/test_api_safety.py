@@ -9,10 +9,9 @@ from sqlalchemy import select
 
 from common import keys
 from common.cli import pressroom
-from common.database import Database
-from common.models import Job
-from common.safety.models import PromptRefusals
+from common.db.engine import Database
 from common.safety.policy import Recourse, ReviewAction, Wish
+from common.tables import Job, PromptRefusals
 from tests.apis import Api, open_api
 
 RULES = """

@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from common import assets, keys
 from common.assets import PictureFile
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.ids import new_id
 from common.keys import Scope
-from common.models import ApiKey
+from common.tables import ApiKey
 from tests.apis import Api, open_api
 
 IDS = {

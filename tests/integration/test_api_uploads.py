@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from api import uploads
-from common.database import Database
+from common.db.engine import Database
 from tests.apis import Api, open_api
 from tests.picture_files import PNG, count_assets, encode, form, hand_in, picture, stored
 

@@ -9,8 +9,8 @@ import pytest
 from common import attempts, jobs, usage
 from common.attempts import Spent
 from common.clock import utcnow
-from common.database import Database
-from common.states import ImageStatus
+from common.db.engine import Database
+from common.tables.states import ImageStatus
 from common.usage import GroupBy
 from tests import factories
 from tests.apis import Api, open_api

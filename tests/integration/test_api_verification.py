@@ -13,11 +13,11 @@ from PIL import Image as Pillow
 
 from common import recognition
 from common.certificates import default_folder
-from common.database import Database
+from common.db.engine import Database
 from common.fingerprints import Fingerprint
-from common.models import Image
 from common.provenance import DIGITAL_SOURCE_TYPE
-from common.states import JobStatus
+from common.tables import Image
+from common.tables.states import JobStatus
 from tests import certificates, factories
 from tests.apis import Api, open_api
 from tests.house import House

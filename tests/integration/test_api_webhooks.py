@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from common.keys import Scope
+from common.tables import WebhookEndpoint
+from common.tables.webhook_states import DisabledReason
 from common.webhooks import endpoints, sealing
-from common.webhooks.events import DisabledReason
-from common.webhooks.models import WebhookEndpoint
 from tests.apis import Api, open_api
 
 HOOK = "https://hooks.example/a"

@@ -7,8 +7,8 @@ import pytest
 
 from common.campaigns import budget, runs
 from common.campaigns.budget import BudgetTooLowError
-from common.campaigns.states import CampaignStatus, PrintStatus
 from common.clerk import campaigns as duties
+from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.campaigns import PRICE, Bureau, names
 
 THREADS = 8

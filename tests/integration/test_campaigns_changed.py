@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from api import campaign_views
 from common.campaigns import lists
-from common.campaigns.models import Campaign
-from common.campaigns.states import CampaignStatus
-from common.database import Database
+from common.db.engine import Database
+from common.tables import Campaign
+from common.tables.campaign_states import CampaignStatus
 from tests.apis import Api, open_api
 from tests.campaign_files import CSV, make_campaign, put
 

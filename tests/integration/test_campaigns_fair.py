@@ -3,8 +3,8 @@
 from collections import Counter
 
 from common.campaigns import runs
-from common.campaigns.states import PrintStatus
-from common.states import Priority
+from common.tables.campaign_states import PrintStatus
+from common.tables.states import Priority
 from tests import factories
 from tests.campaigns import PRICE, Bureau, names
 

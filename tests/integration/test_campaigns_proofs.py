@@ -4,13 +4,12 @@ import pytest
 
 from common import catalog
 from common.campaigns import moves, prints, proofs, quotes, runs
-from common.campaigns.models import Campaign, Recipient
 from common.campaigns.proofs import BudgetSpentError
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.states import CampaignStatus, PrintStatus
 from common.errors import IllegalTransitionError
-from common.models import Press
-from common.states import Priority
+from common.tables import Campaign, Press, Recipient
+from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.tables.states import Priority
 from tests import campaigns
 from tests.campaigns import PRICE, Bureau, names
 from tests.factories import image_request, read

@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy import func, select
 
 from common.campaigns import counters, feeding, runs
-from common.campaigns.models import Campaign, Print, RecipientList
 from common.campaigns.spec import OnBlock, SeedRule
-from common.campaigns.states import CampaignStatus, PrintStatus
 from common.errors import IllegalTransitionError
-from common.models import Image, Job, Model
-from common.states import JobStatus
+from common.tables import Campaign, Image, Job, Model, Print, RecipientList
+from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.tables.states import JobStatus
 from tests import campaigns, factories
 from tests.campaigns import PRICE, Bureau, arm, names, spec
 

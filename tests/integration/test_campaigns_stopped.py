@@ -11,10 +11,10 @@ import pytest
 from common import jobs
 from common.attempts import Spent
 from common.campaigns import runs
-from common.campaigns.states import CampaignStatus, PrintStatus
 from common.clerk import campaigns as duties
 from common.errors import IllegalTransitionError
 from common.settings import Settings
+from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.campaigns import PRICE, Bureau, names
 
 

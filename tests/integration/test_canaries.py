@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from common.database import Base, Database
-from common.models import Attempt, Job
+from common.db.engine import Database
+from common.db.types import Base
 from common.settings import Settings
 from common.storage import Storage, open_storage
+from common.tables import Attempt, Job
 from tests import factories
 from tests.canaries import MEANT_FOR_WORDS, find_places
 

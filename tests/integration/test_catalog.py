@@ -1,6 +1,6 @@
 from common import catalog
 from common.catalog import PAINTED_CARD
-from common.database import Database
+from common.db.engine import Database
 from common.launcher.stack import prepare_database
 from common.settings import Settings
 from tests.weights import lora

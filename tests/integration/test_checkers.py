@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from common.errors import PressroomError, SafetyUnavailableError, SettingsError
 from common.settings import Settings
-from common.states import JobStatus, Outcome, Verdict
+from common.tables.states import JobStatus, Outcome, Verdict
 from tests import factories
 from tests.house import House
 from worker import runner

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from common import claims, jobs
 from common.attempts import Spent
-from common.database import Database
-from common.models import Job
-from common.states import JobStatus, Priority
+from common.db.engine import Database
+from common.tables import Job
+from common.tables.states import JobStatus, Priority
 from tests import factories
 from tests.factories import MODEL, image_request
 

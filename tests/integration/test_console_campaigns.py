@@ -9,8 +9,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from common.campaigns import runs
-from common.campaigns.states import CampaignStatus, PrintStatus
 from common.keys import Scope
+from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.apis import Api, open_api
 from tests.campaign_files import make_campaign, put
 from tests.campaigns import Bureau, add_list, arm, names, spec

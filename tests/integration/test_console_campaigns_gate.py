@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from common.campaigns.states import CampaignStatus
 from common.keys import Scope
+from common.tables.campaign_states import CampaignStatus
 from tests.apis import Api, open_api
 from tests.campaign_files import make_campaign
 from tests.campaigns import Bureau, arm, names, spec

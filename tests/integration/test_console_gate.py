@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from api.console.pages import blueprint, scope_of
 from api.console.session import COOKIE
 from common import keys
-from common.database import Database
+from common.db.engine import Database
 from common.keys import TENANT_SCOPES, Scope
 from tests.apis import Api, open_api
 from tests.waiting import until

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from common.database import Database
+from common.db.engine import Database
 from common.job_search import READ_THROUGH
 from common.keys import Scope
-from common.states import ImageStatus, JobStatus
+from common.tables.states import ImageStatus, JobStatus
 from tests import factories
 from tests.apis import Api, open_api
 from tests.integration.test_console_gate import sign_in, token

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.keys import Scope
-from common.safety.models import QuarantineState, ReviewAct
-from common.states import ImageStatus, JobStatus
+from common.tables.quarantine import QuarantineState, ReviewAct
+from common.tables.states import ImageStatus, JobStatus
 from tests.apis import Api, open_api
 from tests.house import House
 from tests.integration.test_console_gate import sign_in, token_of_any_page

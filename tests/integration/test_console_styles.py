@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from common.database import Database
+from common.db.engine import Database
 from common.keys import Scope
-from common.models import Image, Job
+from common.tables import Image, Job
 from tests.apis import Api, open_api
 from tests.integration.test_console_gate import sign_in, token
 from tests.integration.test_console_pages import MOST_QUERIES, counting

@@ -8,10 +8,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from common.clock import utcnow
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
-from common.models import Image, Job
-from common.states import ImageStatus, Verdict
+from common.tables import Image, Job
+from common.tables.states import ImageStatus, Verdict
 from tests import factories
 
 

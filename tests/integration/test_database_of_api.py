@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from common.database import Database, now
-from common.database_clock import Clock
-from common.models import Job
+from common.db.clock import Clock, now
+from common.db.engine import Database
+from common.tables import Job
 from tests import factories
 
 LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")

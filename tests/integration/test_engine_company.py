@@ -11,7 +11,7 @@ from PIL import ImageChops
 from common.errors import GenerationError, InterruptedAttemptError
 from common.requests import SchedulerName
 from common.settings import Settings
-from common.states import Priority
+from common.tables.states import Priority
 from tests.engines import Background, Recorder
 from tests.factories import image_request
 from worker.engine.opening import open_engine

@@ -11,13 +11,11 @@ from common import jobs, usage
 from common.attempts import Spent
 from common.clerk import retention
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.errors import StorageError
 from common.keys import Scope
-from common.models import Image, Job
-from common.recognition import Likeness
-from common.states import ImageStatus
-from common.webhooks.models import WebhookMessage
+from common.tables import Image, Job, Likeness, WebhookMessage
+from common.tables.states import ImageStatus
 from tests import factories
 from tests.aging import DAY, age, make_key, settle_messages
 from tests.apis import Api, open_api

@@ -12,11 +12,10 @@ from sqlalchemy import select, text, update
 from common import jobs
 from common.attempts import Spent
 from common.campaigns import proofs, runs
-from common.campaigns.models import Campaign, Recipient, RejectedRow
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.campaigns.states import CampaignStatus, PrintStatus
-from common.models import Image, Job
-from common.states import ImageStatus, JobStatus
+from common.tables import Campaign, Image, Job, Recipient, RejectedRow
+from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.tables.states import ImageStatus, JobStatus
 from tests import factories
 from tests.apis import Api, open_api
 from tests.campaigns import Bureau, add_list, approve, spec

@@ -9,8 +9,8 @@ from sqlalchemy.exc import DatabaseError
 
 from common import jobs
 from common.attempts import Claim, Holding, Spent
-from common.database import Database
-from common.states import TRANSITIONS, JobStatus
+from common.db.engine import Database
+from common.tables.states import TRANSITIONS, JobStatus
 from tests import factories
 
 

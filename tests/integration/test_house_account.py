@@ -15,10 +15,10 @@ from sqlalchemy import event, update
 from common import attempts, house, jobs
 from common.attempts import Holding, Spent
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.house import Account, House, Money
-from common.models import Attempt, PressReading
-from common.states import ImageStatus, Outcome
+from common.tables import Attempt, PressReading
+from common.tables.states import ImageStatus, Outcome
 from tests import factories
 
 HOUR = timedelta(hours=1)

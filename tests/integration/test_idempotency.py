@@ -10,12 +10,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from common import idempotency, jobs
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IdempotencyKeyReusedError, QueueFullError
 from common.idempotency import Reservation
 from common.ids import new_id
-from common.models import IdempotencyKey, Job
 from common.orders import Order
+from common.tables import IdempotencyKey, Job
 from tests import factories
 
 HOURS = 24

@@ -16,8 +16,8 @@ from common.attempts import Spent
 from common.clerk import retention
 from common.clock import utcnow
 from common.errors import SafetyUnavailableError, StorageError
-from common.models import Asset
-from common.states import JobStatus, Verdict
+from common.tables import Asset
+from common.tables.states import JobStatus, Verdict
 from tests import factories
 from tests.house import House
 from worker import runner

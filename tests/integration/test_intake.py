@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from api import combiner
 from api.intake import Intake, Made, Outcome, Wish
 from common.bell import Bell
-from common.database import Database
+from common.db.engine import Database
 from common.errors import (
     BellUnavailableError,
     IdempotencyKeyReusedError,
@@ -22,10 +22,9 @@ from common.errors import (
 )
 from common.idempotency import Reservation, reserve
 from common.ids import new_id
-from common.models import IdempotencyKey, Job
 from common.orders import Order
 from common.settings import Settings
-from common.webhooks.models import WebhookEndpoint
+from common.tables import IdempotencyKey, Job, WebhookEndpoint
 from common.webhooks.sealing import Sealer
 from tests import factories
 from tests.waiting import until

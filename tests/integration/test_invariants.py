@@ -10,11 +10,9 @@ from sqlalchemy import delete, update
 from common import jobs
 from common.errors import ObjectMissingError
 from common.ids import new_id
-from common.models import Attempt, Image, Job, Press
-from common.recognition import Likeness
-from common.states import JobStatus, Outcome
-from common.webhooks.events import TERMINAL_EVENTS
-from common.webhooks.models import WebhookMessage
+from common.tables import Attempt, Image, Job, Likeness, Press, WebhookMessage
+from common.tables.states import JobStatus, Outcome
+from common.tables.webhook_states import TERMINAL_EVENTS
 from tests import factories
 from tests.house import House
 from tests.webhooks import Office

@@ -24,13 +24,13 @@ from sqlalchemy.orm import Session
 
 from common import attempts, idempotency, jobs
 from common.attempts import Claim, Holding, Spent
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, InvalidPictureError
 from common.idempotency import Reservation
-from common.models import Attempt, Image, Job
-from common.states import ImageStatus, JobStatus, Outcome
-from common.webhooks.events import OF_STATUS, EventType
-from common.webhooks.models import WebhookEndpoint, WebhookMessage
+from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
+from common.tables.states import ImageStatus, JobStatus, Outcome
+from common.tables.webhook_states import OF_STATUS, EventType
 from tests import factories, invariants
 from tests.conftest import empty
 

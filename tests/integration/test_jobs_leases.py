@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from common import attempts, jobs
 from common.attempts import Claim, Holding, Spent
-from common.database import Database
+from common.db.engine import Database
 from common.errors import FencedError, GenerationError
-from common.models import Attempt, Image, Job
-from common.states import JobStatus, Outcome
+from common.tables import Attempt, Image, Job
+from common.tables.states import JobStatus, Outcome
 from tests import factories
 
 LATE = Spent(gpu_seconds=9.0, cpu_seconds=1.0, phases={"denoise": 9.0})

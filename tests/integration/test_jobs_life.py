@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from common import jobs
 from common.attempts import Claim, Holding, Spent
-from common.database import Database
+from common.db.engine import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, OutOfMemoryError, QueueFullError
-from common.models import Attempt, Image, Job, Press
-from common.states import TRANSITIONS, ImageStatus, JobStatus, Outcome
+from common.tables import Attempt, Image, Job, Press
+from common.tables.states import TRANSITIONS, ImageStatus, JobStatus, Outcome
 from tests import factories
 
 SPENT = Spent(gpu_seconds=1.5, cpu_seconds=0.25, phases={"encode": 0.1, "denoise": 1.3, "decode": 0.1})

@@ -14,10 +14,10 @@ from sqlalchemy import func, select
 
 from common import jobs
 from common.attempts import Claim, Holding, Spent
-from common.database import Database
+from common.db.engine import Database
 from common.errors import FencedError, IllegalTransitionError
-from common.models import Attempt, Image, Job
-from common.states import JobStatus, Outcome
+from common.tables import Attempt, Image, Job
+from common.tables.states import JobStatus, Outcome
 from tests import factories
 
 RACERS = 16

@@ -10,8 +10,8 @@ from api import keyring
 from api.keyring import Keyring
 from common import keys
 from common.clock import utcnow
-from common.database import Database
-from common.models import ApiKey
+from common.db.engine import Database
+from common.tables import ApiKey
 from tests.waiting import until
 
 

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select, update
 
 from common import keys
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.keys import Scope
-from common.models import ApiKey
+from common.tables import ApiKey
 
 
 def _create(database: Database, name: str = "ada", **changes: object) -> str:

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from common import certificates as issuing
 from common.certificates import default_folder
 from common.clock import utcnow
-from common.database import Database
+from common.db.engine import Database
 from common.errors import ProvenanceUnavailableError
 from common.requests import OutputFormat
-from common.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from tests import certificates, factories
 from tests.house import House, open_house
 from worker import runner, signing

@@ -6,8 +6,9 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from common import schema
-from common.database import Base, Database
+from common.db import schema
+from common.db.engine import Database
+from common.db.types import Base
 from tests import factories
 
 

@@ -7,12 +7,12 @@ from uuid import UUID
 from sqlalchemy import func, inspect, select
 
 from common import jobs
-from common.database import Database
+from common.db.engine import Database
 from common.ids import new_id
-from common.models import Job
 from common.orders import Order
-from common.states import Priority
-from common.webhooks.events import EventType
+from common.tables import Job
+from common.tables.states import Priority
+from common.tables.webhook_states import EventType
 from tests import factories
 from tests.conftest import empty
 

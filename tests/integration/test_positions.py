@@ -1,8 +1,8 @@
 """How many are before a new job: counted for many at once as for each by itself, on both databases."""
 
 from common import jobs, positions
-from common.database import Database
-from common.states import Priority
+from common.db.engine import Database
+from common.tables.states import Priority
 from tests import factories
 
 

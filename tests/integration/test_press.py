@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 
 from common import jobs, usage
 from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
-from common.models import Attempt, Job
-from common.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
+from common.tables import Attempt, Job
+from common.tables.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from tests import factories
 from tests.house import House
 from tests.waiting import until

@@ -10,10 +10,10 @@ import pytest
 
 from api.app import create_app
 from common.campaigns import runs
-from common.campaigns.models import Campaign
 from common.campaigns.public_links import PublicLinks, Token
 from common.campaigns.spec import OnBlock
 from common.ids import new_id
+from common.tables import Campaign
 from tests.apis import Api, open_api
 from tests.campaigns import Bureau, spec
 from tests.integration.test_api_results import hand_in, lines, start, store

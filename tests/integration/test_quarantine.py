@@ -13,19 +13,19 @@ from PIL import Image as Pillow
 from sqlalchemy import select, update
 
 from common.clerk import quarantine as broom
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IllegalTransitionError, StorageError
 from common.ids import new_id
 from common.keys import Scope
-from common.models import Image, Job
 from common.objects import QUARANTINE, quarantine_key
 from common.safety import quarantine
-from common.safety.models import QuarantinedImage, QuarantineState, Review, ReviewAct
 from common.safety.sealing import Part, PictureSealer, SealUnreadableError
 from common.settings import Settings
-from common.states import ImageStatus, JobStatus, Verdict
 from common.storage import open_storage
-from common.webhooks.models import WebhookMessage
+from common.tables import Image, Job, QuarantinedImage, Review, WebhookMessage
+from common.tables.quarantine import QuarantineState, ReviewAct
+from common.tables.states import ImageStatus, JobStatus, Verdict
 from tests import factories
 from tests.apis import Api, open_api
 from tests.house import House

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from common import jobs, readings
 from common.clock import utcnow
-from common.database import Database
-from common.models import Press, PressReading
+from common.db.engine import Database
 from common.readings import Totals
+from common.tables import Press, PressReading
 from tests import factories
 
 HOUR = timedelta(hours=1)

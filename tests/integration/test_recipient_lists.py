@@ -12,12 +12,13 @@ from sqlalchemy import func, select, update
 from common.campaigns import deletion, intake, lists, search
 from common.campaigns.intake import CHUNK
 from common.campaigns.lists import Loading
-from common.campaigns.models import Campaign, Print, Recipient, RecipientList, RejectedRow
 from common.campaigns.rows_csv import CsvSheet
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
-from common.database import Database, now
+from common.db.clock import now
+from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.ids import new_id
+from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 from tests.campaigns import SALT, spec
 
 _S = CampaignStatus

@@ -12,11 +12,11 @@ from common import jobs, keys
 from common.attempts import Spent
 from common.clerk import retention
 from common.cli import pressroom
-from common.database import Database
+from common.db.engine import Database
 from common.errors import GenerationError
 from common.keys import Kept, Scope
 from common.objects import attempt_prefix
-from common.webhooks.models import WebhookMessage
+from common.tables import WebhookMessage
 from tests import factories
 from tests.aging import DAY, age, make_key, settle_messages
 from tests.apis import Api, open_api

@@ -11,12 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from common import keys
-from common.database import Database
+from common.db.engine import Database
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
-from common.models import Image, Job
 from common.safety.policy import Policy, Recourse, ReviewAction, Wish
 from common.settings import Settings
-from common.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
+from common.tables import Image, Job
+from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests import factories
 from tests.house import House
 from worker import runner

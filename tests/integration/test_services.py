@@ -3,7 +3,7 @@
 import redis
 import sqlalchemy
 
-from common.database import Database
+from common.db.engine import Database
 from tests.services import Bucket
 
 

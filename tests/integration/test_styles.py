@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from common import styles
-from common.database import Database
+from common.db.engine import Database
 from common.styles import StyleSpec, UnknownStyleError
 
 WARM = StyleSpec(prompt_prefix="a watercolour of", steps=4, palette=("#ff8800", "#ffffff"))

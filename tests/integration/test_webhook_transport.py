@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from common.tables.webhook_states import Failure
 from common.webhooks.destinations import parse
-from common.webhooks.events import Failure
 from common.webhooks.guard import Approach
 from common.webhooks.transport import Answer, Limits, Transport, UndeliveredError
 from tests.receivers import Receiver, Script, answer, forever, receiving, reset_after, say, tarpit

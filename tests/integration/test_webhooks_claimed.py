@@ -3,10 +3,10 @@
 from datetime import timedelta
 from threading import Thread
 
+from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints, messages
 from common.webhooks.claims import Delivery
-from common.webhooks.events import EndpointStatus, Failure, MessageState
-from common.webhooks.models import WebhookEndpoint, WebhookMessage
 from common.webhooks.outcomes import Outcome
 from tests.receivers import Receiver
 from tests.webhooks import Office

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 import pytest
 
 from common.clock import utcnow
-from common.database import Database
-from common.webhooks.events import MessageState
+from common.db.engine import Database
+from common.tables.webhook_states import MessageState
 from common.webhooks.transport import Limits
 from tests.receivers import receiving, tarpit
 from tests.webhooks import Office

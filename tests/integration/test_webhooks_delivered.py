@@ -5,13 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from common.database import Database
+from common.db.engine import Database
 from common.settings import Settings
+from common.tables import WebhookMessage
+from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import messages
 from common.webhooks.courier import Courier
-from common.webhooks.events import Failure, MessageState
 from common.webhooks.guard import Guard, Rules
-from common.webhooks.models import WebhookMessage
 from common.webhooks.schedule import MOST_TRIES
 from common.webhooks.sealing import Sealer
 from tests import factories

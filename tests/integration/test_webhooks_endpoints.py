@@ -3,9 +3,9 @@
 from datetime import timedelta
 from uuid import UUID
 
+from common.tables import WebhookEndpoint
+from common.tables.webhook_states import DisabledReason, EndpointStatus, MessageState
 from common.webhooks import endpoints, messages, sealing
-from common.webhooks.events import DisabledReason, EndpointStatus, MessageState
-from common.webhooks.models import WebhookEndpoint
 from common.webhooks.sealing import Sealer
 from tests import factories
 from tests.receivers import Receiver, answer, receiving

@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from common import jobs
 from common.attempts import Spent
-from common.database import Database
+from common.db.engine import Database
 from common.errors import FencedError, GenerationError, OutOfMemoryError
-from common.states import ImageStatus, JobStatus, version_of
+from common.tables import WebhookEndpoint
+from common.tables.states import ImageStatus, JobStatus, version_of
+from common.tables.webhook_states import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
+from common.tables.webhooks import DIRECT
 from common.webhooks import endpoints
-from common.webhooks.events import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
-from common.webhooks.models import DIRECT, WebhookEndpoint
 from tests import factories
 from tests.webhooks import Office, read
 

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common import jobs
-from common.database import Database
+from common.db.engine import Database
+from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import JOB_EVENTS, DisabledReason, Failure
 from common.webhooks import claims, endpoints, messages, outcomes
 from common.webhooks.claims import Delivery
-from common.webhooks.events import JOB_EVENTS, DisabledReason, Failure
-from common.webhooks.models import WebhookEndpoint, WebhookMessage
 from common.webhooks.outcomes import Outcome
 from tests import factories
 from tests.webhooks import SEALER, Office

@@ -21,11 +21,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from common.database import Database
-from common.models import Job
-from common.states import TERMINAL
-from common.webhooks.events import MessageState
-from common.webhooks.models import WebhookMessage
+from common.db.engine import Database
+from common.tables import Job, WebhookMessage
+from common.tables.states import TERMINAL
+from common.tables.webhook_states import MessageState
 from tests import invariants
 from tests.bench.outcome import describe_load, describe_machine
 from tests.functional.stack import CANARY, QUICK, Stack, running

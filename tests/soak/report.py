@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from common.database import Database
-from common.models import Attempt, Job
-from common.states import JobStatus, Outcome
-from common.webhooks.events import MessageState
-from common.webhooks.models import WebhookMessage
+from common.db.engine import Database
+from common.tables import Attempt, Job, WebhookMessage
+from common.tables.states import JobStatus, Outcome
+from common.tables.webhook_states import MessageState
 from tests.soak.history import Struck
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from common.database import Database
-from common.states import TERMINAL
+from common.db.engine import Database
+from common.tables.states import TERMINAL
 
 TABLE = """CREATE TABLE soak_moves (
     job_id uuid NOT NULL, source text NOT NULL, target text NOT NULL, attempt integer NOT NULL,

@@ -7,7 +7,7 @@ from PIL import Image
 
 from common.errors import StandInWarning
 from common.settings.safety import NO_CHECKER
-from common.states import Verdict
+from common.tables.states import Verdict
 from worker.checks.port import Finding
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from common.errors import StandInWarning
-from common.states import Verdict
+from common.tables.states import Verdict
 from worker.checks.port import Finding
 
 SCORES = {Verdict.PASS: 0.0, Verdict.REVIEW: 0.5, Verdict.BLOCK: 1.0}

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from common.states import Verdict
+from common.tables.states import Verdict
 from worker.checks.port import Checker, Finding, examine
 
 SEVERITY = (Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)

@@ -5,7 +5,7 @@ import os
 from common.catalog import Offer
 from common.requests import ImageRequest
 from common.settings import Settings
-from common.states import Priority
+from common.tables.states import Priority
 from worker.engine.accelerator import Accelerator, Exit
 from worker.engine.caps import Caps
 from worker.engine.loop import Loop

@@ -7,7 +7,7 @@ from PIL import Image
 
 from common.attempts import Spent
 from common.requests import ImageRequest
-from common.states import Priority
+from common.tables.states import Priority
 
 
 @dataclass(frozen=True)

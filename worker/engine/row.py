@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import PressroomError
 from common.requests import ImageRequest
-from common.states import Priority
+from common.tables.states import Priority
 from worker.engine.accelerator import Exposure
 from worker.engine.port import Inputs, Picture, Watch
 from worker.meter import Account

@@ -8,7 +8,7 @@ those that were overdue before it, each of which leads once.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from common.states import Priority
+from common.tables.states import Priority
 from worker.engine.row import Row
 
 PATIENCE = {Priority.INTERACTIVE: 8, Priority.BULK: 32}

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from api.chronicle import Look, Place, find_place, list_moves, parse_id
-from common.states import TRANSITIONS, JobStatus
+from common.tables.states import TRANSITIONS, JobStatus
 
 LONGEST = 7
 Life = list[tuple[JobStatus, int]]

@@ -1,6 +1,6 @@
 """The states of a job and the moves between them."""
 
-from common.states import TERMINAL, TRANSITIONS, ImageStatus, JobStatus, sources_of
+from common.tables.states import TERMINAL, TRANSITIONS, ImageStatus, JobStatus, sources_of
 
 
 def test_every_state_has_its_row_in_the_table() -> None:

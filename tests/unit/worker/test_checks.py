@@ -5,7 +5,7 @@ from PIL import Image
 
 from common.errors import SafetyUnavailableError, StandInWarning
 from common.settings import Settings
-from common.states import Verdict
+from common.tables.states import Verdict
 from worker.checks.open_nsfw import DIGEST, DONKEY, OpenNsfwChecker
 from worker.checks.opening import open_checker
 from worker.checks.port import Thresholds

@@ -14,7 +14,7 @@ from common.errors import (
     ModelUnavailableError,
     OutOfMemoryError,
 )
-from common.states import Priority
+from common.tables.states import Priority
 from tests.engines import DECODE_SECONDS, ENCODE_SECONDS, Background, FakeFamily, Recorder, Workshop
 from worker.engine.residents import Resident
 from worker.engine.turns import PATIENCE

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from common.states import Priority
+from common.tables.states import Priority
 from tests.engines import Order
 from worker.engine import turns
 from worker.engine.turns import PATIENCE, SWAP_PATIENCE

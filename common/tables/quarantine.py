@@ -8,9 +8,9 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
-from common.database import Base, stored_enum
+from common.db.types import Base, stored_enum
 from common.ids import new_id
-from common.models import Image
+from common.tables import Image
 
 
 class QuarantineState(StrEnum):

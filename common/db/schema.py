@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from common.database import Database
+from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"

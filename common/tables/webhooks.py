@@ -7,9 +7,9 @@ from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uniqu
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
-from common.database import Base, stored_enum
+from common.db.types import Base, stored_enum
 from common.ids import new_id
-from common.webhooks.events import EndpointStatus, MessageState
+from common.tables.webhook_states import EndpointStatus, MessageState
 
 DIRECT = ""
 """The URL of an owner's one endpoint for jobs that name a URL of their own."""

@@ -3,16 +3,25 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 
-from common.database import UTCDateTime
+from common.clock import utcnow
+from common.db.types import UTCDateTime
 
 
 class Clock(ColumnElement[datetime]):
-    """The same as ``common.database.now``; on SQLite to a millisecond."""
+    """The same as ``common.db.engine.now``; on SQLite to a millisecond."""
 
     _traverse_internals = [("plus", InternalTraversal.dp_plain_obj)]  # noqa: RUF012  (read by SQLAlchemy as it stands)
     inherit_cache = True
@@ -31,3 +40,20 @@ def _spell_clock(clock: Clock, _compiler: SQLCompiler, **_options: Any) -> str:
 @compiles(Clock, "sqlite")
 def _spell_clock_of_sqlite(clock: Clock, _compiler: SQLCompiler, **_options: Any) -> str:
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.plus.total_seconds():+} seconds')"
+
+
+def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """Return the database's own time as an SQL expression, so that no machine's clock can bend a lease.
+
+    ``clock_timestamp()`` on PostgreSQL, where ``now()`` would be the start of the transaction; on SQLite, which has
+    no server, the time of this machine.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return literal(utcnow() + plus, UTCDateTime)
+    time = func.clock_timestamp(type_=DateTime(timezone=True))
+    return type_coerce(time + plus if plus else time, UTCDateTime)
+
+
+def read_clock(session: Session) -> datetime:
+    """Return the database's own time."""
+    return session.scalars(select(now(session))).one()

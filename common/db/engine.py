@@ -1,40 +1,23 @@
 """The database: engine, transactions, column types, and the database's own clock."""
 
-import enum
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    DateTime,
-    Dialect,
     Engine,
-    Enum,
-    MetaData,
-    String,
-    TypeDecorator,
     create_engine,
     event,
-    func,
-    literal,
     make_url,
-    type_coerce,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import Session
 
-from common.clock import utcnow
+from common.db.sqlite_lock import FileTurn
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
-from common.file_turn import FileTurn
-from common.stored_enum import StoredEnum
 
-NANO = Decimal(10) ** 9
 BUSY_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 5
 POSTGRESQL_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=15s"
@@ -62,76 +45,6 @@ DEADLOCK_DETECTED = "40P01"
 
 SHORT_WAIT = "250ms"
 """How long a transaction in a hurry waits for a lock; shorter than PostgreSQL takes to look for deadlocks."""
-
-
-E = TypeVar("E", bound=enum.Enum)
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite, which drops the zone, stores naive UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times and convert to UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("naive datetime")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return an aware UTC time."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Money(TypeDecorator[Decimal]):
-    """An amount of money, exact to 10⁻⁹ of its unit; stored as an integer so that sums are exact everywhere."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        """Return the amount in 10⁻⁹ of the unit."""
-        return None if value is None else int((value * NANO).to_integral_value())
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        """Return the amount in the unit."""
-        return None if value is None else Decimal(value) / NANO
-
-
-def stored_enum(members: type[E]) -> Enum:
-    """Return a column type that stores the values of *members* as text, held by a CHECK constraint."""
-    return StoredEnum(
-        members,
-        native_enum=False,
-        create_constraint=True,
-        name=members.__name__.lower(),
-        length=16,
-        values_callable=lambda enumeration: [str(member.value) for member in enumeration],
-    )
-
-
-class Base(DeclarativeBase):
-    """The tables; constraints are named so that migrations can find them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_N_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012  (read by SQLAlchemy as it stands)
-        datetime: UTCDateTime,
-        Decimal: Money,
-        str: String,
-    }
 
 
 class Database:
@@ -182,18 +95,6 @@ class Database:
 def _close_late(connection: DBAPIConnection | None, _record: object) -> None:
     if connection is not None:
         connection.close()
-
-
-def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
-    """Return the database's own time as an SQL expression, so that no machine's clock can bend a lease.
-
-    ``clock_timestamp()`` on PostgreSQL, where ``now()`` would be the start of the transaction; on SQLite, which has
-    no server, the time of this machine.
-    """
-    if session.get_bind().dialect.name == "sqlite":
-        return literal(utcnow() + plus, UTCDateTime)
-    time = func.clock_timestamp(type_=DateTime(timezone=True))
-    return type_coerce(time + plus if plus else time, UTCDateTime)
 
 
 def hurry(session: Session) -> None:

@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.campaigns.states import CampaignStatus, ListStatus, PrintStatus
 from common.clock import utcnow
-from common.database import Base, stored_enum
+from common.db.types import Base, stored_enum
 from common.ids import new_id
-from common.states import Priority
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
+from common.tables.states import Priority
 
 
 class Style(Base):

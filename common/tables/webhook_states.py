@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from common.states import JobStatus
+from common.tables.states import JobStatus
 
 
 class EventType(StrEnum):

@@ -1,0 +1,1 @@
+"""How Pressroom talks to its SQL database: engine, transactions, column types and the database clock."""

@@ -1,0 +1,34 @@
+"""Every table, and nothing else: ``from common import tables``, then ``tables.Job``."""
+
+from common.tables.campaigns import Campaign, Print, Recipient, RecipientList, RejectedRow, Style
+from common.tables.images import Asset, Image, Likeness
+from common.tables.jobs import Attempt, Job
+from common.tables.keys import ApiKey, IdempotencyKey
+from common.tables.presses import Model, Press, PressReading
+from common.tables.quarantine import PromptRefusals, QuarantinedImage, Review
+from common.tables.webhooks import WebhookAttempt, WebhookEndpoint, WebhookMessage
+
+__all__ = [
+    "ApiKey",
+    "Asset",
+    "Attempt",
+    "Campaign",
+    "IdempotencyKey",
+    "Image",
+    "Job",
+    "Likeness",
+    "Model",
+    "Press",
+    "PressReading",
+    "Print",
+    "PromptRefusals",
+    "QuarantinedImage",
+    "Recipient",
+    "RecipientList",
+    "RejectedRow",
+    "Review",
+    "Style",
+    "WebhookAttempt",
+    "WebhookEndpoint",
+    "WebhookMessage",
+]

@@ -1,0 +1,128 @@
+"""The tables and nothing else."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.clock import utcnow
+from common.db.types import Base, stored_enum
+from common.ids import new_id
+from common.tables.states import JobStatus, Outcome, Priority
+
+
+class Job(Base):
+    """One order: what was asked, and where it stands. Only ``common.jobs`` writes its status."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        # The claim reads the head of this index; finished rows are not in it.
+        Index(
+            "ix_jobs_due",
+            "model",
+            "priority",
+            "fair_tag",
+            "id",
+            postgresql_where=text("status = 'queued'"),
+            sqlite_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_flow",
+            "flow",
+            "priority",
+            "fair_tag",
+            postgresql_where=text("status = 'queued'"),
+            sqlite_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_lease",
+            "lease_until",
+            postgresql_where=text("status = 'running'"),
+            sqlite_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_jobs_deadline",
+            "deadline_at",
+            postgresql_where=text("status IN ('queued', 'running')"),
+            sqlite_where=text("status IN ('queued', 'running')"),
+        ),
+        Index(
+            "ix_jobs_worded",
+            "finished_at",
+            postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+            sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+        ),
+        # The failures of the last day, of whatever owner; there are few beside the jobs that succeed.
+        Index(
+            "ix_jobs_failed",
+            "id",
+            postgresql_where=text("status = 'failed'"),
+            sqlite_where=text("status = 'failed'"),
+        ),
+        Index("ix_jobs_owner", "owner", "id"),
+        Index("ix_jobs_owner_status", "owner", "status", "id"),
+        CheckConstraint("attempt >= 0 AND strikes >= 0", name="counts"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[UUID | None]
+    status: Mapped[JobStatus] = mapped_column(stored_enum(JobStatus), default=JobStatus.QUEUED)
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    annotations: Mapped[dict[str, str]] = mapped_column("metadata", JSON, default=dict)
+
+    model: Mapped[str] = mapped_column(String(64))
+    lane: Mapped[str] = mapped_column(String(200))  # what may be stepped together; see common.requests
+    priority: Mapped[Priority] = mapped_column(stored_enum(Priority), default=Priority.INTERACTIVE)
+    flow: Mapped[str] = mapped_column(String(128))  # who shares fairly with whom: the owner, or one of its campaigns
+    fair_tag: Mapped[int] = mapped_column(BigInteger, default=0)  # place in the fair order; see common.claims
+    num_images: Mapped[int]
+    steps: Mapped[int]
+
+    attempt: Mapped[int] = mapped_column(default=0)  # the fencing token: only grows
+    strikes: Mapped[int] = mapped_column(default=0)
+    press_id: Mapped[UUID | None] = mapped_column(index=True)
+    lease_until: Mapped[datetime | None]
+    due_at: Mapped[datetime] = mapped_column(default=utcnow)
+    deadline_at: Mapped[datetime | None]
+    progress_step: Mapped[int] = mapped_column(default=0)
+
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    error_retryable: Mapped[bool | None]
+
+    retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    campaign_id: Mapped[UUID | None] = mapped_column(index=True)
+    recipient_id: Mapped[str | None] = mapped_column(String(255))
+    style_version: Mapped[str | None] = mapped_column(String(80))
+    palette: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # the colours that it is to keep to
+    max_amount: Mapped[Decimal | None]  # the most that it may be charged
+    webhook_url: Mapped[str | None] = mapped_column(String(2048))
+    webhook_events: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    prompt_erased_at: Mapped[datetime | None]  # its words are gone: both prompts and the metadata
+
+
+class Attempt(Base):
+    """One try at a job: the ledger of what was spent; never deleted while its job exists."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_started", "started_at"),)
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    press_id: Mapped[UUID] = mapped_column(ForeignKey("presses.id"), index=True)
+    outcome: Mapped[Outcome] = mapped_column(stored_enum(Outcome), default=Outcome.RUNNING)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(default=utcnow)
+    ended_at: Mapped[datetime | None]
+    gpu_seconds: Mapped[float] = mapped_column(default=0.0)
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0)
+    phases: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # encode, denoise, decode → GPU seconds
+    collected_at: Mapped[datetime | None]  # when the objects that it left behind were deleted

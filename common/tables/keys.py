@@ -1,0 +1,47 @@
+"""The tables of API keys and of idempotency keys."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.clock import utcnow
+from common.db.types import Base
+from common.ids import new_id
+
+
+class ApiKey(Base):
+    """A key with which an owner signs in; only its digest is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    safety: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # stricter than the operator's
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    # How long what came by this key is kept; None: as the settings say.
+    image_days: Mapped[int | None]
+    asset_days: Mapped[int | None]
+    prompt_days: Mapped[int | None]
+    webhook_days: Mapped[int | None]
+
+
+class IdempotencyKey(Base):
+    """A request that was answered once and is answered the same way again."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)

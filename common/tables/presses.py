@@ -1,0 +1,59 @@
+"""The tables of presses, their meter readings, and the models that they offer."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.clock import utcnow
+from common.db.types import Base
+
+
+class Model(Base):
+    """A model that some press has offered: its card, as the api shows it."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    card: Mapped[dict[str, Any]] = mapped_column(JSON)
+    position: Mapped[int] = mapped_column(default=0)
+    registered_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Press(Base):
+    """A worker process with one accelerator, and how it spent its time."""
+
+    __tablename__ = "presses"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    accelerator: Mapped[str] = mapped_column(String(255))
+    models: Mapped[list[str]] = mapped_column(JSON)
+    price_per_hour: Mapped[Decimal]
+    currency: Mapped[str] = mapped_column(String(3))
+    started_at: Mapped[datetime] = mapped_column(default=utcnow)
+    heartbeat_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+    stopped_at: Mapped[datetime | None]
+    busy_seconds: Mapped[float] = mapped_column(default=0.0)  # accelerator seconds, by the press's own clock
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0)
+    overhead: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # name → accelerator seconds
+    energy_joules: Mapped[float | None]  # drawn since its start; none where nothing measures it
+    # Model → pictures stepped together → steps of pictures a second, up to the batch that it uses; at the default size.
+    rates: Mapped[dict[str, dict[str, float]] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class PressReading(Base):
+    """The totals of a press's meter as they stood at its last beat of an hour; written once, never changed."""
+
+    __tablename__ = "press_readings"
+
+    press_id: Mapped[UUID] = mapped_column(ForeignKey("presses.id"), primary_key=True)
+    read_at: Mapped[datetime] = mapped_column(primary_key=True)
+    busy_seconds: Mapped[float]
+    cpu_seconds: Mapped[float]
+    overhead: Mapped[dict[str, float]] = mapped_column(JSON)
+    energy_joules: Mapped[float | None]
