@@ -7,8 +7,8 @@ from api.context import services
 from api.errors import RefusedError, refuse
 from api.schemas.problems import Fault
 from api.schemas.safety import NewSafety
+from common.jobs.spec import Order
 from common.logs import get_logger
-from common.orders import Order
 from common.safety import refusals
 from common.safety.policy import Policy, Recourse, Wish
 from common.tables.states import SafetyMode

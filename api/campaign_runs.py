@@ -12,8 +12,8 @@ from api.schemas.campaign_runs import RetryQuery
 from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
 from common.campaigns import runs
 from common.campaigns.runs import Only
-from common.clerk import topup
 from common.errors import BellUnavailableError
+from common.jobs import dispatch
 from common.keys import Scope
 from common.logs import get_logger
 from common.tables.campaign_states import CampaignStatus
@@ -84,7 +84,7 @@ def change_budget(path: CampaignPath, body: NewBudget) -> Response:
 def ring() -> None:
     """Ring for what was queued just now; the clerk would, a moment later."""
     try:
-        topup.top_up(services().database, services().bell)
+        dispatch.top_up(services().database, services().bell)
     except BellUnavailableError as error:
         logger.warning("bell unheard", reason=error.code)
 

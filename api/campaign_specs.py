@@ -16,7 +16,7 @@ from common.campaigns import templates
 from common.campaigns.spec import Arm, CampaignSpec, OnBlock, SeedRule, Template
 from common.campaigns.templates import TemplateError
 from common.clock import utcnow
-from common.orders import Order
+from common.jobs.spec import Order
 from common.safety import refusals
 
 SAMPLE = "x"

@@ -23,18 +23,18 @@ from api.schemas.campaigns import (
     NewCampaign,
     NewCampaignHeaders,
 )
-from common import idempotency
 from common.campaigns import approvals, budget, deletion, lists, proofs, rechecking, search
 from common.campaigns.spec import CampaignSpec
-from common.idempotency import Reservation
 from common.ids import new_id
+from common.jobs import idempotency
+from common.jobs.idempotency import Reservation
 from common.keys import Scope
 from common.tables import Campaign as Row
 from common.tables.campaign_states import CampaignStatus
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType
 from common.webhooks import endpoints
-from common.webhooks.destinations import parse
+from common.webhooks.urls import parse
 
 blueprint = operations.create_blueprint("campaigns", "One template, many recipients, one budget.", "/v1/campaigns")
 

@@ -13,14 +13,14 @@ from api.lookout import Lookout
 from api.offer import Offer
 from api.paging import Cursors
 from api.waiting import WaitingRoom
-from common.bell import Bell
 from common.db.engine import Database
+from common.jobs.notifier import Bell
 from common.links import Links
 from common.safety.prompt_rules import PromptRules
 from common.settings import Settings
 from common.storage import Storage
-from common.webhooks.guard import Guard
-from common.webhooks.sealing import Sealer
+from common.webhooks.signing_secrets import Sealer
+from common.webhooks.ssrf_guard import Guard
 
 EXTENSION = "pressroom"
 

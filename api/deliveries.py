@@ -21,7 +21,7 @@ from api.schemas.webhooks import WebhookPath
 from api.webhooks import changing, refuse_disabled
 from common.keys import Scope
 from common.tables import WebhookMessage
-from common.webhooks import endpoints, log, messages
+from common.webhooks import delivery_log, endpoints, outbox
 
 blueprint = operations.create_blueprint("deliveries", "Messages to webhooks.", "/v1/webhooks/<webhook_id>")
 
@@ -38,11 +38,11 @@ def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
     with context.database.reading() as session:
         if endpoints.find(session, owner, path.webhook_id) is None:
             raise not_found()
-        rows = log.list_messages(
+        rows = delivery_log.list_messages(
             session, path.webhook_id, state=query.state, job_id=query.job_id, after=after, limit=query.limit + 1
         )
         page, has_more = rows[: query.limit], len(rows) > query.limit
-        last = log.last_attempts(session, page)
+        last = delivery_log.last_attempts(session, page)
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [presentation.show_delivery(row, last.get(row.id)) for row in page]
     return operations.answer(DeliveryList(data=shown, has_more=has_more, next=following))
@@ -54,7 +54,7 @@ def get_delivery(path: DeliveryPath) -> Response:
     """Look at a delivery, its body included."""
     with services().database.reading() as session:
         row = find(session, path)
-        last = log.last_attempts(session, [row])
+        last = delivery_log.last_attempts(session, [row])
     return operations.answer(presentation.show_delivery(row, last.get(row.id), with_body=True))
 
 
@@ -65,7 +65,7 @@ def get_delivery(path: DeliveryPath) -> Response:
 def list_delivery_attempts(path: DeliveryPath) -> Response:
     """List the tries at a delivery, the newest first."""
     with services().database.reading() as session:
-        rows = log.list_attempts(session, find(session, path).id)
+        rows = delivery_log.list_attempts(session, find(session, path).id)
     return operations.answer(AttemptList(data=[presentation.show_delivery_attempt(row) for row in rows]))
 
 
@@ -78,8 +78,8 @@ def resend_delivery(path: DeliveryPath) -> Response:
     with changing(path) as (session, endpoint):
         refuse_disabled(endpoint)
         row = find(session, path, to_change=True)
-        messages.resend(session, row)
-        last = log.last_attempts(session, [row])
+        outbox.resend(session, row)
+        last = delivery_log.last_attempts(session, [row])
     return operations.answer(presentation.show_delivery(row, last.get(row.id), with_body=True), 202)
 
 
@@ -91,13 +91,13 @@ def resend_deliveries(path: WebhookPath, body: Resending) -> Response:
     """Send again all deliveries of a span of time that were not delivered, once a receiver is back."""
     with changing(path) as (session, endpoint):
         refuse_disabled(endpoint)
-        count = messages.resend_all(session, endpoint, body.since, body.until, delivered=bool(body.delivered))
+        count = outbox.resend_all(session, endpoint, body.since, body.until, delivered=bool(body.delivered))
     return operations.answer(Resent(count=count), 202)
 
 
 def find(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
     """Return a message of the caller's; raise RefusedError with ``not_found``."""
-    row = log.find_message(session, caller().owner, path.webhook_id, path.delivery_id, to_change=to_change)
+    row = delivery_log.find_message(session, caller().owner, path.webhook_id, path.delivery_id, to_change=to_change)
     if row is None:
         raise not_found()
     return row

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from api.schemas.health import Part, Readiness
-from common.bell import Bell
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
+from common.jobs.notifier import Bell
 from common.storage import Storage
 
 REMEMBERED_SECONDS = 3.0

@@ -11,7 +11,7 @@ from api.auth import caller, needs
 from api.context import services
 from api.schemas.floor import Floor, FloorFailure, FloorLane, FloorPress, FloorQueue
 from api.schemas.usage import Money
-from common import floor
+from common.jobs import overview
 from common.keys import Scope
 
 blueprint = operations.create_blueprint("floor", "What is going on now.", "/v1/floor")
@@ -25,13 +25,13 @@ def get_floor() -> Response:
     is_house = Scope.USAGE_HOUSE in caller().scopes
     with context.database.reading() as session:
         if is_house:
-            seen, running = floor.look(session, timedelta(seconds=context.settings.lease_seconds)), None
+            seen, running = overview.look(session, timedelta(seconds=context.settings.lease_seconds)), None
         else:
-            seen, running = floor.look_for(session, owner), len(floor.list_working(session, owner))
+            seen, running = overview.look_for(session, owner), len(overview.list_working(session, owner))
     return operations.answer(_show(seen, running))
 
 
-def _show(seen: floor.Floor, running: int | None) -> Floor:
+def _show(seen: overview.Floor, running: int | None) -> Floor:
     """Return the floor of the house, or, where the *running* jobs of an owner are told, that owner's."""
     return Floor(
         house=running is None,
@@ -56,7 +56,7 @@ def _show(seen: floor.Floor, running: int | None) -> Floor:
     )
 
 
-def _show_press(press: floor.PressNow) -> FloorPress:
+def _show_press(press: overview.PressNow) -> FloorPress:
     return FloorPress(
         id=press.id,
         host=press.host,

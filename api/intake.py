@@ -11,18 +11,18 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from api.combiner import Combiner
-from common import idempotency, jobs, positions
-from common.bell import Bell
 from common.db.engine import Database, hurry
 from common.errors import BellUnavailableError, PressroomError, QueueFullError
 from common.faults import fault
-from common.idempotency import Reservation
+from common.jobs import fair_queue, idempotency, lifecycle
+from common.jobs.idempotency import Reservation
+from common.jobs.notifier import Bell
+from common.jobs.spec import Order
 from common.logs import get_logger
-from common.orders import Order
 from common.settings import Settings
 from common.tables import Job
 from common.webhooks import endpoints
-from common.webhooks.sealing import Sealer
+from common.webhooks.signing_secrets import Sealer
 
 logger = get_logger(__name__)
 
@@ -84,12 +84,12 @@ class Intake:
         found = idempotency.reserve_all(session, keys, self._settings.idempotency_hours)
         earlier = {key.job_id: known for key, known in zip(keys, found, strict=True) if known is not None}
         new = [wish.order for wish in wishes if wish.order.id not in earlier]
-        made = jobs.submit_all(session, new, self._settings.max_queued_jobs)
+        made = lifecycle.submit_all(session, new, self._settings.max_queued_jobs)
         refused = {order.id for order in new} - made.keys()
         idempotency.free(session, [key for key in keys if key.job_id in refused])
         for owner in sorted({job.owner for job in made.values() if job.webhook_url is not None}):
             endpoints.see_to_direct(session, self._sealer, owner)
-        ahead = positions.count_all_ahead(session, made.values())
+        ahead = fair_queue.count_all_ahead(session, made.values())
         for _ in made:
             fault("submitting")
 

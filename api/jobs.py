@@ -16,10 +16,11 @@ from api.errors import RefusedError
 from api.schemas.jobs import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
 from api.submission import submit
 from api.waiting import parse_preference
-from common import assets, jobs as job_moves, tables
+from common import assets, tables
 from common.clock import utcnow
+from common.jobs import lifecycle
+from common.jobs.spec import Order
 from common.keys import Scope
-from common.orders import Order
 from common.tables.states import JobStatus
 
 blueprint = operations.create_blueprint("jobs", "Orders for images.", "/v1/jobs")
@@ -88,7 +89,7 @@ def cancel_job(path: JobPath) -> Response:
     with context.database.transaction() as session:
         row = records.find_job(session, caller().owner, path.job_id)
         if row.status is not JobStatus.CANCELED:
-            job_moves.cancel(session, row)
+            lifecycle.cancel(session, row)
     with context.database.reading() as session:
         return operations.answer(presentation.show_job(session, row, context))
 

@@ -8,12 +8,12 @@ from api.errors import RefusedError, refuse
 from api.schemas.jobs import UNKNOWN_ASSET, NewJob
 from api.schemas.problems import Fault
 from common.catalog import ModelCard
-from common.orders import Order
-from common.requests import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
+from common.jobs.request import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
+from common.jobs.spec import Order
 from common.settings import Settings
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType
-from common.webhooks.destinations import parse
+from common.webhooks.urls import parse
 
 IMAGE_STRENGTH = 0.8
 """Of a request that names an init image but no strength: the default of diffusers, as is 1 where there is a mask."""

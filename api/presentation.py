@@ -17,22 +17,22 @@ from api.schemas import (
     webhooks as webhooks_schema,
 )
 from api.schemas.safety import JobSafety
-from common import positions
 from common.assets import CONTENT_TYPE
 from common.clock import utcnow
+from common.jobs import fair_queue
+from common.jobs.request import ImageRequest
 from common.links import Linked
-from common.requests import ImageRequest
 from common.tables import Asset, Image, Job, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.states import version_of
 from common.tables.webhook_states import DisabledReason, EventType, Failure, MessageState, parse_events
 from common.usage import was_delivered
-from common.webhooks import sealing
+from common.webhooks import signing_secrets
 
 
 def show_jobs(session: Session, rows: Sequence[Job], context: Context) -> list[jobs_schema.Job]:
     """Return what is shown of *rows*."""
     images = records.images_of(session, rows)
-    return [_show_job(row, images.get(row.id, []), positions.count_ahead(session, row), context) for row in rows]
+    return [_show_job(row, images.get(row.id, []), fair_queue.count_ahead(session, row), context) for row in rows]
 
 
 def show_job(session: Session, row: Job, context: Context) -> jobs_schema.Job:
@@ -113,7 +113,7 @@ def show_webhook(row: WebhookEndpoint, secret: bytes | None = None) -> webhooks_
         description=row.description,
         status=row.status,
         disabled_reason=DisabledReason(row.disabled_reason) if row.disabled_reason else None,
-        secret=None if secret is None else sealing.spell(secret),
+        secret=None if secret is None else signing_secrets.spell(secret),
         previous_secret_until=row.previous_until,
         failures=row.failures,
         failing_since=row.failing_since,

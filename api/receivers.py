@@ -3,7 +3,7 @@
 from api.context import services
 from api.errors import refuse
 from api.schemas.problems import Fault
-from common.webhooks.destinations import InvalidUrlError, NotAllowedError, parse
+from common.webhooks.urls import InvalidUrlError, NotAllowedError, parse
 
 
 def find_faults(url: str | None, pointer: str) -> list[Fault]:

@@ -7,8 +7,8 @@ from api.auth import caller
 from api.context import services
 from api.errors import RefusedError
 from common import assets, catalog
-from common.orders import Order
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
+from common.jobs.spec import Order
 from common.tables import Job
 from common.tables.webhook_states import parse_events
 

@@ -13,9 +13,10 @@ from api.inputs import not_found
 from api.schemas.jobs import NewJob
 from api.schemas.looks import Look
 from api.schemas.styles import NewStyle, Style, StyleList, StylePath, StyleQuery, VersionsPath
-from common import styles, tables
+from common import tables
+from common.jobs import styles
+from common.jobs.styles import StyleSpec
 from common.keys import Scope
-from common.styles import StyleSpec
 
 blueprint = operations.create_blueprint("styles", "How pictures shall look, kept under a name.", "/v1/styles")
 

@@ -9,8 +9,8 @@ from api.errors import refuse
 from api.schemas.jobs import NewJob
 from api.schemas.looks import UNKNOWN_STYLE, Look, NewAdapter
 from api.schemas.problems import Fault
-from common import styles
-from common.styles import StyleSpec, UnknownStyleError
+from common.jobs import styles
+from common.jobs.styles import StyleSpec, UnknownStyleError
 
 L = TypeVar("L", bound=Look)
 

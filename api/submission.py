@@ -10,11 +10,11 @@ from api.context import services
 from api.errors import RefusedError
 from api.intake import Made
 from api.schemas.jobs import Job
-from common import idempotency
 from common.faults import fault
-from common.idempotency import Reservation
+from common.jobs import idempotency
+from common.jobs.idempotency import Reservation
+from common.jobs.spec import Order
 from common.logs import get_logger
-from common.orders import Order
 
 logger = get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """How a JSON Schema describes texts that a model will read."""
 
-from common.texts import INVISIBLE, LONGEST_PROMPT, clean, is_blank
+from common.jobs.prompt_text import INVISIBLE, LONGEST_PROMPT, clean, is_blank
 
 __all__ = ["LONGEST_PROMPT", "PLAIN_PATTERN", "PROMPT_PATTERN", "clean", "is_blank"]
 

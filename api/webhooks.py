@@ -33,7 +33,7 @@ from common.tables.webhook_states import (
     EventType,
 )
 from common.tables.webhooks import DIRECT
-from common.webhooks import endpoints, messages, sealing
+from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
 
 blueprint = operations.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
@@ -105,7 +105,7 @@ def delete_webhook(path: WebhookPath) -> Response:
 def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
     """Give a webhook a new secret, shown in the answer; for a while the old one signs too."""
     overlap = timedelta(seconds=USUAL_OVERLAP if body.overlap_s is None else body.overlap_s)
-    given = sealing.parse(body.secret) if body.secret else None
+    given = signing_secrets.parse(body.secret) if body.secret else None
     with changing(path) as (session, row):
         secret = endpoints.rotate(session, services().sealer, row, overlap, given)
     return operations.answer(presentation.show_webhook(row, secret))
@@ -148,7 +148,7 @@ def make(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
         url=url,
         events=_read_events(wish.events) or usual,
         description=wish.description or "",
-        secret=sealing.parse(wish.secret) if wish.secret else None,
+        secret=signing_secrets.parse(wish.secret) if wish.secret else None,
     )
     with context.database.transaction() as session:
         return endpoints.add(session, context.sealer, new, context.settings.max_webhooks)
@@ -159,7 +159,7 @@ def owe_test(session: Session, row: WebhookEndpoint) -> WebhookMessage:
     refuse_disabled(row)
     if row.url == DIRECT:
         raise RefusedError("webhook_without_url", "It signs for what names URLs itself.")
-    return messages.owe_test(session, row)
+    return outbox.owe_test(session, row)
 
 
 @contextmanager

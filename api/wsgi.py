@@ -5,12 +5,12 @@ import sys
 from api.app import create_app
 from api.context import Services
 from common import faults, logs
-from common.bell import CeleryBell, create_celery
 from common.db.engine import Database
 from common.errors import SettingsError
+from common.jobs.notifier import CeleryBell, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import FileStorage, open_storage
-from common.webhooks.guard import Guard, Rules
+from common.webhooks.ssrf_guard import Guard, Rules
 
 
 def _open(settings: Settings) -> Services:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from common.clock import utcnow
 from common.errors import ModelUnavailableError, SettingsError
-from common.requests import LARGEST_SCALE, Mode, SchedulerName
+from common.jobs.request import LARGEST_SCALE, Mode, SchedulerName
 from common.settings import Settings
 from common.tables import Model
 

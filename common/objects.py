@@ -5,7 +5,7 @@ So a press that was thought dead can never overwrite what another has published.
 
 from uuid import UUID
 
-from common.requests import OutputFormat
+from common.jobs.request import OutputFormat
 
 DIGEST_LETTERS = 16
 

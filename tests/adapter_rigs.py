@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from common.adapters import TRAINING, Shelf, open_shelf
 from common.catalog import read_card
-from common.requests import Adapter, ImageRequest
+from common.jobs.request import Adapter, ImageRequest
 from common.settings import Settings
 from tests import companies, tiny, tiny_adapters
 from tests.companies import Guest

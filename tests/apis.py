@@ -16,18 +16,19 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.console import installation as console
 from api.context import EXTENSION, Context, Services
-from common import catalog, jobs, keys
-from common.attempts import Spent
-from common.bell import RecordingBell
+from common import catalog, keys
 from common.db.engine import Database
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
+from common.jobs.notifier import RecordingBell
 from common.keys import Scope
 from common.settings import Settings
 from common.storage import FileStorage, open_storage
 from common.tables import Image, Job
 from common.tables.states import ImageStatus
-from common.webhooks.addresses import Resolve
-from common.webhooks.destinations import Address
-from common.webhooks.guard import Guard, Rules
+from common.webhooks.public_addresses import Resolve
+from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.urls import Address
 from tests import factories
 
 PIXELS = b"\x89PNG not quite"
@@ -88,7 +89,7 @@ class Api:
         images = factories.images(held, status)
         spent = Spent(gpu_seconds=1.5, phases={"denoise": 1.5})
         with self.database.transaction() as session:
-            end = jobs.block if status is ImageStatus.BLOCKED else jobs.succeed
+            end = lifecycle.block if status is ImageStatus.BLOCKED else lifecycle.succeed
             end(session, held, images, spent)
         for image in images:
             if image.storage_key:

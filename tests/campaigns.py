@@ -10,8 +10,6 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common import jobs
-from common.attempts import Claim, Spent
 from common.campaigns import digests, rendering
 from common.campaigns.spec import Arm, CampaignSpec, Template
 from common.clerk import campaigns as duties
@@ -19,6 +17,8 @@ from common.db.clock import now
 from common.db.engine import Database
 from common.errors import GenerationError
 from common.ids import new_id
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim, Spent
 from common.settings import Settings
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -168,17 +168,17 @@ class Bureau:
         image.amount = cost if held.max_amount is None else min(cost, held.max_amount)
         _change(image, changes)
         with self.database.transaction() as session:
-            jobs.succeed(session, held, [image], Spent(1.0))
+            lifecycle.succeed(session, held, [image], Spent(1.0))
 
     def block(self, held: Claim) -> None:
         """End an attempt with its one picture blocked."""
         with self.database.transaction() as session:
-            jobs.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(1.0))
+            lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(1.0))
 
     def fail(self, held: Claim) -> None:
         """End an attempt for good without a picture."""
         with self.database.transaction() as session:
-            jobs.fail(session, held, GenerationError(), Spent(1.0))
+            lifecycle.fail(session, held, GenerationError(), Spent(1.0))
 
     def print_all(self, cost: Decimal = PRICE) -> int:
         """Print, settle and feed until nothing is left to do; return how many pictures that made."""

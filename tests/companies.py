@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.catalog import Family, read_card
-from common.requests import ImageRequest, SchedulerName
+from common.jobs.request import ImageRequest, SchedulerName
 from tests import tiny
 from tests.factories import image_request
 from worker.engine import loading, schedulers

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.catalog import Family, ModelCard
 from common.errors import GenerationError, OutOfMemoryError, PressroomError
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables.states import Priority
 from tests.factories import image_request
 from worker.engine.accelerator import Exposure

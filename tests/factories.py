@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from common import jobs
-from common.attempts import Claim
 from common.db.clock import now
 from common.db.engine import Database
 from common.ids import new_id
-from common.orders import Order
-from common.requests import ImageRequest
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim
+from common.jobs.request import ImageRequest
+from common.jobs.spec import Order
 from common.tables import Image, Job, Press
 from common.tables.states import ImageStatus, JobStatus, Verdict
 
@@ -46,7 +46,7 @@ def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **change
 def submit(database: Database, owner: str = "ada", *, max_queued: int = 10_000, **changes: Any) -> Job:
     """Queue one job of *owner* and return it."""
     with database.transaction() as session:
-        return jobs.submit(session, order(owner, **changes), max_queued)
+        return lifecycle.submit(session, order(owner, **changes), max_queued)
 
 
 def press(database: Database, **changes: Any) -> UUID:
@@ -77,7 +77,7 @@ def claim(
 ) -> Claim | None:
     """Have a press take the best due job."""
     with database.transaction() as session:
-        return jobs.claim(session, press_id, models, warm_lanes, lease=lease, max_strikes=max_strikes)
+        return lifecycle.claim(session, press_id, models, warm_lanes, lease=lease, max_strikes=max_strikes)
 
 
 def running(database: Database, press_id: UUID | None = None, **changes: Any) -> Claim:

@@ -15,13 +15,13 @@ from common.db.engine import Database
 from common.settings import Settings
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import JOB_EVENTS, EventType, MessageState
-from common.webhooks import claims, endpoints, messages, outcomes, sealing
-from common.webhooks.claims import Delivery
-from common.webhooks.courier import Courier
+from common.webhooks import claiming, endpoints, outbox, outcomes, signing_secrets
+from common.webhooks.claiming import Delivery
+from common.webhooks.deliverer import Courier
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.guard import Guard, Rules
 from common.webhooks.outcomes import Outcome
-from common.webhooks.sealing import Sealer
+from common.webhooks.signing_secrets import Sealer
+from common.webhooks.ssrf_guard import Guard, Rules
 from common.webhooks.transport import Limits, Transport
 
 SEALER = Sealer(b"the signing secret of the tests")
@@ -60,7 +60,7 @@ class Office:
         with self.database.transaction() as session:
             wish = NewEndpoint(owner, url, events)
             row, secret = endpoints.add(session, SEALER, wish, most)
-        return row.id, sealing.spell(secret)
+        return row.id, signing_secrets.spell(secret)
 
     def see_to_direct(self, owner: str = "ada") -> None:
         with self.database.transaction() as session:
@@ -69,7 +69,7 @@ class Office:
     def test(self, endpoint_id: UUID) -> UUID:
         """Owe an endpoint a message; return its id."""
         with self.database.transaction() as session:
-            return messages.owe_test(session, session.get_one(WebhookEndpoint, endpoint_id)).id
+            return outbox.owe_test(session, session.get_one(WebhookEndpoint, endpoint_id)).id
 
     def deliver(self, courier: Courier | None = None) -> None:
         """Deliver all that is due now."""
@@ -80,7 +80,7 @@ class Office:
     def claim(self, room: int = 100, threads: int = 100) -> list[Delivery]:
         """Claim what is due, as a courier would."""
         with self.database.transaction() as session:
-            return claims.claim(session, self.clock(session), room, threads=threads)
+            return claiming.claim(session, self.clock(session), room, threads=threads)
 
     def record(self, delivery: Delivery, outcome: Outcome) -> MessageState | None:
         """Write what came of a try, as a courier would."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.fingerprints import Fingerprint
+from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.perceptual import take_fingerprint
-from common.requests import ImageRequest
 from common.settings import Settings
 from common.tables.states import ImageStatus
 from worker import pictures

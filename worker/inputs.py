@@ -8,8 +8,8 @@ from PIL import Image
 
 from common import assets
 from common.errors import InputBlockedError, InputMissingError, ObjectMissingError
+from common.jobs.request import ImageRequest, Mode
 from common.logs import get_logger
-from common.requests import ImageRequest, Mode
 from common.tables import Asset
 from common.tables.states import Verdict
 from worker.checks.port import Finding, examine

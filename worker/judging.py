@@ -7,7 +7,7 @@ from typing import Any, Self
 from PIL import Image, ImageOps
 
 from common.errors import InvalidPictureError, SafetyUnavailableError
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.safety.blurring import blur
 from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from common.attempts import Spent
+from common.jobs.attempts import Spent
 from worker.energy import EnergyGauge
 
 Clock = Callable[[], float]

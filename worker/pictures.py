@@ -6,8 +6,8 @@ import zlib
 
 from PIL import Image, ImageChops
 
+from common.jobs.request import OutputFormat
 from common.provenance import SOFTWARE, xmp_packet
-from common.requests import OutputFormat
 from common.safety.blurring import PREVIEW_CELLS, blur
 from worker.marking import Mark
 

@@ -11,13 +11,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from common import jobs
-from common.attempts import Claim, Fence
 from common.catalog import ModelCard, register
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
 from common.ids import new_id
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
 from common.settings import Settings
 from common.storage import Storage
@@ -151,7 +151,7 @@ class Press:
     def _claim(self, priorities: Collection[Priority]) -> Work | None:
         try:
             with self.database.transaction() as session:
-                claim = jobs.claim(
+                claim = lifecycle.claim(
                     session,
                     self.id,
                     self.models,
@@ -163,7 +163,7 @@ class Press:
         except JobUnreadableError as error:
             log.error("job_unreadable", job_id=str(error.job_id))  # noqa: TRY400  (no trace: it is foreseen)
             with self.database.transaction() as session:
-                jobs.put_off(session, error.job_id, UNREADABLE_WAITS)
+                lifecycle.put_off(session, error.job_id, UNREADABLE_WAITS)
             return None
         return Work(claim) if claim is not None else None
 
@@ -184,7 +184,7 @@ class Press:
         """Write the state of all work in hand, and of the meter, in the caller's transaction."""
         with self._lock:
             holdings = [work.holding for work in self._holdings.values()]
-        kept = jobs.beat(session, self.id, holdings, self.lease, self.meter.snapshot())
+        kept = lifecycle.beat(session, self.id, holdings, self.lease, self.meter.snapshot())
         for holding in holdings:
             if holding.claim.fence not in kept:
                 self._take_away(holding.claim)
@@ -234,7 +234,7 @@ class Press:
             stuck = [work for work in self._holdings.values() if not work.is_printed]
         for work in stuck:
             with suppress(FencedError), self.database.transaction() as session:
-                jobs.fail(session, work.claim, StepTimeoutError(), work.spent)
+                lifecycle.fail(session, work.claim, StepTimeoutError(), work.spent)
 
     def _listen(self) -> None:
         if not self.outlet.is_open:

@@ -6,8 +6,6 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from common import attempts, jobs
-from common.attempts import Claim, Spent
 from common.errors import (
     DatabaseUnavailableError,
     DrainingError,
@@ -18,6 +16,8 @@ from common.errors import (
     StorageError,
 )
 from common.faults import fault
+from common.jobs import attempts, lifecycle
+from common.jobs.attempts import Claim, Spent
 from common.logs import bound, get_logger
 from common.safety import quarantine
 from common.tables import Image
@@ -63,18 +63,18 @@ def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
         return _book_late(work)
     except DrainingError:
         log.info("attempt_released")
-        return lambda session: jobs.release(session, claim, work.spent)
+        return lambda session: lifecycle.release(session, claim, work.spent)
     except RerollError:
         log.info("job_rerolled", rerolls=claim.rerolls + 1)
-        return lambda session: jobs.reroll(session, claim, work.spent)
+        return lambda session: lifecycle.reroll(session, claim, work.spent)
     except PressroomError as error:
         return _fail(press, work, error)
     except Exception:  # the boundary: whatever goes wrong in one job must end that job, not the press
         log.exception("attempt_broke")
         return _fail(press, work, PressroomError("Something unforeseen went wrong while the picture was made."))
-    end = jobs.succeed
+    end = lifecycle.succeed
     if not any(image.status.is_readable for image in images):
-        end = jobs.block
+        end = lifecycle.block
     log.info("job_printed", end=end.__name__, images=len(images), gpu_seconds=round(work.spent.gpu_seconds, 4))
     return partial(_publish_rows, press, work, end, images)
 
@@ -87,9 +87,9 @@ def _publish_rows(press: Press, work: Work, end: End, images: Sequence[Image], s
 def _fail(press: Press, work: Work, error: PressroomError) -> Ending:
     if isinstance(error, StorageError) and not press.outlet.try_out():
         log.warning("attempt_handed_back", code=error.code, reason=error.message)
-        return lambda session: jobs.hand_back(session, work.claim, error, work.spent)
+        return lambda session: lifecycle.hand_back(session, work.claim, error, work.spent)
     log.warning("attempt_failed", code=error.code, retryable=error.retryable, reason=error.message)
-    return lambda session: jobs.fail(session, work.claim, error, work.spent)
+    return lambda session: lifecycle.fail(session, work.claim, error, work.spent)
 
 
 def _settle(press: Press, work: Work, ending: Ending) -> None:

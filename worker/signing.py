@@ -18,8 +18,8 @@ from common.certificates import Credentials
 from common.clock import utcnow
 from common.errors import ProvenanceUnavailableError
 from common.ids import new_id
+from common.jobs.request import OutputFormat
 from common.logs import get_logger
-from common.requests import OutputFormat
 from common.settings import Settings
 from worker import pictures
 from worker.marking import Mark

@@ -3,9 +3,9 @@
 import threading
 import time
 
-from common.attempts import Claim, Holding, Spent
 from common.errors import DrainingError, InterruptedAttemptError
 from common.faults import fault
+from common.jobs.attempts import Claim, Holding, Spent
 
 
 class Work:

@@ -18,9 +18,9 @@ from api.console.rendering import render
 from api.context import services
 from api.errors import RefusedError
 from api.schemas.campaigns import MOST_IMAGES, NewCampaign
-from common import styles
 from common.campaigns import counters, deletion, search
 from common.campaigns.spec import OnBlock
+from common.jobs import styles
 from common.keys import Scope
 from common.tables.campaign_states import CampaignStatus
 

@@ -12,7 +12,7 @@ from api.console.pages import page
 from api.console.rendering import render
 from api.console.snapshots import Snapshot
 from api.context import services
-from common import floor
+from common.jobs import overview
 from common.keys import Scope
 
 
@@ -42,12 +42,12 @@ def _read_parts() -> list[Snapshot]:
 def _draw_house() -> str:
     context = services()
     with context.database.reading() as session:
-        seen = floor.look(session, timedelta(seconds=context.settings.lease_seconds))
+        seen = overview.look(session, timedelta(seconds=context.settings.lease_seconds))
     return render_template("console/floor/house.html", floor=seen)
 
 
 def _draw_own(owner: str) -> str:
     with services().database.reading() as session:
-        seen = floor.look_for(session, owner)
-        working = floor.list_working(session, owner)
+        seen = overview.look_for(session, owner)
+        working = overview.list_working(session, owner)
     return render_template("console/floor/own.html", floor=seen, working=working)

@@ -18,11 +18,12 @@ from api.context import services
 from api.errors import RefusedError
 from api.images import erase
 from api.schemas.images import Image as ShownImage
-from common import gallery, styles
+from common import gallery
 from common.campaigns import search
 from common.errors import IllegalTransitionError
 from common.gallery import Wanted
 from common.ids import parse_id
+from common.jobs import styles
 from common.keys import Scope
 from common.tables import Campaign, Image, Job
 from common.tables.states import ImageStatus, Verdict

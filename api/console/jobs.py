@@ -19,14 +19,14 @@ from api.context import services
 from api.errors import RefusedError
 from api.inputs import not_found
 from api.submission import submit
-from common import job_search, jobs as job_moves
 from common.errors import IllegalTransitionError, QueueFullError
 from common.ids import parse_id
-from common.job_search import Wanted
+from common.jobs import lifecycle, search
+from common.jobs.search import Wanted
 from common.keys import Scope
 from common.tables import Attempt
 from common.tables.states import JobStatus, Priority
-from common.webhooks import log as deliveries
+from common.webhooks import delivery_log
 
 PAGE_SIZE = 50
 FILTERS = ("status", "model", "priority", "since", "until", "words")
@@ -48,7 +48,7 @@ def list_jobs() -> Response:
         words=words,
     )
     with context.database.reading() as session:
-        found = job_search.list_page(session, caller().owner, wanted, after=read_cursor("jobs"), limit=PAGE_SIZE)
+        found = search.list_page(session, caller().owner, wanted, after=read_cursor("jobs"), limit=PAGE_SIZE)
         images = records.images_of(session, found.rows)
     return render(
         "jobs/list.html",
@@ -59,7 +59,7 @@ def list_jobs() -> Response:
         models=[card.name for card in context.offer.cards()],
         statuses=[*JobStatus],
         priorities=[*Priority],
-        searched=job_search.READ_THROUGH,
+        searched=search.READ_THROUGH,
     )
 
 
@@ -115,8 +115,8 @@ def _read(text: str) -> dict[str, Any]:
         attempts = session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)).all()
         messages = []
         if visitor().may(Scope.WEBHOOKS_READ):
-            messages = deliveries.list_of_job(session, caller().owner, job_id)
-        tries = deliveries.attempts_at(session, messages)
+            messages = delivery_log.list_of_job(session, caller().owner, job_id)
+        tries = delivery_log.attempts_at(session, messages)
     return {
         "job": job,
         "attempts": [_show_attempt(attempt) for attempt in attempts],
@@ -146,7 +146,7 @@ def _cancel(text: str) -> None:
     with services().database.transaction() as session:
         row = records.find_job(session, caller().owner, job_id)
         if row.status is not JobStatus.CANCELED:
-            job_moves.cancel(session, row)
+            lifecycle.cancel(session, row)
 
 
 def _retry(text: str) -> object:

@@ -17,11 +17,12 @@ from api.context import services
 from api.errors import RefusedError
 from api.inputs import not_found
 from api.schemas.styles import NewStyle, Style
-from common import gallery, styles
+from common import gallery
 from common.gallery import Wanted
+from common.jobs import styles
+from common.jobs.request import OutputFormat, SchedulerName
+from common.jobs.styles import MOST_COLOURS
 from common.keys import Scope
-from common.requests import OutputFormat, SchedulerName
-from common.styles import MOST_COLOURS
 from common.tables import Campaign, Image, Job
 
 PAGE_SIZE = 50

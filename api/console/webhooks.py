@@ -18,7 +18,7 @@ from api.schemas.deliveries import DeliveryPath
 from api.schemas.webhooks import USUAL_OVERLAP, NewWebhook, WebhookPath
 from common.keys import Scope
 from common.tables.webhook_states import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
-from common.webhooks import endpoints, log, messages
+from common.webhooks import delivery_log, endpoints, outbox
 from common.webhooks.endpoints import TooManyWebhooksError, WebhookExistsError
 
 PAGE_SIZE = 50
@@ -81,7 +81,7 @@ def show_delivery(webhook_id: str, delivery_id: str) -> Response:
     path = DeliveryPath.model_validate({"webhook_id": webhook_id, "delivery_id": delivery_id})
     with services().database.reading() as session:
         row = delivery_api.find(session, path)
-        tries = log.list_attempts(session, row.id)
+        tries = delivery_log.list_attempts(session, row.id)
         endpoint = endpoints.find(session, caller().owner, path.webhook_id)
     delivery = presentation.show_delivery(row, tries[0] if tries else None, with_body=True)
     return render("webhooks/delivery.html", delivery=delivery, tries=tries, webhook=endpoint)
@@ -93,7 +93,7 @@ def resend_delivery(webhook_id: str, delivery_id: str) -> Response:
     path = DeliveryPath.model_validate({"webhook_id": webhook_id, "delivery_id": delivery_id})
     with webhook_api.changing(path) as (session, endpoint):
         webhook_api.refuse_disabled(endpoint)
-        messages.resend(session, delivery_api.find(session, path, to_change=True))
+        outbox.resend(session, delivery_api.find(session, path, to_change=True))
     return lead_to("webhooks:show_webhook", webhook_id=webhook_id, note="delivery-resent")
 
 
@@ -119,8 +119,8 @@ def _show_one(webhook_id: str, secret: str | None = None) -> Response:
             raise not_found()
         state = read_choice("state", MessageState)
         after = read_cursor(book)
-        found = log.list_messages(session, row.id, state=state, job_id=None, after=after, limit=PAGE_SIZE + 1)
-        last = log.last_attempts(session, found)
+        found = delivery_log.list_messages(session, row.id, state=state, job_id=None, after=after, limit=PAGE_SIZE + 1)
+        last = delivery_log.last_attempts(session, found)
     shown = found[:PAGE_SIZE]
     return render(
         "webhooks/webhook.html",

@@ -6,7 +6,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from api.schemas.jobs import Request
-from common.styles import StyleSpec
+from common.jobs.styles import StyleSpec
 
 WHOLE = ("width", "height", "steps", "num_images", "seed")
 BROKEN = ("guidance_scale", "strength")

@@ -22,7 +22,7 @@ from api.schemas.looks import Look, StyleReference
 from api.schemas.outputs import Amount, Output, Time
 from api.schemas.webhooks import CampaignEvents, Url
 from common.campaigns.spec import OnBlock, SeedRule
-from common.requests import LARGEST_SEED
+from common.jobs.request import LARGEST_SEED
 from common.tables.campaign_states import CampaignStatus, ListStatus
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType

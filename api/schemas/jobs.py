@@ -14,7 +14,7 @@ from api.schemas.outputs import Output, Time
 from api.schemas.safety import JobSafety, NewSafety
 from api.schemas.webhooks import BY_DEFAULT, Events, Url
 from common.ids import parse_id
-from common.requests import LARGEST_SEED, OutputFormat, SchedulerName
+from common.jobs.request import LARGEST_SEED, OutputFormat, SchedulerName
 from common.tables.states import JobStatus, Priority
 from common.tables.webhook_states import EventType
 

@@ -8,8 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from api import texts
 from api.inputs import Body, Whole
-from common.requests import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
-from common.styles import MOST_COLOURS, NAME, REFERENCE
+from common.jobs.request import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
+from common.jobs.styles import MOST_COLOURS, NAME, REFERENCE
 
 LARGEST_SIDE = 4096
 SIDE_MULTIPLE = 8

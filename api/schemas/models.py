@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from api.schemas.outputs import Output
-from common.requests import Mode, SchedulerName
+from common.jobs.request import Mode, SchedulerName
 
 
 class Limits(Output):

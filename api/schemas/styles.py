@@ -9,8 +9,8 @@ from api import texts
 from api.inputs import Parsed, Path, Query
 from api.schemas.looks import STYLE_REFERENCE, Look
 from api.schemas.outputs import Output, Time
-from common.requests import OutputFormat, SchedulerName
-from common.styles import NAME
+from common.jobs.request import OutputFormat, SchedulerName
+from common.jobs.styles import NAME
 
 LONGEST_WORDS = 1000
 

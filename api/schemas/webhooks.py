@@ -10,9 +10,9 @@ from api import texts
 from api.inputs import Body, Id, Path, Whole
 from api.schemas.outputs import Output, Time
 from common.tables.webhook_states import DisabledReason, EndpointStatus, EventType
-from common.webhooks import sealing
-from common.webhooks.destinations import LONGEST_URL
-from common.webhooks.sealing import InvalidSecretError
+from common.webhooks import signing_secrets
+from common.webhooks.signing_secrets import InvalidSecretError
+from common.webhooks.urls import LONGEST_URL
 
 LONGEST_DESCRIPTION = 512
 LONGEST_SECRET = 128
@@ -26,7 +26,7 @@ BY_DEFAULT = "by default those that end a job, and `image.released`"
 
 def _check_secret(secret: str) -> str:
     try:
-        sealing.parse(secret)
+        signing_secrets.parse(secret)
     except InvalidSecretError as error:
         raise PydanticCustomError("invalid_secret", "must be whsec_ and base64 of 24 to 64 bytes") from error
     return secret

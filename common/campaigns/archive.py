@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathvalidate import sanitize_filename
 from zipstream import ZipStream
 
-from common import texts
 from common.campaigns.results import Line
 from common.errors import ObjectMissingError, PressroomError
+from common.jobs import prompt_text
 from common.storage import Storage
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -63,7 +63,7 @@ class Names:
 
 def sanitise(name: str) -> str:
     """Return *name* as every file system takes it: nothing that leads elsewhere, hides, or is reserved."""
-    return str(sanitize_filename(texts.clean(name), "_", platform="universal", max_len=LONGEST_NAME)).strip(". ")
+    return str(sanitize_filename(prompt_text.clean(name), "_", platform="universal", max_len=LONGEST_NAME)).strip(". ")
 
 
 def pack(storage: Storage, lines: Iterable[Line], names: Names) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.campaigns.spec import CampaignSpec
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables import Attempt, Campaign, Model, Press, Print
 from common.tables.states import Outcome
 

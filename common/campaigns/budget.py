@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from common.campaigns.spec import CampaignSpec
 from common.db.types import NANO, Money
 from common.errors import PressroomError
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables import Campaign, Image, Job
 from common.usage import WAS_DELIVERED
 

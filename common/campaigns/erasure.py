@@ -12,17 +12,18 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from common import erasure, jobs
+from common import erasure
 from common.campaigns import lists, prints, search, settling
 from common.campaigns.checking import ID_COLUMN
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
+from common.jobs import lifecycle
 from common.storage import Storage
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import TERMINAL, ImageStatus
-from common.webhooks import messages
+from common.webhooks import outbox
 
 BATCH = 500
 ERASABLE = (*erasure.READABLE, ImageStatus.QUARANTINED)
@@ -142,12 +143,12 @@ def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept
     ).all()
     for job in theirs:
         if job.status not in TERMINAL:
-            jobs.cancel(session, job)
+            lifecycle.cancel(session, job)
         job.recipient_id = None
     ids = [job.id for job in theirs]
     session.flush()
     erasure.erase_words(session, Job.id.in_(ids), len(ids))
-    messages.forget_of(session, ids)
+    outbox.forget_of(session, ids)
     return ids
 
 

@@ -13,8 +13,8 @@ from common.db import clock
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from common.tables.webhook_states import CAMPAIGN_EVENTS, EventType, parse_events
-from common.webhooks import messages, payloads
-from common.webhooks.messages import News
+from common.webhooks import outbox, payloads
+from common.webhooks.outbox import News
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _owe(session: Session, campaign: Campaign, event: EventType, progress: Progr
     body = payloads.render(event, moment, _describe(campaign, progress))
     chosen = campaign.webhook_events
     events = CAMPAIGN_EVENTS if chosen is None else parse_events(chosen)
-    messages.owe_news(session, News(campaign.owner, event, moment, body, campaign.webhook_url, events))
+    outbox.owe_news(session, News(campaign.owner, event, moment, body, campaign.webhook_url, events))
 
 
 def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common import jobs
 from common.campaigns import budget, digests, events, prints, rendering
 from common.campaigns.moves import move
 from common.campaigns.spec import CampaignSpec
 from common.db.clock import now
 from common.faults import fault
-from common.orders import Order
+from common.jobs import lifecycle
+from common.jobs.spec import Order
 from common.settings import Settings
 from common.tables import Campaign, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -71,7 +71,7 @@ def order(
     if not rows or not budget.hold(session, campaign, reservation * len(rows)):
         return 0
     orders = [_spell(campaign, spec, made, to, reservation, priority) for made, to in rows]
-    jobs.submit_all(session, orders, max_queued=0)
+    lifecycle.submit_all(session, orders, max_queued=0)
     prints.write(
         session,
         [

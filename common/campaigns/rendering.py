@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from common import texts
 from common.campaigns import templates
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.campaigns.templates import MissingValueError, TemplateError
 from common.errors import PressroomError
-from common.requests import LARGEST_SEED, ImageRequest
-from common.styles import StyleSpec
+from common.jobs import prompt_text
+from common.jobs.request import LARGEST_SEED, ImageRequest
+from common.jobs.styles import StyleSpec
 
-LONGEST_PROMPT = texts.LONGEST_PROMPT
+LONGEST_PROMPT = prompt_text.LONGEST_PROMPT
 
 
 class Addressed(Protocol):
@@ -59,10 +59,10 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
 def render(arm: Arm, values: Mapping[str, str]) -> Prompts:
     """Return the prompts of *arm* for a recipient's *values*; raise RenderingError."""
     given = {name: value for name, value in values.items() if value}
-    prompt = texts.clean(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
-    if texts.is_blank(prompt):
+    prompt = prompt_text.clean(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
+    if prompt_text.is_blank(prompt):
         raise RenderingError("prompt_required", "", "The prompt comes to nothing.")
-    negative = arm.template.negative_prompt and texts.clean(_fill(arm.template.negative_prompt, given))
+    negative = arm.template.negative_prompt and prompt_text.clean(_fill(arm.template.negative_prompt, given))
     _limit("prompt", prompt)
     _limit("negative prompt", negative)
     return Prompts(prompt, negative or arm.request.negative_prompt)

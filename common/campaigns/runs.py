@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, select, update
 from sqlalchemy.orm import Session
 
-from common import jobs
 from common.campaigns import budget, events, feeding, prints
 from common.campaigns.moves import move
 from common.db.clock import now, read_clock
 from common.errors import IllegalTransitionError
+from common.jobs import lifecycle
 from common.settings import Settings
 from common.tables import Campaign, Print
 from common.tables.campaign_states import CampaignStatus, PrintStatus
@@ -123,7 +123,7 @@ def withdraw(session: Session, campaign: Campaign) -> None:
             Print.campaign_id == campaign.id, Print.status == PrintStatus.ORDERED, Print.original_id.is_(None)
         )
     ).all()
-    taken = set(jobs.withdraw(session, [row.job_id for row in ordered]))
+    taken = set(lifecycle.withdraw(session, [row.job_id for row in ordered]))
     back = [row for row in ordered if row.job_id in taken]
     budget.settle(session, campaign, sum((row.held for row in back), Decimal(0)), Decimal(0))
     prints.write(session, [{"id": row.id, "status": PrintStatus.WAITING, "held": Decimal(0)} for row in back])

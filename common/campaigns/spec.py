@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 
 
 class SeedRule(StrEnum):

@@ -5,15 +5,15 @@ import sys
 import threading
 
 from common import faults, logs
-from common.bell import CeleryBell, create_celery
 from common.clerk.rounds import go_round, list_duties
 from common.db.engine import Database
 from common.errors import SettingsError
+from common.jobs.notifier import CeleryBell, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
-from common.webhooks.courier import Courier
-from common.webhooks.guard import Guard, Rules
-from common.webhooks.sealing import Sealer
+from common.webhooks.deliverer import Courier
+from common.webhooks.signing_secrets import Sealer
+from common.webhooks.ssrf_guard import Guard, Rules
 
 
 def main() -> int:

@@ -4,15 +4,16 @@ from datetime import timedelta
 
 from sqlalchemy import and_, or_, select, update
 
-from common import assets, erasure, idempotency
+from common import assets, erasure
 from common.clerk import terms
 from common.db.clock import now
 from common.db.engine import Database
+from common.jobs import idempotency
 from common.objects import attempt_prefix
 from common.storage import Storage
 from common.tables import ApiKey, Attempt, Image, Job
 from common.tables.states import Outcome
-from common.webhooks import messages
+from common.webhooks import outbox
 
 ORPHANS_KEPT = timedelta(hours=1)
 """How long the objects of a failed attempt stay: a late upload of a paused press must not slip in after the broom."""
@@ -33,7 +34,7 @@ def forget_messages(database: Database, days: int) -> int:
         found = terms.list_terms(session, ApiKey.webhook_days, days)
     for term in found:
         with database.transaction() as session:
-            forgotten += messages.forget_old(session, term.days, term.jobs, jobless=term.is_default)
+            forgotten += outbox.forget_old(session, term.days, term.jobs, jobless=term.is_default)
     return forgotten
 
 
@@ -67,7 +68,7 @@ def erase_words(database: Database, days: int | None) -> int:
         with database.transaction() as session:
             old = Job.finished_at < now(session, -term.age)
             ids = erasure.erase_words(session, old if term.jobs is None else and_(old, term.jobs), BATCH)
-            messages.forget_of(session, ids)
+            outbox.forget_of(session, ids)
         erased += len(ids)
     return erased
 

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common import jobs
-from common.bell import Bell
 from common.campaigns import deletion
-from common.clerk import campaigns, quarantine, retention, topup
+from common.clerk import campaigns, quarantine, retention
 from common.db.engine import Database
 from common.errors import PressroomError
+from common.jobs import dispatch, lifecycle
+from common.jobs.notifier import Bell
 from common.logs import get_logger
 from common.settings import Settings
 from common.storage import Storage
-from common.webhooks.courier import Courier
+from common.webhooks.deliverer import Courier
 
 EVERY_FEW_SECONDS = 5.0
 MINUTELY = 60.0
@@ -36,11 +36,11 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
 
     def return_lost() -> int:
         with database.transaction() as session:
-            return sum(jobs.return_lost(session, settings.max_strikes))
+            return sum(lifecycle.return_lost(session, settings.max_strikes))
 
     def expire_due() -> int:
         with database.transaction() as session:
-            return jobs.expire_due(session)
+            return lifecycle.expire_due(session)
 
     tick = settings.tick_seconds
     return [
@@ -53,7 +53,7 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("feed_campaigns", tick, lambda: campaigns.feed(database, settings)),
         Duty("call_off_campaigns", tick, lambda: campaigns.call_off(database)),
         Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.tell_progress(database, settings)),
-        Duty("top_up", tick, lambda: topup.top_up(database, bell)),
+        Duty("top_up", tick, lambda: dispatch.top_up(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
         Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),

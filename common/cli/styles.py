@@ -9,7 +9,7 @@ from common.cli.connection import connect_as
 from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.client import Json
-from common.requests import OutputFormat, SchedulerName
+from common.jobs.request import OutputFormat, SchedulerName
 
 
 @click.group()

@@ -10,7 +10,7 @@ import click
 
 from common.cli.connection import connect, save_images, watch
 from common.client import Client, Json
-from common.requests import OutputFormat, SchedulerName
+from common.jobs.request import OutputFormat, SchedulerName
 from common.tables.states import JobStatus, Priority
 
 

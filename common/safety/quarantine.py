@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now
 from common.errors import IllegalTransitionError
+from common.jobs import webhook_events
+from common.jobs.request import OutputFormat
 from common.objects import image_key, released_prefix, thumbnail_key
-from common.requests import OutputFormat
 from common.tables import ApiKey, Image, QuarantinedImage, Review
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus
-from common.webhooks import messages
 
 BATCH = 100
 OF_ACT = {
@@ -108,7 +108,7 @@ def release(session: Session, image: Image, key_id: UUID, note: str) -> None:
         thumbnail_key=thumbnail,
         released_at=now(session),
     )
-    messages.owe_release(session, image.job_id)
+    webhook_events.owe_release(session, image.job_id)
 
 
 def confirm(session: Session, image: Image, key_id: UUID, note: str) -> None:

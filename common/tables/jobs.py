@@ -15,7 +15,7 @@ from common.tables.states import JobStatus, Outcome, Priority
 
 
 class Job(Base):
-    """One order: what was asked, and where it stands. Only ``common.jobs`` writes its status."""
+    """One order: what was asked, and where it stands. Only ``common.jobs.lifecycle`` writes its status."""
 
     __tablename__ = "jobs"
     __table_args__ = (

@@ -29,7 +29,7 @@ TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.CANCELED: frozenset(),
     JobStatus.EXPIRED: frozenset(),
 }
-"""Every move a job may make; ``common.jobs`` is the only module that makes them."""
+"""Every move a job may make; ``common.jobs.lifecycle`` is the only module that makes them."""
 
 TERMINAL = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
 

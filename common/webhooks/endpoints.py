@@ -25,8 +25,8 @@ from common.tables.webhook_states import (
     MessageState,
 )
 from common.tables.webhooks import DIRECT
-from common.webhooks import sealing
-from common.webhooks.sealing import Sealer
+from common.webhooks import signing_secrets
+from common.webhooks.signing_secrets import Sealer
 
 log = get_logger(__name__)
 
@@ -58,7 +58,7 @@ def add(session: Session, sealer: Sealer, wish: NewEndpoint, most: int) -> tuple
     """Enter an endpoint, and return it with its secret; raise WebhookExistsError or TooManyWebhooksError."""
     if wish.url != DIRECT:
         _check_room(session, wish.owner, most)
-    secret = wish.secret or sealing.make()
+    secret = wish.secret or signing_secrets.make()
     endpoint_id = _insert(session, sealer, wish, secret)
     if endpoint_id is None:
         raise WebhookExistsError
@@ -69,7 +69,7 @@ def see_to_direct(session: Session, sealer: Sealer, owner: str) -> None:
     """Make the endpoint of the jobs and campaigns of *owner* that name a URL of their own, unless there is one."""
     there = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url == DIRECT)
     if session.scalar(there) is None:
-        _insert(session, sealer, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), sealing.make())
+        _insert(session, sealer, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), signing_secrets.make())
 
 
 def find(session: Session, owner: str, endpoint_id: UUID, *, to_change: bool = False) -> WebhookEndpoint | None:
@@ -107,7 +107,7 @@ def rotate(
     session: Session, sealer: Sealer, endpoint: WebhookEndpoint, overlap: timedelta, secret: bytes | None = None
 ) -> bytes:
     """Give *endpoint* a new secret and return it; for the time of *overlap* the old one signs too."""
-    fresh = secret or sealing.make()
+    fresh = secret or signing_secrets.make()
     endpoint.previous_secret = endpoint.secret if overlap else None
     endpoint.previous_until = _later(session, overlap) if overlap else None
     endpoint.secret = sealer.seal(fresh)

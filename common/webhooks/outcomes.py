@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import DisabledReason, EndpointStatus, Failure, MessageState
 from common.tables.webhooks import DIRECT
-from common.webhooks import endpoints, schedule
-from common.webhooks.claims import Delivery
+from common.webhooks import endpoints, retry_schedule
+from common.webhooks.claiming import Delivery
 from common.webhooks.transport import SUCCESS, Answer
 
 GONE = 410
@@ -78,13 +78,13 @@ def _write_attempt(session: Session, delivery: Delivery, outcome: Outcome) -> No
 
 
 def _put_off(message: WebhookMessage, outcome: Outcome, moment: datetime) -> None:
-    wait = schedule.wait_after(message.tries - message.earlier_tries)
+    wait = retry_schedule.wait_after(message.tries - message.earlier_tries)
     if outcome.failure is Failure.GONE:
         message.state, message.ended_at = MessageState.CANCELED, moment
     elif wait is None:
         message.state, message.ended_at = MessageState.EXHAUSTED, moment
     else:
-        message.next_at = moment + max(wait, schedule.read_advice(outcome.retry_after, moment) or wait)
+        message.next_at = moment + max(wait, retry_schedule.read_advice(outcome.retry_after, moment) or wait)
 
 
 def _blame(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment: datetime) -> None:
@@ -95,14 +95,14 @@ def _blame(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment
     endpoint.failing_since = endpoint.failing_since or moment
     if outcome.failure is Failure.GONE:
         endpoints.disable(session, endpoint, DisabledReason.GONE)
-    elif schedule.is_broken(endpoint.failures, moment - endpoint.failing_since):
+    elif retry_schedule.is_broken(endpoint.failures, moment - endpoint.failing_since):
         endpoints.disable(session, endpoint, DisabledReason.FAILING)
     else:
         _pause(session, endpoint, outcome, moment)
 
 
 def _pause(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment: datetime) -> None:
-    pause = schedule.pause_after(endpoint.failures)
+    pause = retry_schedule.pause_after(endpoint.failures)
     if outcome.status in THROTTLES:
         pause = max(pause, _throttle(outcome, moment))
     if pause:
@@ -112,7 +112,7 @@ def _pause(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment
 
 def _throttle(outcome: Outcome, moment: datetime) -> timedelta:
     """Return for how long a receiver wants to be left alone that has too much to do."""
-    return schedule.read_advice(outcome.retry_after, moment) or schedule.SHORTEST_PAUSE
+    return retry_schedule.read_advice(outcome.retry_after, moment) or retry_schedule.SHORTEST_PAUSE
 
 
 def _leave_alone(session: Session, destination: str, until: datetime) -> None:

@@ -16,8 +16,8 @@ import h11
 
 from common.errors import PressroomError
 from common.tables.webhook_states import Failure
-from common.webhooks.destinations import Address
-from common.webhooks.guard import Approach
+from common.webhooks.ssrf_guard import Approach
+from common.webhooks.urls import Address
 
 MOST_ADDRESSES = 3
 MOST_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from typing import Any
 
 from common.catalog import Family, ModelCard
 from common.errors import PressroomError
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables.states import Priority
 from tests.bench.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
 from tests.bench.queueing import LARGEST_BATCH, Order, Served

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from worker.engine.accelerator import Exposure
 from worker.engine.port import Inputs
 

@@ -26,10 +26,11 @@ import psutil
 import torch
 from sqlalchemy import func, select
 
-from common import jobs, logs
+from common import logs
 from common.db import schema
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
+from common.jobs import lifecycle
 from common.settings import Settings
 from common.storage import open_storage
 from common.tables import Job
@@ -192,7 +193,7 @@ def drive(house: House, number: int, dice: random.Random, report: Report) -> Non
             report.wanted[order(house, dice, fate)] = fate
         cancel_some(house, dice, report)
         with house.database.transaction() as session:
-            jobs.expire_due(session)
+            lifecycle.expire_due(session)
         time.sleep(LOOK_SECONDS)
 
 
@@ -215,7 +216,7 @@ def cancel_some(house: House, dice: random.Random, report: Report) -> None:
         for job in open_ones:
             if report.wanted.get(job.id) == "cancelled" and (job.status is JobStatus.RUNNING or dice.random() < 0.1):
                 try:
-                    jobs.cancel(session, job)
+                    lifecycle.cancel(session, job)
                 except IllegalTransitionError:
                     continue  # it was faster
 

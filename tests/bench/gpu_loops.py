@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from common.catalog import Family, ModelCard
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.settings import Settings
 from common.tables.states import Priority
 from tests.bench.service import PROMPT

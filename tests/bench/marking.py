@@ -26,7 +26,7 @@ import c2pa
 from common.catalog import PAINTED, STARTER, read_card
 from common.certificates import CHAIN, KEY, make_chain
 from common.ids import new_id
-from common.requests import OutputFormat
+from common.jobs.request import OutputFormat
 from tests.bench import loops, plots, service
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.bench.overhead import take_turns

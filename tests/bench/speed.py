@@ -24,7 +24,7 @@ import torch
 
 from common.catalog import ModelCard, read_card
 from common.errors import SettingsError
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from tests.bench import models, plots
 from tests.bench.architectures import ARCHITECTURES, make
 from tests.bench.outcome import FOLDER, Outcome, Table

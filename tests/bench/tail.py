@@ -26,8 +26,8 @@ from PIL import Image
 
 from common.certificates import CHAIN, KEY, Credentials, make_chain
 from common.ids import new_id
+from common.jobs.request import OutputFormat
 from common.perceptual import take_fingerprint
-from common.requests import OutputFormat
 from common.settings import Settings
 from common.storage import Storage, open_storage
 from tests.bench import plots

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from api.schemas.webhooks import CampaignEvent, JobEvent
 from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
-from common.webhooks import sealing, signatures
+from common.webhooks import signatures, signing_secrets
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 SECRET = b"x" * 32
@@ -24,7 +24,7 @@ def receiver() -> FlaskClient:
     found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert found
     names: dict[str, Any] = {"__name__": __name__}
-    exec(found[1].replace("whsec_...", sealing.spell(SECRET)), names)
+    exec(found[1].replace("whsec_...", signing_secrets.spell(SECRET)), names)
     app = names["app"]
     assert isinstance(app, Flask)
     return app.test_client()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy
 
-from common.bell import CeleryBell, create_celery
+from common.jobs.notifier import CeleryBell, create_celery
 from tests.api_servers import ROOT, answers
 from tests.faults.proxy import Proxy
 from tests.functional.backends import Services

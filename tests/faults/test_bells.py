@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 import worker.press
-from common.bell import TASK, queue_of
+from common.jobs.notifier import TASK, queue_of
 from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.faults import rigs

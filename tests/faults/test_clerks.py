@@ -16,9 +16,9 @@ from common.db.engine import Database
 from common.settings import Settings
 from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import Failure, MessageState
-from common.webhooks import endpoints, messages, sealing
+from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.sealing import Sealer
+from common.webhooks.signing_secrets import Sealer
 from tests.api_servers import ROOT
 from tests.functional.stack import until
 from tests.processes import own_folder, running
@@ -56,8 +56,8 @@ def owe(home: Path, url: str) -> tuple[Office, str, WebhookMessage]:
     with database.transaction() as session:
         sealer = Sealer(settings.read_secret())
         row, secret = endpoints.add(session, sealer, NewEndpoint("ada", url), most=1)
-        message = messages.owe_test(session, session.get_one(WebhookEndpoint, row.id))
-    return Office(database), sealing.spell(secret), message
+        message = outbox.owe_test(session, session.get_one(WebhookEndpoint, row.id))
+    return Office(database), signing_secrets.spell(secret), message
 
 
 @pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])

@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from common import clock, jobs
+from common import clock
 from common.db import engine
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
+from common.jobs import lifecycle
 from common.tables import Job
 from common.tables.states import JobStatus, Outcome
 from tests import factories
@@ -37,7 +38,7 @@ def test_f10_whoever_is_stopped_inside_a_transaction_soon_holds_no_row(postgresq
         stopped.execute(text("SET LOCAL idle_in_transaction_session_timeout = '100ms'"))
         stopped.execute(select(Job.id).with_for_update())
         with postgresql.transaction() as other:
-            jobs.cancel(other, other.get_one(Job, held.job_id))  # waits for the row, and gets it
+            lifecycle.cancel(other, other.get_one(Job, held.job_id))  # waits for the row, and gets it
         stopped.execute(select(Job.id))
     assert factories.read(postgresql, held.job_id).status is JobStatus.CANCELED
 
@@ -71,8 +72,8 @@ def test_f43_a_wrong_clock_of_a_machine_bends_no_lease(
         left = session.scalar(select(Job.lease_until - now(session)).where(Job.id == held.job_id))
         assert left is not None
         assert timedelta() < left <= factories.LEASE
-        assert jobs.return_lost(session, factories.MAX_STRIKES) == (0, 0)
-        assert jobs.expire_due(session) == 0
+        assert lifecycle.return_lost(session, factories.MAX_STRIKES) == (0, 0)
+        assert lifecycle.expire_due(session) == 0
 
 
 INJECTED = (

@@ -9,10 +9,10 @@ from threading import Barrier
 import pytest
 from sqlalchemy import func, select
 
-from common import jobs
-from common.attempts import Claim, Spent
 from common.db.engine import Database
 from common.errors import FencedError, IllegalTransitionError
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim, Spent
 from common.tables import Attempt, Image, Job
 from common.tables.states import JobStatus, Outcome
 from tests import factories
@@ -42,17 +42,17 @@ def race() -> Iterator[Race]:
 def _cancel(database: Database, held: Claim | Job) -> None:
     job_id = held.job_id if isinstance(held, Claim) else held.id
     with database.transaction() as session:
-        jobs.cancel(session, session.get_one(Job, job_id))
+        lifecycle.cancel(session, session.get_one(Job, job_id))
 
 
 def _succeed(database: Database, held: Claim) -> None:
     with database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(1.0))
+        lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
 
 
 def _sweep(database: Database) -> int:
     with database.transaction() as session:
-        return sum(jobs.return_lost(session, factories.MAX_STRIKES))
+        return sum(lifecycle.return_lost(session, factories.MAX_STRIKES))
 
 
 def _facts(database: Database, held: Claim) -> tuple[JobStatus, Outcome, int]:

@@ -11,8 +11,8 @@ import pytest
 from common.db.engine import Database
 from common.settings import Settings
 from common.tables.webhook_states import Failure, MessageState
-from common.webhooks.destinations import Address
-from common.webhooks.guard import Guard, Rules
+from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.urls import Address
 from tests.apis import open_api
 from tests.receivers import Receiver, receiving
 from tests.webhooks import Office

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from common import clock, jobs
-from common.attempts import Spent
+from common import clock
 from common.db import engine
 from common.db.engine import Database
 from common.errors import FencedError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.api_servers import ROOT
@@ -113,7 +114,7 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
 
 def _sweep(database: Database) -> tuple[int, int]:
     with database.transaction() as session:
-        return jobs.return_lost(session, factories.MAX_STRIKES)
+        return lifecycle.return_lost(session, factories.MAX_STRIKES)
 
 
 def test_f43_a_clock_set_forward_ends_the_leases_of_sqlite_and_all_is_printed_once(
@@ -125,7 +126,7 @@ def test_f43_a_clock_set_forward_ends_the_leases_of_sqlite_and_all_is_printed_on
     with sqlite_house.press() as press:
         runner.hear(press)
     with pytest.raises(FencedError), sqlite_house.database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(1.0))
+        lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
     assert [attempt.outcome for attempt in sqlite_house.attempts(held.job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
     sqlite_house.check()
 

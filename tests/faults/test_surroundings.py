@@ -18,9 +18,9 @@ from common.db.engine import Database
 from common.settings import Settings
 from common.tables.states import JobStatus, Outcome
 from common.tables.webhook_states import Failure, MessageState
-from common.webhooks.addresses import UnresolvedError
-from common.webhooks.destinations import Address
-from common.webhooks.guard import Guard, Rules
+from common.webhooks.public_addresses import UnresolvedError
+from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.urls import Address
 from tests.api_servers import ROOT
 from tests.faults import rigs
 from tests.faults.rigs import Linked

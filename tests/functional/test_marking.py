@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from common.certificates import AUTHORITY, CHAIN, KEY
+from common.jobs.request import OutputFormat
 from common.provenance import DIGITAL_SOURCE_TYPE
-from common.requests import OutputFormat
 from tests.functional.backends import Embedded
 from tests.functional.stack import CANARY, QUICK, Client, Stack, running
 from tests.receivers import answer, receiving

@@ -12,18 +12,19 @@ import urllib.request
 from pathlib import Path
 
 from api.paging import Cursors
-from common import assets, catalog, jobs, keys, styles
+from common import assets, catalog, keys
 from common.assets import PictureFile
-from common.attempts import Spent
 from common.catalog import AdapterCard, ModelCard
 from common.db import schema
 from common.db.engine import Database
+from common.jobs import lifecycle, styles
+from common.jobs.attempts import Spent
+from common.jobs.request import Mode, SchedulerName
+from common.jobs.styles import StyleSpec
 from common.keys import Scope
 from common.links import Linked, Links
-from common.requests import Mode, SchedulerName
 from common.settings import Settings
 from common.storage import open_storage
-from common.styles import StyleSpec
 from tests import factories, processes
 from tests.fuzz import hooks
 
@@ -90,7 +91,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
         held = factories.running(database, owner=OWNER)
         with database.transaction() as session:
             (image,) = factories.images(held)
-            jobs.succeed(session, held, [image], Spent())
+            lifecycle.succeed(session, held, [image], Spent())
             style, _ = styles.save(session, OWNER, "fuzzed", StyleSpec(steps=4))
             file = Linked(str(image.storage_key), "image/png", "image.png")
         storage.put(file.key, b"pixels", file.content_type)

@@ -11,7 +11,7 @@ from PIL import ImageChops
 
 from common.catalog import read_card
 from common.errors import ModelUnavailableError
-from common.requests import Adapter
+from common.jobs.request import Adapter
 from common.settings import Settings
 from worker.engine.opening import open_engine
 from worker.engine.port import Picture, Unwatched

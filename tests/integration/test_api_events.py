@@ -13,11 +13,11 @@ import sqlalchemy
 
 from api import lookout, server_sent, streams
 from api.chronicle import Look
-from common import jobs
-from common.attempts import Claim, Holding, Spent
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.ids import new_id
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim, Holding, Spent
 from common.tables.states import ImageStatus, JobStatus
 from tests import factories
 from tests.apis import Api, open_api
@@ -59,18 +59,18 @@ def claim(api: Api) -> Claim:
 
 def step(api: Api, held: Claim, number: int) -> None:
     with api.database.transaction() as session:
-        jobs.beat(session, held.press_id, [Holding(held, number, Spent())], factories.LEASE, {})
+        lifecycle.beat(session, held.press_id, [Holding(held, number, Spent())], factories.LEASE, {})
 
 
 def lose(api: Api, held: Claim) -> None:
     factories.age(api.database, held.job_id, "lease_until", timedelta(seconds=1))
     with api.database.transaction() as session:
-        jobs.return_lost(session, factories.MAX_STRIKES)
+        lifecycle.return_lost(session, factories.MAX_STRIKES)
 
 
 def succeed(api: Api, held: Claim) -> None:
     with api.database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
+        lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
 
 
 def live(api: Api) -> UUID:

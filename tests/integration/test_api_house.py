@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from api.usage import MOST_PRESSES
-from common import jobs
-from common.attempts import Spent
 from common.clock import utcnow
 from common.db.engine import Database
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.keys import Scope
 from tests import factories
 from tests.apis import Api, open_api
@@ -38,7 +38,7 @@ def print_one(database: Database, owner: str) -> str:
     )
     held = factories.running(database, press_id, owner=owner)
     with database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.5))
+        lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.5))
     return str(press_id)
 
 

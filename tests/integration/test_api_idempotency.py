@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text, update
 
-from common import idempotency
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IdempotencyInProgressError
-from common.idempotency import Reservation
 from common.ids import new_id
+from common.jobs import idempotency
+from common.jobs.idempotency import Reservation
 from common.tables import IdempotencyKey
 from common.tables.states import JobStatus
 from tests import factories

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from common import attempts, jobs, usage
-from common.attempts import Spent
+from common import usage
 from common.clock import utcnow
 from common.db.engine import Database
+from common.jobs import attempts, lifecycle
+from common.jobs.attempts import Spent
 from common.tables.states import ImageStatus
 from common.usage import GroupBy
 from tests import factories
@@ -27,10 +28,10 @@ def api(database: Database, tmp_path: Path) -> Api:
     api.print_job("bob")
     held = factories.running(database)
     with database.transaction() as session:
-        jobs.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
+        lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
     held = factories.running(database)
     with database.transaction() as session:
-        jobs.cancel(session, session.get_one(factories.Job, held.job_id))
+        lifecycle.cancel(session, session.get_one(factories.Job, held.job_id))
         attempts.book_late(session, held, Spent(gpu_seconds=4.0))
     held = factories.running(database)
     with database.transaction() as session:

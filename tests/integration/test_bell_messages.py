@@ -6,8 +6,8 @@ from typing import Any
 
 import redis
 
-from common.bell import TASK, CeleryBell, create_celery, queue_of
 from common.ids import new_id
+from common.jobs.notifier import TASK, CeleryBell, create_celery, queue_of
 from common.settings import Settings
 from tests import services
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from common import jobs
-from common.attempts import Spent
 from common.campaigns import runs
 from common.clerk import campaigns as duties
 from common.errors import IllegalTransitionError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.settings import Settings
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.campaigns import PRICE, Bureau, names
@@ -28,7 +28,7 @@ def test_a_job_that_its_press_gives_back_after_the_stop_is_taken_back_too(
     assert held is not None
     bureau.do(campaign_id, stop)
     with bureau.database.transaction() as session:
-        jobs.release(session, held, Spent(0.5))
+        lifecycle.release(session, held, Spent(0.5))
     bureau.go_round()
     assert bureau.claim() is None
     assert bureau.read(campaign_id).held == Decimal(0)

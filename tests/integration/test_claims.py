@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from common import claims, jobs
-from common.attempts import Spent
 from common.db.engine import Database
+from common.jobs import fair_queue, lifecycle
+from common.jobs.attempts import Spent
 from common.tables import Job
 from common.tables.states import JobStatus, Priority
 from tests import factories
@@ -133,7 +133,7 @@ def test_the_warm_lane_is_preferred(database: Database) -> None:
 def test_the_warm_lane_is_preferred_within_a_bound(database: Database) -> None:
     cold = factories.submit(database, request={"width": 128})
     factories.submit(database)
-    past = claims.WARM_LANE_PATIENCE + timedelta(seconds=1)
+    past = fair_queue.WARM_LANE_PATIENCE + timedelta(seconds=1)
     factories.age(database, cold.id, "created_at", past)
     factories.age(database, cold.id, "due_at", past)
     held = factories.claim(database, factories.press(database), warm_lanes=[WARM])
@@ -162,7 +162,7 @@ def test_a_job_that_comes_back_keeps_its_place(database: Database) -> None:
     held = factories.claim(database, press)
     assert held is not None
     with database.transaction() as session:
-        jobs.release(session, held, Spent())
+        lifecycle.release(session, held, Spent())
     again = factories.claim(database, press)
     assert again is not None
     assert again.job_id == jobs_of_ada[0]

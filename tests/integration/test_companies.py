@@ -7,7 +7,7 @@ import pytest
 from PIL import ImageChops
 
 from common.catalog import STARTER, read_card
-from common.requests import ImageRequest, SchedulerName
+from common.jobs.request import ImageRequest, SchedulerName
 
 COMPANIES = 50
 CLOSE = 2

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from common.db.engine import Database
-from common.job_search import READ_THROUGH
+from common.jobs.search import READ_THROUGH
 from common.keys import Scope
 from common.tables.states import ImageStatus, JobStatus
 from tests import factories

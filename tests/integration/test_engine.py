@@ -15,7 +15,7 @@ from common.errors import (
     ModelUnavailableError,
     OutOfMemoryError,
 )
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 from common.settings import Settings
 from tests.factories import image_request
 from worker.engine.opening import open_engine

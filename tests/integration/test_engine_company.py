@@ -9,7 +9,7 @@ import pytest
 from PIL import ImageChops
 
 from common.errors import GenerationError, InterruptedAttemptError
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 from common.settings import Settings
 from common.tables.states import Priority
 from tests.engines import Background, Recorder

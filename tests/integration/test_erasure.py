@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from common import jobs, usage
-from common.attempts import Spent
+from common import usage
 from common.clerk import retention
 from common.clock import utcnow
 from common.db.engine import Database
 from common.errors import StorageError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.keys import Scope
 from common.tables import Image, Job, Likeness, WebhookMessage
 from common.tables.states import ImageStatus
@@ -163,7 +164,7 @@ def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
     office.subscribe("https://example.com/hook")
     held = factories.running(api.database, annotations={"name": "Ada"})
     with api.database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
+        lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
     age(api.database, held.job_id, 4 * DAY)
     settle_messages(api.database)
     retention.erase_words(api.database, 3)

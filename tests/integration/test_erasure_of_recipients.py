@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text, update
 
-from common import jobs
-from common.attempts import Spent
 from common.campaigns import proofs, runs
 from common.campaigns.spec import CampaignSpec, OnBlock
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.tables import Campaign, Image, Job, Recipient, RejectedRow
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from common.tables.states import ImageStatus, JobStatus
@@ -199,7 +199,7 @@ def test_what_waits_for_a_reviewer_is_erased_too(bureau: Bureau, api: Api) -> No
     (image,) = factories.images(held, ImageStatus.BLOCKED)
     image.status = ImageStatus.QUARANTINED
     with bureau.database.transaction() as session:
-        jobs.block(session, held, [image], Spent(1.0))
+        lifecycle.block(session, held, [image], Spent(1.0))
     bureau.go_round()
     erase(api, campaign_id)
     with bureau.database.reading() as session:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 
 DIFFUSING, FLOWING = ("sd15", "sdxl"), ("sd3", "flux")
 FAMILIES = (*DIFFUSING, *FLOWING)

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from common.catalog import Family
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 from tests.factories import image_request
 
 # diffusers makes numpy arrays in a way that numpy means to change

@@ -1,7 +1,7 @@
 # ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
 import pytest
 
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 
 DIFFUSING, FLOWING = ("sd15", "sdxl"), ("sd3", "flux")
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from common import jobs
-from common.attempts import Claim, Holding, Spent
 from common.db.engine import Database
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim, Holding, Spent
 from common.tables.states import TRANSITIONS, JobStatus
 from tests import factories
 
@@ -26,7 +26,7 @@ def printed(guarded: Database) -> Claim:
     """A job that has succeeded."""
     held = factories.running(guarded)
     with guarded.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(2.0))
+        lifecycle.succeed(session, held, factories.images(held), Spent(2.0))
     return held
 
 
@@ -80,8 +80,8 @@ def test_no_image_appears_that_is_not_of_the_attempt_that_ended_its_job(guarded:
 def test_an_account_of_an_attempt_that_arrives_late_changes_nothing(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent(2.0))
+        lifecycle.succeed(session, held, factories.images(held), Spent(2.0))
     with database.transaction() as session:
-        jobs.beat(session, held.press_id, [Holding(held, 1, Spent(1.0))], factories.LEASE, {"busy_seconds": 2.0})
+        lifecycle.beat(session, held.press_id, [Holding(held, 1, Spent(1.0))], factories.LEASE, {"busy_seconds": 2.0})
     with database.reading() as session:
         assert session.execute(text("SELECT gpu_seconds FROM attempts")).scalar_one() == 2.0

@@ -12,11 +12,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, update
 
-from common import attempts, house, jobs
-from common.attempts import Holding, Spent
+from common import house
 from common.clock import utcnow
 from common.db.engine import Database
 from common.house import Account, House, Money
+from common.jobs import attempts, lifecycle
+from common.jobs.attempts import Holding, Spent
 from common.tables import Attempt, PressReading
 from common.tables.states import ImageStatus, Outcome
 from tests import factories
@@ -38,7 +39,7 @@ def print_one(database: Database, press_id: UUID, seconds: float, currency: str 
     for image in images:
         image.currency = currency
     with database.transaction() as session:
-        jobs.succeed(session, held, images, Spent(gpu_seconds=seconds))
+        lifecycle.succeed(session, held, images, Spent(gpu_seconds=seconds))
 
 
 def begin_at(database: Database, job_id: UUID, at: datetime) -> None:
@@ -62,15 +63,15 @@ def test_every_second_that_a_press_was_busy_is_accounted_for(database: Database)
     print_one(database, press_id, 1.5)
     held = factories.running(database, press_id)
     with database.transaction() as session:
-        jobs.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
+        lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
     held = factories.running(database, press_id)
     with database.transaction() as session:
-        jobs.cancel(session, session.get_one(factories.Job, held.job_id))
+        lifecycle.cancel(session, session.get_one(factories.Job, held.job_id))
         attempts.book_late(session, held, Spent(gpu_seconds=4.0))
     held = factories.running(database, press_id)
     with database.transaction() as session:
         holding = Holding(held, 1, Spent(gpu_seconds=8.0))
-        jobs.beat(session, press_id, [holding], factories.LEASE, clock(16.5, load=0.75, warm_up=0.25))
+        lifecycle.beat(session, press_id, [holding], factories.LEASE, clock(16.5, load=0.75, warm_up=0.25))
     ((press, own),) = account(database).presses
     total = account(database).total
     assert press.id == press_id
@@ -90,7 +91,7 @@ def test_seconds_that_nobody_booked_are_seen(database: Database) -> None:
     press_id = factories.press(database)
     print_one(database, press_id, 1.0)
     with database.transaction() as session:
-        jobs.beat(session, press_id, [], factories.LEASE, clock(5.0, load=1.0))
+        lifecycle.beat(session, press_id, [], factories.LEASE, clock(5.0, load=1.0))
     assert account(database).total.carried == 3.0
 
 

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from common import idempotency, jobs
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IdempotencyKeyReusedError, QueueFullError
-from common.idempotency import Reservation
 from common.ids import new_id
-from common.orders import Order
+from common.jobs import idempotency, lifecycle
+from common.jobs.idempotency import Reservation
+from common.jobs.spec import Order
 from common.tables import IdempotencyKey, Job
 from tests import factories
 
@@ -53,7 +53,7 @@ def _reserved_order(session: Session) -> Order:
 
 def test_a_request_that_fails_leaves_its_key_free(database: Database) -> None:
     with pytest.raises(QueueFullError), database.transaction() as session:
-        jobs.submit(session, _reserved_order(session), max_queued=0)
+        lifecycle.submit(session, _reserved_order(session), max_queued=0)
     assert _reserve(database, digest="d2")[0] is None
 
 
@@ -88,7 +88,7 @@ def test_twenty_requests_with_one_key_at_the_same_moment_make_one_job(database: 
         barrier.wait(30)
         with database.transaction() as session:
             earlier = idempotency.reserve(session, Reservation("ada", "k1", "d1", order.id), HOURS)
-            return earlier or jobs.submit(session, order, 100).id
+            return earlier or lifecycle.submit(session, order, 100).id
 
     with ThreadPoolExecutor(20) as pool:
         answers = set(pool.map(request, range(20)))

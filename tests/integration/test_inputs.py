@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 from sqlalchemy import select, update
 
-from common import assets, jobs
+from common import assets
 from common.assets import PictureFile
-from common.attempts import Spent
 from common.clerk import retention
 from common.clock import utcnow
 from common.errors import SafetyUnavailableError, StorageError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.tables import Asset
 from common.tables.states import JobStatus, Verdict
 from tests import factories
@@ -233,7 +234,7 @@ def test_an_owner_s_open_jobs_are_all_that_keep_an_asset(house: House) -> None:
     with house.database.reading() as session:
         assert assets.list_named(session, "ada") == {init}
     with house.database.transaction() as session:
-        jobs.succeed(session, held, factories.images(held), Spent())
+        lifecycle.succeed(session, held, factories.images(held), Spent())
     with house.database.reading() as session:
         assert assets.list_named(session, "ada") == set()
         assert session.scalars(select(Asset.id).where(Asset.owner == "ada")).all()

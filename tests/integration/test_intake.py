@@ -13,19 +13,19 @@ from sqlalchemy.exc import IntegrityError
 
 from api import combiner
 from api.intake import Intake, Made, Outcome, Wish
-from common.bell import Bell
 from common.db.engine import Database
 from common.errors import (
     BellUnavailableError,
     IdempotencyKeyReusedError,
     QueueFullError,
 )
-from common.idempotency import Reservation, reserve
 from common.ids import new_id
-from common.orders import Order
+from common.jobs.idempotency import Reservation, reserve
+from common.jobs.notifier import Bell
+from common.jobs.spec import Order
 from common.settings import Settings
 from common.tables import IdempotencyKey, Job, WebhookEndpoint
-from common.webhooks.sealing import Sealer
+from common.webhooks.signing_secrets import Sealer
 from tests import factories
 from tests.waiting import until
 

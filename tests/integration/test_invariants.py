@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from common import jobs
 from common.errors import ObjectMissingError
 from common.ids import new_id
+from common.jobs import lifecycle
 from common.tables import Attempt, Image, Job, Likeness, Press, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 from common.tables.webhook_states import TERMINAL_EVENTS
@@ -100,7 +100,7 @@ def test_what_a_lost_attempt_left_in_storage_is_no_fault(printed: House) -> None
     printed.storage.put(f"owners/ada/jobs/{held.job_id}/a1/0-left.png", b"left", "image/png")
     factories.age(printed.database, held.job_id, "lease_until", timedelta(seconds=1))
     with printed.database.transaction() as session:
-        jobs.return_lost(session, 3)
+        lifecycle.return_lost(session, 3)
     with printed.press() as press:
         runner.hear(press)
     printed.check()

@@ -22,12 +22,12 @@ from hypothesis.stateful import (
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from common import attempts, idempotency, jobs
-from common.attempts import Claim, Holding, Spent
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, InvalidPictureError
-from common.idempotency import Reservation
+from common.jobs import attempts, idempotency, lifecycle
+from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.idempotency import Reservation
 from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
 from common.tables.states import ImageStatus, JobStatus, Outcome
 from common.tables.webhook_states import OF_STATUS, EventType
@@ -56,11 +56,13 @@ THOROUGH = settings(
 Ending = Callable[[Session, Claim, Spent], object]
 
 ENDINGS: dict[str, Ending] = {
-    "succeed": lambda session, held, spent: jobs.succeed(session, held, factories.images(held), spent),
-    "block": lambda session, held, spent: jobs.block(session, held, factories.images(held, ImageStatus.BLOCKED), spent),
-    "fail for good": lambda session, held, spent: jobs.fail(session, held, GenerationError(), spent),
-    "fail for now": lambda session, held, spent: jobs.fail(session, held, InvalidPictureError(), spent),
-    "release": jobs.release,
+    "succeed": lambda session, held, spent: lifecycle.succeed(session, held, factories.images(held), spent),
+    "block": lambda session, held, spent: lifecycle.block(
+        session, held, factories.images(held, ImageStatus.BLOCKED), spent
+    ),
+    "fail for good": lambda session, held, spent: lifecycle.fail(session, held, GenerationError(), spent),
+    "fail for now": lambda session, held, spent: lifecycle.fail(session, held, InvalidPictureError(), spent),
+    "release": lifecycle.release,
 }
 
 
@@ -107,7 +109,7 @@ class Jobs(RuleBasedStateMachine):
         with self.database.transaction() as session:
             earlier = idempotency.reserve(session, Reservation(TOLD, key, "digest", order.id), 24)
             if earlier is None:
-                jobs.submit(session, order, 1000)
+                lifecycle.submit(session, order, 1000)
         assert earlier == self.keys.get(key)
         self.accepted.add(self.keys.setdefault(key, order.id))
 
@@ -118,7 +120,7 @@ class Jobs(RuleBasedStateMachine):
         was_over = factories.read(self.database, job_id).status.is_terminal
         try:
             with self.database.transaction() as session:
-                jobs.cancel(session, session.get_one(Job, job_id))
+                lifecycle.cancel(session, session.get_one(Job, job_id))
         except IllegalTransitionError:
             assert was_over
         else:
@@ -146,7 +148,7 @@ class Jobs(RuleBasedStateMachine):
         mine = {held.fence for held in hand if self._is_held(held)}
         holdings = [Holding(held, 1, self._spend(held)) for held in hand]
         with self.database.transaction() as session:
-            kept = jobs.beat(session, self.presses[press], holdings, factories.LEASE, {})
+            kept = lifecycle.beat(session, self.presses[press], holdings, factories.LEASE, {})
         assert kept == mine
         for held in hand:
             self._note(held)
@@ -194,9 +196,9 @@ class Jobs(RuleBasedStateMachine):
     def go_round(self, duty: str) -> None:
         with self.database.transaction() as session:
             if duty == "return_lost":
-                jobs.return_lost(session, factories.MAX_STRIKES)
+                lifecycle.return_lost(session, factories.MAX_STRIKES)
             else:
-                jobs.expire_due(session)
+                lifecycle.expire_due(session)
 
     # What must be true after each step.
 
@@ -247,7 +249,7 @@ class Jobs(RuleBasedStateMachine):
             while (held := factories.claim(self.database, self.presses[0])) is not None:
                 self._open(held)
                 with self._settling(held) as spent, self.database.transaction() as session:
-                    jobs.succeed(session, held, factories.images(held), spent)
+                    lifecycle.succeed(session, held, factories.images(held), spent)
         self.promises_hold()
         with self.database.reading() as session:
             rows = {job.id: job for job in session.scalars(select(Job))}

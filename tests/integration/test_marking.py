@@ -19,7 +19,7 @@ from common.certificates import default_folder
 from common.clock import utcnow
 from common.db.engine import Database
 from common.errors import ProvenanceUnavailableError
-from common.requests import OutputFormat
+from common.jobs.request import OutputFormat
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from tests import certificates, factories
 from tests.house import House, open_house

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import func, inspect, select
 
-from common import jobs
 from common.db.engine import Database
 from common.ids import new_id
-from common.orders import Order
+from common.jobs import lifecycle
+from common.jobs.spec import Order
 from common.tables import Job
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType
@@ -32,7 +32,7 @@ MIXED: list[tuple[str, dict[str, Any]]] = [
 
 def _submit_all(database: Database, orders: list[Order], max_queued: int = 100) -> dict[UUID, Job]:
     with database.transaction() as session:
-        return jobs.submit_all(session, orders, max_queued)
+        return lifecycle.submit_all(session, orders, max_queued)
 
 
 def _tags_of_mix(database: Database, *, together: bool) -> list[int]:

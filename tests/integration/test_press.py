@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from common import jobs, usage
+from common import usage
 from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
+from common.jobs import lifecycle
 from common.tables import Attempt, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from tests import factories
@@ -190,7 +191,7 @@ def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(h
     (attempt,) = house.attempts(job.id)
     assert attempt.outcome is Outcome.RELEASED
     with house.database.transaction() as session:
-        jobs.cancel(session, session.get_one(Job, job.id))
+        lifecycle.cancel(session, session.get_one(Job, job.id))
     house.check()
 
 
@@ -205,7 +206,7 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
             if len(works) == 1:
                 factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
                 with house.database.transaction() as session:
-                    jobs.return_lost(session, max_strikes=3)
+                    lifecycle.return_lost(session, max_strikes=3)
         old, new = works
         with press.holding(new):
             with press.holding(old), house.database.transaction() as session:
@@ -216,9 +217,9 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
             factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
             with house.database.transaction() as session:
                 press.report(session)
-                assert jobs.return_lost(session, max_strikes=3) == (0, 0), "its lease was extended"
+                assert lifecycle.return_lost(session, max_strikes=3) == (0, 0), "its lease was extended"
             with house.database.transaction() as session:
-                jobs.release(session, new.claim, new.spent)
+                lifecycle.release(session, new.claim, new.spent)
 
 
 def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(house: House) -> None:

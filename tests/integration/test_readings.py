@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from common import jobs, readings
+from common import readings
 from common.clock import utcnow
 from common.db.engine import Database
+from common.jobs import lifecycle
 from common.readings import Totals
 from common.tables import Press, PressReading
 from tests import factories
@@ -29,7 +30,7 @@ def shown(busy: float, energy: float | None = None) -> Totals:
 
 def beat(database: Database, press_id: UUID, busy: float) -> None:
     with database.transaction() as session:
-        jobs.beat(session, press_id, [], factories.LEASE, clock(busy, busy * 100))
+        lifecycle.beat(session, press_id, [], factories.LEASE, clock(busy, busy * 100))
 
 
 def kept(database: Database) -> list[PressReading]:

@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from common import jobs, keys
-from common.attempts import Spent
+from common import keys
 from common.clerk import retention
 from common.cli import pressroom
 from common.db.engine import Database
 from common.errors import GenerationError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.keys import Kept, Scope
 from common.objects import attempt_prefix
 from common.tables import WebhookMessage
@@ -35,7 +36,7 @@ def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_setting
     held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
     for each in held:
         with api.database.transaction() as session:
-            jobs.succeed(session, each, factories.images(each), Spent(gpu_seconds=1.0))
+            lifecycle.succeed(session, each, factories.images(each), Spent(gpu_seconds=1.0))
         age(api.database, each.job_id, 10 * DAY)
     settle_messages(api.database)
     with api.database.reading() as session:
@@ -92,7 +93,7 @@ def test_what_a_failed_attempt_has_left_is_collected_only_when_no_late_upload_ca
     api.storage.put(key, PNG, "image/png")
     assert retention.collect_orphans(api.database, api.storage) == 0, "the attempt is under way"
     with api.database.transaction() as session:
-        jobs.fail(session, held, GenerationError(), Spent(gpu_seconds=1.0))
+        lifecycle.fail(session, held, GenerationError(), Spent(gpu_seconds=1.0))
     age(api.database, held.job_id, retention.ORPHANS_KEPT - timedelta(minutes=1))
     assert retention.collect_orphans(api.database, api.storage) == 0, "a press may still be uploading"
     age(api.database, held.job_id, retention.ORPHANS_KEPT + timedelta(minutes=1))

@@ -3,7 +3,7 @@ import pytest
 
 from common.catalog import Family
 from common.errors import GenerationError
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 
 # diffusers makes numpy arrays in a way that numpy means to change
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from common import styles
 from common.db.engine import Database
-from common.styles import StyleSpec, UnknownStyleError
+from common.jobs import styles
+from common.jobs.styles import StyleSpec, UnknownStyleError
 
 WARM = StyleSpec(prompt_prefix="a watercolour of", steps=4, palette=("#ff8800", "#ffffff"))
 

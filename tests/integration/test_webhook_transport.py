@@ -12,9 +12,9 @@ import pytest
 import trustme
 
 from common.tables.webhook_states import Failure
-from common.webhooks.destinations import parse
-from common.webhooks.guard import Approach
+from common.webhooks.ssrf_guard import Approach
 from common.webhooks.transport import Answer, Limits, Transport, UndeliveredError
+from common.webhooks.urls import parse
 from tests.receivers import Receiver, Script, answer, forever, receiving, reset_after, say, tarpit
 
 QUICK = Limits(total=1.0, connect=0.5, text=0.3)

@@ -5,8 +5,8 @@ from threading import Thread
 
 from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import EndpointStatus, Failure, MessageState
-from common.webhooks import endpoints, messages
-from common.webhooks.claims import Delivery
+from common.webhooks import endpoints, outbox
+from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import Outcome
 from tests.receivers import Receiver
 from tests.webhooks import Office
@@ -96,6 +96,6 @@ def test_old_messages_are_forgotten_but_not_those_that_wait(office: Office, rece
         for message_id in (done, waiting):
             session.get_one(WebhookMessage, message_id).created_at -= timedelta(days=31)
     with office.database.transaction() as session:
-        assert messages.forget_old(session, 30) == 1
+        assert outbox.forget_old(session, 30) == 1
     assert [message.id for message in office.messages()] == [waiting]
     assert office.attempts(done) == []

@@ -9,11 +9,11 @@ from common.db.engine import Database
 from common.settings import Settings
 from common.tables import WebhookMessage
 from common.tables.webhook_states import Failure, MessageState
-from common.webhooks import messages
-from common.webhooks.courier import Courier
-from common.webhooks.guard import Guard, Rules
-from common.webhooks.schedule import MOST_TRIES
-from common.webhooks.sealing import Sealer
+from common.webhooks import outbox
+from common.webhooks.deliverer import Courier
+from common.webhooks.retry_schedule import MOST_TRIES
+from common.webhooks.signing_secrets import Sealer
+from common.webhooks.ssrf_guard import Guard, Rules
 from tests import factories
 from tests.receivers import Receiver, answer, receiving, tarpit
 from tests.webhooks import LOOPBACK, Office
@@ -88,7 +88,7 @@ def test_f38_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_a
         assert len(receiver.received) == MOST_TRIES, "no further try"
         assert factories.read(office.database, held.job_id).status == "running", "the job knows nothing of it"
         with office.database.transaction() as session:
-            messages.resend(session, session.get_one(WebhookMessage, message.id))
+            outbox.resend(session, session.get_one(WebhookMessage, message.id))
         office.deliver()
     assert office.message(message.id).state is MessageState.DELIVERED
     assert len({(request.body, request.headers["webhook-id"]) for request in receiver.received}) == 1

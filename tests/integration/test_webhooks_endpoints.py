@@ -5,8 +5,8 @@ from uuid import UUID
 
 from common.tables import WebhookEndpoint
 from common.tables.webhook_states import DisabledReason, EndpointStatus, MessageState
-from common.webhooks import endpoints, messages, sealing
-from common.webhooks.sealing import Sealer
+from common.webhooks import endpoints, outbox, signing_secrets
+from common.webhooks.signing_secrets import Sealer
 from tests import factories
 from tests.receivers import Receiver, answer, receiving
 from tests.webhooks import Office
@@ -101,8 +101,8 @@ def test_an_endpoint_that_is_enabled_again_gets_what_it_missed_when_asked(office
         row = session.get_one(WebhookEndpoint, endpoint_id)
         endpoints.enable(row)
         since = row.created_at
-        assert messages.resend_all(session, row, since, since, delivered=False) == 0
-        assert messages.resend_all(session, row, since, None, delivered=False) == 3
+        assert outbox.resend_all(session, row, since, since, delivered=False) == 0
+        assert outbox.resend_all(session, row, since, None, delivered=False) == 3
     office.deliver()
     assert {UUID(request.headers["webhook-id"]) for request in receiver.received} == set(missed)
 
@@ -124,7 +124,7 @@ def test_during_a_rotation_both_secrets_verify_and_afterwards_the_new_one_alone(
     endpoint_id, old = office.subscribe(receiver.url)
     with office.database.transaction() as session:
         row = session.get_one(WebhookEndpoint, endpoint_id)
-        new = sealing.spell(
+        new = signing_secrets.spell(
             endpoints.rotate(session, Sealer(b"the signing secret of the tests"), row, timedelta(hours=1))
         )
     office.test(endpoint_id)

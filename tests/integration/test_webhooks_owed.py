@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
-from common import jobs
-from common.attempts import Spent
 from common.db.engine import Database
 from common.errors import FencedError, GenerationError, OutOfMemoryError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
 from common.tables import WebhookEndpoint
 from common.tables.states import ImageStatus, JobStatus, version_of
 from common.tables.webhook_states import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
@@ -27,28 +27,28 @@ SPENT = Spent(gpu_seconds=1.0)
 
 def succeed(session: Session, database: Database, job_id: UUID) -> None:
     held = _held(job_id)
-    jobs.succeed(session, held, factories.images(held), SPENT)
+    lifecycle.succeed(session, held, factories.images(held), SPENT)
 
 
 def block(session: Session, database: Database, job_id: UUID) -> None:
     held = _held(job_id)
-    jobs.block(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
+    lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
 
 
 def fail(session: Session, database: Database, job_id: UUID) -> None:
-    jobs.fail(session, _held(job_id), GenerationError("It broke."), SPENT)
+    lifecycle.fail(session, _held(job_id), GenerationError("It broke."), SPENT)
 
 
 def cancel(session: Session, database: Database, job_id: UUID) -> None:
-    jobs.cancel(session, session.get_one(jobs.Job, job_id))
+    lifecycle.cancel(session, session.get_one(lifecycle.Job, job_id))
 
 
 def expire(session: Session, database: Database, job_id: UUID) -> None:
-    assert jobs.expire_due(session) == 1
+    assert lifecycle.expire_due(session) == 1
 
 
 def lose(session: Session, database: Database, job_id: UUID) -> None:
-    assert jobs.return_lost(session, max_strikes=1) == (0, 1)
+    assert lifecycle.return_lost(session, max_strikes=1) == (0, 1)
 
 
 MOVES: dict[EventType, list[Callable[[Session, Database, UUID], None]]] = {
@@ -59,10 +59,10 @@ MOVES: dict[EventType, list[Callable[[Session, Database, UUID], None]]] = {
 }
 CASES = [(event, move) for event, moves in MOVES.items() for move in moves]
 
-_claims: dict[UUID, jobs.Claim] = {}
+_claims: dict[UUID, lifecycle.Claim] = {}
 
 
-def _held(job_id: UUID) -> jobs.Claim:
+def _held(job_id: UUID) -> lifecycle.Claim:
     return _claims[job_id]
 
 
@@ -127,7 +127,7 @@ def test_a_press_that_comes_too_late_owes_nothing(office: Office) -> None:
     office.subscribe(HOOK, events=TERMINAL_EVENTS)
     job_id = running(office.database)
     with office.database.transaction() as session:
-        assert jobs.return_lost(session, max_strikes=3) == (1, 0)
+        assert lifecycle.return_lost(session, max_strikes=3) == (1, 0)
     with pytest.raises(FencedError), office.database.transaction() as session:
         succeed(session, office.database, job_id)
     assert office.messages() == []
@@ -138,12 +138,12 @@ def test_of_a_job_that_is_queued_again_only_its_starts_are_told(office: Office) 
     press_id = factories.press(office.database)
     held = factories.running(office.database, press_id)
     with office.database.transaction() as session:
-        jobs.fail(session, held, OutOfMemoryError(), SPENT)
+        lifecycle.fail(session, held, OutOfMemoryError(), SPENT)
     factories.make_due(office.database, held.job_id)
     again = factories.claim(office.database, press_id)
     assert again is not None
     with office.database.transaction() as session:
-        jobs.release(session, again, SPENT)
+        lifecycle.release(session, again, SPENT)
     assert office.told() == [("ada", "job.started")] * 2
     assert [read(message)["attempt"] for message in office.messages()] == [1, 2]
 
@@ -154,7 +154,7 @@ def test_a_sweep_owes_for_each_of_its_jobs_to_its_own_owner(office: Office) -> N
     for owner in ("ada", "grace"):
         office.subscribe(HOOK, owner=owner)
     with office.database.transaction() as session:
-        assert jobs.expire_due(session) == 4
+        assert lifecycle.expire_due(session) == 4
     assert sorted(office.told()) == [("ada", "job.expired")] * 2 + [("grace", "job.expired")]
 
 

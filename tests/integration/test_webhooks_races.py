@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common import jobs
 from common.db.engine import Database
+from common.jobs import lifecycle
 from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import JOB_EVENTS, DisabledReason, Failure
-from common.webhooks import claims, endpoints, messages, outcomes
-from common.webhooks.claims import Delivery
+from common.webhooks import claiming, endpoints, outbox, outcomes
+from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import Outcome
 from tests import factories
 from tests.webhooks import SEALER, Office
@@ -53,19 +53,19 @@ class Crowd:
 
     def deliver(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
-            taken = claims.claim(session, self.office.clock(session), 8, threads=100)
+            taken = claiming.claim(session, self.office.clock(session), 8, threads=100)
         while taken:
             delivery = taken.pop()
             self.taken.append(delivery)
             with self.database.transaction() as session:
                 moment = self.office.clock(session)
                 outcomes.record(session, delivery, dice.choice(OUTCOMES), moment)
-                taken += claims.claim(session, moment, 1, threads=100) if dice.random() < 0.5 else []
+                taken += claiming.claim(session, moment, 1, threads=100) if dice.random() < 0.5 else []
 
     def finish_a_job(self, dice: random.Random) -> None:
         job = factories.submit(self.database)
         with self.database.transaction() as session:
-            jobs.cancel(session, session.get_one(jobs.Job, job.id))
+            lifecycle.cancel(session, session.get_one(lifecycle.Job, job.id))
 
     def switch(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
@@ -80,7 +80,7 @@ class Crowd:
         with self.database.transaction() as session:
             row = self._pick(session, dice)
             if row is not None:
-                messages.resend_all(session, row, row.created_at, None, delivered=True)
+                outbox.resend_all(session, row, row.created_at, None, delivered=True)
 
     def replace(self, dice: random.Random) -> None:
         with self.database.transaction() as session:

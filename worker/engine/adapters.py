@@ -16,9 +16,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from common.adapters import AdapterFile, Shelf, read_adapter
 from common.catalog import ModelCard
 from common.errors import ModelUnavailableError
+from common.jobs.request import MOST_ADAPTERS, Adapter
 from common.logs import get_logger
 from common.lora_layers import PARTS, Weights, flatten
-from common.requests import MOST_ADAPTERS, Adapter
 from worker.meter import Meter
 
 MOST_LOADED = 2 * MOST_ADAPTERS

@@ -3,7 +3,7 @@
 import os
 
 from common.catalog import Offer
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.settings import Settings
 from common.tables.states import Priority
 from worker.engine.accelerator import Accelerator, Exit

@@ -6,8 +6,8 @@ from typing import Any
 
 from common.catalog import ModelCard
 from common.errors import GenerationError
+from common.jobs.request import ImageRequest
 from common.logs import get_logger
-from common.requests import ImageRequest
 from worker.engine.accelerator import Accelerator
 from worker.engine.port import NO_INPUTS
 from worker.engine.watchdog import Watchdog

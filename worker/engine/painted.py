@@ -11,7 +11,7 @@ from PIL import Image
 
 from common.catalog import PAINTED, PAINTED_CARD
 from common.errors import StandInWarning
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.settings import Settings
 from worker.engine.accelerator import Exposure
 from worker.engine.batching import BatchingEngine

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from common.attempts import Spent
-from common.requests import ImageRequest
+from common.jobs.attempts import Spent
+from common.jobs.request import ImageRequest
 from common.tables.states import Priority
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.errors import PressroomError
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables.states import Priority
 from worker.engine.accelerator import Exposure
 from worker.engine.port import Inputs, Picture, Watch

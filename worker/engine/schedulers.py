@@ -15,7 +15,7 @@ from diffusers import (
 
 from common.catalog import Family
 from common.errors import GenerationError
-from common.requests import SchedulerName
+from common.jobs.request import SchedulerName
 
 # A configuration may ask for one of these, and no scheduler goes by two.
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}

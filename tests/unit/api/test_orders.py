@@ -9,8 +9,8 @@ from api.errors import RefusedError
 from api.schemas.jobs import NewJob
 from common.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.ids import new_id
-from common.orders import Order
-from common.requests import Adapter, Mode, SchedulerName
+from common.jobs.request import Adapter, Mode, SchedulerName
+from common.jobs.spec import Order
 from common.settings import Settings
 
 PLAIN = PAINTED_CARD.model_copy(

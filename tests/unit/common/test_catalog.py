@@ -5,7 +5,7 @@ import pytest
 from common import catalog
 from common.catalog import Family
 from common.errors import ModelUnavailableError, SettingsError
-from common.requests import Mode, SchedulerName
+from common.jobs.request import Mode, SchedulerName
 from common.settings import Settings
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from common.requests import LARGEST_SEED, ImageRequest, OutputFormat, SchedulerName
+from common.jobs.request import LARGEST_SEED, ImageRequest, OutputFormat, SchedulerName
 from tests.factories import image_request
 
 

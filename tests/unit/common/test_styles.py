@@ -1,6 +1,6 @@
 import pytest
 
-from common.styles import StyleSpec
+from common.jobs.styles import StyleSpec
 
 
 @pytest.mark.parametrize(

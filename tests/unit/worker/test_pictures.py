@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common import provenance
-from common.requests import OutputFormat
+from common.jobs.request import OutputFormat
 from worker import pictures
 from worker.engine.painted import paint
 from worker.marking import Mark

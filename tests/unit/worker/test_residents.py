@@ -3,7 +3,7 @@ import weakref
 import pytest
 
 from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
-from common.requests import Adapter
+from common.jobs.request import Adapter
 from tests.engines import FakeFamily, Workshop
 from tests.factories import image_request
 from worker.engine.residents import Resident

@@ -15,7 +15,7 @@ from common import certificates as issuing
 from common.certificates import Credentials
 from common.clock import utcnow
 from common.errors import ProvenanceUnavailableError
-from common.requests import OutputFormat
+from common.jobs.request import OutputFormat
 from common.settings import Settings
 from tests import certificates
 from worker import pictures, signing

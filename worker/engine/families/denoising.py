@@ -13,7 +13,7 @@ import torch
 
 from common.catalog import ModelCard
 from common.errors import GenerationError
-from common.requests import ImageRequest, Mode
+from common.jobs.request import ImageRequest, Mode
 from worker.engine import schedulers, speed
 from worker.engine.device import Device
 from worker.engine.families.ahead import told_ahead

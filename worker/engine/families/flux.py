@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.flux.pipeline_flux import retrieve_timesteps
 
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from worker.engine.families import flows
 from worker.engine.families.denoising import (
     Denoising,

@@ -14,7 +14,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retri
 from PIL import Image
 
 from common.errors import GenerationError
-from common.requests import ImageRequest, Mode
+from common.jobs.request import ImageRequest, Mode
 from worker.engine.families.denoising import Denoising, Tensor, generator
 from worker.engine.port import Inputs
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from worker.engine.port import Inputs
 
 

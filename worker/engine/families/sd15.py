@@ -11,7 +11,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipe
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retrieve_timesteps
 
 from common.catalog import ModelCard
-from common.requests import ImageRequest, Mode
+from common.jobs.request import ImageRequest, Mode
 from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
 from worker.engine.families.modes import StockModes, make_all_anew

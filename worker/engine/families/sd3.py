@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import retrieve_timesteps
 
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from worker.engine.families import flows
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
 from worker.engine.port import Inputs

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
 
-from common.requests import ImageRequest, Mode
+from common.jobs.request import ImageRequest, Mode
 from worker.engine.families.denoising import Denoising, Tensor, stack
 from worker.engine.families.sd15 import Sd15Family
 

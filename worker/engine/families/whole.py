@@ -16,7 +16,7 @@ from greenlet import getcurrent, greenlet
 
 from common.catalog import ModelCard
 from common.errors import GenerationError
-from common.requests import ImageRequest, Mode
+from common.jobs.request import ImageRequest, Mode
 from worker.engine import schedulers
 from worker.engine.families.denoising import generator
 from worker.engine.port import Inputs

@@ -8,7 +8,7 @@ import pytest
 
 from common.campaigns.rendering import Addressed, RenderingError, choose_arm, render, request_of
 from common.campaigns.spec import CampaignSpec, SeedRule, Template
-from common.requests import LARGEST_SEED
+from common.jobs.request import LARGEST_SEED
 from tests.campaigns import SALT, arm, spec
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 
 from common.campaigns import templates
 from common.campaigns.templates import MOST_FILTERS, MissingValueError, TemplateError, Words
-from common.texts import clean
+from common.jobs.prompt_text import clean
 
 VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
 

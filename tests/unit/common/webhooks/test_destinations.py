@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.webhooks.destinations import InvalidUrlError, NotAllowedError, parse
+from common.webhooks.urls import InvalidUrlError, NotAllowedError, parse
 
 
 @pytest.mark.parametrize(

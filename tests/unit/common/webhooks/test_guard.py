@@ -8,9 +8,9 @@ import pytest
 
 from common.errors import SettingsError
 from common.settings import Settings
-from common.webhooks.addresses import UnresolvedError, is_own, is_public, resolve
-from common.webhooks.destinations import Address, InvalidUrlError, NotAllowedError
-from common.webhooks.guard import Guard, Rules
+from common.webhooks.public_addresses import UnresolvedError, is_own, is_public, resolve
+from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.urls import Address, InvalidUrlError, NotAllowedError
 
 PUBLIC = "93.184.215.14"
 

@@ -4,12 +4,12 @@ import base64
 
 import pytest
 
-from common.webhooks import sealing
-from common.webhooks.sealing import InvalidSecretError, Sealer, SecretUnreadableError
+from common.webhooks import signing_secrets
+from common.webhooks.signing_secrets import InvalidSecretError, Sealer, SecretUnreadableError
 
 
 def test_a_secret_is_opened_by_the_signing_secret_that_sealed_it_and_by_no_other() -> None:
-    secret = sealing.make()
+    secret = signing_secrets.make()
     sealed = Sealer(b"one house").seal(secret)
     assert secret not in sealed
     assert Sealer(b"one house").open(sealed) == secret
@@ -24,16 +24,16 @@ def test_the_same_secret_never_looks_the_same_sealed() -> None:
 
 @pytest.mark.parametrize("size", [24, 32, 64])
 def test_a_secret_is_spelled_and_read_back(size: int) -> None:
-    assert sealing.parse(sealing.spell(b"\xff" * size)) == b"\xff" * size
+    assert signing_secrets.parse(signing_secrets.spell(b"\xff" * size)) == b"\xff" * size
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        sealing.spell(b"8 bytes."),
-        sealing.spell(b"x" * 23),
-        sealing.spell(b"x" * 65),
-        sealing.spell(b"x" * 1_000_000),
+        signing_secrets.spell(b"8 bytes."),
+        signing_secrets.spell(b"x" * 23),
+        signing_secrets.spell(b"x" * 65),
+        signing_secrets.spell(b"x" * 1_000_000),
         "whsec_not base64!",
         "whsec_",
         "",
@@ -46,9 +46,9 @@ def test_a_secret_is_spelled_and_read_back(size: int) -> None:
 )
 def test_a_secret_too_short_too_long_or_misspelled_is_refused(text: str) -> None:
     with pytest.raises(InvalidSecretError):
-        sealing.parse(text)
+        signing_secrets.parse(text)
 
 
 def test_a_new_secret_has_256_random_bits() -> None:
-    assert len(sealing.make()) == 32
-    assert sealing.make() != sealing.make()
+    assert len(signing_secrets.make()) == 32
+    assert signing_secrets.make() != signing_secrets.make()

@@ -13,9 +13,9 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from common.settings import Settings
-from common.webhooks import addresses
-from common.webhooks.addresses import IsOwn, Resolve, UnresolvedError, is_public
-from common.webhooks.destinations import Address, Destination, InvalidUrlError, NotAllowedError, parse
+from common.webhooks import public_addresses
+from common.webhooks.public_addresses import IsOwn, Resolve, UnresolvedError, is_public
+from common.webhooks.urls import Address, Destination, InvalidUrlError, NotAllowedError, parse
 
 INSIDE = re.compile(r"([^.]+|.*\.(localhost|local|localdomain|internal|intranet|lan|home\.arpa))")
 """Names that mean something on the inside only: those of one label, and those under these."""
@@ -74,8 +74,8 @@ class Guard:
     """Judges destinations by *rules*."""
 
     rules: Rules = field(default_factory=Rules)
-    resolve: Resolve = addresses.resolve
-    is_own: IsOwn = addresses.is_own
+    resolve: Resolve = public_addresses.resolve
+    is_own: IsOwn = public_addresses.is_own
 
     def check(self, url: str) -> Destination:
         """Return what *url* leads to, for keeping; raise InvalidUrlError or NotAllowedError.

@@ -5,9 +5,9 @@ One rule covers a crash between commit and ring, a lost message, a flushed broke
 
 from sqlalchemy import select
 
-from common.bell import Bell
 from common.db import clock
 from common.db.engine import Database
+from common.jobs.notifier import Bell
 from common.tables import Job, Model
 from common.tables.states import JobStatus
 

@@ -1,21 +1,17 @@
 """Messages: what is owed to endpoints, written in the transaction that made it true, and sent again on request."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import now, read_clock
-from common.tables import Image, Job, WebhookEndpoint, WebhookMessage
-from common.tables.states import JobStatus
+from common.tables import Job, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import (
-    OF_STATUS,
-    TERMINAL_EVENTS,
     EndpointStatus,
     EventType,
     MessageState,
@@ -23,49 +19,16 @@ from common.tables.webhook_states import (
 )
 from common.tables.webhooks import DIRECT
 from common.webhooks import payloads
-from common.webhooks.destinations import parse
+from common.webhooks.urls import parse
 
 BATCH = 500
 UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
-
-HEARD_OF = select(Job.id).where(
-    Job.id.in_(bindparam("ids", expanding=True)),
-    Job.campaign_id.is_(None),  # a campaign tells of its jobs in sum
-    exists().where(
-        WebhookEndpoint.owner == Job.owner,
-        WebhookEndpoint.status == EndpointStatus.ENABLED,
-        or_(WebhookEndpoint.url != DIRECT, Job.webhook_url.is_not(None)),
-    ),
-)
-"""Which of some jobs anybody wants to hear of; asked at every move, so it is put together once."""
-
-
-def owe(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
-    """Owe what is to be told of jobs that have just moved to *status*; return how many messages that makes.
-
-    The caller's transaction is the one that moved them, and has written their images.
-    """
-    event = OF_STATUS.get(status)
-    if event is None:
-        return 0
-    owed = 0
-    for some in _batch(job_ids):
-        told = session.scalars(HEARD_OF, {"ids": some}).all()
-        if told:
-            owed += _owe(session, event, told)
-    return owed
-
-
-def owe_release(session: Session, job_id: UUID) -> int:
-    """Owe what is to be told of a job of which an image has just been released; return how many messages that makes."""
-    told = session.scalars(HEARD_OF, {"ids": [job_id]}).all()
-    return _owe(session, EventType.IMAGE_RELEASED, told) if told else 0
 
 
 def owe_test(session: Session, endpoint: WebhookEndpoint) -> WebhookMessage:
     """Owe *endpoint* a message that is about nothing but itself."""
     moment = read_clock(session)
-    message = _address(endpoint, EventType.WEBHOOK_TEST, moment)
+    message = address_message(endpoint, EventType.WEBHOOK_TEST, moment)
     message.body = payloads.render_test(moment, endpoint.id)
     session.add(message)
     session.flush()
@@ -87,10 +50,10 @@ class News:
 def owe_news(session: Session, news: News) -> int:
     """Owe *news* to every endpoint of its owner that wants it; return how many messages that makes."""
     owed = []
-    for endpoint in _lock_endpoints(session, {news.owner}):
+    for endpoint in lock_endpoints(session, {news.owner}):
         own = news.events if news.url is not None else ()
         if news.event in (own if endpoint.url == DIRECT else parse_events(endpoint.events)):
-            message = _address(endpoint, news.event, news.moment, news.url)
+            message = address_message(endpoint, news.event, news.moment, news.url)
             message.body = news.body
             owed.append(message)
     session.add_all(owed)
@@ -168,22 +131,7 @@ def name_destination(owner: str, url: str) -> str:
     return hashlib.sha256(f"{owner} {parse(url).origin}".encode()).hexdigest()[:40]
 
 
-def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
-    ordered = select(Job).where(Job.id.in_(job_ids)).order_by(Job.id)
-    jobs = session.scalars(ordered.execution_options(populate_existing=True)).all()
-    owners = {job.owner for job in jobs}
-    endpoints = _lock_endpoints(session, owners)
-    images: dict[UUID, list[Image]] = defaultdict(list)
-    for image in session.scalars(select(Image).where(Image.job_id.in_(job_ids)).order_by(Image.position)):
-        images[image.job_id].append(image)
-    moment = read_clock(session)
-    owed = [message for job in jobs for message in _tell(job, images[job.id], endpoints, event, moment)]
-    session.add_all(owed)
-    session.flush()
-    return len(owed)
-
-
-def _lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[WebhookEndpoint]:
+def lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[WebhookEndpoint]:
     """Return the live endpoints of *owners*, locked against nothing but deletion until the messages are there."""
     return session.scalars(
         select(WebhookEndpoint)
@@ -193,36 +141,14 @@ def _lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[Webho
     ).all()
 
 
-def _tell(
-    job: Job, images: Sequence[Image], endpoints: Sequence[WebhookEndpoint], event: EventType, moment: datetime
-) -> Iterator[WebhookMessage]:
-    body = b""
-    for endpoint in endpoints:
-        if endpoint.owner != job.owner or event not in _subscribed(endpoint, job):
-            continue
-        happened = moment if event is EventType.IMAGE_RELEASED else job.finished_at or moment
-        body = body or payloads.render_job(event, happened, job, images)
-        message = _address(endpoint, event, moment, job.webhook_url, job.id)
-        message.body = body
-        yield message
-
-
-def _subscribed(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
-    if endpoint.url != DIRECT:
-        return parse_events(endpoint.events)
-    if job.webhook_url is None:
-        return ()
-    usual = (*TERMINAL_EVENTS, EventType.IMAGE_RELEASED)
-    return usual if job.webhook_events is None else parse_events(job.webhook_events)
-
-
-def _address(
+def address_message(
     endpoint: WebhookEndpoint,
     event: EventType,
     moment: datetime,
     own_url: str | None = None,
     job_id: UUID | None = None,
 ) -> WebhookMessage:
+    """Return a new message about *event* for *endpoint*; it goes to *own_url* where the endpoint has none."""
     url = own_url if endpoint.url == DIRECT else None
     return WebhookMessage(
         endpoint_id=endpoint.id,
@@ -234,8 +160,3 @@ def _address(
         created_at=moment,
         next_at=max(moment, endpoint.resume_at or moment),
     )
-
-
-def _batch(job_ids: Collection[UUID]) -> Iterator[tuple[UUID, ...]]:
-    ordered = sorted(job_ids)
-    return (tuple(ordered[start : start + BATCH]) for start in range(0, len(ordered), BATCH))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import now
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables import Attempt
 from common.tables.states import Outcome, Priority
 

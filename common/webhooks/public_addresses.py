@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from common.errors import PressroomError
-from common.webhooks.destinations import Address
+from common.webhooks.urls import Address
 
 DENIED_V4 = tuple(
     map(

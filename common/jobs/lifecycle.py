@@ -15,18 +15,18 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from common import attempts, claims, readings
-from common.attempts import Claim, Fence, Holding, Spent
+from common import readings
 from common.db.clock import now
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
-from common.orders import Order
-from common.places import Place, Places
-from common.requests import ImageRequest
-from common.safety.holding import hold_to_key
+from common.jobs import attempts, fair_queue, webhook_events
+from common.jobs.attempts import Claim, Fence, Holding, Spent
+from common.jobs.fair_queue import Place, Places
+from common.jobs.key_policy import hold_to_key
+from common.jobs.request import ImageRequest
+from common.jobs.spec import Order
 from common.safety.policy import Recourse
 from common.tables import Attempt, Image, Job, Press
 from common.tables.states import JobStatus, Outcome, Priority, sources_of
-from common.webhooks import messages
 
 BACKOFF_SECONDS = 2.0
 """Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
@@ -106,7 +106,7 @@ def claim(
 
     Raises JobUnreadableError for one that a newer version has written; the caller's transaction must not commit then.
     """
-    job_id = claims.choose(session, models, warm_lanes, priorities)
+    job_id = fair_queue.choose(session, models, warm_lanes, priorities)
     if job_id is None:
         return None
     moved = _move(
@@ -124,7 +124,7 @@ def claim(
         return None
     job = session.get_one(Job, job_id, populate_existing=True)
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
-    messages.owe(session, JobStatus.RUNNING, [job.id])
+    webhook_events.owe(session, JobStatus.RUNNING, [job.id])
     try:
         request = hold_to_key(session, job.key_id, ImageRequest.from_row(job.request))
     except ValidationError as error:
@@ -188,7 +188,7 @@ def succeed(session: Session, held: Claim, images: Sequence[Image], spent: Spent
     """Publish the images of an attempt; raise FencedError, having changed nothing, if the job is no longer its own."""
     _finish(session, held, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, spent, progress_step=Job.steps)
     session.add_all(images)
-    messages.owe(session, JobStatus.SUCCEEDED, [held.job_id])
+    webhook_events.owe(session, JobStatus.SUCCEEDED, [held.job_id])
 
 
 def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
@@ -196,7 +196,7 @@ def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) 
     fault = {"error_code": "content_blocked", "error_message": "The safety check blocked every image of this job."}
     _finish(session, held, JobStatus.FAILED, Outcome.BLOCKED, spent, error_retryable=False, **fault)
     session.add_all(images)
-    messages.owe(session, JobStatus.FAILED, [held.job_id])
+    webhook_events.owe(session, JobStatus.FAILED, [held.job_id])
 
 
 def reroll(session: Session, held: Claim, spent: Spent) -> None:
@@ -212,7 +212,7 @@ def fail(session: Session, held: Claim, error: PressroomError, spent: Spent) -> 
         return JobStatus.QUEUED
     fault = {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}
     _finish(session, held, JobStatus.FAILED, Outcome.FAILED, spent, **fault)
-    messages.owe(session, JobStatus.FAILED, [held.job_id])
+    webhook_events.owe(session, JobStatus.FAILED, [held.job_id])
     return JobStatus.FAILED
 
 
@@ -228,7 +228,7 @@ def cancel(session: Session, job: Job) -> None:
         session.refresh(job)
         raise IllegalTransitionError(f"The job is {job.status} already and cannot be canceled.")
     attempts.close(session, moved, Outcome.CANCELED)
-    messages.owe(session, JobStatus.CANCELED, [job.id])
+    webhook_events.owe(session, JobStatus.CANCELED, [job.id])
     session.refresh(job)
 
 
@@ -241,7 +241,7 @@ def withdraw(session: Session, job_ids: Collection[UUID]) -> list[UUID]:
     """Cancel those of some jobs that no press has in hand; return which."""
     queued = select(Job.id).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED).order_by(Job.id)
     moved = _move(session, JobStatus.CANCELED, Job.id.in_(queued.with_for_update()), finished_at=now(session))
-    messages.owe(session, JobStatus.CANCELED, [job_id for job_id, _ in moved])
+    webhook_events.owe(session, JobStatus.CANCELED, [job_id for job_id, _ in moved])
     return [job_id for job_id, _ in moved]
 
 
@@ -251,7 +251,7 @@ def expire_due(session: Session) -> int:
     fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
     moved = _move(session, JobStatus.EXPIRED, late, finished_at=now(session), lease_until=None, **fault)
     attempts.close(session, moved, Outcome.EXPIRED)
-    messages.owe(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])
+    webhook_events.owe(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])
     return len(moved)
 
 
@@ -278,7 +278,7 @@ def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
     again = {"due_at": now(session), "lease_until": None, "press_id": None, "progress_step": 0}
     queued = _move(session, JobStatus.QUEUED, silent, **again)
     attempts.close(session, [*given_up, *queued], Outcome.LOST)
-    messages.owe(session, JobStatus.FAILED, [job_id for job_id, _ in given_up])
+    webhook_events.owe(session, JobStatus.FAILED, [job_id for job_id, _ in given_up])
     return len(queued), len(given_up)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.safety.policy import Policy, Wish
 from common.tables import ApiKey
 

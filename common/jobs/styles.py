@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.errors import PressroomError
-from common.requests import OutputFormat, SchedulerName
+from common.jobs.request import OutputFormat, SchedulerName
 from common.tables import Campaign, Style
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from common.ids import new_id
-from common.requests import ImageRequest
+from common.jobs.request import ImageRequest
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType
 

@@ -16,14 +16,14 @@ from common.errors import DatabaseUnavailableError
 from common.faults import fault
 from common.logs import get_logger
 from common.tables.webhook_states import Failure
-from common.webhooks import claims, outcomes, signatures
-from common.webhooks.addresses import UnresolvedError
-from common.webhooks.claims import Delivery
-from common.webhooks.destinations import InvalidUrlError, NotAllowedError
-from common.webhooks.guard import Guard
+from common.webhooks import claiming, outcomes, signatures
+from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import Outcome
-from common.webhooks.sealing import Sealer, SecretUnreadableError
+from common.webhooks.public_addresses import UnresolvedError
+from common.webhooks.signing_secrets import Sealer, SecretUnreadableError
+from common.webhooks.ssrf_guard import Guard
 from common.webhooks.transport import Transport, UndeliveredError
+from common.webhooks.urls import InvalidUrlError, NotAllowedError
 
 CLOSE_SECONDS = 5.0
 log = get_logger(__name__)
@@ -61,10 +61,10 @@ class Courier:
         if room <= 0:
             return 0
         with self._database.reading() as session:
-            if not claims.is_any_due(session, self._clock(session)):
+            if not claiming.is_any_due(session, self._clock(session)):
                 return 0
         with self._database.transaction() as session:
-            taken = claims.claim(session, self._clock(session), room, threads=self._threads)
+            taken = claiming.claim(session, self._clock(session), room, threads=self._threads)
         for delivery in taken:
             # Daemons: a process that ends need not wait for receivers, for what was in hand goes again.
             thread = threading.Thread(target=self._carry, args=(delivery,), name="courier", daemon=True)
@@ -131,7 +131,7 @@ class Courier:
             moment = self._clock(session)
             state = outcomes.record(session, delivery, outcome, moment)
             is_last = self._stopping.is_set()
-            following = [] if is_last else claims.claim(session, moment, 1, threads=self._threads)
+            following = [] if is_last else claiming.claim(session, moment, 1, threads=self._threads)
         log.info(
             "webhook_tried",
             message_id=str(delivery.message_id),

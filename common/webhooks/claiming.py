@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints
-from common.webhooks.schedule import MOST_TRIES
+from common.webhooks.retry_schedule import MOST_TRIES
 
 LEASE = timedelta(seconds=60)
 """Longer than a try takes, resolving and booking included."""

@@ -1,0 +1,1 @@
+"""Jobs: from the resolved request to the last move of the row."""
