@@ -25,7 +25,7 @@ from common.links import Linked
 from common.tables import Asset, Image, Job, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.states import version_of
 from common.tables.webhook_states import DisabledReason, EventType, Failure, MessageState, parse_events
-from common.usage import was_delivered
+from common.usage.usage import was_delivered
 from common.webhooks import signing_secrets
 
 

@@ -10,12 +10,12 @@ from api.auth import caller, needs
 from api.context import services
 from api.schemas.house import HouseAccount, HouseMoney, HousePress, HouseReport
 from api.schemas.usage import Money, SpanQuery, UsageQuery, UsageReport, UsageRow
-from common import house, usage
 from common.clock import utcnow
-from common.house import Account
 from common.keys import Scope
 from common.tables import Press
-from common.usage import Usage
+from common.usage import operator_report, usage
+from common.usage.operator_report import Account
+from common.usage.usage import Usage
 
 blueprint = operations.create_blueprint("usage", "What was spent.", "/v1/usage")
 
@@ -47,7 +47,7 @@ def get_house_usage(query: SpanQuery) -> Response:
     """Account for the time of all presses, for all owners: delivered, waste, overhead, idle, energy and money."""
     since, until = _span(query)
     with services().database.reading() as session:
-        found = house.account(session, since, until)
+        found = operator_report.account(session, since, until)
     report = HouseReport(
         since=since,
         until=until,
@@ -96,7 +96,7 @@ def _show_press(press: Press, account: Account) -> HousePress:
         models=press.models,
         price_per_hour=press.price_per_hour,
         currency=press.currency,
-        up_amount=house.up_amount(press, account.up),
+        up_amount=operator_report.up_amount(press, account.up),
         started_at=press.started_at,
         heartbeat_at=press.heartbeat_at,
         stopped_at=press.stopped_at,

@@ -20,7 +20,7 @@ from common.fingerprints import Fingerprint
 from common.keys import Scope
 from common.provenance import read_job_urn
 from common.tables import Image, Job
-from common.usage import DELIVERED
+from common.usage.usage import DELIVERED
 
 blueprint = operations.create_blueprint("verification", "Where a picture comes from.", "/v1/verify")
 

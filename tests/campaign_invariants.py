@@ -11,7 +11,7 @@ from common.campaigns import counters
 from common.campaigns.spec import CampaignSpec
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
-from common.usage import DELIVERED
+from common.usage.usage import DELIVERED
 
 
 def check(session: Session) -> None:

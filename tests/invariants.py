@@ -12,7 +12,6 @@ from PIL import Image as Pillow
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from common import house
 from common.db.engine import Database
 from common.objects import quarantine_key
 from common.safety.sealing import Part
@@ -31,7 +30,8 @@ from common.tables import (
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
 from common.tables.webhook_states import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
 from common.tables.webhooks import DIRECT
-from common.usage import DELIVERED
+from common.usage import operator_report
+from common.usage.usage import DELIVERED
 from tests import campaign_invariants
 
 MARK = b"trainedAlgorithmicMedia"
@@ -149,7 +149,7 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
         f"images {charged:.3f} + waste {waste:.3f} + blocked {blocked_beside_delivered:.3f} "
         f"+ overhead {overhead:.3f} is not busy {busy:.3f}"
     )
-    carried = house.account(session, *house.ALWAYS).total.carried
+    carried = operator_report.account(session, *operator_report.ALWAYS).total.carried
     assert abs(carried - (busy - total)) <= ROUNDING_SECONDS, "the house's account is not that of the rows"
     delivered = {image.job_id for image in images if image.status not in KEPT_BACK and not _is_released(image)}
     blocked = {image.job_id for image in images if image.status in KEPT_BACK or _is_released(image)}

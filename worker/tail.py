@@ -14,7 +14,6 @@ from decimal import Decimal
 from uuid import UUID
 
 from common import recognition
-from common.costs import charge
 from common.errors import RerollError, StorageError
 from common.faults import fault
 from common.ids import new_id
@@ -23,6 +22,7 @@ from common.objects import attempt_prefix, image_key, quarantine_key, thumbnail_
 from common.safety.sealing import Part, PictureSealer
 from common.tables import Image
 from common.tables.states import ImageStatus
+from common.usage.price import charge
 from worker import palettes
 from worker.engine.port import Picture
 from worker.finishing import File

@@ -16,10 +16,10 @@ from api.console.gate import visitor
 from api.console.pages import page
 from api.console.rendering import render
 from api.context import services
-from common import house, usage
 from common.clock import utcnow
 from common.keys import Scope
-from common.usage import GroupBy, Usage
+from common.usage import operator_report, usage
+from common.usage.usage import GroupBy, Usage
 
 DEFAULT_DAYS = 30
 FRESH_SECONDS = 30.0
@@ -55,7 +55,7 @@ def show_house() -> Response:
     """Show how all presses spent a span of days, and what an image really cost."""
     since, until = _read_span()
     with services().database.reading() as session:
-        account = house.account(session, since, until)
+        account = operator_report.account(session, since, until)
     meter, ledger = account.total.meter, account.total.ledger
     parts = {"delivered": ledger.delivered, "running": ledger.running, **_prefix("waste", ledger.waste)}
     parts |= {**_prefix("overhead", meter.overhead), "idle": account.total.idle}

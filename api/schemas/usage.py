@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.inputs import Moment, Query
 from api.schemas.outputs import Amount, Output, Time
-from common.usage import GroupBy
+from common.usage.usage import GroupBy
 
 
 class SpanQuery(Query):

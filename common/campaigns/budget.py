@@ -11,7 +11,7 @@ from common.db.types import NANO, Money
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
 from common.tables import Campaign, Image, Job
-from common.usage import WAS_DELIVERED
+from common.usage.usage import WAS_DELIVERED
 
 MARGIN = Decimal("1.5")
 """Of what is held to the dearest known: a picture that is alone in its batch costs more than one in company."""

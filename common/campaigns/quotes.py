@@ -16,7 +16,7 @@ from common.campaigns.spec import CampaignSpec, OnBlock
 from common.db.clock import now
 from common.tables import Campaign, Image, Press, Print
 from common.tables.campaign_states import PrintStatus
-from common.usage import was_delivered
+from common.usage.usage import was_delivered
 
 LIVE = timedelta(minutes=2)
 """A press that was heard of so lately is counted on."""

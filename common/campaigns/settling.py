@@ -17,7 +17,7 @@ from common.faults import fault
 from common.tables import Campaign, Image, Job, Print
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import TERMINAL, JobStatus
-from common.usage import was_delivered
+from common.usage.usage import was_delivered
 
 BATCH = 500
 BLOCKED = "content_blocked"

@@ -10,7 +10,7 @@ from common.cli.options import as_json_option, print_json, since_option, until_o
 from common.cli.tables import print_table
 from common.client import Json
 from common.owner_client import OwnerClient
-from common.usage import GroupBy
+from common.usage.usage import GroupBy
 
 FIELDS = ("jobs", "attempts", "images", "gpu_seconds", "delivered_gpu_seconds", "running_gpu_seconds")
 PRESS_FIELDS = (

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from common import readings
 from common.db.clock import now
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
 from common.jobs import attempts, fair_queue, webhook_events
@@ -27,6 +26,7 @@ from common.jobs.spec import Order
 from common.safety.policy import Recourse
 from common.tables import Attempt, Image, Job, Press
 from common.tables.states import JobStatus, Outcome, Priority, sources_of
+from common.usage import meter_readings
 
 BACKOFF_SECONDS = 2.0
 """Wait before the second attempt after a transient error; it doubles with each further one, ± a quarter."""
@@ -162,7 +162,7 @@ def beat(
     One that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
     *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds``, ``overhead`` and ``energy_joules``.
     """
-    readings.keep(session, press_id)
+    meter_readings.keep(session, press_id)
     session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
     if not holdings:
         return set()

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 
-from common import readings
 from common.clock import utcnow
 from common.ids import first_id
 from common.tables import Image, Job, Press
 from common.tables.states import JobStatus, Priority
+from common.usage import meter_readings
 
 SPAN = timedelta(hours=1)
 """Over which utilisation and money are told."""
@@ -137,7 +137,7 @@ def _presses(session: Session, silence: timedelta) -> list[PressNow]:
     moment = utcnow()
     alive = select(Press).where(Press.stopped_at.is_(None), Press.heartbeat_at > moment - silence)
     rows = list(session.scalars(alive.order_by(Press.started_at)))
-    before = readings.read(session, rows, moment - SPAN)
+    before = meter_readings.read(session, rows, moment - SPAN)
     printing = _printing(session)
     return [
         PressNow(

@@ -21,7 +21,7 @@ from common.tables.webhook_states import (
     parse_events,
 )
 from common.tables.webhooks import DIRECT
-from common.usage import was_delivered
+from common.usage.usage import was_delivered
 from common.webhooks.outbox import BATCH, address_message, lock_endpoints
 from common.webhooks.payloads import render, spell, spell_time
 

@@ -11,14 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from common import faults
 from common.errors import SettingsError
 from common.settings.limits import Limits
-from common.settings.places import Places
-from common.settings.printing import Printing
-from common.settings.promises import Promises
+from common.settings.parsing import PREFIX
+from common.settings.press import Printing
 from common.settings.provenance import Provenance
 from common.settings.retention import Retention
 from common.settings.safety import STAND_IN, Safety
+from common.settings.services import Places
+from common.settings.timing import Promises
 from common.settings.webhooks import Webhooks
-from common.settings.words import PREFIX
 
 __all__ = ["EXIT_BAD_SETTINGS", "PREFIX", "Settings"]
 

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.words import PREFIX
+from common.settings.parsing import PREFIX
 
 
 class Limits(BaseModel):

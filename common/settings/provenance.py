@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from common.settings.words import PREFIX
+from common.settings.parsing import PREFIX
 
 
 class Provenance(BaseModel):

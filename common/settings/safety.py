@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.words import PREFIX, Listed
+from common.settings.parsing import PREFIX, Listed
 
 NO_CHECKER = "none"
 STAND_IN = "scripted"

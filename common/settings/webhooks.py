@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.words import PREFIX, Listed
+from common.settings.parsing import PREFIX, Listed
 
 HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 LARGEST_PORT = 65_535

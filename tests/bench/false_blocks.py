@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from common.settings import Settings
-from common.settings.words import split_commas
+from common.settings.parsing import split_commas
 from tests.bench.outcome import FOLDER, Outcome, Table
 from worker.checks.fixtures import flatten
 from worker.checks.opening import open_checker

@@ -1,6 +1,6 @@
 """The pages that list the settings say what the class says."""
 
-from common import settings_reference as reference
+from common.settings import reference
 
 
 def test_the_settings_page_lists_every_setting_as_it_is() -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from common import usage
 from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Spent
 from common.tables.states import ImageStatus
-from common.usage import GroupBy
+from common.usage import usage
+from common.usage.usage import GroupBy
 from tests import factories
 from tests.apis import Api, open_api
 

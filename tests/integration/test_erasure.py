@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from common import usage
 from common.clerk import retention
 from common.clock import utcnow
 from common.db.engine import Database
@@ -17,6 +16,7 @@ from common.jobs.attempts import Spent
 from common.keys import Scope
 from common.tables import Image, Job, Likeness, WebhookMessage
 from common.tables.states import ImageStatus
+from common.usage import usage
 from tests import factories
 from tests.aging import DAY, age, make_key, settle_messages
 from tests.apis import Api, open_api

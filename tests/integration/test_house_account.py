@@ -12,14 +12,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, update
 
-from common import house
 from common.clock import utcnow
 from common.db.engine import Database
-from common.house import Account, House, Money
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Holding, Spent
 from common.tables import Attempt, PressReading
 from common.tables.states import ImageStatus, Outcome
+from common.usage import operator_report
+from common.usage.operator_report import Account, House, Money
 from tests import factories
 
 HOUR = timedelta(hours=1)
@@ -27,9 +27,11 @@ TABLES = {"attempts", "images", "presses", "press_readings", "press_readings_1"}
 NOON = utcnow().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
 
 
-def account(database: Database, since: datetime = house.ALWAYS[0], until: datetime = house.ALWAYS[1]) -> House:
+def account(
+    database: Database, since: datetime = operator_report.ALWAYS[0], until: datetime = operator_report.ALWAYS[1]
+) -> House:
     with database.reading() as session:
-        return house.account(session, since, until)
+        return operator_report.account(session, since, until)
 
 
 def print_one(database: Database, press_id: UUID, seconds: float, currency: str = "USD") -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from common import usage
 from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
 from common.jobs import lifecycle
 from common.tables import Attempt, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
+from common.usage import usage
 from tests import factories
 from tests.house import House
 from tests.waiting import until

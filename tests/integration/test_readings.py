@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from common import readings
 from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import lifecycle
-from common.readings import Totals
 from common.tables import Press, PressReading
+from common.usage import meter_readings
+from common.usage.meter_readings import Totals
 from tests import factories
 
 HOUR = timedelta(hours=1)
@@ -46,7 +46,7 @@ def put_down(database: Database, press_id: UUID, at: Any, busy: float) -> None:
 def read(database: Database, at: Any) -> list[Totals]:
     with database.reading() as session:
         presses = list(session.scalars(select(Press).order_by(Press.started_at)))
-        found = readings.read(session, presses, at)
+        found = meter_readings.read(session, presses, at)
         return [found[press.id] for press in presses]
 
 
@@ -56,7 +56,7 @@ def test_the_last_totals_of_an_hour_are_put_down_at_the_first_beat_of_a_later_on
     beat(database, press_id, 9.0)
     (reading,) = kept(database)
     assert (reading.press_id, reading.read_at) == (press_id, last_seen)
-    assert readings._totals(reading) == shown(7.0, 700.0)
+    assert meter_readings._totals(reading) == shown(7.0, 700.0)
 
 
 def test_further_beats_of_the_same_hour_put_nothing_down(database: Database) -> None:

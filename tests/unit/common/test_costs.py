@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from common.costs import charge, price
+from common.usage.price import charge, price
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from common.errors import SettingsError
 from common.settings import Settings
-from common.settings.places import LONGEST_SOCKET_PATH
+from common.settings.services import LONGEST_SOCKET_PATH
 
 SECRET = "a secret of sixteen or more"
 

@@ -14,10 +14,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common import costs, readings, usage
-from common.readings import Totals
 from common.tables import Attempt, Press
-from common.usage import Usage
+from common.usage import meter_readings, price, usage
+from common.usage.meter_readings import Totals
+from common.usage.usage import Usage
 
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 """The span that leaves nothing out."""
@@ -86,7 +86,7 @@ def account(session: Session, since: datetime, until: datetime) -> House:
     """Return how all presses spent the time from *since* to *until*; attempts are those that began in it."""
     ledgers = usage.add_up(session, _begun(since, until), Attempt.press_id.expression)
     presses = _presses(session, since, until, ledgers)
-    before, after = (readings.read(session, presses, at) for at in (since, until))
+    before, after = (meter_readings.read(session, presses, at) for at in (since, until))
     accounts = [
         (press, Account(_up(press, since, until), after[press.id] - before[press.id], ledgers.get(press.id, Usage())))
         for press in presses
@@ -97,7 +97,7 @@ def account(session: Session, since: datetime, until: datetime) -> House:
 
 def up_amount(press: Press, seconds: float) -> Decimal:
     """Return what it costs to have a press up that long, in its currency."""
-    return costs.price(seconds, press.price_per_hour)
+    return price.price(seconds, press.price_per_hour)
 
 
 def _begun(since: datetime, until: datetime) -> usage.Narrow:

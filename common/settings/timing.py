@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.words import PREFIX, Listed
+from common.settings.parsing import PREFIX, Listed
 
 
 class Promises(BaseModel):

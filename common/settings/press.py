@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from common.settings.words import PREFIX, Listed, split_commas
+from common.settings.parsing import PREFIX, Listed, split_commas
 
 SpeedWord = Literal["auto", "none", "channels_last", "fuse_qkv", "compile", "int8", "fp8"]
 REWORKED = frozenset({"fuse_qkv", "compile", "int8", "fp8"})
