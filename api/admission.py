@@ -9,7 +9,7 @@ from api.schemas.problems import Fault
 from api.schemas.safety import NewSafety
 from common.jobs.spec import Order
 from common.logs import get_logger
-from common.safety import refusals
+from common.safety import refusal_counts
 from common.safety.policy import Policy, Recourse, Wish
 from common.tables.states import SafetyMode
 
@@ -50,5 +50,5 @@ def _judge_prompts(order: Order) -> None:
         return
     logger.info("prompt refused", category=category)
     with context.database.transaction() as session:
-        refusals.count(session, order.owner, category)
+        refusal_counts.count(session, order.owner, category)
     raise RefusedError("prompt_rejected", f"This service does not print: {category}.")

@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 
 from api.redrawing import FORMATS, redraw, work_on_input
-from common.perceptual import take_fingerprint
-from common.provenance import DIGITAL_SOURCE_TYPE
+from common.images.fingerprint import take_fingerprint
+from common.images.provenance import DIGITAL_SOURCE_TYPE
 
 TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp"}
 ABSENT, UNREADABLE = "absent", "unreadable"

@@ -9,8 +9,8 @@ from api.errors import RefusedError
 from api.inputs import not_found
 from api.schemas.assets import NEW_ASSET, Asset, AssetList, AssetPath, AssetQuery
 from api.uploads import receive
-from common import assets
 from common.errors import StorageError
+from common.images import assets
 from common.keys import Scope
 from common.logs import get_logger
 

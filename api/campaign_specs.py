@@ -11,13 +11,13 @@ from api.errors import RefusedError, refuse
 from api.schemas.campaigns import Defaults, NewCampaign, NewTemplate, NewVariant
 from api.schemas.jobs import UNKNOWN_ASSET, NewJob
 from api.schemas.problems import Fault
-from common import assets
 from common.campaigns import templates
 from common.campaigns.spec import Arm, CampaignSpec, OnBlock, SeedRule, Template
 from common.campaigns.templates import TemplateError
 from common.clock import utcnow
+from common.images import assets
 from common.jobs.spec import Order
-from common.safety import refusals
+from common.safety import refusal_counts
 
 SAMPLE = "x"
 """Stands for the prompts of recipients while an arm's request is made."""
@@ -80,7 +80,7 @@ def _judge(source: str) -> None:
     if category is None:
         return
     with context.database.transaction() as session:
-        refusals.count(session, caller().owner, category)
+        refusal_counts.count(session, caller().owner, category)
     raise RefusedError("prompt_rejected", f"This service does not print: {category}.")
 
 

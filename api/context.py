@@ -15,10 +15,10 @@ from api.paging import Cursors
 from api.waiting import WaitingRoom
 from common.db.engine import Database
 from common.jobs.notifier import Bell
-from common.links import Links
 from common.safety.prompt_rules import PromptRules
 from common.settings import Settings
-from common.storage import Storage
+from common.storage.links import Links
+from common.storage.port import Storage
 from common.webhooks.signing_secrets import Sealer
 from common.webhooks.ssrf_guard import Guard
 

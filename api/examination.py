@@ -12,7 +12,7 @@ from api.schemas.health import Part, Readiness
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.jobs.notifier import Bell
-from common.storage import Storage
+from common.storage.port import Storage
 
 REMEMBERED_SECONDS = 3.0
 PROBE_QUEUE = "readyz"

@@ -11,8 +11,8 @@ from api.context import services
 from api.errors import RefusedError
 from api.inputs import Path
 from api.schemas.images import BINARY
-from common.links import Linked, content_disposition
-from common.storage import Storage
+from common.storage.links import Linked, content_disposition
+from common.storage.port import Storage
 
 blueprint = operations.create_blueprint(
     "files", "Links to images; given out only where images are kept as files.", "/files"

@@ -10,9 +10,9 @@ from api.context import services
 from api.errors import RefusedError
 from api.files import answer_file
 from api.schemas.images import BINARY, ContentQuery, Image, ImageList, ImagePath, ImageQuery
-from common import erasure, gallery
 from common.errors import StorageError
-from common.gallery import Wanted
+from common.images import erasure, search
+from common.images.search import Wanted
 from common.keys import Scope
 from common.logs import get_logger
 from common.tables.states import ImageStatus
@@ -41,7 +41,7 @@ def list_images(query: ImageQuery) -> Response:
         raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
     wanted = Wanted(**query.model_dump(exclude={"limit", "cursor"}))
     with context.database.reading() as session:
-        rows = gallery.list_page(session, owner, wanted, after=after, limit=query.limit + 1)
+        rows = search.list_page(session, owner, wanted, after=after, limit=query.limit + 1)
     page, has_more = [image for image, _ in rows[: query.limit]], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [presentation.show_image(image, context) for image in page]

@@ -16,8 +16,9 @@ from api.errors import RefusedError
 from api.schemas.jobs import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
 from api.submission import submit
 from api.waiting import parse_preference
-from common import assets, tables
+from common import tables
 from common.clock import utcnow
+from common.images import assets
 from common.jobs import lifecycle
 from common.jobs.spec import Order
 from common.keys import Scope

@@ -11,10 +11,10 @@ from api import operations, orders
 from api.auth import needs
 from api.context import services
 from api.schemas.models import Adapter, Defaults, Limits, Model, ModelList
-from common import catalog
-from common.catalog import ModelCard
 from common.db.clock import now
 from common.keys import Scope
+from common.models import catalog
+from common.models.catalog import ModelCard
 from common.settings import Settings
 from common.tables import Press
 

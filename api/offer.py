@@ -3,9 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from common import catalog
-from common.catalog import ModelCard
 from common.db.engine import Database
+from common.models import catalog
+from common.models.catalog import ModelCard
 
 FRESH_SECONDS = 1.0
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from api.errors import RefusedError, refuse
 from api.schemas.jobs import UNKNOWN_ASSET, NewJob
 from api.schemas.problems import Fault
-from common.catalog import ModelCard
 from common.jobs.request import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
 from common.jobs.spec import Order
+from common.models.catalog import ModelCard
 from common.settings import Settings
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType

@@ -17,11 +17,11 @@ from api.schemas import (
     webhooks as webhooks_schema,
 )
 from api.schemas.safety import JobSafety
-from common.assets import CONTENT_TYPE
 from common.clock import utcnow
+from common.images.assets import CONTENT_TYPE
 from common.jobs import fair_queue
 from common.jobs.request import ImageRequest
-from common.links import Linked
+from common.storage.links import Linked
 from common.tables import Asset, Image, Job, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.states import version_of
 from common.tables.webhook_states import DisabledReason, EventType, Failure, MessageState, parse_events

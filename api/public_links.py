@@ -16,7 +16,7 @@ from api.schemas.images import BINARY
 from common.campaigns import results
 from common.campaigns.public_links import PublicLinks, Token
 from common.campaigns.results import File, Line, LineStatus
-from common.links import Linked
+from common.storage.links import Linked
 from common.tables import Campaign, Recipient
 
 blueprint = operations.create_blueprint("public links", "Links to pictures, as they stand in e-mails.", "/p")

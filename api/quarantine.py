@@ -22,11 +22,11 @@ from api.schemas.quarantine import (
 )
 from common import tables
 from common.errors import IllegalTransitionError, StorageError
+from common.images import quarantine
+from common.images.quarantine_encryption import Part, PictureSealer
 from common.keys import Scope
 from common.logs import get_logger
-from common.objects import quarantine_key
-from common.safety import quarantine
-from common.safety.sealing import Part, PictureSealer
+from common.storage.keys import quarantine_key
 from common.tables import Image
 
 blueprint = operations.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")

@@ -6,9 +6,10 @@ from api import orders
 from api.auth import caller
 from api.context import services
 from api.errors import RefusedError
-from common import assets, catalog
+from common.images import assets
 from common.jobs.request import ImageRequest
 from common.jobs.spec import Order
+from common.models import catalog
 from common.tables import Job
 from common.tables.webhook_states import parse_events
 

@@ -18,7 +18,7 @@ from common.campaigns import archive, results, search
 from common.campaigns.archive import InvalidPatternError, Names
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
-from common.links import content_disposition
+from common.storage.links import content_disposition
 from common.tables import Campaign
 
 blueprint = operations.create_blueprint("results", "What became of a campaign's pictures.", "/v1/campaigns")

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from common.campaigns import rendering
 from common.campaigns.results import Line
 from common.campaigns.spec import CampaignSpec
-from common.contact_sheet import Print, draw_contact_sheet
 from common.errors import ObjectMissingError
-from common.storage import Storage
+from common.images.contact_sheet import Print, draw_contact_sheet
+from common.storage.port import Storage
 
 FETCHES_AT_ONCE = 8
 

@@ -21,7 +21,7 @@ from api.errors import RefusedError, refuse
 from api.pointers import join
 from api.schemas.problems import Fault
 from api.strict_json import hurrying
-from common.assets import PictureFile
+from common.images.assets import PictureFile
 
 FIELD = "file"
 FORM_BYTES = 256 * 1024  # of a form around its file; more than the parser reads at a time, which it counts as text

@@ -14,11 +14,11 @@ from api.context import services
 from api.schemas.assets import NEW_ASSET
 from api.schemas.verification import Candidate, Manifest, ManifestState, Recognition, Verification
 from api.uploads import appraise, received
-from common import recognition
-from common.certificates import Credentials
-from common.fingerprints import Fingerprint
+from common.images import similarity
+from common.images.certificates import Credentials
+from common.images.fingerprint import Fingerprint
+from common.images.provenance import read_job_urn
 from common.keys import Scope
-from common.provenance import read_job_urn
 from common.tables import Image, Job
 from common.usage.usage import DELIVERED
 
@@ -52,7 +52,7 @@ def verify_picture() -> Response:
     seen = Fingerprint(told["shape"], bytes.fromhex(told["look"]))
     with context.database.reading() as session:
         found = _find_file(session, digest) or _find_signed(session, told["manifest"])
-        candidates = [] if found else recognition.find_copied(session, caller().owner, seen, MOST_CANDIDATES)
+        candidates = [] if found else similarity.find_copied(session, caller().owner, seen, MOST_CANDIDATES)
     return operations.answer(_answer(found, candidates, told["manifest"]))
 
 
@@ -73,7 +73,7 @@ def _find_signed(session: Session, manifest: dict[str, Any]) -> Found | None:
     return Found(Recognition.MANIFEST, job) if job is not None else None
 
 
-def _answer(found: Found | None, candidates: list[recognition.Candidate], manifest: dict[str, Any]) -> Verification:
+def _answer(found: Found | None, candidates: list[similarity.Candidate], manifest: dict[str, Any]) -> Verification:
     is_owner = found is not None and found.job.owner == caller().owner
     printed_at = None
     if found is not None:
@@ -95,6 +95,6 @@ def _answer(found: Found | None, candidates: list[recognition.Candidate], manife
     )
 
 
-def _show(candidate: recognition.Candidate) -> Candidate:
+def _show(candidate: similarity.Candidate) -> Candidate:
     image = candidate.image
     return Candidate(image_id=image.id, job_id=image.job_id, printed_at=image.created_at, distance=candidate.distance)

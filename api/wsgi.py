@@ -9,7 +9,8 @@ from common.db.engine import Database
 from common.errors import SettingsError
 from common.jobs.notifier import CeleryBell, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
-from common.storage import FileStorage, open_storage
+from common.storage import open_storage
+from common.storage.files import FileStorage
 from common.webhooks.ssrf_guard import Guard, Rules
 
 

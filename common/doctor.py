@@ -16,10 +16,6 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from common import catalog
-from common.adapters import open_shelf
-from common.catalog import PAINTED
-from common.certificates import Credentials
 from common.clock import utcnow
 from common.db import schema
 from common.db.engine import Database
@@ -30,7 +26,11 @@ from common.errors import (
     ProvenanceUnavailableError,
     SettingsError,
 )
+from common.images.certificates import Credentials
 from common.launcher import valkey
+from common.models import catalog
+from common.models.adapters import open_shelf
+from common.models.catalog import PAINTED
 from common.settings import PREFIX, Settings
 from common.storage import open_storage
 

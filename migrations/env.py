@@ -3,12 +3,12 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
-from common import recognition
 from common.db.types import Base
+from common.images import similarity
 from common.settings import Settings
 from common.tables import campaigns, jobs, quarantine, webhooks
 
-assert jobs and recognition  # the imports fill Base.metadata  # noqa: S101, PT018
+assert jobs and similarity  # the imports fill Base.metadata  # noqa: S101, PT018
 assert campaigns and quarantine and webhooks  # likewise  # noqa: S101, PT018
 
 

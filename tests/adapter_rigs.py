@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from common.adapters import TRAINING, Shelf, open_shelf
-from common.catalog import read_card
 from common.jobs.request import Adapter, ImageRequest
+from common.models.adapters import TRAINING, Shelf, open_shelf
+from common.models.catalog import read_card
 from common.settings import Settings
 from tests import companies, tiny, tiny_adapters
 from tests.companies import Guest

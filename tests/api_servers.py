@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from common import catalog, keys
+from common import keys
 from common.db import schema
 from common.db.engine import Database
+from common.models import catalog
 from tests import processes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,14 +16,16 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.console import installation as console
 from api.context import EXTENSION, Context, Services
-from common import catalog, keys
+from common import keys
 from common.db.engine import Database
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.jobs.notifier import RecordingBell
 from common.keys import Scope
+from common.models import catalog
 from common.settings import Settings
-from common.storage import FileStorage, open_storage
+from common.storage import open_storage
+from common.storage.files import FileStorage
 from common.tables import Image, Job
 from common.tables.states import ImageStatus
 from common.webhooks.public_addresses import Resolve

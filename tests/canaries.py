@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from common.db.engine import Database
 from common.db.types import Base
-from common.storage import Storage
+from common.storage.port import Storage
 from common.tables import campaigns, quarantine, webhooks
 
 assert campaigns

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from common import certificates
-from common.certificates import CHAIN, KEY, Credentials
 from common.clock import utcnow
+from common.images import certificates
+from common.images.certificates import CHAIN, KEY, Credentials
 
 
 def make(folder: Path, *, days: int = 365, made: timedelta = timedelta()) -> Credentials:

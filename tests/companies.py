@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from common.catalog import Family, read_card
 from common.jobs.request import ImageRequest, SchedulerName
+from common.models.catalog import Family, read_card
 from tests import tiny
 from tests.factories import image_request
 from worker.engine import loading, schedulers

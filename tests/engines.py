@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from PIL import Image
 
-from common.catalog import Family, ModelCard
 from common.errors import GenerationError, OutOfMemoryError, PressroomError
 from common.jobs.request import ImageRequest
+from common.models.catalog import Family, ModelCard
 from common.tables.states import Priority
 from tests.factories import image_request
 from worker.engine.accelerator import Exposure

@@ -10,11 +10,12 @@ from uuid import UUID
 from PIL import Image as Pillow
 from sqlalchemy import select
 
-from common.catalog import offered
 from common.db.engine import Database
 from common.errors import PressroomError, StandInWarning
+from common.models.catalog import offered
 from common.settings import Settings
-from common.storage import Storage, open_storage
+from common.storage import open_storage
+from common.storage.port import Storage
 from common.tables import Attempt, Image, Job
 from tests import invariants
 from worker.checks.port import Checker

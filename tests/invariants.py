@@ -13,9 +13,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from common.db.engine import Database
-from common.objects import quarantine_key
-from common.safety.sealing import Part
-from common.storage import Storage
+from common.images.quarantine_encryption import Part
+from common.storage.keys import quarantine_key
+from common.storage.port import Storage
 from common.tables import (
     Asset,
     Attempt,

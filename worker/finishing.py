@@ -6,10 +6,9 @@ What is kept for a reviewer goes the same way, so that its release needs neither
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.fingerprints import Fingerprint
+from common.images.fingerprint import Fingerprint, take_fingerprint
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
-from common.perceptual import take_fingerprint
 from common.settings import Settings
 from common.tables.states import ImageStatus
 from worker import pictures

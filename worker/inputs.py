@@ -6,8 +6,8 @@ from uuid import UUID
 
 from PIL import Image
 
-from common import assets
 from common.errors import InputBlockedError, InputMissingError, ObjectMissingError
+from common.images import assets
 from common.jobs.request import ImageRequest, Mode
 from common.logs import get_logger
 from common.tables import Asset

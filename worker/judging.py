@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from common.errors import InvalidPictureError, SafetyUnavailableError
 from common.jobs.request import ImageRequest
-from common.safety.blurring import blur
+from common.safety.blur import blur
 from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings
 from common.tables.states import ImageStatus, SafetyMode, Verdict

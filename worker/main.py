@@ -11,12 +11,12 @@ from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from common import faults, logs
-from common.adapters import open_shelf
-from common.catalog import offered
 from common.db import schema
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
 from common.jobs.notifier import TASK, create_celery, queue_of
+from common.models.adapters import open_shelf
+from common.models.catalog import offered
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
 from worker import hearing, runner

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from common.provenance import DIGITAL_SOURCE_TYPE, SOFTWARE_AGENT, job_urn, xmp_packet
+from common.images.provenance import DIGITAL_SOURCE_TYPE, SOFTWARE_AGENT, job_urn, xmp_packet
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import threading
 
 from common.errors import StorageError
 from common.logs import get_logger
-from common.storage import Storage
+from common.storage.port import Storage
 
 log = get_logger(__name__)
 

@@ -6,9 +6,9 @@ import zlib
 
 from PIL import Image, ImageChops
 
+from common.images.provenance import SOFTWARE, xmp_packet
 from common.jobs.request import OutputFormat
-from common.provenance import SOFTWARE, xmp_packet
-from common.safety.blurring import PREVIEW_CELLS, blur
+from common.safety.blur import PREVIEW_CELLS, blur
 from worker.marking import Mark
 
 THUMBNAIL_SIDE = 256

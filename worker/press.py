@@ -11,7 +11,6 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from common.catalog import ModelCard, register
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
@@ -19,8 +18,9 @@ from common.ids import new_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
+from common.models.catalog import ModelCard, register
 from common.settings import Settings
-from common.storage import Storage
+from common.storage.port import Storage
 from common.tables import Press as PressRow
 from common.tables.states import Priority
 from worker.checks.port import Checker

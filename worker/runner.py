@@ -16,10 +16,10 @@ from common.errors import (
     StorageError,
 )
 from common.faults import fault
+from common.images import quarantine
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Claim, Spent
 from common.logs import bound, get_logger
-from common.safety import quarantine
 from common.tables import Image
 from worker import inputs
 from worker.press import Press

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from common import catalog, model_files
 from common.errors import PressroomError, SettingsError
+from common.models import catalog, files
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from worker.checks.opening import open_checker
 from worker.engine.opening import open_engine
@@ -51,7 +51,7 @@ def examine(settings: Settings) -> Iterator[Result]:
 def _load_models(settings: Settings) -> None:
     for _, directory in catalog.offered(settings).values():
         if directory is not None:
-            model_files.admit(directory)  # before torch is imported, which takes longer than to find a damaged file
+            files.admit(directory)  # before torch is imported, which takes longer than to find a damaged file
     open_engine(settings, Meter()).load()
 
 

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from PIL import Image
 
-from common.certificates import Credentials
 from common.clock import utcnow
 from common.errors import ProvenanceUnavailableError
 from common.ids import new_id
+from common.images.certificates import Credentials
 from common.jobs.request import OutputFormat
 from common.logs import get_logger
 from common.settings import Settings

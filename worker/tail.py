@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from common import recognition
 from common.errors import RerollError, StorageError
 from common.faults import fault
 from common.ids import new_id
+from common.images import similarity
+from common.images.quarantine_encryption import Part, PictureSealer
 from common.logs import get_logger
-from common.objects import attempt_prefix, image_key, quarantine_key, thumbnail_key
-from common.safety.sealing import Part, PictureSealer
+from common.storage.keys import attempt_prefix, image_key, quarantine_key, thumbnail_key
 from common.tables import Image
 from common.tables.states import ImageStatus
 from common.usage.price import charge
@@ -74,7 +74,7 @@ def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     row.content_type = output_format.content_type
     row.bytes = len(file.data)
     row.signed = file.is_signed
-    recognition.remember(row, file.seen)
+    similarity.remember(row, file.seen)
     if row.status is ImageStatus.QUARANTINED:
         _seal(press, work, row.id, file)
         return row

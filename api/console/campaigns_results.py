@@ -19,7 +19,7 @@ from common.campaigns.archive import USUAL_PATTERN
 from common.campaigns.results import Line
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
-from common.links import Linked
+from common.storage.links import Linked
 
 PAGE_SIZE = 48
 """Recipients a page."""

@@ -18,11 +18,11 @@ from api.context import services
 from api.errors import RefusedError
 from api.images import erase
 from api.schemas.images import Image as ShownImage
-from common import gallery
 from common.campaigns import search
 from common.errors import IllegalTransitionError
-from common.gallery import Wanted
 from common.ids import parse_id
+from common.images import search as image_search
+from common.images.search import Wanted
 from common.jobs import styles
 from common.keys import Scope
 from common.tables import Campaign, Image, Job
@@ -51,7 +51,9 @@ def show_gallery() -> Response:
         until=read_day("until", after=True),
     )
     with context.database.reading() as session:
-        rows = gallery.list_page(session, caller().owner, wanted, after=read_cursor("gallery"), limit=PAGE_SIZE + 1)
+        rows = image_search.list_page(
+            session, caller().owner, wanted, after=read_cursor("gallery"), limit=PAGE_SIZE + 1
+        )
         worn, campaigns = list[str](), list[Campaign]()
         if visitor().may(Scope.STYLES_READ):
             newest = styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)
@@ -77,18 +79,18 @@ def show_gallery() -> Response:
 def compare() -> Response:
     """Show a few prints side by side, zoomed together."""
     with services().database.reading() as session:
-        found = gallery.find_chosen(session, caller().owner, read_ids("image", MOST_COMPARED))
+        found = image_search.find_chosen(session, caller().owner, read_ids("image", MOST_COMPARED))
     return render("gallery/compare.html", prints=_show(found), most=MOST_COMPARED)
 
 
 @page("/gallery/sheet", Scope.JOBS_READ)
 def draw_sheet() -> Response:
     """Draw the chosen prints on one picture."""
-    from common.contact_sheet import Print, draw_contact_sheet  # noqa: PLC0415  (Pillow, for this page alone)
+    from common.images.contact_sheet import Print, draw_contact_sheet  # noqa: PLC0415  (Pillow, for this page alone)
 
     context = services()
     with context.database.reading() as session:
-        found = gallery.find_chosen(session, caller().owner, read_ids("image", PAGE_SIZE))
+        found = image_search.find_chosen(session, caller().owner, read_ids("image", PAGE_SIZE))
     prints = []
     for image, job in found:
         wanted = presentation.file_of(image, thumbnail=True) or presentation.file_of(image)

@@ -20,13 +20,13 @@ from api.inputs import not_found
 from api.schemas.jobs import Job, NewJob
 from api.submission import submit
 from api.uploads import receive, redraw
-from common import assets
-from common.assets import PictureFile
 from common.ids import parse_id
+from common.images import assets
+from common.images.assets import PictureFile
 from common.jobs import styles
 from common.jobs.styles import StyleSpec
 from common.keys import Scope
-from common.links import Linked
+from common.storage.links import Linked
 from common.tables import Asset
 
 CARD_FIELDS = {

@@ -9,8 +9,8 @@ from api.console.pages import page
 from api.console.rendering import render
 from api.context import services
 from api.models import find_served
-from common import catalog
 from common.keys import Scope
+from common.models import catalog
 
 
 @page("/models", Scope.JOBS_READ)

@@ -15,7 +15,7 @@ from api.console.sections import SECTIONS
 from api.console.static import asset
 from api.context import services
 from common.keys import Scope
-from common.links import PATH
+from common.storage.links import PATH
 
 
 def install(app: Flask) -> None:

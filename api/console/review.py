@@ -15,8 +15,8 @@ from api.errors import RefusedError
 from api.inputs import not_found
 from api.schemas.quarantine import Decision, QuarantinePath
 from common.errors import IllegalTransitionError
+from common.images import quarantine
 from common.keys import Scope
-from common.safety import quarantine
 from common.tables.quarantine import QuarantineState
 
 PAGE_SIZE = 24

@@ -17,8 +17,8 @@ from api.context import services
 from api.errors import RefusedError
 from api.inputs import not_found
 from api.schemas.styles import NewStyle, Style
-from common import gallery
-from common.gallery import Wanted
+from common.images import search
+from common.images.search import Wanted
 from common.jobs import styles
 from common.jobs.request import OutputFormat, SchedulerName
 from common.jobs.styles import MOST_COLOURS
@@ -74,7 +74,7 @@ def show_style(name: str) -> Response:
             raise not_found()
         prints, campaigns = list[tuple[Image, Job]](), list[Campaign]()
         if visitor().may(Scope.JOBS_READ):
-            prints += gallery.list_page(session, owner, Wanted(style=name), after=None, limit=MOST_PRINTS)
+            prints += search.list_page(session, owner, Wanted(style=name), after=None, limit=MOST_PRINTS)
         if visitor().may(Scope.CAMPAIGNS_READ):
             campaigns += styles.list_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
     return render(

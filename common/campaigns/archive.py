@@ -9,7 +9,7 @@ from zipstream import ZipStream
 from common.campaigns.results import Line
 from common.errors import ObjectMissingError, PressroomError
 from common.jobs import prompt_text
-from common.storage import Storage
+from common.storage.port import Storage
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 LONGEST_NAME = 120

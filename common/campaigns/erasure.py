@@ -12,14 +12,14 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from common import erasure
 from common.campaigns import lists, prints, search, settling
 from common.campaigns.checking import ID_COLUMN
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
+from common.images import erasure
 from common.jobs import lifecycle
-from common.storage import Storage
+from common.storage.port import Storage
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import TERMINAL, ImageStatus

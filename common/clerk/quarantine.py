@@ -8,10 +8,10 @@ from sqlalchemy import select
 from common.db.clock import read_clock
 from common.db.engine import Database
 from common.ids import first_id, parse_id
-from common.objects import QUARANTINE, quarantine_key
-from common.safety import quarantine
-from common.safety.sealing import Part
-from common.storage import Storage
+from common.images import quarantine
+from common.images.quarantine_encryption import Part
+from common.storage.keys import QUARANTINE, quarantine_key
+from common.storage.port import Storage
 from common.tables import QuarantinedImage
 
 STRAYS_KEPT = timedelta(hours=6)

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from sqlalchemy import and_, or_, select, update
 
-from common import assets, erasure
 from common.clerk import terms
 from common.db.clock import now
 from common.db.engine import Database
+from common.images import assets, erasure
 from common.jobs import idempotency
-from common.objects import attempt_prefix
-from common.storage import Storage
+from common.storage.keys import attempt_prefix
+from common.storage.port import Storage
 from common.tables import ApiKey, Attempt, Image, Job
 from common.tables.states import Outcome
 from common.webhooks import outbox

@@ -13,7 +13,7 @@ from common.jobs import dispatch, lifecycle
 from common.jobs.notifier import Bell
 from common.logs import get_logger
 from common.settings import Settings
-from common.storage import Storage
+from common.storage.port import Storage
 from common.webhooks.deliverer import Courier
 
 EVERY_FEW_SECONDS = 5.0

@@ -15,8 +15,8 @@ from common.cli.demo_campaign import PEOPLE, print_campaign
 from common.cli.rehearsal import rehearse
 from common.cli.tables import print_table
 from common.client import Client, Json
-from common.contact_sheet import Print, draw_contact_sheet
 from common.db.engine import Database
+from common.images.contact_sheet import Print, draw_contact_sheet
 from common.settings import Settings
 from common.tables.states import JobStatus
 

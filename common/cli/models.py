@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from common import catalog, model_files
-from common.catalog import PAINTED, STARTER, ModelCard
 from common.cli.connection import connect_as
 from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.errors import ModelUnavailableError
+from common.models import catalog, files
+from common.models.catalog import PAINTED, STARTER, ModelCard
 from common.owner_client import OwnerClient
 from common.settings import PREFIX, Settings
 
@@ -93,7 +93,7 @@ def _examine(directory: Path) -> tuple[ModelCard | None, str | None]:
     card = None
     try:
         card = catalog.read_card(directory)
-        model_files.admit(directory)
+        files.admit(directory)
     except ModelUnavailableError as error:
         return card, error.message
     return card, None

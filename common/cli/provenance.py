@@ -2,10 +2,10 @@
 
 import click
 
-from common import certificates
-from common.certificates import Credentials
 from common.cli.options import as_json_option, print_json
 from common.errors import SettingsError
+from common.images import certificates
+from common.images.certificates import Credentials
 from common.settings import PREFIX, Settings
 
 

@@ -6,7 +6,7 @@ from common.cli.options import as_json_option, print_json
 from common.cli.tables import print_table
 from common.db import schema
 from common.db.engine import Database
-from common.safety import nsfwjs_package, refusals
+from common.safety import nsfwjs_package, refusal_counts
 from common.settings import Settings
 
 
@@ -34,7 +34,7 @@ def refusals_(as_json: bool) -> None:
     try:
         schema.require_newest(database)
         with database.reading() as session:
-            rows = refusals.list_all(session)
+            rows = refusal_counts.list_all(session)
     finally:
         database.close()
     if as_json:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import httpx2
 
-from common import catalog
-from common.adapters import open_shelf
 from common.db import schema
 from common.db.engine import Database
 from common.errors import PressroomError, SettingsError
 from common.launcher import valkey
 from common.launcher.child import Child
 from common.launcher.supervisor import Supervisor, say
+from common.models import catalog
+from common.models.adapters import open_shelf
 from common.settings import PREFIX, Settings
 
 API_GRACE_SECONDS = 15

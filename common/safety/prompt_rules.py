@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import SettingsError
-from common.safety.folding import fold
+from common.safety.text_folding import fold
 from common.settings import PREFIX
 
 ALWAYS = Path(__file__).with_name("rules.toml")

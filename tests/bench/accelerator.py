@@ -23,7 +23,7 @@ from typing import Any
 import diffusers
 import torch
 
-from common.catalog import ModelCard
+from common.models.catalog import ModelCard
 from common.settings import PREFIX
 from tests.bench import plots, service
 from tests.bench.architectures import ARCHITECTURES, make

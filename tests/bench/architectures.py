@@ -31,7 +31,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from common.catalog import STARTER, Family, ModelCard
+from common.models.catalog import STARTER, Family, ModelCard
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 TINY_SIDE, TINY_STEPS = 64, 2

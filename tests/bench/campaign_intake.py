@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import catalog, keys
+from common import keys
 from common.db import schema
 from common.db.engine import Database
+from common.models import catalog
 from tests import services
 from tests.api_servers import ROOT, answers
 from tests.bench.outcome import Table

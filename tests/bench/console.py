@@ -21,10 +21,11 @@ from typing import Any
 import httpx2
 import psutil
 
-from common import catalog, keys
+from common import keys
 from common.db import schema
 from common.db.engine import Database
 from common.keys import Scope
+from common.models import catalog
 from tests import services
 from tests.api_servers import ROOT, answers
 from tests.bench import console_stock, plots

@@ -16,7 +16,7 @@ import httpx2
 from celery import Celery
 from celery.result import AsyncResult
 
-from common.catalog import ModelCard
+from common.models.catalog import ModelCard
 from tests import services
 from tests.bench import plain_worker, service
 from tests.processes import free_ports, own_folder, running

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.catalog import Family, ModelCard
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
+from common.models.catalog import Family, ModelCard
 from common.tables.states import Priority
 from tests.bench.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
 from tests.bench.queueing import LARGEST_BATCH, Order, Served

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from common.catalog import Family, ModelCard
 from common.jobs.request import ImageRequest
+from common.models.catalog import Family, ModelCard
 from common.settings import Settings
 from common.tables.states import Priority
 from tests.bench.service import PROMPT

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from common.catalog import ModelCard
+from common.models.catalog import ModelCard
 
 
 class Loops:

@@ -23,10 +23,10 @@ from typing import Any
 
 import c2pa
 
-from common.catalog import PAINTED, STARTER, read_card
-from common.certificates import CHAIN, KEY, make_chain
 from common.ids import new_id
+from common.images.certificates import CHAIN, KEY, make_chain
 from common.jobs.request import OutputFormat
+from common.models.catalog import PAINTED, STARTER, read_card
 from tests.bench import loops, plots, service
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.bench.overhead import take_turns

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 
-from common.catalog import STARTER
+from common.models.catalog import STARTER
 
 NAME = "bench-256"
 LATENT_SIDE = 16

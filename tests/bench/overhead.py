@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from common.catalog import STARTER, ModelCard, read_card
+from common.models.catalog import STARTER, ModelCard, read_card
 from tests.bench import loops, models, plots, service
 from tests.bench.outcome import FOLDER, Outcome, Table
 from worker.checks.open_nsfw import OpenNsfwChecker

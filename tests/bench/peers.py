@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.catalog import STARTER, ModelCard, read_card
+from common.models.catalog import STARTER, ModelCard, read_card
 from tests.bench import plots
 from tests.bench.contestants import KINDS, Contestant, awake
 from tests.bench.outcome import FOLDER, Outcome, Table

@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from common.catalog import ModelCard, read_card
 from common.errors import SettingsError
 from common.jobs.request import ImageRequest
+from common.models.catalog import ModelCard, read_card
 from tests.bench import models, plots
 from tests.bench.architectures import ARCHITECTURES, make
 from tests.bench.outcome import FOLDER, Outcome, Table

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import catalog, keys
+from common import keys
 from common.db import schema
 from common.db.engine import Database
+from common.models import catalog
 from tests import services
 from tests.api_servers import ROOT, answers
 from tests.bench import plain_api, plots

@@ -24,12 +24,13 @@ from typing import Any
 
 from PIL import Image
 
-from common.certificates import CHAIN, KEY, Credentials, make_chain
 from common.ids import new_id
+from common.images.certificates import CHAIN, KEY, Credentials, make_chain
+from common.images.fingerprint import take_fingerprint
 from common.jobs.request import OutputFormat
-from common.perceptual import take_fingerprint
 from common.settings import Settings
-from common.storage import Storage, open_storage
+from common.storage import open_storage
+from common.storage.port import Storage
 from tests.bench import plots
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.bench.photos import draw_photo

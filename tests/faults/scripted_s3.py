@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from common.s3 import S3Storage
+from common.storage.s3 import S3Storage
 
 Refusal = tuple[int, str]
 """A status and S3's code for it."""
@@ -47,7 +47,7 @@ class Script:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Speaks as much of S3 as ``common.s3`` asks for, with path-style addresses."""
+    """Speaks as much of S3 as ``common.storage.s3`` asks for, with path-style addresses."""
 
     script: Script
     protocol_version = "HTTP/1.1"

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from common.clerk import retention
 from common.db.clock import now
-from common.objects import attempt_prefix
+from common.storage.keys import attempt_prefix
 from common.tables import Attempt, Press, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 from tests.faults import rigs

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from common.clerk import retention
 from common.db.engine import Database
-from common.storage import FileStorage
+from common.storage.files import FileStorage
 from common.tables.states import JobStatus
 from tests import factories, services
 from tests.apis import Api, open_api

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import worker.press
-from common.storage import FileStorage, open_storage
+from common.storage import open_storage
+from common.storage.files import FileStorage
 from common.tables.states import JobStatus, Outcome
 from tests import factories
 from tests.faults import scripted_s3
@@ -93,10 +94,10 @@ def test_f44_a_press_whose_disk_is_full_waits_and_fails_no_job(
 
 
 def test_f44_a_disk_with_hardly_any_room_counts_as_full(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.storage.LEAST_FREE_BYTES", 2**63)
+    monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 2**63)
     with sqlite_house.press() as press:
         assert not press.outlet.try_out()
-        monkeypatch.setattr("common.storage.LEAST_FREE_BYTES", 0)
+        monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 0)
         assert press.outlet.try_out()
 
 

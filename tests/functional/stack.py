@@ -20,7 +20,8 @@ from sqlalchemy import select
 from common import keys
 from common.db.engine import Database
 from common.settings import Settings
-from common.storage import Storage, open_storage
+from common.storage import open_storage
+from common.storage.port import Storage
 from common.tables import Attempt, Image, Job, Press
 from common.tables.states import TERMINAL, JobStatus
 from tests import canaries, invariants

@@ -103,7 +103,7 @@ def test_the_service_is_measured_against_its_peers(tiny_model: Path, tmp_path: P
 
 
 def test_the_benchmark_model_draws_pictures_of_its_own_size(tmp_path: Path) -> None:
-    from common.catalog import read_card
+    from common.models.catalog import read_card
     from tests.bench import models
 
     card = read_card(models.build(tmp_path))

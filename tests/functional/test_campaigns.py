@@ -11,7 +11,7 @@ from PIL import Image
 
 from common.campaign_client import CampaignClient
 from common.client import Json
-from common.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
+from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from common.tables.campaign_states import CampaignStatus
 from tests.functional.backends import Embedded
 from tests.functional.stack import Stack, running

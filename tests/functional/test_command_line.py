@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from common.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
+from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from tests.functional.backends import Backend, Embedded
 from tests.functional.stack import Stack
 

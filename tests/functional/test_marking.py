@@ -13,9 +13,9 @@ import c2pa
 import pytest
 from PIL import Image
 
-from common.certificates import AUTHORITY, CHAIN, KEY
+from common.images.certificates import AUTHORITY, CHAIN, KEY
+from common.images.provenance import DIGITAL_SOURCE_TYPE
 from common.jobs.request import OutputFormat
-from common.provenance import DIGITAL_SOURCE_TYPE
 from tests.functional.backends import Embedded
 from tests.functional.stack import CANARY, QUICK, Client, Stack, running
 from tests.receivers import answer, receiving

@@ -12,19 +12,21 @@ import urllib.request
 from pathlib import Path
 
 from api.paging import Cursors
-from common import assets, catalog, keys
-from common.assets import PictureFile
-from common.catalog import AdapterCard, ModelCard
+from common import keys
 from common.db import schema
 from common.db.engine import Database
+from common.images import assets
+from common.images.assets import PictureFile
 from common.jobs import lifecycle, styles
 from common.jobs.attempts import Spent
 from common.jobs.request import Mode, SchedulerName
 from common.jobs.styles import StyleSpec
 from common.keys import Scope
-from common.links import Linked, Links
+from common.models import catalog
+from common.models.catalog import AdapterCard, ModelCard
 from common.settings import Settings
 from common.storage import open_storage
+from common.storage.links import Linked, Links
 from tests import factories, processes
 from tests.fuzz import hooks
 

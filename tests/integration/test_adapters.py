@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 from PIL import ImageChops
 
-from common.catalog import read_card
 from common.errors import ModelUnavailableError
 from common.jobs.request import Adapter
+from common.models.catalog import read_card
 from common.settings import Settings
 from worker.engine.opening import open_engine
 from worker.engine.port import Picture, Unwatched

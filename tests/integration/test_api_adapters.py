@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from common import catalog
-from common.catalog import PAINTED_CARD, AdapterCard
 from common.db.engine import Database
+from common.models import catalog
+from common.models.catalog import PAINTED_CARD, AdapterCard
 from tests.apis import Api, open_api
 
 INK = {

@@ -18,8 +18,8 @@ from common.campaigns import results, runs
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.clerk import retention
 from common.clock import utcnow
+from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from common.keys import Scope
-from common.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from common.tables import Asset, Campaign, Image, Recipient
 from common.tables.campaign_states import CampaignStatus
 from tests.apis import Api, open_api

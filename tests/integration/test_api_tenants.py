@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from common import assets, keys
-from common.assets import PictureFile
+from common import keys
 from common.clock import utcnow
 from common.db.engine import Database
 from common.ids import new_id
+from common.images import assets
+from common.images.assets import PictureFile
 from common.keys import Scope
 from common.tables import ApiKey
 from tests.apis import Api, open_api

@@ -11,11 +11,11 @@ import c2pa
 import pytest
 from PIL import Image as Pillow
 
-from common import recognition
-from common.certificates import default_folder
 from common.db.engine import Database
-from common.fingerprints import Fingerprint
-from common.provenance import DIGITAL_SOURCE_TYPE
+from common.images import similarity
+from common.images.certificates import default_folder
+from common.images.fingerprint import Fingerprint
+from common.images.provenance import DIGITAL_SOURCE_TYPE
 from common.tables import Image
 from common.tables.states import JobStatus
 from tests import certificates, factories
@@ -145,13 +145,13 @@ def test_no_picture_that_was_never_printed_here_is_recognised(api: Api, print_on
         print_one(seed=seed)
     seen = [_appraise(number) for number in range(STRANGERS)]
     with api.database.reading() as session:
-        assert [recognition.find_copied(session, "ada", each, 10) for each in seen] == [[]] * STRANGERS
+        assert [similarity.find_copied(session, "ada", each, 10) for each in seen] == [[]] * STRANGERS
     told = verify(api, encode(paint("somebody else's", 7, SIDE, SIDE)))
     assert (told["printed_here"], told["recognised_by"], told["candidates"]) == (False, None, [])
 
 
 def _appraise(number: int) -> Fingerprint:
-    from common.perceptual import take_fingerprint  # noqa: PLC0415  (beside what the api may import)
+    from common.images.fingerprint import take_fingerprint  # noqa: PLC0415  (beside what the api may import)
 
     return take_fingerprint(paint(f"never printed {number}", 1000 + number, SIDE, SIDE))
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from common import catalog
 from common.campaigns import moves, prints, proofs, quotes, runs
 from common.campaigns.proofs import BudgetSpentError
 from common.campaigns.spec import CampaignSpec
 from common.errors import IllegalTransitionError
+from common.models import catalog
 from common.tables import Campaign, Press, Recipient
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from common.tables.states import Priority

@@ -8,7 +8,8 @@ from sqlalchemy import update
 from common.db.engine import Database
 from common.db.types import Base
 from common.settings import Settings
-from common.storage import Storage, open_storage
+from common.storage import open_storage
+from common.storage.port import Storage
 from common.tables import Attempt, Job
 from tests import factories
 from tests.canaries import MEANT_FOR_WORDS, find_places

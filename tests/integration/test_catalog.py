@@ -1,7 +1,7 @@
-from common import catalog
-from common.catalog import PAINTED_CARD
 from common.db.engine import Database
 from common.launcher.stack import prepare_database
+from common.models import catalog
+from common.models.catalog import PAINTED_CARD
 from common.settings import Settings
 from tests.weights import lora
 

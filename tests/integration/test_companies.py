@@ -6,8 +6,8 @@ import random
 import pytest
 from PIL import ImageChops
 
-from common.catalog import STARTER, read_card
 from common.jobs.request import ImageRequest, SchedulerName
+from common.models.catalog import STARTER, read_card
 
 COMPANIES = 50
 CLOSE = 2

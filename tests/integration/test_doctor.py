@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from common.catalog import STARTER
-from common.certificates import default_folder
 from common.doctor import (
     Finding,
     Grade,
@@ -24,6 +22,8 @@ from common.doctor import (
     examine_provenance,
     examine_services,
 )
+from common.images.certificates import default_folder
+from common.models.catalog import STARTER
 from common.settings import Settings
 from tests import certificates
 

@@ -6,8 +6,6 @@ import shutil
 import pytest
 from PIL import ImageChops
 
-from common import catalog
-from common.catalog import Family
 from common.errors import (
     GenerationError,
     InterruptedAttemptError,
@@ -16,6 +14,8 @@ from common.errors import (
     OutOfMemoryError,
 )
 from common.jobs.request import SchedulerName
+from common.models import catalog
+from common.models.catalog import Family
 from common.settings import Settings
 from tests.factories import image_request
 from worker.engine.opening import open_engine

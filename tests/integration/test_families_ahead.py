@@ -5,8 +5,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from common.catalog import Family
 from common.jobs.request import SchedulerName
+from common.models.catalog import Family
 from tests.factories import image_request
 
 # diffusers makes numpy arrays in a way that numpy means to change

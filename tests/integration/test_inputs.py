@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from sqlalchemy import select, update
 
-from common import assets
-from common.assets import PictureFile
 from common.clerk import retention
 from common.clock import utcnow
 from common.errors import SafetyUnavailableError, StorageError
+from common.images import assets
+from common.images.assets import PictureFile
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.tables import Asset

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image as Pillow
 from pydantic import SecretStr
 
-from common import certificates as issuing
-from common.certificates import default_folder
 from common.clock import utcnow
 from common.db.engine import Database
 from common.errors import ProvenanceUnavailableError
+from common.images import certificates as image_certificates
+from common.images.certificates import default_folder
 from common.jobs.request import OutputFormat
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from tests import certificates, factories
@@ -103,7 +103,7 @@ def test_f60_a_certificate_that_ends_while_the_press_runs_stops_what_must_be_sig
     certificates.make(default_folder(house.settings), days=1)
     job = factories.submit(house.database)
     with house.press() as press:
-        for module in (issuing, signing):
+        for module in (image_certificates, signing):
             monkeypatch.setattr(module, "utcnow", lambda: utcnow() + timedelta(days=2))
         for _ in range(3):
             runner.hear(press)

@@ -16,10 +16,10 @@ from diffusers import (
 )
 from PIL import Image, ImageDraw
 
-from common.catalog import Family, ModelCard, read_card
 from common.errors import GenerationError
 from common.ids import new_id
 from common.jobs.request import ImageRequest, Mode, SchedulerName
+from common.models.catalog import Family, ModelCard, read_card
 from tests import tiny
 from tests.factories import image_request
 from worker.engine import loading, schedulers

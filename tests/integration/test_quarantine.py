@@ -17,12 +17,12 @@ from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError, StorageError
 from common.ids import new_id
+from common.images import quarantine
+from common.images.quarantine_encryption import Part, PictureSealer, SealUnreadableError
 from common.keys import Scope
-from common.objects import QUARANTINE, quarantine_key
-from common.safety import quarantine
-from common.safety.sealing import Part, PictureSealer, SealUnreadableError
 from common.settings import Settings
 from common.storage import open_storage
+from common.storage.keys import QUARANTINE, quarantine_key
 from common.tables import Image, Job, QuarantinedImage, Review, WebhookMessage
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus, JobStatus, Verdict

@@ -16,7 +16,7 @@ from common.errors import GenerationError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.keys import Kept, Scope
-from common.objects import attempt_prefix
+from common.storage.keys import attempt_prefix
 from common.tables import WebhookMessage
 from tests import factories
 from tests.aging import DAY, age, make_key, settle_messages

@@ -1,9 +1,9 @@
 # ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
 import pytest
 
-from common.catalog import Family
 from common.errors import GenerationError
 from common.jobs.request import SchedulerName
+from common.models.catalog import Family
 
 # diffusers makes numpy arrays in a way that numpy means to change
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")

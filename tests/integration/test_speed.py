@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from common.catalog import read_card
 from common.errors import SettingsError
+from common.models.catalog import read_card
 from common.settings import EXIT_BAD_SETTINGS
 from tests.factories import image_request
 

@@ -11,10 +11,10 @@ import httpx2
 import pytest
 import trustme
 
-from common import s3 as s3_module
 from common.errors import ObjectMissingError, SettingsError, StorageError
 from common.settings import Settings
-from common.storage import Storage, open_storage
+from common.storage import open_storage, s3
+from common.storage.port import Storage
 from tests.services import Bucket
 
 PIXELS = bytes(range(256)) * 1200
@@ -44,7 +44,7 @@ def test_what_was_put_is_read_back_listed_and_deleted(storage):
 
 
 def test_a_listing_goes_on_over_many_pages(storage, monkeypatch):
-    monkeypatch.setattr(s3_module, "KEYS_PER_PAGE", 2)
+    monkeypatch.setattr(s3, "KEYS_PER_PAGE", 2)
     for number in range(7):
         storage.put(f"many/{number}", b"", "image/png")
     assert sorted(storage.list_keys("many/")) == [f"many/{number}" for number in range(7)]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs
 
-from common import model_files
 from common.errors import ModelUnavailableError, SafetyUnavailableError, SettingsError
+from common.models import files
 from common.settings import PREFIX
 
 OPTIONS = frozenset({"label", "sha256"})
@@ -43,7 +43,7 @@ class Place:
         if not self.directory.is_dir():
             raise SafetyUnavailableError(f"There is no directory {self.directory}.")
         try:
-            found = _digest(self.directory, model_files.admit_files(self.directory))
+            found = _digest(self.directory, files.admit_files(self.directory))
         except ModelUnavailableError as error:
             raise SafetyUnavailableError(error.message) from error
         if found != self.digest:

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from common.adapters import AdapterFile, Shelf, read_adapter
-from common.catalog import ModelCard
 from common.errors import ModelUnavailableError
 from common.jobs.request import MOST_ADAPTERS, Adapter
 from common.logs import get_logger
-from common.lora_layers import PARTS, Weights, flatten
+from common.models.adapters import AdapterFile, Shelf, read_adapter
+from common.models.catalog import ModelCard
+from common.models.lora_layers import PARTS, Weights, flatten
 from worker.meter import Meter
 
 MOST_LOADED = 2 * MOST_ADAPTERS
@@ -143,7 +143,7 @@ def _find_layers(pipeline: Any) -> list[Any]:
 
 
 def _weights_of(pipeline: Any) -> Weights:
-    """Return the shapes of the pipeline's own layers, as ``common.lora_layers`` reads them from files."""
+    """Return the shapes of the pipeline's own layers, as ``common.models.lora_layers`` reads them from files."""
     weights: dict[str, dict[str, tuple[int, ...]]] = {}
     for part, name, module in _walk(pipeline):
         weight = getattr(module, "weight", None)

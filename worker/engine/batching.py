@@ -2,8 +2,8 @@
 
 import os
 
-from common.catalog import Offer
 from common.jobs.request import ImageRequest
+from common.models.catalog import Offer
 from common.settings import Settings
 from common.tables.states import Priority
 from worker.engine.accelerator import Accelerator, Exit

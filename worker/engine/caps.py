@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from common.catalog import ModelCard
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
+from common.models.catalog import ModelCard
 from worker.engine.accelerator import Accelerator
 from worker.engine.port import NO_INPUTS
 from worker.engine.watchdog import Watchdog

@@ -10,9 +10,9 @@ import torch
 import transformers
 from diffusers import DiffusionPipeline
 
-from common import model_files
-from common.catalog import INPAINTING
 from common.errors import ModelUnavailableError, OutOfMemoryError
+from common.models import files
+from common.models.catalog import INPAINTING
 from worker.engine import speed
 from worker.engine.device import Device
 
@@ -28,13 +28,13 @@ def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = (
 
     Raises ModelUnavailableError, a plain sentence, or OutOfMemoryError.
     """
-    model_files.admit(directory)
+    files.admit(directory)
     _keep_quiet()
     try:
         pipeline = DiffusionPipeline.from_pretrained(
             str(directory),
             dtype=device.dtype,
-            variant=model_files.find_variant(directory),
+            variant=files.find_variant(directory),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -54,8 +54,8 @@ def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = (
 
 def _left_out(directory: Path) -> dict[str, Any]:
     """Return the options that drop the pipeline's own safety checker: the press checks what it prints itself."""
-    index = model_files.read_object(directory / "model_index.json")
-    options: dict[str, Any] = {part: None for part in sorted(model_files.DISPENSABLE) if part in index}
+    index = files.read_object(directory / "model_index.json")
+    options: dict[str, Any] = {part: None for part in sorted(files.DISPENSABLE) if part in index}
     if "safety_checker" in options:
         options["requires_safety_checker"] = False
     return options

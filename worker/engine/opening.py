@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from common import catalog
-from common.adapters import Shelf
-from common.catalog import ModelCard
 from common.errors import ModelUnavailableError
+from common.models import catalog
+from common.models.adapters import Shelf
+from common.models.catalog import ModelCard
 from common.settings import Settings
 from worker.energy import open_gauge
 from worker.engine.accelerator import Exit

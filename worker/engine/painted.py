@@ -9,9 +9,9 @@ from typing import Self
 
 from PIL import Image
 
-from common.catalog import PAINTED, PAINTED_CARD
 from common.errors import StandInWarning
 from common.jobs.request import ImageRequest
+from common.models.catalog import PAINTED, PAINTED_CARD
 from common.settings import Settings
 from worker.engine.accelerator import Exposure
 from worker.engine.batching import BatchingEngine

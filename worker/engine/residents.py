@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.catalog import ModelCard, Offer
 from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
 from common.jobs.request import Adapter, ImageRequest
 from common.logs import get_logger
+from common.models.catalog import ModelCard, Offer
 from worker.engine.accelerator import Accelerator
 from worker.engine.caps import Caps
 from worker.engine.watchdog import Watchdog

@@ -13,9 +13,9 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from common.catalog import Family
 from common.errors import GenerationError
 from common.jobs.request import SchedulerName
+from common.models.catalog import Family
 
 # A configuration may ask for one of these, and no scheduler goes by two.
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}

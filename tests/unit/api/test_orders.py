@@ -7,10 +7,10 @@ import pytest
 from api import orders
 from api.errors import RefusedError
 from api.schemas.jobs import NewJob
-from common.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.ids import new_id
 from common.jobs.request import Adapter, Mode, SchedulerName
 from common.jobs.spec import Order
+from common.models.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.settings import Settings
 
 PLAIN = PAINTED_CARD.model_copy(

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from common import adapters, catalog
-from common.adapters import TRAINING, open_shelf, read_adapter
-from common.catalog import PAINTED_CARD, Family
 from common.errors import ModelUnavailableError, SettingsError
+from common.models import adapters, catalog
+from common.models.adapters import TRAINING, open_shelf, read_adapter
+from common.models.catalog import PAINTED_CARD, Family
 from common.settings import Settings
 from tests.weights import LAYER, lora, write
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from common import catalog
-from common.catalog import Family
 from common.errors import ModelUnavailableError, SettingsError
 from common.jobs.request import Mode, SchedulerName
+from common.models import catalog
+from common.models.catalog import Family
 from common.settings import Settings
 
 

@@ -4,8 +4,8 @@ import shutil
 import pytest
 from click.testing import CliRunner, Result
 
-from common.catalog import STARTER
 from common.cli import pressroom
+from common.models.catalog import STARTER
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import io
 import pytest
 from PIL import Image
 
-from common.contact_sheet import CELL, Print, draw_contact_sheet
-from common.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
+from common.images.contact_sheet import CELL, Print, draw_contact_sheet
+from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 
 
 def picture(size: tuple[int, int], colour: str, form: str = "PNG") -> bytes:

@@ -6,8 +6,7 @@ import random
 import pytest
 from PIL import Image
 
-from common.fingerprints import BAND_BITS, NEAR, Fingerprint, neighbours
-from common.perceptual import take_fingerprint
+from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, neighbours, take_fingerprint
 from worker.engine.painting import paint
 
 SIDE = 192

@@ -2,7 +2,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.links import PATH, Linked, Links, content_disposition
+from common.storage.links import PATH, Linked, Links, content_disposition
 
 LINKED = Linked("owners/ann/jobs/1/a1/0-ab.png", "image/png", "print.png")
 

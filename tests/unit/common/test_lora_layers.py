@@ -1,8 +1,8 @@
 import pytest
 
-from common.catalog import Family
 from common.errors import ModelUnavailableError
-from common.lora_layers import Layer, find_misfit, guess_family, read_layers
+from common.models.catalog import Family
+from common.models.lora_layers import Layer, find_misfit, guess_family, read_layers
 
 TEXT_LAYER = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
 DOWN_BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0.attn2"

@@ -3,8 +3,8 @@ import struct
 
 import pytest
 
-from common import model_files, safetensors_file
 from common.errors import ModelUnavailableError
+from common.models import files, safetensors_file
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -40,7 +40,7 @@ def reindex(model, **parts):
 
 
 def test_a_directory_of_safetensors_is_let_in_without_its_safety_checker(model):
-    model_files.admit(model)
+    files.admit(model)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_directory_of_safetensors_is_let_in_without_its_safety_checker(model):
 def test_files_that_can_carry_code_are_refused_by_name(model, name):
     (model / name).write_bytes(b"")
     with pytest.raises(ModelUnavailableError, match="can carry code") as caught:
-        model_files.admit(model)
+        files.admit(model)
     assert name in caught.value.message
 
 
@@ -57,55 +57,55 @@ def test_files_that_can_carry_code_are_refused_by_name(model, name):
 def test_code_is_refused(model, name):
     (model / name).write_text("raise SystemExit")
     with pytest.raises(ModelUnavailableError, match="code of its own"):
-        model_files.admit(model)
+        files.admit(model)
 
 
 def test_a_configuration_that_asks_for_code_is_refused(model):
     (model / "unet" / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Mine"}}')
     with pytest.raises(ModelUnavailableError, match="auto_map"):
-        model_files.admit(model)
+        files.admit(model)
 
 
 def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(model, tmp_path):
     (model / "unet" / "again.json").symlink_to(model / "unet" / "config.json")
-    model_files.admit(model)
+    files.admit(model)
     (tmp_path / "outside.json").write_text("{}")
     (model / "unet" / "out.json").symlink_to("../../outside.json")
     with pytest.raises(ModelUnavailableError, match="leads out"):
-        model_files.admit(model)
+        files.admit(model)
 
 
 @pytest.mark.parametrize("shard", ["../../w.safetensors", "/etc/passwd", "w.bin", "missing.safetensors"])
 def test_an_index_may_name_only_safetensors_beside_it(model, shard):
     (model / "unet" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": shard}}))
     with pytest.raises(ModelUnavailableError):
-        model_files.admit(model)
+        files.admit(model)
 
 
 def test_an_index_whose_shards_are_there_is_let_in(model):
     (model / "unet" / "model.safetensors.index.json").write_text(
         '{"weight_map": {"w": "diffusion_pytorch_model.safetensors"}}'
     )
-    model_files.admit(model)
+    files.admit(model)
 
 
 @pytest.mark.parametrize("part", [["os", "system"], ["my_code", "Unet"], ["diffusers", "UNet2DConditionModel", "x"]])
 def test_parts_come_from_the_known_libraries_only(model, part):
     reindex(model, unet=part)
     with pytest.raises(ModelUnavailableError, match="unet"):
-        model_files.admit(model)
+        files.admit(model)
 
 
 def test_a_pipeline_class_of_its_own_is_refused(model):
     reindex(model, _class_name=["my_pipeline", "MyPipeline"])
     with pytest.raises(ModelUnavailableError, match="code of its own"):
-        model_files.admit(model)
+        files.admit(model)
 
 
 def test_a_missing_part_is_named(model):
     reindex(model, vae=["diffusers", "AutoencoderKL"])
     with pytest.raises(ModelUnavailableError, match="vae"):
-        model_files.admit(model)
+        files.admit(model)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_damaged_weights_are_refused_by_name(model, content):
     path = model / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(content)
     with pytest.raises(ModelUnavailableError, match="damaged") as caught:
-        model_files.admit(model)
+        files.admit(model)
     assert str(path) in caught.value.message
 
 
@@ -143,6 +143,6 @@ def test_whole_weights_of_several_types_are_let_in(tmp_path):
 
 
 def test_a_directory_with_half_precision_only_is_read_in_that_variant(model):
-    assert model_files.find_variant(model) is None
+    assert files.find_variant(model) is None
     (model / "unet" / "diffusion_pytorch_model.safetensors").rename(model / "unet" / "diffusion.fp16.safetensors")
-    assert model_files.find_variant(model) == "fp16"
+    assert files.find_variant(model) == "fp16"

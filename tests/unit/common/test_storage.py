@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 
 from common.errors import ObjectMissingError, SettingsError, StorageError
-from common.links import Links
 from common.settings import Settings
-from common.storage import LONGEST_KEY, FileStorage, open_storage
+from common.storage import open_storage
+from common.storage.files import FileStorage
+from common.storage.links import Links
+from common.storage.port import LONGEST_KEY
 
 KEY = "owners/ann/jobs/1/a1/0-ab.png"
 

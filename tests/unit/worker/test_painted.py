@@ -14,7 +14,7 @@ from worker.engine.port import Inputs, Unwatched
 from worker.meter import Meter
 
 LIGHT_MODULES = (
-    "common.catalog",
+    "common.models.catalog",
     "worker.checks.opening",
     "worker.engine.opening",
     "worker.marking",

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
-from common import provenance
+from common.images import provenance
 from common.jobs.request import OutputFormat
 from worker import pictures
 from worker.engine.painted import paint

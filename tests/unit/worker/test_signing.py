@@ -11,10 +11,10 @@ import c2pa
 import pytest
 from PIL import Image
 
-from common import certificates as issuing
-from common.certificates import Credentials
 from common.clock import utcnow
 from common.errors import ProvenanceUnavailableError
+from common.images import certificates as image_certificates
+from common.images.certificates import Credentials
 from common.jobs.request import OutputFormat
 from common.settings import Settings
 from tests import certificates
@@ -49,7 +49,7 @@ def test_a_signed_file_is_valid_and_names_model_and_job_and_nothing_else(credent
     signed = signer.sign(encoded(form), form.content_type, MARK)
     assert signed.is_signed
     assert read(signed.data, form).get_validation_state() == "Valid"
-    reader = read(signed.data, form, credentials.chain.with_name(issuing.AUTHORITY))
+    reader = read(signed.data, form, credentials.chain.with_name(image_certificates.AUTHORITY))
     assert reader.get_validation_state() == "Trusted"
     (assertion,) = reader.get_active_manifest()["assertions"]
     (action,) = assertion["data"]["actions"]
@@ -126,7 +126,7 @@ def test_f60_a_certificate_that_ends_while_the_press_runs_signs_no_more_until_th
     signer.load()
     with pytest.MonkeyPatch.context() as patch:
         later = utcnow() + timedelta(days=2)
-        for module in (signing, issuing):
+        for module in (signing, image_certificates):
             patch.setattr(module, "utcnow", lambda: later)
         with pytest.raises(ProvenanceUnavailableError, match="only"):
             signer.sign(encoded(), "image/png", MARK)
@@ -143,7 +143,7 @@ def test_the_next_certificate_is_of_the_same_authority(tmp_path):
 
 def test_keys_are_for_their_owner_alone(tmp_path):
     certificates.make(tmp_path / "folder")
-    for name in (issuing.KEY, issuing.AUTHORITY_KEY):
+    for name in (image_certificates.KEY, image_certificates.AUTHORITY_KEY):
         assert stat.S_IMODE((tmp_path / "folder" / name).stat().st_mode) == 0o600
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from common import catalog
+from common.models import catalog
 
 FOLDER = catalog.STARTER
 

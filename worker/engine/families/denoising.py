@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from common.catalog import ModelCard
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
+from common.models.catalog import ModelCard
 from worker.engine import schedulers, speed
 from worker.engine.device import Device
 from worker.engine.families.ahead import told_ahead

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from common.catalog import Family, ModelCard
+from common.models.catalog import Family, ModelCard
 from worker.engine import loading
 from worker.engine.device import Device
 from worker.engine.families.flux import FluxFamily

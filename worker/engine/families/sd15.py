@@ -10,8 +10,8 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retrieve_timesteps
 
-from common.catalog import ModelCard
 from common.jobs.request import ImageRequest, Mode
+from common.models.catalog import ModelCard
 from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
 from worker.engine.families.modes import StockModes, make_all_anew

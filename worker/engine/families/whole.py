@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from greenlet import getcurrent, greenlet
 
-from common.catalog import ModelCard
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
+from common.models.catalog import ModelCard
 from worker.engine import schedulers
 from worker.engine.families.denoising import generator
 from worker.engine.port import Inputs

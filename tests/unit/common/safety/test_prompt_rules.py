@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.safety.folding import fold
 from common.safety.prompt_rules import ALWAYS, PromptRules, _read
+from common.safety.text_folding import fold
 
 OWN = """
 [[rules]]

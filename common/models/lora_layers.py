@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import safetensors_file
-from common.catalog import Family
 from common.errors import ModelUnavailableError
+from common.models import safetensors_file
+from common.models.catalog import Family
 
 Shape = tuple[int, ...]
 Weights = Mapping[str, Mapping[str, Shape]]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import safetensors_file
 from common.errors import ModelUnavailableError
-from common.safetensors_file import RISKY
+from common.models import safetensors_file
+from common.models.safetensors_file import RISKY
 
 LIBRARIES = frozenset({"diffusers", "transformers", "stable_diffusion", "flux", "pixart_alpha", "kolors", "sana"})
 """Where the parts of a pipeline may come from: the two libraries, and folders of ``diffusers.pipelines``."""

@@ -11,7 +11,7 @@ from common.db.clock import now
 from common.errors import IllegalTransitionError
 from common.jobs import webhook_events
 from common.jobs.request import OutputFormat
-from common.objects import image_key, released_prefix, thumbnail_key
+from common.storage.keys import image_key, released_prefix, thumbnail_key
 from common.tables import ApiKey, Image, QuarantinedImage, Review
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from common import safetensors_file
-from common.catalog import NAME, AdapterCard, Family, ModelCard, Offer
 from common.errors import ModelUnavailableError, SettingsError
-from common.lora_layers import TITLES, Layer, Weights, find_misfit, guess_family, read_layers, read_weights
+from common.models import safetensors_file
+from common.models.catalog import NAME, AdapterCard, Family, ModelCard, Offer
+from common.models.lora_layers import TITLES, Layer, Weights, find_misfit, guess_family, read_layers, read_weights
 from common.settings import PREFIX, Settings
 
 WEIGHTS, SUPPLEMENT = ".safetensors", ".json"

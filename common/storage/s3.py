@@ -28,8 +28,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from common.errors import ObjectMissingError, SettingsError, StorageError
-from common.links import content_disposition
-from common.storage import PROBE, PROBE_LINK_SECONDS, check_key, check_linkable
+from common.storage.links import content_disposition
+from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_key, check_linkable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

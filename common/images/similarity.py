@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from common.fingerprints import Fingerprint, neighbours
+from common.images.fingerprint import Fingerprint, neighbours
 from common.tables import Image
 from common.tables.images import Likeness
 

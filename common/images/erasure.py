@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from common import recognition
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
-from common.storage import Storage
+from common.images import similarity
+from common.storage.port import Storage
 from common.tables import Image, Job
 from common.tables.states import ImageStatus
 
@@ -39,7 +39,7 @@ def hide(session: Session, image_ids: Sequence[UUID], states: Sequence[ImageStat
         .returning(Image.id)
         .execution_options(synchronize_session=False)
     ).all()
-    recognition.forget(session, moved)
+    similarity.forget(session, moved)
 
 
 def drop_objects(database: Database, storage: Storage, image: Image) -> None:

@@ -18,8 +18,8 @@ from common.db.clock import now
 from common.db.engine import Database
 from common.errors import AssetInUseError, TooManyAssetsError
 from common.ids import new_id
-from common.objects import asset_key
-from common.storage import Storage
+from common.storage.keys import asset_key
+from common.storage.port import Storage
 from common.tables import Asset, Campaign, Job
 from common.tables.states import TERMINAL, JobStatus, Verdict
 

@@ -7,7 +7,7 @@ from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from common.provenance import PNG_XMP_KEYWORD, SOFTWARE, xmp_packet
+from common.images.provenance import PNG_XMP_KEYWORD, SOFTWARE, xmp_packet
 
 CELL = 256
 MARGIN = 24

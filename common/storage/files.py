@@ -1,75 +1,20 @@
-"""Where images are kept: the port, and its keeping of files in a directory; ``common.s3`` is the other one."""
+"""Where images are kept: the port, and its keeping of files in a directory; ``common.storage.s3`` is the other one."""
 
 import errno
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol
-from urllib.parse import urlsplit
+from typing import NoReturn
 from uuid import uuid4
 
-from common.errors import ObjectMissingError, SettingsError, StorageError
-from common.links import PATH, Linked, Links
-from common.objects import QUARANTINE
-from common.settings import PREFIX, Settings
+from common.errors import ObjectMissingError, StorageError
+from common.storage.links import PATH, Linked, Links
+from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_key, check_linkable
 
-LONGEST_KEY = 512
-SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
-"""One part of a key. A leading dot is refused, and with it ``.``, ``..`` and the names of unfinished files."""
-
-PROBE = b"Pressroom was here."
-PROBE_LINK_SECONDS = 60
 LEAST_FREE_BYTES = 64 * 2**20
 """Room for some of the largest pictures: a disk with less is full."""
-
-
-class Storage(Protocol):
-    """Keeps images under keys, and gives out links to them."""
-
-    def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Store *data*, wholly or not at all; what was there before is replaced."""
-        ...
-
-    def get(self, key: str) -> bytes:
-        """Return what is stored; raise ObjectMissingError if nothing is."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Delete what is stored, if anything is."""
-        ...
-
-    def list_keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that begin with *prefix*, in no particular order."""
-        ...
-
-    def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
-        """Return an absolute URL from which anyone can read *key* for so many seconds."""
-        ...
-
-    def check(self) -> None:
-        """Write, read back, link and delete a probe; raise StorageError, one plain sentence, where it goes wrong."""
-        ...
-
-
-def open_storage(settings: Settings) -> Storage:
-    """Return the storage that the settings name."""
-    scheme, _, rest = settings.images_url.partition(":")
-    if scheme == "file" and rest:
-        links = Links(settings.read_secret(), settings.base_url)
-        return FileStorage(Path(rest.removeprefix("//")).expanduser().absolute(), links)
-    if scheme == "s3" and (bucket := urlsplit(settings.images_url).netloc):
-        from common.s3 import S3Storage  # noqa: PLC0415  (boto3 takes half a second to import)
-
-        return S3Storage.connect(
-            bucket,
-            prefix=urlsplit(settings.images_url).path.strip("/"),
-            endpoint=settings.s3_endpoint,
-            public_endpoint=settings.s3_public_endpoint,
-        )
-    raise SettingsError(f"{PREFIX}STORAGE_URL must be file:DIRECTORY or s3://BUCKET/PREFIX.")
 
 
 class FileStorage:
@@ -158,19 +103,6 @@ class FileStorage:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise StorageError(f"The image directory {self.root} cannot be {done}: {reason}.") from error
-
-
-def check_key(key: str) -> None:
-    """Raise StorageError unless *key* is a relative path of plain names."""
-    if len(key) > LONGEST_KEY or not all(SEGMENT.fullmatch(part) for part in key.split("/")):
-        raise StorageError(f"{key[:LONGEST_KEY]!r} is not a valid storage key.")
-
-
-def check_linkable(key: str) -> None:
-    """Raise StorageError for what no link may ever lead to, and for what ``check_key`` refuses."""
-    check_key(key)
-    if key.startswith(QUARANTINE):
-        raise StorageError("No link is ever signed for a picture in quarantine.")
 
 
 def _make_directory(path: Path) -> None:

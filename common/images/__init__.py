@@ -1,0 +1,1 @@
+"""Images and uploaded pictures: search, likeness, provenance, quarantine, contact sheets, erasure."""

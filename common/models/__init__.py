@@ -1,0 +1,1 @@
+"""AI models: their cards, their files on disk, their LoRA adapters."""

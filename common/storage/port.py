@@ -1,0 +1,56 @@
+"""What Pressroom asks of a storage for objects, and the rules that every key keeps."""
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from common.errors import StorageError
+from common.storage.keys import QUARANTINE
+
+LONGEST_KEY = 512
+SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
+"""One part of a key. A leading dot is refused, and with it ``.``, ``..`` and the names of unfinished files."""
+
+PROBE = b"Pressroom was here."
+PROBE_LINK_SECONDS = 60
+
+
+class Storage(Protocol):
+    """Keeps images under keys, and gives out links to them."""
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store *data*, wholly or not at all; what was there before is replaced."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Return what is stored; raise ObjectMissingError if nothing is."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete what is stored, if anything is."""
+        ...
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with *prefix*, in no particular order."""
+        ...
+
+    def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
+        """Return an absolute URL from which anyone can read *key* for so many seconds."""
+        ...
+
+    def check(self) -> None:
+        """Write, read back, link and delete a probe; raise StorageError, one plain sentence, where it goes wrong."""
+        ...
+
+
+def check_key(key: str) -> None:
+    """Raise StorageError unless *key* is a relative path of plain names."""
+    if len(key) > LONGEST_KEY or not all(SEGMENT.fullmatch(part) for part in key.split("/")):
+        raise StorageError(f"{key[:LONGEST_KEY]!r} is not a valid storage key.")
+
+
+def check_linkable(key: str) -> None:
+    """Raise StorageError for what no link may ever lead to, and for what ``check_key`` refuses."""
+    check_key(key)
+    if key.startswith(QUARANTINE):
+        raise StorageError("No link is ever signed for a picture in quarantine.")
