@@ -10,7 +10,8 @@ from api.auth import caller, needs
 from api.context import services
 from api.inputs import not_found
 from api.schemas.results import CampaignLinks, CampaignPath
-from common.campaigns import public_links, search
+from common.campaigns import queries
+from common.campaigns.results import public_links
 from common.keys import Scope
 from common.tables import Campaign
 
@@ -34,7 +35,7 @@ def revoke_campaign_links(path: CampaignPath) -> Response:
 def change_links(campaign_id: UUID, change: Callable[[Campaign], None]) -> Campaign:
     """Make or revoke the links of the caller's campaign; raise RefusedError with ``not_found``."""
     with services().database.transaction() as session:
-        campaign = search.find(session, caller().owner, campaign_id, to_change=True)
+        campaign = queries.find(session, caller().owner, campaign_id, to_change=True)
         if campaign is None:
             raise not_found()
         change(campaign)

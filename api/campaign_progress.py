@@ -16,9 +16,10 @@ from api.schemas.campaign_runs import (
     ProofList,
     SecondsSpan,
 )
-from common.campaigns import counters, proofs
-from common.campaigns.counters import Tally
-from common.campaigns.quotes import Interval, Quote
+from common.campaigns import progress as campaign_progress
+from common.campaigns.printing import proofs
+from common.campaigns.printing.quote import Interval, Quote
+from common.campaigns.progress import Tally
 from common.tables import Campaign
 from common.tables.campaign_states import PrintStatus
 
@@ -27,7 +28,7 @@ NANO = Decimal("1e-9")
 
 def show_progress(session: Session, campaign: Campaign) -> CampaignProgress:
     """Return how far *campaign* is."""
-    progress = counters.count(session, campaign)
+    progress = campaign_progress.count(session, campaign)
     return CampaignProgress(
         share=progress.share,
         prints=_show_tally(progress.total),

@@ -10,8 +10,8 @@ from api.campaign_views import changing
 from api.context import services
 from api.schemas.campaign_runs import RetryQuery
 from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
-from common.campaigns import runs
-from common.campaigns.runs import Only
+from common.campaigns import lifecycle
+from common.campaigns.lifecycle import Only
 from common.errors import BellUnavailableError
 from common.jobs import dispatch
 from common.keys import Scope
@@ -28,7 +28,7 @@ logger = get_logger(__name__)
 def start_campaign(path: CampaignPath) -> Response:
     """Start an approved campaign now, or print the rows that were approved after it was completed."""
     with changing(path) as (session, row):
-        runs.start(session, row, services().settings)
+        lifecycle.start(session, row, services().settings)
     return _answer_running(path)
 
 
@@ -37,7 +37,7 @@ def start_campaign(path: CampaignPath) -> Response:
 def pause_campaign(path: CampaignPath) -> Response:
     """Have a campaign print nothing more for now; what a press has in hand is finished, and charged."""
     with changing(path) as (session, row):
-        runs.pause(session, row)
+        lifecycle.pause(session, row)
     return _answer(path)
 
 
@@ -46,7 +46,7 @@ def pause_campaign(path: CampaignPath) -> Response:
 def resume_campaign(path: CampaignPath) -> Response:
     """Have a campaign go on that is paused or held; it is held again if the reason still holds."""
     with changing(path) as (session, row):
-        runs.resume(session, row, services().settings)
+        lifecycle.resume(session, row, services().settings)
     return _answer_running(path)
 
 
@@ -56,7 +56,7 @@ def cancel_campaign(path: CampaignPath) -> Response:
     """End a campaign for good; what is printed stays, and what a press has in hand is finished, and charged."""
     with changing(path) as (session, row):
         if row.status is not CampaignStatus.CANCELED:
-            runs.cancel(session, row)
+            lifecycle.cancel(session, row)
     return _answer(path)
 
 
@@ -65,7 +65,7 @@ def cancel_campaign(path: CampaignPath) -> Response:
 def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
     """Try prints again that came to nothing; what was blocked is rolled with another seed."""
     with changing(path) as (session, row):
-        runs.retry(session, row, None if query.only is None else Only(query.only), services().settings)
+        lifecycle.retry(session, row, None if query.only is None else Only(query.only), services().settings)
     return _answer_running(path)
 
 
@@ -77,7 +77,7 @@ def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
 def change_budget(path: CampaignPath, body: NewBudget) -> Response:
     """Change the budget of a campaign, to no less than is spent and held; one that was held for it goes on."""
     with changing(path) as (session, row):
-        runs.raise_budget(session, row, Decimal(body.amount), services().settings)
+        lifecycle.raise_budget(session, row, Decimal(body.amount), services().settings)
     return _answer_running(path)
 
 

@@ -11,7 +11,8 @@ from api.auth import caller
 from api.context import services
 from api.inputs import not_found
 from api.schemas import campaigns as shown
-from common.campaigns import digests, intake, search
+from common.campaigns import digest, queries
+from common.campaigns.recipients import importing
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.tables import Campaign, RecipientList
 from common.tables.campaign_states import ListStatus
@@ -20,7 +21,7 @@ from common.tables.webhook_states import parse_events
 
 def find(session: Session, path: shown.CampaignPath) -> Campaign:
     """Return the caller's campaign; raise RefusedError with ``not_found``."""
-    row = search.find(session, caller().owner, path.campaign_id)
+    row = queries.find(session, caller().owner, path.campaign_id)
     if row is None:
         raise not_found()
     return row
@@ -30,7 +31,7 @@ def find(session: Session, path: shown.CampaignPath) -> Campaign:
 def changing(path: shown.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
     """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
     with services().database.transaction() as session:
-        row = search.find(session, caller().owner, path.campaign_id, to_change=True)
+        row = queries.find(session, caller().owner, path.campaign_id, to_change=True)
         if row is None:
             raise not_found()
         yield session, row
@@ -38,14 +39,14 @@ def changing(path: shown.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
 
 def show(session: Session, row: Campaign, *, with_progress: bool = True) -> shown.Campaign:
     """Return *row* as the api shows it; its progress is left out of lists, for it is counted."""
-    spec, lists = CampaignSpec.from_row(row.spec), search.current_lists(session, row.id)
+    spec, lists = CampaignSpec.from_row(row.spec), queries.current_lists(session, row.id)
     return shown.Campaign(
         id=row.id,
         name=row.name,
         status=row.status,
         held_reason=row.held_reason,
-        spec_digest=digests.compute(session, row, services().settings) if lists else None,
-        variables=sorted(intake.variables_of(spec)),
+        spec_digest=digest.compute(session, row, services().settings) if lists else None,
+        variables=sorted(importing.variables_of(spec)),
         arms=[_show_arm(arm) for arm in spec.arms],
         recipients=_show_recipients(lists),
         budget=show_budget(row),

@@ -23,7 +23,9 @@ from api.schemas.campaigns import (
     NewCampaign,
     NewCampaignHeaders,
 )
-from common.campaigns import approvals, budget, deletion, lists, proofs, rechecking, search
+from common.campaigns import deletion, lifecycle, queries
+from common.campaigns.printing import budget, proofs
+from common.campaigns.recipients import lists, revalidation
 from common.campaigns.spec import CampaignSpec
 from common.ids import new_id
 from common.jobs import idempotency
@@ -106,7 +108,7 @@ def list_campaigns(query: CampaignQuery) -> Response:
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
         raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
     with context.database.reading() as session:
-        rows = search.list_page(session, owner, status=query.status, after=after, limit=query.limit + 1)
+        rows = queries.list_page(session, owner, status=query.status, after=after, limit=query.limit + 1)
         page, has_more = rows[: query.limit], len(rows) > query.limit
         shown = [campaign_views.show(session, row, with_progress=False) for row in page]
     following = context.cursors.write(book, page[-1].id) if has_more else None
@@ -139,10 +141,10 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     with campaign_views.changing(path) as (session, row):
         if row.status not in lists.UNAPPROVED or row.wish != before.wish:
             raise RefusedError("invalid_state", f"The campaign is {row.status}, or is being changed just now.")
-        is_checked = rechecking.needs_check(CampaignSpec.from_row(row.spec), spec)
+        is_checked = revalidation.needs_check(CampaignSpec.from_row(row.spec), spec)
         if not is_checked or row.status is not CampaignStatus.READY:
             return operations.answer(_change(session, row, _columns(whole, spec, wish), amount))
-        opened = rechecking.reopen(session, row, spec)
+        opened = revalidation.reopen(session, row, spec)
     with recipient_files.refilling(path, opened) as filled, campaign_views.changing(path) as (session, row):
         for (_, loading), intake in zip(opened, filled, strict=True):
             lists.finish(session, row, loading, intake.columns, intake.digest)
@@ -167,7 +169,7 @@ def approve_campaign(path: CampaignPath, body: Approval) -> Response:
     """Approve what `spec_digest` names, and nothing else: template, styles, recipients, model, policy and seeds."""
     context = services()
     with campaign_views.changing(path) as (session, row):
-        approvals.approve(session, row, body.spec_digest, caller().key_id, context.settings)
+        lifecycle.approve(session, row, body.spec_digest, caller().key_id, context.settings)
         session.flush()
         return operations.answer(campaign_views.show(session, row))
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from api.context import Context
 from api.schemas.images import Colour
 from api.schemas.results import LineCost, LineError, LineSafety, ResultLine
-from common.campaigns.defusing import defuse
-from common.campaigns.public_links import PublicLinks
-from common.campaigns.results import Line, LineStatus
+from common.campaigns.csv_injection import defuse
+from common.campaigns.results.lines import Line, LineStatus
+from common.campaigns.results.public_links import PublicLinks
 from common.campaigns.spec import CampaignSpec
 from common.tables import Campaign, Image
 

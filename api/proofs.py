@@ -9,7 +9,7 @@ from api.campaign_views import changing
 from api.context import services
 from api.schemas.campaign_runs import USUAL_PROOFS, NewProofs, ProofList
 from api.schemas.campaigns import CampaignPath
-from common.campaigns import proofs
+from common.campaigns.printing import proofs
 from common.keys import Scope
 
 blueprint = operations.create_blueprint("proofs", "Some rows of a campaign, printed to look at.", "/v1/campaigns")

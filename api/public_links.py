@@ -13,9 +13,9 @@ from api.errors import RefusedError
 from api.files import answer_file
 from api.inputs import Path
 from api.schemas.images import BINARY
-from common.campaigns import results
-from common.campaigns.public_links import PublicLinks, Token
-from common.campaigns.results import File, Line, LineStatus
+from common.campaigns.results import lines
+from common.campaigns.results.lines import File, Line, LineStatus
+from common.campaigns.results.public_links import PublicLinks, Token
 from common.storage.links import Linked
 from common.tables import Campaign, Recipient
 
@@ -82,7 +82,7 @@ def _find(session: Session, token: Token) -> Line | None:
     context = services()
     if not PublicLinks(context.settings.read_secret(), context.settings.base_url).holds(campaign, token):
         return None
-    return results.find_line(session, campaign, token.recipient_pk, token.index)
+    return lines.find_line(session, campaign, token.recipient_pk, token.index)
 
 
 def _refuse(code: str, detail: str) -> RefusedError:

@@ -9,7 +9,8 @@ from api.auth import caller, needs
 from api.context import services
 from api.inputs import not_found
 from api.schemas.results import Erasure, LineCost, RecipientPath
-from common.campaigns import erasure, search
+from common.campaigns import queries
+from common.campaigns.recipients import erasure
 from common.clock import utcnow
 from common.errors import StorageError
 from common.keys import Scope
@@ -36,7 +37,7 @@ def erase(campaign_id: UUID, recipient_id: str) -> Erasure:
     """Erase a person from the caller's campaign; raise RefusedError with ``not_found``."""
     context = services()
     with context.database.transaction() as session:
-        campaign = search.find(session, caller().owner, campaign_id, to_change=True)
+        campaign = queries.find(session, caller().owner, campaign_id, to_change=True)
         erased = None if campaign is None else erasure.erase(session, campaign, recipient_id)
     if campaign is None or erased is None:
         raise not_found()

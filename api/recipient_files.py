@@ -15,12 +15,13 @@ from api.errors import RefusedError
 from api.schemas.campaigns import CampaignPath
 from api.schemas.problems import Fault
 from api.strict_json import hurrying
-from common.campaigns import files, intake, lists, rechecking
-from common.campaigns.checking import Bad
-from common.campaigns.files import ENCODINGS, MEDIA_TYPES, Format
-from common.campaigns.intake import Intake
-from common.campaigns.lists import Loading
-from common.campaigns.rows_xlsx import BusyError
+from common.campaigns.recipients import importing, lists, revalidation
+from common.campaigns.recipients.formats import detect
+from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
+from common.campaigns.recipients.formats.xlsx_rows import BusyError
+from common.campaigns.recipients.importing import Intake
+from common.campaigns.recipients.lists import Loading
+from common.campaigns.recipients.validation import Bad
 from common.tables import RecipientList
 
 SECONDS = 15 * 60
@@ -73,11 +74,13 @@ def filling(path: CampaignPath, loading: Loading, request: Request) -> Iterator[
         undoing.callback(_give_up, path, [loading], seen)
         with hurrying(request, SECONDS) as is_late:
             try:
-                with files.opened(cast("IO[bytes]", _Whole(request)), kind, encoding) as sheet:
+                with detect.opened(cast("IO[bytes]", _Whole(request)), kind, encoding) as sheet:
                     try:
-                        done = intake.take_in(context.database, loading, sheet, context.prompt_rules.judge_always, most)
+                        done = importing.take_in(
+                            context.database, loading, sheet, context.prompt_rules.judge_always, most
+                        )
                     finally:
-                        seen.extend(intake.keep_columns(sheet))
+                        seen.extend(importing.keep_columns(sheet))
             except RequestEntityTooLarge:
                 size = context.settings.max_recipients_bytes
                 raise RefusedError("body_too_large", f"A file of recipients may have {size} bytes.") from None
@@ -98,7 +101,7 @@ def refilling(path: CampaignPath, opened: Sequence[tuple[RecipientList, Loading]
         filled = []
         for old, loading in opened:
             judge, most = context.prompt_rules.judge_always, context.settings.max_recipients
-            filled.append(rechecking.recheck(context.database, old, loading, judge, most))
+            filled.append(revalidation.recheck(context.database, old, loading, judge, most))
             if filled[-1].rejected > old.rejected:
                 raise refuse_rows(filled[-1])
         yield filled

@@ -15,12 +15,14 @@ from api.schemas import recipients as shown
 from api.schemas.campaigns import CampaignPath
 from api.schemas.images import BINARY
 from api.schemas.recipients import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
-from common.campaigns import digests, listings, lists, proofs, rendering, search
-from common.campaigns.defusing import defuse
-from common.campaigns.files import Format
-from common.campaigns.intake import Intake
-from common.campaigns.lists import Loading
-from common.campaigns.rows import ERROR_COLUMNS
+from common.campaigns import digest, queries, rendering
+from common.campaigns.csv_injection import defuse
+from common.campaigns.printing import proofs
+from common.campaigns.recipients import lists, queries as recipient_queries
+from common.campaigns.recipients.formats.detect import Format
+from common.campaigns.recipients.formats.rows import ERROR_COLUMNS
+from common.campaigns.recipients.importing import Intake
+from common.campaigns.recipients.lists import Loading
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.tables import Campaign, Recipient, RecipientList
@@ -58,7 +60,7 @@ def take(path: CampaignPath, query: UploadQuery) -> Receipt:
         with campaign_views.changing(path) as (session, campaign):
             lists.finish(session, campaign, loading, done.columns, done.digest)
             session.flush()
-            campaign.digest = digests.compute(session, campaign, services().settings)
+            campaign.digest = digest.compute(session, campaign, services().settings)
     return _show_receipt(campaign, loading, kind, done)
 
 
@@ -74,7 +76,7 @@ def list_recipients(path: CampaignPath, query: shown.RecipientQuery) -> Response
         raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
     with context.database.reading() as session:
         campaign = campaign_views.find(session, path)
-        rows = listings.list_page(session, campaign, after=after, limit=query.limit + 1)
+        rows = recipient_queries.list_page(session, campaign, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     return operations.answer(RecipientPage(data=[*map(_show, page)], has_more=has_more, next=following))
@@ -86,7 +88,7 @@ def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
     """Fetch the rows that cannot be printed, with reasons: correct them, and append the file as it is."""
     with services().database.reading() as session:
         campaign = campaign_views.find(session, path)
-        found = listings.find_list(session, campaign, query.list)
+        found = recipient_queries.find_list(session, campaign, query.list)
     if found is None:
         raise not_found()
     return send_errors(found)
@@ -111,7 +113,7 @@ def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
         if body.recipient_id is None:
             rows: Sequence[Recipient] = proofs.choose(session, campaign, spec, body.k or shown.USUALLY_PREVIEWED)
         else:
-            found = search.find_recipient(session, campaign, body.recipient_id)
+            found = queries.find_recipient(session, campaign, body.recipient_id)
             rows = [] if found is None or found.erased_at is not None else [found]
     if body.recipient_id is not None and not rows:
         raise not_found()
@@ -168,7 +170,7 @@ def _spell_errors(found: RecipientList) -> Iterator[str]:
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
     writer.writerow([*map(defuse, found.columns), *ERROR_COLUMNS])
-    for row in listings.read_rejected(services().database, found):
+    for row in recipient_queries.read_rejected(services().database, found):
         reasons = ["; ".join(error[name] for error in row.errors) for name in ("code", "column", "detail")]
         cells = row.fields + [""] * (len(found.columns) - len(row.fields))
         writer.writerow(map(defuse, [*cells, str(row.row), *reasons]))

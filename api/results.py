@@ -14,8 +14,9 @@ from api.inputs import not_found
 from api.schemas.images import BINARY
 from api.schemas.problems import Fault
 from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
-from common.campaigns import archive, results, search
-from common.campaigns.archive import InvalidPatternError, Names
+from common.campaigns import queries
+from common.campaigns.results import archive, lines as result_lines
+from common.campaigns.results.archive import InvalidPatternError, Names
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.storage.links import content_disposition
@@ -74,7 +75,7 @@ def send_archive(campaign: Campaign, pattern: str) -> Response:
         names = Names(pattern)
     except InvalidPatternError as error:
         raise refuse([Fault(code=error.code, detail=error.message, parameter="name")]) from None
-    lines = results.read_lines(context.database, campaign)
+    lines = result_lines.read_lines(context.database, campaign)
     return _stream(archive.pack(context.storage, lines, names), "application/zip", f"{_stem(campaign)}.zip")
 
 
@@ -91,8 +92,8 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
 
     context, spec = services(), CampaignSpec.from_row(campaign.spec)
     with context.database.reading() as session:
-        total = results.count_rows(session, campaign) * spec.images_per_recipient
-        lines = results.read_page(session, campaign, (query.page - 1) * query.per_page, query.per_page)
+        total = result_lines.count_rows(session, campaign) * spec.images_per_recipient
+        lines = result_lines.read_page(session, campaign, (query.page - 1) * query.per_page, query.per_page)
     pages = max(1, -(-total // query.per_page))
     if query.page > pages:
         raise not_found()
@@ -108,7 +109,7 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
 def find(campaign_id: UUID) -> Campaign:
     """Return a campaign of the caller's; raise RefusedError with ``not_found``."""
     with services().database.reading() as session:
-        campaign = search.find(session, caller().owner, campaign_id)
+        campaign = queries.find(session, caller().owner, campaign_id)
     if campaign is None:
         raise not_found()
     return campaign
@@ -117,7 +118,7 @@ def find(campaign_id: UUID) -> Campaign:
 def _read(campaign: Campaign) -> Iterator[ResultLine]:
     context = services()
     presenter = Presenter(campaign, context)
-    return (presenter.show(line) for line in results.read_lines(context.database, campaign))
+    return (presenter.show(line) for line in result_lines.read_lines(context.database, campaign))
 
 
 def _stream(content: Iterator[bytes], content_type: str, filename: str) -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from common.campaigns import rendering
-from common.campaigns.results import Line
+from common.campaigns.results.lines import Line
 from common.campaigns.spec import CampaignSpec
 from common.errors import ObjectMissingError
 from common.images.contact_sheet import Print, draw_contact_sheet

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.campaigns import counters
+from common.campaigns import progress
 from common.campaigns.spec import CampaignSpec
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -86,7 +86,7 @@ def _check_one_for_each(session: Session, campaign: Campaign, made: list[Print])
 
 
 def _check_counters(session: Session, campaign: Campaign, made: list[Print]) -> None:
-    shown = counters.count(session, campaign).total
+    shown = progress.count(session, campaign).total
     counted = Counter(each.status for each in made)
     for status in PrintStatus:
         if status not in (PrintStatus.WAITING, PrintStatus.CANCELED):  # these hold the rows that were never fed too

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.campaigns import digests, rendering
+from common.campaigns import digest, rendering
 from common.campaigns.spec import Arm, CampaignSpec, Template
 from common.clerk import campaigns as duties
 from common.db.clock import now
@@ -78,7 +78,7 @@ def add_list(session: Session, campaign: Campaign, number: int, people: Sequence
 
 def approve(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Approve all lists of *campaign* as it stands."""
-    named = digests.compute(session, campaign, settings)
+    named = digest.compute(session, campaign, settings)
     for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)):
         if each.approved_at is None:
             each.approved_at = session.scalar(select(now(session)))

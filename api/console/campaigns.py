@@ -18,7 +18,7 @@ from api.console.rendering import render
 from api.context import services
 from api.errors import RefusedError
 from api.schemas.campaigns import MOST_IMAGES, NewCampaign
-from common.campaigns import counters, deletion, search
+from common.campaigns import deletion, progress, queries
 from common.campaigns.spec import OnBlock
 from common.jobs import styles
 from common.keys import Scope
@@ -40,9 +40,9 @@ def list_campaigns() -> Response:
     status = read_choice("status", CampaignStatus)
     after = read_cursor("campaigns")
     with services().database.reading() as session:
-        found = search.list_page(session, caller().owner, status=status, after=after, limit=PAGE_SIZE + 1)
+        found = queries.list_page(session, caller().owner, status=status, after=after, limit=PAGE_SIZE + 1)
         shown = found[:PAGE_SIZE]
-        shares = counters.count_shares(session, shown)
+        shares = progress.count_shares(session, shown)
     return render(
         "campaigns/list.html",
         rows=shown,

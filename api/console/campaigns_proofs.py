@@ -14,9 +14,10 @@ from api.console.rendering import render_live
 from api.context import services
 from api.schemas.campaign_runs import MOST_PROOFS, USUAL_PROOFS, NewProofs
 from api.schemas.campaigns import Approval, Campaign
-from common.campaigns import approvals, proofs
-from common.campaigns.feeding import NOT_AS_APPROVED
-from common.campaigns.lists import SUPPLIED
+from common.campaigns import lifecycle
+from common.campaigns.printing import proofs
+from common.campaigns.printing.ordering import NOT_AS_APPROVED
+from common.campaigns.recipients.lists import SUPPLIED
 from common.keys import Scope
 from common.tables.campaign_states import CampaignStatus
 
@@ -67,7 +68,7 @@ def approve_campaign(campaign_id: str) -> Response:
     """Approve what was looked at, which its digest names, and nothing else."""
     body = Approval.model_validate({"spec_digest": request.form.get("spec_digest", "")})
     with changing(path_of(campaign_id)) as (session, row):
-        approvals.approve(session, row, body.spec_digest, caller().key_id, services().settings)
+        lifecycle.approve(session, row, body.spec_digest, caller().key_id, services().settings)
     return lead_to("campaigns_runs:show_watch", campaign_id=campaign_id, note="campaign-approved")
 
 

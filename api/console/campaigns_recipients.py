@@ -13,9 +13,10 @@ from api.console.pages import page
 from api.context import services
 from api.inputs import not_found
 from api.schemas.recipients import ErrorsQuery, UploadQuery
-from common.campaigns import intake, listings, search
-from common.campaigns.files import MEDIA_TYPES
-from common.campaigns.lists import SUPPLIED, UNAPPROVED
+from common.campaigns import queries
+from common.campaigns.recipients import importing, queries as recipient_queries
+from common.campaigns.recipients.formats.detect import MEDIA_TYPES
+from common.campaigns.recipients.lists import SUPPLIED, UNAPPROVED
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 
@@ -28,9 +29,9 @@ def show_recipients(campaign_id: str) -> Response:
     """Show which lists there are, and what is wrong with the newest."""
     context, row = services(), find(campaign_id)
     with context.database.reading() as session:
-        lists = search.current_lists(session, row.id)
-        newest = listings.find_list(session, row, None)
-    bad = [] if newest is None else [*islice(listings.read_rejected(context.database, newest), MOST_ERRORS)]
+        lists = queries.current_lists(session, row.id)
+        newest = recipient_queries.find_list(session, row, None)
+    bad = [] if newest is None else [*islice(recipient_queries.read_rejected(context.database, newest), MOST_ERRORS)]
     return render_step(
         "recipients.html",
         row,
@@ -38,7 +39,7 @@ def show_recipients(campaign_id: str) -> Response:
         lists=lists,
         newest=newest,
         bad=bad,
-        columns=sorted(intake.variables_of(CampaignSpec.from_row(row.spec))),
+        columns=sorted(importing.variables_of(CampaignSpec.from_row(row.spec))),
         takes_new=row.status in UNAPPROVED,
         takes_more=row.status in SUPPLIED or (row.status in UNAPPROVED and bool(lists)),
         kinds=MEDIA_TYPES,
@@ -60,7 +61,7 @@ def send_errors(campaign_id: str) -> Response:
     """Send the rows that cannot be printed, with the reasons."""
     row, query = find(campaign_id), ErrorsQuery.model_validate(chosen("list"))
     with services().database.reading() as session:
-        found = listings.find_list(session, row, query.list)
+        found = recipient_queries.find_list(session, row, query.list)
     if found is None:
         raise not_found()
     return recipient_api.send_errors(found)
@@ -72,10 +73,10 @@ def show_prompts(campaign_id: str) -> Response:
     row, wanted, book = find(campaign_id), read_text("recipient", 255), f"campaigns/{campaign_id}/prompts"
     with services().database.reading() as session:
         if wanted:
-            one = search.find_recipient(session, row, wanted)
+            one = queries.find_recipient(session, row, wanted)
             found = [one] if one is not None else []
         else:
-            found = [*listings.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE + 1)]
+            found = [*recipient_queries.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE + 1)]
     shown, spec = found[:PAGE_SIZE], CampaignSpec.from_row(row.spec)
     return render_step(
         "prompts.html",

@@ -14,9 +14,9 @@ from api.console.pages import page
 from api.context import Context, services
 from api.recipient_erasure import erase
 from api.schemas.results import RecipientPath, SheetQuery
-from common.campaigns import public_links, results
-from common.campaigns.archive import USUAL_PATTERN
-from common.campaigns.results import Line
+from common.campaigns.results import lines as result_lines, public_links
+from common.campaigns.results.archive import USUAL_PATTERN
+from common.campaigns.results.lines import Line
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.storage.links import Linked
@@ -32,7 +32,7 @@ def show_results(campaign_id: str) -> Response:
     """Show what became of each picture, in the order of the recipients."""
     context, row, book = services(), find(campaign_id), f"campaigns/{campaign_id}/results"
     with context.database.reading() as session:
-        lines, last = results.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE)
+        lines, last = result_lines.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE)
         progress = campaign_progress.show_progress(session, row)
     return render_step(
         "results.html",
@@ -52,7 +52,7 @@ def show_variants(campaign_id: str) -> Response:
     spec = CampaignSpec.from_row(row.spec)
     with context.database.reading() as session:
         progress = campaign_progress.show_progress(session, row)
-        found = results.list_of_arms(session, row, [arm.name for arm in spec.arms], SHOWN_OF_ARM)
+        found = result_lines.list_of_arms(session, row, [arm.name for arm in spec.arms], SHOWN_OF_ARM)
     pictures = {name: [presentation.show_image(image, context) for image in each] for name, each in found.items()}
     return render_step("variants.html", row, "Results", arms=spec.arms, progress=progress, pictures=pictures)
 

@@ -16,8 +16,8 @@ from api.console.rendering import render_live
 from api.context import services
 from api.inputs import not_found
 from api.schemas.campaigns import NewBudget
-from common.campaigns import runs
-from common.campaigns.runs import Only
+from common.campaigns import lifecycle
+from common.campaigns.lifecycle import Only
 from common.keys import Scope
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus
@@ -56,18 +56,18 @@ def act_on_campaign(campaign_id: str, act: str) -> Response:
     with changing(path_of(campaign_id)) as (session, row):
         match act:
             case "start":
-                runs.start(session, row, settings)
+                lifecycle.start(session, row, settings)
             case "pause":
-                runs.pause(session, row)
+                lifecycle.pause(session, row)
             case "resume":
-                runs.resume(session, row, settings)
+                lifecycle.resume(session, row, settings)
             case "cancel":
-                runs.cancel(session, row)
+                lifecycle.cancel(session, row)
             case "retry":
                 only = request.form.get("only", "")
-                runs.retry(session, row, Only(only) if only in {*Only} else None, settings)
+                lifecycle.retry(session, row, Only(only) if only in {*Only} else None, settings)
             case _:
-                runs.raise_budget(session, row, Decimal(body.amount if body is not None else "0"), settings)
+                lifecycle.raise_budget(session, row, Decimal(body.amount if body is not None else "0"), settings)
     ring()
     return lead_to("campaigns_runs:show_watch", campaign_id=campaign_id, note=NOTES[act])
 

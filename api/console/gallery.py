@@ -18,7 +18,7 @@ from api.context import services
 from api.errors import RefusedError
 from api.images import erase
 from api.schemas.images import Image as ShownImage
-from common.campaigns import search
+from common.campaigns import queries
 from common.errors import IllegalTransitionError
 from common.ids import parse_id
 from common.images import search as image_search
@@ -59,7 +59,7 @@ def show_gallery() -> Response:
             newest = styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)
             worn += [row.name for row in newest]
         if visitor().may(Scope.CAMPAIGNS_READ):
-            campaigns += search.list_page(session, caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS)
+            campaigns += queries.list_page(session, caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS)
     shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
     return render(
         "gallery/gallery.html",

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.inputs import Body, Parsed, Query, Whole
 from api.schemas.outputs import Output
-from common.campaigns.files import Format
+from common.campaigns.recipients.formats.detect import Format
 from common.tables.campaign_states import CampaignStatus
 
 MOST_PREVIEWED = 50

@@ -8,8 +8,8 @@ from pydantic import Field
 from api.inputs import Id, Parsed, Path, Query
 from api.schemas.images import Colour
 from api.schemas.outputs import Amount, Output, Time
-from common.campaigns.archive import USUAL_PATTERN
-from common.campaigns.results import LineStatus, Picture
+from common.campaigns.results.archive import USUAL_PATTERN
+from common.campaigns.results.lines import LineStatus, Picture
 from common.tables.states import Verdict
 
 MOST_ON_SHEET = 100

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from common.campaigns import lists
+from common.campaigns.recipients import lists
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError

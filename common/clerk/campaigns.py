@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from common.campaigns import events, feeding, proofs, runs, settling
-from common.campaigns.events import Pace
+from common.campaigns import lifecycle, webhook_events
+from common.campaigns.printing import ordering, proofs, settlement
+from common.campaigns.webhook_events import Pace
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
@@ -50,7 +51,7 @@ def begin_due(database: Database, settings: Settings) -> int:
     return _each(
         database,
         lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now(session)),
-        lambda session, campaign: runs.start(session, campaign, settings),
+        lambda session, campaign: lifecycle.start(session, campaign, settings),
     )
 
 
@@ -59,7 +60,7 @@ def expire_due(database: Database) -> int:
     return _each(
         database,
         lambda session: and_(Campaign.status.in_(_MAY_EXPIRE), Campaign.deadline_at <= now(session)),
-        runs.expire,
+        lifecycle.expire,
     )
 
 
@@ -67,7 +68,7 @@ def settle(database: Database) -> int:
     """Settle what has come of the jobs of all campaigns; return with how many there was something to settle."""
 
     def settle_one(session: Session, campaign: Campaign) -> None:
-        settling.settle(session, campaign)
+        settlement.settle(session, campaign)
         proofs.conclude(session, campaign)
 
     return _each(database, lambda _: or_(_HAS_ENDED_JOBS, _IS_DONE_PROOFING), settle_one)
@@ -79,7 +80,7 @@ def feed(database: Database, settings: Settings) -> int:
 
     def feed_one(session: Session, campaign: Campaign) -> None:
         nonlocal ordered
-        ordered += feeding.feed(session, campaign, settings)
+        ordered += ordering.feed(session, campaign, settings)
 
     _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, feed_one)
     return ordered
@@ -91,7 +92,7 @@ def call_off(database: Database) -> int:
     That is how a campaign is stopped, too, which is held because it would print what was not approved.
     """
     left = or_(and_(_IS_STOPPED, _HAS_QUEUED_JOBS), and_(_IS_OVER, _HAS_WAITING_PRINTS))
-    return _each(database, lambda _: left, runs.call_off)
+    return _each(database, lambda _: left, lifecycle.call_off)
 
 
 def tell_progress(database: Database, settings: Settings) -> int:
@@ -101,7 +102,7 @@ def tell_progress(database: Database, settings: Settings) -> int:
 
     def tell_one(session: Session, campaign: Campaign) -> None:
         nonlocal told
-        told += events.tell_progress(session, campaign, pace)
+        told += webhook_events.tell_progress(session, campaign, pace)
 
     _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, tell_one)
     return told

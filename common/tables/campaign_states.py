@@ -39,7 +39,7 @@ TRANSITIONS: dict[CampaignStatus, frozenset[CampaignStatus]] = {
     _S.CANCELED: frozenset(),
     _S.EXPIRED: frozenset(),
 }
-"""Every move a campaign may make; ``common.campaigns.moves`` is the only module that makes them."""
+"""Every move a campaign may make; ``common.campaigns.status`` is the only module that makes them."""
 
 
 def sources_of(target: CampaignStatus) -> frozenset[CampaignStatus]:

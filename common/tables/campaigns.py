@@ -42,7 +42,7 @@ class Style(Base):
 
 
 class Campaign(Base):
-    """One template for many recipients under one budget. Only ``common.campaigns.moves`` writes its status."""
+    """One template for many recipients under one budget. Only ``common.campaigns.status`` writes its status."""
 
     __tablename__ = "campaigns"
     __table_args__ = (

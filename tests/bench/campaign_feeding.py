@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.campaigns import feeding, moves, runs, settling
+from common.campaigns import lifecycle, status
+from common.campaigns.printing import ordering, settlement
 from common.db import schema
 from common.db.engine import Database
 from common.settings import Settings
@@ -44,7 +45,7 @@ def measure(kind: str, windows: int) -> Cost:
         schema.upgrade(database)
         fed, settled = _feed(Bureau(database, Settings(home=Path(folder))), windows)
         database.close()
-        return Cost(fed, settled, _loop(urls[1], broker, feeding.WINDOW))
+        return Cost(fed, settled, _loop(urls[1], broker, ordering.WINDOW))
 
 
 def tabulate(found: dict[str, Cost]) -> Table:
@@ -55,17 +56,17 @@ def tabulate(found: dict[str, Cost]) -> Table:
 
 def _feed(bureau: Bureau, windows: int) -> tuple[float, float]:
     """Return the milliseconds that a row takes to be fed, and its print to be settled."""
-    campaign_id = bureau.campaign(names(feeding.WINDOW * windows), reservation=PRICE)
-    bureau.do(campaign_id, runs.start, bureau.settings)
-    bureau.do(campaign_id, runs.pause)
-    bureau.do(campaign_id, moves.move, CampaignStatus.RUNNING)
+    campaign_id = bureau.campaign(names(ordering.WINDOW * windows), reservation=PRICE)
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.pause)
+    bureau.do(campaign_id, status.move, CampaignStatus.RUNNING)
     fed = settled = 0.0
     for _ in range(windows):
-        fed += _time(lambda: bureau.do(campaign_id, feeding.feed, bureau.settings))
+        fed += _time(lambda: bureau.do(campaign_id, ordering.feed, bureau.settings))
         while (held := bureau.claim()) is not None:
             bureau.publish(held)
-        settled += _time(lambda: bureau.do(campaign_id, settling.settle))
-    rows = feeding.WINDOW * windows / 1000
+        settled += _time(lambda: bureau.do(campaign_id, settlement.settle))
+    rows = ordering.WINDOW * windows / 1000
     return fed / rows, settled / rows
 
 

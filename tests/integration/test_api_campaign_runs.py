@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from common.campaigns import feeding
+from common.campaigns.printing import ordering
 from common.clerk import campaigns as duties
 from common.db.engine import Database
 from common.tables import Campaign, Model, WebhookMessage
@@ -210,7 +210,7 @@ def test_what_is_held_because_the_model_has_changed_goes_on_once_it_is_approved_
         card = session.get_one(Model, "painted")
         card.card = card.card | {"title": "another"}
     shown = act(api, campaign_id, "start")
-    assert (shown["status"], shown["held_reason"]) == ("held", feeding.NOT_AS_APPROVED)
+    assert (shown["status"], shown["held_reason"]) == ("held", ordering.NOT_AS_APPROVED)
     act(api, campaign_id, "approve", json={"spec_digest": shown["spec_digest"]})
     assert act(api, campaign_id, "resume")["status"] == "running"
     assert desk.print_all() == 2

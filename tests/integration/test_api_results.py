@@ -14,7 +14,8 @@ import pytest
 from PIL import Image as Pillow
 from sqlalchemy import select, update
 
-from common.campaigns import results, runs
+from common.campaigns import lifecycle
+from common.campaigns.results import lines as result_lines
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.clerk import retention
 from common.clock import utcnow
@@ -35,7 +36,7 @@ def api(bureau: Bureau, tmp_path: Path) -> Api:
 
 def start(bureau: Bureau, people: list[str], chosen: CampaignSpec | None = None, **changes: Any) -> UUID:
     campaign_id = bureau.campaign(people, chosen, **changes)
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
     return campaign_id
 
 
@@ -127,10 +128,10 @@ def test_costs_of_the_lines_add_up_to_what_was_spent(bureau: Bureau, api: Api) -
 def test_many_rows_are_read_in_batches_with_nothing_open_in_between(
     bureau: Bureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "BATCH", 3)
+    monkeypatch.setattr(result_lines, "BATCH", 3)
     campaign_id = bureau.campaign(names(10))
     seen = []
-    for line in results.read_lines(bureau.database, bureau.read(campaign_id)):
+    for line in result_lines.read_lines(bureau.database, bureau.read(campaign_id)):
         assert bureau.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # the pools that we use count
         seen.append(line.recipient.row)
     assert seen == list(range(1, 11))

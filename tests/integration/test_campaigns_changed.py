@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from api import campaign_views
-from common.campaigns import lists
+from common.campaigns.recipients import lists
 from common.db.engine import Database
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus

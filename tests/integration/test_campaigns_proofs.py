@@ -2,8 +2,9 @@
 
 import pytest
 
-from common.campaigns import moves, prints, proofs, quotes, runs
-from common.campaigns.proofs import BudgetSpentError
+from common.campaigns import lifecycle, status
+from common.campaigns.printing import prints, proofs, quote as printing_quote
+from common.campaigns.printing.proofs import BudgetSpentError
 from common.campaigns.spec import CampaignSpec
 from common.errors import IllegalTransitionError
 from common.models import catalog
@@ -59,7 +60,7 @@ def test_proofs_are_printed_urgently_and_quoted_by(bureau: Bureau) -> None:
     campaign = bureau.read(campaign_id)
     assert (campaign.status, campaign.spent, campaign.held) == (CampaignStatus.READY, 10 * PRICE, 0)
     assert campaign.quote is not None
-    quote = quotes.Quote.from_row(campaign.quote)
+    quote = printing_quote.Quote.from_row(campaign.quote)
     assert (quote.proofs, quote.prints, quote.block_rate) == (5, 40, 0)
     assert quote.amount.mean == pytest.approx(float(40 * 2 * PRICE))
     assert quote.amount.low is not None
@@ -74,8 +75,8 @@ def test_proofs_are_the_real_prints_and_are_not_made_again(bureau: Bureau) -> No
     before = {made.recipient_pk: made.image_id for made in bureau.prints(campaign_id)}
     assert len(before) == 4
     bureau.do(campaign_id, campaigns.approve, bureau.settings)
-    bureau.do(campaign_id, moves.move, CampaignStatus.APPROVED)
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, status.move, CampaignStatus.APPROVED)
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
     assert bureau.print_all() == 6
     after = {made.recipient_pk: made.image_id for made in bureau.prints(campaign_id)}
     assert before.items() <= after.items()
@@ -99,7 +100,7 @@ def test_proofs_that_are_blocked_are_in_the_quote(bureau: Bureau) -> None:
     while bureau.print_one() is not None:
         pass
     bureau.go_round()
-    quote = quotes.Quote.from_row(bureau.read(campaign_id).quote or {})
+    quote = printing_quote.Quote.from_row(bureau.read(campaign_id).quote or {})
     assert (quote.proofs, quote.block_rate) == (3, 0.25)
     assert quote.amount.mean == pytest.approx(float(10 * PRICE * 3 / 4))
 
@@ -135,7 +136,7 @@ def test_a_campaign_may_be_canceled_while_it_is_proofed(bureau: Bureau) -> None:
     bureau.do(campaign_id, proofs.begin, 3)
     held = bureau.claim()
     assert held is not None
-    bureau.do(campaign_id, runs.cancel)
+    bureau.do(campaign_id, lifecycle.cancel)
     bureau.publish(held)
     bureau.go_round()
     campaign = bureau.read(campaign_id)
@@ -144,8 +145,11 @@ def test_a_campaign_may_be_canceled_while_it_is_proofed(bureau: Bureau) -> None:
 
 
 def test_a_mean_of_one_has_no_interval_and_one_of_many_has_a_narrow_one() -> None:
-    assert quotes.estimate_mean([2.0], 100) == quotes.Interval(2.0)
-    few, many = quotes.estimate_mean([1.0, 2.0, 3.0], 1000), quotes.estimate_mean([1.0, 2.0, 3.0] * 20, 1000)
+    assert printing_quote.estimate_mean([2.0], 100) == printing_quote.Interval(2.0)
+    few, many = (
+        printing_quote.estimate_mean([1.0, 2.0, 3.0], 1000),
+        printing_quote.estimate_mean([1.0, 2.0, 3.0] * 20, 1000),
+    )
     assert few.high is not None
     assert many.high is not None
     assert few.mean == many.mean == 2.0
@@ -160,7 +164,7 @@ def test_what_a_fuller_batch_will_save_is_in_the_quote(bureau: Bureau) -> None:
         catalog.register(session, [catalog.PAINTED_CARD])
         session.get_one(Press, bureau.press_id).rates = {"painted": {"1": 2.0, "2": 3.0, "4": 4.0}}
     proof(bureau, campaign_id, 3)
-    quote = quotes.Quote.from_row(bureau.read(campaign_id).quote or {})
+    quote = printing_quote.Quote.from_row(bureau.read(campaign_id).quote or {})
     assert (quote.measured_batch, quote.batch) == (1.0, 4)
     assert quote.gpu_seconds.mean == pytest.approx(0.5)
     assert quote.amount.mean == pytest.approx(float(40 * PRICE / 2))
@@ -172,6 +176,6 @@ def test_pictures_of_another_size_than_was_profiled_are_quoted_as_measured(burea
         catalog.register(session, [catalog.PAINTED_CARD])
         session.get_one(Press, bureau.press_id).rates = {"painted": {"1": 2.0, "4": 4.0}}
     proof(bureau, campaign_id, 3)
-    quote = quotes.Quote.from_row(bureau.read(campaign_id).quote or {})
+    quote = printing_quote.Quote.from_row(bureau.read(campaign_id).quote or {})
     assert quote.batch == quote.measured_batch
     assert quote.gpu_seconds.mean == pytest.approx(1.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from common.campaigns import runs
+from common.campaigns import lifecycle as campaign_lifecycle
 from common.clerk import campaigns as duties
 from common.errors import IllegalTransitionError
 from common.jobs import lifecycle
@@ -18,12 +18,15 @@ from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.campaigns import PRICE, Bureau, names
 
 
-@pytest.mark.parametrize(("stop", "left"), [(runs.pause, PrintStatus.WAITING), (runs.cancel, PrintStatus.CANCELED)])
+@pytest.mark.parametrize(
+    ("stop", "left"),
+    [(campaign_lifecycle.pause, PrintStatus.WAITING), (campaign_lifecycle.cancel, PrintStatus.CANCELED)],
+)
 def test_a_job_that_its_press_gives_back_after_the_stop_is_taken_back_too(
     bureau: Bureau, stop: Callable[..., Any], left: PrintStatus
 ) -> None:
     campaign_id = bureau.campaign(names(3), reservation=PRICE)
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, campaign_lifecycle.start, bureau.settings)
     held = bureau.claim()
     assert held is not None
     bureau.do(campaign_id, stop)
@@ -40,7 +43,7 @@ def test_what_is_held_for_being_other_than_approved_prints_nothing_of_its_window
     bureau: Bureau, tmp_path: Path
 ) -> None:
     campaign_id = bureau.campaign(names(8), reservation=PRICE)
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, campaign_lifecycle.start, bureau.settings)
     stricter = {"PRESSROOM_HOME": str(tmp_path / "home"), "PRESSROOM_SAFETY_BLOCK_ABOVE": "0.5"}
     duties.feed(bureau.database, Settings.from_environ(stricter))
     assert bureau.read(campaign_id).status is CampaignStatus.HELD
@@ -51,7 +54,7 @@ def test_what_is_held_for_being_other_than_approved_prints_nothing_of_its_window
 
 def test_after_its_deadline_nothing_is_tried_again_and_nothing_is_lost_by_asking(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(2), reservation=PRICE)
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, campaign_lifecycle.start, bureau.settings)
     held = bureau.claim()
     assert held is not None
     bureau.fail(held)
@@ -59,7 +62,7 @@ def test_after_its_deadline_nothing_is_tried_again_and_nothing_is_lost_by_asking
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
     bureau.age(campaign_id, "deadline_at", timedelta(seconds=5))
     with pytest.raises(IllegalTransitionError, match="deadline"):
-        bureau.do(campaign_id, runs.retry, None, bureau.settings)
+        bureau.do(campaign_id, campaign_lifecycle.retry, None, bureau.settings)
     bureau.go_round()
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
     assert bureau.count(campaign_id, PrintStatus.FAILED) == 1

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from werkzeug.test import TestResponse
 
-from common.campaigns import runs
+from common.campaigns import lifecycle
 from common.keys import Scope
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.apis import Api, open_api
@@ -55,7 +55,7 @@ def page(api: Api, campaign_id: object, name: str) -> str:
 
 def start(bureau: Bureau, count: int = 3, **changes: Any) -> UUID:
     campaign_id = bureau.campaign(names(count), **changes)
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
     return campaign_id
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from api.app import create_app
-from common.campaigns import runs
-from common.campaigns.public_links import PublicLinks, Token
+from common.campaigns import lifecycle
+from common.campaigns.results.public_links import PublicLinks, Token
 from common.campaigns.spec import OnBlock
 from common.ids import new_id
 from common.tables import Campaign
@@ -60,7 +60,7 @@ def test_a_link_may_be_older_than_its_picture(bureau: Bureau, api: Api) -> None:
     change(api, campaign_id)
     (path,) = links(api, campaign_id)
     assert api.get(str(path), key=None).json["code"] == "image_not_readable"
-    bureau.do(campaign_id, runs.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
     bureau.print_all()
     store(api)
     assert links(api, campaign_id) == [path]

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from common.campaigns import deletion, intake, lists, search
-from common.campaigns.intake import CHUNK
-from common.campaigns.lists import Loading
-from common.campaigns.rows_csv import CsvSheet
+from common.campaigns import deletion, queries
+from common.campaigns.recipients import importing, lists
+from common.campaigns.recipients.formats.csv_rows import CsvSheet
+from common.campaigns.recipients.importing import CHUNK
+from common.campaigns.recipients.lists import Loading
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
@@ -45,12 +46,12 @@ def begin(database: Database, campaign_id: UUID, *, replaces: bool = True) -> Lo
         return lists.begin(session, session.get_one(Campaign, campaign_id, with_for_update=True), replaces=replaces)
 
 
-def fill(database: Database, loading: Loading, rows: int, prefix: str = "r") -> intake.Intake:
+def fill(database: Database, loading: Loading, rows: int, prefix: str = "r") -> importing.Intake:
     text = "recipient_id,name\n" + "".join(f"{prefix}{number},n{number}\n" for number in range(rows))
-    return intake.take_in(database, loading, CsvSheet(io.BytesIO(text.encode())), lambda _: None, 10**6)
+    return importing.take_in(database, loading, CsvSheet(io.BytesIO(text.encode())), lambda _: None, 10**6)
 
 
-def finish(database: Database, loading: Loading, done: intake.Intake) -> None:
+def finish(database: Database, loading: Loading, done: importing.Intake) -> None:
     with database.transaction() as session:
         campaign = session.get_one(Campaign, loading.campaign_id, with_for_update=True)
         lists.finish(session, campaign, loading, done.columns, done.digest)
@@ -109,7 +110,7 @@ def test_a_reader_that_was_given_up_writes_nothing_more(database: Database) -> N
         fill(database, loading, 2)
     assert count(database, Recipient) == 0
     with pytest.raises(IllegalTransitionError):
-        finish(database, loading, intake.Intake())
+        finish(database, loading, importing.Intake())
 
 
 def test_one_list_is_read_at_a_time(database: Database) -> None:
@@ -155,7 +156,7 @@ def test_replaced_rows_go_some_at_a_time_and_proofs_of_them_at_once(database: Da
     clear(database)
     assert (count(database, Recipient), count(database, RecipientList)) == (5, 1)
     with database.reading() as session:
-        assert search.find_recipient(session, session.get_one(Campaign, campaign_id), "NEW3") is not None
+        assert queries.find_recipient(session, session.get_one(Campaign, campaign_id), "NEW3") is not None
 
 
 def test_the_errors_of_a_refused_file_stay_a_day_or_until_the_next(database: Database) -> None:
@@ -206,7 +207,7 @@ def test_other_writers_get_their_turn_while_a_file_is_read(database: Database) -
 
     writer = threading.Thread(target=write)
     writer.start()
-    done = intake.take_in(database, loading, sheet, lambda _: None, 10**6)
+    done = importing.take_in(database, loading, sheet, lambda _: None, 10**6)
     writer.join()
     finish(database, loading, done)
     assert (done.accepted, count(database, Recipient)) == (8 * CHUNK, 8 * CHUNK + 3)
@@ -252,6 +253,6 @@ def test_a_list_counts_as_current_only_when_all_of_it_is_there(database: Databas
     loading = begin(database, campaign_id)
     fill(database, loading, 2 * CHUNK)
     with database.reading() as session:
-        assert search.current_lists(session, campaign_id) == []
+        assert queries.current_lists(session, campaign_id) == []
         (row,) = session.scalars(select(RecipientList))
         assert (row.status, row.accepted) == (ListStatus.LOADING, 2 * CHUNK)

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import cast
 
-from common.campaigns.archive import Names
-from common.campaigns.results import Line
+from common.campaigns.results.archive import Names
+from common.campaigns.results.lines import Line
 
 
 def line(recipient_id: str = "ann") -> Line:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.campaigns.batches import rate_at
+from common.campaigns.printing.quote import rate_at
 
 RATES = {1: 2.0, 2: 3.0, 4: 4.0}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.campaigns.defusing import defuse, restore
+from common.campaigns.csv_injection import defuse, restore
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,16 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings, strategies
 
-from common.campaigns import files, rows_json
-from common.campaigns.files import Format
-from common.campaigns.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row
+from common.campaigns.recipients.formats import detect, json_rows
+from common.campaigns.recipients.formats.detect import Format
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row
 from tests.workbooks import workbook
 
 CSV, JSON, LINES, XLSX = Format.CSV, Format.JSON, Format.JSON_LINES, Format.XLSX
 
 
 def read(data: bytes, kind: Format = CSV, encoding: str = "utf-8-sig") -> tuple[list[str], list[Row]]:
-    with files.opened(io.BytesIO(data), kind, encoding) as sheet:
+    with detect.opened(io.BytesIO(data), kind, encoding) as sheet:
         rows = list(sheet)
         return sheet.columns, rows
 
@@ -102,7 +102,7 @@ class Endless(io.RawIOBase):
 @pytest.mark.parametrize("kind", [CSV, LINES, JSON])
 def test_a_field_without_end_is_given_up_after_a_row(kind: Format) -> None:
     endless = Endless()
-    with pytest.raises(InvalidFileError), files.opened(endless, kind) as sheet:  # type: ignore[arg-type]  # it only reads
+    with pytest.raises(InvalidFileError), detect.opened(endless, kind) as sheet:  # type: ignore[arg-type]  # it only reads
         list(sheet)
     assert endless.given < 3 * LONGEST_ROW
 
@@ -120,16 +120,16 @@ def test_json_lines_and_arrays_are_rows_of_texts() -> None:
 @settings(max_examples=30)
 @given(strategies.lists(strategies.dictionaries(strategies.sampled_from("abc"), strategies.text()), min_size=1))
 def test_an_array_is_read_the_same_whatever_falls_on_the_ends_of_pieces(objects: list[dict[str, str]]) -> None:
-    whole, piece = json.dumps(objects).encode(), rows_json.BUFFER
+    whole, piece = json.dumps(objects).encode(), json_rows.BUFFER
     try:
-        for rows_json.BUFFER in (1, 7, piece):
+        for json_rows.BUFFER in (1, 7, piece):
             columns, rows = read(whole, JSON)
             found = [dict(zip(columns, row.cells, strict=False)) for row in rows]
             assert [{k: v for k, v in each.items() if v} for each in found] == [
                 {k: v for k, v in each.items() if v} for each in objects
             ]
     finally:
-        rows_json.BUFFER = piece
+        json_rows.BUFFER = piece
 
 
 @pytest.mark.parametrize(

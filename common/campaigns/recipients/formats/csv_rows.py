@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
-from common.campaigns.rows import InvalidFileError, Row, fit, read_columns
-from common.campaigns.rows_text import Lines
+from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit, read_columns
+from common.campaigns.recipients.formats.text_lines import Lines
 
 DELIMITERS = ",;\t"
 _HINT = re.compile(r"sep=(.)\n?")  # a first line by which Excel tells itself

@@ -12,8 +12,10 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from common.campaigns import lists, prints, search, settling
-from common.campaigns.checking import ID_COLUMN
+from common.campaigns import queries
+from common.campaigns.printing import prints, settlement
+from common.campaigns.recipients import lists
+from common.campaigns.recipients.validation import ID_COLUMN
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
@@ -53,7 +55,7 @@ def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | N
     """
     if lists.is_loading(session, campaign):
         raise IllegalTransitionError("The campaign is taking a list in; erase the recipient when that is done.")
-    key = search.key_of(recipient_id)
+    key = queries.key_of(recipient_id)
     people = session.scalars(
         select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.key == key).with_for_update()
     ).all()
@@ -76,7 +78,7 @@ def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | N
         _bury(session, person)
     session.flush()
     tombstone = people[0].recipient_id if people else f"erased-{campaign.id.hex}"
-    while settling.settle(session, campaign):
+    while settlement.settle(session, campaign):
         pass  # so that nothing is held for somebody who is not there
     amount = sum(session.scalars(select(Print.amount).where(Print.recipient_pk.in_(ids))), Decimal(0))
     return Erased(tombstone, images, len(copies) + len(left), len(job_ids), blanked, amount)
@@ -173,7 +175,7 @@ def _blank_rejected(session: Session, campaign: Campaign, key: str) -> int:
         place = each.columns.index(ID_COLUMN) if ID_COLUMN in each.columns else None
         for row in _rejected_of(session, each):
             named = str(row.row) if place is None else "".join(row.fields[place : place + 1])
-            if search.key_of(named.strip()) == key:
+            if queries.key_of(named.strip()) == key:
                 row.fields = [""] * len(row.fields)
                 row.errors = [{"code": "erased", "column": "", "detail": "The recipient was erased."}]
                 blanked += 1

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.campaigns import search
+from common.campaigns import queries
 from common.safety.policy import Policy
 from common.settings import Settings
 from common.tables import Campaign, Model
@@ -26,7 +26,7 @@ def compute(session: Session, campaign: Campaign, settings: Settings, *, approve
             "salt": campaign.salt.hex(),
             "lists": [
                 [each.number, each.digest]
-                for each in search.current_lists(session, campaign.id)
+                for each in queries.current_lists(session, campaign.id)
                 if each.approved_at is not None or not approved
             ],
             "models": [[row.name, row.card] for row in cards],

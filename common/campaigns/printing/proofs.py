@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import Select, String, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from common.campaigns import budget, feeding, prints, quotes, rendering
-from common.campaigns.moves import move
+from common.campaigns import rendering
+from common.campaigns.printing import budget, ordering, prints, quote as printing_quote
 from common.campaigns.spec import CampaignSpec
+from common.campaigns.status import move
 from common.errors import IllegalTransitionError, PressroomError
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -62,7 +63,7 @@ def begin(session: Session, campaign: Campaign, rows: int) -> int:
     if left <= 0 or reservation * waiting > left:
         raise BudgetSpentError
     move(session, campaign, CampaignStatus.PROOFING)
-    return feeding.order(session, campaign, spec, waiting, reservation, priority=Priority.INTERACTIVE)
+    return ordering.order(session, campaign, spec, waiting, reservation, priority=Priority.INTERACTIVE)
 
 
 def conclude(session: Session, campaign: Campaign) -> None:
@@ -73,13 +74,13 @@ def conclude(session: Session, campaign: Campaign) -> None:
     if waiting:
         affordable, reservation = budget.offer(campaign, waiting)
         spec = CampaignSpec.from_row(campaign.spec)
-        if affordable and feeding.order(
+        if affordable and ordering.order(
             session, campaign, spec, affordable, reservation, priority=Priority.INTERACTIVE
         ):
             return
     if prints.count(session, campaign, PrintStatus.ORDERED):
         return
-    quote = quotes.make(session, campaign)
+    quote = printing_quote.make(session, campaign)
     move(session, campaign, CampaignStatus.READY, quote=None if quote is None else quote.as_json())
 
 

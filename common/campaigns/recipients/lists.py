@@ -14,10 +14,11 @@ from uuid import UUID
 from sqlalchemy import CursorResult, Table, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from common.campaigns import proofs, search
-from common.campaigns.checking import Bad, Fault, Good
-from common.campaigns.moves import move
+from common.campaigns import queries
+from common.campaigns.printing import proofs
+from common.campaigns.recipients.validation import Bad, Fault, Good
 from common.campaigns.spec import CampaignSpec
+from common.campaigns.status import move
 from common.errors import IllegalTransitionError
 from common.ids import new_id
 from common.tables import Campaign, RecipientList, RejectedRow
@@ -71,7 +72,7 @@ def begin(session: Session, campaign: Campaign, *, replaces: bool, spec: Campaig
     elif campaign.status not in SUPPLIED or replaces:
         what = "its recipients cannot be replaced" if campaign.status in SUPPLIED else "it takes no recipients"
         raise IllegalTransitionError(f"The campaign is {campaign.status}: {what}.")
-    others = () if replaces else search.current_lists(session, campaign.id)
+    others = () if replaces else queries.current_lists(session, campaign.id)
     highest = select(func.max(RecipientList.number)).where(RecipientList.campaign_id == campaign.id)
     number = (session.scalar(highest) or 0) + 1
     session.add(RecipientList(campaign_id=campaign.id, number=number))
@@ -140,7 +141,7 @@ def give_up(session: Session, campaign: Campaign, number: int, columns: Sequence
 def return_to_rest(session: Session, campaign: Campaign) -> None:
     """Have a campaign that no list is being read for stand where its lists put it."""
     if campaign.status is CampaignStatus.VALIDATING:
-        has_rows = bool(search.current_lists(session, campaign.id))
+        has_rows = bool(queries.current_lists(session, campaign.id))
         move(session, campaign, CampaignStatus.READY if has_rows else CampaignStatus.DRAFT)
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import IO, cast
 
-from common.campaigns.rows import LONGEST_ROW, InvalidFileError
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError
 
 BUFFER = 64 * 1024
 ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")

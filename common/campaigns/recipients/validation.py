@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from common.campaigns.defusing import restore
+from common.campaigns.csv_injection import restore
+from common.campaigns.queries import key_of
+from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
 from common.campaigns.rendering import RenderingError, choose_arm, render
-from common.campaigns.rows import ERROR_COLUMNS, Row, Sheet
-from common.campaigns.search import key_of
 from common.campaigns.spec import CampaignSpec
 
 ID_COLUMN = "recipient_id"

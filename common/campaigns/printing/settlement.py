@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from common.campaigns import budget, prints
+from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.faults import fault
 from common.tables import Campaign, Image, Job, Print

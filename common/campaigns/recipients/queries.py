@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from common.campaigns import search
+from common.campaigns import queries
 from common.db.engine import Database
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import ListStatus
@@ -16,7 +16,7 @@ CHUNK = 1000
 
 def list_page(session: Session, campaign: Campaign, *, after: UUID | None, limit: int) -> Sequence[Recipient]:
     """Return recipients of *campaign*, beginning after the one with the id *after*."""
-    numbers = [each.number for each in search.current_lists(session, campaign.id)]
+    numbers = [each.number for each in queries.current_lists(session, campaign.id)]
     order = (Recipient.list_number, Recipient.row)
     query = select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.list_number.in_(numbers))
     if after is not None:

@@ -9,9 +9,10 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.campaigns import budget, digests, events, prints, rendering
-from common.campaigns.moves import move
+from common.campaigns import digest, rendering, webhook_events
+from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec
+from common.campaigns.status import move
 from common.db.clock import now
 from common.faults import fault
 from common.jobs import lifecycle
@@ -110,12 +111,12 @@ def _stop(session: Session, campaign: Campaign, waiting: int) -> None:
         _hold(session, campaign, OUT_OF_BUDGET)
     elif not prints.has_unfed(session, campaign):
         move(session, campaign, CampaignStatus.COMPLETED, finished_at=now(session))
-        events.tell(session, campaign)
+        webhook_events.tell(session, campaign)
 
 
 def _hold(session: Session, campaign: Campaign, reason: str) -> None:
     move(session, campaign, CampaignStatus.HELD, held_reason=reason)
-    events.tell(session, campaign)
+    webhook_events.tell(session, campaign)
 
 
 def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) -> bool:
@@ -127,7 +128,7 @@ def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) ->
         .order_by(RecipientList.approved_at.desc(), RecipientList.number.desc())
         .limit(1)
     )
-    return named == digests.compute(session, campaign, settings, approved=True)
+    return named == digest.compute(session, campaign, settings, approved=True)
 
 
 def _spell(

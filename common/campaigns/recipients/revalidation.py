@@ -7,11 +7,12 @@ from typing import TypeVar
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from common.campaigns import intake, lists, search
-from common.campaigns.checking import ID_COLUMN, Judge
-from common.campaigns.intake import Intake
-from common.campaigns.lists import Loading
-from common.campaigns.rows import ERROR_COLUMNS, Row
+from common.campaigns import queries
+from common.campaigns.recipients import importing, lists
+from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row
+from common.campaigns.recipients.importing import Intake
+from common.campaigns.recipients.lists import Loading
+from common.campaigns.recipients.validation import ID_COLUMN, Judge
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
@@ -27,7 +28,7 @@ def needs_check(before: CampaignSpec, after: CampaignSpec) -> bool:
 
 def reopen(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[tuple[RecipientList, Loading]]:
     """Open a new list for each that *campaign*, which is locked, has; raise IllegalTransitionError."""
-    old = search.current_lists(session, campaign.id)
+    old = queries.current_lists(session, campaign.id)
     first = lists.begin(session, campaign, replaces=True, spec=spec)
     opened, offset = list[tuple[RecipientList, Loading]](), 0
     for place, each in enumerate(old):
@@ -42,7 +43,7 @@ def reopen(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[tup
 
 def recheck(database: Database, old: RecipientList, loading: Loading, judge: Judge, most: int) -> Intake:
     """Fill a list with the rows of *old*, those that were rejected too; raise as ``intake.take_in``."""
-    return intake.take_in(database, loading, KeptSheet(database, old), judge, most)
+    return importing.take_in(database, loading, KeptSheet(database, old), judge, most)
 
 
 class KeptSheet:

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from common.campaigns.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row, check_column
-from common.campaigns.rows_text import BUFFER, Lines
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row, check_column
+from common.campaigns.recipients.formats.text_lines import BUFFER, Lines
 
 SPACE = " \t\r\n"
 

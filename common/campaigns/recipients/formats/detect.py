@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import IO
 
-from common.campaigns import rows_xlsx
-from common.campaigns.rows import Sheet
-from common.campaigns.rows_csv import CsvSheet
-from common.campaigns.rows_json import JsonLinesSheet, JsonSheet
+from common.campaigns.recipients.formats import xlsx_rows
+from common.campaigns.recipients.formats.csv_rows import CsvSheet
+from common.campaigns.recipients.formats.json_rows import JsonLinesSheet, JsonSheet
+from common.campaigns.recipients.formats.rows import Sheet
 
 
 class Format(StrEnum):
@@ -43,7 +43,7 @@ ENCODINGS = {
 def opened(file: IO[bytes], kind: Format, encoding: str = "utf-8-sig") -> Iterator[Sheet]:
     """Yield the rows of *file*; raise InvalidFileError for one that is not what *kind* says."""
     if kind is Format.XLSX:
-        with rows_xlsx.opened(file) as sheet:
+        with xlsx_rows.opened(file) as sheet:
             yield sheet
     elif kind is Format.CSV:
         yield CsvSheet(file, encoding)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathvalidate import sanitize_filename
 from zipstream import ZipStream
 
-from common.campaigns.results import Line
+from common.campaigns.results.lines import Line
 from common.errors import ObjectMissingError, PressroomError
 from common.jobs import prompt_text
 from common.storage.port import Storage

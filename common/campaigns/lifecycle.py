@@ -1,23 +1,53 @@
-"""What an owner, or the clock, does with a campaign that has been approved: start it, stop it, try again.
-
-Each function is called with the campaign locked, and raises IllegalTransitionError where its state does not allow it.
-"""
+"""Approving a campaign: by the digest of what somebody has looked at, and for the rows that were there then."""
 
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, select, update
 from sqlalchemy.orm import Session
 
-from common.campaigns import budget, events, feeding, prints
-from common.campaigns.moves import move
+from common.campaigns import digest as campaign_digest, queries, webhook_events
+from common.campaigns.printing import budget, ordering, prints
+from common.campaigns.printing.ordering import NOT_AS_APPROVED
+from common.campaigns.recipients.lists import SUPPLIED
+from common.campaigns.status import move
 from common.db.clock import now, read_clock
-from common.errors import IllegalTransitionError
+from common.errors import IllegalTransitionError, PressroomError
 from common.jobs import lifecycle
 from common.settings import Settings
 from common.tables import Campaign, Print
 from common.tables.campaign_states import CampaignStatus, PrintStatus
+
+
+class DigestMismatchError(PressroomError):
+    """The campaign is no longer what was to be approved."""
+
+    code = "digest_mismatch"
+
+
+def approve(session: Session, campaign: Campaign, digest: str, key_id: UUID, settings: Settings) -> None:
+    """Approve *campaign*, which is locked, with all rows that it has, as the key *key_id* said.
+
+    Rows that were appended after an earlier approval are approved by one of their own. One that was held because it no
+    longer is what was approved is approved anew, and may then be resumed. Raises DigestMismatchError, and
+    IllegalTransitionError where there is nothing to approve.
+    """
+    is_anew = campaign.status is CampaignStatus.HELD and campaign.held_reason == NOT_AS_APPROVED
+    lists = queries.current_lists(session, campaign.id)
+    waiting = [each for each in lists if each.approved_at is None or is_anew]
+    is_first = campaign.status is CampaignStatus.READY
+    if not (is_first or campaign.status in SUPPLIED) or not waiting:
+        raise IllegalTransitionError(f"The campaign is {campaign.status}: there is nothing to approve.")
+    campaign.digest = campaign_digest.compute(session, campaign, settings)
+    if digest != campaign.digest:
+        raise DigestMismatchError("The campaign has changed since; look at it again.")
+    for each in waiting:
+        each.approved_at, each.approved_by, each.approved_digest = read_clock(session), key_id, digest
+    if is_first:
+        session.flush()
+        move(session, campaign, CampaignStatus.APPROVED)
 
 
 class Only(StrEnum):
@@ -71,7 +101,7 @@ def expire(session: Session, campaign: Campaign) -> None:
     """Give up what its deadline has overtaken."""
     move(session, campaign, CampaignStatus.EXPIRED, finished_at=now(session), held_reason=None)
     _give_up(session, campaign)
-    events.tell(session, campaign)
+    webhook_events.tell(session, campaign)
 
 
 def call_off(session: Session, campaign: Campaign) -> None:
@@ -88,7 +118,7 @@ def raise_budget(session: Session, campaign: Campaign, amount: Decimal, settings
         raise IllegalTransitionError(f"The campaign is {campaign.status}: its budget buys nothing more.")
     grows = amount > campaign.budget
     budget.change(session, campaign, amount)
-    if grows and campaign.status is CampaignStatus.HELD and campaign.held_reason == feeding.OUT_OF_BUDGET:
+    if grows and campaign.status is CampaignStatus.HELD and campaign.held_reason == ordering.OUT_OF_BUDGET:
         _run(session, campaign, settings)
 
 
@@ -140,7 +170,7 @@ def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
         finished_at=None,
         started_at=campaign.started_at or now(session),
     )
-    feeding.feed(session, campaign, settings, most=feeding.FIRST)
+    ordering.feed(session, campaign, settings, most=ordering.FIRST)
 
 
 def _give_up(session: Session, campaign: Campaign) -> None:

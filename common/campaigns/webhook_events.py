@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.campaigns import counters
-from common.campaigns.counters import Progress
+from common.campaigns import progress as campaign_progress
+from common.campaigns.progress import Progress
 from common.db import clock
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus, PrintStatus
@@ -27,7 +27,7 @@ class Pace:
 
 def tell(session: Session, campaign: Campaign) -> None:
     """Owe what is to be told of a campaign that has just been held, or has come to an end by itself."""
-    progress = counters.count(session, campaign)
+    progress = campaign_progress.count(session, campaign)
     if campaign.status is CampaignStatus.HELD:
         event = EventType.CAMPAIGN_HELD
     elif campaign.status is CampaignStatus.COMPLETED and progress.total.by_status[PrintStatus.PRINTED]:
@@ -41,7 +41,7 @@ def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
     """Owe a digest if *campaign*, which is locked, has come on far or long enough since the last; tell whether."""
     moment = clock.read_clock(session)
     since = campaign.told_at or campaign.started_at or moment
-    progress = counters.count(session, campaign)
+    progress = campaign_progress.count(session, campaign)
     gained = progress.share - campaign.told_share
     if gained <= 0 or (gained < pace.share and moment - since < pace.every):
         return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import IO, cast
 
-from common.campaigns.rows import LONGEST_ROW, InvalidFileError, Row, fit, read_columns
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit, read_columns
 from common.errors import PressroomError
 
 PROGRAM = Path(__file__).with_name("unfolding.py")

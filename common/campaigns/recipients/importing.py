@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 
-from common.campaigns import lists, templates
-from common.campaigns.checking import Bad, Checker, Good, Judge
-from common.campaigns.lists import Loading
-from common.campaigns.rows import ERROR_COLUMNS, Row, Sheet
+from common.campaigns import templates
+from common.campaigns.recipients import lists
+from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
+from common.campaigns.recipients.lists import Loading
+from common.campaigns.recipients.validation import Bad, Checker, Good, Judge
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.errors import PressroomError

@@ -1,0 +1,1 @@
+"""The images of a campaign: ordered, settled, within the budget."""

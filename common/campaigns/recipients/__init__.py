@@ -1,0 +1,1 @@
+"""The recipients of a campaign: import, validation, listing, erasure."""

@@ -1,0 +1,1 @@
+"""Readers of recipient files: CSV, JSON, XLSX and plain text become rows."""
