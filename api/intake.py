@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.combiner import Combiner
 from common.db.engine import Database, hurry
 from common.errors import BellUnavailableError, PressroomError, QueueFullError
-from common.faults import fault
+from common.failpoints import fault
 from common.jobs import fair_queue, idempotency, lifecycle
 from common.jobs.idempotency import Reservation
 from common.jobs.notifier import Bell

@@ -10,7 +10,7 @@ from api.context import services
 from api.errors import RefusedError
 from api.intake import Made
 from api.schemas.jobs import Job
-from common.faults import fault
+from common.failpoints import fault
 from common.jobs import idempotency
 from common.jobs.idempotency import Reservation
 from common.jobs.spec import Order

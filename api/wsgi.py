@@ -4,7 +4,7 @@ import sys
 
 from api.app import create_app
 from api.context import Services
-from common import faults, logs
+from common import failpoints, logs
 from common.db.engine import Database
 from common.errors import SettingsError
 from common.jobs.notifier import CeleryBell, create_celery
@@ -29,7 +29,7 @@ def _open(settings: Settings) -> Services:
 try:
     settings = Settings.from_environ()
     logs.configure(settings, "api")
-    faults.arm(settings.faults, settings.home / "faults")
+    failpoints.arm(settings.faults, settings.home / "faults")
     app = create_app(settings, services=_open(settings))
 except SettingsError as fault:
     sys.stderr.write(f"{fault}\n")

@@ -10,7 +10,7 @@ import warnings
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
-from common import faults, logs
+from common import failpoints, logs
 from common.db import schema
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
@@ -35,7 +35,7 @@ def main() -> int:
     try:
         settings = Settings.from_environ()
         logs.configure(settings, "press")
-        faults.arm(settings.faults, settings.home / "faults")
+        failpoints.arm(settings.faults, settings.home / "faults")
         signal.signal(signal.SIGTERM, _end)  # until Celery hears it
         press = build_press(settings)
         schema.refuse_older(press.database)

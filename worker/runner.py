@@ -15,7 +15,7 @@ from common.errors import (
     RerollError,
     StorageError,
 )
-from common.faults import fault
+from common.failpoints import fault
 from common.images import quarantine
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Claim, Spent

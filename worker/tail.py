@@ -14,7 +14,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from common.errors import RerollError, StorageError
-from common.faults import fault
+from common.failpoints import fault
 from common.ids import new_id
 from common.images import similarity
 from common.images.quarantine_encryption import Part, PictureSealer

@@ -4,7 +4,7 @@ import threading
 import time
 
 from common.errors import DrainingError, InterruptedAttemptError
-from common.faults import fault
+from common.failpoints import fault
 from common.jobs.attempts import Claim, Holding, Spent
 
 

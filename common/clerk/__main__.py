@@ -4,8 +4,8 @@ import signal
 import sys
 import threading
 
-from common import faults, logs
-from common.clerk.rounds import go_round, list_duties
+from common import failpoints, logs
+from common.clerk.schedule import go_round, list_duties
 from common.db.engine import Database
 from common.errors import SettingsError
 from common.jobs.notifier import CeleryBell, create_celery
@@ -24,7 +24,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_BAD_SETTINGS
     logs.configure(settings, "clerk")
-    faults.arm(settings.faults, settings.home / "faults")
+    failpoints.arm(settings.faults, settings.home / "faults")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

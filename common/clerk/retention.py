@@ -1,10 +1,11 @@
 """Retention: delete what nobody can ask for any more, and what has been kept for as long as it was meant to be."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.clerk import terms
 from common.db.clock import now
 from common.db.engine import Database
 from common.images import assets, erasure
@@ -31,7 +32,7 @@ def forget_messages(database: Database, days: int) -> int:
     """Forget some messages to webhooks that are older than their key, or else *days*, says; return how many."""
     forgotten = 0
     with database.reading() as session:
-        found = terms.list_terms(session, ApiKey.webhook_days, days)
+        found = list_terms(session, ApiKey.webhook_days, days)
     for term in found:
         with database.transaction() as session:
             forgotten += outbox.forget_old(session, term.days, term.jobs, jobless=term.is_default)
@@ -41,7 +42,7 @@ def forget_messages(database: Database, days: int) -> int:
 def erase_images(database: Database, storage: Storage, days: int | None) -> int:
     """Erase some images that are older than their key, or else *days*, says; return how many."""
     with database.reading() as session:
-        found = terms.list_terms(session, ApiKey.image_days, days)
+        found = list_terms(session, ApiKey.image_days, days)
     for term in found:
         with database.transaction() as session:
             old = select(Image.id).where(Image.created_at < now(session, -term.age), Image.storage_key.is_not(None))
@@ -63,7 +64,7 @@ def erase_words(database: Database, days: int | None) -> int:
     """
     erased = 0
     with database.reading() as session:
-        found = terms.list_terms(session, ApiKey.prompt_days, days)
+        found = list_terms(session, ApiKey.prompt_days, days)
     for term in found:
         with database.transaction() as session:
             old = Job.finished_at < now(session, -term.age)
@@ -117,3 +118,34 @@ def collect_assets(database: Database, storage: Storage) -> int:
     for asset in found:
         assets.erase(database, storage, asset)
     return len(found)
+
+
+@dataclass(frozen=True)
+class Term:
+    """So many days for what came of the jobs that a condition selects; None: of any, or of none."""
+
+    days: int
+    jobs: ColumnElement[bool] | None = None
+    is_default: bool = False
+
+    @property
+    def age(self) -> timedelta:
+        """Return the term as a span of time."""
+        return timedelta(days=self.days)
+
+
+def list_terms(session: Session, column: InstrumentedAttribute[int | None], default: int | None) -> list[Term]:
+    """Return the terms that are in force: one for each number in *column*, and *default* for all other keys."""
+    own = session.scalars(select(column).where(column.is_not(None)).distinct().order_by(column)).all()
+    found = [Term(days, _by_keys(column == days)) for days in own if days is not None]
+    if default is None:
+        return found
+    if not found:
+        return [Term(default, is_default=True)]
+    others = Job.key_id.not_in(select(ApiKey.id).where(column.is_not(None)))
+    return [*found, Term(default, or_(Job.key_id.is_(None), others), is_default=True)]
+
+
+def _by_keys(chosen: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Select the jobs of some keys; by their owners too, for which there are indexes."""
+    return and_(Job.owner.in_(select(ApiKey.owner).where(chosen)), Job.key_id.in_(select(ApiKey.id).where(chosen)))

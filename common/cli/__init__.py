@@ -43,7 +43,7 @@ class Commands(click.Group):
         """Return a command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"common.cli.{cmd_name}"), cmd_name)
+        command = getattr(importlib.import_module(f"common.cli.commands.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from common.client import Client, Json
+from common.cli.client import Client, Json
 from common.errors import SettingsError
 from common.settings import PREFIX, Settings
 from common.tables.states import JobStatus

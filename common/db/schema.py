@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def upgrade(database: Database) -> None:

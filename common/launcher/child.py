@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from common.launcher import tether
+from common.launcher import parent_death
 
 PAUSE_SECONDS = 0.1
 FIRST_PAUSE_SECONDS = 0.5
@@ -66,7 +66,7 @@ class Child:
     def start(self) -> None:
         """Start the process; what it writes is passed on line by line."""
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(Path(tether.__file__)), str(os.getpid()), *self._command],
+            [sys.executable, "-S", "-E", str(Path(parent_death.__file__)), str(os.getpid()), *self._command],
             env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

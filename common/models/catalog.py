@@ -20,7 +20,7 @@ from common.tables import Model
 PAINTED = "painted"
 """The entry of ``PRESSROOM_MODELS`` that is no directory but the stand-in."""
 
-STARTER = Path(__file__).resolve().parent.parent / "worker" / "starter" / "starter-1"
+STARTER = Path(__file__).resolve().parents[2] / "worker" / "starter" / "starter-1"
 """The model that is offered where none is set; ``worker`` itself must not be imported here."""
 
 INDEX, SUPPLEMENT = "model_index.json", "pressroom.json"

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common import faults
+from common import failpoints
 from common.errors import SettingsError
 from common.settings.limits import Limits
 from common.settings.parsing import PREFIX
@@ -36,7 +36,7 @@ class Settings(Webhooks, Retention, Limits, Promises, Provenance, Safety, Printi
         if self.faults and self.models != ("painted",):
             raise ValueError(f"{PREFIX}FAULTS is for tests: it needs {PREFIX}MODELS=painted")
         try:
-            faults.parse(self.faults)
+            failpoints.parse(self.faults)
         except ValueError as error:
             raise ValueError(f"{PREFIX}FAULTS {error}") from None
         return self

@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from common.settings import PREFIX, Settings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / "docker" / ".env.example"
 TABLE_BEGINS, TABLE_ENDS = "<!-- table: begin -->\n", "<!-- table: end -->\n"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from common.db import clock
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
-from common.faults import fault
+from common.failpoints import fault
 from common.logs import get_logger
 from common.tables.webhook_states import Failure
 from common.webhooks import claiming, outcomes, signatures

@@ -17,8 +17,8 @@ import psutil
 from sqlalchemy import select
 
 from common import keys
-from common.cli.rehearsal import rehearse
-from common.client import Client
+from common.cli.client import Client
+from common.cli.demo.temporary_stack import rehearse
 from common.db.engine import Database
 from common.settings import PREFIX, Settings
 from common.tables import Attempt, Job, Press

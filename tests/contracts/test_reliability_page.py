@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common import faults
+from common import failpoints
 from tests.faults.rows import AT_EACH_CHANGE, rows_of
 
 PAGE = Path("docs/reliability.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def test_every_row_that_is_tested_is_on_the_page() -> None:
 
 
 def test_the_page_lists_the_kill_points_with_their_places() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(faults.POINTS)
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(failpoints.POINTS)
 
 
 def test_every_row_that_each_change_must_stand_has_a_test_of_its_name() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from common.campaign_client import CampaignClient
-from common.client import Json
+from common.cli.campaign_client import CampaignClient
+from common.cli.client import Json
 from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from common.tables.campaign_states import CampaignStatus
 from tests.functional.backends import Embedded

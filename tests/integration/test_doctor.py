@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.doctor import (
+from common.cli.diagnostics import (
     Finding,
     Grade,
     check_broker,

@@ -14,7 +14,7 @@ from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move
 from common.db.clock import now
-from common.faults import fault
+from common.failpoints import fault
 from common.jobs import lifecycle
 from common.jobs.spec import Order
 from common.settings import Settings

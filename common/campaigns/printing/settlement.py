@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.faults import fault
+from common.failpoints import fault
 from common.tables import Campaign, Image, Job, Print
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import TERMINAL, JobStatus

@@ -5,10 +5,9 @@ import sys
 import pytest
 from click.testing import CliRunner, Result
 
-from common import client as client_module
-from common.cli import COMMANDS, EXIT_BAD_SETTINGS, pressroom
-from common.cli.submit import submit
-from common.cli.tables import print_table
+from common.cli import COMMANDS, EXIT_BAD_SETTINGS, client, pressroom
+from common.cli.commands.submit import submit
+from common.cli.output import print_table
 from common.keys import TENANT_SCOPES
 from common.settings import EXIT_BAD_SETTINGS as EXIT_OF_SETTINGS
 
@@ -100,7 +99,7 @@ def test_an_order_without_a_key_says_how_to_make_one(home):
 def test_an_api_that_is_not_there_is_told_in_one_sentence(home, monkeypatch):
     monkeypatch.setenv("PRESSROOM_API_KEY", "prk_key")
     monkeypatch.setenv("PRESSROOM_API_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr(client_module, "FIRST_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(client, "FIRST_PATIENCE_SECONDS", 0)
     assert "does not answer" in str(run("jobs", "list").exception)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from common import client as client_module
-from common.client import Client
+from common.cli import client as cli_client
+from common.cli.client import Client
 from common.errors import ApiRefusedError, ApiUnreachableError
 
 
@@ -68,10 +68,10 @@ def url(script: Script) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setattr(client_module, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(client_module, "COME_BACK_SECONDS", 0.01)
-    monkeypatch.setattr(client_module, "FIRST_PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(client_module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(cli_client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(cli_client, "COME_BACK_SECONDS", 0.01)
+    monkeypatch.setattr(cli_client, "FIRST_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(cli_client, "PATIENCE_SECONDS", 0.3)
     with Client(url, "prk_key") as opened:
         yield opened
 
@@ -180,7 +180,7 @@ def test_another_server_is_recognised(client, script):
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[", "http://127.0.0.1:99999"])
 @pytest.mark.parametrize("ask", [lambda client: client.job("1"), lambda client: list(client.events("1"))])
 def test_an_api_that_is_not_there_is_told_in_a_sentence(monkeypatch, url, ask):
-    monkeypatch.setattr(client_module, "FIRST_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(client_module, "COME_BACK_SECONDS", 0.01)
+    monkeypatch.setattr(cli_client, "FIRST_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(cli_client, "COME_BACK_SECONDS", 0.01)
     with pytest.raises(ApiUnreachableError, match="PRESSROOM_API_URL"), Client(url, "prk_key") as opened:
         ask(opened)

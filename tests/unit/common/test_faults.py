@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from common import faults
+from common import failpoints
 from common.errors import SettingsError, StandInWarning
-from common.faults import Fault, InjectedError, fault, parse
+from common.failpoints import Fault, InjectedError, fault, parse
 from common.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def _disarmed() -> Iterator[None]:
     yield
-    faults.arm((), Path())
+    failpoints.arm((), Path())
 
 
 def arm(folder: Path, *words: str) -> None:
     with pytest.warns(StandInWarning, match="breaks on purpose"):
-        faults.arm(words, folder)
+        failpoints.arm(words, folder)
 
 
 def breaks(point: str) -> bool:
@@ -73,4 +73,4 @@ def test_passes_are_counted_over_all_processes(tmp_path: Path) -> None:
 def test_every_point_is_on_the_way_of_a_job() -> None:
     folders = ("api", "worker", "common/webhooks", "common/campaigns")
     called = "".join(path.read_text() for folder in folders for path in Path(folder).glob("*.py"))
-    assert [point for point in faults.POINTS if f'fault("{point}")' not in called] == []
+    assert [point for point in failpoints.POINTS if f'fault("{point}")' not in called] == []

@@ -14,7 +14,7 @@ from typing import IO, cast
 from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit, read_columns
 from common.errors import PressroomError
 
-PROGRAM = Path(__file__).with_name("unfolding.py")
+PROGRAM = Path(__file__).with_name("xlsx_subprocess.py")
 UNFOLDED_BYTES = 256 * 2**20
 MEMORY_BYTES = 2**30
 SECONDS = 60

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from common import keys
-from common.campaign_client import CampaignClient
+from common.cli.campaign_client import CampaignClient
+from common.cli.client import Client, Json
 from common.cli.connection import EXTENSIONS
-from common.cli.demo_campaign import PEOPLE, print_campaign
-from common.cli.rehearsal import rehearse
-from common.cli.tables import print_table
-from common.client import Client, Json
+from common.cli.demo.campaign import PEOPLE, print_campaign
+from common.cli.demo.temporary_stack import rehearse
+from common.cli.output import print_table
 from common.db.engine import Database
 from common.images.contact_sheet import Print, draw_contact_sheet
 from common.settings import Settings

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from common.campaign_client import CampaignClient
+from common.cli.campaign_client import CampaignClient
+from common.cli.client import Json
 from common.cli.connection import EXTENSIONS
-from common.cli.tables import print_table
-from common.client import Json
+from common.cli.output import print_table
 from common.errors import ApiRefusedError
 from common.tables.campaign_states import CampaignStatus
 

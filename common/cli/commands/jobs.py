@@ -4,10 +4,9 @@ import sys
 
 import click
 
+from common.cli.client import Json
 from common.cli.connection import connect, watch as follow
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
-from common.client import Json
+from common.cli.output import as_json_option, print_json, print_table
 from common.tables.states import JobStatus
 
 LONGEST_PROMPT = 48

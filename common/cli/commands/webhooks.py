@@ -2,11 +2,9 @@
 
 import click
 
+from common.cli.client import Json, OwnerClient
 from common.cli.connection import connect_as
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
-from common.client import Json
-from common.owner_client import OwnerClient
+from common.cli.output import as_json_option, print_json, print_table
 from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, MessageState
 
 EVENTS = [str(event) for event in (*JOB_EVENTS, *CAMPAIGN_EVENTS)]

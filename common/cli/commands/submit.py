@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from common.cli.client import Client, Json
 from common.cli.connection import connect, save_images, watch
-from common.client import Client, Json
 from common.jobs.request import OutputFormat, SchedulerName
 from common.tables.states import JobStatus, Priority
 

@@ -2,7 +2,7 @@
 
 import click
 
-from common.cli.options import as_json_option, print_json
+from common.cli.output import as_json_option, print_json
 from common.db import schema
 from common.db.engine import Database
 from common.settings import Settings

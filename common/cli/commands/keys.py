@@ -9,8 +9,7 @@ import click
 from sqlalchemy.orm import Session
 
 from common import keys as key_store
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
+from common.cli.output import as_json_option, print_json, print_table
 from common.db import schema
 from common.db.engine import Database
 from common.keys import NAME, TENANT_SCOPES, Kept, Scope

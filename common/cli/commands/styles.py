@@ -4,11 +4,10 @@ from typing import Any
 
 import click
 
-from common.campaign_client import CampaignClient
+from common.cli.campaign_client import CampaignClient
+from common.cli.client import Json
 from common.cli.connection import connect_as
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
-from common.client import Json
+from common.cli.output import as_json_option, print_json, print_table
 from common.jobs.request import OutputFormat, SchedulerName
 
 

@@ -7,11 +7,9 @@ from typing import Any
 
 import click
 
+from common.cli.client import Json, OwnerClient
 from common.cli.connection import EXTENSIONS, connect_as
-from common.cli.options import as_json_option, print_json, since_option, until_option
-from common.cli.tables import print_table
-from common.client import Json
-from common.owner_client import OwnerClient
+from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
 from common.tables.states import ImageStatus, Verdict
 
 FILTERS = (

@@ -5,11 +5,9 @@ import sys
 
 import click
 
+from common.cli.client import Json, OwnerClient
 from common.cli.connection import connect_as
-from common.cli.options import as_json_option, print_json, since_option, until_option
-from common.cli.tables import print_table
-from common.client import Json
-from common.owner_client import OwnerClient
+from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
 from common.usage.usage import GroupBy
 
 FIELDS = ("jobs", "attempts", "images", "gpu_seconds", "delivered_gpu_seconds", "running_gpu_seconds")

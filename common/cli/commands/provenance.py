@@ -2,7 +2,7 @@
 
 import click
 
-from common.cli.options import as_json_option, print_json
+from common.cli.output import as_json_option, print_json
 from common.errors import SettingsError
 from common.images import certificates
 from common.images.certificates import Credentials

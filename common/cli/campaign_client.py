@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from common.client import Client, Json
+from common.cli.client import Client, Json
 from common.errors import ApiRefusedError
 from common.tables.campaign_states import CampaignStatus
 

@@ -6,12 +6,10 @@ from datetime import datetime
 
 import click
 
+from common.cli.client import Json, OwnerClient
 from common.cli.connection import connect_as
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
-from common.client import Json
+from common.cli.output import as_json_option, print_json, print_table
 from common.clock import utcnow
-from common.owner_client import OwnerClient
 
 BEAT_SECONDS = 2.0
 

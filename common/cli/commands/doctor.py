@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import click
 
-from common import doctor as checks
-from common.doctor import Finding, Grade
+from common.cli import diagnostics
+from common.cli.diagnostics import Finding, Grade
 from common.settings import Settings
 
 MARKS = {Grade.SOUND: ("✓", "green"), Grade.WARNING: ("!", "yellow"), Grade.FAULT: ("✗", "red")}
@@ -22,7 +22,7 @@ def doctor(as_json: bool) -> None:
     The exit status is 1 if anything is at fault.
     """
     findings = []
-    for finding in checks.examine(Settings.from_environ(), os.environ):
+    for finding in diagnostics.examine(Settings.from_environ(), os.environ):
         findings.append(finding)
         if not as_json:
             _print(finding)

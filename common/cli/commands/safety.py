@@ -2,8 +2,7 @@
 
 import click
 
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
+from common.cli.output import as_json_option, print_json, print_table
 from common.db import schema
 from common.db.engine import Database
 from common.safety import nsfwjs_package, refusal_counts

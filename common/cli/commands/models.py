@@ -5,13 +5,12 @@ from pathlib import Path
 
 import click
 
+from common.cli.client import OwnerClient
 from common.cli.connection import connect_as
-from common.cli.options import as_json_option, print_json
-from common.cli.tables import print_table
+from common.cli.output import as_json_option, print_json, print_table
 from common.errors import ModelUnavailableError
 from common.models import catalog, files
 from common.models.catalog import PAINTED, STARTER, ModelCard
-from common.owner_client import OwnerClient
 from common.settings import PREFIX, Settings
 
 SETTING = f"{PREFIX}MODELS"

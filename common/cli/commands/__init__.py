@@ -1,0 +1,1 @@
+"""The commands of ``pressroom``, one module each."""
