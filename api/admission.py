@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from api.auth import caller
-from api.context import services
-from api.errors import RefusedError, refuse
-from api.schemas.problems import Fault
+from api.auth.bearer import caller
+from api.runtime.context import services
 from api.schemas.safety import NewSafety
+from api.web.errors import RefusedError, refuse
+from api.web.problems import Fault
 from common.jobs.spec import Order
 from common.logs import get_logger
 from common.safety import refusal_counts

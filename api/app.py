@@ -3,23 +3,19 @@
 from flask_openapi.openapi import OpenAPI
 
 from api import (
-    access_log,
     assets,
     attempts,
-    auth,
     campaign_links,
     campaign_runs,
     campaigns,
     deliveries,
     documents,
-    errors,
     events,
     files,
     floor,
     health,
     images,
     jobs,
-    keys,
     models,
     proofs,
     public_links,
@@ -32,9 +28,11 @@ from api import (
     verification,
     webhooks,
 )
+from api.auth import bearer, keys
 from api.console import installation as console
-from api.context import EXTENSION, Context, Services
-from api.strict_json import MAX_BODY_BYTES, StrictRequest
+from api.runtime.context import EXTENSION, Context, Services
+from api.web import access_log, errors
+from api.web.strict_json import MAX_BODY_BYTES, StrictRequest
 from common.settings import Settings
 
 RESOURCES = (
@@ -84,7 +82,7 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     app.extensions[EXTENSION] = Context.of(services)
     access_log.install(app)
     errors.install(app)
-    auth.install(app)
+    bearer.install(app)
     for resource in RESOURCES:
         app.register_api(resource.blueprint)
     documents.install(app)

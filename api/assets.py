@@ -2,26 +2,27 @@
 
 from flask import Response, request
 
-from api import operations, presentation
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api import presentation
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.assets import NEW_ASSET, Asset, AssetList, AssetPath, AssetQuery
 from api.uploads import receive
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.errors import StorageError
 from common.images import assets
 from common.keys import Scope
 from common.logs import get_logger
 
-blueprint = operations.create_blueprint("assets", "Pictures for jobs to start from.", "/v1/assets")
+blueprint = responses.create_blueprint("assets", "Pictures for jobs to start from.", "/v1/assets")
 
-KEPT = {201: operations.describe_success(Asset, "The picture is kept", {"Location": "Where to look at the asset."})}
+KEPT = {201: responses.describe_success(Asset, "The picture is kept", {"Location": "Where to look at the asset."})}
 
 logger = get_logger(__name__)
 
 
-@blueprint.post("", request_body=NEW_ASSET, **operations.describe(Scope.JOBS_WRITE, KEPT, 400, 408, 413, 415, 422, 429))
+@blueprint.post("", request_body=NEW_ASSET, **responses.describe(Scope.JOBS_WRITE, KEPT, 400, 408, 413, 415, 422, 429))
 @needs(Scope.JOBS_WRITE)
 def create_asset() -> Response:
     """Hand in a picture: one PNG, JPEG or WebP file, of which nothing but the pixels is kept."""
@@ -31,10 +32,10 @@ def create_asset() -> Response:
     days = caller().kept.asset_days or settings.asset_days
     row = assets.add(context.database, context.storage, owner, file, days=days, most=settings.max_assets)
     location = {"Location": f"{context.path_prefix}/v1/assets/{row.id}"}
-    return operations.answer(presentation.show_asset(row), 201, location)
+    return responses.answer(presentation.show_asset(row), 201, location)
 
 
-@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: AssetList}, 400, 422))
+@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: AssetList}, 400, 422))
 @needs(Scope.JOBS_READ)
 def list_assets(query: AssetQuery) -> Response:
     """List assets, the newest first."""
@@ -48,10 +49,10 @@ def list_assets(query: AssetQuery) -> Response:
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [presentation.show_asset(row) for row in page]
-    return operations.answer(AssetList(data=shown, has_more=has_more, next=following))
+    return responses.answer(AssetList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<asset_id>", **operations.describe(Scope.JOBS_READ, {200: Asset}, 404))
+@blueprint.get("/<asset_id>", **responses.describe(Scope.JOBS_READ, {200: Asset}, 404))
 @needs(Scope.JOBS_READ)
 def get_asset(path: AssetPath) -> Response:
     """Look at an asset."""
@@ -59,10 +60,10 @@ def get_asset(path: AssetPath) -> Response:
         row = assets.find(session, caller().owner, path.asset_id)
     if row is None:
         raise not_found()
-    return operations.answer(presentation.show_asset(row))
+    return responses.answer(presentation.show_asset(row))
 
 
-@blueprint.delete("/<asset_id>", **operations.describe(Scope.JOBS_WRITE, {204: None}, 404, 409))
+@blueprint.delete("/<asset_id>", **responses.describe(Scope.JOBS_WRITE, {204: None}, 404, 409))
 @needs(Scope.JOBS_WRITE)
 def delete_asset(path: AssetPath) -> Response:
     """Delete an asset, unless a job that has not ended names it."""

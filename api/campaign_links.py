@@ -5,27 +5,27 @@ from uuid import UUID
 
 from flask import Response
 
-from api import operations
-from api.auth import caller, needs
-from api.context import services
-from api.inputs import not_found
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.results import CampaignLinks, CampaignPath
+from api.web import responses
+from api.web.validation import not_found
 from common.campaigns import queries
 from common.campaigns.results import public_links
 from common.keys import Scope
 from common.tables import Campaign
 
-blueprint = operations.create_blueprint("links", "Links to a campaign's pictures, for e-mails.", "/v1/campaigns")
+blueprint = responses.create_blueprint("links", "Links to a campaign's pictures, for e-mails.", "/v1/campaigns")
 
 
-@blueprint.post("/<campaign_id>/links", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
+@blueprint.post("/<campaign_id>/links", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
 @needs(Scope.CAMPAIGNS_WRITE)
 def create_campaign_links(path: CampaignPath) -> Response:
     """Make a public link for every picture; they stand in the results, before a picture is printed already."""
     return _answer(change_links(path.campaign_id, public_links.make))
 
 
-@blueprint.delete("/<campaign_id>/links", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
+@blueprint.delete("/<campaign_id>/links", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
 @needs(Scope.CAMPAIGNS_WRITE)
 def revoke_campaign_links(path: CampaignPath) -> Response:
     """Have no link of the campaign lead anywhere any more; links that are made afterwards are others."""
@@ -44,4 +44,4 @@ def change_links(campaign_id: UUID, change: Callable[[Campaign], None]) -> Campa
 
 def _answer(campaign: Campaign) -> Response:
     shown = CampaignLinks(campaign_id=campaign.id, active=campaign.has_links, version=campaign.link_version)
-    return operations.answer(shown)
+    return responses.answer(shown)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api import presentation
-from api.context import Context
+from api.runtime.context import Context
 from api.schemas.campaign_runs import (
     AmountSpan,
     CampaignProgress,

@@ -4,12 +4,13 @@ from decimal import Decimal
 
 from flask import Response
 
-from api import campaign_views, operations
-from api.auth import needs
+from api import campaign_views
+from api.auth.bearer import needs
 from api.campaign_views import changing
-from api.context import services
+from api.runtime.context import services
 from api.schemas.campaign_runs import RetryQuery
 from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
+from api.web import responses
 from common.campaigns import lifecycle
 from common.campaigns.lifecycle import Only
 from common.errors import BellUnavailableError
@@ -18,12 +19,12 @@ from common.keys import Scope
 from common.logs import get_logger
 from common.tables.campaign_states import CampaignStatus
 
-blueprint = operations.create_blueprint("campaign runs", "What is done with a campaign.", "/v1/campaigns")
+blueprint = responses.create_blueprint("campaign runs", "What is done with a campaign.", "/v1/campaigns")
 
 logger = get_logger(__name__)
 
 
-@blueprint.post("/<campaign_id>/start", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@blueprint.post("/<campaign_id>/start", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
 @needs(Scope.CAMPAIGNS_WRITE)
 def start_campaign(path: CampaignPath) -> Response:
     """Start an approved campaign now, or print the rows that were approved after it was completed."""
@@ -32,7 +33,7 @@ def start_campaign(path: CampaignPath) -> Response:
     return _answer_running(path)
 
 
-@blueprint.post("/<campaign_id>/pause", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@blueprint.post("/<campaign_id>/pause", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
 @needs(Scope.CAMPAIGNS_WRITE)
 def pause_campaign(path: CampaignPath) -> Response:
     """Have a campaign print nothing more for now; what a press has in hand is finished, and charged."""
@@ -41,7 +42,7 @@ def pause_campaign(path: CampaignPath) -> Response:
     return _answer(path)
 
 
-@blueprint.post("/<campaign_id>/resume", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@blueprint.post("/<campaign_id>/resume", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
 @needs(Scope.CAMPAIGNS_WRITE)
 def resume_campaign(path: CampaignPath) -> Response:
     """Have a campaign go on that is paused or held; it is held again if the reason still holds."""
@@ -50,7 +51,7 @@ def resume_campaign(path: CampaignPath) -> Response:
     return _answer_running(path)
 
 
-@blueprint.post("/<campaign_id>/cancel", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
+@blueprint.post("/<campaign_id>/cancel", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409))
 @needs(Scope.CAMPAIGNS_WRITE)
 def cancel_campaign(path: CampaignPath) -> Response:
     """End a campaign for good; what is printed stays, and what a press has in hand is finished, and charged."""
@@ -60,7 +61,7 @@ def cancel_campaign(path: CampaignPath) -> Response:
     return _answer(path)
 
 
-@blueprint.post("/<campaign_id>/retry", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409, 422))
+@blueprint.post("/<campaign_id>/retry", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 404, 409, 422))
 @needs(Scope.CAMPAIGNS_WRITE)
 def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
     """Try prints again that came to nothing; what was blocked is rolled with another seed."""
@@ -71,7 +72,7 @@ def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
 
 @blueprint.post(
     "/<campaign_id>/budget",
-    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422),
+    **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422),
 )
 @needs(Scope.CAMPAIGNS_WRITE)
 def change_budget(path: CampaignPath, body: NewBudget) -> Response:
@@ -97,4 +98,4 @@ def _answer_running(path: CampaignPath) -> Response:
 def _answer(path: CampaignPath) -> Response:
     with services().database.reading() as session:
         row = campaign_views.find(session, path)
-        return operations.answer(campaign_views.show(session, row))
+        return responses.answer(campaign_views.show(session, row))

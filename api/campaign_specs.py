@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from api import admission, orders, styling
-from api.auth import caller
-from api.context import services
-from api.errors import RefusedError, refuse
+from api.auth.bearer import caller
+from api.runtime.context import services
 from api.schemas.campaigns import Defaults, NewCampaign, NewTemplate, NewVariant
 from api.schemas.jobs import UNKNOWN_ASSET, NewJob
-from api.schemas.problems import Fault
+from api.web.errors import RefusedError, refuse
+from api.web.problems import Fault
 from common.campaigns import templates
 from common.campaigns.spec import Arm, CampaignSpec, OnBlock, SeedRule, Template
 from common.campaigns.templates import TemplateError

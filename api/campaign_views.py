@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api import campaign_progress, presentation
-from api.auth import caller
-from api.context import services
-from api.inputs import not_found
+from api.auth.bearer import caller
+from api.runtime.context import services
 from api.schemas import campaigns as shown
+from api.web.validation import not_found
 from common.campaigns import digest, queries
 from common.campaigns.recipients import importing
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule

@@ -9,10 +9,9 @@ from uuid import UUID
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from api import campaign_specs, campaign_views, operations, receivers, recipient_files, submission
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError, refuse
+from api import campaign_specs, campaign_views, receivers, recipient_files, submission
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.campaigns import (
     Approval,
     Campaign,
@@ -23,6 +22,8 @@ from api.schemas.campaigns import (
     NewCampaign,
     NewCampaignHeaders,
 )
+from api.web import responses
+from api.web.errors import RefusedError, refuse
 from common.campaigns import deletion, lifecycle, queries
 from common.campaigns.printing import budget, proofs
 from common.campaigns.recipients import lists, revalidation
@@ -38,10 +39,10 @@ from common.tables.webhook_states import EventType
 from common.webhooks import endpoints
 from common.webhooks.urls import parse
 
-blueprint = operations.create_blueprint("campaigns", "One template, many recipients, one budget.", "/v1/campaigns")
+blueprint = responses.create_blueprint("campaigns", "One template, many recipients, one budget.", "/v1/campaigns")
 
 MADE = {
-    201: operations.describe_success(
+    201: responses.describe_success(
         Campaign,
         "The campaign was made",
         {
@@ -53,7 +54,7 @@ MADE = {
 SALT_BYTES = 32
 
 
-@blueprint.post("", **operations.describe(Scope.CAMPAIGNS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
+@blueprint.post("", **responses.describe(Scope.CAMPAIGNS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
 @needs(Scope.CAMPAIGNS_WRITE)
 def create_campaign(header: NewCampaignHeaders, body: NewCampaign) -> Response:
     """Make a campaign; it waits for its recipients."""
@@ -62,7 +63,7 @@ def create_campaign(header: NewCampaignHeaders, body: NewCampaign) -> Response:
         body, request.get_json(), lambda session, made: _reserve(session, header.idempotency_key, made)
     )
     headers = {"Location": f"{context.path_prefix}/v1/campaigns/{shown.id}"}
-    return operations.answer(shown, 201, headers if is_new else headers | {"Idempotency-Replayed": "true"})
+    return responses.answer(shown, 201, headers if is_new else headers | {"Idempotency-Replayed": "true"})
 
 
 def make(
@@ -98,7 +99,7 @@ def make(
         return campaign_views.show(session, row), earlier is None
 
 
-@blueprint.get("", **operations.describe(Scope.CAMPAIGNS_READ, {200: CampaignPage}, 400, 422))
+@blueprint.get("", **responses.describe(Scope.CAMPAIGNS_READ, {200: CampaignPage}, 400, 422))
 @needs(Scope.CAMPAIGNS_READ)
 def list_campaigns(query: CampaignQuery) -> Response:
     """List campaigns, the newest first."""
@@ -112,20 +113,20 @@ def list_campaigns(query: CampaignQuery) -> Response:
         page, has_more = rows[: query.limit], len(rows) > query.limit
         shown = [campaign_views.show(session, row, with_progress=False) for row in page]
     following = context.cursors.write(book, page[-1].id) if has_more else None
-    return operations.answer(CampaignPage(data=shown, has_more=has_more, next=following))
+    return responses.answer(CampaignPage(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_READ, {200: Campaign}, 404))
+@blueprint.get("/<campaign_id>", **responses.describe(Scope.CAMPAIGNS_READ, {200: Campaign}, 404))
 @needs(Scope.CAMPAIGNS_READ)
 def get_campaign(path: CampaignPath) -> Response:
     """Look at a campaign."""
     with services().database.reading() as session:
         row = campaign_views.find(session, path)
-        return operations.answer(campaign_views.show(session, row))
+        return responses.answer(campaign_views.show(session, row))
 
 
 @blueprint.patch(
-    "/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422)
+    "/<campaign_id>", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422)
 )
 @needs(Scope.CAMPAIGNS_WRITE)
 def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
@@ -143,15 +144,15 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
             raise RefusedError("invalid_state", f"The campaign is {row.status}, or is being changed just now.")
         is_checked = revalidation.needs_check(CampaignSpec.from_row(row.spec), spec)
         if not is_checked or row.status is not CampaignStatus.READY:
-            return operations.answer(_change(session, row, _columns(whole, spec, wish), amount))
+            return responses.answer(_change(session, row, _columns(whole, spec, wish), amount))
         opened = revalidation.reopen(session, row, spec)
     with recipient_files.refilling(path, opened) as filled, campaign_views.changing(path) as (session, row):
         for (_, loading), intake in zip(opened, filled, strict=True):
             lists.finish(session, row, loading, intake.columns, intake.digest)
-        return operations.answer(_change(session, row, _columns(whole, spec, wish), amount))
+        return responses.answer(_change(session, row, _columns(whole, spec, wish), amount))
 
 
-@blueprint.delete("/<campaign_id>", **operations.describe(Scope.CAMPAIGNS_WRITE, {204: None}, 404, 409))
+@blueprint.delete("/<campaign_id>", **responses.describe(Scope.CAMPAIGNS_WRITE, {204: None}, 404, 409))
 @needs(Scope.CAMPAIGNS_WRITE)
 def delete_campaign(path: CampaignPath) -> Response:
     """Delete a campaign that is not at work, with its recipients; its pictures stay as long as any."""
@@ -162,7 +163,7 @@ def delete_campaign(path: CampaignPath) -> Response:
 
 @blueprint.post(
     "/<campaign_id>/approve",
-    **operations.describe(Scope.CAMPAIGNS_APPROVE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422),
+    **responses.describe(Scope.CAMPAIGNS_APPROVE, {200: Campaign}, 400, 404, 408, 409, 413, 415, 422),
 )
 @needs(Scope.CAMPAIGNS_APPROVE)
 def approve_campaign(path: CampaignPath, body: Approval) -> Response:
@@ -171,7 +172,7 @@ def approve_campaign(path: CampaignPath, body: Approval) -> Response:
     with campaign_views.changing(path) as (session, row):
         lifecycle.approve(session, row, body.spec_digest, caller().key_id, context.settings)
         session.flush()
-        return operations.answer(campaign_views.show(session, row))
+        return responses.answer(campaign_views.show(session, row))
 
 
 def _reserve(session: Session, header: str | None, campaign_id: UUID) -> UUID | None:

@@ -3,11 +3,9 @@
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api import operations, presentation
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api import presentation
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.deliveries import (
     AttemptList,
     Delivery,
@@ -18,15 +16,18 @@ from api.schemas.deliveries import (
     Resent,
 )
 from api.schemas.webhooks import WebhookPath
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from api.webhooks import changing, refuse_disabled
 from common.keys import Scope
 from common.tables import WebhookMessage
 from common.webhooks import delivery_log, endpoints, outbox
 
-blueprint = operations.create_blueprint("deliveries", "Messages to webhooks.", "/v1/webhooks/<webhook_id>")
+blueprint = responses.create_blueprint("deliveries", "Messages to webhooks.", "/v1/webhooks/<webhook_id>")
 
 
-@blueprint.get("/deliveries", **operations.describe(Scope.WEBHOOKS_READ, {200: DeliveryList}, 400, 404, 422))
+@blueprint.get("/deliveries", **responses.describe(Scope.WEBHOOKS_READ, {200: DeliveryList}, 400, 404, 422))
 @needs(Scope.WEBHOOKS_READ)
 def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
     """List a webhook's deliveries, the newest first."""
@@ -45,32 +46,30 @@ def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
         last = delivery_log.last_attempts(session, page)
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [presentation.show_delivery(row, last.get(row.id)) for row in page]
-    return operations.answer(DeliveryList(data=shown, has_more=has_more, next=following))
+    return responses.answer(DeliveryList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/deliveries/<delivery_id>", **operations.describe(Scope.WEBHOOKS_READ, {200: Delivery}, 404))
+@blueprint.get("/deliveries/<delivery_id>", **responses.describe(Scope.WEBHOOKS_READ, {200: Delivery}, 404))
 @needs(Scope.WEBHOOKS_READ)
 def get_delivery(path: DeliveryPath) -> Response:
     """Look at a delivery, its body included."""
     with services().database.reading() as session:
         row = find(session, path)
         last = delivery_log.last_attempts(session, [row])
-    return operations.answer(presentation.show_delivery(row, last.get(row.id), with_body=True))
+    return responses.answer(presentation.show_delivery(row, last.get(row.id), with_body=True))
 
 
-@blueprint.get(
-    "/deliveries/<delivery_id>/attempts", **operations.describe(Scope.WEBHOOKS_READ, {200: AttemptList}, 404)
-)
+@blueprint.get("/deliveries/<delivery_id>/attempts", **responses.describe(Scope.WEBHOOKS_READ, {200: AttemptList}, 404))
 @needs(Scope.WEBHOOKS_READ)
 def list_delivery_attempts(path: DeliveryPath) -> Response:
     """List the tries at a delivery, the newest first."""
     with services().database.reading() as session:
         rows = delivery_log.list_attempts(session, find(session, path).id)
-    return operations.answer(AttemptList(data=[presentation.show_delivery_attempt(row) for row in rows]))
+    return responses.answer(AttemptList(data=[presentation.show_delivery_attempt(row) for row in rows]))
 
 
 @blueprint.post(
-    "/deliveries/<delivery_id>/resend", **operations.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409)
+    "/deliveries/<delivery_id>/resend", **responses.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409)
 )
 @needs(Scope.WEBHOOKS_WRITE)
 def resend_delivery(path: DeliveryPath) -> Response:
@@ -80,19 +79,17 @@ def resend_delivery(path: DeliveryPath) -> Response:
         row = find(session, path, to_change=True)
         outbox.resend(session, row)
         last = delivery_log.last_attempts(session, [row])
-    return operations.answer(presentation.show_delivery(row, last.get(row.id), with_body=True), 202)
+    return responses.answer(presentation.show_delivery(row, last.get(row.id), with_body=True), 202)
 
 
-@blueprint.post(
-    "/resend", **operations.describe(Scope.WEBHOOKS_WRITE, {202: Resent}, 400, 404, 408, 409, 413, 415, 422)
-)
+@blueprint.post("/resend", **responses.describe(Scope.WEBHOOKS_WRITE, {202: Resent}, 400, 404, 408, 409, 413, 415, 422))
 @needs(Scope.WEBHOOKS_WRITE)
 def resend_deliveries(path: WebhookPath, body: Resending) -> Response:
     """Send again all deliveries of a span of time that were not delivered, once a receiver is back."""
     with changing(path) as (session, endpoint):
         refuse_disabled(endpoint)
         count = outbox.resend_all(session, endpoint, body.since, body.until, delivered=bool(body.delivered))
-    return operations.answer(Resent(count=count), 202)
+    return responses.answer(Resent(count=count), 202)
 
 
 def find(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:

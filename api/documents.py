@@ -13,11 +13,11 @@ from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api import operations
-from api.auth import needs
-from api.inputs import Body
-from api.problems import PROBLEMS
-from api.schemas.outputs import Output
+from api.auth.bearer import needs
+from api.web import responses
+from api.web.output import Output
+from api.web.problems import PROBLEMS
+from api.web.validation import Body
 
 OPENAPI_VERSION = "3.1.0"
 API_VERSION = "1.0.0"
@@ -32,7 +32,7 @@ INFO = Info(
     ),
 )
 SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
-    operations.SECURITY_SCHEME: {
+    responses.SECURITY_SCHEME: {
         "type": "http",
         "scheme": "bearer",
         "description": "An API key, made by `pressroom keys create`; the names behind a route are scopes.",

@@ -2,33 +2,34 @@
 
 from flask import Response, request
 
-from api import operations, records, server_sent, streams
-from api.auth import caller, needs
-from api.chronicle import find_place
-from api.context import services
+from api import records, streams
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
+from api.runtime.event_ids import find_place
 from api.schemas.events import FollowHeaders
 from api.schemas.jobs import JobPath
+from api.web import responses, sse
 from common.keys import Scope
 
-blueprint = operations.create_blueprint("events", "What happens to a job, told as it happens.", "/v1/jobs")
+blueprint = responses.create_blueprint("events", "What happens to a job, told as it happens.", "/v1/jobs")
 
 SEND_SECONDS = 30
 """How long a client may take nothing of what it is sent before its line is cut."""
 
-FOLLOWS: operations.Success = {
+FOLLOWS: responses.Success = {
     200: {
         "description": (
             "Events until the job has ended: `status` (`JobTurn`), `progress` (`JobProgress`), once it has ended an "
             "`image` (`Image`) for each of its images, and at last `job` (`Job`), after which the stream ends. A "
             "stream that ends without `job` is to be taken up again, by `Last-Event-ID`."
         ),
-        "content": {server_sent.CONTENT_TYPE: {"schema": {"type": "string"}}},
+        "content": {sse.CONTENT_TYPE: {"schema": {"type": "string"}}},
     },
     204: {"description": "The job has ended, and its last event has arrived: there is nothing to come back for"},
 }
 
 
-@blueprint.get("/<job_id>/events", **operations.describe(Scope.JOBS_READ, FOLLOWS, 404))
+@blueprint.get("/<job_id>/events", **responses.describe(Scope.JOBS_READ, FOLLOWS, 404))
 @needs(Scope.JOBS_READ)
 def follow_job(path: JobPath, header: FollowHeaders) -> Response:
     """Follow a job until it has ended."""
@@ -47,7 +48,7 @@ def follow_job(path: JobPath, header: FollowHeaders) -> Response:
 
 
 def _answer(body: bytes | streams.Stream) -> Response:
-    return Response(body, content_type=server_sent.CONTENT_TYPE, headers=server_sent.HEADERS)
+    return Response(body, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
 
 
 def _bound_sending() -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 
-from api.context import Context
+from api.runtime.context import Context
 from api.schemas.images import Colour
 from api.schemas.results import LineCost, LineError, LineSafety, ResultLine
 from common.campaigns.csv_injection import defuse

@@ -5,16 +5,16 @@ import hashlib
 from flask import Response, request
 from pydantic import Field
 
-from api import operations
-from api.auth import needs
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import Path
+from api.auth.bearer import needs
+from api.runtime.context import services
 from api.schemas.images import BINARY
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import Path
 from common.storage.links import Linked, content_disposition
 from common.storage.port import Storage
 
-blueprint = operations.create_blueprint(
+blueprint = responses.create_blueprint(
     "files", "Links to images; given out only where images are kept as files.", "/files"
 )
 
@@ -30,7 +30,7 @@ class FilePath(Path):
 
 @blueprint.get(
     "/<token>",
-    **operations.describe(
+    **responses.describe(
         None, {200: {"description": "The file", "content": {"image/*": {"schema": BINARY}}}, 304: None}, 404, 410
     ),
 )

@@ -6,18 +6,18 @@ from decimal import Decimal
 
 from flask import Response
 
-from api import operations
-from api.auth import caller, needs
-from api.context import services
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.floor import Floor, FloorFailure, FloorLane, FloorPress, FloorQueue
 from api.schemas.usage import Money
+from api.web import responses
 from common.jobs import overview
 from common.keys import Scope
 
-blueprint = operations.create_blueprint("floor", "What is going on now.", "/v1/floor")
+blueprint = responses.create_blueprint("floor", "What is going on now.", "/v1/floor")
 
 
-@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: Floor}))
+@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: Floor}))
 @needs(Scope.JOBS_READ)
 def get_floor() -> Response:
     """Look at the press floor: with `usage:house` all of it, else the jobs of the key's owner."""
@@ -28,7 +28,7 @@ def get_floor() -> Response:
             seen, running = overview.look(session, timedelta(seconds=context.settings.lease_seconds)), None
         else:
             seen, running = overview.look_for(session, owner), len(overview.list_working(session, owner))
-    return operations.answer(_show(seen, running))
+    return responses.answer(_show(seen, running))
 
 
 def _show(seen: overview.Floor, running: int | None) -> Floor:

@@ -2,22 +2,22 @@
 
 from flask import Response
 
-from api import operations
-from api.auth import needs
-from api.context import services
-from api.schemas.health import Alive, Readiness
+from api.auth.bearer import needs
+from api.runtime.context import services
+from api.runtime.readiness import Alive, Readiness
+from api.web import responses
 
-blueprint = operations.create_blueprint("health", "Probes.", None)
+blueprint = responses.create_blueprint("health", "Probes.", None)
 
-READY = operations.describe(None, {200: Readiness})
-READY["responses"][503] = operations.describe_success(Readiness, "The database does not answer", {})
+READY = responses.describe(None, {200: Readiness})
+READY["responses"][503] = responses.describe_success(Readiness, "The database does not answer", {})
 
 
-@blueprint.get("/healthz", **operations.describe(None, {200: Alive}))
+@blueprint.get("/healthz", **responses.describe(None, {200: Alive}))
 @needs(None)
 def get_health() -> Response:
     """Tell that the process answers."""
-    return operations.answer(Alive())
+    return responses.answer(Alive())
 
 
 @blueprint.get("/readyz", **READY)
@@ -25,4 +25,4 @@ def get_health() -> Response:
 def get_readiness() -> Response:
     """Tell whether database, broker and storage answer."""
     outcome = services().examination.outcome()
-    return operations.answer(outcome, 503 if outcome.status == "unavailable" else 200)
+    return responses.answer(outcome, 503 if outcome.status == "unavailable" else 200)

@@ -4,12 +4,13 @@ from uuid import UUID
 
 from flask import Response
 
-from api import operations, presentation, records
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
+from api import presentation, records
+from api.auth.bearer import caller, needs
 from api.files import answer_file
+from api.runtime.context import services
 from api.schemas.images import BINARY, ContentQuery, Image, ImageList, ImagePath, ImageQuery
+from api.web import responses
+from api.web.errors import RefusedError
 from common.errors import StorageError
 from common.images import erasure, search
 from common.images.search import Wanted
@@ -17,11 +18,11 @@ from common.keys import Scope
 from common.logs import get_logger
 from common.tables.states import ImageStatus
 
-blueprint = operations.create_blueprint("images", "The prints of a job.", "/v1/images")
+blueprint = responses.create_blueprint("images", "The prints of a job.", "/v1/images")
 
 logger = get_logger(__name__)
 
-CONTENT: operations.Success = {
+CONTENT: responses.Success = {
     200: {
         "description": "The file",
         "content": {f"image/{kind}": {"schema": BINARY} for kind in ("png", "jpeg", "webp")},
@@ -31,7 +32,7 @@ CONTENT: operations.Success = {
 }
 
 
-@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: ImageList}, 400, 422))
+@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: ImageList}, 400, 422))
 @needs(Scope.JOBS_READ)
 def list_images(query: ImageQuery) -> Response:
     """List images of all jobs, the newest first."""
@@ -45,20 +46,20 @@ def list_images(query: ImageQuery) -> Response:
     page, has_more = [image for image, _ in rows[: query.limit]], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [presentation.show_image(image, context) for image in page]
-    return operations.answer(ImageList(data=shown, has_more=has_more, next=following))
+    return responses.answer(ImageList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<image_id>", **operations.describe(Scope.JOBS_READ, {200: Image}, 404))
+@blueprint.get("/<image_id>", **responses.describe(Scope.JOBS_READ, {200: Image}, 404))
 @needs(Scope.JOBS_READ)
 def get_image(path: ImagePath) -> Response:
     """Look at an image."""
     context = services()
     with context.database.reading() as session:
         row = records.find_image(session, caller().owner, path.image_id)
-    return operations.answer(presentation.show_image(row, context))
+    return responses.answer(presentation.show_image(row, context))
 
 
-@blueprint.get("/<image_id>/content", **operations.describe(Scope.JOBS_READ, CONTENT, 404, 410, 422))
+@blueprint.get("/<image_id>/content", **responses.describe(Scope.JOBS_READ, CONTENT, 404, 410, 422))
 @needs(Scope.JOBS_READ)
 def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
     """Fetch an image or its thumbnail."""
@@ -73,7 +74,7 @@ def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
     return Response(status=302, headers={"Location": presentation.sign(wanted, context)})
 
 
-@blueprint.delete("/<image_id>", **operations.describe(Scope.JOBS_WRITE, {204: None}, 404, 409))
+@blueprint.delete("/<image_id>", **responses.describe(Scope.JOBS_WRITE, {204: None}, 404, 409))
 @needs(Scope.JOBS_WRITE)
 def delete_image(path: ImagePath) -> Response:
     """Erase an image and its thumbnail for good; what it cost stays. Erasing it again changes nothing."""

@@ -9,13 +9,14 @@ from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import admission, operations, orders, presentation, receivers, records, repeats, styling
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
+from api import admission, orders, presentation, receivers, records, repeats, styling
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
+from api.runtime.long_poll import parse_preference
 from api.schemas.jobs import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
 from api.submission import submit
-from api.waiting import parse_preference
+from api.web import responses
+from api.web.errors import RefusedError
 from common import tables
 from common.clock import utcnow
 from common.images import assets
@@ -24,10 +25,10 @@ from common.jobs.spec import Order
 from common.keys import Scope
 from common.tables.states import JobStatus
 
-blueprint = operations.create_blueprint("jobs", "Orders for images.", "/v1/jobs")
+blueprint = responses.create_blueprint("jobs", "Orders for images.", "/v1/jobs")
 
 MAKES_JOB = {
-    202: operations.describe_success(
+    202: responses.describe_success(
         Job,
         "The job was accepted",
         {
@@ -36,21 +37,21 @@ MAKES_JOB = {
             "Idempotency-Replayed": "`true`: this job was made by an earlier request with the same key.",
         },
     ),
-    200: operations.describe_success(
+    200: responses.describe_success(
         Job, "The job has ended", {"Location": "Where to look at the job.", "Preference-Applied": "The wait heeded."}
     ),
 }
 POLL_SECONDS = 1
 
 
-@blueprint.post("", **operations.describe(Scope.JOBS_WRITE, MAKES_JOB, 400, 408, 409, 413, 415, 422, 429))
+@blueprint.post("", **responses.describe(Scope.JOBS_WRITE, MAKES_JOB, 400, 408, 409, 413, 415, 422, 429))
 @needs(Scope.JOBS_WRITE)
 def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     """Make a job."""
     return _answer_new(header, place(body), request.get_json())
 
 
-@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: JobList}, 400, 422))
+@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: JobList}, 400, 422))
 @needs(Scope.JOBS_READ)
 def list_jobs(query: JobQuery) -> Response:
     """List jobs, the newest first."""
@@ -65,10 +66,10 @@ def list_jobs(query: JobQuery) -> Response:
         page, has_more = rows[: query.limit], len(rows) > query.limit
         shown = presentation.show_jobs(session, page, context)
     following = context.cursors.write(owner, page[-1].id) if has_more else None
-    return operations.answer(JobList(data=shown, has_more=has_more, next=following))
+    return responses.answer(JobList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<job_id>", **operations.describe(Scope.JOBS_READ, {200: Job, 304: None}, 404))
+@blueprint.get("/<job_id>", **responses.describe(Scope.JOBS_READ, {200: Job, 304: None}, 404))
 @needs(Scope.JOBS_READ)
 def get_job(path: JobPath) -> Response:
     """Look at a job; with `If-None-Match`, cheaply again and again."""
@@ -79,10 +80,10 @@ def get_job(path: JobPath) -> Response:
     # Links change with every look and expire: the version leaves them out, and changes in time to renew them.
     renewal = int(utcnow().timestamp()) // (context.settings.link_seconds // 2) if shown.images else 0
     fixed = shown.model_dump_json(exclude={"images": {"__all__": {"url", "thumbnail_url", "url_expires_at"}}})
-    return operations.answer_if_changed(shown, f"{renewal} {fixed}")
+    return responses.answer_if_changed(shown, f"{renewal} {fixed}")
 
 
-@blueprint.post("/<job_id>/cancel", **operations.describe(Scope.JOBS_WRITE, {200: Job}, 404, 409))
+@blueprint.post("/<job_id>/cancel", **responses.describe(Scope.JOBS_WRITE, {200: Job}, 404, 409))
 @needs(Scope.JOBS_WRITE)
 def cancel_job(path: JobPath) -> Response:
     """Cancel a job at once; its press stops within a step and about a second. Canceling it again changes nothing."""
@@ -92,10 +93,10 @@ def cancel_job(path: JobPath) -> Response:
         if row.status is not JobStatus.CANCELED:
             lifecycle.cancel(session, row)
     with context.database.reading() as session:
-        return operations.answer(presentation.show_job(session, row, context))
+        return responses.answer(presentation.show_job(session, row, context))
 
 
-@blueprint.post("/<job_id>/retry", **operations.describe(Scope.JOBS_WRITE, MAKES_JOB, 400, 404, 409, 422, 429))
+@blueprint.post("/<job_id>/retry", **responses.describe(Scope.JOBS_WRITE, MAKES_JOB, 400, 404, 409, 422, 429))
 @needs(Scope.JOBS_WRITE)
 def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
     """Make a new job with the request, seed included, of one that has ended."""
@@ -133,8 +134,8 @@ def _answer_new(header: NewJobHeaders, order: Order, body: Any) -> Response:
             row = records.find_job(session, order.owner, job_id)
             shown = presentation.show_job(session, row, context)
     if shown.status.is_terminal:
-        return operations.answer(shown, 200, headers)
-    return operations.answer(shown, 202, headers | {"Retry-After": str(POLL_SECONDS)})
+        return responses.answer(shown, 200, headers)
+    return responses.answer(shown, 202, headers | {"Retry-After": str(POLL_SECONDS)})
 
 
 def _is_over(job_id: UUID) -> Callable[[], bool]:

@@ -7,10 +7,11 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import operations, orders
-from api.auth import needs
-from api.context import services
+from api import orders
+from api.auth.bearer import needs
+from api.runtime.context import services
 from api.schemas.models import Adapter, Defaults, Limits, Model, ModelList
+from api.web import responses
 from common.db.clock import now
 from common.keys import Scope
 from common.models import catalog
@@ -18,10 +19,10 @@ from common.models.catalog import ModelCard
 from common.settings import Settings
 from common.tables import Press
 
-blueprint = operations.create_blueprint("models", "What may be asked for.", "/v1/models")
+blueprint = responses.create_blueprint("models", "What may be asked for.", "/v1/models")
 
 
-@blueprint.get("", **operations.describe(Scope.JOBS_READ, {200: ModelList}))
+@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: ModelList}))
 @needs(Scope.JOBS_READ)
 def list_models() -> Response:
     """List the models with their limits and defaults."""
@@ -30,7 +31,7 @@ def list_models() -> Response:
         cards = catalog.cards(session)
         served = find_served(session, timedelta(seconds=context.settings.lease_seconds))
     shown = [_show(card, cards, served, context.settings) for card in cards]
-    return operations.answer(ModelList(data=shown))
+    return responses.answer(ModelList(data=shown))
 
 
 def find_served(session: Session, silence: timedelta) -> set[str]:

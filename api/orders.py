@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
-from api.errors import RefusedError, refuse
 from api.schemas.jobs import UNKNOWN_ASSET, NewJob
-from api.schemas.problems import Fault
+from api.web.errors import RefusedError, refuse
+from api.web.problems import Fault
 from common.jobs.request import LARGEST_SEED, Adapter, ImageRequest, Mode, OutputFormat
 from common.jobs.spec import Order
 from common.models.catalog import ModelCard

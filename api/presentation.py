@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from api import records
-from api.context import Context
+from api.runtime.context import Context
 from api.schemas import (
     assets as assets_schema,
     deliveries as deliveries_schema,

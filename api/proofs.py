@@ -2,22 +2,23 @@
 
 from flask import Response
 
-from api import campaign_progress, campaign_views, operations
-from api.auth import needs
+from api import campaign_progress, campaign_views
+from api.auth.bearer import needs
 from api.campaign_runs import ring
 from api.campaign_views import changing
-from api.context import services
+from api.runtime.context import services
 from api.schemas.campaign_runs import USUAL_PROOFS, NewProofs, ProofList
 from api.schemas.campaigns import CampaignPath
+from api.web import responses
 from common.campaigns.printing import proofs
 from common.keys import Scope
 
-blueprint = operations.create_blueprint("proofs", "Some rows of a campaign, printed to look at.", "/v1/campaigns")
+blueprint = responses.create_blueprint("proofs", "Some rows of a campaign, printed to look at.", "/v1/campaigns")
 
 
 @blueprint.post(
     "/<campaign_id>/proofs",
-    **operations.describe(Scope.CAMPAIGNS_WRITE, {202: ProofList}, 400, 404, 408, 409, 413, 415, 422),
+    **responses.describe(Scope.CAMPAIGNS_WRITE, {202: ProofList}, 400, 404, 408, 409, 413, 415, 422),
 )
 @needs(Scope.CAMPAIGNS_WRITE)
 def create_proofs(path: CampaignPath, body: NewProofs) -> Response:
@@ -31,7 +32,7 @@ def create_proofs(path: CampaignPath, body: NewProofs) -> Response:
     return _answer(path, 202)
 
 
-@blueprint.get("/<campaign_id>/proofs", **operations.describe(Scope.CAMPAIGNS_READ, {200: ProofList}, 404))
+@blueprint.get("/<campaign_id>/proofs", **responses.describe(Scope.CAMPAIGNS_READ, {200: ProofList}, 404))
 @needs(Scope.CAMPAIGNS_READ)
 def list_proofs(path: CampaignPath) -> Response:
     """Look at the proofs, and at what they tell of the whole campaign."""
@@ -42,4 +43,4 @@ def _answer(path: CampaignPath, status: int) -> Response:
     context = services()
     with context.database.reading() as session:
         row = campaign_views.find(session, path)
-        return operations.answer(campaign_progress.show_proofs(session, row, context), status)
+        return responses.answer(campaign_progress.show_proofs(session, row, context), status)

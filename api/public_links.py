@@ -6,20 +6,20 @@ from flask import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from api import operations
-from api.auth import needs
-from api.context import services
-from api.errors import RefusedError
+from api.auth.bearer import needs
 from api.files import answer_file
-from api.inputs import Path
+from api.runtime.context import services
 from api.schemas.images import BINARY
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import Path
 from common.campaigns.results import lines
 from common.campaigns.results.lines import File, Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks, Token
 from common.storage.links import Linked
 from common.tables import Campaign, Recipient
 
-blueprint = operations.create_blueprint("public links", "Links to pictures, as they stand in e-mails.", "/p")
+blueprint = responses.create_blueprint("public links", "Links to pictures, as they stand in e-mails.", "/p")
 
 PRIVATE = {
     "Cache-Control": "private, no-cache",  # a link that is revoked must not live on in a cache
@@ -34,14 +34,14 @@ class TokenPath(Path):
     token: str = Field(max_length=64, json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 
 
-ANSWERS: operations.Success = {
+ANSWERS: responses.Success = {
     200: {"description": "The picture", "content": {"image/*": {"schema": BINARY}}},
     302: {"description": "The picture is at the link in `Location`, which is good for a while"},
     304: None,
 }
 
 
-@blueprint.get("/<token>", **operations.describe(None, ANSWERS, 404, 410))
+@blueprint.get("/<token>", **responses.describe(None, ANSWERS, 404, 410))
 @needs(None)
 def get_public_picture(path: TokenPath) -> Response:
     """See a picture by its public link; no key is needed."""

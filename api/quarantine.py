@@ -6,11 +6,9 @@ from uuid import UUID
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api import operations, presentation
-from api.auth import caller, needs
-from api.context import Context, services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api import presentation
+from api.auth.bearer import caller, needs
+from api.runtime.context import Context, services
 from api.schemas.images import BINARY
 from api.schemas.quarantine import (
     Decision,
@@ -20,6 +18,9 @@ from api.schemas.quarantine import (
     QuarantineQuery,
     Review,
 )
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
@@ -29,12 +30,12 @@ from common.logs import get_logger
 from common.storage.keys import quarantine_key
 from common.tables import Image
 
-blueprint = operations.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")
+blueprint = responses.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")
 
 BOOK = "quarantine"
 """Whose cursors these are: reviewers see the pictures of every owner."""
 
-PREVIEW: operations.Success = {
+PREVIEW: responses.Success = {
     200: {"description": "The picture, blurred", "content": {"image/webp": {"schema": BINARY}}}
 }
 WEBP = "image/webp"
@@ -42,7 +43,7 @@ WEBP = "image/webp"
 logger = get_logger(__name__)
 
 
-@blueprint.get("", **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImageList}, 400, 422))
+@blueprint.get("", **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImageList}, 400, 422))
 @needs(Scope.SAFETY_REVIEW)
 def list_quarantine(query: QuarantineQuery) -> Response:
     """List what was put into quarantine, the newest first."""
@@ -55,18 +56,18 @@ def list_quarantine(query: QuarantineQuery) -> Response:
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(BOOK, page[-1][1].id) if has_more else None
     shown = [show(kept, image, []) for kept, image in page]
-    return operations.answer(QuarantinedImageList(data=shown, has_more=has_more, next=following))
+    return responses.answer(QuarantinedImageList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<image_id>", **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 404))
+@blueprint.get("/<image_id>", **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 404))
 @needs(Scope.SAFETY_REVIEW)
 def get_quarantined_image(path: QuarantinePath) -> Response:
     """Look at the record of one picture: what was found, and who has done what."""
     with services().database.reading() as session:
-        return operations.answer(show_one(session, path.image_id))
+        return responses.answer(show_one(session, path.image_id))
 
 
-@blueprint.get("/<image_id>/preview", **operations.describe(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
+@blueprint.get("/<image_id>/preview", **responses.describe(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
 @needs(Scope.SAFETY_REVIEW)
 def preview_quarantined_image(path: QuarantinePath) -> Response:
     """Look at a picture, so blurred that only its colours and their places are left; the look goes on record."""
@@ -75,7 +76,7 @@ def preview_quarantined_image(path: QuarantinePath) -> Response:
 
 @blueprint.post(
     "/<image_id>/release",
-    **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 410, 413, 415, 422),
+    **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 410, 413, 415, 422),
 )
 @needs(Scope.SAFETY_REVIEW)
 def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
@@ -86,7 +87,7 @@ def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
 
 @blueprint.post(
     "/<image_id>/confirm",
-    **operations.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 413, 415, 422),
+    **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 413, 415, 422),
 )
 @needs(Scope.SAFETY_REVIEW)
 def confirm_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
@@ -146,7 +147,7 @@ def _decide(image: Image, act: Callable[[Session, Image, UUID, str], None], body
 
 def _answer(image_id: UUID) -> Response:
     with services().database.reading() as session:
-        return operations.answer(show_one(session, image_id))
+        return responses.answer(show_one(session, image_id))
 
 
 def _find_waiting(session: Session, image_id: UUID) -> Image:

@@ -1,8 +1,8 @@
 """Receivers that a request names: judged by the guard, and refused with the place where they are named."""
 
-from api.context import services
-from api.errors import refuse
-from api.schemas.problems import Fault
+from api.runtime.context import services
+from api.web.errors import refuse
+from api.web.problems import Fault
 from common.webhooks.urls import InvalidUrlError, NotAllowedError, parse
 
 

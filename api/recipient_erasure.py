@@ -4,11 +4,11 @@ from uuid import UUID
 
 from flask import Response
 
-from api import operations
-from api.auth import caller, needs
-from api.context import services
-from api.inputs import not_found
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.results import Erasure, LineCost, RecipientPath
+from api.web import responses
+from api.web.validation import not_found
 from common.campaigns import queries
 from common.campaigns.recipients import erasure
 from common.clock import utcnow
@@ -16,13 +16,13 @@ from common.errors import StorageError
 from common.keys import Scope
 from common.logs import get_logger
 
-blueprint = operations.create_blueprint("erasure", "Erasure of one person from a campaign.", "/v1/campaigns")
+blueprint = responses.create_blueprint("erasure", "Erasure of one person from a campaign.", "/v1/campaigns")
 logger = get_logger(__name__)
 
 
 @blueprint.delete(
     "/<campaign_id>/recipients/<path:recipient_id>",
-    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Erasure}, 404, 409),
+    **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Erasure}, 404, 409),
 )
 @needs(Scope.CAMPAIGNS_WRITE)
 def erase_recipient(path: RecipientPath) -> Response:
@@ -30,7 +30,7 @@ def erase_recipient(path: RecipientPath) -> Response:
 
     A picture that others share stays for them. Of the person, nobody can tell any more that they were there.
     """
-    return operations.answer(erase(path.campaign_id, path.recipient_id))
+    return responses.answer(erase(path.campaign_id, path.recipient_id))
 
 
 def erase(campaign_id: UUID, recipient_id: str) -> Erasure:

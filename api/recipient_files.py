@@ -10,11 +10,11 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api import campaign_views
-from api.context import services
-from api.errors import RefusedError
+from api.runtime.context import services
 from api.schemas.campaigns import CampaignPath
-from api.schemas.problems import Fault
-from api.strict_json import hurrying
+from api.web.errors import RefusedError
+from api.web.problems import Fault
+from api.web.strict_json import hurrying
 from common.campaigns.recipients import importing, lists, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from flask import Response, request, stream_with_context
 
-from api import campaign_views, operations, recipient_files
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api import campaign_views, recipient_files
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas import recipients as shown
 from api.schemas.campaigns import CampaignPath
 from api.schemas.images import BINARY
 from api.schemas.recipients import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.campaigns import digest, queries, rendering
 from common.campaigns.csv_injection import defuse
 from common.campaigns.printing import proofs
@@ -27,9 +28,9 @@ from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.tables import Campaign, Recipient, RecipientList
 
-blueprint = operations.create_blueprint("recipients", "Who a campaign is for.", "/v1/campaigns")
+blueprint = responses.create_blueprint("recipients", "Who a campaign is for.", "/v1/campaigns")
 
-ERRORS: operations.Success = {
+ERRORS: responses.Success = {
     200: {
         "description": "The rows as they were handed in, and what is wrong",
         "content": {"text/csv": {"schema": BINARY}},
@@ -41,12 +42,12 @@ PREVIEW_PROBLEMS = (400, 404, 408, 409, 413, 415, 422)
 @blueprint.put(
     "/<campaign_id>/recipients",
     request_body=FILE,
-    **operations.describe(Scope.CAMPAIGNS_WRITE, {200: Receipt}, 400, 404, 408, 409, 413, 415, 422, 429),
+    **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Receipt}, 400, 404, 408, 409, 413, 415, 422, 429),
 )
 @needs(Scope.CAMPAIGNS_WRITE)
 def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
     """Hand in a file of recipients; every row is rendered and checked, and a file that fails changes nothing."""
-    return operations.answer(take(path, query))
+    return responses.answer(take(path, query))
 
 
 def take(path: CampaignPath, query: UploadQuery) -> Receipt:
@@ -65,7 +66,7 @@ def take(path: CampaignPath, query: UploadQuery) -> Receipt:
 
 
 @blueprint.get(
-    "/<campaign_id>/recipients", **operations.describe(Scope.CAMPAIGNS_READ, {200: RecipientPage}, 400, 404, 422)
+    "/<campaign_id>/recipients", **responses.describe(Scope.CAMPAIGNS_READ, {200: RecipientPage}, 400, 404, 422)
 )
 @needs(Scope.CAMPAIGNS_READ)
 def list_recipients(path: CampaignPath, query: shown.RecipientQuery) -> Response:
@@ -79,10 +80,10 @@ def list_recipients(path: CampaignPath, query: shown.RecipientQuery) -> Response
         rows = recipient_queries.list_page(session, campaign, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
-    return operations.answer(RecipientPage(data=[*map(_show, page)], has_more=has_more, next=following))
+    return responses.answer(RecipientPage(data=[*map(_show, page)], has_more=has_more, next=following))
 
 
-@blueprint.get("/<campaign_id>/recipients/errors.csv", **operations.describe(Scope.CAMPAIGNS_READ, ERRORS, 404, 422))
+@blueprint.get("/<campaign_id>/recipients/errors.csv", **responses.describe(Scope.CAMPAIGNS_READ, ERRORS, 404, 422))
 @needs(Scope.CAMPAIGNS_READ)
 def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
     """Fetch the rows that cannot be printed, with reasons: correct them, and append the file as it is."""
@@ -101,9 +102,7 @@ def send_errors(found: RecipientList) -> Response:
     return Response(lines, headers=headers, content_type="text/csv; charset=utf-8")
 
 
-@blueprint.post(
-    "/<campaign_id>/preview", **operations.describe(Scope.CAMPAIGNS_READ, {200: Preview}, *PREVIEW_PROBLEMS)
-)
+@blueprint.post("/<campaign_id>/preview", **responses.describe(Scope.CAMPAIGNS_READ, {200: Preview}, *PREVIEW_PROBLEMS))
 @needs(Scope.CAMPAIGNS_READ)
 def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
     """Render prompts, of one recipient or a sample, and print nothing: the rows that proofs would be made of."""
@@ -117,7 +116,7 @@ def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
             rows = [] if found is None or found.erased_at is not None else [found]
     if body.recipient_id is not None and not rows:
         raise not_found()
-    return operations.answer(Preview(data=[render_prompts(campaign, spec, row) for row in rows]))
+    return responses.answer(Preview(data=[render_prompts(campaign, spec, row) for row in rows]))
 
 
 def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> shown.Rendered:

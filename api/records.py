@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.inputs import not_found
+from api.web.validation import not_found
 from common.tables import Image, Job
 from common.tables.states import JobStatus
 

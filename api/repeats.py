@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from api import orders
-from api.auth import caller
-from api.context import services
-from api.errors import RefusedError
+from api.auth.bearer import caller
+from api.runtime.context import services
+from api.web.errors import RefusedError
 from common.images import assets
 from common.jobs.request import ImageRequest
 from common.jobs.spec import Order

@@ -5,15 +5,15 @@ from uuid import UUID
 
 from flask import Response
 
-from api import operations
-from api.auth import caller, needs
-from api.context import services
-from api.errors import refuse
+from api.auth.bearer import caller, needs
 from api.exports import Presenter, as_csv, as_jsonl
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.images import BINARY
-from api.schemas.problems import Fault
 from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
+from api.web import responses
+from api.web.errors import refuse
+from api.web.problems import Fault
+from api.web.validation import not_found
 from common.campaigns import queries
 from common.campaigns.results import archive, lines as result_lines
 from common.campaigns.results.archive import InvalidPatternError, Names
@@ -22,17 +22,17 @@ from common.keys import Scope
 from common.storage.links import content_disposition
 from common.tables import Campaign
 
-blueprint = operations.create_blueprint("results", "What became of a campaign's pictures.", "/v1/campaigns")
+blueprint = responses.create_blueprint("results", "What became of a campaign's pictures.", "/v1/campaigns")
 
 
-def _describe_file(media_type: str, description: str) -> operations.Success:
+def _describe_file(media_type: str, description: str) -> responses.Success:
     return {200: {"description": description, "content": {media_type: {"schema": BINARY}}}}
 
 
 JSONL = _describe_file("application/jsonl", "One line of JSON for each picture; see `ResultLine`")
 CSV = _describe_file("text/csv", "One row for each picture, UTF-8, under a header")
 ZIP = _describe_file("application/zip", "The pictures")
-SHEET: operations.Success = {
+SHEET: responses.Success = {
     200: {
         "description": "The page",
         "content": {"image/png": {"schema": BINARY}},
@@ -41,7 +41,7 @@ SHEET: operations.Success = {
 }
 
 
-@blueprint.get("/<campaign_id>/results.jsonl", **operations.describe(Scope.CAMPAIGNS_READ, JSONL, 404))
+@blueprint.get("/<campaign_id>/results.jsonl", **responses.describe(Scope.CAMPAIGNS_READ, JSONL, 404))
 @needs(Scope.CAMPAIGNS_READ)
 def get_results_as_jsonl(path: CampaignPath) -> Response:
     """Fetch what became of each picture, one JSON object a line, in the order of the recipients."""
@@ -49,7 +49,7 @@ def get_results_as_jsonl(path: CampaignPath) -> Response:
     return _stream(as_jsonl(_read(campaign)), "application/jsonl", f"{_stem(campaign)}-results.jsonl")
 
 
-@blueprint.get("/<campaign_id>/results.csv", **operations.describe(Scope.CAMPAIGNS_READ, CSV, 404))
+@blueprint.get("/<campaign_id>/results.csv", **responses.describe(Scope.CAMPAIGNS_READ, CSV, 404))
 @needs(Scope.CAMPAIGNS_READ)
 def get_results_as_csv(path: CampaignPath) -> Response:
     """Fetch the same as a table; cells that a spreadsheet would take for formulas begin with an apostrophe."""
@@ -61,7 +61,7 @@ def send_table(campaign: Campaign) -> Response:
     return _stream(as_csv(_read(campaign)), "text/csv; charset=utf-8", f"{_stem(campaign)}-results.csv")
 
 
-@blueprint.get("/<campaign_id>/archive.zip", **operations.describe(Scope.CAMPAIGNS_READ, ZIP, 404, 422))
+@blueprint.get("/<campaign_id>/archive.zip", **responses.describe(Scope.CAMPAIGNS_READ, ZIP, 404, 422))
 @needs(Scope.CAMPAIGNS_READ)
 def get_archive(path: CampaignPath, query: ArchiveQuery) -> Response:
     """Fetch all pictures there are, in one file that is written while it is read."""
@@ -79,7 +79,7 @@ def send_archive(campaign: Campaign, pattern: str) -> Response:
     return _stream(archive.pack(context.storage, lines, names), "application/zip", f"{_stem(campaign)}.zip")
 
 
-@blueprint.get("/<campaign_id>/contact-sheet.png", **operations.describe(Scope.CAMPAIGNS_READ, SHEET, 404, 422))
+@blueprint.get("/<campaign_id>/contact-sheet.png", **responses.describe(Scope.CAMPAIGNS_READ, SHEET, 404, 422))
 @needs(Scope.CAMPAIGNS_READ)
 def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
     """Fetch one picture that shows many; where there is no picture it says why."""

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from api.context import EXTENSION
+from api.runtime.context import EXTENSION
 from common.errors import SettingsError
 from common.settings import EXIT_BAD_SETTINGS, Settings
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import chronicle, presentation, records
-from api.chronicle import Look, Place
-from api.context import Context
-from api.errors import RefusedError
+from api import presentation, records
+from api.runtime import event_ids
+from api.runtime.context import Context
+from api.runtime.event_ids import Look, Place
 from api.schemas.events import JobProgress, JobTurn
-from api.server_sent import HEARTBEAT, RETRY, Event
+from api.web.errors import RefusedError
+from api.web.sse import HEARTBEAT, RETRY, Event
 from common.errors import DatabaseUnavailableError
 from common.tables import Attempt, Job
 from common.tables.states import JobStatus, Outcome
@@ -31,7 +32,7 @@ def see(row: Job) -> Look:
 
 def tell(after: Place | None, look: Look) -> Iterator[Event]:
     """Yield what has happened since *after* to a job that has not ended."""
-    yield from _tell_moves(chronicle.list_moves(after, look))
+    yield from _tell_moves(event_ids.list_moves(after, look))
     place = look.progress
     if place is not None and (after is None or place > after):
         progress = JobProgress(step=look.step, steps=look.steps, attempt=look.attempt)
@@ -44,7 +45,7 @@ def tell_end(session: Session, row: Job, context: Context, after: Place | None) 
     shown = presentation.show_job(session, row, context)
     if after is not None:
         was_queued_last = _was_queued_last(session, row)
-        yield from _tell_moves(chronicle.list_moves(after, look, was_queued_last=was_queued_last))
+        yield from _tell_moves(event_ids.list_moves(after, look, was_queued_last=was_queued_last))
         for image in shown.images:
             place = Place(look.turn, image.index + 1)
             if place > after:
@@ -111,11 +112,11 @@ class Stream:
     def _encode(self, events: Iterator[Event]) -> bytes:
         told = list(events)
         if told:
-            self._after = chronicle.parse_id(told[-1].id)
+            self._after = event_ids.parse_id(told[-1].id)
         return b"".join(event.encode() for event in told)
 
 
-def _tell_moves(moves: Iterator[chronicle.Move]) -> Iterator[Event]:
+def _tell_moves(moves: Iterator[event_ids.Move]) -> Iterator[Event]:
     for place, status, attempt in moves:
         yield Event(place.id, "status", JobTurn(status=status, attempt=attempt).model_dump_json())
 

@@ -5,39 +5,40 @@ from uuid import UUID
 
 from flask import Response
 
-from api import operations, orders
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api import orders
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.jobs import NewJob
 from api.schemas.looks import Look
 from api.schemas.styles import NewStyle, Style, StyleList, StylePath, StyleQuery, VersionsPath
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common import tables
 from common.jobs import styles
 from common.jobs.styles import StyleSpec
 from common.keys import Scope
 
-blueprint = operations.create_blueprint("styles", "How pictures shall look, kept under a name.", "/v1/styles")
+blueprint = responses.create_blueprint("styles", "How pictures shall look, kept under a name.", "/v1/styles")
 
 MADE = {
-    201: operations.describe_success(
+    201: responses.describe_success(
         Style, "A new version was made", {"Location": "Where to look at this version, now and always."}
     ),
-    200: operations.describe_success(Style, "The newest version says the same", {}),
+    200: responses.describe_success(Style, "The newest version says the same", {}),
 }
 
 
-@blueprint.post("", **operations.describe(Scope.STYLES_WRITE, MADE, 400, 408, 413, 415, 422))
+@blueprint.post("", **responses.describe(Scope.STYLES_WRITE, MADE, 400, 408, 413, 415, 422))
 @needs(Scope.STYLES_WRITE)
 def create_style(body: NewStyle) -> Response:
     """Make a style, or the next version of the one with this name; what was made before stays as it is."""
     row, is_new = make(body)
     location = {"Location": f"{services().path_prefix}/v1/styles/{styles.spell(row)}"}
-    return operations.answer(show(row), 201, location) if is_new else operations.answer(show(row))
+    return responses.answer(show(row), 201, location) if is_new else responses.answer(show(row))
 
 
-@blueprint.get("", **operations.describe(Scope.STYLES_READ, {200: StyleList}, 400, 422))
+@blueprint.get("", **responses.describe(Scope.STYLES_READ, {200: StyleList}, 400, 422))
 @needs(Scope.STYLES_READ)
 def list_styles(query: StyleQuery) -> Response:
     """List the newest version of each style, by name."""
@@ -47,7 +48,7 @@ def list_styles(query: StyleQuery) -> Response:
     return _answer_page(found, query)
 
 
-@blueprint.get("/<reference>", **operations.describe(Scope.STYLES_READ, {200: Style}, 404))
+@blueprint.get("/<reference>", **responses.describe(Scope.STYLES_READ, {200: Style}, 404))
 @needs(Scope.STYLES_READ)
 def get_style(path: StylePath) -> Response:
     """Look at a style: `name` for its newest version, `name@3` for one that stays."""
@@ -55,10 +56,10 @@ def get_style(path: StylePath) -> Response:
         row = styles.find(session, caller().owner, path.reference)
     if row is None:
         raise not_found()
-    return operations.answer(show(row))
+    return responses.answer(show(row))
 
 
-@blueprint.get("/<name>/versions", **operations.describe(Scope.STYLES_READ, {200: StyleList}, 400, 404, 422))
+@blueprint.get("/<name>/versions", **responses.describe(Scope.STYLES_READ, {200: StyleList}, 400, 404, 422))
 @needs(Scope.STYLES_READ)
 def list_style_versions(path: VersionsPath, query: StyleQuery) -> Response:
     """List the versions of a style, the newest first."""
@@ -99,7 +100,7 @@ def _book() -> str:
 def _answer_page(found: Sequence[tables.Style], query: StyleQuery) -> Response:
     page, has_more = found[: query.limit], len(found) > query.limit
     following = services().cursors.write(_book(), page[-1].id) if has_more else None
-    return operations.answer(StyleList(data=[show(row) for row in page], has_more=has_more, next=following))
+    return responses.answer(StyleList(data=[show(row) for row in page], has_more=has_more, next=following))
 
 
 def show(row: tables.Style) -> Style:

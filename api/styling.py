@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from api import texts
-from api.context import services
-from api.errors import refuse
+from api.runtime.context import services
 from api.schemas.jobs import NewJob
 from api.schemas.looks import UNKNOWN_STYLE, Look, NewAdapter
-from api.schemas.problems import Fault
+from api.web.errors import refuse
+from api.web.problems import Fault
 from common.jobs import styles
 from common.jobs.styles import StyleSpec, UnknownStyleError
 

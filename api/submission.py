@@ -6,10 +6,10 @@ from uuid import UUID
 from flask import request
 
 from api import presentation
-from api.context import services
-from api.errors import RefusedError
-from api.intake import Made
+from api.runtime.batch_insert import Made
+from api.runtime.context import services
 from api.schemas.jobs import Job
+from api.web.errors import RefusedError
 from common.failpoints import fault
 from common.jobs import idempotency
 from common.jobs.idempotency import Reservation

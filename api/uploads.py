@@ -17,10 +17,10 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from api.errors import RefusedError, refuse
-from api.pointers import join
-from api.schemas.problems import Fault
-from api.strict_json import hurrying
+from api.web.errors import RefusedError, refuse
+from api.web.json_pointer import join
+from api.web.problems import Fault
+from api.web.strict_json import hurrying
 from common.images.assets import PictureFile
 
 FIELD = "file"

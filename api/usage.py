@@ -5,11 +5,11 @@ from typing import Any
 
 from flask import Response
 
-from api import operations
-from api.auth import caller, needs
-from api.context import services
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.house import HouseAccount, HouseMoney, HousePress, HouseReport
 from api.schemas.usage import Money, SpanQuery, UsageQuery, UsageReport, UsageRow
+from api.web import responses
 from common.clock import utcnow
 from common.keys import Scope
 from common.tables import Press
@@ -17,13 +17,13 @@ from common.usage import operator_report, usage
 from common.usage.operator_report import Account
 from common.usage.usage import Usage
 
-blueprint = operations.create_blueprint("usage", "What was spent.", "/v1/usage")
+blueprint = responses.create_blueprint("usage", "What was spent.", "/v1/usage")
 
 DEFAULT_SPAN = timedelta(days=30)
 MOST_PRESSES = 100
 
 
-@blueprint.get("", **operations.describe(Scope.USAGE_READ, {200: UsageReport}, 422))
+@blueprint.get("", **responses.describe(Scope.USAGE_READ, {200: UsageReport}, 422))
 @needs(Scope.USAGE_READ)
 def get_usage(query: UsageQuery) -> Response:
     """Account for accelerator seconds and money."""
@@ -38,10 +38,10 @@ def get_usage(query: UsageQuery) -> Response:
         data=[_show(name, group) for name, group in groups.items()],
         total=_show(None, total),
     )
-    return operations.answer(report)
+    return responses.answer(report)
 
 
-@blueprint.get("/house", **operations.describe(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
+@blueprint.get("/house", **responses.describe(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
 @needs(Scope.USAGE_HOUSE)
 def get_house_usage(query: SpanQuery) -> Response:
     """Account for the time of all presses, for all owners: delivered, waste, overhead, idle, energy and money."""
@@ -65,7 +65,7 @@ def get_house_usage(query: SpanQuery) -> Response:
             for currency, money in found.money.items()
         ],
     )
-    return operations.answer(report)
+    return responses.answer(report)
 
 
 def _span(query: SpanQuery) -> tuple[datetime, datetime]:

@@ -8,12 +8,12 @@ from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import operations
-from api.auth import caller, needs
-from api.context import services
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.assets import NEW_ASSET
 from api.schemas.verification import Candidate, Manifest, ManifestState, Recognition, Verification
 from api.uploads import appraise, received
+from api.web import responses
 from common.images import similarity
 from common.images.certificates import Credentials
 from common.images.fingerprint import Fingerprint
@@ -22,7 +22,7 @@ from common.keys import Scope
 from common.tables import Image, Job
 from common.usage.usage import DELIVERED
 
-blueprint = operations.create_blueprint("verification", "Where a picture comes from.", "/v1/verify")
+blueprint = responses.create_blueprint("verification", "Where a picture comes from.", "/v1/verify")
 
 MOST_CANDIDATES = 10
 
@@ -39,7 +39,7 @@ class Found:
 @blueprint.post(
     "",
     request_body=NEW_ASSET,
-    **operations.describe(Scope.JOBS_READ, {200: Verification}, 400, 408, 413, 415, 422, 429),
+    **responses.describe(Scope.JOBS_READ, {200: Verification}, 400, 408, 413, 415, 422, 429),
 )
 @needs(Scope.JOBS_READ)
 def verify_picture() -> Response:
@@ -53,7 +53,7 @@ def verify_picture() -> Response:
     with context.database.reading() as session:
         found = _find_file(session, digest) or _find_signed(session, told["manifest"])
         candidates = [] if found else similarity.find_copied(session, caller().owner, seen, MOST_CANDIDATES)
-    return operations.answer(_answer(found, candidates, told["manifest"]))
+    return responses.answer(_answer(found, candidates, told["manifest"]))
 
 
 def _find_file(session: Session, digest: str) -> Found | None:

@@ -7,11 +7,9 @@ from datetime import timedelta
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api import operations, presentation, receivers
-from api.auth import caller, needs
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api import presentation, receivers
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
 from api.schemas.deliveries import Delivery
 from api.schemas.webhooks import (
     USUAL_OVERLAP,
@@ -22,6 +20,9 @@ from api.schemas.webhooks import (
     WebhookList,
     WebhookPath,
 )
+from api.web import responses
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.keys import Scope
 from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import (
@@ -36,32 +37,30 @@ from common.tables.webhooks import DIRECT
 from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
 
-blueprint = operations.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
+blueprint = responses.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
 
-MADE = {
-    201: operations.describe_success(Webhook, "The webhook was made", {"Location": "Where to look at the webhook."})
-}
+MADE = {201: responses.describe_success(Webhook, "The webhook was made", {"Location": "Where to look at the webhook."})}
 
 
-@blueprint.post("", **operations.describe(Scope.WEBHOOKS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
+@blueprint.post("", **responses.describe(Scope.WEBHOOKS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
 @needs(Scope.WEBHOOKS_WRITE)
 def create_webhook(body: NewWebhook) -> Response:
     """Make a webhook; its secret is in the answer, and is not shown again."""
     row, secret = make(caller().owner, body)
     location = {"Location": f"{services().path_prefix}/v1/webhooks/{row.id}"}
-    return operations.answer(presentation.show_webhook(row, secret), 201, location)
+    return responses.answer(presentation.show_webhook(row, secret), 201, location)
 
 
-@blueprint.get("", **operations.describe(Scope.WEBHOOKS_READ, {200: WebhookList}))
+@blueprint.get("", **responses.describe(Scope.WEBHOOKS_READ, {200: WebhookList}))
 @needs(Scope.WEBHOOKS_READ)
 def list_webhooks() -> Response:
     """List all webhooks, the newest first."""
     with services().database.reading() as session:
         rows = endpoints.list_all(session, caller().owner)
-    return operations.answer(WebhookList(data=[presentation.show_webhook(row) for row in rows]))
+    return responses.answer(WebhookList(data=[presentation.show_webhook(row) for row in rows]))
 
 
-@blueprint.get("/<webhook_id>", **operations.describe(Scope.WEBHOOKS_READ, {200: Webhook}, 404))
+@blueprint.get("/<webhook_id>", **responses.describe(Scope.WEBHOOKS_READ, {200: Webhook}, 404))
 @needs(Scope.WEBHOOKS_READ)
 def get_webhook(path: WebhookPath) -> Response:
     """Look at a webhook."""
@@ -69,11 +68,11 @@ def get_webhook(path: WebhookPath) -> Response:
         row = endpoints.find(session, caller().owner, path.webhook_id)
     if row is None:
         raise not_found()
-    return operations.answer(presentation.show_webhook(row))
+    return responses.answer(presentation.show_webhook(row))
 
 
 @blueprint.patch(
-    "/<webhook_id>", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 409, 413, 415, 422)
+    "/<webhook_id>", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 409, 413, 415, 422)
 )
 @needs(Scope.WEBHOOKS_WRITE)
 def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
@@ -86,10 +85,10 @@ def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
             endpoints.move(session, row, url)
         row.events = [*dict.fromkeys(body.events or row.events)]
         row.description = row.description if body.description is None else body.description
-    return operations.answer(presentation.show_webhook(row))
+    return responses.answer(presentation.show_webhook(row))
 
 
-@blueprint.delete("/<webhook_id>", **operations.describe(Scope.WEBHOOKS_WRITE, {204: None}, 404))
+@blueprint.delete("/<webhook_id>", **responses.describe(Scope.WEBHOOKS_WRITE, {204: None}, 404))
 @needs(Scope.WEBHOOKS_WRITE)
 def delete_webhook(path: WebhookPath) -> Response:
     """Delete a webhook, and with it its deliveries; those that wait are not sent."""
@@ -99,7 +98,7 @@ def delete_webhook(path: WebhookPath) -> Response:
 
 
 @blueprint.post(
-    "/<webhook_id>/rotate", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 413, 415, 422)
+    "/<webhook_id>/rotate", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 413, 415, 422)
 )
 @needs(Scope.WEBHOOKS_WRITE)
 def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
@@ -108,34 +107,34 @@ def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
     given = signing_secrets.parse(body.secret) if body.secret else None
     with changing(path) as (session, row):
         secret = endpoints.rotate(session, services().sealer, row, overlap, given)
-    return operations.answer(presentation.show_webhook(row, secret))
+    return responses.answer(presentation.show_webhook(row, secret))
 
 
-@blueprint.post("/<webhook_id>/enable", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
+@blueprint.post("/<webhook_id>/enable", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
 @needs(Scope.WEBHOOKS_WRITE)
 def enable_webhook(path: WebhookPath) -> Response:
     """Have a webhook told again; what was not delivered before is sent when it is asked for."""
     with changing(path) as (_, row):
         endpoints.enable(row)
-    return operations.answer(presentation.show_webhook(row))
+    return responses.answer(presentation.show_webhook(row))
 
 
-@blueprint.post("/<webhook_id>/disable", **operations.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
+@blueprint.post("/<webhook_id>/disable", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
 @needs(Scope.WEBHOOKS_WRITE)
 def disable_webhook(path: WebhookPath) -> Response:
     """Tell a webhook nothing more; deliveries that wait are canceled."""
     with changing(path) as (session, row):
         endpoints.disable(session, row, DisabledReason.OWNER)
-    return operations.answer(presentation.show_webhook(row))
+    return responses.answer(presentation.show_webhook(row))
 
 
-@blueprint.post("/<webhook_id>/test", **operations.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409))
+@blueprint.post("/<webhook_id>/test", **responses.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409))
 @needs(Scope.WEBHOOKS_WRITE)
 def test_webhook(path: WebhookPath) -> Response:
     """Send a `webhook.test` message, which is tried again like any other."""
     with changing(path) as (session, row):
         message = owe_test(session, row)
-    return operations.answer(presentation.show_delivery(message, None, with_body=True), 202)
+    return responses.answer(presentation.show_delivery(message, None, with_body=True), 202)
 
 
 def make(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:

@@ -3,7 +3,7 @@
 import sys
 
 from api.app import create_app
-from api.context import Services
+from api.runtime.context import Services
 from common import failpoints, logs
 from common.db.engine import Database
 from common.errors import SettingsError

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.console import installation as console
-from api.context import EXTENSION, Context, Services
+from api.runtime.context import EXTENSION, Context, Services
 from common import keys
 from common.db.engine import Database
 from common.jobs import lifecycle

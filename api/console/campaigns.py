@@ -6,7 +6,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api import campaigns as campaign_api, orders
-from api.auth import caller
+from api.auth.bearer import caller
 from api.campaign_views import changing
 from api.console import campaigns_wishes as wishes
 from api.console.campaigns_steps import find, path_of, stand_of
@@ -15,9 +15,9 @@ from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
-from api.errors import RefusedError
+from api.runtime.context import services
 from api.schemas.campaigns import MOST_IMAGES, NewCampaign
+from api.web.errors import RefusedError
 from common.campaigns import deletion, progress, queries
 from common.campaigns.spec import OnBlock
 from common.jobs import styles

@@ -4,14 +4,14 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api import campaign_progress, campaign_views
-from api.auth import caller
+from api.auth.bearer import caller
 from api.campaign_runs import ring
 from api.campaign_views import changing
 from api.console.campaigns_steps import find, path_of, render_step
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render_live
-from api.context import services
+from api.runtime.context import services
 from api.schemas.campaign_runs import MOST_PROOFS, USUAL_PROOFS, NewProofs
 from api.schemas.campaigns import Approval, Campaign
 from common.campaigns import lifecycle

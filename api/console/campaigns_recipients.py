@@ -10,9 +10,9 @@ from api.console.campaigns_steps import find, path_of, render_step
 from api.console.filters import chosen, read_cursor, read_text, write_cursor
 from api.console.links import link
 from api.console.pages import page
-from api.context import services
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.recipients import ErrorsQuery, UploadQuery
+from api.web.validation import not_found
 from common.campaigns import queries
 from common.campaigns.recipients import importing, queries as recipient_queries
 from common.campaigns.recipients.formats.detect import MEDIA_TYPES

@@ -11,8 +11,8 @@ from api.console.campaigns_steps import find, path_of, render_step
 from api.console.filters import read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
-from api.context import Context, services
 from api.recipient_erasure import erase
+from api.runtime.context import Context, services
 from api.schemas.results import RecipientPath, SheetQuery
 from common.campaigns.results import lines as result_lines, public_links
 from common.campaigns.results.archive import USUAL_PATTERN

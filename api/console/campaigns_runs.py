@@ -13,9 +13,9 @@ from api.console.campaigns_steps import path_of, render_step
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render_live
-from api.context import services
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.campaigns import NewBudget
+from api.web.validation import not_found
 from common.campaigns import lifecycle
 from common.campaigns.lifecycle import Only
 from common.keys import Scope

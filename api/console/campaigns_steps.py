@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from api import campaign_views
 from api.console.gate import visitor
 from api.console.rendering import render
-from api.context import services
+from api.runtime.context import services
 from api.schemas.campaigns import CampaignPath
 from common.keys import Scope
 from common.tables import Campaign

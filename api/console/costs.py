@@ -9,13 +9,13 @@ from decimal import Decimal
 from flask import render_template
 from werkzeug.wrappers import Response
 
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console.desk import desk
 from api.console.filters import chosen, read_choice, read_day
 from api.console.gate import visitor
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
+from api.runtime.context import services
 from common.clock import utcnow
 from common.keys import Scope
 from common.usage import operator_report, usage

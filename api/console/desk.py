@@ -12,7 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from api.console.key_ring import KeyRing
 from api.console.session import Sessions
 from api.console.snapshots import Snapshots
-from api.context import Context
+from api.runtime.context import Context
 
 EXTENSION = "pressroom_console"
 SIGN_INS = RateLimitItemPerMinute(20)

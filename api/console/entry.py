@@ -9,8 +9,8 @@ from api.console.pages import page
 from api.console.rendering import render
 from api.console.sections import SECTIONS
 from api.console.session import COOKIE, LASTS_SECONDS
-from api.context import services
-from api.strict_json import BODY_SECONDS, hurrying
+from api.runtime.context import services
+from api.web.strict_json import BODY_SECONDS, hurrying
 from common import keys
 from common.tables import ApiKey
 

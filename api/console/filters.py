@@ -7,8 +7,8 @@ from uuid import UUID
 
 from flask import request
 
-from api.auth import caller
-from api.context import services
+from api.auth.bearer import caller
+from api.runtime.context import services
 from common.ids import parse_id
 
 E = TypeVar("E", bound=StrEnum)

@@ -5,13 +5,13 @@ from datetime import timedelta
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console.desk import desk
 from api.console.gate import visitor
 from api.console.pages import page
 from api.console.rendering import render
 from api.console.snapshots import Snapshot
-from api.context import services
+from api.runtime.context import services
 from common.jobs import overview
 from common.keys import Scope
 

@@ -8,16 +8,16 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api import presentation
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
 from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
-from api.errors import RefusedError
 from api.images import erase
+from api.runtime.context import services
 from api.schemas.images import Image as ShownImage
+from api.web.errors import RefusedError
 from common.campaigns import queries
 from common.errors import IllegalTransitionError
 from common.ids import parse_id

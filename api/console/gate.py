@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 from flask import current_app, g, redirect, request
 from werkzeug.wrappers import Response
 
-from api.auth import Caller
+from api.auth.bearer import Caller
 from api.console.desk import desk
 from api.console.links import link
 from api.console.pages import is_live, scope_of
 from api.console.session import COOKIE
-from api.context import services
-from api.errors import RefusedError
-from api.strict_json import BODY_SECONDS, hurrying
+from api.runtime.context import services
+from api.web.errors import RefusedError
+from api.web.strict_json import BODY_SECONDS, hurrying
 from common import keys
 from common.keys import Scope
 from common.tables import ApiKey

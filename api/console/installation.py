@@ -6,7 +6,6 @@ from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from api import errors
 from api.console import (
     campaigns,
     campaigns_proofs,
@@ -30,7 +29,8 @@ from api.console import (
 )
 from api.console.desk import EXTENSION, Desk
 from api.console.pages import blueprint
-from api.context import EXTENSION as CONTEXT
+from api.runtime.context import EXTENSION as CONTEXT
+from api.web import errors
 
 CAMPAIGNS = (campaigns, campaigns_recipients, campaigns_proofs, campaigns_runs, campaigns_results)
 VIEWS = (entry, static, floor, make, jobs, gallery, *CAMPAIGNS, styles, review, costs, webhooks, models, keys)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from api import admission, presentation, records, repeats
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console import timelines
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
 from api.console.gate import visitor
@@ -15,10 +15,10 @@ from api.console.links import lead_to
 from api.console.pages import page
 from api.console.recipes import write_recipes
 from api.console.rendering import render, render_live
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api.runtime.context import services
 from api.submission import submit
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.errors import IllegalTransitionError, QueueFullError
 from common.ids import parse_id
 from common.jobs import lifecycle, search

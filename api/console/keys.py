@@ -5,15 +5,15 @@ from datetime import timedelta
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import keys as key_api
-from api.auth import caller
+from api.auth import keys as auth_keys
+from api.auth.bearer import caller
+from api.auth.keys import NewKey
 from api.console.gate import visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
-from api.errors import RefusedError
-from api.schemas.keys import NewKey
+from api.runtime.context import services
+from api.web.errors import RefusedError
 from common import keys
 from common.clock import utcnow
 from common.keys import Scope
@@ -52,17 +52,17 @@ def create_key() -> Response:
     try:
         body = NewKey.model_validate(wish)
         with services().database.transaction() as session:
-            row, key = key_api.make(session, caller().owner, caller().scopes, body)
+            row, key = auth_keys.make(session, caller().owner, caller().scopes, body)
     except RefusedError as refused:
         return _show(refused=refused)
-    return _show(made=key_api.show_key(row, key))
+    return _show(made=auth_keys.show_key(row, key))
 
 
 @page("/keys/<key_id>/revoke", Scope.KEYS_ADMIN, post=True)
 def revoke_key(key_id: str) -> Response:
     """Revoke a key."""
     with services().database.transaction() as session:
-        keys.revoke(session, key_api.find(session, caller().owner, key_id).prefix)
+        keys.revoke(session, auth_keys.find(session, caller().owner, key_id).prefix)
     services().keyring.forget()
     return lead_to("keys:list_keys", note="key-revoked")
 

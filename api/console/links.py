@@ -5,7 +5,7 @@ from typing import Any
 from flask import redirect as answer_redirect, url_for
 from werkzeug.wrappers import Response
 
-from api.context import services
+from api.runtime.context import services
 
 
 def link(endpoint: str, **values: Any) -> str:

@@ -7,19 +7,19 @@ from flask import jsonify, request
 from werkzeug.wrappers import Response
 
 from api import jobs as job_api, orders, presentation, records
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console import wishes
 from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.recipes import write_recipes
 from api.console.rendering import render, render_live, show_locally
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.jobs import Job, NewJob
 from api.submission import submit
 from api.uploads import receive, redraw
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.ids import parse_id
 from common.images import assets
 from common.images.assets import PictureFile

@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response
 from api import orders
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
 from api.models import find_served
+from api.runtime.context import services
 from common.keys import Scope
 from common.models import catalog
 

@@ -5,7 +5,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from flask import Blueprint
 
-from api.auth import needs
+from api.auth.bearer import needs
 from common.keys import Scope
 
 P = ParamSpec("P")

@@ -13,7 +13,7 @@ from api.console.links import link
 from api.console.notes import NOTES
 from api.console.sections import SECTIONS
 from api.console.static import asset
-from api.context import services
+from api.runtime.context import services
 from common.keys import Scope
 from common.storage.links import PATH
 

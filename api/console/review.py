@@ -10,10 +10,10 @@ from api.console.filters import chosen, read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.quarantine import Decision, QuarantinePath
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.errors import IllegalTransitionError
 from common.images import quarantine
 from common.keys import Scope

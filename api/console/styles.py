@@ -6,17 +6,17 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api import presentation, styles as style_api
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console.filters import read_cursor, write_cursor
 from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
 from api.console.wishes import read_number
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.styles import NewStyle, Style
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.images import search
 from common.images.search import Wanted
 from common.jobs import styles

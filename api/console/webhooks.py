@@ -6,16 +6,16 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api import deliveries as delivery_api, presentation, webhooks as webhook_api
-from api.auth import caller
+from api.auth.bearer import caller
 from api.console.filters import chosen, read_choice, read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
-from api.context import services
-from api.errors import RefusedError
-from api.inputs import not_found
+from api.runtime.context import services
 from api.schemas.deliveries import DeliveryPath
 from api.schemas.webhooks import USUAL_OVERLAP, NewWebhook, WebhookPath
+from api.web.errors import RefusedError
+from api.web.validation import not_found
 from common.keys import Scope
 from common.tables.webhook_states import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
 from common.webhooks import delivery_log, endpoints, outbox

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Id, Parsed, Path, Query
 from api.schemas.images import BINARY
-from api.schemas.outputs import Output, Time
+from api.web.output import Output, Time
+from api.web.validation import Id, Parsed, Path, Query
 from common.tables.states import Verdict
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.outputs import Output, Time
+from api.web.output import Output, Time
 from common.tables.states import Outcome
 
 

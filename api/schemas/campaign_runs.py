@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Body, Query, Whole
-from api.schemas.outputs import Amount, Output, Time
+from api.web.output import Amount, Output, Time
+from api.web.validation import Body, Query, Whole
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 
 MOST_PROOFS = 50

@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
-from api.inputs import Body, Header, Id, Moment, Parsed, Path, Query, Whole
 from api.schemas.campaign_runs import CampaignProgress, CampaignQuote
 from api.schemas.jobs import (
     IDEMPOTENCY_KEY,
@@ -19,8 +18,9 @@ from api.schemas.jobs import (
     Request,
 )
 from api.schemas.looks import Look, StyleReference
-from api.schemas.outputs import Amount, Output, Time
 from api.schemas.webhooks import CampaignEvents, Url
+from api.web.output import Amount, Output, Time
+from api.web.validation import Body, Header, Id, Moment, Parsed, Path, Query, Whole
 from common.campaigns.spec import OnBlock, SeedRule
 from common.jobs.request import LARGEST_SEED
 from common.tables.campaign_states import CampaignStatus, ListStatus

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Body, Id, Moment, Parsed, Query
-from api.schemas.outputs import Output, Time
 from api.schemas.webhooks import WebhookPath
+from api.web.output import Output, Time
+from api.web.validation import Body, Id, Moment, Parsed, Query
 from common.tables.webhook_states import EventType, Failure, MessageState
 
 

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from api.inputs import Header
-from api.schemas.outputs import Output
+from api.web.output import Output
+from api.web.validation import Header
 from common.tables.states import JobStatus
 
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.outputs import Output, Time
 from api.schemas.usage import Money
+from api.web.output import Output, Time
 from common.tables.states import Priority
 
 

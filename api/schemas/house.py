@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.outputs import Amount, Output, Time
+from api.web.output import Amount, Output, Time
 
 
 class HouseAccount(Output):

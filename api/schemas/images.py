@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Id, Moment, Parsed, Path, Query
 from api.schemas.looks import STYLE_REFERENCE
-from api.schemas.outputs import Amount, Output, Time
+from api.web.output import Amount, Output, Time
+from api.web.validation import Id, Moment, Parsed, Path, Query
 from common.tables.states import ImageStatus, SafetyMode, Verdict
 
 

@@ -7,12 +7,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
-from api.inputs import Header, Id, Parsed, Path, Query, Whole
 from api.schemas.images import Cost, Image
 from api.schemas.looks import Look, StyleReference, Text
-from api.schemas.outputs import Output, Time
 from api.schemas.safety import JobSafety, NewSafety
 from api.schemas.webhooks import BY_DEFAULT, Events, Url
+from api.web.output import Output, Time
+from api.web.validation import Header, Id, Parsed, Path, Query, Whole
 from common.ids import parse_id
 from common.jobs.request import LARGEST_SEED, OutputFormat, SchedulerName
 from common.tables.states import JobStatus, Priority

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api import texts
-from api.inputs import Body, Whole
+from api.web.validation import Body, Whole
 from common.jobs.request import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
 from common.jobs.styles import MOST_COLOURS, NAME, REFERENCE
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.schemas.outputs import Output
+from api.web.output import Output
 from common.jobs.request import Mode, SchedulerName
 
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from api import texts
-from api.inputs import Body, Id, Parsed, Path, Query
 from api.schemas.images import Safety
-from api.schemas.outputs import Output, Time
+from api.web.output import Output, Time
+from api.web.validation import Body, Id, Parsed, Path, Query
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus
 

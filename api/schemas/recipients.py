@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Body, Parsed, Query, Whole
-from api.schemas.outputs import Output
+from api.web.output import Output
+from api.web.validation import Body, Parsed, Query, Whole
 from common.campaigns.recipients.formats.detect import Format
 from common.tables.campaign_states import CampaignStatus
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.inputs import Id, Parsed, Path, Query
 from api.schemas.images import Colour
-from api.schemas.outputs import Amount, Output, Time
+from api.web.output import Amount, Output, Time
+from api.web.validation import Id, Parsed, Path, Query
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import LineStatus, Picture
 from common.tables.states import Verdict

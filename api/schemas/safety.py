@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.inputs import Body
-from api.schemas.outputs import Output
+from api.web.output import Output
+from api.web.validation import Body
 from common.safety.policy import Recourse, ReviewAction
 from common.tables.states import SafetyMode
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from api import texts
-from api.inputs import Parsed, Path, Query
 from api.schemas.looks import STYLE_REFERENCE, Look
-from api.schemas.outputs import Output, Time
+from api.web.output import Output, Time
+from api.web.validation import Parsed, Path, Query
 from common.jobs.request import OutputFormat, SchedulerName
 from common.jobs.styles import NAME
 

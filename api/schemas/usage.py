@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.inputs import Moment, Query
-from api.schemas.outputs import Amount, Output, Time
+from api.web.output import Amount, Output, Time
+from api.web.validation import Moment, Query
 from common.usage.usage import GroupBy
 
 

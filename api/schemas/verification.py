@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.outputs import Output, Time
+from api.web.output import Output, Time
 
 
 class ManifestState(StrEnum):

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api import texts
-from api.inputs import Body, Id, Path, Whole
-from api.schemas.outputs import Output, Time
+from api.web.output import Output, Time
+from api.web.validation import Body, Id, Path, Whole
 from common.tables.webhook_states import DisabledReason, EndpointStatus, EventType
 from common.webhooks import signing_secrets
 from common.webhooks.signing_secrets import InvalidSecretError

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from api import auth, operations
-from api.problems import PROBLEMS
+from api.auth import bearer
+from api.web import responses
+from api.web.problems import PROBLEMS
 from common.db.engine import Database
 from tests.apis import Api, open_api
 
@@ -49,10 +50,10 @@ def test_the_committed_document_is_the_one_that_is_served(document: dict[str, An
 
 def test_every_view_says_who_may_call_it_and_the_document_agrees(api: Api, document: dict[str, Any]) -> None:
     for path, method, view in views(api):
-        scope = auth.scope_of(view)
+        scope = bearer.scope_of(view)
         assert scope is not None or not path.startswith("/v1"), path
         if path in document["paths"]:
-            expected = [{operations.SECURITY_SCHEME: [scope.value]}] if scope else []
+            expected = [{responses.SECURITY_SCHEME: [scope.value]}] if scope else []
             assert document["paths"][path][method]["security"] == expected, path
 
 

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from api.paging import Cursors
+from api.runtime.cursors import Cursors
 from common import keys
 from common.db import schema
 from common.db.engine import Database

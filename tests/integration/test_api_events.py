@@ -11,8 +11,10 @@ from uuid import UUID
 import pytest
 import sqlalchemy
 
-from api import lookout, server_sent, streams
-from api.chronicle import Look
+from api import streams
+from api.runtime import job_watcher
+from api.runtime.event_ids import Look
+from api.web import sse
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.ids import new_id
@@ -26,7 +28,7 @@ from tests.event_streams import Following, Told, parse
 
 @pytest.fixture(autouse=True)
 def _quick_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookout, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(job_watcher, "PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -207,8 +209,8 @@ def test_a_silent_line_is_kept_in_use(plain: Api, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
     job = factories.submit(plain.database)
     with following(plain, job.id) as events:
-        assert events.next_chunk().startswith(server_sent.RETRY)
-        assert [events.next_chunk() for _ in range(3)] == [server_sent.HEARTBEAT] * 3
+        assert events.next_chunk().startswith(sse.RETRY)
+        assert [events.next_chunk() for _ in range(3)] == [sse.HEARTBEAT] * 3
 
 
 def test_a_stream_ends_after_a_while_and_can_be_taken_up_again(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +265,7 @@ def test_one_thread_and_one_query_serve_all_streams(api: Api) -> None:
     assert len(lookouts()) == 1
     queries: list[str] = []
     with _counting(api.database, queries):
-        looks = lookout.look_at(api.database, seen)
+        looks = job_watcher.look_at(api.database, seen)
     assert set(looks) == set(seen)
     assert set(looks.values()) == {Look(JobStatus.QUEUED, 0, 0, 4, 1)}
     assert len([query for query in queries if query.startswith("SELECT")]) == 1
@@ -287,7 +289,7 @@ class Faltering(Database):
 
 def watch(database: Database, job_id: UUID) -> Look | None:
     """Return the first news of a job that was queued when it was looked at last."""
-    tower = lookout.Lookout(database, lambda: False)
+    tower = job_watcher.Lookout(database, lambda: False)
     watched = tower.watch(job_id, Look(JobStatus.QUEUED, 0, 0, 4, 1))
     try:
         return watched.news.get(timeout=30)

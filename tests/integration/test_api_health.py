@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api import examination
 from api.app import create_app
+from api.runtime import readiness
 from common.db.engine import Database
 from common.errors import BellUnavailableError, DatabaseUnavailableError
 from tests.apis import Api, open_api
@@ -15,7 +15,7 @@ from tests.apis import Api, open_api
 
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examination, "REMEMBERED_SECONDS", -1.0)
+    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", -1.0)
 
 
 @pytest.fixture

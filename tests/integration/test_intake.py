@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from api import combiner
-from api.intake import Intake, Made, Outcome, Wish
+from api.runtime import flat_combining
+from api.runtime.batch_insert import Intake, Made, Outcome, Wish
 from common.db.engine import Database
 from common.errors import (
     BellUnavailableError,
@@ -58,7 +58,7 @@ class DeadBell(HeldBell):
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(combiner, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(flat_combining, "PATIENCE_SECONDS", 60)
 
 
 @pytest.fixture

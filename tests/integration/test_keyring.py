@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, update
 
-from api import keyring
-from api.keyring import Keyring
+from api.runtime import key_cache
+from api.runtime.key_cache import Keyring
 from common import keys
 from common.clock import utcnow
 from common.db.engine import Database
@@ -37,7 +37,7 @@ def statements(database: Database) -> Iterator[list[str]]:
 def test_a_key_that_comes_again_is_not_looked_up_again(
     database: Database, key: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyring, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
     ring = Keyring(database)
     first = ring.find(key)
     assert first is not None
@@ -53,11 +53,11 @@ def test_a_key_that_is_revoked_opens_nothing_soon_after(database: Database, key:
     with database.transaction() as session:
         assert keys.revoke(session, key.split("_")[1])
     until(lambda: ring.find(key) is None, "the key to be forgotten")
-    assert keyring.FRESH_SECONDS <= 1
+    assert key_cache.FRESH_SECONDS <= 1
 
 
 def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
     with database.transaction() as session:
         session.execute(update(ApiKey).values(expires_at=utcnow() - timedelta(days=1)))
     ring = Keyring(database)
@@ -69,7 +69,7 @@ def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monk
 
 
 def test_only_so_many_keys_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring, "MOST", 2)
+    monkeypatch.setattr(key_cache, "MOST", 2)
     ring = Keyring(database)
     with database.transaction() as session:
         several = [keys.create(session, owner) for owner in ("ada", "bob", "eve")]

@@ -2,7 +2,7 @@
 
 import threading
 
-from api.alarms import LOOK_SECONDS, Alarms
+from api.web.timeouts import LOOK_SECONDS, Alarms
 
 
 def test_an_alarm_goes_off_once() -> None:

@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from api.chronicle import Look, Place, find_place, list_moves, parse_id
+from api.runtime.event_ids import Look, Place, find_place, list_moves, parse_id
 from common.tables.states import TRANSITIONS, JobStatus
 
 LONGEST = 7

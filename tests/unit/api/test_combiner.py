@@ -8,8 +8,8 @@ from threading import Event
 
 import pytest
 
-from api import combiner
-from api.combiner import Combiner
+from api.runtime import flat_combining
+from api.runtime.flat_combining import Combiner
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
 from tests.waiting import until
 
@@ -51,7 +51,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(combiner, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(flat_combining, "PATIENCE_SECONDS", 60)
 
 
 def test_who_finds_nobody_at_it_begins_at_once() -> None:
@@ -111,7 +111,7 @@ def test_what_has_got_stuck_does_not_hold_up_the_others(pool: ThreadPoolExecutor
 def test_however_impatient_they_are_everybody_gets_its_own_answer(
     pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(combiner, "PATIENCE_SECONDS", 0.0005)
+    monkeypatch.setattr(flat_combining, "PATIENCE_SECONDS", 0.0005)
     chance = random.Random(1)
 
     def act(wishes: Sequence[int]) -> list[int]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from api import orders
-from api.errors import RefusedError
 from api.schemas.jobs import NewJob
+from api.web.errors import RefusedError
 from common.ids import new_id
 from common.jobs.request import Adapter, Mode, SchedulerName
 from common.jobs.spec import Order

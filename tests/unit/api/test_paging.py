@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.paging import Cursors
+from api.runtime.cursors import Cursors
 from common.ids import new_id
 
 

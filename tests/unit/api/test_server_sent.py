@@ -4,7 +4,7 @@ import json
 
 import httpx2
 
-from api.server_sent import CONTENT_TYPE, HEARTBEAT, RETRY, Event
+from api.web.sse import CONTENT_TYPE, HEARTBEAT, RETRY, Event
 
 EVENT = Event("1.2", "progress", json.dumps({"prompt": "two\r\nlines\u2028and\x85more"}, ensure_ascii=False))
 

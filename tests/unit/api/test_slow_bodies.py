@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from api import strict_json, uploads
-from api.errors import RefusedError
-from api.strict_json import StrictRequest
+from api import uploads
+from api.web import strict_json
+from api.web.errors import RefusedError
+from api.web.strict_json import StrictRequest
 
 BODY = b'{"prompt": "x"}'
 FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + b"p" * 2000 + b"\r\n--x--\r\n"

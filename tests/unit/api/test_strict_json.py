@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from api.errors import RefusedError
-from api.strict_json import MAX_DEPTH, MAX_KEYS, load
+from api.web.errors import RefusedError
+from api.web.strict_json import MAX_DEPTH, MAX_KEYS, load
 
 TEXTS = strategies.text(strategies.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 NUMBERS = strategies.integers() | strategies.floats(allow_nan=False, allow_infinity=False)

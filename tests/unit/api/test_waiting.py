@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from api.waiting import WaitingRoom, parse_preference
+from api.runtime.long_poll import WaitingRoom, parse_preference
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 from pydantic import BaseModel
 
-from api.errors import MEDIA_TYPE
-from api.problems import PROBLEMS
-from api.schemas.outputs import Output
+from api.web.errors import MEDIA_TYPE
+from api.web.output import Output
+from api.web.problems import PROBLEMS
 from common.keys import Scope
 
 SECURITY_SCHEME = "key"

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from flask import Flask, current_app, g, request
 
-from api.context import services
-from api.errors import RefusedError
+from api.runtime.context import services
+from api.web.errors import RefusedError
 from common import keys
 from common.keys import Scope
 from common.safety.policy import Wish

@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
-from api.examination import Examination
-from api.intake import Intake
-from api.keyring import Keyring
-from api.lookout import Lookout
-from api.offer import Offer
-from api.paging import Cursors
-from api.waiting import WaitingRoom
+from api.runtime.batch_insert import Intake
+from api.runtime.cursors import Cursors
+from api.runtime.job_watcher import Lookout
+from api.runtime.key_cache import Keyring
+from api.runtime.long_poll import WaitingRoom
+from api.runtime.model_cache import Offer
+from api.runtime.readiness import Examination
 from common.db.engine import Database
 from common.jobs.notifier import Bell
 from common.safety.prompt_rules import PromptRules

@@ -5,14 +5,37 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Literal
 
+from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from api.schemas.health import Part, Readiness
+from api.web.output import Output
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.jobs.notifier import Bell
 from common.storage.port import Storage
+
+
+class Alive(Output):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Part(Output):
+    """One thing that the api needs."""
+
+    name: Literal["database", "broker", "storage"]
+    status: Literal["ok", "failing"]
+    detail: str | None = Field(description="What is wrong, in a sentence.")
+
+
+class Readiness(Output):
+    """Whether the api can do its work; `degraded`: jobs are taken, and finished when the failing part is back."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    parts: list[Part]
+
 
 REMEMBERED_SECONDS = 3.0
 PROBE_QUEUE = "readyz"

@@ -7,9 +7,8 @@ from typing import Any, cast
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from api.context import services
-from api.problems import CODE_OF_STATUS, PROBLEMS
-from api.schemas.problems import Fault, Problem
+from api.runtime.context import services
+from api.web.problems import CODE_OF_STATUS, PROBLEMS, Fault, Problem
 from common.errors import PressroomError, StorageError
 from common.logs import get_logger
 

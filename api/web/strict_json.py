@@ -13,10 +13,10 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
 from werkzeug.exceptions import ClientDisconnected
 
-from api.alarms import alarmed
-from api.errors import RefusedError
-from api.pointers import join, shorten
-from api.schemas.problems import Fault
+from api.web.errors import RefusedError
+from api.web.json_pointer import join, shorten
+from api.web.problems import Fault
+from api.web.timeouts import alarmed
 
 MAX_BODY_BYTES = 256 * 1024
 BODY_SECONDS = 30

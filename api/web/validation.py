@@ -12,10 +12,9 @@ from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.errors import RefusedError, refuse
-from api.pointers import join, shorten
-from api.problems import PROBLEMS
-from api.schemas.problems import Fault
+from api.web.errors import RefusedError, refuse
+from api.web.json_pointer import join, shorten
+from api.web.problems import PROBLEMS, Fault
 from common.ids import parse_id
 
 T = TypeVar("T")

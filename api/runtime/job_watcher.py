@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from api.chronicle import Look
+from api.runtime.event_ids import Look
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.logs import get_logger

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from api.combiner import Combiner
+from api.runtime.flat_combining import Combiner
 from common.db.engine import Database, hurry
 from common.errors import BellUnavailableError, PressroomError, QueueFullError
 from common.failpoints import fault

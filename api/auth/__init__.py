@@ -1,0 +1,1 @@
+"""Who calls: bearer keys, their scopes, and the endpoint that makes them."""
