@@ -2,49 +2,28 @@
 
 from flask_openapi.openapi import OpenAPI
 
-from api import (
-    assets,
-    attempts,
-    campaign_links,
-    campaign_runs,
-    campaigns,
-    deliveries,
-    documents,
-    events,
-    files,
-    floor,
-    health,
-    images,
-    jobs,
-    models,
-    proofs,
-    public_links,
-    quarantine,
-    recipient_erasure,
-    recipients,
-    results,
-    styles,
-    usage,
-    verification,
-    webhooks,
-)
+from api import campaign_links, campaign_runs, campaigns, proofs, public_links, recipient_erasure, recipients, results
 from api.auth import bearer, keys
 from api.console import installation as console
+from api.images import assets, files, quarantine, routes as image_routes, verification
+from api.jobs import attempts, events, routes as job_routes, styles
 from api.runtime.context import EXTENSION, Context, Services
+from api.system import health, models, openapi, overview, usage
 from api.web import access_log, errors
 from api.web.strict_json import MAX_BODY_BYTES, StrictRequest
+from api.webhooks import deliveries, routes
 from common.settings import Settings
 
 RESOURCES = (
-    jobs,
+    job_routes,
     attempts,
     events,
     assets,
-    images,
+    image_routes,
     verification,
     quarantine,
     models,
-    floor,
+    overview,
     styles,
     campaigns,
     recipients,
@@ -55,7 +34,7 @@ RESOURCES = (
     recipient_erasure,
     public_links,
     usage,
-    webhooks,
+    routes,
     deliveries,
     keys,
     files,
@@ -68,8 +47,8 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     """Return the app, working with *services*."""
     app = OpenAPI(
         __name__,
-        info=documents.INFO,
-        security_schemes=documents.SECURITY_SCHEMES,
+        info=openapi.INFO,
+        security_schemes=openapi.SECURITY_SCHEMES,
         validation_error_status="default",
         doc_ui=False,
         static_folder=None,
@@ -85,6 +64,6 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     bearer.install(app)
     for resource in RESOURCES:
         app.register_api(resource.blueprint)
-    documents.install(app)
+    openapi.install(app)
     console.install(app)
     return app

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import presentation
+from api.images import serializers
 from api.runtime.context import Context
 from api.schemas.campaign_runs import (
     AmountSpan,
@@ -76,7 +76,7 @@ def _show_tally(tally: Tally) -> PrintCounts:
 
 
 def _show_proof(proof: proofs.Proof, context: Context) -> Proof:
-    image = presentation.show_image(proof.image, context) if proof.image is not None else None
+    image = serializers.show_image(proof.image, context) if proof.image is not None else None
     return Proof(
         recipient_id=proof.recipient.recipient_id,
         list_number=proof.recipient.list_number,

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from api import admission, orders, styling
 from api.auth.bearer import caller
+from api.jobs import prepare, resolve
+from api.jobs.schemas import UNKNOWN_ASSET, NewJob
 from api.runtime.context import services
 from api.schemas.campaigns import Defaults, NewCampaign, NewTemplate, NewVariant
-from api.schemas.jobs import UNKNOWN_ASSET, NewJob
 from api.web.errors import RefusedError, refuse
 from api.web.problems import Fault
 from common.campaigns import templates
@@ -93,10 +93,10 @@ def _make_arms(body: NewCampaign) -> Iterator[Arm]:
 
 def _make_arm(body: NewCampaign, variant: NewVariant, pointer: str) -> Arm:
     style, style_pointer = (variant.style, pointer) if variant.style is not None else (body.style, "")
-    worn = None if style is None else styling.find(caller().owner, style, f"{style_pointer}/style")
+    worn = None if style is None else prepare.find(caller().owner, style, f"{style_pointer}/style")
     look = _merge(body.defaults, variant.defaults)
     if worn is not None:
-        look = styling.fill(look, worn.spec)
+        look = prepare.fill(look, worn.spec)
     words = _merge_words(body.template, variant.template)
     with _pointing(f"{pointer}/defaults"):
         order = _place(look, words)
@@ -134,8 +134,8 @@ def _place(look: Defaults, words: Template) -> Order:
     if words.negative_prompt:
         said["negative_prompt"] = SAMPLE  # so that a model without any is told of
     wish = NewJob.model_construct(prompt=SAMPLE, **said)
-    order = orders.place(wish, context.offer.cards(), context.settings, caller().owner, caller().key_id)
-    return admission.admit(order)
+    order = resolve.place(wish, context.offer.cards(), context.settings, caller().owner, caller().key_id)
+    return prepare.admit(order)
 
 
 @contextmanager

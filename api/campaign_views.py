@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import campaign_progress, presentation
+from api import campaign_progress
 from api.auth.bearer import caller
+from api.jobs import serializers
 from api.runtime.context import services
 from api.schemas import campaigns as shown
 from api.web.validation import not_found
@@ -82,7 +83,7 @@ def _show_arm(arm: Arm) -> shown.CampaignArm:
         template=shown.CampaignTemplate(**arm.template.model_dump()),
         style=arm.style,
         palette=[*arm.palette],
-        request=presentation.show_request(arm.request),
+        request=serializers.show_request(arm.request),
     )
 
 

@@ -9,8 +9,9 @@ from uuid import UUID
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from api import campaign_specs, campaign_views, receivers, recipient_files, submission
+from api import campaign_specs, campaign_views, recipient_files
 from api.auth.bearer import caller, needs
+from api.jobs import submit
 from api.runtime.context import services
 from api.schemas.campaigns import (
     Approval,
@@ -24,6 +25,7 @@ from api.schemas.campaigns import (
 )
 from api.web import responses
 from api.web.errors import RefusedError, refuse
+from api.webhooks import receiver_url
 from common.campaigns import deletion, lifecycle, queries
 from common.campaigns.printing import budget, proofs
 from common.campaigns.recipients import lists, revalidation
@@ -75,7 +77,7 @@ def make(
     """
     context = services()
     spec = campaign_specs.make(body)
-    if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
+    if faults := receiver_url.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
     row = Row(
         id=new_id(),
@@ -136,7 +138,7 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     wish = before.wish | request.get_json()
     whole = NewCampaign.model_validate(wish)
     spec = campaign_specs.make(whole)
-    if faults := receivers.find_faults(body.webhook_url, "/webhook_url"):
+    if faults := receiver_url.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
     amount = None if body.budget is None else Decimal(body.budget.amount)
     with campaign_views.changing(path) as (session, row):
@@ -180,7 +182,7 @@ def _reserve(session: Session, header: str | None, campaign_id: UUID) -> UUID | 
     if header is None:
         return None
     digest = idempotency.fingerprint(request.method, request.path, request.get_json())
-    wanted = Reservation(caller().owner, submission.read_key(header), digest, campaign_id)
+    wanted = Reservation(caller().owner, submit.read_key(header), digest, campaign_id)
     return idempotency.reserve(session, wanted, services().settings.idempotency_hours)
 
 

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 
+from api.images.schemas import Colour
 from api.runtime.context import Context
-from api.schemas.images import Colour
 from api.schemas.results import LineCost, LineError, LineSafety, ResultLine
 from common.campaigns.csv_injection import defuse
 from common.campaigns.results.lines import Line, LineStatus

@@ -7,9 +7,9 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from api.auth.bearer import needs
-from api.files import answer_file
+from api.images.files import answer_file
+from api.images.schemas import BINARY
 from api.runtime.context import services
-from api.schemas.images import BINARY
 from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import Path

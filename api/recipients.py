@@ -8,10 +8,10 @@ from flask import Response, request, stream_with_context
 
 from api import campaign_views, recipient_files
 from api.auth.bearer import caller, needs
+from api.images.schemas import BINARY
 from api.runtime.context import services
 from api.schemas import recipients as shown
 from api.schemas.campaigns import CampaignPath
-from api.schemas.images import BINARY
 from api.schemas.recipients import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
 from api.web import responses
 from api.web.errors import RefusedError

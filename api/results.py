@@ -7,8 +7,8 @@ from flask import Response
 
 from api.auth.bearer import caller, needs
 from api.exports import Presenter, as_csv, as_jsonl
+from api.images.schemas import BINARY
 from api.runtime.context import services
-from api.schemas.images import BINARY
 from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
 from api.web import responses
 from api.web.errors import refuse

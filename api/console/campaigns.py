@@ -5,7 +5,7 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import campaigns as campaign_api, orders
+from api import campaigns as campaign_api
 from api.auth.bearer import caller
 from api.campaign_views import changing
 from api.console import campaigns_wishes as wishes
@@ -15,6 +15,7 @@ from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
+from api.jobs import resolve
 from api.runtime.context import services
 from api.schemas.campaigns import MOST_IMAGES, NewCampaign
 from api.web.errors import RefusedError
@@ -102,7 +103,7 @@ def _show_form(wish: dict[str, Any], refused: RefusedError | None = None) -> Res
         wish=wishes.fill(wish),
         refused=refused,
         cards=cards,
-        default=orders.default_name(cards, context.settings),
+        default=resolve.default_name(cards, context.settings),
         styles=worn,
         blocked=BLOCKED,
         currency=context.settings.currency,

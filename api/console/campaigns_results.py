@@ -5,12 +5,13 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import campaign_progress, presentation, results as result_api
+from api import campaign_progress, results as result_api
 from api.campaign_links import change_links
 from api.console.campaigns_steps import find, path_of, render_step
 from api.console.filters import read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
+from api.images import serializers
 from api.recipient_erasure import erase
 from api.runtime.context import Context, services
 from api.schemas.results import RecipientPath, SheetQuery
@@ -53,7 +54,7 @@ def show_variants(campaign_id: str) -> Response:
     with context.database.reading() as session:
         progress = campaign_progress.show_progress(session, row)
         found = result_lines.list_of_arms(session, row, [arm.name for arm in spec.arms], SHOWN_OF_ARM)
-    pictures = {name: [presentation.show_image(image, context) for image in each] for name, each in found.items()}
+    pictures = {name: [serializers.show_image(image, context) for image in each] for name, each in found.items()}
     return render_step("variants.html", row, "Results", arms=spec.arms, progress=progress, pictures=pictures)
 
 
@@ -97,10 +98,10 @@ def _show(line: Line, context: Context) -> dict[str, Any]:
     """Return what is shown of *line*; of somebody who was erased, nothing of the picture."""
     file, url, thumbnail = line.file, None, None
     if file is not None:
-        url = presentation.sign(Linked(file.key, file.content_type, f"picture-{line.index}"), context)
+        url = serializers.sign(Linked(file.key, file.content_type, f"picture-{line.index}"), context)
         thumbnail = url
         if file.thumbnail_key is not None and line.image is not None:
-            thumbnail = presentation.show_image(line.image, context).thumbnail_url
+            thumbnail = serializers.show_image(line.image, context).thumbnail_url
     made = line.made
     return {
         "recipient_id": line.recipient.recipient_id,

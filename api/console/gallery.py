@@ -7,16 +7,16 @@ from uuid import UUID
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import presentation
 from api.auth.bearer import caller
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
 from api.console.gate import demand, visitor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
-from api.images import erase
+from api.images import serializers
+from api.images.routes import erase
+from api.images.schemas import Image as ShownImage
 from api.runtime.context import services
-from api.schemas.images import Image as ShownImage
 from api.web.errors import RefusedError
 from common.campaigns import queries
 from common.errors import IllegalTransitionError
@@ -93,7 +93,7 @@ def draw_sheet() -> Response:
         found = image_search.find_chosen(session, caller().owner, read_ids("image", PAGE_SIZE))
     prints = []
     for image, job in found:
-        wanted = presentation.file_of(image, thumbnail=True) or presentation.file_of(image)
+        wanted = serializers.file_of(image, thumbnail=True) or serializers.file_of(image)
         if wanted is not None:
             note = f"seed {image.seed} · {image.width} × {image.height}"
             prints.append(Print(context.storage.get(wanted.key), job.request["prompt"], note))
@@ -130,4 +130,4 @@ def _delete(ids: Sequence[UUID]) -> Response:
 
 def _show(found: Sequence[tuple[Image, Job]]) -> list[tuple[ShownImage, Job]]:
     context = services()
-    return [(presentation.show_image(image, context), job) for image, job in found]
+    return [(serializers.show_image(image, context), job) for image, job in found]

@@ -6,7 +6,6 @@ from flask import request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from api import admission, presentation, records, repeats
 from api.auth.bearer import caller
 from api.console import timelines
 from api.console.filters import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
@@ -15,8 +14,10 @@ from api.console.links import lead_to
 from api.console.pages import page
 from api.console.recipes import write_recipes
 from api.console.rendering import render, render_live
+from api.images import queries
+from api.jobs import prepare, queries as job_queries, retry, serializers
+from api.jobs.submit import submit
 from api.runtime.context import services
-from api.submission import submit
 from api.web.errors import RefusedError
 from api.web.validation import not_found
 from common.errors import IllegalTransitionError, QueueFullError
@@ -49,11 +50,11 @@ def list_jobs() -> Response:
     )
     with context.database.reading() as session:
         found = search.list_page(session, caller().owner, wanted, after=read_cursor("jobs"), limit=PAGE_SIZE)
-        images = records.images_of(session, found.rows)
+        images = queries.images_of(session, found.rows)
     return render(
         "jobs/list.html",
         rows=found.rows,
-        amounts={job_id: presentation.total_cost(each, context) for job_id, each in images.items()},
+        amounts={job_id: serializers.total_cost(each, context) for job_id, each in images.items()},
         next=write_cursor("jobs", found.next_after),
         filters=chosen(*FILTERS),
         models=[card.name for card in context.offer.cards()],
@@ -110,8 +111,8 @@ def _read(text: str) -> dict[str, Any]:
     if job_id is None:
         raise not_found()
     with context.database.reading() as session:
-        row = records.find_job(session, caller().owner, job_id)
-        job = presentation.show_job(session, row, context)
+        row = job_queries.find_job(session, caller().owner, job_id)
+        job = serializers.show_job(session, row, context)
         attempts = session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)).all()
         messages = []
         if visitor().may(Scope.WEBHOOKS_READ):
@@ -144,7 +145,7 @@ def _cancel(text: str) -> None:
     if job_id is None:
         raise not_found()
     with services().database.transaction() as session:
-        row = records.find_job(session, caller().owner, job_id)
+        row = job_queries.find_job(session, caller().owner, job_id)
         if row.status is not JobStatus.CANCELED:
             lifecycle.cancel(session, row)
 
@@ -154,6 +155,6 @@ def _retry(text: str) -> object:
     if job_id is None:
         raise not_found()
     with services().database.reading() as session:
-        row = records.find_job(session, caller().owner, job_id)
-    made, _ = submit(admission.admit(repeats.repeat(row)), None, None)
+        row = job_queries.find_job(session, caller().owner, job_id)
+    made, _ = submit(prepare.admit(retry.repeat(row)), None, None)
     return made

@@ -6,7 +6,6 @@ from typing import Any
 from flask import jsonify, request
 from werkzeug.wrappers import Response
 
-from api import jobs as job_api, orders, presentation, records
 from api.auth.bearer import caller
 from api.console import wishes
 from api.console.gate import demand, visitor
@@ -14,10 +13,12 @@ from api.console.links import lead_to
 from api.console.pages import page
 from api.console.recipes import write_recipes
 from api.console.rendering import render, render_live, show_locally
+from api.images import queries, serializers
+from api.images.uploads import receive, redraw
+from api.jobs import prepare, queries as job_queries, resolve, serializers as job_serializers
+from api.jobs.schemas import Job, NewJob
+from api.jobs.submit import submit
 from api.runtime.context import services
-from api.schemas.jobs import Job, NewJob
-from api.submission import submit
-from api.uploads import receive, redraw
 from api.web.errors import RefusedError
 from api.web.validation import not_found
 from common.ids import parse_id
@@ -56,7 +57,7 @@ def make() -> Response:
     """Order what the form says; or show it again, with what is wrong with it."""
     wish = wishes.read(request.form)
     try:
-        order = job_api.place(NewJob.model_validate(_heed_style(wish)))
+        order = prepare.place(NewJob.model_validate(_heed_style(wish)))
         job_id, _ = submit(order, None, None)
     except RefusedError as refused:
         return _show(wish, None, refused)
@@ -89,8 +90,8 @@ def take_print(image_id: str) -> Response:
         raise not_found()
     context = services()
     with context.database.reading() as session:
-        image = records.find_image(session, caller().owner, found)
-    wanted = presentation.file_of(image)
+        image = queries.find_image(session, caller().owner, found)
+    wanted = serializers.file_of(image)
     if wanted is None:
         raise RefusedError("image_not_readable", f"The image is {image.status}; there is no file of it to start from.")
     asset = _keep(_redraw(context.storage.get(wanted.key)))
@@ -109,7 +110,7 @@ def _show(wish: dict[str, Any], job: Job | None, refused: RefusedError | None = 
         "make/form.html",
         200 if refused is None else 422,
         cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards],
-        default=orders.default_name(cards, context.settings),
+        default=resolve.default_name(cards, context.settings),
         styles=worn,
         wish=wishes.fill(wish),
         refused=refused,
@@ -135,7 +136,7 @@ def _find_job(text: str) -> Job | None:
     if job_id is None or not visitor().may(Scope.JOBS_READ):
         return None
     with context.database.reading() as session:
-        return presentation.show_job(session, records.find_job(session, caller().owner, job_id), context)
+        return job_serializers.show_job(session, job_queries.find_job(session, caller().owner, job_id), context)
 
 
 def _find_asset(text: str) -> Asset | None:
@@ -161,7 +162,7 @@ def _keep(file: PictureFile) -> Asset:
 
 def _link_asset(asset: Asset) -> str:
     linked = Linked(asset.storage_key, assets.CONTENT_TYPE, f"{asset.id}.png")
-    return show_locally(presentation.sign(linked, services()))
+    return show_locally(serializers.sign(linked, services()))
 
 
 def _answer_picture(asset: Asset) -> Response:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from werkzeug.wrappers import Response
 
-from api import orders
 from api.console.pages import page
 from api.console.rendering import render
-from api.models import find_served
+from api.jobs import resolve
 from api.runtime.context import services
+from api.system.models import find_served
 from common.keys import Scope
 from common.models import catalog
 
@@ -24,6 +24,6 @@ def list_models() -> Response:
         "models/list.html",
         cards=cards,
         served=served,
-        default=orders.default_name(cards, context.settings),
+        default=resolve.default_name(cards, context.settings),
         most=context.settings.max_pixel_steps,
     )

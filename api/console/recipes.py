@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from api.schemas.jobs import Request
+from api.jobs.schemas import Request
 
 
 class Recipes(NamedTuple):

@@ -5,13 +5,13 @@ from uuid import UUID
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import quarantine as quarantine_api
 from api.console.filters import chosen, read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
+from api.images import quarantine as image_quarantine
+from api.images.quarantine import Decision, QuarantinePath
 from api.runtime.context import services
-from api.schemas.quarantine import Decision, QuarantinePath
 from api.web.errors import RefusedError
 from api.web.validation import not_found
 from common.errors import IllegalTransitionError
@@ -22,7 +22,7 @@ from common.tables.quarantine import QuarantineState
 PAGE_SIZE = 24
 BOOK = "review"
 ANY = "any"
-DECISIONS = {"release": quarantine_api.release, "confirm": quarantine_api.confirm}
+DECISIONS = {"release": image_quarantine.release, "confirm": image_quarantine.confirm}
 NOTES = {"release": "review-released", "confirm": "review-confirmed"}
 
 
@@ -36,7 +36,7 @@ def list_quarantine() -> Response:
     shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
     return render(
         "review/list.html",
-        prints=[quarantine_api.show(kept, image, []) for kept, image in shown],
+        prints=[image_quarantine.show(kept, image, []) for kept, image in shown],
         next=write_cursor(BOOK, shown[-1][1].id if has_more else None),
         state=state or ANY,
         states=[*QuarantineState, ANY],
@@ -53,7 +53,7 @@ def show_quarantined(image_id: str) -> Response:
 @page("/review/<image_id>/preview", Scope.SAFETY_REVIEW)
 def show_preview(image_id: str) -> Response:
     """Show the print so blurred that only its colours and their places are left; the look goes on record."""
-    return quarantine_api.answer_preview(_read(image_id))
+    return image_quarantine.answer_preview(_read(image_id))
 
 
 @page("/review/<image_id>/<act>", Scope.SAFETY_REVIEW, post=True)
@@ -72,7 +72,7 @@ def decide(image_id: str, act: str) -> Response:
 
 def _show(image_id: UUID, refused: Exception | None = None) -> Response:
     with services().database.reading() as session:
-        shown = quarantine_api.show_one(session, image_id)
+        shown = image_quarantine.show_one(session, image_id)
         names = quarantine.name_keys(session, {each.key_id for each in shown.reviews if each.key_id is not None})
     return render("review/print.html", 200 if refused is None else 422, print=shown, names=names, refused=refused)
 

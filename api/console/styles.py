@@ -5,7 +5,6 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import presentation, styles as style_api
 from api.auth.bearer import caller
 from api.console.filters import read_cursor, write_cursor
 from api.console.gate import demand, visitor
@@ -13,8 +12,10 @@ from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
 from api.console.wishes import read_number
+from api.images import serializers
+from api.jobs import styles as job_styles
+from api.jobs.styles import NewStyle, Style
 from api.runtime.context import services
-from api.schemas.styles import NewStyle, Style
 from api.web.errors import RefusedError
 from api.web.validation import not_found
 from common.images import search
@@ -40,7 +41,7 @@ def list_styles() -> Response:
         found = styles.list_newest(session, caller().owner, after=read_cursor("styles"), limit=PAGE_SIZE + 1)
     shown = found[:PAGE_SIZE]
     following = write_cursor("styles", shown[-1].id if len(found) > PAGE_SIZE else None)
-    return render("styles/list.html", styles=[style_api.show(row) for row in shown], next=following)
+    return render("styles/list.html", styles=[job_styles.show(row) for row in shown], next=following)
 
 
 @page("/styles/new", Scope.STYLES_WRITE)
@@ -58,7 +59,7 @@ def create_style() -> Response:
     """Keep the style that the form says; or show it again, with what is wrong with it."""
     wish = _read_form()
     try:
-        row, is_new = style_api.make(NewStyle.model_validate(wish))
+        row, is_new = job_styles.make(NewStyle.model_validate(wish))
     except RefusedError as refused:
         return _show_form(wish, refused)
     return lead_to("styles:show_style", name=row.name, note="style-made" if is_new else "style-same")
@@ -80,8 +81,8 @@ def show_style(name: str) -> Response:
     return render(
         "styles/style.html",
         name=name,
-        versions=[style_api.show(row) for row in found],
-        prints=[(presentation.show_image(image, context), job) for image, job in prints],
+        versions=[job_styles.show(row) for row in found],
+        prints=[(serializers.show_image(image, context), job) for image, job in prints],
         campaigns=campaigns,
     )
 
@@ -91,7 +92,7 @@ def _find(reference: str) -> Style:
         row = styles.find(session, caller().owner, reference)
     if row is None:
         raise not_found()
-    return style_api.show(row)
+    return job_styles.show(row)
 
 
 def _show_form(wish: dict[str, Any], refused: RefusedError | None = None) -> Response:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from api.schemas.images import Image
+from api.images.schemas import Image
 from common.tables import Attempt, Job, WebhookAttempt, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 

@@ -5,17 +5,16 @@ from datetime import timedelta
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import deliveries as delivery_api, presentation, webhooks as webhook_api
 from api.auth.bearer import caller
 from api.console.filters import chosen, read_choice, read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render
 from api.runtime.context import services
-from api.schemas.deliveries import DeliveryPath
-from api.schemas.webhooks import USUAL_OVERLAP, NewWebhook, WebhookPath
 from api.web.errors import RefusedError
 from api.web.validation import not_found
+from api.webhooks import deliveries, routes, serializers
+from api.webhooks.schemas import USUAL_OVERLAP, DeliveryPath, NewWebhook, WebhookPath
 from common.keys import Scope
 from common.tables.webhook_states import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
 from common.webhooks import delivery_log, endpoints, outbox
@@ -37,10 +36,10 @@ def create_webhook() -> Response:
     wish["description"] = request.form.get("description", "").strip()
     try:
         body = NewWebhook.model_validate({name: value for name, value in wish.items() if value})
-        row, secret = webhook_api.make(caller().owner, body)
+        row, secret = routes.make(caller().owner, body)
     except (RefusedError, WebhookExistsError, TooManyWebhooksError) as refused:
         return _show_all(refused)
-    return _show_one(str(row.id), presentation.show_webhook(row, secret).secret)
+    return _show_one(str(row.id), serializers.show_webhook(row, secret).secret)
 
 
 @page("/webhooks/<webhook_id>", Scope.WEBHOOKS_READ)
@@ -53,14 +52,14 @@ def show_webhook(webhook_id: str) -> Response:
 def change_webhook(webhook_id: str, act: str) -> Response:
     """Enable, disable, test or delete a webhook, or give it a new secret."""
     path = WebhookPath.model_validate({"webhook_id": webhook_id})
-    with webhook_api.changing(path) as (session, row):
+    with routes.changing(path) as (session, row):
         match act:
             case "enable":
                 endpoints.enable(row)
             case "disable":
                 endpoints.disable(session, row, DisabledReason.OWNER)
             case "test":
-                webhook_api.owe_test(session, row)
+                routes.owe_test(session, row)
             case "delete":
                 endpoints.remove(session, row)
             case "rotate":
@@ -68,7 +67,7 @@ def change_webhook(webhook_id: str, act: str) -> Response:
             case _:
                 raise not_found()
     if act == "rotate":
-        return _show_one(webhook_id, presentation.show_webhook(row, secret).secret)
+        return _show_one(webhook_id, serializers.show_webhook(row, secret).secret)
     if act == "delete":
         return lead_to("webhooks:list_webhooks", note="webhook-deleted")
     note = "webhook-tested" if act == "test" else "webhook-changed"
@@ -80,10 +79,10 @@ def show_delivery(webhook_id: str, delivery_id: str) -> Response:
     """Show a message with its body and the tries at it."""
     path = DeliveryPath.model_validate({"webhook_id": webhook_id, "delivery_id": delivery_id})
     with services().database.reading() as session:
-        row = delivery_api.find(session, path)
+        row = deliveries.find(session, path)
         tries = delivery_log.list_attempts(session, row.id)
         endpoint = endpoints.find(session, caller().owner, path.webhook_id)
-    delivery = presentation.show_delivery(row, tries[0] if tries else None, with_body=True)
+    delivery = serializers.show_delivery(row, tries[0] if tries else None, with_body=True)
     return render("webhooks/delivery.html", delivery=delivery, tries=tries, webhook=endpoint)
 
 
@@ -91,9 +90,9 @@ def show_delivery(webhook_id: str, delivery_id: str) -> Response:
 def resend_delivery(webhook_id: str, delivery_id: str) -> Response:
     """Send a message again."""
     path = DeliveryPath.model_validate({"webhook_id": webhook_id, "delivery_id": delivery_id})
-    with webhook_api.changing(path) as (session, endpoint):
-        webhook_api.refuse_disabled(endpoint)
-        outbox.resend(session, delivery_api.find(session, path, to_change=True))
+    with routes.changing(path) as (session, endpoint):
+        routes.refuse_disabled(endpoint)
+        outbox.resend(session, deliveries.find(session, path, to_change=True))
     return lead_to("webhooks:show_webhook", webhook_id=webhook_id, note="delivery-resent")
 
 
@@ -103,7 +102,7 @@ def _show_all(refused: Exception | None = None) -> Response:
     return render(
         "webhooks/list.html",
         200 if refused is None else 422,
-        webhooks=[presentation.show_webhook(row) for row in rows],
+        webhooks=[serializers.show_webhook(row) for row in rows],
         refused=refused,
         events=JOB_EVENTS,
         usual=USUAL_EVENTS,
@@ -124,9 +123,9 @@ def _show_one(webhook_id: str, secret: str | None = None) -> Response:
     shown = found[:PAGE_SIZE]
     return render(
         "webhooks/webhook.html",
-        webhook=presentation.show_webhook(row),
+        webhook=serializers.show_webhook(row),
         secret=secret,
-        deliveries=[presentation.show_delivery(each, last.get(each.id)) for each in shown],
+        deliveries=[serializers.show_delivery(each, last.get(each.id)) for each in shown],
         next=write_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),
         filters=chosen("state"),
         states=[*MessageState],

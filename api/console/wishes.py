@@ -5,7 +5,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from api.schemas.jobs import Request
+from api.jobs.schemas import Request
 from common.jobs.styles import StyleSpec
 
 WHOLE = ("width", "height", "steps", "num_images", "seed")

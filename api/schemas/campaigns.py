@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
-from api.schemas.campaign_runs import CampaignProgress, CampaignQuote
-from api.schemas.jobs import (
+from api.jobs.generation_fields import Look, StyleReference
+from api.jobs.schemas import (
     IDEMPOTENCY_KEY,
     METADATA_SCHEMA,
     MOST_METADATA,
@@ -17,10 +17,10 @@ from api.schemas.jobs import (
     MetadataValue,
     Request,
 )
-from api.schemas.looks import Look, StyleReference
-from api.schemas.webhooks import CampaignEvents, Url
+from api.schemas.campaign_runs import CampaignProgress, CampaignQuote
 from api.web.output import Amount, Output, Time
 from api.web.validation import Body, Header, Id, Moment, Parsed, Path, Query, Whole
+from api.webhooks.schemas import CampaignEvents, Url
 from common.campaigns.spec import OnBlock, SeedRule
 from common.jobs.request import LARGEST_SEED
 from common.tables.campaign_states import CampaignStatus, ListStatus

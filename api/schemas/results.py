@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.images import Colour
+from api.images.schemas import Colour
 from api.web.output import Amount, Output, Time
 from api.web.validation import Id, Parsed, Path, Query
 from common.campaigns.results.archive import USUAL_PATTERN

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.schemas.webhooks import CampaignEvent, JobEvent
+from api.webhooks.schemas import CampaignEvent, JobEvent
 from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
 from common.webhooks import signatures, signing_secrets
 

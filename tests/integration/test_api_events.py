@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy
 
-from api import streams
+from api.jobs import event_stream
 from api.runtime import job_watcher
 from api.runtime.event_ids import Look
 from api.web import sse
@@ -206,7 +206,7 @@ def test_no_proxy_may_keep_the_events_or_hold_them_back(plain: Api) -> None:
 
 
 def test_a_silent_line_is_kept_in_use(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.01)
     job = factories.submit(plain.database)
     with following(plain, job.id) as events:
         assert events.next_chunk().startswith(sse.RETRY)
@@ -216,7 +216,7 @@ def test_a_silent_line_is_kept_in_use(plain: Api, monkeypatch: pytest.MonkeyPatc
 def test_a_stream_ends_after_a_while_and_can_be_taken_up_again(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     job = factories.submit(plain.database)
     with monkeypatch.context() as patch:
-        patch.setattr(streams, "LONGEST_SECONDS", 0.05)
+        patch.setattr(event_stream, "LONGEST_SECONDS", 0.05)
         with following(plain, job.id) as events:
             told = list(events)
     assert [event.name for event in told] == ["status"]

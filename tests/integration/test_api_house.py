@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.usage import MOST_PRESSES
+from api.system.usage import MOST_PRESSES
 from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import lifecycle

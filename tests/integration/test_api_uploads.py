@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from api import uploads
+from api.images import uploads
 from common.db.engine import Database
 from tests.apis import Api, open_api
 from tests.picture_files import PNG, count_assets, encode, form, hand_in, picture, stored

@@ -16,7 +16,7 @@ from api.console.rendering import show_money, show_seconds
 from api.console.sections import SECTIONS
 from api.console.session import Sessions
 from api.console.snapshots import Snapshots
-from api.schemas.jobs import Request
+from api.jobs.schemas import Request
 from tests import factories
 
 REQUEST = Request(**factories.image_request(prompt='it\'s a "fox" & $HOME').model_dump() | {"strength": None})

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api import orders
-from api.schemas.jobs import NewJob
+from api.jobs import resolve
+from api.jobs.schemas import NewJob
 from api.web.errors import RefusedError
 from common.ids import new_id
 from common.jobs.request import Adapter, Mode, SchedulerName
@@ -21,7 +21,7 @@ CARDS = [PAINTED_CARD, PLAIN]
 
 def place(cards: list[ModelCard] | None = None, settings: dict[str, Any] | None = None, **wish: Any) -> Order:
     asked = NewJob.model_validate({"prompt": "x"} | wish)
-    return orders.place(asked, CARDS if cards is None else cards, Settings(**(settings or {})), "ada", new_id())
+    return resolve.place(asked, CARDS if cards is None else cards, Settings(**(settings or {})), "ada", new_id())
 
 
 def refused(**wish: Any) -> dict[str, str]:

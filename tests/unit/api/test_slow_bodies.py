@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api import uploads
+from api.images import uploads
 from api.web import strict_json
 from api.web.errors import RefusedError
 from api.web.strict_json import StrictRequest

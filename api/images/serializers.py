@@ -1,0 +1,95 @@
+"""Images and uploaded pictures as JSON."""
+
+from datetime import datetime, timedelta
+
+from api.images import asset_schemas, schemas as image_schemas
+from api.runtime.context import Context
+from common.clock import utcnow
+from common.images.assets import CONTENT_TYPE
+from common.storage.links import Linked
+from common.tables import Asset, Image
+
+
+def show_image(row: Image, context: Context) -> image_schemas.Image:
+    """Return what is shown of an image, with fresh links to it if it was published."""
+    url, thumbnail_url = _link(row, context), _link(row, context, thumbnail=True)
+    return image_schemas.Image(
+        id=row.id,
+        job_id=row.job_id,
+        index=row.position,
+        status=row.status,
+        url=url,
+        thumbnail_url=thumbnail_url,
+        url_expires_at=_expiry(context) if url else None,
+        seed=row.seed,
+        width=row.width,
+        height=row.height,
+        content_type=row.content_type,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        signed=row.signed,
+        safety=show_safety(row),
+        colours=[image_schemas.Colour(**colour) for colour in row.colours or ()],
+        palette_score=row.palette_score,
+        cost=image_schemas.Cost(gpu_seconds=row.gpu_seconds, amount=row.amount, currency=row.currency),
+        created_at=row.created_at,
+    )
+
+
+def show_safety(row: Image) -> image_schemas.Safety:
+    """Return what is shown of the check of an image."""
+    return image_schemas.Safety(
+        mode=row.safety_mode,
+        verdict=row.verdict,
+        scores=row.safety.get("scores", {}),
+        reason=row.safety.get("reason"),
+        policy=image_schemas.Policy(
+            version=row.safety.get("policy"),
+            checker=row.safety.get("checker"),
+            digest=row.safety.get("digest"),
+            thresholds=row.safety.get("thresholds", {}),
+        ),
+        is_fallback="fallback_for" in row.safety,
+        released_at=row.released_at,
+    )
+
+
+def show_asset(row: Asset) -> asset_schemas.Asset:
+    """Return what is shown of an asset."""
+    return asset_schemas.Asset(
+        id=row.id,
+        width=row.width,
+        height=row.height,
+        content_type=CONTENT_TYPE,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        verdict=row.verdict,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
+
+
+def file_of(row: Image, *, thumbnail: bool = False) -> Linked | None:
+    """Return the file of an image or of its thumbnail; None unless it was published."""
+    key = row.thumbnail_key if thumbnail else row.storage_key
+    if key is None or not row.status.is_readable:
+        return None
+    suffix = key.rpartition(".")[2]
+    name = f"{row.job_id}-{row.position}{'-thumbnail' if thumbnail else ''}.{suffix}"
+    return Linked(key, f"image/{suffix}" if thumbnail or not row.content_type else row.content_type, name)
+
+
+def sign(wanted: Linked, context: Context) -> str:
+    """Return a link to a file that needs no key."""
+    key, content_type, filename = wanted
+    seconds = context.settings.link_seconds
+    return context.storage.sign(key, content_type=content_type, filename=filename, seconds=seconds)
+
+
+def _link(row: Image, context: Context, *, thumbnail: bool = False) -> str | None:
+    wanted = file_of(row, thumbnail=thumbnail)
+    return None if wanted is None else sign(wanted, context)
+
+
+def _expiry(context: Context) -> datetime:
+    return (utcnow() + timedelta(seconds=context.settings.link_seconds)).replace(microsecond=0)

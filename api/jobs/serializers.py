@@ -1,0 +1,83 @@
+"""From rows to the JSON that is shown."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from api.images import queries, schemas as image_schemas
+from api.images.schemas import JobSafety
+from api.images.serializers import show_image
+from api.jobs import schemas as job_schemas
+from api.runtime.context import Context
+from common.jobs import fair_queue
+from common.jobs.request import ImageRequest
+from common.tables import Image, Job
+from common.tables.states import version_of
+from common.tables.webhook_states import parse_events
+from common.usage.usage import was_delivered
+
+
+def show_jobs(session: Session, rows: Sequence[Job], context: Context) -> list[job_schemas.Job]:
+    """Return what is shown of *rows*."""
+    images = queries.images_of(session, rows)
+    return [_show_job(row, images.get(row.id, []), fair_queue.count_ahead(session, row), context) for row in rows]
+
+
+def show_job(session: Session, row: Job, context: Context) -> job_schemas.Job:
+    """Return what is shown of one job."""
+    return show_jobs(session, [row], context)[0]
+
+
+def show_new_job(row: Job, queue_position: int, context: Context) -> job_schemas.Job:
+    """Return what is shown of a job that has just been queued."""
+    return _show_job(row, [], queue_position, context)
+
+
+def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, context: Context) -> job_schemas.Job:
+    error = None
+    if row.error_code is not None:
+        error = job_schemas.JobError(
+            code=row.error_code, message=row.error_message or "", retryable=bool(row.error_retryable)
+        )
+    return job_schemas.Job(
+        id=row.id,
+        status=row.status,
+        priority=row.priority,
+        request=show_request(ImageRequest.known_part(row.request)),
+        progress=job_schemas.Progress(step=row.progress_step, steps=row.steps),
+        queue_position=queue_position,
+        attempt=row.attempt,
+        version=version_of(row.status, row.attempt),
+        images=[show_image(image, context) for image in images],
+        cost=total_cost(images, context),
+        error=error,
+        metadata=row.annotations,
+        retry_of=row.retry_of,
+        style=row.style_version,
+        palette=row.palette or [],
+        webhook_url=row.webhook_url,
+        webhook_events=None if row.webhook_events is None else list(parse_events(row.webhook_events)),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        deadline_at=row.deadline_at,
+        prompt_erased_at=row.prompt_erased_at,
+    )
+
+
+def show_request(request: ImageRequest) -> job_schemas.Request:
+    """Return *request* as a job shows it."""
+    strength = None if request.init_image is None else request.strength
+    policy = None if request.safety is None else JobSafety(**request.safety.model_dump())
+    return job_schemas.Request(**request.model_dump() | {"strength": strength, "safety": policy})
+
+
+def total_cost(images: Sequence[Image], context: Context) -> image_schemas.Cost:
+    """Return what was charged for these images of one job."""
+    charged = [image for image in images if was_delivered(image)]
+    return image_schemas.Cost(
+        gpu_seconds=sum(image.gpu_seconds for image in charged),
+        amount=sum((image.amount for image in charged), Decimal(0)),
+        currency=charged[0].currency if charged else context.settings.currency,
+    )

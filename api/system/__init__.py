@@ -1,0 +1,1 @@
+"""Health, models, usage, the overview and the OpenAPI document."""

@@ -1,0 +1,133 @@
+"""``/v1/usage``: what was spent, on what, and what of it was charged; and the account of the whole house."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Response
+
+from api.auth.bearer import caller, needs
+from api.runtime.context import services
+from api.system.usage_schemas import (
+    HouseAccount,
+    HouseMoney,
+    HousePress,
+    HouseReport,
+    Money,
+    SpanQuery,
+    UsageQuery,
+    UsageReport,
+    UsageRow,
+)
+from api.web import responses
+from common.clock import utcnow
+from common.keys import Scope
+from common.tables import Press
+from common.usage import operator_report, usage
+from common.usage.operator_report import Account
+from common.usage.usage import Usage
+
+blueprint = responses.create_blueprint("usage", "What was spent.", "/v1/usage")
+
+DEFAULT_SPAN = timedelta(days=30)
+MOST_PRESSES = 100
+
+
+@blueprint.get("", **responses.describe(Scope.USAGE_READ, {200: UsageReport}, 422))
+@needs(Scope.USAGE_READ)
+def get_usage(query: UsageQuery) -> Response:
+    """Account for accelerator seconds and money."""
+    owner, (since, until) = caller().owner, _span(query)
+    with services().database.reading() as session:
+        total = usage.tally(session, owner, since, until)
+        groups = usage.tally_by(session, owner, since, until, query.group_by) if query.group_by else {}
+    report = UsageReport(
+        since=since,
+        until=until,
+        group_by=query.group_by,
+        data=[_show(name, group) for name, group in groups.items()],
+        total=_show(None, total),
+    )
+    return responses.answer(report)
+
+
+@blueprint.get("/house", **responses.describe(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
+@needs(Scope.USAGE_HOUSE)
+def get_house_usage(query: SpanQuery) -> Response:
+    """Account for the time of all presses, for all owners: delivered, waste, overhead, idle, energy and money."""
+    since, until = _span(query)
+    with services().database.reading() as session:
+        found = operator_report.account(session, since, until)
+    report = HouseReport(
+        since=since,
+        until=until,
+        data=[_show_press(press, account) for press, account in found.presses[:MOST_PRESSES]],
+        has_more=len(found.presses) > MOST_PRESSES,
+        total=HouseAccount(**_show_account(found.total)),
+        money=[
+            HouseMoney(
+                currency=currency,
+                up_amount=money.up,
+                charged_amount=money.charged,
+                images=money.images,
+                amount_per_image=money.per_image,
+            )
+            for currency, money in found.money.items()
+        ],
+    )
+    return responses.answer(report)
+
+
+def _span(query: SpanQuery) -> tuple[datetime, datetime]:
+    until = query.until or utcnow()
+    earliest = datetime.min.replace(tzinfo=UTC) + DEFAULT_SPAN
+    return query.since or max(until, earliest) - DEFAULT_SPAN, until
+
+
+def _show(name: str | None, group: Usage) -> UsageRow:
+    return UsageRow(
+        group=name,
+        jobs=group.jobs,
+        attempts=group.attempts,
+        images=sum(group.images.values()),
+        gpu_seconds=group.gpu_seconds,
+        delivered_gpu_seconds=group.delivered,
+        running_gpu_seconds=group.running,
+        waste_gpu_seconds=group.waste,
+        charged=[Money(amount=amount, currency=currency) for currency, amount in sorted(group.amounts.items())],
+    )
+
+
+def _show_press(press: Press, account: Account) -> HousePress:
+    return HousePress(
+        id=press.id,
+        host=press.host,
+        accelerator=press.accelerator,
+        models=press.models,
+        price_per_hour=press.price_per_hour,
+        currency=press.currency,
+        up_amount=operator_report.up_amount(press, account.up),
+        started_at=press.started_at,
+        heartbeat_at=press.heartbeat_at,
+        stopped_at=press.stopped_at,
+        **_show_account(account),
+    )
+
+
+def _show_account(account: Account) -> dict[str, Any]:
+    meter, ledger = account.meter, account.ledger
+    return {
+        "up_seconds": account.up,
+        "busy_gpu_seconds": meter.busy,
+        "idle_seconds": account.idle,
+        "utilisation": account.utilisation,
+        "delivered_share": account.delivered_share,
+        "attempts": ledger.attempts,
+        "images": sum(ledger.images.values()),
+        "delivered_gpu_seconds": ledger.delivered,
+        "running_gpu_seconds": ledger.running,
+        "waste_gpu_seconds": ledger.waste,
+        "overhead_gpu_seconds": meter.overhead,
+        "carried_gpu_seconds": account.carried,
+        "cpu_seconds": meter.cpu,
+        "energy_joules": meter.energy,
+    }

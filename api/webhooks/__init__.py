@@ -1,0 +1,1 @@
+"""``/v1/webhooks``: endpoints, and what was delivered to them."""
