@@ -2,8 +2,17 @@
 
 from flask_openapi.openapi import OpenAPI
 
-from api import campaign_links, campaign_runs, campaigns, proofs, public_links, recipient_erasure, recipients, results
 from api.auth import bearer, keys
+from api.campaigns import (
+    actions,
+    proofs,
+    public_links as campaign_public_links,
+    public_results,
+    recipient_erasure,
+    recipients,
+    results,
+    routes as campaign_routes,
+)
 from api.console import installation as console
 from api.images import assets, files, quarantine, routes as image_routes, verification
 from api.jobs import attempts, events, routes as job_routes, styles
@@ -25,14 +34,14 @@ RESOURCES = (
     models,
     overview,
     styles,
-    campaigns,
+    campaign_routes,
     recipients,
-    campaign_runs,
+    actions,
     proofs,
     results,
-    campaign_links,
+    campaign_public_links,
     recipient_erasure,
-    public_links,
+    public_results,
     usage,
     routes,
     deliveries,

@@ -1,4 +1,4 @@
-"""Where the api's real outside things are built: ``gunicorn -c python:api.server api.wsgi:app``."""
+"""Where the api's real outside things are built: ``gunicorn -c python:api.gunicorn_conf api.wsgi:app``."""
 
 import sys
 

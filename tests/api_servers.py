@@ -45,7 +45,7 @@ def serving(**settings: str) -> Iterator[Server]:
             "PRESSROOM_LOG_FORMAT": "json",
             **settings,
         }
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", "api.wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf", "api.wsgi:app"]
         try:
             with processes.running(command, folder, lambda: answers(port), environ=environ) as process:
                 yield Server(port, key, folder / "log", process, database)

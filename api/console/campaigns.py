@@ -5,9 +5,10 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import campaigns as campaign_api
 from api.auth.bearer import caller
-from api.campaign_views import changing
+from api.campaigns import routes
+from api.campaigns.schemas import MOST_IMAGES, NewCampaign
+from api.campaigns.serializers import changing
 from api.console import campaigns_wishes as wishes
 from api.console.campaigns_steps import find, path_of, stand_of
 from api.console.filters import chosen, read_choice, read_cursor, write_cursor
@@ -17,7 +18,6 @@ from api.console.pages import page
 from api.console.rendering import render
 from api.jobs import resolve
 from api.runtime.context import services
-from api.schemas.campaigns import MOST_IMAGES, NewCampaign
 from api.web.errors import RefusedError
 from common.campaigns import deletion, progress, queries
 from common.campaigns.spec import OnBlock
@@ -69,7 +69,7 @@ def create_campaign() -> Response:
     """Make the campaign that the form says; or show it again, with what is wrong with it."""
     wish = wishes.read(request.form)
     try:
-        made, _ = campaign_api.make(NewCampaign.model_validate(wish), wish)
+        made, _ = routes.make(NewCampaign.model_validate(wish), wish)
     except RefusedError as refused:
         return _show_form(wish, refused)
     return lead_to("campaigns_recipients:show_recipients", campaign_id=made.id, note="campaign-made")

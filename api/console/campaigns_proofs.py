@@ -3,17 +3,17 @@
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import campaign_progress, campaign_views
 from api.auth.bearer import caller
-from api.campaign_runs import ring
-from api.campaign_views import changing
+from api.campaigns import serializers
+from api.campaigns.actions import ring
+from api.campaigns.run_schemas import MOST_PROOFS, USUAL_PROOFS, NewProofs
+from api.campaigns.schemas import Approval, Campaign
+from api.campaigns.serializers import changing
 from api.console.campaigns_steps import find, path_of, render_step
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render_live
 from api.runtime.context import services
-from api.schemas.campaign_runs import MOST_PROOFS, USUAL_PROOFS, NewProofs
-from api.schemas.campaigns import Approval, Campaign
 from common.campaigns import lifecycle
 from common.campaigns.printing import proofs
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
@@ -27,7 +27,7 @@ def show_proofs(campaign_id: str) -> Response:
     """Show the proofs and the quote."""
     row = find(campaign_id)
     with services().database.reading() as session:
-        found = campaign_progress.show_proofs(session, row, services())
+        found = serializers.show_proofs(session, row, services())
     return render_step("proofs.html", row, "Proofs", proofs=found, usual=USUAL_PROOFS, most=MOST_PROOFS)
 
 
@@ -36,7 +36,7 @@ def show_proofs_now(campaign_id: str) -> Response:
     """Show the part of the page that changes; nothing if the browser has it."""
     row = find(campaign_id)
     with services().database.reading() as session:
-        found = campaign_progress.show_proofs(session, row, services())
+        found = serializers.show_proofs(session, row, services())
     version = repr(found.model_dump(exclude={"data": {"__all__": {"url", "thumbnail_url"}}}))
     return render_live(
         "campaigns/proofs_now.html", version, campaign=row, proofs=found, usual=USUAL_PROOFS, most=MOST_PROOFS
@@ -58,8 +58,8 @@ def print_proofs(campaign_id: str) -> Response:
 def show_approval(campaign_id: str) -> Response:
     """Show all that an approval would name, and what it would cost."""
     with services().database.reading() as session:
-        row = campaign_views.find(session, path_of(campaign_id))
-        shown = campaign_views.show(session, row, with_progress=False)
+        row = serializers.find(session, path_of(campaign_id))
+        shown = serializers.show(session, row, with_progress=False)
     return render_step("approve.html", row, "Approve", shown=shown, is_wanted=_wants_approval(shown))
 
 

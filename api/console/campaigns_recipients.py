@@ -5,13 +5,13 @@ from itertools import islice
 from flask import jsonify, request
 from werkzeug.wrappers import Response
 
-from api import recipients as recipient_api
+from api.campaigns import recipients
+from api.campaigns.recipient_schemas import ErrorsQuery, UploadQuery
 from api.console.campaigns_steps import find, path_of, render_step
 from api.console.filters import chosen, read_cursor, read_text, write_cursor
 from api.console.links import link
 from api.console.pages import page
 from api.runtime.context import services
-from api.schemas.recipients import ErrorsQuery, UploadQuery
 from api.web.validation import not_found
 from common.campaigns import queries
 from common.campaigns.recipients import importing, queries as recipient_queries
@@ -51,7 +51,7 @@ def show_recipients(campaign_id: str) -> Response:
 def take_recipients(campaign_id: str) -> Response:
     """Take a file in, which is the body itself; rows that cannot be printed are left out, and shown."""
     mode = "append" if request.args.get("mode") == "append" else "replace"
-    receipt = recipient_api.take(path_of(campaign_id), UploadQuery(mode=mode, on_error="skip"))
+    receipt = recipients.take(path_of(campaign_id), UploadQuery(mode=mode, on_error="skip"))
     note = "recipients-taken" if not receipt.rejected else "recipients-taken-in-part"
     return jsonify(url=link("campaigns_recipients:show_recipients", campaign_id=campaign_id, note=note))
 
@@ -64,7 +64,7 @@ def send_errors(campaign_id: str) -> Response:
         found = recipient_queries.find_list(session, row, query.list)
     if found is None:
         raise not_found()
-    return recipient_api.send_errors(found)
+    return recipients.send_errors(found)
 
 
 @page("/campaigns/<campaign_id>/prompts", Scope.CAMPAIGNS_READ)
@@ -82,7 +82,7 @@ def show_prompts(campaign_id: str) -> Response:
         "prompts.html",
         row,
         "Prompts",
-        rows=[recipient_api.render_prompts(row, spec, each) for each in shown if each.erased_at is None],
+        rows=[recipients.render_prompts(row, spec, each) for each in shown if each.erased_at is None],
         wanted=wanted,
         arms=spec.arms,
         next=write_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),

@@ -5,16 +5,16 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import campaign_progress, results as result_api
-from api.campaign_links import change_links
+from api.campaigns import results, serializers as campaign_serializers
+from api.campaigns.public_links import change_links
+from api.campaigns.recipient_erasure import erase
+from api.campaigns.result_schemas import RecipientPath, SheetQuery
 from api.console.campaigns_steps import find, path_of, render_step
 from api.console.filters import read_cursor, write_cursor
 from api.console.links import lead_to
 from api.console.pages import page
 from api.images import serializers
-from api.recipient_erasure import erase
 from api.runtime.context import Context, services
-from api.schemas.results import RecipientPath, SheetQuery
 from common.campaigns.results import lines as result_lines, public_links
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import Line
@@ -34,7 +34,7 @@ def show_results(campaign_id: str) -> Response:
     context, row, book = services(), find(campaign_id), f"campaigns/{campaign_id}/results"
     with context.database.reading() as session:
         lines, last = result_lines.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE)
-        progress = campaign_progress.show_progress(session, row)
+        progress = campaign_serializers.show_progress(session, row)
     return render_step(
         "results.html",
         row,
@@ -52,7 +52,7 @@ def show_variants(campaign_id: str) -> Response:
     context, row = services(), find(campaign_id)
     spec = CampaignSpec.from_row(row.spec)
     with context.database.reading() as session:
-        progress = campaign_progress.show_progress(session, row)
+        progress = campaign_serializers.show_progress(session, row)
         found = result_lines.list_of_arms(session, row, [arm.name for arm in spec.arms], SHOWN_OF_ARM)
     pictures = {name: [serializers.show_image(image, context) for image in each] for name, each in found.items()}
     return render_step("variants.html", row, "Results", arms=spec.arms, progress=progress, pictures=pictures)
@@ -61,19 +61,19 @@ def show_variants(campaign_id: str) -> Response:
 @page("/campaigns/<campaign_id>/results.csv", Scope.CAMPAIGNS_READ)
 def send_table(campaign_id: str) -> Response:
     """Send what became of each picture, as CSV."""
-    return result_api.send_table(find(campaign_id))
+    return results.send_table(find(campaign_id))
 
 
 @page("/campaigns/<campaign_id>/archive.zip", Scope.CAMPAIGNS_READ)
 def send_archive(campaign_id: str) -> Response:
     """Send all pictures there are."""
-    return result_api.send_archive(find(campaign_id), request.args.get("name") or USUAL_PATTERN)
+    return results.send_archive(find(campaign_id), request.args.get("name") or USUAL_PATTERN)
 
 
 @page("/campaigns/<campaign_id>/contact-sheet.png", Scope.CAMPAIGNS_READ)
 def send_sheet(campaign_id: str) -> Response:
     """Send a page of thumbnails."""
-    return result_api.send_sheet(find(campaign_id), SheetQuery.model_validate({"page": request.args.get("page", "1")}))
+    return results.send_sheet(find(campaign_id), SheetQuery.model_validate({"page": request.args.get("page", "1")}))
 
 
 @page("/campaigns/<campaign_id>/links/<act>", Scope.CAMPAIGNS_WRITE, post=True)

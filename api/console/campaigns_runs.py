@@ -6,15 +6,15 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api import campaign_views
-from api.campaign_runs import ring
-from api.campaign_views import changing
+from api.campaigns import serializers
+from api.campaigns.actions import ring
+from api.campaigns.schemas import NewBudget
+from api.campaigns.serializers import changing
 from api.console.campaigns_steps import path_of, render_step
 from api.console.links import lead_to
 from api.console.pages import page
 from api.console.rendering import render_live
 from api.runtime.context import services
-from api.schemas.campaigns import NewBudget
 from api.web.validation import not_found
 from common.campaigns import lifecycle
 from common.campaigns.lifecycle import Only
@@ -74,8 +74,8 @@ def act_on_campaign(campaign_id: str, act: str) -> Response:
 
 def _read(text: str) -> tuple[Campaign, dict[str, Any]]:
     with services().database.reading() as session:
-        row = campaign_views.find(session, path_of(text))
-        shown = campaign_views.show(session, row)
+        row = serializers.find(session, path_of(text))
+        shown = serializers.show(session, row)
     prints = shown.progress.prints if shown.progress is not None else None
     moves = row.status is CampaignStatus.RUNNING or (prints is not None and prints.ordered > 0)
     waits = row.status is CampaignStatus.APPROVED and row.start_at is not None

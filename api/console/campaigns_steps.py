@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 from werkzeug.wrappers import Response
 
-from api import campaign_views
+from api.campaigns import serializers
+from api.campaigns.schemas import CampaignPath
 from api.console.gate import visitor
 from api.console.rendering import render
 from api.runtime.context import services
-from api.schemas.campaigns import CampaignPath
 from common.keys import Scope
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus
@@ -35,7 +35,7 @@ def path_of(text: str) -> CampaignPath:
 def find(text: str) -> Campaign:
     """Return the caller's campaign; raise RefusedError with ``not_found``."""
     with services().database.reading() as session:
-        return campaign_views.find(session, path_of(text))
+        return serializers.find(session, path_of(text))
 
 
 def list_steps(row: Campaign) -> list[Step]:

@@ -87,7 +87,7 @@ class _Children:
     def api(self) -> Child:
         grace = ("--graceful-timeout", "10")  # sooner than a server on its own: whoever pressed Ctrl-C waits
         flags = ("--no-control-socket", "--log-level", "warning", *grace)
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", *flags, "api.wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf", *flags, "api.wsgi:app"]
         return self._child("api", command, API_GRACE_SECONDS)
 
     def press(self, number: int, count: int) -> Child:

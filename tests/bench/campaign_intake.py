@@ -111,7 +111,7 @@ def _serving(url: str, broker: str) -> Iterator[Server]:
             "PRESSROOM_REDIS_URL": broker,
             "PRESSROOM_MAX_RECIPIENTS": "1000000",
         }
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", "api.wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf", "api.wsgi:app"]
         with running(command, folder, lambda: answers(port), environ=environ) as process:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
             yield Server(port, key, int(children.split()[0]))

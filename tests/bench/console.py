@@ -167,7 +167,7 @@ def _serve(stack: ExitStack, jobs: int) -> tuple[str, str, psutil.Process]:
         "PRESSROOM_MAX_QUEUED_JOBS": "1000000",
         "PRESSROOM_LEASE_SECONDS": "3600",
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", "api.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf", "api.wsgi:app"]
     process = stack.enter_context(running(command, folder, lambda: answers(port), environ=environ))
     return f"http://127.0.0.1:{port}", key, psutil.Process(process.pid)
 

@@ -124,7 +124,7 @@ def _ours(url: str, broker: str) -> Iterator[Server]:
         "PRESSROOM_API_THREADS": str(THREADS),
         "PRESSROOM_MAX_QUEUED_JOBS": "1000000",
     }
-    with _gunicorn(["-c", "python:api.server"], "api.wsgi:app", environ) as port:
+    with _gunicorn(["-c", "python:api.gunicorn_conf"], "api.wsgi:app", environ) as port:
         yield Server(port, key)
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "numpy", "PIL", "worker", "boto3", "schemathesis")
 
 
-@pytest.mark.parametrize("module", ["api.wsgi", "api.server"])
+@pytest.mark.parametrize("module", ["api.wsgi", "api.gunicorn_conf"])
 def test_the_api_imports_nothing_that_only_a_press_needs(module: str, tmp_path: Path) -> None:
     program = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
     environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_HOME": str(tmp_path), "PATH": ""}

@@ -75,7 +75,7 @@ def main(seed: str = SEED, examples: str = EXAMPLES) -> int:
             "PRESSROOM_MAX_PIXEL_STEPS": str(4096 * 4096 * 1000 * 100),
             "PRESSROOM_LOG_FORMAT": "json",
         }
-        server = [sys.executable, "-m", "gunicorn", "-c", "python:api.server", "api.wsgi:app"]
+        server = [sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf", "api.wsgi:app"]
         with processes.running(server, folder, lambda: _answers(f"{url}/readyz"), environ=environ):
             return _run(url, key, known, seed, examples, folder)
 

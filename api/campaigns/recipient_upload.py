@@ -9,9 +9,9 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from api import campaign_views
+from api.campaigns import serializers
+from api.campaigns.schemas import CampaignPath
 from api.runtime.context import services
-from api.schemas.campaigns import CampaignPath
 from api.web.errors import RefusedError
 from api.web.problems import Fault
 from api.web.strict_json import hurrying
@@ -124,6 +124,6 @@ def _show(bad: Bad) -> Fault:
 
 
 def _give_up(path: CampaignPath, opened: Sequence[Loading], columns: Sequence[str] = ()) -> None:
-    with campaign_views.changing(path) as (session, campaign):
+    with serializers.changing(path) as (session, campaign):
         for loading in opened:
             lists.give_up(session, campaign, loading.number, columns)

@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 
+from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine
 from api.images.schemas import Colour
 from api.runtime.context import Context
-from api.schemas.results import LineCost, LineError, LineSafety, ResultLine
 from common.campaigns.csv_injection import defuse
 from common.campaigns.results.lines import Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks

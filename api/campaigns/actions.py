@@ -4,12 +4,12 @@ from decimal import Decimal
 
 from flask import Response
 
-from api import campaign_views
 from api.auth.bearer import needs
-from api.campaign_views import changing
+from api.campaigns import serializers
+from api.campaigns.run_schemas import RetryQuery
+from api.campaigns.schemas import Campaign, CampaignPath, NewBudget
+from api.campaigns.serializers import changing
 from api.runtime.context import services
-from api.schemas.campaign_runs import RetryQuery
-from api.schemas.campaigns import Campaign, CampaignPath, NewBudget
 from api.web import responses
 from common.campaigns import lifecycle
 from common.campaigns.lifecycle import Only
@@ -97,5 +97,5 @@ def _answer_running(path: CampaignPath) -> Response:
 
 def _answer(path: CampaignPath) -> Response:
     with services().database.reading() as session:
-        row = campaign_views.find(session, path)
-        return responses.answer(campaign_views.show(session, row))
+        row = serializers.find(session, path)
+        return responses.answer(serializers.show(session, row))

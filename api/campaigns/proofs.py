@@ -2,13 +2,13 @@
 
 from flask import Response
 
-from api import campaign_progress, campaign_views
 from api.auth.bearer import needs
-from api.campaign_runs import ring
-from api.campaign_views import changing
+from api.campaigns import serializers
+from api.campaigns.actions import ring
+from api.campaigns.run_schemas import USUAL_PROOFS, NewProofs, ProofList
+from api.campaigns.schemas import CampaignPath
+from api.campaigns.serializers import changing
 from api.runtime.context import services
-from api.schemas.campaign_runs import USUAL_PROOFS, NewProofs, ProofList
-from api.schemas.campaigns import CampaignPath
 from api.web import responses
 from common.campaigns.printing import proofs
 from common.keys import Scope
@@ -42,5 +42,5 @@ def list_proofs(path: CampaignPath) -> Response:
 def _answer(path: CampaignPath, status: int) -> Response:
     context = services()
     with context.database.reading() as session:
-        row = campaign_views.find(session, path)
-        return responses.answer(campaign_progress.show_proofs(session, row, context), status)
+        row = serializers.find(session, path)
+        return responses.answer(serializers.show_proofs(session, row, context), status)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api import texts
+from api.campaigns.run_schemas import CampaignProgress, CampaignQuote
 from api.jobs.generation_fields import Look, StyleReference
 from api.jobs.schemas import (
     IDEMPOTENCY_KEY,
@@ -17,7 +18,6 @@ from api.jobs.schemas import (
     MetadataValue,
     Request,
 )
-from api.schemas.campaign_runs import CampaignProgress, CampaignQuote
 from api.web.output import Amount, Output, Time
 from api.web.validation import Body, Header, Id, Moment, Parsed, Path, Query, Whole
 from api.webhooks.schemas import CampaignEvents, Url

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from api.auth.bearer import caller
+from api.campaigns.schemas import Defaults, NewCampaign, NewTemplate, NewVariant
 from api.jobs import prepare, resolve
 from api.jobs.schemas import UNKNOWN_ASSET, NewJob
 from api.runtime.context import services
-from api.schemas.campaigns import Defaults, NewCampaign, NewTemplate, NewVariant
 from api.web.errors import RefusedError, refuse
 from api.web.problems import Fault
 from common.campaigns import templates

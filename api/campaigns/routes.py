@@ -9,11 +9,9 @@ from uuid import UUID
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from api import campaign_specs, campaign_views, recipient_files
 from api.auth.bearer import caller, needs
-from api.jobs import submit
-from api.runtime.context import services
-from api.schemas.campaigns import (
+from api.campaigns import build_spec, recipient_upload, serializers
+from api.campaigns.schemas import (
     Approval,
     Campaign,
     CampaignChanges,
@@ -23,6 +21,8 @@ from api.schemas.campaigns import (
     NewCampaign,
     NewCampaignHeaders,
 )
+from api.jobs import submit
+from api.runtime.context import services
 from api.web import responses
 from api.web.errors import RefusedError, refuse
 from api.webhooks import receiver_url
@@ -76,7 +76,7 @@ def make(
     It is not if *reserve*, called with its id, returns that of an earlier one. Raises RefusedError.
     """
     context = services()
-    spec = campaign_specs.make(body)
+    spec = build_spec.make(body)
     if faults := receiver_url.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
     row = Row(
@@ -97,8 +97,8 @@ def make(
             session.add(row)
             session.flush()
         else:
-            row = campaign_views.find(session, CampaignPath(campaign_id=earlier))
-        return campaign_views.show(session, row), earlier is None
+            row = serializers.find(session, CampaignPath(campaign_id=earlier))
+        return serializers.show(session, row), earlier is None
 
 
 @blueprint.get("", **responses.describe(Scope.CAMPAIGNS_READ, {200: CampaignPage}, 400, 422))
@@ -113,7 +113,7 @@ def list_campaigns(query: CampaignQuery) -> Response:
     with context.database.reading() as session:
         rows = queries.list_page(session, owner, status=query.status, after=after, limit=query.limit + 1)
         page, has_more = rows[: query.limit], len(rows) > query.limit
-        shown = [campaign_views.show(session, row, with_progress=False) for row in page]
+        shown = [serializers.show(session, row, with_progress=False) for row in page]
     following = context.cursors.write(book, page[-1].id) if has_more else None
     return responses.answer(CampaignPage(data=shown, has_more=has_more, next=following))
 
@@ -123,8 +123,8 @@ def list_campaigns(query: CampaignQuery) -> Response:
 def get_campaign(path: CampaignPath) -> Response:
     """Look at a campaign."""
     with services().database.reading() as session:
-        row = campaign_views.find(session, path)
-        return responses.answer(campaign_views.show(session, row))
+        row = serializers.find(session, path)
+        return responses.answer(serializers.show(session, row))
 
 
 @blueprint.patch(
@@ -134,21 +134,21 @@ def get_campaign(path: CampaignPath) -> Response:
 def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     """Change a campaign that is not approved yet; if its words change, every row is checked again first."""
     with services().database.reading() as session:
-        before = campaign_views.find(session, path)
+        before = serializers.find(session, path)
     wish = before.wish | request.get_json()
     whole = NewCampaign.model_validate(wish)
-    spec = campaign_specs.make(whole)
+    spec = build_spec.make(whole)
     if faults := receiver_url.find_faults(body.webhook_url, "/webhook_url"):
         raise refuse(faults)
     amount = None if body.budget is None else Decimal(body.budget.amount)
-    with campaign_views.changing(path) as (session, row):
+    with serializers.changing(path) as (session, row):
         if row.status not in lists.UNAPPROVED or row.wish != before.wish:
             raise RefusedError("invalid_state", f"The campaign is {row.status}, or is being changed just now.")
         is_checked = revalidation.needs_check(CampaignSpec.from_row(row.spec), spec)
         if not is_checked or row.status is not CampaignStatus.READY:
             return responses.answer(_change(session, row, _columns(whole, spec, wish), amount))
         opened = revalidation.reopen(session, row, spec)
-    with recipient_files.refilling(path, opened) as filled, campaign_views.changing(path) as (session, row):
+    with recipient_upload.refilling(path, opened) as filled, serializers.changing(path) as (session, row):
         for (_, loading), intake in zip(opened, filled, strict=True):
             lists.finish(session, row, loading, intake.columns, intake.digest)
         return responses.answer(_change(session, row, _columns(whole, spec, wish), amount))
@@ -158,7 +158,7 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
 @needs(Scope.CAMPAIGNS_WRITE)
 def delete_campaign(path: CampaignPath) -> Response:
     """Delete a campaign that is not at work, with its recipients; its pictures stay as long as any."""
-    with campaign_views.changing(path) as (session, row):
+    with serializers.changing(path) as (session, row):
         deletion.hide(session, row)
     return Response(status=204)
 
@@ -171,10 +171,10 @@ def delete_campaign(path: CampaignPath) -> Response:
 def approve_campaign(path: CampaignPath, body: Approval) -> Response:
     """Approve what `spec_digest` names, and nothing else: template, styles, recipients, model, policy and seeds."""
     context = services()
-    with campaign_views.changing(path) as (session, row):
+    with serializers.changing(path) as (session, row):
         lifecycle.approve(session, row, body.spec_digest, caller().key_id, context.settings)
         session.flush()
-        return responses.answer(campaign_views.show(session, row))
+        return responses.answer(serializers.show(session, row))
 
 
 def _reserve(session: Session, header: str | None, campaign_id: UUID) -> UUID | None:
@@ -198,7 +198,7 @@ def _change(session: Session, row: Row, columns: dict[str, Any], amount: Decimal
     if row.webhook_url is not None:
         endpoints.see_to_direct(session, services().sealer, row.owner)
     session.flush()
-    shown = campaign_views.show(session, row)
+    shown = serializers.show(session, row)
     row.digest = shown.spec_digest
     return shown
 

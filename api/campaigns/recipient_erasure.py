@@ -5,8 +5,8 @@ from uuid import UUID
 from flask import Response
 
 from api.auth.bearer import caller, needs
+from api.campaigns.result_schemas import Erasure, LineCost, RecipientPath
 from api.runtime.context import services
-from api.schemas.results import Erasure, LineCost, RecipientPath
 from api.web import responses
 from api.web.validation import not_found
 from common.campaigns import queries

@@ -6,10 +6,10 @@ from uuid import UUID
 from flask import Response
 
 from api.auth.bearer import caller, needs
-from api.exports import Presenter, as_csv, as_jsonl
+from api.campaigns.result_files import Presenter, as_csv, as_jsonl
+from api.campaigns.result_schemas import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
 from api.images.schemas import BINARY
 from api.runtime.context import services
-from api.schemas.results import ArchiveQuery, CampaignPath, ResultLine, SheetQuery
 from api.web import responses
 from api.web.errors import refuse
 from api.web.problems import Fault
@@ -88,7 +88,7 @@ def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
 
 def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
     """Answer with a page of thumbnails; raise RefusedError with ``not_found`` for one after the last."""
-    from api import sheets  # noqa: PLC0415  (Pillow, for this alone)
+    from api.campaigns import contact_sheet  # noqa: PLC0415  (Pillow, for this alone)
 
     context, spec = services(), CampaignSpec.from_row(campaign.spec)
     with context.database.reading() as session:
@@ -98,7 +98,7 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
     if query.page > pages:
         raise not_found()
     title = campaign.name if pages == 1 else f"{campaign.name}, page {query.page} of {pages}"
-    response = Response(sheets.draw(title, spec, lines, context.storage), content_type="image/png")
+    response = Response(contact_sheet.draw(title, spec, lines, context.storage), content_type="image/png")
     response.headers["Content-Disposition"] = content_disposition(f"{_stem(campaign)}-contact-sheet-{query.page}.png")
     if query.page < pages:
         target = f"{context.path_prefix}/v1/campaigns/{campaign.id}/contact-sheet.png"

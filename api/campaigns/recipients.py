@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from flask import Response, request, stream_with_context
 
-from api import campaign_views, recipient_files
 from api.auth.bearer import caller, needs
+from api.campaigns import recipient_schemas, recipient_upload, serializers
+from api.campaigns.recipient_schemas import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
+from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
 from api.runtime.context import services
-from api.schemas import recipients as shown
-from api.schemas.campaigns import CampaignPath
-from api.schemas.recipients import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
 from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import not_found
@@ -52,13 +51,13 @@ def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
 
 def take(path: CampaignPath, query: UploadQuery) -> Receipt:
     """Take the request's body in as a list of recipients; raise RefusedError."""
-    kind, _ = recipient_files.choose_format(request)
-    with campaign_views.changing(path) as (session, campaign):
+    kind, _ = recipient_upload.choose_format(request)
+    with serializers.changing(path) as (session, campaign):
         loading = lists.begin(session, campaign, replaces=query.mode == "replace")
-    with recipient_files.filling(path, loading, request) as done:
+    with recipient_upload.filling(path, loading, request) as done:
         if not done.accepted or (done.rejected and query.on_error == "strict"):
-            raise recipient_files.refuse_rows(done)
-        with campaign_views.changing(path) as (session, campaign):
+            raise recipient_upload.refuse_rows(done)
+        with serializers.changing(path) as (session, campaign):
             lists.finish(session, campaign, loading, done.columns, done.digest)
             session.flush()
             campaign.digest = digest.compute(session, campaign, services().settings)
@@ -69,14 +68,14 @@ def take(path: CampaignPath, query: UploadQuery) -> Receipt:
     "/<campaign_id>/recipients", **responses.describe(Scope.CAMPAIGNS_READ, {200: RecipientPage}, 400, 404, 422)
 )
 @needs(Scope.CAMPAIGNS_READ)
-def list_recipients(path: CampaignPath, query: shown.RecipientQuery) -> Response:
+def list_recipients(path: CampaignPath, query: recipient_schemas.RecipientQuery) -> Response:
     """List recipients in the order in which they came."""
     context, book = services(), f"{caller().owner}/campaigns/{path.campaign_id}/recipients"
     after = None
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
         raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
     with context.database.reading() as session:
-        campaign = campaign_views.find(session, path)
+        campaign = serializers.find(session, path)
         rows = recipient_queries.list_page(session, campaign, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
@@ -88,7 +87,7 @@ def list_recipients(path: CampaignPath, query: shown.RecipientQuery) -> Response
 def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
     """Fetch the rows that cannot be printed, with reasons: correct them, and append the file as it is."""
     with services().database.reading() as session:
-        campaign = campaign_views.find(session, path)
+        campaign = serializers.find(session, path)
         found = recipient_queries.find_list(session, campaign, query.list)
     if found is None:
         raise not_found()
@@ -104,13 +103,15 @@ def send_errors(found: RecipientList) -> Response:
 
 @blueprint.post("/<campaign_id>/preview", **responses.describe(Scope.CAMPAIGNS_READ, {200: Preview}, *PREVIEW_PROBLEMS))
 @needs(Scope.CAMPAIGNS_READ)
-def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
+def preview_campaign(path: CampaignPath, body: recipient_schemas.Sample) -> Response:
     """Render prompts, of one recipient or a sample, and print nothing: the rows that proofs would be made of."""
     with services().database.reading() as session:
-        campaign = campaign_views.find(session, path)
+        campaign = serializers.find(session, path)
         spec = CampaignSpec.from_row(campaign.spec)
         if body.recipient_id is None:
-            rows: Sequence[Recipient] = proofs.choose(session, campaign, spec, body.k or shown.USUALLY_PREVIEWED)
+            rows: Sequence[Recipient] = proofs.choose(
+                session, campaign, spec, body.k or recipient_schemas.USUALLY_PREVIEWED
+            )
         else:
             found = queries.find_recipient(session, campaign, body.recipient_id)
             rows = [] if found is None or found.erased_at is not None else [found]
@@ -119,10 +120,10 @@ def preview_campaign(path: CampaignPath, body: shown.Sample) -> Response:
     return responses.answer(Preview(data=[render_prompts(campaign, spec, row) for row in rows]))
 
 
-def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> shown.Rendered:
+def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> recipient_schemas.Rendered:
     """Return the words and seeds that would be printed for a recipient."""
     requests = [rendering.request_of(spec, campaign.salt, row, index)[0] for index in range(spec.images_per_recipient)]
-    return shown.Rendered(
+    return recipient_schemas.Rendered(
         recipient_id=row.recipient_id,
         row=row.row,
         list_number=row.list_number,
@@ -133,8 +134,8 @@ def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> sh
     )
 
 
-def _show(row: Recipient) -> shown.Recipient:
-    return shown.Recipient(
+def _show(row: Recipient) -> recipient_schemas.Recipient:
+    return recipient_schemas.Recipient(
         id=row.id,
         recipient_id=row.recipient_id,
         list_number=row.list_number,
@@ -147,7 +148,9 @@ def _show(row: Recipient) -> shown.Recipient:
 
 def _show_receipt(campaign: Campaign, loading: Loading, kind: Format, done: Intake) -> Receipt:
     errors = [
-        shown.RowError(row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail)
+        recipient_schemas.RowError(
+            row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail
+        )
         for bad in done.shown
     ]
     return Receipt(

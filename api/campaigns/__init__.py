@@ -1,0 +1,1 @@
+"""``/v1/campaigns``: campaigns, their recipients, proofs and results."""

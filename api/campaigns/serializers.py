@@ -1,0 +1,200 @@
+"""How campaigns are found and shown."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.auth.bearer import caller
+from api.campaigns import schemas
+from api.campaigns.run_schemas import (
+    AmountSpan,
+    CampaignProgress,
+    CampaignQuote,
+    PrintCounts,
+    Proof,
+    ProofList,
+    SecondsSpan,
+)
+from api.images import serializers as image_serializers
+from api.jobs import serializers as job_serializers
+from api.runtime.context import Context, services
+from api.web.validation import not_found
+from common.campaigns import digest, progress as campaign_progress, queries
+from common.campaigns.printing import proofs
+from common.campaigns.printing.quote import Interval, Quote
+from common.campaigns.progress import Tally
+from common.campaigns.recipients import importing
+from common.campaigns.spec import Arm, CampaignSpec, SeedRule
+from common.tables import Campaign, RecipientList
+from common.tables.campaign_states import ListStatus, PrintStatus
+from common.tables.webhook_states import parse_events
+
+NANO = Decimal("1e-9")
+
+
+def show_progress(session: Session, campaign: Campaign) -> CampaignProgress:
+    """Return how far *campaign* is."""
+    progress = campaign_progress.count(session, campaign)
+    return CampaignProgress(
+        share=progress.share,
+        prints=_show_tally(progress.total),
+        arms={name: _show_tally(tally) for name, tally in progress.arms.items()},
+        per_minute=progress.per_minute,
+        finishes_at=progress.finishes_at,
+    )
+
+
+def show_quote(campaign: Campaign) -> CampaignQuote | None:
+    """Return what the proofs of *campaign* tell of the whole; None while there are none."""
+    if campaign.quote is None:
+        return None
+    quote = Quote.from_row(campaign.quote)
+    return CampaignQuote(
+        proofs=quote.proofs,
+        prints=quote.prints,
+        gpu_seconds=_show_seconds(quote.gpu_seconds),
+        amount=AmountSpan(**{name: _round(value) for name, value in vars(quote.amount).items()}),
+        currency=campaign.currency,
+        hours=_show_seconds(quote.hours),
+        block_rate=quote.block_rate,
+        batch=quote.batch,
+        measured_batch=quote.measured_batch,
+        presses=quote.presses,
+    )
+
+
+def show_proofs(session: Session, campaign: Campaign, context: Context) -> ProofList:
+    """Return the proofs of *campaign* with fresh links to them, and its quote."""
+    found = [_show_proof(proof, context) for proof in proofs.list_all(session, campaign)]
+    return ProofList(status=campaign.status, data=found, quote=show_quote(campaign))
+
+
+def _show_tally(tally: Tally) -> PrintCounts:
+    counts: dict[str, Any] = {status.value: tally.by_status[status] for status in PrintStatus}
+    return PrintCounts(
+        wanted=tally.wanted,
+        **counts,
+        copies=tally.copies,
+        rerolls=tally.rerolls,
+        block_rate=tally.block_rate,
+        amount=tally.amount,
+    )
+
+
+def _show_proof(proof: proofs.Proof, context: Context) -> Proof:
+    image = image_serializers.show_image(proof.image, context) if proof.image is not None else None
+    return Proof(
+        recipient_id=proof.recipient.recipient_id,
+        list_number=proof.recipient.list_number,
+        row=proof.recipient.row,
+        index=proof.row.index,
+        arm=proof.row.arm,
+        prompt=proof.prompt,
+        status=proof.row.status,
+        image_id=image.id if image is not None else None,
+        url=image.url if image is not None else None,
+        thumbnail_url=image.thumbnail_url if image is not None else None,
+        gpu_seconds=proof.image.gpu_seconds + proof.image.overrun_seconds if proof.image is not None else None,
+        amount=proof.row.amount,
+        error_code=proof.row.error_code,
+        error_message=proof.row.error_message,
+    )
+
+
+def _show_seconds(span: Interval) -> SecondsSpan:
+    return SecondsSpan(mean=span.mean, low=span.low, high=span.high)
+
+
+def _round(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(repr(value)).quantize(NANO)
+
+
+def find(session: Session, path: schemas.CampaignPath) -> Campaign:
+    """Return the caller's campaign; raise RefusedError with ``not_found``."""
+    row = queries.find(session, caller().owner, path.campaign_id)
+    if row is None:
+        raise not_found()
+    return row
+
+
+@contextmanager
+def changing(path: schemas.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
+    """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
+    with services().database.transaction() as session:
+        row = queries.find(session, caller().owner, path.campaign_id, to_change=True)
+        if row is None:
+            raise not_found()
+        yield session, row
+
+
+def show(session: Session, row: Campaign, *, with_progress: bool = True) -> schemas.Campaign:
+    """Return *row* as the api shows it; its progress is left out of lists, for it is counted."""
+    spec, lists = CampaignSpec.from_row(row.spec), queries.current_lists(session, row.id)
+    return schemas.Campaign(
+        id=row.id,
+        name=row.name,
+        status=row.status,
+        held_reason=row.held_reason,
+        spec_digest=digest.compute(session, row, services().settings) if lists else None,
+        variables=sorted(importing.variables_of(spec)),
+        arms=[_show_arm(arm) for arm in spec.arms],
+        recipients=_show_recipients(lists),
+        budget=show_budget(row),
+        progress=show_progress(session, row) if with_progress else None,
+        quote=show_quote(row),
+        priority=row.priority,
+        start_at=row.start_at,
+        deadline=row.deadline_at,
+        metadata=row.wish.get("metadata", {}),
+        webhook_url=row.webhook_url,
+        webhook_events=None if row.webhook_events is None else list(parse_events(row.webhook_events)),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        **_show_rules(spec),
+    )
+
+
+def show_budget(row: Campaign) -> schemas.CampaignBudget:
+    """Return what a campaign may cost, and does."""
+    return schemas.CampaignBudget(amount=row.budget, spent=row.spent, held=row.held, currency=row.currency)
+
+
+def _show_rules(spec: CampaignSpec) -> dict[str, Any]:
+    rules = spec.model_dump(exclude={"arms"})
+    return rules | {"seed": spec.seed if spec.seed_rule is SeedRule.FIXED else None}
+
+
+def _show_arm(arm: Arm) -> schemas.CampaignArm:
+    return schemas.CampaignArm(
+        name=arm.name,
+        weight=arm.weight,
+        template=schemas.CampaignTemplate(**arm.template.model_dump()),
+        style=arm.style,
+        palette=[*arm.palette],
+        request=job_serializers.show_request(arm.request),
+    )
+
+
+def _show_recipients(lists: Sequence[RecipientList]) -> schemas.CampaignRecipients:
+    return schemas.CampaignRecipients(
+        accepted=sum(each.accepted for each in lists),
+        rejected=sum(each.rejected for each in lists),
+        approved=sum(each.accepted for each in lists if each.approved_at is not None),
+        lists=[
+            schemas.CampaignRecipientList(
+                number=each.number,
+                status=ListStatus(each.status),
+                columns=each.columns,
+                accepted=each.accepted,
+                rejected=each.rejected,
+                digest=each.digest,
+                approved_at=each.approved_at,
+                created_at=each.created_at,
+            )
+            for each in lists
+        ],
+    )
