@@ -13,7 +13,7 @@ from api.campaigns import (
     results,
     routes as campaign_routes,
 )
-from api.console import installation as console
+from api.console import setup
 from api.images import assets, files, quarantine, routes as image_routes, verification
 from api.jobs import attempts, events, routes as job_routes, styles
 from api.runtime.context import EXTENSION, Context, Services
@@ -74,5 +74,5 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     for resource in RESOURCES:
         app.register_api(resource.blueprint)
     openapi.install(app)
-    console.install(app)
+    setup.install(app)
     return app

@@ -1,4 +1,4 @@
-"""How gunicorn serves the api; read by ``gunicorn -c python:api.gunicorn_conf``, and a flag on its command line wins."""
+"""How gunicorn serves the api: ``gunicorn -c python:api.gunicorn_conf``. A flag on its command line wins."""
 
 import os
 import sys

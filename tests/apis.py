@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.console import installation as console
+from api.console import setup
 from api.runtime.context import EXTENSION, Context, Services
 from common import keys
 from common.db.engine import Database
@@ -130,5 +130,5 @@ def _equip(services: Services) -> OpenAPI:
         return create_app(services.settings, services=services)
     app = _idle.pop()
     app.extensions[EXTENSION] = Context.of(services)
-    console.equip(app)
+    setup.equip(app)
     return app

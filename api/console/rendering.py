@@ -8,11 +8,10 @@ from typing import Any
 from flask import Flask, g, make_response, render_template, request
 from werkzeug.wrappers import Response
 
-from api.console.desk import desk
-from api.console.links import link
-from api.console.notes import NOTES
-from api.console.sections import SECTIONS
+from api.console.navigation import NOTES, SECTIONS
+from api.console.state import desk
 from api.console.static import asset
+from api.console.urls import link
 from api.runtime.context import services
 from common.keys import Scope
 from common.storage.links import PATH

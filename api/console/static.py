@@ -7,8 +7,8 @@ from pathlib import Path
 from flask import send_from_directory
 from werkzeug.wrappers import Response
 
-from api.console.links import link
-from api.console.pages import page
+from api.console.routing import page
+from api.console.urls import link
 
 ROOT = Path(__file__).parent / "static"
 FOREVER_SECONDS = 365 * 24 * 3600

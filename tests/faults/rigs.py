@@ -48,7 +48,8 @@ def api(stack: Stack, *faults: str, **settings: str) -> Iterator[Client]:
     """Run one more api of *stack*, which breaks as *faults* say; yield ada's client of it."""
     (port,) = free_ports(1)
     mine = {"PYTHONPATH": str(ROOT), "PRESSROOM_BIND": f"127.0.0.1:{port}", "PRESSROOM_FAULTS": ",".join(faults)}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_conf", "--log-level", "warning", "api.wsgi:app"]
+    flags = ["-c", "python:api.gunicorn_conf", "--log-level", "warning"]
+    command = [sys.executable, "-m", "gunicorn", *flags, "api.wsgi:app"]
     with (
         own_folder() as folder,
         running(command, folder, lambda: answers(port), environ=stack.environ | mine | settings),

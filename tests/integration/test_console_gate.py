@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from api.console.pages import blueprint, scope_of
+from api.console.routing import blueprint, scope_of
 from api.console.session import COOKIE
 from common import keys
 from common.db.engine import Database
@@ -87,7 +87,7 @@ def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, m
     assert api.client.get("/console/floor/now").status_code == 200
     with api.database.transaction() as session:
         keys.revoke(session, key.split("_")[1])
-    monkeypatch.setattr("api.console.key_ring.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("api.console.key_cache.FRESH_SECONDS", 0.0)
     until(lambda: api.client.get("/console/floor/now").status_code == 303, "the page to be cut off")
     answer = api.client.get("/console/floor/now", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/console/sign-in")
@@ -148,7 +148,8 @@ def test_every_page_wants_a_key_and_its_scope(api: Api) -> None:
             assert answer.status_code == 403, path
             assert f"lacks the scope {lacking}" in answer.text, path
     assert open_pages == {
-        *("entry:show_sign_in", "entry:sign_in", "entry:sign_out", "entry:show_home", "entry:miss", "static:serve"),
+        *(f"sign_in:{view}" for view in ("show_sign_in", "sign_in", "sign_out", "show_home", "miss")),
+        "static:serve",
     }
 
 

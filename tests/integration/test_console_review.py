@@ -46,7 +46,7 @@ def test_nothing_to_review_says_how_there_would_be(api: Api) -> None:
 def test_prints_that_wait_are_listed_blurred_page_by_page(
     api: Api, kept: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.console.review.PAGE_SIZE", 2)
+    monkeypatch.setattr("api.console.pages.review.PAGE_SIZE", 2)
     for _ in range(3):
         print_blocked(kept)
     ids = waiting(api)

@@ -10,12 +10,13 @@ from uuid import uuid4
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from api.console import session, wishes
-from api.console.recipes import write_recipes
+from api.console import session
+from api.console.fragment_cache import Snapshots
+from api.console.navigation import SECTIONS
+from api.console.pages import generate_form
+from api.console.pages.code_snippets import write_recipes
 from api.console.rendering import show_money, show_seconds
-from api.console.sections import SECTIONS
 from api.console.session import Sessions
-from api.console.snapshots import Snapshots
 from api.jobs.schemas import Request
 from tests import factories
 
@@ -54,7 +55,7 @@ def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
 
 
 def test_whoever_asks_while_it_is_made_anew_is_shown_what_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.console.snapshots.SHARE", 1e9)
+    monkeypatch.setattr("api.console.fragment_cache.SHARE", 1e9)
     snapshots = Snapshots()
     snapshots.read("floor", lambda: "old", 0)
     begun, finish = threading.Event(), threading.Event()
@@ -100,7 +101,7 @@ def test_a_form_is_read_with_numbers_as_numbers_and_nothing_for_what_was_left_em
     )
     form.setlist("adapter", ["ink"])
     form["scale:ink"] = "0.5"
-    assert wishes.read(form) == {
+    assert generate_form.read(form) == {
         "prompt": "a fox",
         "width": 64,
         "guidance_scale": 4.5,
@@ -140,7 +141,7 @@ def test_spans_are_told_in_what_matters(seconds: float, shown: str) -> None:
 
 
 def test_every_section_leads_to_a_view_of_its_module() -> None:
-    from api.console import installation  # noqa: PLC0415
+    from api.console import setup  # noqa: PLC0415
 
-    modules = {view.__name__.rpartition(".")[2]: view for view in installation.VIEWS}
+    modules = {view.__name__.rpartition(".")[2]: view for view in setup.VIEWS}
     assert all(hasattr(modules[section.name], section.home) for section in SECTIONS)

@@ -1,0 +1,89 @@
+"""The recipients of a campaign: a file handed in, what is wrong with its rows, and the prompts that they make."""
+
+from itertools import islice
+
+from flask import jsonify, request
+from werkzeug.wrappers import Response
+
+from api.campaigns import recipients
+from api.campaigns.recipient_schemas import ErrorsQuery, UploadQuery
+from api.console.pages.campaigns.steps import find, path_of, render_step
+from api.console.query_params import chosen, read_cursor, read_text, write_cursor
+from api.console.routing import page
+from api.console.urls import link
+from api.runtime.context import services
+from api.web.validation import not_found
+from common.campaigns import queries
+from common.campaigns.recipients import importing, queries as recipient_queries
+from common.campaigns.recipients.formats.detect import MEDIA_TYPES
+from common.campaigns.recipients.lists import SUPPLIED, UNAPPROVED
+from common.campaigns.spec import CampaignSpec
+from common.keys import Scope
+
+PAGE_SIZE = 20
+MOST_ERRORS = 50
+
+
+@page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_READ)
+def show_recipients(campaign_id: str) -> Response:
+    """Show which lists there are, and what is wrong with the newest."""
+    context, row = services(), find(campaign_id)
+    with context.database.reading() as session:
+        lists = queries.current_lists(session, row.id)
+        newest = recipient_queries.find_list(session, row, None)
+    bad = [] if newest is None else [*islice(recipient_queries.read_rejected(context.database, newest), MOST_ERRORS)]
+    return render_step(
+        "recipients.html",
+        row,
+        "Recipients",
+        lists=lists,
+        newest=newest,
+        bad=bad,
+        columns=sorted(importing.variables_of(CampaignSpec.from_row(row.spec))),
+        takes_new=row.status in UNAPPROVED,
+        takes_more=row.status in SUPPLIED or (row.status in UNAPPROVED and bool(lists)),
+        kinds=MEDIA_TYPES,
+        most=context.settings.max_recipients,
+    )
+
+
+@page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_WRITE, post=True)
+def take_recipients(campaign_id: str) -> Response:
+    """Take a file in, which is the body itself; rows that cannot be printed are left out, and shown."""
+    mode = "append" if request.args.get("mode") == "append" else "replace"
+    receipt = recipients.take(path_of(campaign_id), UploadQuery(mode=mode, on_error="skip"))
+    note = "recipients-taken" if not receipt.rejected else "recipients-taken-in-part"
+    return jsonify(url=link("campaigns_recipients:show_recipients", campaign_id=campaign_id, note=note))
+
+
+@page("/campaigns/<campaign_id>/errors.csv", Scope.CAMPAIGNS_READ)
+def send_errors(campaign_id: str) -> Response:
+    """Send the rows that cannot be printed, with the reasons."""
+    row, query = find(campaign_id), ErrorsQuery.model_validate(chosen("list"))
+    with services().database.reading() as session:
+        found = recipient_queries.find_list(session, row, query.list)
+    if found is None:
+        raise not_found()
+    return recipients.send_errors(found)
+
+
+@page("/campaigns/<campaign_id>/prompts", Scope.CAMPAIGNS_READ)
+def show_prompts(campaign_id: str) -> Response:
+    """Show the words that each recipient's pictures would be made of; nothing is printed."""
+    row, wanted, book = find(campaign_id), read_text("recipient", 255), f"campaigns/{campaign_id}/prompts"
+    with services().database.reading() as session:
+        if wanted:
+            one = queries.find_recipient(session, row, wanted)
+            found = [one] if one is not None else []
+        else:
+            found = [*recipient_queries.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE + 1)]
+    shown, spec = found[:PAGE_SIZE], CampaignSpec.from_row(row.spec)
+    return render_step(
+        "prompts.html",
+        row,
+        "Prompts",
+        rows=[recipients.render_prompts(row, spec, each) for each in shown if each.erased_at is None],
+        wanted=wanted,
+        arms=spec.arms,
+        next=write_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),
+    )
