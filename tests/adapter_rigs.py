@@ -21,12 +21,12 @@ from common.settings import Settings
 from tests import companies, tiny, tiny_adapters
 from tests.companies import Guest
 from tests.factories import image_request
-from worker.engine import loading
-from worker.engine.adapters import Adapters
-from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily
-from worker.engine.port import Inputs
-from worker.meter import Meter
+from worker.engine.interface import Inputs
+from worker.engine.torch_backend import load_pipeline
+from worker.engine.torch_backend.adapters import Adapters
+from worker.metering.meter import Meter
+from worker.torch_device import Device
 
 TOLERANCE = 1e-4
 
@@ -48,7 +48,7 @@ class Rig:
     @functools.cached_property
     def family(self) -> DenoisingFamily:
         card, device = read_card(self.model), Device("cpu")
-        return companies.KINDS[card.family](loading.open_pipeline(self.model, device), card, device)
+        return companies.KINDS[card.family](load_pipeline.open_pipeline(self.model, device), card, device)
 
     @functools.cached_property
     def adapters(self) -> Adapters:
@@ -119,7 +119,7 @@ def open_rig(name: str, root: Path) -> Rig:
 def open_foreign(directory: Path, shelf: Shelf) -> Adapters:
     """Return the adapters of a model of a kind that Pressroom does not know."""
     model = tiny.save("pixart", directory)
-    return Adapters(loading.open_pipeline(model, Device("cpu")), read_card(model), shelf, Meter())
+    return Adapters(load_pipeline.open_pipeline(model, Device("cpu")), read_card(model), shelf, Meter())
 
 
 def replace_with_another_models(path: Path, elsewhere: Path) -> None:

@@ -13,14 +13,14 @@ from common.jobs.request import ImageRequest, SchedulerName
 from common.models.catalog import Family, read_card
 from tests import tiny
 from tests.factories import image_request
-from worker.engine import loading, schedulers
-from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily
 from worker.engine.families.flux import FluxFamily
 from worker.engine.families.sd3 import Sd3Family
 from worker.engine.families.sd15 import Sd15Family
 from worker.engine.families.sdxl import SdxlFamily
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
+from worker.engine.torch_backend import load_pipeline, schedulers
+from worker.torch_device import Device
 
 TOLERANCE = 1e-4
 """How far latents may be from the stock pipeline's, as a share of their largest value."""
@@ -45,7 +45,7 @@ def open_family(name: str, directory: Path) -> DenoisingFamily:
     torch.set_num_threads(1)  # spinning threads cost such small networks more than they bring
     tiny.save(name, directory)
     card, device = read_card(directory), Device("cpu")
-    return KINDS[card.family](loading.open_pipeline(directory, device), card, device)
+    return KINDS[card.family](load_pipeline.open_pipeline(directory, device), card, device)
 
 
 def altered(family: DenoisingFamily, **parts) -> DenoisingFamily:

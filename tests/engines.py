@@ -16,13 +16,13 @@ from common.models.catalog import Family, ModelCard
 from common.tables.states import Priority
 from tests.factories import image_request
 from worker.engine.accelerator import Exposure
-from worker.engine.caps import Caps
+from worker.engine.batch_limits import Caps
+from worker.engine.interface import NO_INPUTS, Inputs, Picture, Watch
 from worker.engine.loop import Loop
-from worker.engine.port import NO_INPUTS, Inputs, Picture, Watch
-from worker.engine.residents import Resident, Residents
-from worker.engine.row import Ticket
+from worker.engine.model_cache import Resident, Residents
+from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
-from worker.meter import Meter
+from worker.metering.meter import Meter
 
 MODEL = "fake"
 ENCODE_SECONDS, STEP_SECONDS, DECODE_SECONDS = 4.0, 1.0, 2.0

@@ -18,13 +18,13 @@ from common.storage import open_storage
 from common.storage.port import Storage
 from common.tables import Attempt, Image, Job
 from tests import invariants
-from worker.checks.port import Checker
-from worker.checks.scripted import ScriptedChecker
+from worker.checkers.interface import Checker
+from worker.checkers.scripted import ScriptedChecker
+from worker.engine.interface import Engine
 from worker.engine.painted import PaintedEngine
-from worker.engine.port import Engine
-from worker.finishing import open_finisher
-from worker.meter import Meter
-from worker.press import Press
+from worker.metering.meter import Meter
+from worker.pictures.finish import open_finisher
+from worker.press.press import Press
 
 BRISK = {
     "PRESSROOM_MODELS": "painted",

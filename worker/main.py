@@ -19,12 +19,13 @@ from common.models.adapters import open_shelf
 from common.models.catalog import offered
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
-from worker import hearing, runner
-from worker.checks.opening import open_checker
-from worker.engine.opening import open_engine
-from worker.finishing import open_finisher
-from worker.meter import Meter
-from worker.press import Press
+from worker import celery_consumer
+from worker.checkers.factory import open_checker
+from worker.engine.factory import open_engine
+from worker.metering.meter import Meter
+from worker.pictures.finish import open_finisher
+from worker.press import runner
+from worker.press.press import Press
 
 EXIT_UNAVAILABLE = 69
 """Exit status of a press that cannot start now and may later (``EX_UNAVAILABLE`` of sysexits.h)."""
@@ -78,7 +79,7 @@ def listen(press: Press) -> None:
 
 
 def _hear_bells(press: Press) -> None:
-    hearing.install()
+    celery_consumer.install()
     celery = create_celery(press.settings, patient=True)
 
     @celery.task(name=TASK, shared=False)

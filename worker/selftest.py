@@ -12,9 +12,9 @@ from functools import partial
 from common.errors import PressroomError, SettingsError
 from common.models import catalog, files
 from common.settings import EXIT_BAD_SETTINGS, Settings
-from worker.checks.opening import open_checker
-from worker.engine.opening import open_engine
-from worker.meter import Meter
+from worker.checkers.factory import open_checker
+from worker.engine.factory import open_engine
+from worker.metering.meter import Meter
 
 INSTALL = "Install the packages of a press: pip install 'pressroom[press]'."
 CHOOSE_MODELS = (

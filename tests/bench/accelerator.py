@@ -29,8 +29,8 @@ from tests.bench import plots, service
 from tests.bench.architectures import ARCHITECTURES, make
 from tests.bench.gpu_loops import BareLoop, EngineLoop
 from tests.bench.outcome import FOLDER, Outcome, Table
-from worker.engine import speed
-from worker.engine.device import Device
+from worker.engine.torch_backend import optimizations
+from worker.torch_device import Device
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "eager": (),
@@ -90,7 +90,9 @@ def main(words: list[str] | None = None) -> None:
     whole: Row = {}
     names = given.variants.split(",")
     for name in names:
-        pipeline = speed.apply(make(architecture, device.torch, device.dtype, is_tiny=given.tiny), VARIANTS[name])
+        pipeline = optimizations.apply(
+            make(architecture, device.torch, device.dtype, is_tiny=given.tiny), VARIANTS[name]
+        )
         if card.default_width >= 1024:
             pipeline.vae.enable_slicing()  # a batch decoded at once would take more memory than the denoiser
         found[name] = measure(pipeline, card, device, batches, given.rounds, watch)

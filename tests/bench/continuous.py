@@ -17,13 +17,13 @@ from common.models.catalog import Family, ModelCard
 from common.tables.states import Priority
 from tests.bench.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
 from tests.bench.queueing import LARGEST_BATCH, Order, Served
-from worker.engine.caps import Caps
+from worker.engine.batch_limits import Caps
+from worker.engine.interface import Inputs, Unwatched
 from worker.engine.loop import Loop
-from worker.engine.port import Inputs, Unwatched
-from worker.engine.residents import Resident, Residents
-from worker.engine.row import Ticket
+from worker.engine.model_cache import Resident, Residents
+from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
-from worker.meter import Meter
+from worker.metering.meter import Meter
 
 CARD = ModelCard(
     name="emulated",

@@ -20,7 +20,7 @@ from PIL import Image
 
 from common.jobs.request import ImageRequest
 from worker.engine.accelerator import Exposure
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
 
 STEPS_PER_SECOND = {1: 49.74, 4: 17.27, 16: 4.68}
 ENCODE_SECONDS = 0.010

@@ -37,9 +37,9 @@ from common.tables import Job
 from common.tables.states import TERMINAL, JobStatus, Priority
 from tests import factories, tiny
 from tests.house import House
-from worker import runner
-from worker.engine.opening import open_engine
-from worker.press import Press
+from worker.engine.factory import open_engine
+from worker.press import runner
+from worker.press.press import Press
 
 MODELS = ("sd15", "sdxl")
 LANES: tuple[dict[str, Any], ...] = (

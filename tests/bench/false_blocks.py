@@ -16,9 +16,9 @@ from PIL import Image
 from common.settings import Settings
 from common.settings.parsing import split_commas
 from tests.bench.outcome import FOLDER, Outcome, Table
-from worker.checks.fixtures import flatten
-from worker.checks.opening import open_checker
-from worker.checks.port import Checker
+from worker.checkers.factory import open_checker
+from worker.checkers.interface import Checker
+from worker.self_test_image import flatten
 from worker.starter import emoji
 
 EMOJI = Path("var/starter/cpu/npm")

@@ -17,13 +17,13 @@ from common.models.catalog import Family, ModelCard
 from common.settings import Settings
 from common.tables.states import Priority
 from tests.bench.service import PROMPT
-from worker.engine.batching import BatchingEngine
-from worker.engine.device import Device
-from worker.engine.families.opening import FAMILIES
-from worker.engine.port import NO_INPUTS, Unwatched
-from worker.engine.residents import Resident
-from worker.engine.torch_accelerator import TorchAccelerator
-from worker.meter import Meter
+from worker.engine.engine import BatchingEngine
+from worker.engine.families.factory import FAMILIES
+from worker.engine.interface import NO_INPUTS, Unwatched
+from worker.engine.model_cache import Resident
+from worker.engine.torch_backend.accelerator import TorchAccelerator
+from worker.metering.meter import Meter
+from worker.torch_device import Device
 
 Print = Callable[[int, int], None]
 """Prints so many pictures in so many steps."""

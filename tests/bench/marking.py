@@ -32,9 +32,9 @@ from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.bench.overhead import take_turns
 from tests.bench.photos import draw_photo
 from tests.bench.tail import open_trial_signer
-from worker import pictures
 from worker.engine.painted import MOST_ROWS
-from worker.marking import Mark
+from worker.pictures import encode
+from worker.pictures.mark import Mark
 
 NEITHER, CHECKED, SIGNED = "neither", "checked", "checked and signed"
 LOOP = "bare loop"
@@ -102,7 +102,7 @@ def _take_emulated(images: int) -> float:
 def read_back(form: OutputFormat) -> dict[str, Any]:
     """Return what readers say of a signed file of a format."""
     mark = Mark(job_id=new_id(), model="bench")
-    data = open_trial_signer().sign(pictures.encode(draw_photo(128), form, mark), form.content_type, mark).data
+    data = open_trial_signer().sign(encode.encode(draw_photo(128), form, mark), form.content_type, mark).data
     state = c2pa.Reader(form.content_type, io.BytesIO(data)).get_validation_state()
     return {"c2pa": state, **_ask_exiftool(data)}
 

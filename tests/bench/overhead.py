@@ -24,8 +24,8 @@ from PIL import Image
 from common.models.catalog import STARTER, ModelCard, read_card
 from tests.bench import loops, models, plots, service
 from tests.bench.outcome import FOLDER, Outcome, Table
-from worker.checks.open_nsfw import OpenNsfwChecker
-from worker.checks.port import Thresholds
+from worker.checkers.interface import Thresholds
+from worker.checkers.open_nsfw import OpenNsfwChecker
 
 SERVICE = "service"
 SERVICE_ONE_THREAD = "service, 1 torch thread"

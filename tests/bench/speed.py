@@ -28,11 +28,11 @@ from common.models.catalog import ModelCard, read_card
 from tests.bench import models, plots
 from tests.bench.architectures import ARCHITECTURES, make
 from tests.bench.outcome import FOLDER, Outcome, Table
-from worker.engine import loading, speed
-from worker.engine.device import PRECISIONS, Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor
-from worker.engine.families.opening import FAMILIES
-from worker.engine.port import Inputs
+from worker.engine.families.factory import FAMILIES
+from worker.engine.interface import Inputs
+from worker.engine.torch_backend import load_pipeline, optimizations
+from worker.torch_device import PRECISIONS, Device
 
 STARTER = "starter"
 WAYS = {
@@ -75,7 +75,7 @@ def open_plain(name: str, device: Device, folder: Path, *, is_tiny: bool) -> Den
     """Return the model with nothing done for speed."""
     if name == STARTER:
         directory = models.build(folder)
-        pipeline, card = loading.open_pipeline(directory, device), read_card(directory)
+        pipeline, card = load_pipeline.open_pipeline(directory, device), read_card(directory)
     else:
         architecture = ARCHITECTURES[name]
         pipeline = make(architecture, device.torch, device.dtype, is_tiny=is_tiny)
@@ -106,14 +106,14 @@ def measure(
 def vary(plain: DenoisingFamily, way: str) -> DenoisingFamily:
     """Return the same model with what *way* says done to a copy of its denoiser and its decoder."""
     words = set(way.split("+")) - set(PRECISIONS)
-    chosen = speed.choose(words, Device(str(plain.device.torch), precision_of(way)))
+    chosen = optimizations.choose(words, Device(str(plain.device.torch), precision_of(way)))
     pipeline = copy.copy(plain.pipeline)
     for name in ("unet", "transformer", "vae"):
         if getattr(pipeline, name, None) is not None:
             part = copy.deepcopy(getattr(pipeline, name))
             torch.nn.Module.to(part, PRECISIONS.get(precision_of(way)))  # diffusers' own warns that it is not loading
             setattr(pipeline, name, part)
-    return type(plain)(speed.apply(pipeline, chosen), plain.card, plain.device)
+    return type(plain)(optimizations.apply(pipeline, chosen), plain.card, plain.device)
 
 
 def precision_of(way: str) -> str:

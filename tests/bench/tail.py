@@ -1,8 +1,8 @@
 """The tail: what it costs to bring a picture from the accelerator to the storage, and how well that overlaps.
 
 Three tables, on photo-like pictures of 128, 512 and 1024 px: PNG encoders against each other; core-milliseconds of each
-part of the tail, as ``worker.tail`` does them; pictures per second by one and by two threads, and how long the longest
-of them keeps another thread from running (the engine's own thread shares the interpreter with them).
+part of the tail, as ``worker.press.publish`` does them; pictures per second by one and by two threads, and how long the
+longest of them keeps another thread from running (the engine's own thread shares the interpreter with them).
 
 Usage: ``python -m tests.bench.tail [--times 15] [--sides 128,512,1024]``
 """
@@ -34,13 +34,13 @@ from common.storage.port import Storage
 from tests.bench import plots
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.bench.photos import draw_photo
-from worker import pictures
-from worker.checks.open_nsfw import OpenNsfwChecker
-from worker.checks.port import Checker, Thresholds
-from worker.marking import Mark
-from worker.signing import C2paSigner
+from worker.checkers.interface import Checker, Thresholds
+from worker.checkers.open_nsfw import OpenNsfwChecker
+from worker.pictures import encode
+from worker.pictures.mark import Mark
+from worker.pictures.signing import C2paSigner
 
-OURS = "ours, worker/pictures.py"
+OURS = "ours, worker/pictures/encode.py"
 FOREIGN = ("isal", "fpng_py", "cv2", "pyvips")
 """Other encoders that are known to be fast; the first is tried where it is installed, none is needed."""
 
@@ -77,7 +77,7 @@ def encoders(photo: Image.Image) -> dict[str, Callable[[], bytes]]:
         "Pillow, default": lambda: save(photo),
         "Pillow, level 1": lambda: save(photo, compress_level=1),
         "Pillow, level 1, runs only": lambda: save(photo, compress_level=1, compress_type=zlib.Z_RLE),
-        OURS: lambda: pictures.encode(photo, OutputFormat.PNG, mark),
+        OURS: lambda: encode.encode(photo, OutputFormat.PNG, mark),
     }
     if find_spec("isal"):
         found["ours with isal's deflate, level 1"] = lambda: deflate_with_isal(photo)
@@ -95,7 +95,7 @@ def deflate_with_isal(photo: Image.Image) -> bytes:
     """Return the pixels as our encoder filters them, deflated by Intel's library; the file's frame is a few bytes."""
     from isal import isal_zlib  # noqa: PLC0415  (may be missing)
 
-    return isal_zlib.compress(pictures._filter_rows(photo), 1)
+    return isal_zlib.compress(encode._filter_rows(photo), 1)
 
 
 def measure_encoders(photo: Image.Image, times: int) -> dict[str, dict[str, float]]:
@@ -108,16 +108,16 @@ def measure_encoders(photo: Image.Image, times: int) -> dict[str, dict[str, floa
 def measure_parts(photo: Image.Image, checker: Checker, storage: Storage, times: int) -> dict[str, float]:
     """Return the core-milliseconds of each part of the tail."""
     mark = Mark(job_id=new_id(), model="bench")
-    data, small = pictures.encode(photo, OutputFormat.PNG, mark), pictures.thumbnail(photo, mark)
+    data, small = encode.encode(photo, OutputFormat.PNG, mark), encode.thumbnail(photo, mark)
     signer = open_trial_signer()
     return core_milliseconds(
         {
             "check": lambda: checker.check(photo),
-            "encode": lambda: pictures.encode(photo, OutputFormat.PNG, mark),
+            "encode": lambda: encode.encode(photo, OutputFormat.PNG, mark),
             "of that, mark": mark.as_xmp,
             "sign": lambda: signer.sign(data, "image/png", mark),
             "fingerprint": lambda: take_fingerprint(photo),
-            "thumbnail": lambda: pictures.thumbnail(photo, mark),
+            "thumbnail": lambda: encode.thumbnail(photo, mark),
             "hash": lambda: hashlib.sha256(data).hexdigest(),
             "store": lambda: (storage.put("bench/a.png", data, "image/png"), storage.put("bench/a.webp", small, "")),
         },
@@ -153,9 +153,9 @@ def measure_overlap(photo: Image.Image, checker: Checker, storage: Storage, time
 
     def finish(number: int) -> None:
         checker.check(photo)
-        data = signer.sign(pictures.encode(photo, OutputFormat.PNG, mark), "image/png", mark).data
+        data = signer.sign(encode.encode(photo, OutputFormat.PNG, mark), "image/png", mark).data
         take_fingerprint(photo)
-        small = pictures.thumbnail(photo, mark)
+        small = encode.thumbnail(photo, mark)
         storage.put(f"bench/{number}-{hashlib.sha256(data).hexdigest()}.png", data, "image/png")
         storage.put(f"bench/{number}.webp", small, "image/webp")
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import pytest
 
-import worker.press
 from common.jobs.notifier import TASK, queue_of
 from common.tables.states import JobStatus, Outcome
 from tests import factories
@@ -118,7 +117,7 @@ def test_f26_a_press_that_hears_nothing_while_work_is_due_has_itself_started_aga
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(worker, "DEAF_SECONDS", 0.2)
+    monkeypatch.setattr("worker.press.press.DEAF_SECONDS", 0.2)
     monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
     with house.press():
         factories.submit(house.database)

@@ -12,9 +12,9 @@ from common.errors import SafetyUnavailableError
 from common.tables.states import JobStatus, Outcome, Verdict
 from tests import factories
 from tests.house import House
-from worker import runner
-from worker.checks.port import Finding
-from worker.checks.scripted import ScriptedChecker
+from worker.checkers.interface import Finding
+from worker.checkers.scripted import ScriptedChecker
+from worker.press import runner
 
 
 class BrokenChecker(ScriptedChecker):

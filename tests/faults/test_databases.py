@@ -21,8 +21,8 @@ from tests import factories
 from tests.apis import open_api
 from tests.house import House, open_house
 from tests.waiting import until
-from worker import runner
-from worker.press import Press
+from worker.press import runner
+from worker.press.press import Press
 
 
 @pytest.fixture

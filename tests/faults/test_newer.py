@@ -20,7 +20,7 @@ from tests import factories
 from tests.api_servers import ROOT
 from tests.apis import open_api
 from tests.house import House
-from worker import runner
+from worker.press import runner
 
 EXIT_UNAVAILABLE = 69
 

@@ -15,7 +15,7 @@ from common.tables.states import JobStatus
 from tests import factories, services
 from tests.apis import Api, open_api
 from tests.house import House
-from worker import runner
+from worker.press import runner
 
 BODY = {"prompt": "a lighthouse", "model": "painted", "width": 64, "height": 64, "steps": 2}
 

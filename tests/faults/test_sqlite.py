@@ -21,7 +21,7 @@ from tests.api_servers import ROOT
 from tests.apis import Api, open_api
 from tests.house import House
 from tests.waiting import until
-from worker import runner
+from worker.press import runner
 
 WRITER = """
 import sys

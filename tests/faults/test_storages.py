@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import worker.press
 from common.storage import open_storage
 from common.storage.files import FileStorage
 from common.tables.states import JobStatus, Outcome
@@ -15,7 +14,7 @@ from tests.faults import scripted_s3
 from tests.faults.scripted_s3 import DENIED, NO_BUCKET, SERVER_ERROR, SLOW_DOWN, WRONG_CLOCK, Refusal, Script
 from tests.house import House
 from tests.waiting import until
-from worker import runner
+from worker.press import runner
 
 ONE_ROUND = 4
 """Tries that boto3 makes by itself."""
@@ -80,7 +79,7 @@ def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(sqlite_house: H
 def test_f37_a_storage_that_takes_nothing_has_its_press_wait_and_fails_no_job(
     sqlite_house: House, script: Script, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.tail.UPLOAD_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("worker.press.publish.UPLOAD_PAUSE_SECONDS", 0.01)
     script.always = refusal
     _check_the_press_waits(sqlite_house, monkeypatch, lambda: setattr(script, "always", None))
 
@@ -88,7 +87,7 @@ def test_f37_a_storage_that_takes_nothing_has_its_press_wait_and_fails_no_job(
 def test_f44_a_press_whose_disk_is_full_waits_and_fails_no_job(
     sqlite_house: House, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.tail.UPLOAD_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("worker.press.publish.UPLOAD_PAUSE_SECONDS", 0.01)
     full_disk.is_full = True
     _check_the_press_waits(sqlite_house, monkeypatch, lambda: setattr(full_disk, "is_full", False))
 
@@ -102,7 +101,7 @@ def test_f44_a_disk_with_hardly_any_room_counts_as_full(sqlite_house: House, mon
 
 
 def _check_the_press_waits(house: House, monkeypatch: pytest.MonkeyPatch, mend: object) -> None:
-    monkeypatch.setattr(worker, "OUTLET_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("worker.press.press.OUTLET_PAUSE_SECONDS", 0.05)
     first, second = factories.submit(house.database), factories.submit(house.database)
     with house.press() as press, ThreadPoolExecutor(1) as thread:
         runner.hear(press)

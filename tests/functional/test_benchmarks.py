@@ -150,7 +150,7 @@ def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
 
 def test_harmless_pictures_are_counted_that_a_checker_would_block(tmp_path: Path) -> None:
     from tests.bench import false_blocks
-    from worker.checks.fixtures import DONKEY
+    from worker.self_test_image import DONKEY
 
     folder = tmp_path / "npm"
     for part in ("fluent-emoji-3d/package/assets", "unicode-emoji-json/package", "emojilib/package/dist"):

@@ -9,7 +9,7 @@ from common import keys
 from common.keys import Scope
 from tests.functional.backends import Backend, Embedded
 from tests.functional.stack import QUICK, Client, Stack, running
-from worker.engine.painting import paint_donkey
+from worker.engine.painted import paint_donkey
 
 CHECKED = QUICK | {"PRESSROOM_CHECKER": "open_nsfw"}
 KEPT = CHECKED | {"PRESSROOM_QUARANTINE": "keep"}

@@ -13,8 +13,8 @@ from common.errors import ModelUnavailableError
 from common.jobs.request import Adapter
 from common.models.catalog import read_card
 from common.settings import Settings
-from worker.engine.opening import open_engine
-from worker.engine.port import Picture, Unwatched
+from worker.engine.factory import open_engine
+from worker.engine.interface import Picture, Unwatched
 
 FAMILIES = ("sd15", "sdxl", "sd3", "flux")
 
@@ -123,7 +123,7 @@ def test_loading_is_overhead_and_switching_back_takes_nothing(sd15):
 
 
 def test_only_so_many_are_kept_and_one_that_left_comes_back_as_it_was(kit, sd15):
-    from worker.engine.adapters import MOST_LOADED
+    from worker.engine.torch_backend.adapters import MOST_LOADED
 
     for number in range(MOST_LOADED):
         kit.tiny_adapters.save(sd15.model, sd15.directory / f"{number}.safetensors", seed=number)

@@ -22,8 +22,8 @@ from tests import certificates, factories
 from tests.apis import Api, open_api
 from tests.house import House
 from tests.picture_files import PNG, encode, form
-from worker import runner
-from worker.engine.painting import paint
+from worker.engine.painted import paint
+from worker.press import runner
 
 SIDE = 128
 STRANGERS = 200

@@ -15,14 +15,14 @@ from common.settings import Settings
 from common.tables.states import JobStatus, Outcome, Verdict
 from tests import factories
 from tests.house import House
-from worker import runner
-from worker.checks.fixtures import DONKEY, draw_gradient, flatten
-from worker.checks.open_nsfw import OpenNsfwChecker
-from worker.checks.opening import open_checker
-from worker.checks.port import Checker, Finding, Thresholds
-from worker.checks.scripted import ScriptedChecker
-from worker.checks.strictest import StrictestChecker
-from worker.engine.painting import paint, paint_donkey
+from worker.checkers.factory import open_checker
+from worker.checkers.interface import Checker, Finding, Thresholds
+from worker.checkers.open_nsfw import OpenNsfwChecker
+from worker.checkers.scripted import ScriptedChecker
+from worker.checkers.wrappers import StrictestChecker
+from worker.engine.painted import paint, paint_donkey
+from worker.press import runner
+from worker.self_test_image import DONKEY, draw_gradient, flatten
 
 THRESHOLDS = Thresholds(0.2, 0.8)
 
@@ -42,8 +42,8 @@ def classifier(tiny: ModuleType, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sd_checker(tiny: ModuleType, tmp_path: Path) -> Path:
-    from worker.checks.directories import Place  # noqa: PLC0415
-    from worker.checks.sd_checker import SdCheckerNetwork  # noqa: PLC0415
+    from worker.checkers.model_directories import Place  # noqa: PLC0415
+    from worker.checkers.sd_checker import SdCheckerNetwork  # noqa: PLC0415
 
     directory = tiny.save_sd_checker(tmp_path / "blank")
     network = SdCheckerNetwork(Place(directory, digest=digest_of(directory)))
@@ -53,7 +53,7 @@ def sd_checker(tiny: ModuleType, tmp_path: Path) -> Path:
 
 
 def digest_of(directory: Path) -> str:
-    from worker.checks.directories import Place  # noqa: PLC0415
+    from worker.checkers.model_directories import Place  # noqa: PLC0415
 
     with pytest.raises(SafetyUnavailableError, match="sha256=") as told:
         Place(directory).admit()
@@ -157,7 +157,7 @@ def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_
 
 
 def test_networks_look_on_a_thread_of_their_own_with_one_core_and_leave_the_others_theirs(tiny: ModuleType) -> None:
-    from worker.checks.lane import Lane  # noqa: PLC0415
+    from worker.checkers.wrappers import Lane  # noqa: PLC0415
 
     usual = tiny.torch.get_num_threads()
     assert Lane().run(tiny.torch.get_num_threads) == 1

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 def family():
     import torch
 
-    from worker.engine.device import Device
-    from worker.engine.families.opening import open_family
+    from worker.engine.families.factory import open_family
+    from worker.torch_device import Device
 
     torch.set_num_threads(1)
     return open_family(read_card(STARTER), STARTER, Device("cpu"))
@@ -51,9 +51,9 @@ def print_together(family, joining):
     """Print requests, each of which joins at its own pass; return their pictures."""
     import torch
 
-    from worker.engine.device import Device
-    from worker.engine.port import NO_INPUTS
-    from worker.engine.torch_accelerator import TorchAccelerator
+    from worker.engine.interface import NO_INPUTS
+    from worker.engine.torch_backend.accelerator import TorchAccelerator
+    from worker.torch_device import Device
 
     pictures, drawings, passes = {}, {}, 0
     with torch.no_grad():

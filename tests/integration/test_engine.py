@@ -18,9 +18,9 @@ from common.models import catalog
 from common.models.catalog import Family
 from common.settings import Settings
 from tests.factories import image_request
-from worker.engine.opening import open_engine
-from worker.engine.port import Unwatched
-from worker.meter import Meter
+from worker.engine.factory import open_engine
+from worker.engine.interface import Unwatched
+from worker.metering.meter import Meter
 
 CLOSE = 2
 """Levels of 255 by which a picture may differ for its company: sums of floats depend on their order."""

@@ -14,10 +14,10 @@ from common.settings import Settings
 from common.tables.states import Priority
 from tests.engines import Background, Recorder
 from tests.factories import image_request
-from worker.engine.opening import open_engine
-from worker.engine.port import NO_INPUTS, Unwatched
-from worker.engine.turns import SWAP_PATIENCE
-from worker.meter import Meter
+from worker.engine.batch_selection import SWAP_PATIENCE
+from worker.engine.factory import open_engine
+from worker.engine.interface import NO_INPUTS, Unwatched
+from worker.metering.meter import Meter
 
 CLOSE = 2
 """Levels of 255 by which a picture may differ for its company: sums of floats depend on their order."""

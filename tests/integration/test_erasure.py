@@ -22,7 +22,7 @@ from tests.aging import DAY, age, make_key, settle_messages
 from tests.apis import Api, open_api
 from tests.house import House
 from tests.webhooks import Office
-from worker import runner
+from worker.press import runner
 
 
 @pytest.fixture

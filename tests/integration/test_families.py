@@ -81,7 +81,7 @@ def test_decoded_pictures_are_those_of_the_stock_pipeline(companies, opened, nam
 def test_each_image_of_a_request_has_the_noise_of_its_own_seed(companies, opened, name):
     import torch
 
-    from worker.engine.port import Inputs
+    from worker.engine.interface import Inputs
 
     family, request = opened(name), companies.asked(name, 1, num_images=3, scheduler=SchedulerName.EULER)
     with torch.no_grad():

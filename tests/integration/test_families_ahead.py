@@ -23,11 +23,11 @@ def waits_in():
     from diffusers import FlowMatchEulerDiscreteScheduler, PNDMScheduler
 
     from tests.companies import Waits
-    from worker.engine import schedulers
-    from worker.engine.families import flows
-    from worker.engine.families.ahead import told_ahead
+    from worker.engine.families import flow_matching
+    from worker.engine.families.async_copies import told_ahead
     from worker.engine.families.denoising import Denoising, generator
     from worker.engine.families.modes import _keeping
+    from worker.engine.torch_backend import schedulers
 
     own = {Family.SD15: PNDMScheduler(skip_prk_steps=True), Family.SD3: FlowMatchEulerDiscreteScheduler()}
 
@@ -36,7 +36,7 @@ def waits_in():
         scheduler.set_timesteps(STEPS, device="cpu")
         request = image_request(steps=STEPS)
         latents = torch.empty(SHAPE, device="meta", dtype=torch.bfloat16)
-        options = flows.step_options(scheduler, generator(0))
+        options = flow_matching.step_options(scheduler, generator(0))
         drawing = Denoising(request, 0, scheduler, scheduler.timesteps, latents, {}, options)
         if inpaints:
             if hasattr(scheduler, "set_begin_index"):
@@ -78,9 +78,9 @@ def test_a_step_that_is_told_ahead_is_the_same_step(name):
     import torch
     from diffusers import PNDMScheduler
 
-    from worker.engine import schedulers
-    from worker.engine.families import flows
-    from worker.engine.families.ahead import Ahead
+    from worker.engine.families import flow_matching
+    from worker.engine.families.async_copies import Ahead
+    from worker.engine.torch_backend import schedulers
 
     ends = []
     for context in (nullcontext(), Ahead()):
@@ -88,7 +88,7 @@ def test_a_step_that_is_told_ahead_is_the_same_step(name):
         latents, output = torch.randn(2, *SHAPE, generator=dice)
         scheduler = schedulers.make(PNDMScheduler(skip_prk_steps=True), Family.SD15, name, STEPS)
         scheduler.set_timesteps(STEPS, device="cpu")
-        options = flows.step_options(scheduler, dice)
+        options = flow_matching.step_options(scheduler, dice)
         with context:
             for timestep in scheduler.timesteps:
                 scheduler.scale_model_input(latents, timestep)
@@ -102,7 +102,7 @@ def test_no_forward_pass_waits_for_the_accelerator(name, tmp_path):
     import torch
 
     from tests import companies
-    from worker.engine.port import Inputs
+    from worker.engine.interface import Inputs
 
     family = companies.open_family(name, tmp_path / name)
     drawings = []

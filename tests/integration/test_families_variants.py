@@ -72,7 +72,7 @@ def test_a_distilled_unet_is_told_each_rows_guidance_scale(companies, opened, na
 def test_flux_steps_rows_together_whatever_their_guidance_scale(companies, opened):
     import torch
 
-    from worker.engine.port import Inputs
+    from worker.engine.interface import Inputs
 
     family = opened("flux")
     requests = [

@@ -21,9 +21,9 @@ from common.tables import Asset
 from common.tables.states import JobStatus, Verdict
 from tests import factories
 from tests.house import House
-from worker import runner
-from worker.checks.scripted import ScriptedChecker, in_turn
-from worker.engine.port import Engine, Inputs, Picture, Watch
+from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.engine.interface import Engine, Inputs, Picture, Watch
+from worker.press import runner
 
 
 class Listening:

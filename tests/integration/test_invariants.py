@@ -16,7 +16,7 @@ from common.tables.webhook_states import TERMINAL_EVENTS
 from tests import factories
 from tests.house import House
 from tests.webhooks import Office
-from worker import runner
+from worker.press import runner
 
 
 def _change(*statements: Any) -> Callable[[House], None]:

@@ -23,7 +23,8 @@ from common.jobs.request import OutputFormat
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from tests import certificates, factories
 from tests.house import House, open_house
-from worker import runner, signing
+from worker.pictures import signing
+from worker.press import runner
 
 FORMATS = [form.value for form in OutputFormat]
 PIXELS = {"png": (b"IDAT", 40), "jpeg": (b"\xff\xda", 40), "webp": (b"VP8 ", 60)}

@@ -22,12 +22,12 @@ from common.jobs.request import ImageRequest, Mode, SchedulerName
 from common.models.catalog import Family, ModelCard, read_card
 from tests import tiny
 from tests.factories import image_request
-from worker.engine import loading, schedulers
-from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily
 from worker.engine.families.sd15 import Sd15Family
 from worker.engine.families.sdxl import SdxlFamily
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
+from worker.engine.torch_backend import load_pipeline, schedulers
+from worker.torch_device import Device
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers"), pytest.mark.timeout(300)]
 
@@ -56,7 +56,7 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def open_family(name: str, directory: Any) -> DenoisingFamily:
     device = Device("cpu")
-    return FAMILIES[name](loading.open_pipeline(directory, device), read_card(directory), device)
+    return FAMILIES[name](load_pipeline.open_pipeline(directory, device), read_card(directory), device)
 
 
 def init_picture(hue: int = 0, size: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:

@@ -17,13 +17,13 @@ from common.usage import usage
 from tests import factories
 from tests.house import House
 from tests.waiting import until
-from worker import runner
-from worker.checks.open_nsfw import DONKEY, OpenNsfwChecker
-from worker.checks.port import Thresholds
-from worker.checks.scripted import ScriptedChecker, in_turn
+from worker.checkers.interface import Thresholds
+from worker.checkers.open_nsfw import DONKEY, OpenNsfwChecker
+from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.engine.interface import Engine, Picture
 from worker.engine.painted import MOST_ROWS
-from worker.engine.port import Engine, Picture
-from worker.work import Work
+from worker.press import runner
+from worker.press.held_job import Work
 
 
 def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:

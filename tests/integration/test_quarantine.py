@@ -31,8 +31,8 @@ from tests.apis import Api, open_api
 from tests.house import House
 from tests.invariants import MARK
 from tests.services import Bucket
-from worker import runner
-from worker.checks.scripted import ScriptedChecker, in_turn
+from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.press import runner
 
 HOOK = "https://hooks.example/pressroom"
 

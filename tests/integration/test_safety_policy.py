@@ -19,11 +19,11 @@ from common.tables import Image, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests import factories
 from tests.house import House
-from worker import runner
-from worker.checks.nothing import NoChecker
-from worker.checks.scripted import ScriptedChecker, in_turn
-from worker.engine.painting import paint
-from worker.judging import Judge
+from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.checkers.wrappers import NoChecker
+from worker.engine.painted import paint
+from worker.pictures.safety_verdict import Judge
+from worker.press import runner
 
 STRICT = Policy(review_above=0.2, block_above=0.8)
 

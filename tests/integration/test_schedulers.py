@@ -36,7 +36,7 @@ def make_own(kind):
 def test_every_scheduler_takes_any_number_of_steps_whatever_the_models_own_is(kind, name):
     import torch
 
-    from worker.engine import schedulers
+    from worker.engine.torch_backend import schedulers
 
     own = make_own(kind)
     for steps in (1, 2, 60):
@@ -55,7 +55,7 @@ def test_every_scheduler_takes_any_number_of_steps_whatever_the_models_own_is(ki
 
 
 def test_a_models_own_lcm_takes_more_steps_than_its_schedule_has_and_is_itself_left_alone():
-    from worker.engine import schedulers
+    from worker.engine.torch_backend import schedulers
 
     own = make_own("LCMScheduler")
     for name in (None, SchedulerName.LCM):
@@ -67,7 +67,7 @@ def test_a_models_own_lcm_takes_more_steps_than_its_schedule_has_and_is_itself_l
 
 
 def test_a_scheduler_that_the_family_does_not_know_is_refused():
-    from worker.engine import schedulers
+    from worker.engine.torch_backend import schedulers
 
     for family in (Family.FLUX, Family.OTHER):
         with pytest.raises(GenerationError, match="unipc"):

@@ -42,14 +42,14 @@ def directories(tmp_path_factory):
 
 
 def open_family(directory, *words, precision="auto"):
-    from worker.engine.device import Device
-    from worker.engine.families import opening
+    from worker.engine.families import factory
+    from worker.torch_device import Device
 
-    return opening.open_family(read_card(directory), directory, Device("cpu", precision), frozenset(words))
+    return factory.open_family(read_card(directory), directory, Device("cpu", precision), frozenset(words))
 
 
 def begin(family, rows):
-    from worker.engine.port import Inputs
+    from worker.engine.interface import Inputs
 
     return family.begin(image_request(model=family.card.name, steps=3), range(rows), Inputs())
 
@@ -105,11 +105,11 @@ def test_all_that_goes_together_is_applied_at_once(directories):
 
 
 def test_a_pipeline_of_no_known_family_is_hurried_too(directories):
-    from worker.engine import loading, speed
-    from worker.engine.device import Device
+    from worker.engine.torch_backend import load_pipeline, optimizations
+    from worker.torch_device import Device
 
-    pipeline = loading.open_pipeline(directories["pixart"], Device("cpu"), {"fuse_qkv", "channels_last"})
-    names = [name for name, _ in speed.find_denoiser(pipeline).named_modules()]
+    pipeline = load_pipeline.open_pipeline(directories["pixart"], Device("cpu"), {"fuse_qkv", "channels_last"})
+    names = [name for name, _ in optimizations.find_denoiser(pipeline).named_modules()]
     assert any(name.endswith("to_qkv") for name in names)
 
 
@@ -172,16 +172,16 @@ def test_compiled_code_draws_the_same(directories):
 
 
 def test_how_many_rows_a_compiled_model_is_given():
-    from worker.engine.speed import round_up
+    from worker.engine.torch_backend.optimizations import round_up
 
     assert [round_up(rows) for rows in (1, 2, 3, 4, 5, 8, 9, 16, 17)] == [1, 2, 4, 4, 8, 8, 16, 16, 32]
 
 
 def choose(*words):
-    from worker.engine import speed
-    from worker.engine.device import Device
+    from worker.engine.torch_backend import optimizations
+    from worker.torch_device import Device
 
-    return speed.choose(words, Device("cpu"))
+    return optimizations.choose(words, Device("cpu"))
 
 
 def test_by_default_a_cpu_gets_what_was_measured_to_help():

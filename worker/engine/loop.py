@@ -11,12 +11,12 @@ from typing import Any
 
 from common.errors import DrainingError, OutOfMemoryError, PressroomError
 from common.logs import get_logger
-from worker.engine import turns
+from worker.engine import batch_selection
 from worker.engine.accelerator import Accelerator, Exit
-from worker.engine.caps import Caps
+from worker.engine.batch_limits import Caps
+from worker.engine.model_cache import Residents
 from worker.engine.passes import DECODE, DENOISE, ENCODE, Passes, tickets_of
-from worker.engine.residents import Residents
-from worker.engine.row import Row, Ticket
+from worker.engine.tickets import Row, Ticket
 from worker.engine.watchdog import Watchdog
 
 EXIT_LOOP_BROKE = 70
@@ -115,7 +115,7 @@ class Loop:
     def _go_round(self) -> None:
         """Make one pass, book what is done, and let go of what has ended."""
         rows = [row for ticket in self._in_hand() if not ticket.is_over for row in ticket.rows if row.exposure is None]
-        batch = turns.choose(rows, self._cap_of, self._residents.is_at_hand)
+        batch = batch_selection.choose(rows, self._cap_of, self._residents.is_at_hand)
         if batch:
             self._print(batch)
         self._passes.book(left=self._accelerator.ahead if batch else 0)

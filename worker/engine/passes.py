@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from worker.engine.accelerator import Accelerator, Mark
-from worker.engine.row import Row, Ticket
+from worker.engine.tickets import Row, Ticket
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, neighbours, take_fingerprint
-from worker.engine.painting import paint
+from worker.engine.painted import paint
 
 SIDE = 192
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.engines import Device, FakeFamily, card
 from tests.factories import image_request
-from worker.engine.caps import LONGEST_PASS_SECONDS, Caps
+from worker.engine.batch_limits import LONGEST_PASS_SECONDS, Caps
 from worker.engine.watchdog import Watchdog
 
 CARD = card()

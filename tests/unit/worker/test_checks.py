@@ -6,10 +6,10 @@ from PIL import Image
 from common.errors import SafetyUnavailableError, StandInWarning
 from common.settings import Settings
 from common.tables.states import Verdict
-from worker.checks.open_nsfw import DIGEST, DONKEY, OpenNsfwChecker
-from worker.checks.opening import open_checker
-from worker.checks.port import Thresholds
-from worker.checks.scripted import ScriptedChecker, in_turn
+from worker.checkers.factory import open_checker
+from worker.checkers.interface import Thresholds
+from worker.checkers.open_nsfw import DIGEST, DONKEY, OpenNsfwChecker
+from worker.checkers.scripted import ScriptedChecker, in_turn
 from worker.engine.painted import paint
 
 THRESHOLDS = Thresholds(review=0.2, block=0.8)

@@ -5,7 +5,7 @@
 import pynvml
 import pytest
 
-from worker.energy import open_gauge
+from worker.metering.energy import open_gauge
 
 UUID = "6d1cbe2e-3fd1-4f0f-a6ab-1f5ad3b4f0f2"
 

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import SafetyUnavailableError, SettingsError
 from common.settings import Settings
-from worker.hook import CommandHook, NoHook, UrlHook, open_hook
+from worker.pictures.publication_hook import CommandHook, NoHook, UrlHook, open_hook
 
 JOB = UUID(int=7)
 FILE = b"the bytes of a picture"

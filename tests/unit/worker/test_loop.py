@@ -16,8 +16,8 @@ from common.errors import (
 )
 from common.tables.states import Priority
 from tests.engines import DECODE_SECONDS, ENCODE_SECONDS, Background, FakeFamily, Recorder, Workshop
-from worker.engine.residents import Resident
-from worker.engine.turns import PATIENCE
+from worker.engine.batch_selection import PATIENCE
+from worker.engine.model_cache import Resident
 
 AHEAD = pytest.mark.parametrize("ahead", [0, 1])
 """A device that does things at once, and one that is told ahead."""

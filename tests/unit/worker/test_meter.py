@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from worker.meter import Meter
+from worker.metering.meter import Meter
 
 
 class Clock:

@@ -13,7 +13,7 @@ import pytest
 
 from common.errors import SafetyUnavailableError
 from common.safety import nsfwjs_package as package
-from worker.checks.fixtures import draw_gradient
+from worker.self_test_image import draw_gradient
 
 CHANNELS = (48, 24, 32, 32, 48, 48, 48, 88, 88, 88, 88, 136, 136, 136, 224, 224, 224, 448)
 """What enters each block of MobileNetV2 at width 1.4, and what leaves the last."""
@@ -61,7 +61,7 @@ def files() -> dict[str, bytes]:
 def folder(files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    from worker.checks import nsfwjs  # noqa: PLC0415  (torch takes seconds to import)
+    from worker.checkers import nsfwjs  # noqa: PLC0415  (torch takes seconds to import)
 
     monkeypatch.setattr(nsfwjs, "DIGEST", hashlib.sha256(b"".join(files.values())).hexdigest())
     return tmp_path
@@ -70,7 +70,7 @@ def folder(files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def load(folder: Path):
     import torch  # noqa: PLC0415  (likewise)
 
-    from worker.checks.nsfwjs import NsfwjsNetwork  # noqa: PLC0415  (likewise)
+    from worker.checkers.nsfwjs import NsfwjsNetwork  # noqa: PLC0415  (likewise)
 
     network = NsfwjsNetwork(folder)
     network.load(torch.device("cpu"))

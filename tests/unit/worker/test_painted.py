@@ -8,18 +8,18 @@ from PIL import Image
 from common.errors import InterruptedAttemptError, StandInWarning
 from common.settings import Settings
 from tests.factories import image_request
-from worker.engine.opening import open_engine
+from worker.engine.factory import open_engine
+from worker.engine.interface import Inputs, Unwatched
 from worker.engine.painted import PaintedEngine
-from worker.engine.port import Inputs, Unwatched
-from worker.meter import Meter
+from worker.metering.meter import Meter
 
 LIGHT_MODULES = (
     "common.models.catalog",
-    "worker.checks.opening",
-    "worker.engine.opening",
-    "worker.marking",
-    "worker.meter",
-    "worker.pictures",
+    "worker.checkers.factory",
+    "worker.engine.factory",
+    "worker.pictures.mark",
+    "worker.metering.meter",
+    "worker.pictures.encode",
 )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.engines import Device, Order
 from worker.engine.passes import DECODE, DENOISE, ENCODE, Passes, tickets_of
-from worker.meter import Meter
+from worker.metering.meter import Meter
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryErr
 from common.jobs.request import Adapter
 from tests.engines import FakeFamily, Workshop
 from tests.factories import image_request
-from worker.engine.residents import Resident
+from worker.engine.model_cache import Resident
 
 SIZE = 100
 

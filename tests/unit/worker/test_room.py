@@ -1,13 +1,13 @@
 import pytest
 
 from tests.engines import Background
-from worker import room as module
-from worker.room import Room
+from worker.press import capacity
+from worker.press.capacity import Room
 
 
 @pytest.fixture
 def room(monkeypatch):
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(capacity, "LOOK_SECONDS", 0.01)
     return Room()
 
 
@@ -44,7 +44,7 @@ def test_what_is_urgent_is_let_in_up_to_a_quarter_more(room):
 
 
 def test_whoever_waits_is_woken_when_a_share_is_given_back(room, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(capacity, "LOOK_SECONDS", 60)
     with room.taken(1.0):
         waiting = Background(room.wait)
     assert waiting.result() is True

@@ -18,10 +18,10 @@ from common.images.certificates import Credentials
 from common.jobs.request import OutputFormat
 from common.settings import Settings
 from tests import certificates
-from worker import pictures, signing
-from worker.engine.painting import paint
-from worker.marking import Mark
-from worker.signing import C2paSigner, LenientSigner, NoSigner, open_signer
+from worker.engine.painted import paint
+from worker.pictures import encode, signing
+from worker.pictures.mark import Mark
+from worker.pictures.signing import C2paSigner, LenientSigner, NoSigner, open_signer
 
 MARK = Mark(job_id=UUID(int=5), model="painted")
 PICTURE = paint("a lighthouse", 3, 96, 64)
@@ -33,7 +33,7 @@ def credentials(tmp_path_factory):
 
 
 def encoded(form=OutputFormat.PNG):
-    return pictures.encode(PICTURE, form, MARK)
+    return encode.encode(PICTURE, form, MARK)
 
 
 def read(data, form, authority=None):

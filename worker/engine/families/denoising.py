@@ -14,10 +14,10 @@ import torch
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
-from worker.engine import schedulers, speed
-from worker.engine.device import Device
-from worker.engine.families.ahead import told_ahead
-from worker.engine.port import Inputs
+from worker.engine.families.async_copies import told_ahead
+from worker.engine.interface import Inputs
+from worker.engine.torch_backend import optimizations, schedulers
+from worker.torch_device import Device
 
 Tensor = torch.Tensor
 
@@ -82,7 +82,7 @@ class DenoisingFamily:
         self.pipeline = pipeline
         self.card = card
         self.device = device
-        self._is_compiled = speed.is_compiled(pipeline)
+        self._is_compiled = optimizations.is_compiled(pipeline)
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Denoising]:
         """Encode the prompt once and return a drawing for each seed."""
@@ -93,7 +93,7 @@ class DenoisingFamily:
 
     def step(self, drawings: Sequence[Denoising]) -> None:
         """Ask the model once for all rows, then let each row's scheduler take its own step."""
-        missing = speed.round_up(len(drawings)) - len(drawings) if self._is_compiled else 0
+        missing = optimizations.round_up(len(drawings)) - len(drawings) if self._is_compiled else 0
         output = self.forward([*drawings, *[drawings[-1]] * missing])[: len(drawings)]
         for drawing, row in zip(drawings, output.split(1), strict=True):
             with told_ahead(self.device.torch, drawing):

@@ -10,7 +10,7 @@ import torch
 from diffusers.pipelines.flux.pipeline_flux import retrieve_timesteps
 
 from common.jobs.request import ImageRequest
-from worker.engine.families import flows
+from worker.engine.families import flow_matching
 from worker.engine.families.denoising import (
     Denoising,
     DenoisingFamily,
@@ -19,7 +19,7 @@ from worker.engine.families.denoising import (
     guidance_scales,
     stack,
 )
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
 
 MOST_SHIFT = 1.15
 """What the stock pipeline takes where the scheduler names none."""
@@ -51,10 +51,10 @@ class FluxFamily(DenoisingFamily):
             steps,
             "cpu",
             sigmas=None if config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps),
-            mu=flows.shift(config, latents.shape[1], MOST_SHIFT),
+            mu=flow_matching.shift(config, latents.shape[1], MOST_SHIFT),
         )
         own.scheduler.set_begin_index(0)
-        options = flows.step_options(own.scheduler, dice)
+        options = flow_matching.step_options(own.scheduler, dice)
         return Denoising(request, seed, own.scheduler, timesteps, latents, condition | {"tokens": places}, options)
 
     def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:

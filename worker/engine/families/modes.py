@@ -16,7 +16,7 @@ from PIL import Image
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
 from worker.engine.families.denoising import Denoising, Tensor, generator
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retri
 
 from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
-from worker.engine.device import Device
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
 from worker.engine.families.modes import StockModes, make_all_anew
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
+from worker.torch_device import Device
 
 
 class Sd15Family(DenoisingFamily):

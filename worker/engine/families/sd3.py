@@ -10,9 +10,9 @@ import torch
 from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import retrieve_timesteps
 
 from common.jobs.request import ImageRequest
-from worker.engine.families import flows
+from worker.engine.families import flow_matching
 from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
-from worker.engine.port import Inputs
+from worker.engine.interface import Inputs
 
 MOST_SHIFT = 1.16
 """What the stock pipeline takes where the scheduler names none."""
@@ -49,7 +49,7 @@ class Sd3Family(DenoisingFamily):
         )
         shift = {"mu": self._shift(own.scheduler, latents)} if own.scheduler.config.get("use_dynamic_shifting") else {}
         timesteps, _ = retrieve_timesteps(own.scheduler, request.steps, "cpu", **shift)
-        options = flows.step_options(own.scheduler, dice)
+        options = flow_matching.step_options(own.scheduler, dice)
         return Denoising(request, seed, own.scheduler, timesteps, latents, condition, options)
 
     def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
@@ -67,4 +67,4 @@ class Sd3Family(DenoisingFamily):
 
     def _shift(self, scheduler: Any, latents: Tensor) -> float:
         patch, (height, width) = self.pipeline.transformer.config.patch_size, latents.shape[-2:]
-        return flows.shift(scheduler.config, (height // patch) * (width // patch), MOST_SHIFT)
+        return flow_matching.shift(scheduler.config, (height // patch) * (width // patch), MOST_SHIFT)

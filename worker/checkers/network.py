@@ -1,0 +1,114 @@
+"""A checker around any network in torch: its self-test, its one thread, and no answer but a finite number."""
+
+import math
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+
+from common.errors import PressroomError, SafetyUnavailableError
+from worker.checkers.interface import Finding, Thresholds
+from worker.checkers.wrappers import Lane
+from worker.self_test_image import draw_gradient, flatten
+
+SELF_TEST = Thresholds(review=0.2, block=0.8)
+CLIMB_STEPS = 100
+CLIMB_RATE = 0.02
+"""Of the way from black to white, at each step."""
+
+
+class Network(Protocol):
+    """What a network must say of itself to be a checker."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called."""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 digest of its weights, once it is loaded."""
+
+    def load(self, device: torch.device) -> None:
+        """Open the weights; raise SafetyUnavailableError unless they are whole and the known ones."""
+
+    def prepare(self, picture: Image.Image) -> torch.Tensor:
+        """Return its input [1, 3, height, width] for an RGB picture."""
+
+    def measure(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return one number that grows with its suspicion, and can be differentiated by *pixels*."""
+
+    def score(self, measured: float) -> float:
+        """Return the score from 0 to 1 that a finite measure stands for."""
+
+
+class NetworkChecker:
+    """Judges pictures by what one network sees in them."""
+
+    def __init__(self, network: Network, thresholds: Thresholds, device: torch.device) -> None:
+        self._network = network
+        self._thresholds = thresholds
+        self._device = device
+        self._lane = Lane()
+        self._is_fit = False
+
+    def load(self) -> None:
+        """Open the weights and have the network pass a gradient and refuse what it can be led to from there."""
+        self._lane.run(self._load)
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """Return the network's name and digest, and the thresholds that are in force."""
+        thresholds = {"review": self._thresholds.review, "block": self._thresholds.block}
+        return {"checker": self._network.name, "digest": self._network.digest, "thresholds": thresholds}
+
+    def check(self, picture: Image.Image) -> Finding:
+        """Return the finding on *picture* as its viewers will see it, on white where it is transparent."""
+        if not self._is_fit:
+            raise SafetyUnavailableError("The safety checker is not loaded.")
+        score = self._lane.run(lambda: self._score(self._prepare(flatten(picture))))
+        return Finding(self._thresholds.judge(score), {self._network.name: score}, **self.policy)
+
+    def _load(self) -> None:
+        name = self._network.name
+        try:
+            self._network.load(self._device)
+            pixels = self._prepare(draw_gradient())
+            passed = self._score(pixels)
+            refused = self._climb(pixels)
+        except PressroomError:
+            raise
+        except Exception as error:  # torch and transformers raise their own kinds; all mean that there is no check
+            raise SafetyUnavailableError(f"The checker {name} cannot be loaded: {type(error).__name__}.") from error
+        if passed >= SELF_TEST.review or refused < SELF_TEST.block:
+            raise SafetyUnavailableError(
+                f"The checker {name} failed its self-test: {passed:.2f} for a gradient, "
+                f"{refused:.2f} for what it should find worst."
+            )
+        self._is_fit = True
+
+    def _prepare(self, picture: Image.Image) -> torch.Tensor:
+        return self._network.prepare(picture).to(self._device)
+
+    def _score(self, pixels: torch.Tensor) -> float:
+        measured = float(self._network.measure(pixels))
+        if not math.isfinite(measured):
+            raise SafetyUnavailableError(f"The checker {self._network.name} gave {measured}, which is no verdict.")
+        return self._network.score(measured)
+
+    def _climb(self, start: torch.Tensor) -> float:
+        """Return the highest score on the way from *start* up the network's own slope: noise that it should refuse.
+
+        So the refusal is proved without a picture that anyone would have to keep.
+        """
+        dark, bright = self._prepare(Image.new("RGB", (64, 64))), self._prepare(Image.new("RGB", (64, 64), "white"))
+        pixels, best = start.clone(), 0.0
+        for _ in range(CLIMB_STEPS):
+            with torch.enable_grad():
+                pixels = pixels.detach().requires_grad_()
+                (slope,) = torch.autograd.grad(self._network.measure(pixels), pixels)
+            step = CLIMB_RATE * (bright - dark) * slope.sign()
+            pixels = (pixels.detach() + step).clamp(torch.minimum(dark, bright), torch.maximum(dark, bright))
+            best = max(best, self._score(pixels))
+            if best >= SELF_TEST.block:
+                break
+        return best

@@ -1,0 +1,23 @@
+"""Which family a loaded pipeline gets: one that steps many pictures together, or the pipeline's own loop."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from common.models.catalog import Family, ModelCard
+from worker.engine.families.flux import FluxFamily
+from worker.engine.families.sd3 import Sd3Family
+from worker.engine.families.sd15 import Sd15Family
+from worker.engine.families.sdxl import SdxlFamily
+from worker.engine.families.single_image import WholeFamily
+from worker.engine.torch_backend import load_pipeline
+from worker.torch_device import Device
+
+FAMILIES = {Family.SD15: Sd15Family, Family.SDXL: SdxlFamily, Family.SD3: Sd3Family, Family.FLUX: FluxFamily}
+
+
+def open_family(card: ModelCard, directory: Path, device: Device, speedups: Collection[str] = ()) -> Any:
+    """Load the model in *directory*; raise ModelUnavailableError or OutOfMemoryError."""
+    pipeline = load_pipeline.open_pipeline(directory, device, speedups)
+    known = FAMILIES.get(card.family)
+    return known(pipeline, card, device) if known else WholeFamily(pipeline, card)

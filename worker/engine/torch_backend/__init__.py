@@ -1,0 +1,1 @@
+"""The accelerator that torch drives: loading, schedulers, adapters and optimizations."""

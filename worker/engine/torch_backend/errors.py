@@ -1,0 +1,51 @@
+"""What goes wrong on an accelerator, in the words of ``common.errors``."""
+
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from common.errors import GenerationError, OutOfMemoryError, PressroomError
+from common.logs import get_logger
+from worker.engine.accelerator import Exit
+from worker.torch_device import Device
+
+EXIT_BROKEN_ACCELERATOR = 70
+"""Exit status of a press whose accelerator fails (``EX_SOFTWARE`` of sysexits.h)."""
+
+log = get_logger(__name__)
+
+
+@contextmanager
+def translating(device: Device, leave: Exit = os._exit) -> Iterator[None]:
+    """Turn any fault of torch or of a pipeline into a GenerationError; leave the process if CUDA is broken for good.
+
+    After such an error every call to CUDA in this process fails, so only a new process can go on.
+    """
+    try:
+        yield
+    except PressroomError:
+        raise
+    except Exception as error:  # noqa: BLE001  (pipelines raise whatever their parts raise, and the press must live on)
+        # Neither its words nor its traceback are logged: they may quote the prompt.
+        log.error("pipeline_failed", error=type(error).__name__, where=_last_line(error))  # noqa: TRY400
+        if isinstance(error, torch.AcceleratorError):
+            leave(EXIT_BROKEN_ACCELERATOR)
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors that filled the memory
+        if _is_out_of_memory(error):
+            device.free()
+            raise OutOfMemoryError from None
+        raise GenerationError(f"The model failed on this request with {type(error).__name__}.") from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch's own words on a CPU
+
+
+def _last_line(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -1,0 +1,1 @@
+"""Accelerator seconds and energy: measured, and attributed to jobs."""

@@ -1,0 +1,1 @@
+"""From decoded pixels to published files: checked, encoded, marked and signed."""

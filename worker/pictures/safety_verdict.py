@@ -1,0 +1,129 @@
+"""From what the checker found to what becomes of a picture: delivered, blurred, blocked, kept, or replaced."""
+
+import io
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from PIL import Image, ImageOps
+
+from common.errors import InvalidPictureError, SafetyUnavailableError
+from common.jobs.request import ImageRequest
+from common.safety.blur import blur
+from common.safety.policy import Policy, Recourse, ReviewAction
+from common.settings import Settings
+from common.tables.states import ImageStatus, SafetyMode, Verdict
+from worker.checkers.interface import Checker, Finding, examine
+
+SEVERITY = (Verdict.UNCHECKED, Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture that was looked at: the pixels that would be published, and what becomes of them."""
+
+    pixels: Image.Image
+    status: ImageStatus
+    verdict: Verdict
+    mode: SafetyMode
+    safety: dict[str, Any]  # all that explains it later
+    is_charged: bool = True
+
+    def refuse(self, reason: str) -> Self:
+        """Return it as blocked for another reason than what the checker found, and never to be kept."""
+        safety = {**self.safety, "verdict": Verdict.BLOCK.value, "reason": reason}
+        return replace(self, status=ImageStatus.BLOCKED, verdict=Verdict.BLOCK, safety=safety, is_charged=False)
+
+
+class Judge:
+    """Judges what a press has printed, by the stricter of the operator's policy and the job's."""
+
+    def __init__(self, checker: Checker, settings: Settings) -> None:
+        self._checker = checker
+        self._operator = Policy.of(settings)
+        self._keeps = settings.quarantine == "keep"
+        self._fallback_path = settings.fallback_image
+        self._fallback: tuple[Image.Image, Finding] | None = None
+
+    def load(self) -> None:
+        """Load the checker and the operator's fallback picture, which must pass; or raise SafetyUnavailableError."""
+        self._checker.load()
+        if self._fallback_path is None:
+            return
+        try:
+            with Image.open(io.BytesIO(self._fallback_path.read_bytes()), formats=("PNG", "JPEG", "WEBP")) as file:
+                picture = file.convert("RGB")
+        except OSError as error:
+            raise SafetyUnavailableError(f"The fallback picture cannot be read: {error}.") from error
+        finding = examine(self._checker, picture)
+        if self.rule(None, finding) is Verdict.BLOCK:
+            raise SafetyUnavailableError("The safety check blocks the fallback picture; choose another.")
+        self._fallback = picture, finding
+
+    def policy_of(self, request: ImageRequest | None) -> Policy:
+        """Return what holds for a job: never less than the operator asks for."""
+        if request is None or request.safety is None:
+            return self._operator
+        return self._operator.tighten(request.safety)
+
+    def rule(self, request: ImageRequest | None, finding: Finding) -> Verdict:
+        """Return the verdict on what was found: the checker's own, or the stricter one of the job's policy."""
+        policy = self.policy_of(request)
+        if policy.mode is SafetyMode.OFF or finding.verdict is Verdict.UNCHECKED:
+            if policy.mode is SafetyMode.OFF and finding.verdict is Verdict.UNCHECKED:
+                return Verdict.UNCHECKED
+            raise SafetyUnavailableError("The checker and the policy disagree on whether there is a check.")
+        verdicts = [finding.verdict, *(policy.judge(score) for score in finding.scores.values())]
+        strictest = max(verdicts, key=SEVERITY.index)
+        if strictest is Verdict.REVIEW and policy.review_action is ReviewAction.BLOCK:
+            return Verdict.BLOCK
+        return strictest
+
+    def judge(self, request: ImageRequest, picture: Image.Image) -> Judged:
+        """Look at a print and say what becomes of it; raise InvalidPictureError or SafetyUnavailableError."""
+        if all(low == high for low, high in _extremes(picture)):
+            raise InvalidPictureError("The model produced a picture of one colour.")
+        finding = examine(self._checker, picture)
+        verdict, policy = self.rule(request, finding), self.policy_of(request)
+        if verdict is Verdict.BLOCK and policy.on_block is Recourse.FALLBACK and self._fallback is not None:
+            return self._replace(request, picture, finding)
+        blurs = verdict is Verdict.REVIEW and policy.review_action is ReviewAction.BLUR
+        blocked = ImageStatus.QUARANTINED if self._keeps else ImageStatus.BLOCKED
+        passed = ImageStatus.BLURRED if blurs else ImageStatus.DELIVERED
+        return Judged(
+            pixels=blur(picture) if blurs else picture,
+            status=blocked if verdict is Verdict.BLOCK else passed,
+            verdict=verdict,
+            mode=policy.mode,
+            safety=self._explain(policy, finding, verdict),
+            is_charged=verdict is not Verdict.BLOCK,
+        )
+
+    def wants_reroll(self, request: ImageRequest, judged: list[Judged]) -> bool:
+        """Tell whether the job would rather be printed again than take what was made of it."""
+        is_asked = self.policy_of(request).on_block is Recourse.REROLL
+        return is_asked and not any(each.status.is_readable for each in judged)
+
+    def _replace(self, request: ImageRequest, blocked: Image.Image, found: Finding) -> Judged:
+        """Put the fallback picture, which is judged by the job's policy too, in the place of a blocked one."""
+        assert self._fallback is not None  # noqa: S101  (the caller has looked)
+        fallback, finding = self._fallback
+        verdict, policy = self.rule(request, finding), self.policy_of(request)
+        reason = self._explain(policy, found, Verdict.BLOCK)
+        if verdict is Verdict.BLOCK:
+            return Judged(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, is_charged=False)
+        safety = self._explain(policy, finding, verdict) | {"fallback_for": reason}
+        pixels = ImageOps.fit(fallback, blocked.size, Image.Resampling.LANCZOS)
+        return Judged(pixels, ImageStatus.DELIVERED, verdict, policy.mode, safety, is_charged=False)
+
+    def _explain(self, policy: Policy, finding: Finding, verdict: Verdict) -> dict[str, Any]:
+        checker = {"checker": finding.checker, "digest": finding.digest}
+        return finding.as_json() | {
+            "verdict": verdict.value,
+            "thresholds": policy.thresholds if finding.scores else {},
+            "review_action": policy.review_action.value,
+            "policy": policy.version(checker),
+        }
+
+
+def _extremes(picture: Image.Image) -> list[tuple[int, int]]:
+    return [channel.getextrema() for channel in picture.convert("RGB").split()]  # type: ignore[misc]  # of bytes

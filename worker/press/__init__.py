@@ -1,0 +1,1 @@
+"""A press: claims jobs, runs them on its engine and publishes what they give."""

@@ -1,0 +1,62 @@
+"""What a job starts from: its assets, held against their digests, checked like what is printed, and decoded."""
+
+import hashlib
+import io
+from uuid import UUID
+
+from PIL import Image
+
+from common.errors import InputBlockedError, InputMissingError, ObjectMissingError
+from common.images import assets
+from common.jobs.request import ImageRequest, Mode
+from common.logs import get_logger
+from common.tables import Asset
+from common.tables.states import Verdict
+from worker.checkers.interface import Finding, examine
+from worker.engine.interface import Inputs
+from worker.press.held_job import Work
+from worker.press.press import Press
+
+log = get_logger(__name__)
+
+
+def fetch(press: Press, work: Work) -> Inputs:
+    """Return the pictures that a job starts from, none for most.
+
+    Raises InputMissingError, InputBlockedError, SafetyUnavailableError, StorageError or DatabaseUnavailableError.
+    """
+    request, owner = work.claim.request, work.claim.owner
+    if request.mode is Mode.TEXT:
+        return Inputs()
+    init = _open(press, owner, request, request.init_image)
+    mask = None if request.mask_image is None else _open(press, owner, request, request.mask_image)
+    return Inputs(init, None if mask is None else mask.convert("L"))
+
+
+def _open(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
+    with press.database.reading() as session:
+        asset = None if asset_id is None else assets.find_named(session, owner, asset_id)
+    if asset is None:
+        raise InputMissingError
+    try:
+        data = press.storage.get(asset.storage_key)
+    except ObjectMissingError:
+        raise InputMissingError from None
+    if hashlib.sha256(data).hexdigest() != asset.sha256:
+        raise InputMissingError("A picture that the job starts from is not what was handed in.")
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
+        picture = file.convert("RGB")
+    if press.judge.rule(request, _look_at(press, asset, picture)) is Verdict.BLOCK:
+        raise InputBlockedError
+    return picture
+
+
+def _look_at(press: Press, asset: Asset, picture: Image.Image) -> Finding:
+    """Return the finding on an asset: the one that was kept, if the same checker found it, else a new one."""
+    if asset.verdict is not None and asset.safety.items() >= press.checker.policy.items():
+        return Finding.from_json(asset.safety)
+    finding = examine(press.checker, picture)
+    log.info("input_checked", asset_id=str(asset.id), verdict=finding.verdict)
+    with press.database.transaction() as session:
+        assets.note_finding(session, asset.id, finding.verdict, finding.as_json())
+    return finding
