@@ -17,17 +17,17 @@ class Section:
 
 
 SECTIONS = (
-    Section("overview", "Press floor", Scope.JOBS_READ, "show_floor"),
-    Section("generate", "Make", Scope.JOBS_WRITE, "show_form"),
-    Section("jobs", "Jobs", Scope.JOBS_READ, "list_jobs"),
-    Section("gallery", "Gallery", Scope.JOBS_READ, "show_gallery"),
-    Section("campaigns", "Campaigns", Scope.CAMPAIGNS_READ, "list_campaigns"),
-    Section("styles", "Styles", Scope.STYLES_READ, "list_styles"),
-    Section("review", "Review", Scope.SAFETY_REVIEW, "list_quarantine"),
-    Section("costs", "Costs", Scope.USAGE_READ, "show_costs"),
-    Section("webhooks", "Webhooks", Scope.WEBHOOKS_READ, "list_webhooks"),
-    Section("models", "Models", Scope.JOBS_READ, "list_models"),
-    Section("keys", "Keys", Scope.KEYS_ADMIN, "list_keys"),
+    Section("overview", "Press floor", Scope.JOBS_READ, "overview:show_floor"),
+    Section("generate", "Make", Scope.JOBS_WRITE, "generate:show_form"),
+    Section("jobs", "Jobs", Scope.JOBS_READ, "jobs:list_jobs"),
+    Section("gallery", "Gallery", Scope.JOBS_READ, "gallery:show_gallery"),
+    Section("campaigns", "Campaigns", Scope.CAMPAIGNS_READ, "campaigns_overview:list_campaigns"),
+    Section("styles", "Styles", Scope.STYLES_READ, "styles:list_styles"),
+    Section("review", "Review", Scope.SAFETY_REVIEW, "review:list_quarantine"),
+    Section("costs", "Costs", Scope.USAGE_READ, "costs:show_costs"),
+    Section("webhooks", "Webhooks", Scope.WEBHOOKS_READ, "webhooks:list_webhooks"),
+    Section("models", "Models", Scope.JOBS_READ, "models:list_models"),
+    Section("keys", "Keys", Scope.KEYS_ADMIN, "keys:list_keys"),
 )
 """In the order of the navigation."""
 

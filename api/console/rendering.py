@@ -5,10 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from flask import Flask, g, make_response, render_template, request
+from flask import Flask, current_app, g, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from api.console.navigation import NOTES, SECTIONS
+from api.console.routing import section_of
 from api.console.state import desk
 from api.console.static import asset
 from api.console.urls import link
@@ -38,8 +39,7 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
     visitor = g.get("visitor")
     sections = [section for section in SECTIONS if visitor is not None and visitor.may(section.scope)]
     note = NOTES.get(request.args.get("note", ""))
-    # A section of many pages has modules of views called after it: `campaigns_proofs` is of `campaigns`.
-    here = str(request.endpoint).rpartition(".")[2].partition(":")[0].partition("_")[0]
+    here = section_of(current_app.view_functions.get(request.endpoint or ""))
     return make_response(
         render_template(f"console/{template}", visitor=visitor, sections=sections, here=here, note=note, **values),
         status,

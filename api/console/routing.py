@@ -12,6 +12,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MARK = "pressroom_page"
+SECTION = "pressroom_section"
+"""The attribute of a view that names its section: the module or package of ``pages`` that it is in."""
+
 LIVE = "pressroom_live"
 """The attribute of a view that is asked again and again by pages that are left open."""
 
@@ -26,11 +29,11 @@ def page(
     """Serve a view at *rule* to whoever is signed in with a key that has *scope*; None: to everyone."""
 
     def mark(view: Callable[P, R]) -> Callable[P, R]:
-        vars(view)[MARK], vars(view)[LIVE] = scope, live
+        module = view.__module__.removeprefix(PAGES)
+        vars(view)[MARK], vars(view)[LIVE], vars(view)[SECTION] = scope, live, module.partition(".")[0]
         # The api itself asks for no key here: whoever opens a page has signed in, which the console sees to.
         needs(None)(view)
-        module = view.__module__.removeprefix(PAGES).replace(".", "_")
-        endpoint = f"{module}:{view.__name__}"
+        endpoint = f"{module.replace('.', '_')}:{view.__name__}"
         blueprint.add_url_rule(rule, endpoint, cast("Any", view), methods=["POST" if post else "GET"])
         return view
 
@@ -40,6 +43,11 @@ def page(
 def scope_of(view: Callable[..., object]) -> Scope | None:
     """Return the scope that a page needs; KeyError if nobody has said."""
     return cast("Scope | None", vars(view)[MARK])
+
+
+def section_of(view: Callable[..., object] | None) -> str | None:
+    """Return the section of the navigation that a view belongs to; None for what is no page."""
+    return cast("str | None", vars(view).get(SECTION)) if view is not None else None
 
 
 def is_live(view: Callable[..., object]) -> bool:

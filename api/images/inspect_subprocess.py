@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from api.images.sanitize_subprocess import FORMATS, redraw, work_on_input
-from common.images.fingerprint import take_fingerprint
+from common.images.perceptual_hash import take_fingerprint
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 
 TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp"}

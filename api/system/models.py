@@ -43,7 +43,7 @@ class Defaults(Output):
     guidance_scale: float
 
 
-class Adapter(Output):
+class ModelAdapter(Output):
     """A LoRA that may be laid over a model's weights."""
 
     name: str
@@ -71,7 +71,7 @@ class Model(Output):
     modes: list[Mode] = Field(
         description="What it can start from: `text` alone, an `image` (`init_image`), or one and a mask (`inpaint`)."
     )
-    adapters: list[Adapter] = Field(description="What a job for this model may name in `adapters`.")
+    adapters: list[ModelAdapter] = Field(description="What a job for this model may name in `adapters`.")
 
 
 class ModelList(Output):
@@ -127,5 +127,5 @@ def _show(card: ModelCard, cards: Sequence[ModelCard], served: Collection[str], 
         schedulers=card.schedulers,
         negative_prompt=card.negative_prompt,
         modes=card.modes,
-        adapters=[Adapter(**adapter.model_dump()) for adapter in card.adapters],
+        adapters=[ModelAdapter(**adapter.model_dump()) for adapter in card.adapters],
     )

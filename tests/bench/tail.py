@@ -26,7 +26,7 @@ from PIL import Image
 
 from common.ids import new_id
 from common.images.certificates import CHAIN, KEY, Credentials, make_chain
-from common.images.fingerprint import take_fingerprint
+from common.images.perceptual_hash import take_fingerprint
 from common.jobs.request import OutputFormat
 from common.settings import Settings
 from common.storage import open_storage

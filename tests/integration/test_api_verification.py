@@ -151,7 +151,7 @@ def test_no_picture_that_was_never_printed_here_is_recognised(api: Api, print_on
 
 
 def _appraise(number: int) -> Fingerprint:
-    from common.images.fingerprint import take_fingerprint  # noqa: PLC0415  (beside what the api may import)
+    from common.images.perceptual_hash import take_fingerprint  # noqa: PLC0415  (beside what the api may import)
 
     return take_fingerprint(paint(f"never printed {number}", 1000 + number, SIDE, SIDE))
 

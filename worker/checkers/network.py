@@ -8,7 +8,7 @@ from PIL import Image
 
 from common.errors import PressroomError, SafetyUnavailableError
 from worker.checkers.interface import Finding, Thresholds
-from worker.checkers.wrappers import Lane
+from worker.checkers.torch_thread import TorchThread
 from worker.self_test_image import draw_gradient, flatten
 
 SELF_TEST = Thresholds(review=0.2, block=0.8)
@@ -48,7 +48,7 @@ class NetworkChecker:
         self._network = network
         self._thresholds = thresholds
         self._device = device
-        self._lane = Lane()
+        self._lane = TorchThread()
         self._is_fit = False
 
     def load(self) -> None:

@@ -1,4 +1,4 @@
-"""Several checkers as one: every one of them looks, and the strictest counts."""
+"""Checkers around checkers: the strictest of several, one with a time limit, and one that checks nothing."""
 
 import contextvars
 import faulthandler
@@ -6,11 +6,8 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
 from PIL import Image
 
 from common.errors import SafetyUnavailableError, StandInWarning
@@ -36,45 +33,6 @@ class NoChecker:
     def check(self, picture: Image.Image) -> Finding:
         """Return that nothing was found out."""
         return Finding(Verdict.UNCHECKED, {}, **self.policy)
-
-
-T = TypeVar("T")
-
-
-class Lane:
-    """Runs what it is handed, one after the other, with gradients off and one core for torch."""
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        # A daemon, unlike the threads of a pool: a network that hangs must not keep the process from ending.
-        self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
-        self._thread.start()
-
-    def run(self, call: Callable[[], T]) -> T:
-        """Return what *call* returns, or raise what it raises."""
-        answer: Future[T] = Future()
-        self._calls.put((call, answer))
-        return answer.result()
-
-    def _work(self) -> None:
-        _keep_to_one_core()
-        with torch.no_grad():
-            while True:
-                call, answer = self._calls.get()
-                try:
-                    answer.set_result(call())
-                except BaseException as error:  # noqa: BLE001  (raised again where somebody waits for it)
-                    answer.set_exception(error)
-                del call, answer
-
-
-def _keep_to_one_core() -> None:
-    # torch keeps the number for each thread, and a default for threads to come: that one is put back by another thread.
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    restorer = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    restorer.start()
-    restorer.join()
 
 
 log = get_logger(__name__)

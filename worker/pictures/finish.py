@@ -6,7 +6,8 @@ What is kept for a reviewer goes the same way, so that its release needs neither
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.images.fingerprint import Fingerprint, take_fingerprint
+from common.images.fingerprint import Fingerprint
+from common.images.perceptual_hash import take_fingerprint
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.settings import Settings

@@ -143,5 +143,5 @@ def test_spans_are_told_in_what_matters(seconds: float, shown: str) -> None:
 def test_every_section_leads_to_a_view_of_its_module() -> None:
     from api.console import setup  # noqa: PLC0415
 
-    modules = {view.__name__.rpartition(".")[2]: view for view in setup.VIEWS}
-    assert all(hasattr(modules[section.name], section.home) for section in SECTIONS)
+    modules = {view.__name__.removeprefix("api.console.pages.").replace(".", "_"): view for view in setup.VIEWS}
+    assert all(hasattr(modules[module], name) for module, name in (s.home.split(":") for s in SECTIONS))

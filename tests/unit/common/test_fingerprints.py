@@ -6,7 +6,8 @@ import random
 import pytest
 from PIL import Image
 
-from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, neighbours, take_fingerprint
+from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, neighbours
+from common.images.perceptual_hash import take_fingerprint
 from worker.engine.painted import paint
 
 SIDE = 192
