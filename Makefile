@@ -92,27 +92,27 @@ soak: $(STAMP) ## Break things for MINUTES=30 while four presses work, then hold
 ##@ To measure it (results go to var/bench; let nothing else run)
 
 bench: $(STAMP) ## Measure the service against bare loops, random arrivals, and the tail (20 minutes)
-	$(BIN)/python -m tests.bench.arrivals
-	$(BIN)/python -m tests.bench.tail
-	$(BIN)/python -m tests.bench.overhead
+	$(BIN)/python -m tests.bench.engine.arrivals
+	$(BIN)/python -m tests.bench.service.publishing
+	$(BIN)/python -m tests.bench.service.service.overhead
 
 bench-marking: $(STAMP) ## Measure what checking and marking cost the service (15 minutes)
-	$(BIN)/python -m tests.bench.marking $(BENCH_FLAGS)
+	$(BIN)/python -m tests.bench.service.marking $(BENCH_FLAGS)
 
 bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and LitServe (20 minutes)
-	$(BIN)/python -m tests.bench.peers
+	$(BIN)/python -m tests.bench.service.peers
 
 bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightning or flux (9 minutes each)
-	$(BIN)/python -m tests.bench.accelerator $(ARCH) $(BENCH_FLAGS)
+	$(BIN)/python -m tests.bench.engine.accelerator $(ARCH) $(BENCH_FLAGS)
 
 bench-speed: $(STAMP) ## Measure the speed settings here: SPEED_OF=starter (a CPU's, 10 minutes), sd15, sdxl or flux
-	$(BIN)/python -m tests.bench.speed $(SPEED_OF)
+	$(BIN)/python -m tests.bench.engine.speed $(SPEED_OF)
 
 bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view with a row and delay() (2 minutes)
-	$(BIN)/python -m tests.bench.submit
+	$(BIN)/python -m tests.bench.service.submit
 
 bench-console: $(STAMP) ## Measure the console's pages with 100,000 jobs, and what pages cost that are left open (6 minutes)
-	$(BIN)/python -m tests.bench.console
+	$(BIN)/python -m tests.bench.console.console
 
 bench-report: $(STAMP) ## Print what was measured as Markdown
 	@$(BIN)/python -m tests.bench.report
@@ -123,7 +123,7 @@ train-starter: $(STAMP) ## Train the starter model anew (hours)
 	$(BIN)/python -m worker.starter.train
 
 bench-starter: $(STAMP) ## Measure how well the starter model draws what it is asked for
-	$(BIN)/python -m tests.bench.starter
+	$(BIN)/python -m tests.bench.engine.starter
 
 ##@ Besides
 

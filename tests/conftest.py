@@ -13,8 +13,8 @@ from common.db import schema
 from common.db.engine import Database
 from common.db.types import Base
 from common.settings import PREFIX
-from tests import services
-from tests.services import Bucket
+from tests.support.servers import services
+from tests.support.servers.services import Bucket
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

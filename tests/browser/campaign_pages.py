@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 
 from tests.browser.readers import Reader
-from tests.waiting import until
+from tests.support.waiting import until
 
 WORDS = 'a {{ subject }} on a {{ background | default: "cream" }} background'
 SUBJECTS = (

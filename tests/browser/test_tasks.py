@@ -9,8 +9,8 @@ from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.readers import Reader
 from tests.functional.stack import Stack
-from tests.picture_files import encode, picture
-from tests.waiting import until
+from tests.support.picture_files import encode, picture
+from tests.support.waiting import until
 
 SignIn = Callable[..., Reader]
 

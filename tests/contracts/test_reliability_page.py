@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from common import failpoints
-from tests.faults.rows import AT_EACH_CHANGE, rows_of
+from tests.faults.support.rows import AT_EACH_CHANGE, rows_of
 
 PAGE = Path("docs/reliability.md").read_text(encoding="utf-8")
 DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)

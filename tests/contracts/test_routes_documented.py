@@ -13,7 +13,7 @@ from api.auth import bearer
 from api.web import responses
 from api.web.problems import PROBLEMS
 from common.db.engine import Database
-from tests.apis import Api, open_api
+from tests.support.apis import Api, open_api
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.db import schema
 from common.db.engine import Database
-from tests.apis import open_api
+from tests.support.apis import open_api
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from common.db.engine import Database
-from tests.faults import rigs, rows
-from tests.faults.rigs import Linked
+from tests.faults.support import press_process, rows
+from tests.faults.support.press_process import Linked
 from tests.functional.backends import Embedded
 from tests.functional.stack import QUICK, Stack, running
-from tests.house import House, open_house
+from tests.support.press_fixture import House, open_house
 
 SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
 FOLDER = Path(__file__).parent
@@ -42,7 +42,7 @@ def _linked(postgresql_server: str, s3) -> Iterator[Stack]:
 @pytest.fixture
 def stack(_embedded: Stack) -> Iterator[Stack]:
     """A stack whose presses the test brings; what the test leaves behind is held against the promises."""
-    rigs.forget_passes(_embedded)
+    press_process.forget_passes(_embedded)
     yield _embedded
     _embedded.check()
 
@@ -50,7 +50,7 @@ def stack(_embedded: Stack) -> Iterator[Stack]:
 @pytest.fixture
 def linked(_linked: Stack) -> Iterator[Stack]:
     """The same on PostgreSQL, Redis and S3, each behind a proxy that the test may turn against it."""
-    rigs.forget_passes(_linked)
+    press_process.forget_passes(_linked)
     yield _linked
     _linked.check()
 

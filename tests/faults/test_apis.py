@@ -8,9 +8,9 @@ import httpx2
 import pytest
 
 from common.tables.states import JobStatus
-from tests.faults import rigs
+from tests.faults.support import press_process
 from tests.functional.stack import Client, Stack
-from tests.waiting import until
+from tests.support.waiting import until
 
 BODY = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
 THREADS = 20
@@ -18,7 +18,7 @@ THREADS = 20
 
 @pytest.fixture(scope="module", autouse=True)
 def _press(_embedded: Stack) -> Iterator[None]:
-    with rigs.press(_embedded):
+    with press_process.press(_embedded):
         yield
 
 
@@ -36,10 +36,10 @@ def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_
 ) -> None:
     ours = stack.client()
     before = set(_jobs_of(ours))
-    with rigs.api(stack, f"{point}:kill") as dying:
+    with press_process.api(stack, f"{point}:kill") as dying:
         with pytest.raises(httpx2.TransportError):
             dying.http.post("/v1/jobs", json=BODY, headers=_key(point))
-        assert rigs.is_passed(stack, point)
+        assert press_process.is_passed(stack, point)
         made = set(_jobs_of(ours)) - before
         assert len(made) == is_accepted
         if is_accepted:
@@ -65,9 +65,9 @@ def test_an_api_that_dies_over_many_orders_at_once_has_taken_each_once_or_not_at
         except httpx2.TransportError:
             return None
 
-    with rigs.api(stack, f"{point}:kill@{THREADS // 2}") as dying, ThreadPoolExecutor(THREADS) as pool:
+    with press_process.api(stack, f"{point}:kill@{THREADS // 2}") as dying, ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(ask, [dying] * THREADS, keys))
-        assert rigs.is_passed(stack, point, THREADS // 2)
+        assert press_process.is_passed(stack, point, THREADS // 2)
         accepted = {answer.json()["id"] for answer in answers if answer is not None and answer.is_success}
         assert accepted <= set(_jobs_of(ours)) - before
         until(lambda: ask(dying, keys[0]), "the api to be back")
@@ -89,7 +89,7 @@ def test_f48_one_key_at_two_apis_at_once_makes_one_job(stack: Stack) -> None:
         barrier.wait(60)
         return client.http.post("/v1/jobs", json=BODY, headers=_key("together"))
 
-    with rigs.api(stack) as theirs, ThreadPoolExecutor(THREADS) as pool:
+    with press_process.api(stack) as theirs, ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(ask, [ours, theirs] * (THREADS // 2)))
     assert {answer.status_code for answer in answers} <= {200, 202, 409}, "200 is a replay that came after the end"
     made = {answer.json()["id"] for answer in answers if answer.is_success}

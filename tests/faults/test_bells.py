@@ -14,11 +14,11 @@ import pytest
 
 from common.jobs.notifier import TASK, queue_of
 from common.tables.states import JobStatus, Outcome
-from tests import factories
-from tests.faults import rigs
+from tests.faults.support import press_process
 from tests.functional.stack import Stack
-from tests.house import House
-from tests.waiting import until
+from tests.support import factories
+from tests.support.press_fixture import House
+from tests.support.waiting import until
 
 QUEUE = queue_of("painted")
 COPIES = 100
@@ -69,7 +69,7 @@ FORGED = {
 
 
 def test_f12_a_hundred_copies_of_one_bell_make_one_attempt(stack: Stack) -> None:
-    with rigs.bell(stack) as bell, rigs.press(stack):
+    with press_process.bell(stack) as bell, press_process.press(stack):
         job_id = stack.client().order(steps=10)
         (row,) = stack.rows(job_id)
         for _ in range(COPIES):
@@ -82,7 +82,7 @@ def test_f12_a_hundred_copies_of_one_bell_make_one_attempt(stack: Stack) -> None
 @pytest.fixture(scope="module")
 def hearing(_embedded: Stack) -> Iterator[subprocess.Popen[bytes]]:
     """A press that hears all the forged messages, one after the other."""
-    with rigs.press(_embedded) as process:
+    with press_process.press(_embedded) as process:
         yield process
 
 
@@ -102,7 +102,7 @@ def test_f13_a_message_that_is_no_bell_is_dropped_and_the_press_lives_on(
 def test_93_a_bell_with_the_id_of_another_owners_job_changes_nothing(stack: Stack) -> None:
     theirs = stack.client("grace").order()
     (row,) = stack.rows(theirs)
-    with rigs.bell(stack) as bell, rigs.press(stack):
+    with press_process.bell(stack) as bell, press_process.press(stack):
         bell.ring(row.model, row.id)
         bell.ring(row.model, uuid4())
         mine = stack.client().order()

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.campaign_runs import Run
-from tests.faults import rigs
+from tests.faults.support import press_process
 from tests.functional.stack import Stack
-from tests.soak import ground
-from tests.waiting import until
+from tests.soak import stack
+from tests.support.campaigns.runs import Run
+from tests.support.waiting import until
 
 LEAST_REST_SECONDS, MOST_REST_SECONDS = 0.2, 1.5
 
@@ -31,8 +31,8 @@ class Crew:
         place, process = self._hands[role]
         process.send_signal(signal.SIGKILL)
         if role == "clerk":
-            for other in ground.find(self._stack, "clerk"):
-                ground.kill(other)
+            for other in stack.find(self._stack, "clerk"):
+                stack.kill(other)
         process.wait()
         place.close()
         self._hire(role)
@@ -43,7 +43,11 @@ class Crew:
 
     def _hire(self, role: str) -> None:
         opened: AbstractContextManager[Any]
-        opened = rigs.clerk(self._stack) if role == "clerk" else rigs.press(self._stack, **rigs.HASTY)
+        opened = (
+            press_process.clerk(self._stack)
+            if role == "clerk"
+            else press_process.press(self._stack, **press_process.HASTY)
+        )
         place = ExitStack()
         self._hands[role] = place, place.enter_context(opened)
 
@@ -60,7 +64,7 @@ def _kill_at_random(stack: Stack, people: int, kills: int, seed: int) -> None:
 
 @pytest.mark.parametrize("point", ["feeding", "settling"])
 def test_f49_a_clerk_that_dies_over_a_campaign_leaves_it_whole(stack: Stack, point: str) -> None:
-    with rigs.clerk(stack, f"{point}:kill@2") as doomed, rigs.press(stack, **rigs.HASTY):
+    with press_process.clerk(stack, f"{point}:kill@2") as doomed, press_process.press(stack, **press_process.HASTY):
         run = Run(stack.client(), 40)
         run.finish(40)
         assert doomed.wait(60) == -signal.SIGKILL
@@ -71,7 +75,7 @@ def test_f49_f50_clerks_and_presses_are_killed_at_random_and_each_row_is_printed
 
 
 def test_f51_a_campaign_that_is_stopped_under_way_adds_up(stack: Stack) -> None:
-    with rigs.press(stack):
+    with press_process.press(stack):
         run = Run(stack.client(), 30)
         until(lambda: run.printed, "the first prints")
         run.do("pause")

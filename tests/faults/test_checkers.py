@@ -10,8 +10,8 @@ import pytest
 
 from common.errors import SafetyUnavailableError
 from common.tables.states import JobStatus, Outcome, Verdict
-from tests import factories
-from tests.house import House
+from tests.support import factories
+from tests.support.press_fixture import House
 from worker.checkers.interface import Finding
 from worker.checkers.scripted import ScriptedChecker
 from worker.press import runner

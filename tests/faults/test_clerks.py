@@ -19,11 +19,11 @@ from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
 from common.webhooks.signing_secrets import Sealer
-from tests.api_servers import ROOT
 from tests.functional.stack import until
-from tests.processes import own_folder, running
-from tests.receivers import receiving
-from tests.webhooks import Office
+from tests.support.servers.api_servers import ROOT
+from tests.support.servers.processes import own_folder, running
+from tests.support.servers.webhook_receivers import receiving
+from tests.support.webhook_fixture import Office
 
 ENVIRON = {
     "PYTHONPATH": str(ROOT),

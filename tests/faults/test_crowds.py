@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from common.tables.states import JobStatus, Outcome
-from tests.faults import rigs
+from tests.faults.support import press_process
 from tests.functional.stack import Stack
 
 PRESSES = 5
@@ -18,7 +18,7 @@ def test_f56_orders_wait_while_there_is_no_press_and_many_that_come_at_once_prin
     ordered = [stack.client().order() for _ in range(3 * PRESSES)]
     assert stack.count(JobStatus.QUEUED, ordered) == len(ordered)
     with ThreadPoolExecutor(PRESSES) as pool, ExitStack() as presses:  # a press ends with the thread that started it
-        starting = [rigs.press(stack) for _ in range(PRESSES)]
+        starting = [press_process.press(stack) for _ in range(PRESSES)]
         list(pool.map(presses.enter_context, starting))
         assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}
     assert [attempt.outcome for attempt in stack.attempts(*ordered)] == [Outcome.SUCCEEDED] * len(ordered)
@@ -29,7 +29,7 @@ def test_f65_a_burst_of_orders_is_taken_or_put_off_and_never_breaks_anything(sta
     answers: Counter[int] = Counter()
     body = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 1}
 
-    with rigs.api(stack, PRESSROOM_MAX_QUEUED_JOBS=str(ROOM)) as client:
+    with press_process.api(stack, PRESSROOM_MAX_QUEUED_JOBS=str(ROOM)) as client:
 
         def order() -> None:
             while next(numbers) < ORDERS:
@@ -48,6 +48,6 @@ def test_f65_a_burst_of_orders_is_taken_or_put_off_and_never_breaks_anything(sta
     assert answers.total() == ORDERS
     assert answers[202] >= ROOM
     print(f"of {ORDERS} orders at once {answers[202]} were taken, {answers[429]} and {answers[503]} put off")
-    with rigs.press(stack, **rigs.HASTY):
+    with press_process.press(stack, **press_process.HASTY):
         taken = stack.client().accepted[-answers[202] :]
         assert {row.status for row in stack.settle(taken, 120)} == {JobStatus.SUCCEEDED}

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from common.tables.states import JobStatus, Outcome
-from tests.faults import rigs
-from tests.faults.proxy import Loss, Proxy
-from tests.faults.rigs import Linked
+from tests.faults.support import press_process
+from tests.faults.support.press_process import Linked
+from tests.faults.support.proxy import Loss, Proxy
 from tests.functional.backends import kill_broker
 from tests.functional.stack import Stack
-from tests.waiting import until
+from tests.support.waiting import until
 
 BODY = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
 LONG = {"steps": 80}
@@ -43,12 +43,12 @@ def _settle_well(stack: Stack, ordered: list[str]) -> None:
 
 
 def test_f10_a_press_paused_past_its_lease_on_postgresql_changes_nothing(linked: Stack) -> None:
-    with rigs.press(linked) as paused:
+    with press_process.press(linked) as paused:
         job_id = linked.client().order(**LONG)
         _await_beat(linked, job_id)
         paused.send_signal(signal.SIGSTOP)  # perhaps inside a transaction: PostgreSQL ends that in time
         try:
-            with rigs.press(linked, **rigs.HASTY):
+            with press_process.press(linked, **press_process.HASTY):
                 _settle_well(linked, [job_id])
         finally:
             paused.send_signal(signal.SIGCONT)
@@ -59,7 +59,7 @@ def test_f10_a_press_paused_past_its_lease_on_postgresql_changes_nothing(linked:
 
 
 def test_f20_orders_are_taken_while_redis_is_down_and_printed_when_it_is_back(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked):
+    with press_process.press(linked):
         links.broker_link.refuse()
         ordered = [linked.client().order() for _ in range(10)]
         links.broker_link.heal()
@@ -69,7 +69,7 @@ def test_f20_orders_are_taken_while_redis_is_down_and_printed_when_it_is_back(li
 def test_f21_a_job_in_hand_is_finished_while_redis_is_down_and_the_press_hears_again(
     linked: Stack, links: Linked
 ) -> None:
-    with rigs.press(linked) as press:
+    with press_process.press(linked) as press:
         job_id = linked.client().order(**LONG)
         _await_beat(linked, job_id)
         links.broker_link.refuse()
@@ -81,7 +81,7 @@ def test_f21_a_job_in_hand_is_finished_while_redis_is_down_and_the_press_hears_a
 
 
 def test_f22_f23_redis_is_flushed_and_killed_and_every_job_is_printed_once(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked, **PATIENT):
+    with press_process.press(linked, **PATIENT):
         ordered = [linked.client().order(steps=5) for _ in range(20)]
         for done in (2, 6):
             until(lambda done=done: linked.count(JobStatus.SUCCEEDED, ordered) >= done, "some jobs")
@@ -94,7 +94,7 @@ def test_f22_f23_redis_is_flushed_and_killed_and_every_job_is_printed_once(linke
 
 
 def test_f24_orders_are_taken_while_redis_is_full_and_printed_when_it_has_room(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked), links.connect(linked.settings) as broker:
+    with press_process.press(linked), links.connect(linked.settings) as broker:
         broker.config_set("maxmemory", 1)
         ordered = [linked.client().order() for _ in range(10)]
         broker.config_set("maxmemory", 0)
@@ -102,7 +102,7 @@ def test_f24_orders_are_taken_while_redis_is_full_and_printed_when_it_has_room(l
 
 
 def test_f25_a_broken_or_a_slow_line_to_redis_is_lived_with(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked):
+    with press_process.press(linked):
         links.broker_link.reset()
         _settle_well(linked, [linked.client().order()])
         links.broker_link.slow(0.3)
@@ -128,14 +128,14 @@ def test_f27_without_its_database_the_api_says_when_to_come_again(linked: Stack,
 
 
 def _settle_while_printing(stack: Stack, ordered: list[str]) -> None:
-    with rigs.press(stack, **rigs.HASTY):
+    with press_process.press(stack, **press_process.HASTY):
         _settle_well(stack, ordered)
 
 
 def test_f28_a_press_that_loses_its_database_for_less_than_a_lease_goes_on(
     linked: Stack, links: Linked, own_link: Proxy
 ) -> None:
-    with rigs.press(linked, **PATIENT, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
+    with press_process.press(linked, **PATIENT, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
         job_id = linked.client().order(**LONG)
         _await_beat(linked, job_id)
         own_link.refuse()
@@ -148,7 +148,7 @@ def test_f28_a_press_that_loses_its_database_for_less_than_a_lease_goes_on(
 def test_f28_a_press_that_loses_its_database_for_longer_is_fenced_off(
     linked: Stack, links: Linked, own_link: Proxy
 ) -> None:
-    with rigs.press(linked, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
+    with press_process.press(linked, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
         job_id = linked.client().order(**LONG)
         _await_beat(linked, job_id)
         own_link.refuse()
@@ -166,7 +166,7 @@ def test_f28_a_press_that_loses_its_database_for_longer_is_fenced_off(
 def test_f29_a_commit_whose_outcome_is_unknown_publishes_once(
     linked: Stack, links: Linked, own_link: Proxy, *, is_of_answer: bool
 ) -> None:
-    with rigs.press(linked, **PATIENT, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
+    with press_process.press(linked, **PATIENT, PRESSROOM_DATABASE_URL=links.name_database(own_link)):
         own_link.lose(Loss(b"INSERT INTO images", b"COMMIT", is_of_answer=is_of_answer))
         job_id = linked.client().order()
         _settle_well(linked, [job_id])
@@ -181,7 +181,7 @@ def test_f29_an_order_whose_commit_is_unknown_is_refused_and_taken_once(
     linked: Stack, links: Linked, *, is_of_answer: bool
 ) -> None:
     headers = {"Idempotency-Key": f"f29-{is_of_answer}"}
-    with rigs.api(linked) as client:
+    with press_process.api(linked) as client:
         links.database_link.lose(Loss(b"INSERT INTO jobs", b"COMMIT", is_of_answer=is_of_answer))
         refused = client.http.post("/v1/jobs", json=BODY, headers=headers)
         assert (refused.status_code, links.database_link.has_lost.is_set()) == (503, True)
@@ -192,7 +192,7 @@ def test_f29_an_order_whose_commit_is_unknown_is_refused_and_taken_once(
 
 
 def test_f34_a_storage_that_is_away_for_a_while_costs_no_second_print(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked, **PATIENT):
+    with press_process.press(linked, **PATIENT):
         links.storage_link.refuse()
         job_id = linked.client().order(num_images=2)
         until(lambda: linked.rows(job_id)[0].progress_step == 2, "the print")
@@ -203,7 +203,7 @@ def test_f34_a_storage_that_is_away_for_a_while_costs_no_second_print(linked: St
 
 
 def test_f35_a_storage_that_is_slower_than_a_lease_takes_no_job_from_its_press(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked):
+    with press_process.press(linked):
         links.storage_link.slow(0.5)
         job_id = linked.client().order()
         _settle_well(linked, [job_id])
@@ -213,7 +213,7 @@ def test_f35_a_storage_that_is_slower_than_a_lease_takes_no_job_from_its_press(l
 
 
 def test_f36_an_upload_that_is_cut_in_the_middle_is_made_again(linked: Stack, links: Linked) -> None:
-    with rigs.press(linked, **PATIENT):
+    with press_process.press(linked, **PATIENT):
         links.storage_link.cut_after(2_000)
         job_id = linked.client().order()
         _settle_well(linked, [job_id])

@@ -16,10 +16,10 @@ from common.db.clock import now
 from common.storage.keys import attempt_prefix
 from common.tables import Attempt, Press, WebhookMessage
 from common.tables.states import JobStatus, Outcome
-from tests.faults import rigs
+from tests.faults.support import press_process
 from tests.functional.stack import Stack
-from tests.receivers import receiving
-from tests.waiting import LOOK_SECONDS, until
+from tests.support.servers.webhook_receivers import receiving
+from tests.support.waiting import LOOK_SECONDS, until
 
 LONG = {"steps": 100}
 """Five seconds of work."""
@@ -27,7 +27,7 @@ LONG = {"steps": 100}
 
 def _die_at(stack: Stack, point: str, **wish: Any) -> str:
     """Order a job, and have a press come as far as *point* with it; return its id."""
-    with rigs.press(stack, f"{point}:kill") as doomed:
+    with press_process.press(stack, f"{point}:kill") as doomed:
         job_id = stack.client().order(**wish)
         assert doomed.wait(60) == -signal.SIGKILL
     return job_id
@@ -38,7 +38,7 @@ def _outcomes(stack: Stack, job_id: str) -> list[Outcome]:
 
 
 def _end_with_another_press(stack: Stack, job_id: str) -> JobStatus:
-    with rigs.press(stack):
+    with press_process.press(stack):
         (row,) = stack.settle([job_id])
     return row.status
 
@@ -71,12 +71,12 @@ def test_f02_a_press_that_dies_after_its_claim_loses_one_attempt(stack: Stack) -
 
 
 def test_f03_a_press_that_dies_at_a_step_has_its_seconds_booked_as_waste(stack: Stack) -> None:
-    with rigs.press(stack) as doomed:
+    with press_process.press(stack) as doomed:
         job_id = stack.client().order(steps=150)
         until(lambda: [row for row in stack.attempts(job_id) if row.gpu_seconds > 0], "a beat")
         doomed.kill()
         doomed.wait()
-    with rigs.press(stack, **rigs.HASTY):
+    with press_process.press(stack, **press_process.HASTY):
         stack.settle([job_id])
     lost, made = stack.attempts(job_id)
     assert (lost.outcome, made.outcome) == (Outcome.LOST, Outcome.SUCCEEDED)
@@ -111,7 +111,7 @@ def test_f07_a_press_that_dies_after_its_commit_is_not_repeated(stack: Stack) ->
     job_id = _die_at(stack, "committed")
     (before,) = stack.rows(job_id)
     assert before.status is JobStatus.SUCCEEDED
-    with rigs.bell(stack) as bell, rigs.press(stack):
+    with press_process.bell(stack) as bell, press_process.press(stack):
         bell.ring(before.model, before.id)
         another = stack.client().order()
         stack.settle([another])
@@ -130,12 +130,12 @@ def test_f08_a_press_that_dies_after_its_commit_has_its_webhook_sent_once(stack:
 
 
 def test_f10_a_paused_press_comes_too_late_and_changes_nothing(stack: Stack) -> None:
-    with rigs.press(stack) as paused:
+    with press_process.press(stack) as paused:
         job_id = stack.client().order(**LONG)
         until(lambda: [row for row in stack.attempts(job_id) if row.gpu_seconds > 0], "a beat")
         _pause_outside_a_transaction(stack, paused)
         try:
-            with rigs.press(stack, **rigs.HASTY):
+            with press_process.press(stack, **press_process.HASTY):
                 (row,) = stack.settle([job_id])
         finally:
             paused.send_signal(signal.SIGCONT)
@@ -163,7 +163,7 @@ def _pause_outside_a_transaction(stack: Stack, process: subprocess.Popen[bytes])
 
 
 def test_f11_a_press_that_hangs_says_why_before_its_watchdog_ends_it(stack: Stack) -> None:
-    with rigs.press(stack, "stepped:sleep=60", PRESSROOM_STEP_TIMEOUT_SECONDS="4") as hanging:
+    with press_process.press(stack, "stepped:sleep=60", PRESSROOM_STEP_TIMEOUT_SECONDS="4") as hanging:
         job_id = stack.client().order()
         assert hanging.wait(60) == 1
     assert "Timeout" in stack.overheard[-1], "the traceback of a hang"
@@ -176,7 +176,7 @@ def test_f14_a_job_that_kills_every_press_is_given_up_after_three(stack: Stack) 
     client = stack.client()
     job_id = client.order()
     for strike in range(1, 4):
-        with rigs.press(stack, "claimed:kill@1-") as doomed:
+        with press_process.press(stack, "claimed:kill@1-") as doomed:
             assert doomed.wait(60) == -signal.SIGKILL
         assert stack.rows(job_id)[0].attempt == strike
     job = client.wait(job_id)
@@ -186,7 +186,7 @@ def test_f14_a_job_that_kills_every_press_is_given_up_after_three(stack: Stack) 
 
 
 def test_f54_an_idle_press_that_is_asked_to_stop_claims_nothing_more(stack: Stack) -> None:
-    with rigs.press(stack) as press:
+    with press_process.press(stack) as press:
         stack.settle([stack.client().order()])
         press.send_signal(signal.SIGTERM)
         assert press.wait(60) == 0
@@ -196,7 +196,7 @@ def test_f54_an_idle_press_that_is_asked_to_stop_claims_nothing_more(stack: Stac
 
 
 def test_f54_a_press_that_is_asked_to_stop_before_it_hears_says_goodbye(stack: Stack) -> None:
-    with rigs.press(stack) as press:
+    with press_process.press(stack) as press:
         press.send_signal(signal.SIGTERM)
         assert press.wait(60) == 0
     with stack.database.reading() as session:
@@ -209,12 +209,12 @@ def test_f54_rolling_restarts_fail_no_job_and_count_no_strike(stack: Stack) -> N
     client = stack.client()
     ordered = [client.order(steps=10) for _ in range(20)]
     for done in (2, 6):
-        with rigs.press(stack) as press:
+        with press_process.press(stack) as press:
             until(lambda done=done: stack.count(JobStatus.SUCCEEDED, ordered) >= done, "some jobs")
             press.send_signal(signal.SIGTERM)
             assert press.wait(60) == 0
         assert stack.count(JobStatus.RUNNING, ordered) == 0, "what it had in hand was given back or finished"
-    with rigs.press(stack):
+    with press_process.press(stack):
         assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}
     assert {row.strikes for row in stack.rows(*ordered)} == {1}
     assert {attempt.outcome for attempt in stack.attempts(*ordered)} <= {Outcome.SUCCEEDED, Outcome.RELEASED}

@@ -13,9 +13,9 @@ from common.settings import Settings
 from common.tables.webhook_states import Failure, MessageState
 from common.webhooks.ssrf_guard import Guard, Rules
 from common.webhooks.urls import Address
-from tests.apis import open_api
-from tests.receivers import Receiver, receiving
-from tests.webhooks import Office
+from tests.support.apis import open_api
+from tests.support.servers.webhook_receivers import Receiver, receiving
+from tests.support.webhook_fixture import Office
 
 PUBLIC, INSIDE = ip_address("93.184.215.14"), ip_address("127.0.0.1")
 

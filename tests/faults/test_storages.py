@@ -9,11 +9,11 @@ import pytest
 from common.storage import open_storage
 from common.storage.files import FileStorage
 from common.tables.states import JobStatus, Outcome
-from tests import factories
-from tests.faults import scripted_s3
-from tests.faults.scripted_s3 import DENIED, NO_BUCKET, SERVER_ERROR, SLOW_DOWN, WRONG_CLOCK, Refusal, Script
-from tests.house import House
-from tests.waiting import until
+from tests.faults.support import scripted_s3
+from tests.faults.support.scripted_s3 import DENIED, NO_BUCKET, SERVER_ERROR, SLOW_DOWN, WRONG_CLOCK, Refusal, Script
+from tests.support import factories
+from tests.support.press_fixture import House
+from tests.support.waiting import until
 from worker.press import runner
 
 ONE_ROUND = 4

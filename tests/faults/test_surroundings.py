@@ -21,14 +21,14 @@ from common.tables.webhook_states import Failure, MessageState
 from common.webhooks.public_addresses import UnresolvedError
 from common.webhooks.ssrf_guard import Guard, Rules
 from common.webhooks.urls import Address
-from tests.api_servers import ROOT
-from tests.faults import rigs
-from tests.faults.rigs import Linked
+from tests.faults.support import press_process
+from tests.faults.support.press_process import Linked
 from tests.functional.stack import Client, Stack
-from tests.processes import die_with_parent, stop
-from tests.receivers import receiving
-from tests.waiting import until
-from tests.webhooks import Office
+from tests.support.servers.api_servers import ROOT
+from tests.support.servers.processes import die_with_parent, stop
+from tests.support.servers.webhook_receivers import receiving
+from tests.support.waiting import until
+from tests.support.webhook_fixture import Office
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def _role(stack: Stack, links: Linked, password: str) -> Iterator[str]:
 def test_f63_keys_and_passwords_change_while_jobs_are_printed_and_none_fails(linked: Stack, links: Linked) -> None:
     client = linked.client()
     ordered = [client.order(steps=20) for _ in range(6)]
-    with _role(linked, links, "before") as old_url, rigs.press(linked, PRESSROOM_DATABASE_URL=old_url):
+    with _role(linked, links, "before") as old_url, press_process.press(linked, PRESSROOM_DATABASE_URL=old_url):
         until(lambda: linked.count(JobStatus.SUCCEEDED, ordered) >= 1, "a job to be printed")
         with linked.database.transaction() as session:
             session.execute(text("ALTER ROLE rotating PASSWORD 'after'"))
@@ -119,7 +119,7 @@ def test_f63_keys_and_passwords_change_while_jobs_are_printed_and_none_fails(lin
         successor = Client(linked.settings.base_url, new_key, None)
         linked.clients["ada of the new key"] = successor
         ordered.append(successor.order())
-        with rigs.press(linked, PRESSROOM_DATABASE_URL=old_url.replace("before", "after")):
+        with press_process.press(linked, PRESSROOM_DATABASE_URL=old_url.replace("before", "after")):
             assert {row.status for row in linked.settle(ordered)} == {JobStatus.SUCCEEDED}
     assert {attempt.outcome for attempt in linked.attempts(*ordered)} <= {Outcome.SUCCEEDED, Outcome.RELEASED}
     client.http.headers["Authorization"] = f"Bearer {new_key}"

@@ -13,8 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.settings import Settings
-from tests import services
-from tests.services import Bucket
+from tests.support.servers import services
+from tests.support.servers.services import Bucket
 
 
 class Backend(Protocol):

@@ -24,10 +24,10 @@ from common.storage import open_storage
 from common.storage.port import Storage
 from common.tables import Attempt, Image, Job, Press
 from common.tables.states import TERMINAL, JobStatus
-from tests import canaries, invariants
 from tests.functional.backends import Backend
-from tests.processes import die_with_parent, free_ports, own_folder, stop
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.support import invariants, secret_markers
+from tests.support.servers.processes import die_with_parent, free_ports, own_folder, stop
+from tests.support.waiting import PATIENCE_SECONDS, until
 from worker.engine.painted import MOST_ROWS
 
 STEP_SECONDS = 0.05
@@ -127,7 +127,7 @@ class Stack:
         written = "".join([self.log.read_text(errors="replace"), *self.overheard])
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
-        assert canaries.find_places(self.database, self.storage, CANARY) == []
+        assert secret_markers.find_places(self.database, self.storage, CANARY) == []
         for fault in ("deadlock detected", "attempt_broke", "database is locked"):
             assert fault not in written
 

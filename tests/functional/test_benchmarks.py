@@ -16,10 +16,10 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
-    from tests import tiny
+    from tests.support.engine import tiny_pipelines
 
     torch.set_num_threads(1)
-    return tiny.save("sd15", tmp_path_factory.mktemp("models") / "tiny")
+    return tiny_pipelines.save("sd15", tmp_path_factory.mktemp("models") / "tiny")
 
 
 def hold(folder: Path, name: str, tables: int) -> dict:
@@ -32,7 +32,7 @@ def hold(folder: Path, name: str, tables: int) -> dict:
 
 
 def test_random_arrivals_are_played_by_all_three_schedulers(tmp_path: Path) -> None:
-    from tests.bench import arrivals
+    from tests.bench.engine import arrivals
 
     arrivals.main(["--orders", "20", "--seeds", "1", "--loads", "1", "--real", "2", "--out", str(tmp_path)])
     (medians,) = hold(tmp_path, "arrivals", 2)["medians"].values()
@@ -40,15 +40,15 @@ def test_random_arrivals_are_played_by_all_three_schedulers(tmp_path: Path) -> N
 
 
 def test_virtual_time_plays_the_same_arrivals_alike_each_time() -> None:
-    from tests.bench.continuous import serve_continuously
-    from tests.bench.queueing import draw_orders
+    from tests.bench.engine.continuous import serve_continuously
+    from tests.bench.engine.queueing import draw_orders
 
     orders = draw_orders(30, 1.4, seed=3)
     assert serve_continuously(orders).figures() == serve_continuously(orders).figures()
 
 
 def test_at_full_load_continuous_batching_waits_a_fifth_less_than_dynamic_and_delivers_no_less() -> None:
-    from tests.bench import arrivals
+    from tests.bench.engine import arrivals
 
     # In virtual time: this is arithmetic, not speed.
     ran = {name: arrivals.middle(runs) for name, runs in arrivals.play(1.0, 500, range(1, 6)).items()}
@@ -57,14 +57,14 @@ def test_at_full_load_continuous_batching_waits_a_fifth_less_than_dynamic_and_de
 
 
 def test_the_tail_is_measured_in_its_parts(tmp_path: Path) -> None:
-    from tests.bench import tail
+    from tests.bench.service.service import publishing
 
-    tail.main(["--times", "1", "--sides", "64,128", "--out", str(tmp_path)])
+    publishing.main(["--times", "1", "--sides", "64,128", "--out", str(tmp_path)])
     assert set(hold(tmp_path, "tail", 3)) == {"encoders", "parts", "overlap"}
 
 
 def test_what_checking_and_marking_cost_is_measured_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.bench import marking, service
+    from tests.bench.service.service import marking, service
 
     monkeypatch.setattr(marking, "STEP_SECONDS", 0.001)
     monkeypatch.setattr(service, "WARM_UP", 1)
@@ -78,7 +78,7 @@ def test_what_checking_and_marking_cost_is_measured_in_one_run(tmp_path: Path, m
 
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl", "sdxl-lightning", "flux"])
 def test_an_architecture_is_measured_without_a_download(architecture: str, tmp_path: Path) -> None:
-    from tests.bench import accelerator
+    from tests.bench.engine import accelerator
 
     words = ["--tiny", "--device", "cpu", "--variants", "eager", "--batches", "1,2", "--rounds", "1"]
     accelerator.main([architecture, *words, "--out", str(tmp_path)])
@@ -86,7 +86,7 @@ def test_an_architecture_is_measured_without_a_download(architecture: str, tmp_p
 
 
 def test_the_service_is_measured_against_bare_loops(tiny_model: Path, tmp_path: Path) -> None:
-    from tests.bench import overhead
+    from tests.bench.service.service import overhead
 
     overhead.main(["--rounds", "1", "--images", "2", "--models", str(tiny_model), "--out", str(tmp_path)])
     (figures,) = hold(tmp_path, "overhead", 4).values()
@@ -95,7 +95,7 @@ def test_the_service_is_measured_against_bare_loops(tiny_model: Path, tmp_path: 
 
 
 def test_the_service_is_measured_against_its_peers(tiny_model: Path, tmp_path: Path) -> None:
-    from tests.bench import peers
+    from tests.bench.service.service import peers
 
     words = ["--rounds", "1", "--images", "2", "--orders", "2", "--seeds", "1", "--loads", "0.8", "--threads", "1"]
     peers.main([*words, "--model", str(tiny_model), "--out", str(tmp_path)])
@@ -111,7 +111,7 @@ def test_the_benchmark_model_draws_pictures_of_its_own_size(tmp_path: Path) -> N
 
 
 def test_taking_orders_is_measured_against_a_plain_view(tmp_path: Path) -> None:
-    from tests.bench import submit
+    from tests.bench.service.service import submit
 
     words = ["--rounds", "2", "--orders", "8", "--connections", "2", "--databases", "sqlite"]
     submit.main([*words, "--out", str(tmp_path)])
@@ -129,7 +129,7 @@ def test_results_are_reported_as_markdown(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_recipients_are_taken_in_beside_a_plain_loop(tmp_path: Path) -> None:
-    from tests.bench import campaign
+    from tests.bench.campaigns import campaign
 
     campaign.main(["--rows", "300", "--plain-rows", "20", "--out", str(tmp_path)])
     figures = hold(tmp_path, "campaign", 1)
@@ -138,18 +138,18 @@ def test_recipients_are_taken_in_beside_a_plain_loop(tmp_path: Path) -> None:
 
 
 def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
-    from tests.bench import campaign_run
+    from tests.bench.campaigns import run
 
     small = {"rows": 30, "people": 30, "urgent": 2, "share": 10, "windows": 1}
     words = [word for name, number in small.items() for word in (f"--{name}", str(number))]
-    campaign_run.main([*words, "--databases", "sqlite", "--out", str(tmp_path)])
+    run.main([*words, "--databases", "sqlite", "--out", str(tmp_path)])
     figures = hold(tmp_path, "campaign_run", 3)
     assert set(figures["ends"]) == {"ada", "eve"}
     assert figures["first_claim_seconds"] > 0
 
 
 def test_harmless_pictures_are_counted_that_a_checker_would_block(tmp_path: Path) -> None:
-    from tests.bench import false_blocks
+    from tests.bench.service.service import false_blocks
     from worker.self_test_image import DONKEY
 
     folder = tmp_path / "npm"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from common.tables.states import JobStatus, Outcome
 from tests.functional.backends import Backend, kill_broker
 from tests.functional.stack import Stack, running
-from tests.waiting import until
+from tests.support.waiting import until
 from worker.engine.painted import MOST_ROWS
 
 MOST_IN_HAND = MOST_ROWS + 1

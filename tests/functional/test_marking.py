@@ -18,8 +18,8 @@ from common.images.provenance import DIGITAL_SOURCE_TYPE
 from common.jobs.request import OutputFormat
 from tests.functional.backends import Embedded
 from tests.functional.stack import CANARY, QUICK, Client, Stack, running
-from tests.receivers import answer, receiving
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.support.servers.webhook_receivers import answer, receiving
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 JOBS, IMAGES_EACH = 15, 4
 """Sixty images."""

@@ -7,7 +7,7 @@ from PIL import Image
 
 from common.tables.states import JobStatus, Outcome
 from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack
-from tests.waiting import until
+from tests.support.waiting import until
 from worker.engine.painted import MOST_ROWS
 
 LONG = {"steps": 150, "num_images": MOST_ROWS}

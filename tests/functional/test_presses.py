@@ -12,8 +12,8 @@ from uuid import UUID
 
 from common.tables.states import JobStatus, Priority
 from tests.functional.stack import Stack
-from tests.processes import stop
-from tests.waiting import LOOK_SECONDS, until
+from tests.support.servers.processes import stop
+from tests.support.waiting import LOOK_SECONDS, until
 from worker.engine.painted import MOST_ROWS
 
 PRESSES = 2

@@ -4,7 +4,7 @@ import pytest
 
 from tests.functional.backends import Services
 from tests.functional.stack import Stack, running
-from tests.services import Bucket
+from tests.support.servers.services import Bucket
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from common.tables.webhook_states import MessageState
 from tests.functional.backends import Backend
 from tests.functional.stack import QUICK, Stack, running, until
-from tests.receivers import Received, answer, receiving
+from tests.support.servers.webhook_receivers import Received, answer, receiving
 
 ALLOWED = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
 

@@ -27,8 +27,9 @@ from common.models.catalog import AdapterCard, ModelCard
 from common.settings import Settings
 from common.storage import open_storage
 from common.storage.links import Linked, Links
-from tests import factories, processes
 from tests.fuzz import hooks
+from tests.support import factories
+from tests.support.servers import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = Path(__file__).with_name("hooks.py")

@@ -10,10 +10,10 @@ import pytest
 
 from common.db.engine import Database
 from common.settings import Settings
-from tests.campaigns import Bureau
-from tests.house import House, open_house
-from tests.receivers import Receiver, receiving
-from tests.webhooks import Office
+from tests.support.campaigns.campaigns import Bureau
+from tests.support.press_fixture import House, open_house
+from tests.support.servers.webhook_receivers import Receiver, receiving
+from tests.support.webhook_fixture import Office
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def house(database: Database, tmp_path: Path) -> House:
 @pytest.fixture(scope="session")
 def companies() -> ModuleType:
     """The module of that name; torch takes seconds to import, and collecting tests should not."""
-    from tests import companies as test_companies  # noqa: PLC0415
+    from tests.support.engine import mixed_batches  # noqa: PLC0415
 
-    return test_companies
+    return mixed_batches
 
 
 @pytest.fixture(scope="session")

@@ -25,17 +25,17 @@ from common.db.engine import Database
 from common.tables import Job, WebhookMessage
 from common.tables.states import TERMINAL
 from common.tables.webhook_states import MessageState
-from tests import invariants
 from tests.bench.outcome import describe_load, describe_machine
 from tests.functional.stack import CANARY, QUICK, Stack, running
-from tests.receivers import Received, answer, receiving
 from tests.soak import report, watch
 from tests.soak.customers import Customers
 from tests.soak.faults import Trouble
-from tests.soak.ground import HISTORY, Ground, standing
 from tests.soak.history import History
 from tests.soak.report import Promises
-from tests.waiting import until
+from tests.soak.stack import HISTORY, Ground, standing
+from tests.support import invariants
+from tests.support.servers.webhook_receivers import Received, answer, receiving
+from tests.support.waiting import until
 
 PRESSES, QUEUED, RATE = 4, 2000, 5.0
 SETTINGS = QUICK | {

@@ -9,9 +9,9 @@ from random import Random
 
 from tests.functional.backends import kill_broker
 from tests.functional.stack import LEASE_SECONDS, Stack
-from tests.soak import ground as servers
-from tests.soak.ground import Ground
+from tests.soak import stack
 from tests.soak.history import History, Struck
+from tests.soak.stack import Ground
 
 LEAST_REST_SECONDS, MOST_REST_SECONDS = 1.0, 5.0
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.5, 2.0 * LEASE_SECONDS
@@ -50,7 +50,7 @@ class Trouble:
 
     def freeze_press(self) -> None:
         """Stop a press until its lease has run out."""
-        presses = servers.find(self._stack, "press")
+        presses = stack.find(self._stack, "press")
         if presses:
             press = presses[int(self._place * len(presses))]
             with _stopped(press.pid):
@@ -64,7 +64,7 @@ class Trouble:
             client.flushall()
 
     def pause_broker(self) -> None:
-        with _stopped(servers.broker_pid(self._ground, self._stack)):
+        with _stopped(stack.broker_pid(self._ground, self._stack)):
             time.sleep(self._pause_seconds)
 
     def pause_database(self) -> None:
@@ -88,9 +88,9 @@ class Trouble:
         self._ground.s3.start()
 
     def _kill(self, part: str) -> None:
-        found = servers.find(self._stack, part)
+        found = stack.find(self._stack, part)
         if found:
-            servers.kill(found[int(self._place * len(found))])
+            stack.kill(found[int(self._place * len(found))])
 
 
 FAULTS: dict[str, Callable[[Trouble], None]] = {

@@ -9,7 +9,7 @@ import pytest
 from common.campaigns.rendering import Addressed, RenderingError, choose_arm, render, request_of
 from common.campaigns.spec import CampaignSpec, SeedRule, Template
 from common.jobs.request import LARGEST_SEED
-from tests.campaigns import SALT, arm, spec
+from tests.support.campaigns.campaigns import SALT, arm, spec
 
 
 def to(key: str = "ada", arm_name: str = "main", **values: str) -> Addressed:

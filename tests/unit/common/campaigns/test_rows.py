@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies
 from common.campaigns.recipients.formats import detect, json_rows
 from common.campaigns.recipients.formats.detect import Format
 from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row
-from tests.workbooks import workbook
+from tests.support.campaigns.workbooks import workbook
 
 CSV, JSON, LINES, XLSX = Format.CSV, Format.JSON, Format.JSON_LINES, Format.XLSX
 

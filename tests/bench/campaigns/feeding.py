@@ -1,0 +1,84 @@
+"""What it costs to feed a row of a campaign and to settle its print, beside inserting a row and calling ``delay()``."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.campaigns import lifecycle, status
+from common.campaigns.printing import ordering, settlement
+from common.db import schema
+from common.db.engine import Database
+from common.settings import Settings
+from common.tables.campaign_states import CampaignStatus
+from tests.bench.campaigns.importing import HEADER
+from tests.bench.outcome import Table
+from tests.support.campaigns.campaigns import PRICE, Bureau, names
+from tests.support.servers import services
+from tests.support.servers.api_servers import ROOT
+from tests.support.servers.processes import own_folder
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds a row."""
+
+    fed: float
+    settled: float
+    plain: float
+
+
+def measure(kind: str, windows: int) -> Cost:
+    """Feed and settle so many windows on a database of that *kind*; the loop goes over as many rows as one has."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(own_folder())
+        broker = stack.enter_context(services.start_redis())
+        urls = [f"sqlite:///{folder}/{name}.db" for name in ("ours", "plain")]
+        if kind == "postgresql":
+            server = stack.enter_context(services.start_postgresql(durable=True))
+            urls = [services.create_database(server, name) for name in ("ours", "plain")]
+        database = Database(urls[0])
+        schema.upgrade(database)
+        fed, settled = _feed(Bureau(database, Settings(home=Path(folder))), windows)
+        database.close()
+        return Cost(fed, settled, _loop(urls[1], broker, ordering.WINDOW))
+
+
+def tabulate(found: dict[str, Cost]) -> Table:
+    """Return the table."""
+    rows = [[kind, f"{cost.fed:.2f}", f"{cost.settled:.2f}", f"{cost.plain:.2f}"] for kind, cost in found.items()]
+    return Table("Milliseconds a row", ["", "to feed", "to settle", "insert + delay()"], rows)
+
+
+def _feed(bureau: Bureau, windows: int) -> tuple[float, float]:
+    """Return the milliseconds that a row takes to be fed, and its print to be settled."""
+    campaign_id = bureau.campaign(names(ordering.WINDOW * windows), reservation=PRICE)
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.pause)
+    bureau.do(campaign_id, status.move, CampaignStatus.RUNNING)
+    fed = settled = 0.0
+    for _ in range(windows):
+        fed += _time(lambda: bureau.do(campaign_id, ordering.feed, bureau.settings))
+        while (held := bureau.claim()) is not None:
+            bureau.publish(held)
+        settled += _time(lambda: bureau.do(campaign_id, settlement.settle))
+    rows = ordering.WINDOW * windows / 1000
+    return fed / rows, settled / rows
+
+
+def _time(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def _loop(database_url: str, broker_url: str, rows: int) -> float:
+    text = HEADER + "".join(f"{number},Ada,Accra,fox,Street\n" for number in range(rows))
+    command = [sys.executable, "-m", "tests.bench.campaigns.plain_rows", database_url, broker_url]
+    done = subprocess.run(command, input=text, cwd=ROOT, check=True, capture_output=True, text=True)
+    ran = json.loads(done.stdout)
+    return float(ran["seconds"]) / int(ran["rows"]) * 1000

@@ -1,0 +1,118 @@
+"""Rows that a newer version has written, and tables of another: shown, left alone or refused; other work goes on."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from alembic import command
+from sqlalchemy import event, text
+
+from common.db import schema
+from common.db.engine import Database
+from common.tables import Job
+from common.tables.states import JobStatus
+from tests.support import factories
+from tests.support.apis import open_api
+from tests.support.press_fixture import House
+from tests.support.servers.api_servers import ROOT
+from worker.press import runner
+
+EXIT_UNAVAILABLE = 69
+
+
+def _write(database: Database, job_id: UUID, **columns: Any) -> None:
+    """Write into a job's row what this version would not."""
+    with database.transaction() as session:
+        factories.lift_guards(session)
+        for name, value in columns.items():
+            where = {"value": value, "id": job_id.hex if database.is_sqlite else str(job_id)}
+            session.execute(text(f"UPDATE jobs SET {name} = :value WHERE id = :id"), where)
+
+
+@pytest.fixture
+def lenient(database: Database) -> Iterator[Database]:
+    """The database, whose jobs may have any status for now."""
+    if database.is_sqlite:
+        event.listen(database.engine, "checkout", lambda connection, *_: _let_pass(connection))
+        yield database
+        return
+    with database.transaction() as session:
+        query = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'jobs'::regclass"
+        ((name, rule),) = [row for row in session.execute(text(query)) if "queued" in row[1] and "running" in row[1]]
+        session.execute(text(f'ALTER TABLE jobs DROP CONSTRAINT "{name}"'))
+    yield database
+    with database.transaction() as session:
+        factories.lift_guards(session)
+        session.execute(text("UPDATE jobs SET status = 'queued' WHERE status = 'paused'"))
+        session.execute(text(f'ALTER TABLE jobs ADD CONSTRAINT "{name}" {rule}'))
+
+
+def _let_pass(connection: Any) -> None:
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+
+
+def test_94_a_job_in_a_state_that_only_a_newer_version_knows_is_shown_and_left_alone(
+    lenient: Database, house: House, tmp_path: Path
+) -> None:
+    api = open_api(lenient, tmp_path / "home")
+    strange, plain = UUID(api.make_job()["id"]), UUID(api.make_job()["id"])
+    _write(lenient, strange, status="paused")
+    shown = api.get(f"/v1/jobs/{strange}")
+    assert (shown.status_code, shown.json["status"]) == (200, "unknown")
+    listed = api.get("/v1/jobs")
+    assert {job["id"]: job["status"] for job in listed.json["data"]} == {str(strange): "unknown", str(plain): "queued"}
+    with house.press() as press:
+        for _ in range(2):
+            runner.hear(press)
+    assert factories.read(lenient, plain).status is JobStatus.SUCCEEDED
+    assert house.attempts(strange) == []
+
+
+def test_94_a_job_with_a_wish_that_only_a_newer_version_knows_is_shown_and_left_to_it(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    api = open_api(database, tmp_path / "home")
+    strange, plain = UUID(api.make_job()["id"]), UUID(api.make_job()["id"])
+    with database.reading() as session:
+        request = session.get_one(Job, strange).request
+    _write(database, strange, request=json.dumps(request | {"hologram": True}))
+    assert api.get(f"/v1/jobs/{strange}").status_code == 200
+    with house.press() as press:
+        for _ in range(2):
+            runner.hear(press)
+    assert factories.read(database, plain).status is JobStatus.SUCCEEDED, "it does not stand in the way"
+    assert factories.read(database, strange).status is JobStatus.QUEUED
+    assert house.attempts(strange) == []
+
+
+def _start_press(database: Database, home: Path) -> subprocess.CompletedProcess[str]:
+    environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_MODELS": "painted", "PRESSROOM_HOME": str(home)}
+    environ["PRESSROOM_DATABASE_URL"] = database.url.render_as_string(hide_password=False)
+    return subprocess.run(
+        [sys.executable, "-m", "worker.main"], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_100_a_press_refuses_tables_of_an_older_version_and_changes_none(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    with sqlite_database.engine.connect() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+        connection.commit()
+    older = schema.read_revision(sqlite_database)
+    done = _start_press(sqlite_database, tmp_path)
+    assert (done.returncode, schema.read_revision(sqlite_database)) == (EXIT_UNAVAILABLE, older)
+    assert "run `pressroom migrate`" in done.stderr
+
+
+def test_100_tables_of_a_newer_version_are_worked_on(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    schema.refuse_older(sqlite_database)

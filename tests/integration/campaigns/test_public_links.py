@@ -1,0 +1,157 @@
+"""Links for e-mails: public, unguessable, made before the picture is, revoked at once, and never in a cache."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+
+from api.app import create_app
+from common.campaigns import lifecycle
+from common.campaigns.results.public_links import PublicLinks, Token
+from common.campaigns.spec import OnBlock
+from common.ids import new_id
+from common.tables import Campaign
+from tests.integration.campaigns.test_api_results import hand_in, lines, start, store
+from tests.support.apis import Api, open_api
+from tests.support.campaigns.campaigns import Bureau, spec
+
+
+@pytest.fixture
+def api(bureau: Bureau, tmp_path: Path) -> Api:
+    return open_api(bureau.database, tmp_path / "api")
+
+
+def links(api: Api, campaign_id: UUID) -> list[str | None]:
+    """Return the paths of the links in the results."""
+    return [line["link"] and urlsplit(line["link"]).path for line in lines(api, campaign_id)]
+
+
+def change(api: Api, campaign_id: UUID, method: str = "POST") -> dict[str, object]:
+    answer = api.call(method, f"/v1/campaigns/{campaign_id}/links")
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def test_a_link_leads_to_the_picture_without_a_key(bureau: Bureau, api: Api) -> None:
+    campaign_id = start(bureau, ["ann", "bob", "ann"])
+    bureau.print_all()
+    store(api)
+    assert links(api, campaign_id) == [None] * 3
+    change(api, campaign_id)
+    found = links(api, campaign_id)
+    answers = [api.get(str(path), key=None) for path in found]
+    assert [(answer.status_code, answer.content_type) for answer in answers] == [(200, "image/png")] * 3
+    assert len(set(found)) == 3, "each recipient has a link of their own"
+    assert answers[0].data == answers[2].data, "to a picture that may be the same"
+    headers = answers[0].headers
+    assert headers["Content-Disposition"] == "inline"
+    assert headers["X-Robots-Tag"] == "noindex, nofollow"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "private, no-cache"
+    again = api.get(str(found[0]), key=None, headers={"If-None-Match": headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_a_link_may_be_older_than_its_picture(bureau: Bureau, api: Api) -> None:
+    campaign_id = bureau.campaign(["ann"])
+    change(api, campaign_id)
+    (path,) = links(api, campaign_id)
+    assert api.get(str(path), key=None).json["code"] == "image_not_readable"
+    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.print_all()
+    store(api)
+    assert links(api, campaign_id) == [path]
+    assert api.get(str(path), key=None).status_code == 200
+
+
+def test_revoked_links_never_lead_anywhere_again(bureau: Bureau, api: Api) -> None:
+    campaign_id = start(bureau, ["ann"])
+    bureau.print_all()
+    store(api)
+    assert change(api, campaign_id) == change(api, campaign_id), "made twice, they are the same"
+    (old,) = links(api, campaign_id)
+    assert change(api, campaign_id, "DELETE")["active"] is False
+    assert links(api, campaign_id) == [None]
+    assert api.get(str(old), key=None).json["code"] == "not_found"
+    assert change(api, campaign_id)["version"] == 2
+    (new,) = links(api, campaign_id)
+    assert api.get(str(old), key=None).json["code"] == "not_found"
+    assert api.get(str(new), key=None).status_code == 200
+
+
+def test_where_the_store_signs_links_each_click_is_signed_anew(bureau: Bureau, api: Api) -> None:
+    campaign_id = start(bureau, ["ann"])
+    bureau.print_all()
+    store(api)
+    change(api, campaign_id)
+    (path,) = links(api, campaign_id)
+    services = replace(api.services, links=None)
+    there = Api(create_app(services.settings, services=services), services, api.bell, api.storage, api.key)
+    answer = there.get(str(path), key=None)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (302, "private, no-cache")
+    assert api.get(urlsplit(answer.headers["Location"]).path, key=None).status_code == 200
+
+
+def test_a_blocked_picture_shows_the_fallback_or_nothing(bureau: Bureau, api: Api) -> None:
+    plain = start(bureau, ["ann"])
+    bureau.block(bureau.claim())
+    stood_in = start(bureau, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api)))
+    for campaign_id in (plain, stood_in):
+        change(api, campaign_id)
+    (blocked,) = links(api, stood_in)
+    bureau.block(bureau.claim())
+    bureau.print_all()
+    assert links(api, plain) == [None]
+    answer = api.get(str(blocked), key=None)
+    assert (answer.status_code, answer.content_type) == (200, "image/png")
+
+
+def test_an_erased_picture_is_gone_and_so_is_a_deleted_campaign(bureau: Bureau, api: Api) -> None:
+    campaign_id = start(bureau, ["ann", "bob"])
+    bureau.print_all()
+    store(api)
+    change(api, campaign_id)
+    first, second = links(api, campaign_id)
+    assert api.call("DELETE", f"/v1/campaigns/{campaign_id}/recipients/1-1").status_code == 200
+    answer = api.get(str(first), key=None)
+    assert (answer.status_code, answer.json["code"]) == (410, "object_missing")
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
+    with bureau.database.transaction() as session:
+        session.get_one(Campaign, campaign_id).deleted_at = bureau.read(campaign_id).created_at
+    assert api.get(str(second), key=None).json["code"] == "not_found"
+
+
+def test_nothing_but_a_genuine_token_leads_anywhere(
+    bureau: Bureau, api: Api, capfd: pytest.CaptureFixture[str]
+) -> None:
+    campaign_id = start(bureau, ["ann"])
+    other_id = start(bureau, ["ann"])
+    bureau.print_all()
+    store(api)
+    for each in (campaign_id, other_id):
+        change(api, each)
+    (path,), (other,) = links(api, campaign_id), links(api, other_id)
+    token = str(path).removeprefix("/p/")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{46}", token)
+    swapped = str(other)[3:27] + token[24:]
+    changed = token[:-1] + ("A" if token[-1] != "A" else "B")
+    index_one = PublicLinks(b"guessed", "http://x").url(bureau.read(campaign_id), new_id(), 0).rpartition("/")[2]
+    for wrong in (swapped, changed, index_one, f"{token}=", f"{token}A", token[:-1], "x", "..", "%00", "é"):
+        answer = api.get(f"/p/{wrong}", key=None)
+        assert (answer.status_code, answer.json["code"]) == (404, "not_found"), wrong
+    assert token not in "".join(capfd.readouterr()), "a link is a secret"
+
+
+def test_a_token_has_one_spelling() -> None:
+    campaign = Campaign(id=new_id(), link_version=1, has_links=True)
+    url = PublicLinks(b"secret", "https://p.example").url(campaign, new_id(), 3)
+    token = url.removeprefix("https://p.example/p/")
+    read = Token.parse(token)
+    assert read is not None
+    assert PublicLinks(b"secret", "").holds(campaign, read)
+    assert not PublicLinks(b"other", "").holds(campaign, read)
+    assert Token.parse(token.replace("-", "+")) in (None, read)
+    assert Token.parse(token[:-1] + chr(ord(token[-1]) + 1)) != read

@@ -1,0 +1,199 @@
+"""Who gets into the console, what it shows to whom, and which posts it believes; on both databases."""
+
+import re
+from pathlib import Path
+
+import pytest
+from werkzeug.test import TestResponse
+
+from api.console.routing import blueprint, scope_of
+from api.console.session import COOKIE
+from common import keys
+from common.db.engine import Database
+from common.keys import TENANT_SCOPES, Scope
+from tests.support.apis import Api, open_api
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def api(database: Database, tmp_path: Path) -> Api:
+    return open_api(database, tmp_path)
+
+
+def sign_in(api: Api, *scopes: Scope, owner: str = "ada") -> str:
+    """Sign in with a new key and return it; the client keeps the cookie."""
+    key = api.make_key(owner, scopes or tuple(Scope))
+    answer = api.client.post("/console/sign-in", data={"key": key})
+    assert answer.status_code == 303, answer.text
+    return key
+
+
+def token(api: Api) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', api.client.get("/console/jobs").text)
+    if found is None:
+        found = re.search(r'"X-CSRF-Token": "([^"]+)"', api.client.get("/console/jobs").text)
+    assert found is not None
+    return found.group(1)
+
+
+def cookie_of(answer: TestResponse) -> str:
+    return answer.headers["Set-Cookie"]
+
+
+def test_a_stranger_is_led_to_sign_in_and_back(api: Api) -> None:
+    answer = api.client.get("/console/jobs?status=failed")
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "/console/sign-in?then=/console/jobs?status%3Dfailed"
+    key = api.make_key("ada")
+    back = api.client.post("/console/sign-in", data={"key": key, "then": "/console/jobs?status=failed"})
+    assert back.headers["Location"] == "/console/jobs?status=failed"
+
+
+@pytest.mark.parametrize("then", ["https://elsewhere.example/", "//elsewhere.example/console/", "/console/\\x", "/v1"])
+def test_nobody_is_led_elsewhere_after_signing_in(api: Api, then: str) -> None:
+    answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada"), "then": then})
+    assert answer.headers["Location"] == "/console/floor"
+
+
+def test_the_cookie_holds_no_key_and_is_kept_from_scripts_and_other_sites(api: Api) -> None:
+    key = api.make_key("ada")
+    cookie = cookie_of(api.client.post("/console/sign-in", data={"key": key}))
+    assert key not in cookie
+    assert key.split("_")[1] not in cookie
+    for word in ("HttpOnly", "SameSite=Lax", "Path=/console"):
+        assert word in cookie
+    assert "Secure" not in cookie
+
+
+def test_the_cookie_is_for_https_alone_where_the_service_is(database: Database, tmp_path: Path) -> None:
+    api = open_api(database, tmp_path, public_url="https://pressroom.example/print")
+    answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada")})
+    assert "Secure" in cookie_of(answer)
+    assert "Path=/print/console" in cookie_of(answer)
+    assert answer.headers["Location"] == "/print/console/floor"
+    assert "Strict-Transport-Security" in answer.headers
+
+
+def test_a_revoked_key_is_out_at_once(api: Api) -> None:
+    key = sign_in(api)
+    assert api.client.get("/console/jobs").status_code == 200
+    with api.database.transaction() as session:
+        keys.revoke(session, key.split("_")[1])
+    assert api.client.get("/console/jobs").status_code == 303
+
+
+def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = sign_in(api)
+    assert api.client.get("/console/floor/now").status_code == 200
+    with api.database.transaction() as session:
+        keys.revoke(session, key.split("_")[1])
+    monkeypatch.setattr("api.console.key_cache.FRESH_SECONDS", 0.0)
+    until(lambda: api.client.get("/console/floor/now").status_code == 303, "the page to be cut off")
+    answer = api.client.get("/console/floor/now", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/console/sign-in")
+
+
+def test_a_cookie_that_was_changed_opens_nothing(api: Api) -> None:
+    sign_in(api)
+    cookie = api.client.get_cookie(COOKIE, path="/console")
+    assert cookie is not None
+    api.client.set_cookie(COOKIE, cookie.value[:-2] + "xx", path="/console")
+    assert api.client.get("/console/jobs").status_code == 303
+
+
+def test_a_wrong_key_is_told_so_and_after_many_tries_to_wait(api: Api) -> None:
+    wrong = {"key": "prk_AAAAAAAA_" + "x" * 43}
+    answers = [api.client.post("/console/sign-in", data=wrong) for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429]
+    assert answers[-1].headers["Retry-After"] == "60"
+
+
+def test_a_post_without_the_token_of_its_session_changes_nothing(api: Api) -> None:
+    sign_in(api)
+    wish = {"prompt": "a lighthouse", "model": "painted"}
+    for data in (wish, wish | {"csrf_token": "x"}):
+        assert api.client.post("/console/make", data=data).status_code == 403
+    assert api.count_jobs() == 0
+    assert api.client.post("/console/make", data=wish | {"csrf_token": token(api)}).status_code == 303
+    assert api.count_jobs() == 1
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+)
+def test_a_post_from_another_site_is_refused_even_with_a_key(api: Api, headers: dict[str, str]) -> None:
+    answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada")}, headers=headers)
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_every_page_wants_a_key_and_its_scope(api: Api) -> None:
+    """Every page but those for strangers, found in the map of routes: with every other scope it stays shut."""
+    open_pages, pages = set(), list[tuple[Scope, str, str]]()
+    for rule in api.app.url_map.iter_rules():
+        if not rule.endpoint.startswith(f"{blueprint.name}."):
+            continue
+        scope = scope_of(api.app.view_functions[rule.endpoint])
+        path = re.sub("<[^>]+>", "01a206df-29df-717a-b844-d5aa57ee2490", rule.rule)
+        if scope is None:
+            open_pages.add(rule.endpoint.partition(".")[2])
+        else:
+            pages.append((scope, path, "POST" if "POST" in (rule.methods or ()) else "GET"))
+    for lacking in {scope for scope, _, _ in pages}:
+        sign_in(api, *(scope for scope in Scope if scope is not lacking))
+        forms = token_of_any_page(api)
+        for path, method in [(path, method) for scope, path, method in pages if scope is lacking]:
+            assert api.app.test_client().open(path, method=method).status_code == 303, path
+            answer = api.client.open(path, method=method, data={"csrf_token": forms} if method == "POST" else None)
+            assert answer.status_code == 403, path
+            assert f"lacks the scope {lacking}" in answer.text, path
+    assert open_pages == {
+        *(f"sign_in:{view}" for view in ("show_sign_in", "sign_in", "sign_out", "show_home", "miss")),
+        "static:serve",
+    }
+
+
+def token_of_any_page(api: Api) -> str:
+    found = re.search(r'"X-CSRF-Token": "([^"]+)"', api.client.get("/console/nothing").text)
+    assert found is not None
+    return found.group(1)
+
+
+def test_the_navigation_shows_what_the_key_may_see(api: Api) -> None:
+    sign_in(api, Scope.JOBS_READ)
+    page = api.client.get("/console/jobs").text
+    assert "/console/gallery" in page
+    for hidden in ("/console/make", "/console/costs", "/console/keys", "/console/webhooks", "Cancel chosen"):
+        assert hidden not in page
+
+
+def test_what_belongs_to_others_is_as_good_as_missing(api: Api) -> None:
+    job_id, images = api.print_job("bob")
+    sign_in(api, *TENANT_SCOPES)
+    for path in (f"jobs/{job_id}", f"jobs/{job_id}/now", f"make/{job_id}/now", f"make?job={job_id}"):
+        assert api.client.get(f"/console/{path}").status_code == 404, path
+    assert str(images[0].id) not in api.client.get("/console/gallery").text
+    assert str(images[0].id) not in api.client.get(f"/console/gallery/compare?image={images[0].id}").text
+    assert str(job_id) not in api.client.get("/console/jobs").text
+    assert api.client.get(f"/console/jobs?words={job_id}", follow_redirects=True).status_code == 404
+    for act in ("cancel", "retry"):
+        data = {"csrf_token": token(api)}
+        assert api.client.post(f"/console/jobs/{job_id}/{act}", data=data).status_code == 404
+
+
+def test_every_answer_forbids_what_is_not_from_here(api: Api) -> None:
+    sign_in(api)
+    for path in ("/console/jobs", "/console/nothing", "/console/floor/now"):
+        headers = api.client.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        for part in ("default-src 'self'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"):
+            assert part in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_signing_out_takes_the_cookie_away(api: Api) -> None:
+    sign_in(api)
+    api.client.post("/console/sign-out")
+    assert api.client.get("/console/jobs").status_code == 303

@@ -1,0 +1,74 @@
+"""A page of the console shows what a second scope guards only to who has that one too; on both databases."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from common.db.engine import Database
+from common.keys import Scope
+from common.tables import Job
+from tests.integration.console.test_access import sign_in
+from tests.support.apis import Api, open_api
+from tests.support.campaigns.recipient_files import make_campaign
+
+
+@pytest.fixture
+def api(database: Database, tmp_path: Path) -> Api:
+    """A style ``bright``, a print and a campaign of it."""
+    opened = open_api(database, tmp_path)
+    opened.key = sign_in(opened)
+    assert opened.post("/v1/styles", json={"name": "bright"}).status_code == 201
+    opened.print_job()
+    with database.transaction() as session:
+        session.execute(update(Job).values(style_version="bright@1"))
+    make_campaign(opened, name="spring", style="bright", template={"prompt": "a hidden card"})
+    return opened
+
+
+def see(api: Api, path: str, *scopes: Scope, status: int = 200) -> str:
+    sign_in(api, *scopes)
+    answer = api.client.get(f"/console{path}")
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def test_a_style_shows_prints_and_campaigns_to_who_may_read_them(api: Api) -> None:
+    alone = see(api, "/styles/bright", Scope.STYLES_READ)
+    assert 'class="print"' not in alone
+    assert "spring" not in alone
+    assert "Nowhere yet" not in alone
+    with_jobs = see(api, "/styles/bright", Scope.STYLES_READ, Scope.JOBS_READ)
+    assert 'class="print"' in with_jobs
+    assert "spring" not in with_jobs
+    with_campaigns = see(api, "/styles/bright", Scope.STYLES_READ, Scope.CAMPAIGNS_READ)
+    assert 'class="print"' not in with_campaigns
+    assert "spring" in with_campaigns
+
+
+def test_the_gallery_names_styles_and_campaigns_to_who_may_read_them(api: Api) -> None:
+    alone = see(api, "/gallery", Scope.JOBS_READ)
+    assert ">bright<" not in alone
+    assert "spring" not in alone
+    both = see(api, "/gallery", Scope.JOBS_READ, Scope.STYLES_READ, Scope.CAMPAIGNS_READ)
+    assert ">bright<" in both
+    assert "spring" in both
+
+
+def test_the_form_of_make_tells_of_styles_and_jobs_to_who_may_read_them(api: Api) -> None:
+    job_id = api.get("/v1/jobs").json["data"][0]["id"]
+    alone = see(api, f"/make?job={job_id}", Scope.JOBS_WRITE)
+    assert f"/console/make/{job_id}/now" not in alone
+    assert ">bright<" not in alone
+    both = see(api, f"/make?job={job_id}", Scope.JOBS_WRITE, Scope.JOBS_READ, Scope.STYLES_READ)
+    assert f"/console/make/{job_id}/now" in both
+    assert ">bright<" in both
+
+
+def test_forms_begin_with_campaigns_and_styles_of_who_may_read_them(api: Api) -> None:
+    campaign_id = api.get("/v1/campaigns").json["data"][0]["id"]
+    path = f"/campaigns/new?like={campaign_id}"
+    assert "a hidden card" not in see(api, path, Scope.CAMPAIGNS_WRITE, status=403)
+    assert "a hidden card" in see(api, path, Scope.CAMPAIGNS_WRITE, Scope.CAMPAIGNS_READ)
+    see(api, "/styles/new?of=bright", Scope.STYLES_WRITE, status=403)
+    assert 'value="bright"' in see(api, "/styles/new?of=bright", Scope.STYLES_WRITE, Scope.STYLES_READ)

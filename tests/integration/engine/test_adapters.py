@@ -1,0 +1,202 @@
+"""LoRAs over the families, switched between steps, against the stock pipeline with the same LoRAs alone."""
+# ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
+
+import functools
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+
+import pytest
+from PIL import ImageChops
+
+from common.errors import ModelUnavailableError
+from common.jobs.request import Adapter
+from common.models.catalog import read_card
+from common.settings import Settings
+from worker.engine.factory import open_engine
+from worker.engine.interface import Picture, Unwatched
+
+FAMILIES = ("sd15", "sdxl", "sd3", "flux")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers"),
+    pytest.mark.filterwarnings("ignore:Already found a `peft_config`"),  # of the stock pipeline, with several adapters
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture(scope="module")
+def kit() -> ModuleType:
+    from tests.support.engine import adapter_pairs
+
+    return adapter_pairs
+
+
+@pytest.fixture(scope="module")
+def rigs(kit, tmp_path_factory):
+    """Open the rig of a tiny model by name, once: ``ink`` and ``oil.2`` (which leaves the text alone) go with each."""
+    return functools.cache(lambda name: kit.open_rig(name, tmp_path_factory.mktemp(name)))
+
+
+@pytest.fixture
+def sd15(kit, rigs, tmp_path):
+    """A rig of its own, to be broken."""
+    shared = rigs("sd15")
+    return kit.Rig(shared.model, shutil.copytree(shared.directory, tmp_path / "adapters"))
+
+
+def distance(one: Picture, other: Picture) -> int:
+    """Return the largest difference of two pictures, in levels of 255."""
+    return max(most for _, most in ImageChops.difference(one.pixels, other.pixels).getextrema())
+
+
+def laid(name: str, scale: float = 1.0) -> Adapter:
+    return Adapter(name=name, scale=scale)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_pictures_of_lanes_with_other_adapters_end_as_in_the_stock_pipeline_alone(kit, rigs, name):
+    rig = rigs(name)
+    kit.expect_parity(
+        rig,
+        [
+            kit.Guest(rig.ask({"ink": 1.0}, steps=4, prompt="a red cat")),
+            kit.Guest(rig.ask({"ink": 1.0}, seed=2, prompt="hens"), joins=1),
+            kit.Guest(rig.ask({})),
+            kit.Guest(rig.ask({"ink": 0.5}, seed=3), joins=1),
+            kit.Guest(rig.ask({"oil.2": 0.7}, guidance_scale=1.0)),
+            kit.Guest(rig.ask({"ink": 0.4, "oil.2": -0.8}, seed=4), joins=2),
+        ],
+    )
+    kit.expect_untouched(rig)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_adapters_leave_no_trace_when_they_are_switched(rigs, name):
+    rig = rigs(name)
+    sets = [{}, {"ink": 1.0}, {"oil.2": 1.0}, {"ink": 1.0, "oil.2": 1.0}]
+    first = [rig.draw(scales) for scales in sets]
+    assert not any(one.equal(other) for place, one in enumerate(first) for other in first[:place])
+    for again in (1, 2, 0, 3, 1):
+        assert rig.draw(dict(reversed(sets[again].items()))).equal(first[again])
+    assert rig.draw({"ink": 0.0}).equal(first[0])
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_kohyas_format_is_read(kit, rigs, tmp_path, name):
+    rig = kit.Rig(rigs(name).model, shutil.copytree(rigs(name).directory, tmp_path / "adapters"))
+    kit.tiny_adapters.save_kohya(rig.model, rig.directory / "kohya.safetensors", seed=3)
+    wanted = [{"kohya": 0.9}, {"ink": 1.0, "kohya": 0.5}]
+    kit.expect_parity(rig, [kit.Guest(rig.ask(scales)) for scales in wanted])
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "width"),
+    [
+        ("sdxl", "lora_unet_input_blocks_3_1_transformer_blocks_0_attn2_to_q", 64),
+        ("flux", "lora_unet_double_blocks_0_img_attn_proj", 32),
+    ],
+)
+def test_names_of_a_models_first_release_are_read(kit, rigs, tmp_path, name, layer, width):
+    kit.tiny_adapters.save_layer(tmp_path / "old.safetensors", layer, width, width, ends=("lora_down", "lora_up"))
+    rig = kit.Rig(rigs(name).model, tmp_path)
+    kit.expect_parity(rig, [kit.Guest(rig.ask({"old": 1.0})), kit.Guest(rig.ask({}))])
+    assert not rig.draw({"old": 1.0}).equal(rig.draw({}))
+
+
+def test_the_card_of_a_model_lists_the_adapters_that_go_with_it(rigs):
+    for name in FAMILIES:
+        for other in FAMILIES:
+            card = rigs(name).shelf.equip(read_card(rigs(other).model), rigs(other).model)
+            assert [adapter.name for adapter in card.adapters] == (["ink", "oil.2"] if name == other else []), other
+
+
+def test_loading_is_overhead_and_switching_back_takes_nothing(sd15):
+    assert not sd15.adapters.is_ready([laid("ink")])
+    sd15.adapters.activate([laid("ink")])
+    overhead = sd15.meter.snapshot()["overhead"]
+    assert overhead.keys() == {"load"}
+    assert sd15.adapters.is_ready([laid("ink", 0.3)])
+    for adapters in ([], [laid("ink")], [laid("ink")], [laid("ink", 0.3)]):
+        sd15.adapters.activate(adapters)
+    assert sd15.meter.snapshot()["overhead"] == overhead
+
+
+def test_only_so_many_are_kept_and_one_that_left_comes_back_as_it_was(kit, sd15):
+    from worker.engine.torch_backend.adapters import MOST_LOADED
+
+    for number in range(MOST_LOADED):
+        kit.tiny_adapters.save(sd15.model, sd15.directory / f"{number}.safetensors", seed=number)
+    first = sd15.draw({"ink": 1.0})
+    for number in range(MOST_LOADED):
+        sd15.draw({f"{number}": 1.0})
+    assert not sd15.adapters.is_ready([laid("ink")])
+    assert len(sd15.family.pipeline.unet.peft_config) == MOST_LOADED
+    assert sd15.draw({"ink": 1.0}).equal(first)
+    kit.expect_untouched(sd15)
+
+
+def test_numbers_of_an_adapter_are_brought_to_the_models_own(kit, sd15):
+    sd15.family.pipeline.to(kit.torch.bfloat16)
+    picture = sd15.draw({"ink": 1.0})
+    assert picture.dtype == kit.torch.bfloat16
+    assert not picture.equal(sd15.draw({}))
+
+
+def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
+    with pytest.raises(ModelUnavailableError, match="does not offer"):
+        sd15.adapters.activate([laid("../ink")])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        ("replace_with_another_models", "does not go with"),
+        ("replace_with_pickle", "damaged"),
+        ("replace_with_a_link_that_leads_out", "leads elsewhere"),
+        ("cut_short", "damaged"),
+        ("remove", "leads to no file"),
+        ("lie_about_its_rank", "cannot be laid over"),
+    ],
+)
+def test_a_file_that_was_spoilt_after_the_start_is_refused_and_the_model_goes_on(kit, sd15, rigs, spoil, reason):
+    before = [sd15.draw({}), sd15.draw({"ink": 1.0})]
+    getattr(kit, spoil)(sd15.shelf.files["oil.2"].path, rigs("sdxl").directory)
+    for wanted in ({"oil.2": 1.0}, {"oil.2": 1.0, "ink": 1.0}):
+        with pytest.raises(ModelUnavailableError, match=reason):
+            sd15.draw(wanted)
+        assert sd15.draw({}).equal(before[0])
+        assert sd15.draw({"ink": 1.0}).equal(before[1])
+    kit.expect_untouched(sd15)
+
+
+def test_an_adapter_that_would_widen_the_model_is_refused(kit, rigs, tmp_path):
+    kit.tiny_adapters.save_layer(tmp_path / "control.safetensors", "transformer.x_embedder", 32, 32)
+    rig = kit.Rig(rigs("flux").model, tmp_path)
+    with pytest.raises(ModelUnavailableError, match="x_embedder"):
+        rig.draw({"control": 1.0})
+    kit.expect_untouched(rig)
+
+
+def test_a_model_of_a_kind_that_is_not_known_takes_none(kit, rigs, tmp_path):
+    adapters = kit.open_foreign(tmp_path / "pixart", rigs("sd3").shelf)
+    adapters.activate([])
+    with pytest.raises(ModelUnavailableError, match="take no adapters"):
+        adapters.activate([laid("ink")])
+
+
+def test_the_engine_prints_lanes_with_other_adapters_side_by_side(kit, sd15):
+    """And a job whose adapter cannot be had ends alone."""
+    (sd15.directory / "oil.2.safetensors").write_bytes(b"")
+    engine = open_engine(Settings(models=(str(sd15.model),), device="cpu"), sd15.meter, sd15.shelf)
+    engine.load()
+    sets = [{}, {"ink": 1.0}, {"ink": -1.0}, {"ink": 1.0}]
+    alone = [engine.generate(sd15.ask(scales), Unwatched())[0] for scales in sets]
+    with ThreadPoolExecutor(len(sets) + 1) as threads:
+        bad = threads.submit(engine.generate, sd15.ask({"oil.2": 1.0}), Unwatched())
+        together = list(threads.map(lambda scales: engine.generate(sd15.ask(scales), Unwatched())[0], sets))
+        with pytest.raises(ModelUnavailableError, match="does not offer the adapter"):
+            bad.result()
+    engine.close()
+    assert all(distance(*pair) <= 2 for pair in zip(alone, together, strict=True))
+    assert all(distance(one, other) > 2 for one, other in ((alone[0], alone[1]), (alone[1], alone[2])))

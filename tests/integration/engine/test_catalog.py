@@ -1,0 +1,30 @@
+from common.db.engine import Database
+from common.launcher.stack import prepare_database
+from common.models import catalog
+from common.models.catalog import PAINTED_CARD
+from common.settings import Settings
+from tests.support.engine.weights import lora
+
+
+def test_registered_cards_are_read_back_in_order_and_brought_up_to_date(database):
+    other = PAINTED_CARD.model_copy(update={"name": "other"})
+    with database.transaction() as session:
+        catalog.register(session, [other, PAINTED_CARD])
+    with database.transaction() as session:
+        catalog.register(session, [PAINTED_CARD, other.model_copy(update={"title": "New"})])
+    with database.reading() as session:
+        cards = catalog.cards(session)
+    assert [(card.name, card.title) for card in cards] == [("painted", "Painted stand-in"), ("other", "New")]
+    assert cards[0] == PAINTED_CARD
+
+
+def test_models_are_entered_with_their_adapters_before_a_press_is_there(tmp_path):
+    (tmp_path / "adapters").mkdir()
+    lora(tmp_path / "adapters" / "ink.safetensors")
+    settings = Settings(home=tmp_path, models=("painted",), adapters=tmp_path / "adapters")
+    prepare_database(settings)
+    database = Database(settings.sqlalchemy_url)
+    with database.reading() as session:
+        (card,) = catalog.cards(session)
+    database.close()
+    assert [adapter.name for adapter in card.adapters] == ["ink"]

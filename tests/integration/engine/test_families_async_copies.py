@@ -1,0 +1,125 @@
+# ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
+"""On the meta device, which refuses to be read, with a list of the copies that would have been waited for."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from common.jobs.request import SchedulerName
+from common.models.catalog import Family
+from tests.support.factories import image_request
+
+# diffusers makes numpy arrays in a way that numpy means to change
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
+
+STEPS = 5
+SHAPE = (1, 4, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def waits_in():
+    """Return a function that takes a scheduler's steps on the meta device and returns what waited."""
+    import torch
+    from diffusers import FlowMatchEulerDiscreteScheduler, PNDMScheduler
+
+    from tests.support.engine.mixed_batches import Waits
+    from worker.engine.families import flow_matching
+    from worker.engine.families.async_copies import told_ahead
+    from worker.engine.families.denoising import Denoising, generator
+    from worker.engine.families.modes import _keeping
+    from worker.engine.torch_backend import schedulers
+
+    own = {Family.SD15: PNDMScheduler(skip_prk_steps=True), Family.SD3: FlowMatchEulerDiscreteScheduler()}
+
+    def take_steps(family, name, device="cpu", *, inpaints=False):
+        scheduler = schedulers.make(own[family], family, name, STEPS)
+        scheduler.set_timesteps(STEPS, device="cpu")
+        request = image_request(steps=STEPS)
+        latents = torch.empty(SHAPE, device="meta", dtype=torch.bfloat16)
+        options = flow_matching.step_options(scheduler, generator(0))
+        drawing = Denoising(request, 0, scheduler, scheduler.timesteps, latents, {}, options)
+        if inpaints:
+            if hasattr(scheduler, "set_begin_index"):
+                scheduler.set_begin_index(0)
+            drawing.after_step = _keeping(latents, latents, latents)
+        with Waits() as waits:
+            while drawing.done < drawing.total:
+                drawing.scaled_latents()
+                with told_ahead(torch.device(device), drawing):
+                    drawing.advance(torch.empty_like(latents))
+        assert drawing.latents.is_meta
+        assert drawing.latents.dtype == torch.bfloat16
+        return waits.seen
+
+    return take_steps
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), [(Family.SD15, name) for name in (None, *SchedulerName)] + [(Family.SD3, None)]
+)
+def test_no_schedulers_step_waits_for_the_accelerator(waits_in, family, name):
+    assert waits_in(family, name, "cuda") == []
+
+
+@pytest.mark.parametrize("name", SchedulerName)
+def test_nor_does_what_puts_back_a_kept_picture(waits_in, name):
+    assert waits_in(Family.SD15, name, "cuda", inpaints=True) == []
+    assert waits_in(Family.SD15, name, inpaints=True)
+
+
+@pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
+def test_the_stock_steps_of_some_do(waits_in, name):
+    """If this fails, diffusers has changed, and ``ahead`` may not be needed any more."""
+    assert waits_in(Family.SD15, name)
+
+
+@pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
+def test_a_step_that_is_told_ahead_is_the_same_step(name):
+    import torch
+    from diffusers import PNDMScheduler
+
+    from worker.engine.families import flow_matching
+    from worker.engine.families.async_copies import Ahead
+    from worker.engine.torch_backend import schedulers
+
+    ends = []
+    for context in (nullcontext(), Ahead()):
+        dice = torch.Generator().manual_seed(0)
+        latents, output = torch.randn(2, *SHAPE, generator=dice)
+        scheduler = schedulers.make(PNDMScheduler(skip_prk_steps=True), Family.SD15, name, STEPS)
+        scheduler.set_timesteps(STEPS, device="cpu")
+        options = flow_matching.step_options(scheduler, dice)
+        with context:
+            for timestep in scheduler.timesteps:
+                scheduler.scale_model_input(latents, timestep)
+                (latents, *_) = scheduler.step(output, timestep, latents, **options, return_dict=False)
+        ends.append(latents)
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
+def test_no_forward_pass_waits_for_the_accelerator(name, tmp_path):
+    import torch
+
+    from tests.support.engine import mixed_batches
+    from worker.engine.interface import Inputs
+
+    family = mixed_batches.open_family(name, tmp_path / name)
+    drawings = []
+    for scale in (5.0, 1.0):
+        request = image_request(model=name, guidance_scale=scale, num_images=3)
+        with torch.no_grad():
+            drawings.append(family.begin(request, request.seeds, Inputs()))
+    for lane in drawings:
+        for drawing in lane:
+            drawing.latents = drawing.latents.to("meta")
+            drawing.condition = {key: value.to("meta") for key, value in drawing.condition.items()}
+    family.pipeline.to("meta")
+    family.device.torch = torch.device("meta")
+    with mixed_batches.Waits() as waits, torch.no_grad():
+        outputs = [family.forward(lane) for lane in drawings]
+    assert waits.seen == []
+    assert all(
+        output.is_meta and output.shape == (3, *lane[0].latents.shape[1:])
+        for output, lane in zip(outputs, drawings, strict=True)
+    )

@@ -1,0 +1,108 @@
+"""How long things are kept is said by the key they came by, and else by the settings; on both databases."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+
+from common import keys
+from common.clerk import retention
+from common.cli import pressroom
+from common.db.engine import Database
+from common.errors import GenerationError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
+from common.keys import Kept, Scope
+from common.storage.keys import attempt_prefix
+from common.tables import WebhookMessage
+from tests.support import factories
+from tests.support.aging import DAY, age, make_key, settle_messages
+from tests.support.apis import Api, open_api
+from tests.support.picture_files import PNG, hand_in
+from tests.support.webhook_fixture import Office
+
+
+@pytest.fixture
+def api(database: Database, tmp_path: Path) -> Api:
+    return open_api(database, tmp_path)
+
+
+def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
+    Office(api.database).subscribe("https://example.com/hook")
+    short = make_key(api.database, "ada", webhook_days=5)
+    held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
+    for each in held:
+        with api.database.transaction() as session:
+            lifecycle.succeed(session, each, factories.images(each), Spent(gpu_seconds=1.0))
+        age(api.database, each.job_id, 10 * DAY)
+    settle_messages(api.database)
+    with api.database.reading() as session:
+        before = set(session.scalars(select(WebhookMessage.job_id)))
+    assert before == {each.job_id for each in held}
+    assert retention.forget_messages(api.database, 30) > 0
+    with api.database.reading() as session:
+        assert set(session.scalars(select(WebhookMessage.job_id))) == {held[1].job_id}
+    assert retention.forget_messages(api.database, 7) > 0
+    with api.database.reading() as session:
+        assert session.scalars(select(WebhookMessage.id)).all() == []
+
+
+def test_a_key_that_a_key_makes_keeps_things_no_longer(api: Api) -> None:
+    with api.database.transaction() as session:
+        own = keys.create(session, "ada", scopes=[Scope.KEYS_ADMIN, Scope.JOBS_WRITE], kept=Kept(image_days=2))
+    made = api.post("/v1/keys", key=own, json={"name": "child"})
+    assert made.status_code == 201
+    with api.database.reading() as session:
+        row = keys.find(session, made.json["key"])
+        assert row is not None
+        assert asdict(Kept.of(row))["image_days"] == 2
+
+
+def test_what_a_key_hands_in_is_kept_as_long_as_it_says(api: Api) -> None:
+    with api.database.transaction() as session:
+        key = keys.create(session, "ada", kept=Kept(asset_days=2))
+    asset = hand_in(api, PNG, key=key).json
+    kept = _time(asset["expires_at"]) - _time(asset["created_at"])
+    assert kept == 2 * DAY
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlite_database: Database) -> None:
+    words = ["keys", "create", "--name", "shop", "--image-days", "30", "--prompt-days", "7"]
+    environ = {"PRESSROOM_DATABASE_URL": sqlite_url}
+    done = CliRunner().invoke(pressroom, words, env=environ)
+    assert done.exit_code == 0, done.output
+    with sqlite_database.reading() as session:
+        row = keys.find(session, done.output.strip())
+        assert row is not None
+        assert Kept.of(row) == Kept(image_days=30, prompt_days=7)
+    refused = CliRunner().invoke(pressroom, [*words, "--webhook-days", "1"], env=environ)
+    assert refused.exit_code == 2
+    assert "--webhook-days" in refused.output
+
+
+def test_what_a_failed_attempt_has_left_is_collected_only_when_no_late_upload_can_follow(api: Api) -> None:
+    held = factories.running(api.database)
+    key = f"{attempt_prefix(held.owner, held.job_id, held.attempt)}0-late.png"
+    api.storage.put(key, PNG, "image/png")
+    assert retention.collect_orphans(api.database, api.storage) == 0, "the attempt is under way"
+    with api.database.transaction() as session:
+        lifecycle.fail(session, held, GenerationError(), Spent(gpu_seconds=1.0))
+    age(api.database, held.job_id, retention.ORPHANS_KEPT - timedelta(minutes=1))
+    assert retention.collect_orphans(api.database, api.storage) == 0, "a press may still be uploading"
+    age(api.database, held.job_id, retention.ORPHANS_KEPT + timedelta(minutes=1))
+    assert retention.collect_orphans(api.database, api.storage) == 1
+    assert list(api.storage.list_keys("")) == []
+
+
+def test_what_an_attempt_has_published_is_never_collected(api: Api) -> None:
+    job_id, (image,) = api.print_job()
+    age(api.database, job_id, 100 * DAY)
+    assert retention.collect_orphans(api.database, api.storage) == 0
+    assert list(api.storage.list_keys("")) == [image.storage_key]

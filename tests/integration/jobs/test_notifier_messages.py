@@ -1,0 +1,50 @@
+"""The messages that ring are those that Celery itself would have sent."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+import redis
+
+from common.ids import new_id
+from common.jobs.notifier import TASK, CeleryBell, create_celery, queue_of
+from common.settings import Settings
+from tests.support.servers import services
+
+
+def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
+    job_id = new_id()
+    with services.start_redis() as url, redis.Redis.from_url(url) as broker:
+        celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": url}), patient=False)
+        celery.send_task(TASK, args=[str(job_id)], queue=queue_of("painted"))
+        bell = CeleryBell(celery)
+        bell.ring("painted", job_id)
+        assert bell.waiting("painted") == 2
+        ours, theirs = (json.loads(raw) for raw in broker.lrange(queue_of("painted"), 0, -1))
+        celery.pool.force_close_all()
+        celery.close()
+    assert _tell(ours) == _tell(theirs)
+    assert ours["headers"].items() >= {"task": TASK, "lang": "py", "retries": 0}.items()
+    assert ours.keys() == theirs.keys()
+    assert ours["properties"].keys() == theirs["properties"].keys() - {"reply_to"}
+    for each in (ours, theirs):
+        assert each["headers"]["id"] == each["properties"]["correlation_id"]
+
+
+def test_many_rings_are_as_many_messages_the_oldest_at_the_end_that_is_heard(redis_url: str) -> None:
+    celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": redis_url}), patient=False)
+    job_ids = [new_id() for _ in range(3)]
+    CeleryBell(celery).ring("painted", *job_ids)
+    with redis.Redis.from_url(redis_url) as broker:
+        heard = [json.loads(broker.rpop(queue_of("painted"))) for _ in job_ids]  # type: ignore[arg-type]
+        assert broker.llen(queue_of("painted")) == 0
+    celery.pool.force_close_all()
+    celery.close()
+    assert [_tell(message)[2][0] for message in heard] == [[str(job_id)] for job_id in job_ids]
+    assert len({message["properties"]["delivery_tag"] for message in heard}) == 3
+
+
+def _tell(message: dict[str, Any]) -> tuple[Any, ...]:
+    properties = message["properties"]
+    fixed = [properties[name] for name in ("delivery_info", "delivery_mode", "priority", "body_encoding")]
+    return message["content-type"], message["content-encoding"], json.loads(b64decode(message["body"])), fixed

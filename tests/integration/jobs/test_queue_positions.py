@@ -1,0 +1,33 @@
+"""How many are before a new job: counted for many at once as for each by itself, on both databases."""
+
+from common.db.engine import Database
+from common.jobs import fair_queue, lifecycle
+from common.tables.states import Priority
+from tests.support import factories
+
+
+def test_many_are_counted_at_once_as_each_by_itself(database: Database) -> None:
+    for owner in "abc":
+        for _ in range(3):
+            factories.submit(database, owner, request={"num_images": 2})
+    factories.submit(database, "a", priority=Priority.BULK)
+    owners = "adcdab"
+    orders = [
+        factories.order(owner, priority=priority, request={"model": model})
+        for owner, priority in zip(owners, [*Priority] * 3, strict=True)
+        for model in ("painted", "another")
+    ]
+    with database.transaction() as session:
+        made = lifecycle.submit_all(session, orders, 100)
+        counts = fair_queue.count_all_ahead(session, made.values())
+        assert counts == {job_id: fair_queue.count_ahead(session, job) for job_id, job in made.items()}
+    assert len(set(counts.values())) > 4
+
+
+def test_counting_stops_at_a_thousand(database: Database) -> None:
+    with database.transaction() as session:
+        lifecycle.submit_all(session, [factories.order("ada") for _ in range(fair_queue.FARTHEST - 1)], 10_000)
+        last = lifecycle.submit_all(session, [factories.order("ada") for _ in range(3)], 10_000)
+        assert [*fair_queue.count_all_ahead(session, last.values()).values()] == [999, 1000, 1000]
+        later = lifecycle.submit_all(session, [factories.order("ada") for _ in range(2)], 10_000)
+        assert [*fair_queue.count_all_ahead(session, later.values()).values()] == [1000, 1000]

@@ -1,0 +1,233 @@
+"""What becomes of pictures by the policy that holds for their job, and what the database itself refuses."""
+
+import io
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow, ImageChops, ImageStat
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from common import keys
+from common.db.engine import Database
+from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
+from common.safety.policy import Policy, Recourse, ReviewAction, Wish
+from common.settings import Settings
+from common.tables import Image, Job
+from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
+from tests.support import factories
+from tests.support.press_fixture import House
+from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.checkers.wrappers import NoChecker
+from worker.engine.painted import paint
+from worker.pictures.safety_verdict import Judge
+from worker.press import runner
+
+STRICT = Policy(review_above=0.2, block_above=0.8)
+
+
+def policy(**changes: Any) -> dict[str, Any]:
+    return STRICT.model_copy(update=changes).model_dump(mode="json")
+
+
+def order(house: House, *verdicts: Verdict, num_images: int = 1, **changes: Any) -> Job:
+    """Have a job printed whose pictures get *verdicts*, by a policy with *changes*."""
+    job = factories.submit(house.database, request={"num_images": num_images, "safety": policy(**changes)})
+    with house.press(checker=ScriptedChecker(in_turn(*verdicts))) as press:
+        for _ in range(5):
+            runner.hear(press)
+    return factories.read(house.database, job.id)
+
+
+def with_settings(house: House, **changes: Any) -> House:
+    return House(house.database, house.storage, house.settings.model_copy(update=changes))
+
+
+def read_picture(house: House, image: Image) -> Pillow.Image:
+    assert image.storage_key is not None
+    with Pillow.open(io.BytesIO(house.storage.get(image.storage_key))) as file:
+        return file.convert("RGB")
+
+
+def measure_detail(picture: Pillow.Image) -> float:
+    return sum(ImageStat.Stat(ImageChops.difference(picture, ImageChops.offset(picture, 1, 0))).mean)
+
+
+def write(database: Database, statement: str) -> None:
+    with database.transaction() as session:
+        factories.lift_guards(session)
+        session.execute(text(statement))
+
+
+def add(database: Database, rows: list[Image]) -> None:
+    with database.transaction() as session:
+        factories.lift_guards(session)
+        session.add_all(rows)
+
+
+def test_a_picture_in_the_review_band_is_flagged_and_delivered_unless_more_is_asked(house: House) -> None:
+    job = order(house, Verdict.REVIEW)
+    (image,) = house.images(job.id)
+    assert (image.status, image.verdict) == (ImageStatus.DELIVERED, Verdict.REVIEW)
+    assert image.safety["review_action"] == "flag"
+    house.check()
+
+
+def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_it_is_stored(house: House) -> None:
+    job = order(house, Verdict.REVIEW, review_action=ReviewAction.BLUR)
+    (image,) = house.images(job.id)
+    assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.BLURRED, Verdict.REVIEW)
+    assert image.amount > 0
+    seen, painted = read_picture(house, image), paint("a lighthouse at dusk", image.seed, 64, 64)
+    assert seen.size == painted.size
+    assert measure_detail(seen) < 0.5 * measure_detail(painted), "no detail is left"
+    house.check()
+
+
+@pytest.mark.parametrize("changes", [{"review_action": ReviewAction.BLOCK}, {"block_above": 0.4, "review_above": 0.1}])
+def test_a_job_may_have_blocked_what_would_have_been_flagged(house: House, changes: dict[str, Any]) -> None:
+    job = order(house, Verdict.REVIEW, **changes)
+    (image,) = house.images(job.id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
+    assert (image.status, image.verdict, image.amount) == (ImageStatus.BLOCKED, Verdict.BLOCK, 0)
+    assert list(house.storage.list_keys("")) == []
+    house.check()
+
+
+def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_its_row(house: House) -> None:
+    job = order(with_settings(house, safety_block_above=0.4), Verdict.REVIEW, block_above=1.0, review_above=1.0)
+    assert job.error_code == "content_blocked"
+
+
+def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(house: House) -> None:
+    with house.database.transaction() as session:
+        keys.create(session, "ada", safety=Wish(block_above=0.4, on_block=Recourse.REROLL))
+        (key,) = keys.list_all(session)
+    job = factories.submit(house.database, key_id=key.id)
+    with house.press(checker=ScriptedChecker(in_turn(Verdict.REVIEW))) as press:
+        runner.hear(press)
+    assert factories.read(house.database, job.id).error_code == "content_blocked"
+    assert house.images(job.id)[0].safety["thresholds"] == {"review": 0.2, "block": 0.4}
+
+
+def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_one_name(house: House) -> None:
+    one, same, other = (order(house, block_above=bound) for bound in (0.7, 0.7, 0.6))
+    versions = [house.images(job.id)[0].safety["policy"] for job in (one, same, other)]
+    assert versions[0] == versions[1] != versions[2]
+    (image,) = house.images(other.id)
+    assert image.safety["thresholds"] == {"review": 0.2, "block": 0.6}
+    assert image.safety_mode is SafetyMode.ON
+
+
+def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_blocked_is_waste(house: House) -> None:
+    blocked = [Verdict.BLOCK] * 4
+    job = order(house, *blocked, num_images=2, on_block=Recourse.REROLL)
+    assert (job.status, job.attempt, job.strikes) == (JobStatus.SUCCEEDED, 3, 1)
+    assert [image.seed for image in house.images(job.id)] == [11, 12], "7 and 8, then 9 and 10, then these"
+    outcomes = [attempt.outcome for attempt in house.attempts(job.id)]
+    assert outcomes == [Outcome.BLOCKED, Outcome.BLOCKED, Outcome.SUCCEEDED]
+    assert all(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id))
+    house.check()
+
+
+def test_printing_again_comes_to_an_end(house: House) -> None:
+    job = order(house, *[Verdict.BLOCK] * 10, on_block=Recourse.REROLL)
+    assert (job.status, job.error_code, job.attempt) == (JobStatus.FAILED, "content_blocked", 3)
+    house.check()
+
+
+def test_a_job_of_which_something_passed_is_not_printed_again(house: House) -> None:
+    job = order(house, Verdict.BLOCK, Verdict.PASS, num_images=2, on_block=Recourse.REROLL)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
+    assert [image.status for image in house.images(job.id)] == [ImageStatus.BLOCKED, ImageStatus.DELIVERED]
+
+
+@pytest.fixture
+def fallback(tmp_path: Path) -> Path:
+    path = tmp_path / "fallback.png"
+    paint("somewhere over the rainbow", 3, 100, 60).save(path)
+    return path
+
+
+def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_and_free(
+    house: House, fallback: Path
+) -> None:
+    house = with_settings(house, fallback_image=fallback)
+    # The first verdict is on the fallback picture itself.
+    job = order(house, Verdict.PASS, Verdict.BLOCK, on_block=Recourse.FALLBACK)
+    (image,) = house.images(job.id)
+    assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.DELIVERED, Verdict.PASS)
+    assert (image.amount, image.gpu_seconds) == (Decimal(0), 0.0)
+    assert image.safety["fallback_for"]["verdict"] == "block"
+    assert read_picture(house, image).size == (64, 64)
+
+
+def test_a_press_whose_fallback_picture_is_blocked_takes_no_work(house: House, fallback: Path) -> None:
+    settings = house.settings.model_copy(update={"fallback_image": fallback})
+    judge = Judge(ScriptedChecker(in_turn(Verdict.BLOCK)), settings)
+    with pytest.warns(StandInWarning), pytest.raises(SafetyUnavailableError, match="blocks the fallback"):
+        judge.load()
+
+
+def test_switching_safety_off_takes_two_settings() -> None:
+    with pytest.raises(SettingsError, match="SAFETY_OFF_ACKNOWLEDGED"):
+        Settings.from_environ({"PRESSROOM_CHECKER": "none"})
+    both = {"PRESSROOM_CHECKER": "none", "PRESSROOM_SAFETY_OFF_ACKNOWLEDGED": "true"}
+    assert Policy.of(Settings.from_environ(both)).mode is SafetyMode.OFF
+    with pytest.raises(SettingsError, match="MODELS=painted"):
+        Settings.from_environ({"PRESSROOM_CHECKER": "scripted"})
+
+
+def test_what_leaves_unchecked_is_stamped_with_it(house: House) -> None:
+    house = with_settings(house, checker=("none",), safety_off_acknowledged=True)
+    job = factories.submit(house.database)
+    with house.press(checker=NoChecker()) as press:
+        runner.hear(press)
+    (image,) = house.images(job.id)
+    assert (image.status, image.verdict) == (ImageStatus.DELIVERED, Verdict.UNCHECKED)
+    assert (image.safety_mode, image.safety["checker"]) == (SafetyMode.OFF, "none")
+
+
+def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_there_is_one(house: House) -> None:
+    job = factories.submit(house.database)
+    with house.press(checker=NoChecker()) as press:
+        runner.hear(press)
+    assert house.attempts(job.id)[0].error_code == "safety_unavailable"
+    assert list(house.storage.list_keys("")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'delivered', storage_key = 'x'",
+        "status = 'blurred', storage_key = 'x'",
+        "status = 'quarantined', storage_key = 'x'",
+    ],
+)
+def test_the_database_lets_no_blocked_image_be_read(database: Database, change: str) -> None:
+    held = factories.running(database)
+    rows = factories.images(held, ImageStatus.BLOCKED)
+    add(database, rows)
+    with pytest.raises(IntegrityError):
+        write(database, f"UPDATE images SET {change}")
+
+
+def test_the_database_lets_nothing_unchecked_be_delivered_without_the_stamp(database: Database) -> None:
+    held = factories.running(database)
+    rows = factories.images(held)
+    for row in rows:
+        row.verdict = Verdict.UNCHECKED
+    with pytest.raises(IntegrityError):
+        add(database, rows)
+
+
+def test_postgresql_holds_the_moves_of_images_too(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    held = factories.running(database)
+    add(database, factories.images(held, ImageStatus.BLOCKED))
+    for change in ("status = 'quarantined'", "verdict = 'pass'", "safety_mode = 'off'"):
+        with pytest.raises(DatabaseError), database.transaction() as session:
+            session.execute(text(f"UPDATE images SET {change}"))
+    database.close()

@@ -1,0 +1,41 @@
+"""What the api asks of the database besides: commits that are on the disk, one glance, a clock for fixed statements."""
+
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+
+from common.db.clock import Clock, now
+from common.db.engine import Database
+from common.tables import Job
+from tests.support import factories
+
+LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
+"""Of SQLite's ``synchronous``, by their numbers."""
+
+
+@pytest.mark.parametrize(("is_durable", "level"), [(True, "FULL"), (False, "NORMAL")])
+def test_on_sqlite_only_who_promises_syncs_each_commit(tmp_path: Path, *, is_durable: bool, level: str) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'durable.db'}", is_durable=is_durable)
+    with database.transaction() as session:
+        assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert session.execute(text("PRAGMA synchronous")).scalar() == LEVELS.index(level)
+    database.close()
+
+
+@pytest.mark.parametrize("hours", [0, -24])
+def test_the_clock_of_statements_is_that_of_now(database: Database, hours: int) -> None:
+    with database.reading() as session:
+        told = session.scalar(select(Clock(timedelta(hours=hours))))
+        expected = session.scalar(select(now(session, timedelta(hours=hours))))
+    assert told is not None
+    assert expected is not None
+    assert told.tzinfo is UTC
+    assert abs(told - expected) < timedelta(seconds=5)
+
+
+def test_a_glance_sees_what_was_committed(database: Database) -> None:
+    job = factories.submit(database)
+    with database.glancing() as session:
+        assert session.scalar(select(Job.model).where(Job.id == job.id)) == factories.MODEL

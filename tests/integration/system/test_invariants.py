@@ -1,0 +1,106 @@
+"""The invariants themselves: each broken promise is noticed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from common.errors import ObjectMissingError
+from common.ids import new_id
+from common.jobs import lifecycle
+from common.tables import Attempt, Image, Job, Likeness, Press, WebhookMessage
+from common.tables.states import JobStatus, Outcome
+from common.tables.webhook_states import TERMINAL_EVENTS
+from tests.support import factories
+from tests.support.press_fixture import House
+from tests.support.webhook_fixture import Office
+from worker.press import runner
+
+
+def _change(*statements: Any) -> Callable[[House], None]:
+    def change(house: House) -> None:
+        with house.database.transaction() as session:
+            factories.lift_guards(session)
+            for statement in statements:
+                session.execute(statement)
+
+    return change
+
+
+def _lose_an_object(house: House) -> None:
+    house.storage.delete(next(iter(house.storage.list_keys(""))))
+
+
+def _exchange_an_object(house: House) -> None:
+    for key in list(house.storage.list_keys("")):
+        house.storage.put(key, b"something else", "image/png")
+
+
+def _leave_an_object(house: House) -> None:
+    key = next(iter(house.storage.list_keys("")))
+    house.storage.put(f"{key.rpartition('/')[0]}/9-left.png", b"left", "image/png")
+
+
+def _order_unseen(house: House) -> None:
+    factories.submit(house.database)
+
+
+def _tell_twice(house: House) -> None:
+    with house.database.transaction() as session:
+        (message,) = session.query(WebhookMessage)
+        columns = {column.key: getattr(message, column.key) for column in WebhookMessage.__table__.columns}
+        session.add(WebhookMessage(**columns | {"id": new_id()}))
+
+
+BROKEN: dict[str, Callable[[House], None]] = {
+    "a job that never ended": _order_unseen,
+    "a job that ended without its images": _change(delete(Likeness), delete(Image)),
+    "an image too few": _change(delete(Likeness), delete(Image).where(Image.position == 1)),
+    "an image of a job that failed": _change(update(Job).values(status=JobStatus.FAILED, error_code="x")),
+    "an image of another attempt": _change(update(Image).values(attempt=2)),
+    "an image of another owner": _change(update(Image).values(owner="grace")),
+    "an attempt without its row": _change(update(Job).values(attempt=2)),
+    "an attempt that is still open": _change(update(Attempt).values(ended_at=None)),
+    "an end that does not fit": _change(update(Attempt).values(outcome=Outcome.LOST)),
+    "a lease that was not given up": _change(update(Job).values(lease_until=Job.finished_at)),
+    "seconds that nobody booked": _change(update(Press).values(busy_seconds=Press.busy_seconds + 1)),
+    "seconds booked twice": _change(update(Image).values(gpu_seconds=Image.gpu_seconds + 1)),
+    "an end that nobody was told of": _change(delete(WebhookMessage)),
+    "an end that was told otherwise": _change(update(WebhookMessage).values(event="job.failed")),
+    "an end that was told twice": _tell_twice,
+    "a try without its row": _change(update(WebhookMessage).values(tries=1)),
+    "a lost object": _lose_an_object,
+    "an exchanged object": _exchange_an_object,
+    "an object without a row": _leave_an_object,
+}
+
+
+@pytest.fixture
+def printed(house: House) -> House:
+    """A house in which one job of two images was printed as it should be, and told of."""
+    Office(house.database).subscribe("https://hooks.example/", events=TERMINAL_EVENTS)
+    factories.submit(house.database, request={"num_images": 2})
+    with house.press() as press:
+        runner.hear(press)
+    house.check()
+    return house
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda name: name.replace(" ", "-"))
+def test_a_broken_promise_is_noticed(printed: House, broken: str) -> None:
+    BROKEN[broken](printed)
+    with pytest.raises((AssertionError, ObjectMissingError)):
+        printed.check()
+
+
+def test_what_a_lost_attempt_left_in_storage_is_no_fault(printed: House) -> None:
+    held = factories.running(printed.database)
+    printed.storage.put(f"owners/ada/jobs/{held.job_id}/a1/0-left.png", b"left", "image/png")
+    factories.age(printed.database, held.job_id, "lease_until", timedelta(seconds=1))
+    with printed.database.transaction() as session:
+        lifecycle.return_lost(session, 3)
+    with printed.press() as press:
+        runner.hear(press)
+    printed.check()

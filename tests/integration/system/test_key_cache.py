@@ -1,0 +1,78 @@
+"""Keys are looked up once a second, and one that is revoked opens nothing a second later."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, update
+
+from api.runtime import key_cache
+from api.runtime.key_cache import Keyring
+from common import keys
+from common.clock import utcnow
+from common.db.engine import Database
+from common.tables import ApiKey
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    with database.transaction() as session:
+        return keys.create(session, "ada")
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is asked of the database."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_a_key_that_comes_again_is_not_looked_up_again(
+    database: Database, key: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
+    ring = Keyring(database)
+    first = ring.find(key)
+    assert first is not None
+    assert first.owner == "ada"
+    statements.clear()
+    assert ring.find(key) is first
+    assert statements == []
+
+
+def test_a_key_that_is_revoked_opens_nothing_soon_after(database: Database, key: str) -> None:
+    ring = Keyring(database)
+    assert ring.find(key) is not None
+    with database.transaction() as session:
+        assert keys.revoke(session, key.split("_")[1])
+    until(lambda: ring.find(key) is None, "the key to be forgotten")
+    assert key_cache.FRESH_SECONDS <= 1
+
+
+def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
+    with database.transaction() as session:
+        session.execute(update(ApiKey).values(expires_at=utcnow() - timedelta(days=1)))
+    ring = Keyring(database)
+    assert ring.find(key) is None
+    with database.transaction() as session:
+        session.execute(update(ApiKey).values(expires_at=utcnow() + timedelta(days=1)))
+    assert ring.find(key) is not None
+    assert ring.find(key[:-1] + ("a" if key[-1] != "a" else "b")) is None
+
+
+def test_only_so_many_keys_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_cache, "MOST", 2)
+    ring = Keyring(database)
+    with database.transaction() as session:
+        several = [keys.create(session, owner) for owner in ("ada", "bob", "eve")]
+    for each in several:
+        assert ring.find(each) is not None
+    assert len(ring._known) <= 2

@@ -1,0 +1,59 @@
+"""Migrations, run for real on both databases: up, down, up again, and the result is what the models say."""
+
+import pytest
+import sqlalchemy
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from common.db import schema
+from common.db.engine import Database
+from common.db.types import Base
+from tests.support import factories
+
+
+def _differences(database: Database) -> list[object]:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return compare_metadata(context, Base.metadata)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare(request: pytest.FixtureRequest, tmp_path: object) -> Database:
+    """A database without tables."""
+    if request.param == "sqlite":
+        opened = Database(f"sqlite:///{tmp_path}/bare.db")
+    else:
+        server = request.getfixturevalue("postgresql_server")
+        engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql("DROP DATABASE IF EXISTS bare")
+            connection.exec_driver_sql("CREATE DATABASE bare")
+        engine.dispose()
+        opened = Database(sqlalchemy.make_url(server).set(database="bare").render_as_string(hide_password=False))
+    yield opened
+    opened.close()
+
+
+def test_the_migrated_tables_are_those_of_the_models(database: Database) -> None:
+    assert _differences(database) == []
+
+
+def test_migrations_go_up_and_down_and_up_again(bare: Database) -> None:
+    assert schema.read_revision(bare) is None
+    schema.upgrade(bare)
+    assert schema.read_revision(bare) == schema.newest_revision()
+    with bare.engine.connect() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        connection.commit()
+    assert sqlalchemy.inspect(bare.engine).get_table_names() == ["alembic_version"]
+    schema.upgrade(bare)
+    assert _differences(bare) == []
+
+
+def test_an_upgrade_of_what_is_up_to_date_keeps_every_row(database: Database) -> None:
+    job = factories.submit(database)
+    schema.upgrade(database)
+    assert factories.read(database, job.id).id == job.id

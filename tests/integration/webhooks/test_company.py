@@ -1,0 +1,48 @@
+"""One receiver that never answers, beside fifty that do: nobody waits for it."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from common.clock import utcnow
+from common.db.engine import Database
+from common.tables.webhook_states import MessageState
+from common.webhooks.transport import Limits
+from tests.support.servers.webhook_receivers import receiving, tarpit
+from tests.support.webhook_fixture import Office
+
+GOOD, EACH, BAD = 50, 2, 12
+LOOK_SECONDS = 0.05
+PATIENT = Limits(total=50)
+"""So that the slow one is not cut off while the test looks, however busy the machine is."""
+
+
+@pytest.mark.parametrize("same_owner", [True, False], ids=["of the same owner", "of other owners"])
+def test_f39_fifty_receivers_get_everything_while_one_holds_its_two_connections(
+    database: Database, same_owner: bool
+) -> None:
+    office = Office(database)
+    with ExitStack() as stack:
+        slow = stack.enter_context(receiving(tarpit))
+        good = stack.enter_context(receiving())
+        slow_id, _ = office.subscribe(slow.url, "mallory")
+        for _ in range(BAD):
+            office.test(slow_id)
+        owners = ["mallory" if same_owner else f"owner{number}" for number in range(GOOD)]
+        ids = [office.subscribe(f"{good.url}/{number}", owner)[0] for number, owner in enumerate(owners)]
+        wanted = [office.test(endpoint_id) for endpoint_id in ids for _ in range(EACH)]
+        courier, began = office.courier(limits=PATIENT), utcnow()
+        while len(good.received) < len(wanted):
+            courier.dispatch()
+            good.wait(min(len(wanted), len(good.received) + 1))
+            # Whatever the good ones got, they got while the slow one had not answered anything.
+            assert len(slow.received) <= 2
+        assert {message.state for message in office.messages() if message.endpoint_id == slow_id} == {
+            MessageState.PENDING
+        }
+    assert courier.wait(60)
+    assert {request.headers["webhook-id"] for request in good.received} == {str(message_id) for message_id in wanted}
+    assert 1 <= slow.connections <= 2
+    waits = sorted((request.at - began).total_seconds() for request in good.received)
+    p50, p99 = (waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99))
+    print(f"with all owed at once, sent after {p50:.2f} s (p50), {p99:.2f} s (p99), {waits[-1]:.2f} s (the last)")

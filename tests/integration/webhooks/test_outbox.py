@@ -1,0 +1,249 @@
+"""What webhooks are to tell is owed in the transaction that makes it true, on both databases."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Barrier, Thread
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+
+from common.db.engine import Database
+from common.errors import FencedError, GenerationError, OutOfMemoryError
+from common.jobs import lifecycle
+from common.jobs.attempts import Spent
+from common.tables import WebhookEndpoint
+from common.tables.states import ImageStatus, JobStatus, version_of
+from common.tables.webhook_states import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
+from common.tables.webhooks import DIRECT
+from common.webhooks import endpoints
+from tests.support import factories
+from tests.support.webhook_fixture import Office, read
+
+HOOK = "https://hooks.example/a"
+SPENT = Spent(gpu_seconds=1.0)
+
+
+def succeed(session: Session, database: Database, job_id: UUID) -> None:
+    held = _held(job_id)
+    lifecycle.succeed(session, held, factories.images(held), SPENT)
+
+
+def block(session: Session, database: Database, job_id: UUID) -> None:
+    held = _held(job_id)
+    lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
+
+
+def fail(session: Session, database: Database, job_id: UUID) -> None:
+    lifecycle.fail(session, _held(job_id), GenerationError("It broke."), SPENT)
+
+
+def cancel(session: Session, database: Database, job_id: UUID) -> None:
+    lifecycle.cancel(session, session.get_one(lifecycle.Job, job_id))
+
+
+def expire(session: Session, database: Database, job_id: UUID) -> None:
+    assert lifecycle.expire_due(session) == 1
+
+
+def lose(session: Session, database: Database, job_id: UUID) -> None:
+    assert lifecycle.return_lost(session, max_strikes=1) == (0, 1)
+
+
+MOVES: dict[EventType, list[Callable[[Session, Database, UUID], None]]] = {
+    EventType.JOB_SUCCEEDED: [succeed],
+    EventType.JOB_FAILED: [block, fail, lose],
+    EventType.JOB_CANCELED: [cancel],
+    EventType.JOB_EXPIRED: [expire],
+}
+CASES = [(event, move) for event, moves in MOVES.items() for move in moves]
+
+_claims: dict[UUID, lifecycle.Claim] = {}
+
+
+def _held(job_id: UUID) -> lifecycle.Claim:
+    return _claims[job_id]
+
+
+def running(database: Database, **changes: object) -> UUID:
+    """Return a job that a press holds, whose lease and deadline have passed."""
+    held = factories.running(database, **changes)
+    _claims[held.job_id] = held
+    factories.age(database, held.job_id, "lease_until", timedelta(seconds=1))
+    factories.age(database, held.job_id, "deadline_at", timedelta(seconds=1))
+    return held.job_id
+
+
+@pytest.mark.parametrize(("event", "move"), CASES, ids=[move.__name__ for _, move in CASES])
+def test_each_end_of_a_job_is_owed_to_each_endpoint_that_wants_it(
+    office: Office, event: EventType, move: Callable[[Session, Database, UUID], None]
+) -> None:
+    every, _ = office.subscribe(HOOK)
+    ending, _ = office.subscribe(HOOK + "b", events=TERMINAL_EVENTS)
+    office.subscribe(HOOK + "c", events=[other for other in JOB_EVENTS if other is not event])
+    office.subscribe(HOOK, owner="grace")
+    job_id = running(office.database)
+    with office.database.transaction() as session:
+        move(session, office.database, job_id)
+    told = [message for message in office.messages() if message.event == event]
+    assert {message.endpoint_id for message in told} == {every, ending}
+    assert len({message.id for message in told}) == 2, "an id each"
+    assert len({message.body for message in told}) == 1
+    job = factories.read(office.database, job_id)
+    assert {message.job_id for message in told} == {job_id}
+    body = json.loads(told[0].body)
+    assert body["type"] == event
+    assert body["timestamp"] == job.finished_at.isoformat().replace("+00:00", "Z")
+    assert (body["data"]["id"], body["data"]["status"]) == (str(job_id), job.status)
+    assert (body["data"]["error"] or {"code": None})["code"] == job.error_code
+
+
+@pytest.mark.parametrize(("event", "move"), CASES, ids=[move.__name__ for _, move in CASES])
+def test_what_is_rolled_back_owes_nothing(
+    office: Office, event: EventType, move: Callable[[Session, Database, UUID], None]
+) -> None:
+    office.subscribe(HOOK, events=TERMINAL_EVENTS)
+    job_id = running(office.database)
+    with office.database.transaction() as session:
+        move(session, office.database, job_id)
+        session.rollback()
+    assert office.messages() == []
+    assert not factories.read(office.database, job_id).status.is_terminal
+
+
+def test_a_job_that_nobody_wants_to_hear_of_owes_nothing(office: Office) -> None:
+    endpoint_id, _ = office.subscribe(HOOK)
+    office.see_to_direct()
+    with office.database.transaction() as session:
+        endpoints.disable(session, session.get_one(WebhookEndpoint, endpoint_id), DisabledReason.OWNER)
+    job_id = running(office.database)
+    with office.database.transaction() as session:
+        succeed(session, office.database, job_id)
+    assert office.messages() == []
+
+
+def test_a_press_that_comes_too_late_owes_nothing(office: Office) -> None:
+    office.subscribe(HOOK, events=TERMINAL_EVENTS)
+    job_id = running(office.database)
+    with office.database.transaction() as session:
+        assert lifecycle.return_lost(session, max_strikes=3) == (1, 0)
+    with pytest.raises(FencedError), office.database.transaction() as session:
+        succeed(session, office.database, job_id)
+    assert office.messages() == []
+
+
+def test_of_a_job_that_is_queued_again_only_its_starts_are_told(office: Office) -> None:
+    office.subscribe(HOOK)
+    press_id = factories.press(office.database)
+    held = factories.running(office.database, press_id)
+    with office.database.transaction() as session:
+        lifecycle.fail(session, held, OutOfMemoryError(), SPENT)
+    factories.make_due(office.database, held.job_id)
+    again = factories.claim(office.database, press_id)
+    assert again is not None
+    with office.database.transaction() as session:
+        lifecycle.release(session, again, SPENT)
+    assert office.told() == [("ada", "job.started")] * 2
+    assert [read(message)["attempt"] for message in office.messages()] == [1, 2]
+
+
+def test_a_sweep_owes_for_each_of_its_jobs_to_its_own_owner(office: Office) -> None:
+    for owner in ("ada", "grace", "ada", "alan"):
+        running(office.database, owner=owner)
+    for owner in ("ada", "grace"):
+        office.subscribe(HOOK, owner=owner)
+    with office.database.transaction() as session:
+        assert lifecycle.expire_due(session) == 4
+    assert sorted(office.told()) == [("ada", "job.expired")] * 2 + [("grace", "job.expired")]
+
+
+def test_a_job_may_name_a_receiver_of_its_own(office: Office) -> None:
+    endpoint_id, _ = office.subscribe(HOOK, events=[EventType.JOB_SUCCEEDED])
+    office.see_to_direct()
+    office.see_to_direct()
+    own = "https://own.example/x"
+    for events in (None, [EventType.JOB_STARTED], [EventType.JOB_STARTED, EventType.JOB_SUCCEEDED]):
+        job_id = running(office.database, webhook_url=own, webhook_events=events)
+        with office.database.transaction() as session:
+            succeed(session, office.database, job_id)
+    told = office.messages()
+    assert [message.event for message in told if message.endpoint_id == endpoint_id] == ["job.succeeded"] * 3
+    direct = [message for message in told if message.endpoint_id != endpoint_id]
+    assert [message.event for message in direct] == ["job.succeeded", "job.started", "job.started", "job.succeeded"]
+    assert {message.url for message in direct} == {own}
+    assert {office.endpoint(message.endpoint_id).url for message in direct} == {DIRECT}
+    assert len({message.destination for message in direct}) == 1
+
+
+def test_a_message_names_images_and_cost_and_no_links(office: Office) -> None:
+    office.subscribe(HOOK, events=TERMINAL_EVENTS)
+    job_id = running(office.database, request={"num_images": 2}, annotations={"order": "17"})
+    with office.database.transaction() as session:
+        succeed(session, office.database, job_id)
+    (message,) = office.messages()
+    data = read(message)
+    assert len({image["id"] for image in data["images"]}) == 2
+    assert {image["amount"] for image in data["images"]} == {"0.000166667"}
+    assert data["cost"] == {"gpu_seconds": 2.0, "amount": "0.000333334", "currency": "USD"}
+    assert data["metadata"] == {"order": "17"}
+    assert b"http" not in message.body
+    assert b"lighthouse" not in message.body, "prompts stay here"
+
+
+def test_a_message_stays_small_whatever_the_job_carries(office: Office) -> None:
+    office.subscribe(HOOK, events=TERMINAL_EVENTS)
+    heavy = {f"{'k' * 60}{number}": "☃" * 512 for number in range(32)}
+    job_id = running(office.database, request={"num_images": 100}, annotations=heavy)
+    with office.database.transaction() as session:
+        succeed(session, office.database, job_id)
+    (message,) = office.messages()
+    assert len(message.body) < 20_000
+    assert len(read(message)["images"]) == 100
+    assert read(message)["metadata"] is None
+
+
+def test_the_version_grows_with_every_move() -> None:
+    life = [(JobStatus.QUEUED, 0), (JobStatus.RUNNING, 1), (JobStatus.QUEUED, 1), (JobStatus.RUNNING, 2)]
+    for end in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED):
+        versions = [version_of(*step) for step in [*life, (end, 2)]]
+        assert versions == sorted(set(versions))
+    assert version_of(JobStatus.CANCELED, 1) > version_of(JobStatus.QUEUED, 1)
+
+
+def test_an_endpoint_may_be_deleted_while_jobs_end(office: Office) -> None:
+    faults: list[Exception] = []
+    for _ in range(10):
+        endpoint_id, _ = office.subscribe(HOOK)
+        job_id = running(office.database)
+        barrier = Barrier(2)
+
+        def end(job_id: UUID = job_id, barrier: Barrier = barrier) -> None:
+            barrier.wait()
+            try:
+                with office.database.transaction() as session:
+                    succeed(session, office.database, job_id)
+            except Exception as error:  # noqa: BLE001  (told below)
+                faults.append(error)
+
+        thread = Thread(target=end)
+        thread.start()
+        barrier.wait()
+        with office.database.transaction() as session:
+            row = endpoints.find(session, "ada", endpoint_id, to_change=True)
+            assert row is not None
+            endpoints.remove(session, row)
+        thread.join()
+        assert factories.read(office.database, job_id).status is JobStatus.SUCCEEDED
+    assert faults == []
+    assert office.messages() == []
+
+
+def test_what_is_owed_to_a_failing_endpoint_waits_as_long_as_the_endpoint(office: Office) -> None:
+    endpoint_id, _ = office.subscribe(HOOK)
+    resume_at = office.endpoint(endpoint_id).created_at + timedelta(minutes=5)
+    with office.database.transaction() as session:
+        session.get_one(WebhookEndpoint, endpoint_id).resume_at = resume_at
+    running(office.database)
+    (message,) = office.messages()
+    assert (message.state, message.next_at) == (MessageState.PENDING, resume_at)

@@ -1,0 +1,208 @@
+"""Builders of campaigns straight in the tables, and a press of one hand that prints what they order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.campaigns import digest, rendering
+from common.campaigns.spec import Arm, CampaignSpec, Template
+from common.clerk import campaigns as duties
+from common.db.clock import now
+from common.db.engine import Database
+from common.errors import GenerationError
+from common.ids import new_id
+from common.jobs import lifecycle
+from common.jobs.attempts import Claim, Spent
+from common.settings import Settings
+from common.tables import Campaign, Image, Print, Recipient, RecipientList
+from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
+from common.tables.states import ImageStatus
+from tests.support import factories
+from tests.support.campaigns import invariants
+
+PRICE = Decimal("0.01")
+"""What one picture of the press of these tests costs."""
+
+SALT = b"salt of the tests, 32 bytes long"
+
+
+def arm(name: str = "main", prompt: str = "a card for {{ name }}", **changes: Any) -> Arm:
+    """Return an arm of the painted model."""
+    request = factories.image_request(prompt="", seed=0)
+    return Arm(**({"name": name, "template": Template(prompt=prompt), "request": request} | changes))
+
+
+def spec(*arms: Arm, **changes: Any) -> CampaignSpec:
+    """Return a spec of *arms*, or of the one there is."""
+    return CampaignSpec(arms=arms or (arm(),), **changes)
+
+
+def names(count: int) -> list[str]:
+    """Return as many different names."""
+    return [f"name{number}" for number in range(count)]
+
+
+def add_list(session: Session, campaign: Campaign, number: int, people: Sequence[str]) -> RecipientList:
+    """Give *campaign* a list of recipients, one for each of *people*."""
+    added = RecipientList(
+        campaign_id=campaign.id,
+        number=number,
+        status=ListStatus.CURRENT,
+        columns=["name"],
+        digest=str(number),
+        accepted=len(people),
+    )
+    session.add(added)
+    session.flush()
+    chosen = CampaignSpec.from_row(campaign.spec)
+    session.add_all(
+        Recipient(
+            campaign_id=campaign.id,
+            list_number=number,
+            row=row,
+            recipient_id=f"{number}-{row}",
+            key=f"{number}-{row}",
+            fields={"name": name},
+            arm=rendering.choose_arm(chosen, SALT, f"{number}-{row}").name,
+        )
+        for row, name in enumerate(people, 1)
+    )
+    session.flush()
+    return added
+
+
+def approve(session: Session, campaign: Campaign, settings: Settings) -> None:
+    """Approve all lists of *campaign* as it stands."""
+    named = digest.compute(session, campaign, settings)
+    for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)):
+        if each.approved_at is None:
+            each.approved_at = session.scalar(select(now(session)))
+            each.approved_digest = named
+    session.flush()
+
+
+@dataclass
+class Bureau:
+    """A database with campaigns in it, a clerk that one calls by hand, and a press that prints at a fixed price."""
+
+    database: Database
+    settings: Settings
+    press_id: UUID = field(default_factory=new_id)
+
+    def __post_init__(self) -> None:
+        factories.press(self.database, id=self.press_id)
+
+    def campaign(
+        self,
+        people: Sequence[str],
+        chosen: CampaignSpec | None = None,
+        *,
+        owner: str = "ada",
+        status: CampaignStatus = CampaignStatus.APPROVED,
+        **changes: Any,
+    ) -> UUID:
+        """Enter a campaign for *people*, approved unless *status* says otherwise; return its id."""
+        values = {
+            "name": "birthdays",
+            "spec": (chosen or spec()).model_dump(mode="json"),
+            "salt": SALT,
+            "budget": Decimal(1000),
+            "currency": "USD",
+        }
+        with self.database.transaction() as session:
+            row = Campaign(owner=owner, status=status, **(values | changes))
+            session.add(row)
+            session.flush()
+            add_list(session, row, 1, people)
+            if status is CampaignStatus.APPROVED:
+                approve(session, row, self.settings)
+            return row.id
+
+    def do(self, campaign_id: UUID, act: Callable[..., Any], *arguments: Any) -> Any:
+        """Call *act* with a session, the campaign, locked, and *arguments*."""
+        with self.database.transaction() as session:
+            campaign = session.get_one(Campaign, campaign_id, with_for_update=True)
+            return act(session, campaign, *arguments)
+
+    def read(self, campaign_id: UUID) -> Campaign:
+        """Return a campaign as it stands."""
+        with self.database.reading() as session:
+            return session.get_one(Campaign, campaign_id)
+
+    def prints(self, campaign_id: UUID) -> list[Print]:
+        """Return the prints of a campaign in the order in which they were made."""
+        with self.database.reading() as session:
+            return list(session.scalars(select(Print).where(Print.campaign_id == campaign_id).order_by(Print.id)))
+
+    def count(self, campaign_id: UUID, status: PrintStatus) -> int:
+        """Return how many prints of a campaign, copies included, are in *status*."""
+        return sum(made.status is status for made in self.prints(campaign_id))
+
+    def go_round(self) -> None:
+        """Do each of the clerk's duties to campaigns once."""
+        duties.begin_due(self.database, self.settings)
+        duties.expire_due(self.database)
+        duties.settle(self.database)
+        duties.feed(self.database, self.settings)
+        duties.call_off(self.database)
+
+    def claim(self) -> Claim | None:
+        """Have the press take the best due job."""
+        return factories.claim(self.database, self.press_id)
+
+    def print_one(self, cost: Decimal = PRICE, **changes: Any) -> Claim | None:
+        """Have the press print the best due job at *cost*, capped as a press does; None if nothing is due."""
+        held = self.claim()
+        if held is not None:
+            self.publish(held, cost, **changes)
+        return held
+
+    def publish(self, held: Claim, cost: Decimal = PRICE, **changes: Any) -> None:
+        """End an attempt with its one picture."""
+        (image,) = factories.images(held)
+        image.amount = cost if held.max_amount is None else min(cost, held.max_amount)
+        _change(image, changes)
+        with self.database.transaction() as session:
+            lifecycle.succeed(session, held, [image], Spent(1.0))
+
+    def block(self, held: Claim) -> None:
+        """End an attempt with its one picture blocked."""
+        with self.database.transaction() as session:
+            lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(1.0))
+
+    def fail(self, held: Claim) -> None:
+        """End an attempt for good without a picture."""
+        with self.database.transaction() as session:
+            lifecycle.fail(session, held, GenerationError(), Spent(1.0))
+
+    def print_all(self, cost: Decimal = PRICE) -> int:
+        """Print, settle and feed until nothing is left to do; return how many pictures that made."""
+        made = 0
+        while True:
+            self.go_round()
+            if self.print_one(cost) is None:
+                return made
+            made += 1
+            while self.print_one(cost) is not None:
+                made += 1
+
+    def check(self) -> None:
+        """Hold every campaign against what must hold of all."""
+        with self.database.reading() as session:
+            invariants.check(session)
+
+    def age(self, campaign_id: UUID, column: str, by: timedelta) -> None:
+        """Set one time of a campaign to *by* before now."""
+        with self.database.transaction() as session:
+            setattr(session.get_one(Campaign, campaign_id), column, session.scalar(select(now(session, -by))))
+
+
+def _change(image: Image, changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        setattr(image, name, value)

@@ -1,0 +1,147 @@
+"""The console's small parts: snapshots shared by many, sessions, forms read as wishes, recipes, amounts."""
+
+import json
+import shlex
+import threading
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from werkzeug.datastructures import MultiDict
+
+from api.console import session
+from api.console.fragment_cache import Snapshots
+from api.console.navigation import SECTIONS
+from api.console.pages import generate_form
+from api.console.pages.code_snippets import write_recipes
+from api.console.rendering import show_money, show_seconds
+from api.console.session import Sessions
+from api.jobs.schemas import Request
+from tests.support import factories
+
+REQUEST = Request(**factories.image_request(prompt='it\'s a "fox" & $HOME').model_dump() | {"strength": None})
+
+
+def test_a_snapshot_is_made_once_for_all_who_ask_at_once() -> None:
+    snapshots, made, shown = Snapshots(), [], []
+    together = threading.Barrier(8)
+
+    def make() -> str:
+        made.append(1)
+        return "the floor"
+
+    def ask() -> None:
+        together.wait()
+        shown.append(snapshots.read("floor", make).html)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(made), shown) == (1, ["the floor"] * 8)
+
+
+def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
+    snapshots = Snapshots()
+
+    def fail() -> str:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        snapshots.read("floor", fail)
+    assert snapshots.read("floor", lambda: "mended").html == "mended"
+
+
+def test_whoever_asks_while_it_is_made_anew_is_shown_what_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.console.fragment_cache.SHARE", 1e9)
+    snapshots = Snapshots()
+    snapshots.read("floor", lambda: "old", 0)
+    begun, finish = threading.Event(), threading.Event()
+
+    def make() -> str:
+        begun.set()
+        finish.wait(30)
+        return "new"
+
+    maker = threading.Thread(target=snapshots.read, args=("floor", make, 0))
+    maker.start()
+    assert begun.wait(30)
+    assert snapshots.read("floor", make, 0).html == "old"
+    finish.set()
+    maker.join()
+    assert snapshots.read("floor", lambda: "newer", 0).html == "newer"
+
+
+def test_a_cookie_is_read_by_the_server_that_wrote_it_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    key_id, sessions = uuid4(), Sessions(b"one secret")
+    cookie = sessions.open(key_id)
+    read = sessions.read(cookie)
+    assert read is not None
+    assert read.key_id == key_id
+    assert Sessions(b"another secret").read(cookie) is None
+    assert sessions.read(cookie + "x") is None
+    later = session.utcnow() + timedelta(seconds=session.LASTS_SECONDS + 1)
+    monkeypatch.setattr(session, "utcnow", lambda: later)
+    assert sessions.read(cookie) is None
+
+
+def test_the_token_of_one_session_is_none_of_another() -> None:
+    sessions = Sessions(b"one secret")
+    one, other = sessions.open(uuid4()), sessions.open(uuid4())
+    assert sessions.is_own(one, sessions.token(one))
+    assert not sessions.is_own(other, sessions.token(one))
+    assert not sessions.is_own(one, "é")
+
+
+def test_a_form_is_read_with_numbers_as_numbers_and_nothing_for_what_was_left_empty() -> None:
+    form = MultiDict(
+        {"prompt": " a fox ", "width": "64", "guidance_scale": "4.5", "seed": "", "steps": "x", "strength": "0.8"}
+    )
+    form.setlist("adapter", ["ink"])
+    form["scale:ink"] = "0.5"
+    assert generate_form.read(form) == {
+        "prompt": "a fox",
+        "width": 64,
+        "guidance_scale": 4.5,
+        "steps": "x",
+        "adapters": [{"name": "ink", "scale": 0.5}],
+    }
+
+
+def test_a_recipe_is_what_a_shell_and_python_read_back_unchanged() -> None:
+    recipes = write_recipes(REQUEST, "https://pressroom.example")
+    body = json.loads(shlex.split(recipes.curl)[-1])
+    assert body["prompt"] == REQUEST.prompt
+    assert "init_image" not in body
+    compile(recipes.python, "recipe", "exec")
+    assert repr(REQUEST.prompt) in recipes.python
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        ("0", "0.00 USD"),
+        ("0.6", "0.60 USD"),
+        ("1234.5", "1,234.50 USD"),
+        ("0.000021", "0.000021 USD"),
+        ("0.0125", "0.0125 USD"),
+    ],
+)
+def test_amounts_are_told_from_nothing(amount: str, shown: str) -> None:
+    assert show_money(Decimal(amount), "USD") == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.5, "0.50 s"), (59, "59 s"), (61, "1 min 1 s"), (3700, "1 h 1 min"), (200_000, "2.3 days")]
+)
+def test_spans_are_told_in_what_matters(seconds: float, shown: str) -> None:
+    assert show_seconds(seconds) == shown
+
+
+def test_every_section_leads_to_a_view_of_its_module() -> None:
+    from api.console import setup  # noqa: PLC0415
+
+    modules = {view.__name__.removeprefix("api.console.pages.").replace(".", "_"): view for view in setup.VIEWS}
+    assert all(hasattr(modules[module], name) for module, name in (s.home.split(":") for s in SECTIONS))

@@ -1,0 +1,397 @@
+import gc
+import math
+import threading
+import weakref
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from common.errors import (
+    DrainingError,
+    GenerationError,
+    InterruptedAttemptError,
+    ModelUnavailableError,
+    OutOfMemoryError,
+)
+from common.tables.states import Priority
+from tests.support.engine.engines import DECODE_SECONDS, ENCODE_SECONDS, Background, FakeFamily, Recorder, Workshop
+from worker.engine.batch_selection import PATIENCE
+from worker.engine.model_cache import Resident
+
+AHEAD = pytest.mark.parametrize("ahead", [0, 1])
+"""A device that does things at once, and one that is told ahead."""
+
+
+def seeds(*numbers, **options):
+    """Return the options of an order for each seed."""
+    return [{"seed": number} | options for number in numbers]
+
+
+@AHEAD
+def test_a_request_alone_is_encoded_stepped_decoded_and_charged_for_all_of_it(ahead):
+    with Workshop(ahead=ahead) as shop:
+        watch = Recorder()
+        order = shop.order(seed=7, steps=3, watch=watch)
+        ((picture,),) = shop.print(order)
+        assert shop.family.journal == [("encode", [7]), *[("denoise", [7])] * 3, ("decode", [7])]
+        assert picture.gpu_seconds == ENCODE_SECONDS + 3 + DECODE_SECONDS == watch.spent.gpu_seconds
+        assert watch.spent.phases == {"encode": ENCODE_SECONDS, "denoise": 3.0, "decode": DECODE_SECONDS}
+        assert watch.heard[-1][0] == 3
+        assert [number for number, _ in watch.heard] == sorted(number for number, _ in watch.heard)
+        shop.assert_books_balance(order)
+
+
+def test_pictures_come_in_the_order_of_their_seeds(tmp_path):
+    with Workshop() as shop:
+        (pictures,) = shop.print(shop.order(seed=5, num_images=3))
+        assert [picture.seed for picture in pictures] == [5, 6, 7]
+        assert shop.family.journal[0] == ("encode", [5, 6, 7]), "once for all of them"
+
+
+def test_a_request_with_more_pictures_than_a_batch_has_places_is_printed_all_the_same():
+    with Workshop(most_rows=2) as shop:
+        order = shop.order(seed=0, num_images=5, steps=3)
+        (pictures,) = shop.print(order)
+        assert len(pictures) == 5
+        assert max(len(rows) for phase, rows in shop.family.journal if phase != "encode") == 2
+        shop.assert_books_balance(order)
+
+
+@AHEAD
+def test_rows_join_and_leave_between_passes_each_by_its_own_steps(ahead):
+    with Workshop(ahead=ahead) as shop:
+        first, second, late = (shop.order(seed=seed, steps=steps) for seed, steps in [(1, 6), (2, 3), (3, 2)])
+        shop.at_pass(3, lambda: shop.take(late))
+        shop.print(first, second)
+        late.wait()
+        assert shop.family.steps(1) == [0, 1, 2, 3, 4, 5]
+        assert shop.family.steps(2) == [0, 1, 2]
+        assert shop.family.steps(3) == [4, 5]
+        assert ("decode", [1, 3]) in shop.family.journal, "those that are done together are decoded together"
+        shop.assert_books_balance(first, second, late)
+
+
+def test_what_is_shared_is_paid_in_equal_shares():
+    with Workshop() as shop:
+        first, second = shop.order(seed=1, steps=4), shop.order(seed=2, steps=2)
+        shop.print(first, second)
+        assert first.account.spent.phases == {"encode": ENCODE_SECONDS, "denoise": 2 / 2 + 2, "decode": DECODE_SECONDS}
+        assert second.account.spent.phases == {"encode": ENCODE_SECONDS, "denoise": 2 / 2, "decode": DECODE_SECONDS}
+
+
+def test_two_lanes_take_turns_pass_by_pass():
+    with Workshop() as shop:
+        shop.print(shop.order(seed=1, steps=4), shop.order(seed=2, steps=4, width=128))
+        assert (shop.family.steps(1), shop.family.steps(2)) == ([0, 2, 4, 6], [1, 3, 5, 7])
+
+
+def test_an_interactive_request_goes_before_bulk_ones_that_came_earlier():
+    with Workshop(most_rows=2) as shop:
+        bulk = [shop.order(**each, priority=Priority.BULK) for each in seeds(1, 2, 3, steps=4)]
+        urgent = shop.order(seed=9, steps=4)
+        shop.at_pass(1, lambda: shop.take(urgent))
+        shop.print(*bulk)
+        urgent.wait()
+        assert shop.family.steps(9) == [2, 3, 4, 5], "from the pass after it came, without a pause"
+
+
+def test_bulk_requests_of_another_lane_are_not_passed_over_for_ever():
+    with Workshop() as shop:
+        bulk = shop.order(seed=1, steps=1, width=128, priority=Priority.BULK)
+        shop.print(bulk, shop.order(seed=2, steps=3 * PATIENCE[Priority.BULK]))
+        (taken,) = shop.family.steps(1)
+        assert taken <= PATIENCE[Priority.BULK] + 1
+
+
+@AHEAD
+@pytest.mark.parametrize("error", [InterruptedAttemptError, DrainingError])
+def test_a_request_stops_at_the_step_at_which_its_watch_says_so_with_all_that_it_spent(ahead, error):
+    with Workshop(ahead=ahead) as shop:
+        watch = Recorder(stop_at=2, error=error())
+        stopped, other = shop.order(seed=1, steps=9, watch=watch), shop.order(seed=2, steps=9)
+        shop.take(stopped, other)
+        with pytest.raises(error):
+            stopped.wait()
+        assert len(other.wait()) == 1
+        assert len(shop.family.steps(1)) <= 2 + ahead
+        assert watch.spent == stopped.account.spent
+        assert shop.family.drawings[0].is_closed
+        shop.assert_books_balance(stopped, other)
+
+
+def test_a_request_that_only_waits_can_be_stopped_too():
+    with Workshop(most_rows=1) as shop:
+        watch = Recorder()
+        busy, waiting = shop.order(seed=1, steps=20), shop.order(seed=2, priority=Priority.BULK, watch=watch)
+        shop.at_pass(3, lambda: setattr(watch, "error", InterruptedAttemptError()))
+        shop.take(busy, waiting)
+        with pytest.raises(InterruptedAttemptError):
+            waiting.wait()
+        assert len(watch.heard) <= 6, "it did not wait for its turn"
+        assert shop.family.steps(2) == []
+        assert waiting.account.spent.gpu_seconds == 0
+        busy.wait()
+
+
+def test_a_row_that_fails_among_others_fails_alone():
+    with Workshop() as shop:
+        orders = [shop.order(**each) for each in seeds(1, 2, 3, 4, steps=3)]
+        shop.family.faults["denoise", 3] = ValueError("numbers")
+        shop.take(*orders)
+        with pytest.raises(GenerationError, match="ValueError"):
+            orders[2].wait()
+        assert [len(order.wait()) for order in (orders[0], orders[1], orders[3])] == [1, 1, 1]
+        assert [len(shop.family.steps(seed)) for seed in (1, 2, 4)] == [3, 3, 3]
+        assert shop.family.drawings[2].is_closed
+        shop.assert_books_balance(*orders)
+
+
+@pytest.mark.parametrize("phase", ["encode", "decode"])
+def test_a_prompt_that_cannot_be_encoded_or_a_picture_that_cannot_be_decoded_fails_alone(phase):
+    with Workshop() as shop:
+        orders = [shop.order(**each) for each in seeds(1, 2, 3, steps=2)]
+        shop.family.faults[phase, 2] = ValueError("words")
+        shop.take(*orders)
+        with pytest.raises(GenerationError):
+            orders[1].wait()
+        assert [len(order.wait()) for order in (orders[0], orders[2])] == [1, 1]
+        shop.assert_books_balance(*orders)
+
+
+def test_pictures_of_one_request_fail_with_it_at_once():
+    with Workshop() as shop:
+        order = shop.order(seed=1, num_images=4, steps=3)
+        shop.family.faults["denoise", 2] = ValueError("numbers")
+        shop.take(order)
+        with pytest.raises(GenerationError):
+            order.wait()
+        assert shop.device.told == 8.0 + ENCODE_SECONDS + 1.0, "a load, and one pass that was not made again"
+        assert all(drawing.is_closed for drawing in shop.family.drawings)
+
+
+@AHEAD
+def test_out_of_memory_halves_the_batch_for_good_and_everybody_is_printed(ahead):
+    with Workshop(ahead=ahead, fits=3) as shop:
+        orders = [shop.order(**each) for each in seeds(*range(8), steps=3)]
+        assert [len(pictures) for pictures in shop.print(*orders)] == [1] * 8
+        assert shop.caps.of(orders[0].request) == 2
+        assert shop.caps.of(shop.order(width=128).request) == 16
+        assert shop.device.frees >= 2
+        shop.assert_books_balance(*orders)
+
+
+def test_a_single_row_that_does_not_fit_fails_as_out_of_memory_and_the_next_is_unharmed():
+    with Workshop(fits=0) as shop:
+        orders = [shop.order(**each) for each in seeds(1, 2)]
+        shop.take(*orders)
+        for order in orders:
+            with pytest.raises(OutOfMemoryError):
+                order.wait()
+        shop.family.fits = 1
+        assert len(shop.print(shop.order(seed=3))[0]) == 1
+
+
+def test_a_step_that_fails_half_way_leaves_no_row_a_step_short_or_over():
+    class HalfWay(FakeFamily):
+        def step(self, drawings):
+            if len(drawings) > 1:
+                drawings[0].done += 1
+                raise ValueError
+            super().step(drawings)
+
+    with Workshop(load=lambda *_: Resident(family)) as shop:
+        family = HalfWay(shop.device)
+        orders = [shop.order(**each) for each in seeds(1, 2, steps=3)]
+        assert [len(pictures) for pictures in shop.print(*orders)] == [1, 1]
+        assert [drawing.done for drawing in family.drawings] == [3, 3]
+
+
+def test_a_picture_that_needs_no_step_is_decoded_even_beyond_the_batch():
+    class Finished(FakeFamily):
+        def begin(self, request, seeds, inputs):
+            begun = super().begin(request, seeds, inputs)
+            for drawing in begun:
+                drawing.total = 0
+            return begun
+
+    with Workshop(load=lambda *_: Resident(Finished(shop.device, most_rows=2))) as shop:
+        assert [len(pictures) for pictures in shop.print(shop.order(num_images=5))] == [5]
+
+
+def test_a_model_that_cannot_be_loaded_fails_only_those_who_want_it():
+    def load(card, directory):
+        if card.name == "broken":
+            raise ModelUnavailableError("It is broken.")
+        return Resident(shop.families[card.name])
+
+    with Workshop("fake", "broken", load=load) as shop:
+        good, bad, worse = (shop.order(model=model) for model in ("fake", "broken", "broken"))
+        shop.take(good, bad, worse)
+        errors = []
+        for order in (bad, worse):
+            with pytest.raises(ModelUnavailableError, match="It is broken") as caught:
+                order.wait()
+            errors.append(caught.value)
+        assert errors[0] is not errors[1], "each raises its own"
+        assert len(good.wait()) == 1
+
+
+@AHEAD
+def test_what_a_load_takes_between_passes_is_nobodys_price(ahead):
+    with Workshop("fake", "other", ahead=ahead) as shop:
+        orders = [shop.order(seed=1, steps=5), shop.order(seed=2, model="other")]
+        shop.at_pass(2, lambda: shop.take(orders[1]))
+        shop.take(orders[0])
+        for order in orders:
+            order.wait()
+        assert shop.meter.snapshot()["overhead"]["load"] == 16.0
+        shop.assert_books_balance(*orders)
+
+
+@AHEAD
+def test_closing_ends_all_that_is_in_hand_as_draining_with_all_that_it_spent(ahead):
+    with Workshop(ahead=ahead) as shop:
+        orders = [shop.order(seed=1, steps=1000), shop.order(seed=2, width=128, priority=Priority.BULK, steps=1000)]
+        closing = []
+        shop.at_pass(5, lambda: closing.append(Background(shop.loop.close)))
+        shop.take(*orders)
+        for order in orders:
+            with pytest.raises(DrainingError):
+                order.wait()
+            assert order.watch.spent == order.account.spent
+        closing[0].result()
+        shop.assert_books_balance(*orders)
+        with pytest.raises(DrainingError):
+            shop.take(shop.order())
+
+
+def test_an_engine_that_was_closed_at_work_no_longer_needs_to_feed_its_watchdog():
+    with Workshop() as shop:
+        order = shop.order(steps=1000)
+        shop.at_pass(5, lambda: Background(shop.loop.close))
+        shop.take(order)
+        with pytest.raises(DrainingError):
+            order.wait()
+        assert shop.loop._watchdog._fed_at == -math.inf
+
+
+def test_an_engine_that_never_worked_closes_at_once():
+    with Workshop() as shop:
+        shop.loop.close()
+        shop.loop.close()
+
+
+def test_an_engine_whose_loop_breaks_leaves_the_process_and_lets_nobody_wait():
+    class Broken(Recorder):
+        def step(self, number, spent):
+            raise KeyError("a bug")
+
+    with Workshop() as shop:
+        orders = [shop.order(seed=1, watch=Broken()), shop.order(seed=2)]
+        shop.take(*orders)
+        for order in orders:
+            with pytest.raises(DrainingError):
+                order.wait()
+        assert shop.left == [70]
+        with pytest.raises(DrainingError):
+            shop.take(shop.order())
+
+
+def test_lanes_have_room_until_their_batch_is_full():
+    with Workshop(most_rows=2) as shop:
+        full = [shop.order(seed=1, num_images=2), shop.order(seed=3, width=128)]
+        seen = []
+        shop.at_pass(0, lambda: seen.append(set(shop.loop.lanes_with_room())))
+        shop.print(*full)
+        assert seen == [{full[1].lane}]
+        assert shop.loop.lanes_with_room() == []
+
+
+@pytest.mark.parametrize("fault", [None, ValueError("numbers"), "stopped"])
+def test_nothing_of_a_ticket_stays_when_it_has_ended_even_while_garbage_is_not_collected(fault):
+    with Workshop() as shop:
+        order = shop.order(seed=1, watch=Recorder(error=InterruptedAttemptError() if fault == "stopped" else None))
+        if isinstance(fault, Exception):
+            shop.family.faults["denoise", 1] = fault
+        company = shop.order(seed=2, steps=30)
+        gc.disable()
+        try:
+            shop.take(order, company)
+            with suppress(GenerationError, InterruptedAttemptError):
+                order.wait()
+            company.wait()
+            shop.print(shop.order(seed=3))  # so that the engine's thread has nothing more in its hands
+            drawings = [weakref.ref(drawing) for drawing in shop.family.drawings[:2]]
+            shop.family.drawings.clear()
+            ticket = weakref.ref(order)
+            del order
+            assert ticket() is None
+            assert [drawing() for drawing in drawings] == [None, None]
+        finally:
+            gc.enable()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "comes": st.integers(0, 25),  # the pass before which it is handed in
+                "model": st.sampled_from(["fake", "other"]),
+                "width": st.sampled_from([64, 128]),
+                "steps": st.integers(1, 8),
+                "num_images": st.integers(1, 3),
+                "priority": st.sampled_from(list(Priority)),
+                "stops": st.none() | st.integers(0, 8),
+                "fault": st.none() | st.sampled_from(["encode", "denoise", "decode"]),
+            }
+        ),
+        min_size=1,
+        max_size=10,
+    ),
+    st.integers(0, 1),
+    st.sampled_from([1, 2, 3, 100]),
+)
+def test_whatever_comes_stops_and_fails_all_end_right_and_the_books_balance(plans, ahead, fits):
+    with Workshop("fake", "other", ahead=ahead, fits=fits, most_rows=4) as shop:
+        orders, waiting = [], sorted(plans, key=lambda plan: plan["comes"])
+        passes, one_at_a_time = iter(range(10_000)), threading.Lock()
+
+        def arrive(number):
+            with one_at_a_time:
+                while waiting and waiting[0]["comes"] <= number:
+                    orders.append(hand_in(shop, len(orders), waiting.pop(0)))
+
+        for family in shop.families.values():
+            family.before = lambda phase, seeds: arrive(next(passes))
+        for place, plan in enumerate(sorted(plans, key=lambda plan: plan["comes"])):
+            arrive(plan["comes"] if len(orders) <= place else -1)  # if the engine is idle it counts no passes
+            check_end(*orders[place])
+        shop.assert_books_balance(*(order for order, _ in orders))
+        for family in shop.families.values():
+            assert all(drawing.is_closed for drawing in family.drawings)
+
+
+def hand_in(shop, number, plan):
+    request = {name: plan[name] for name in ("model", "width", "steps", "num_images", "priority")}
+    watch = Recorder(stop_at=plan["stops"], error=None if plan["stops"] is None else InterruptedAttemptError())
+    order = shop.order(seed=10 * number, watch=watch, **request)
+    if plan["fault"] is not None:
+        shop.families[plan["model"]].faults[plan["fault"], 10 * number] = ValueError("planned")
+    shop.take(order)
+    return order, plan
+
+
+def check_end(order, plan):
+    number = len(order.rows)
+    try:
+        assert len(order.wait()) == number == plan["num_images"]
+        assert plan["fault"] is None
+        assert plan["stops"] is None or plan["stops"] > plan["steps"]
+    except InterruptedAttemptError:
+        assert plan["stops"] is not None
+    except GenerationError:
+        assert plan["fault"] is not None
+    assert order.watch.spent == order.account.spent
+    assert order.open_passes == 0
