@@ -5,7 +5,8 @@ loops take turns; figures are medians of the rounds. A batch that the time is to
 With ``--service`` the whole of Pressroom runs on top, its model saved to a temporary directory. Without a GPU,
 ``--tiny`` tries the script itself.
 
-Usage: ``python -m tests.bench.engine.accelerator sd15|sdxl|sdxl-lightning|flux [--variants eager,compiled] [--service]``
+Usage:
+``python -m tests.bench.engine.accelerator sd15|sdxl|sdxl-lightning|flux [--variants eager,compiled] [--service]``
 """
 
 import argparse

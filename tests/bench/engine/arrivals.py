@@ -2,8 +2,8 @@
 
 Requests of mixed steps arrive as a Poisson process, at several multiples of what one at a time can serve. The engine is
 the real one (``tests.bench.engine.continuous``); dynamic batching has the same costs, a window of 50 ms, batches of at
-most 8 with equal steps, and nobody joins a batch that runs. All of this is played in virtual time, in which the host costs
-nothing; a last run in real time tells how busy the device is kept when it does cost something.
+most 8 with equal steps, and nobody joins a batch that runs. All of this is played in virtual time, in which the host
+costs nothing; a last run in real time tells how busy the device is kept when it does cost something.
 
 Usage: ``python -m tests.bench.engine.arrivals [--orders 500] [--seeds 5] [--loads 0.5,0.8,1,1.3,5] [--real 60]``
 """

@@ -5,7 +5,8 @@ the engine asks of a model in one step for so many pictures (twice as many rows 
 schedulers. ``starter`` is the starter model's shape with latents of 16 × 16; the others are built in their real sizes,
 with random weights, and want a GPU.
 
-Usage: ``python -m tests.bench.engine.speed [starter|sd15|sdxl|flux] [--pictures 1,4,8] [--ways channels_last,int8+compile]``
+Usage:
+``python -m tests.bench.engine.speed [starter|sd15|sdxl|flux] [--pictures 1,4,8] [--ways channels_last,int8+compile]``
 """
 
 import argparse

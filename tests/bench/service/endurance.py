@@ -3,7 +3,8 @@
 Six lanes, two models, two classes; 5 % are cancelled and 2 % have a deadline that passes. The press is a real one
 (claims, leases, uploads, settlements) in this process, so that its memory, threads and files can be counted.
 
-Usage: ``python -m tests.bench.service.endurance [--jobs 1000] [--database-url URL]``; exit status 1 if something is wrong.
+Usage:
+``python -m tests.bench.service.endurance [--jobs 1000] [--database-url URL]``; exit status 1 if something is wrong.
 """
 
 import argparse

@@ -5,7 +5,8 @@ one row. Both run under gunicorn with one worker and the same threads, on the sa
 every commit is on the disk (fsync) before it is answered. A closed loop of keep-alive connections asks, from a process
 of its own; the contestants take turns; figures are medians of the rounds.
 
-Usage: ``python -m tests.bench.service.submit [--rounds 5] [--orders 400] [--connections 16] [--databases sqlite,postgresql]``
+Usage:
+``python -m tests.bench.service.submit [--rounds 5] [--orders 400] [--connections 16] [--databases sqlite,postgresql]``
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A hundred mixed jobs through a press with tiny models; ``python -m tests.bench.service.endurance`` drives a thousand."""
+"""A hundred mixed jobs through a press with tiny models; ``tests.bench.service.endurance`` drives a thousand."""
 
 # ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
 import random
