@@ -61,8 +61,9 @@ test-functional: $(STAMP) ## Run the tests of the whole stack
 test-browser: $(STAMP) ## Drive a browser through the console (5 minutes; needs Debian's chromium, or CHROMIUM=path)
 	$(PYTEST) tests/browser
 
-screenshots: $(STAMP) ## Take the pictures of the console in docs/img anew
-	PRESSROOM_SCREENSHOTS=docs/img $(PYTEST) tests/browser/test_looks.py tests/browser/test_curation.py
+screenshots: $(STAMP) ## Take screenshots of the console into var/screenshots, and update those that docs/img has
+	PRESSROOM_SCREENSHOTS=var/screenshots $(PYTEST) tests/browser/test_looks.py tests/browser/test_curation.py
+	@for picture in docs/img/*.png; do new=var/screenshots/$${picture##*/}; test ! -f $$new || cp $$new $$picture; done
 
 test-faults: $(STAMP) ## Run the faults that each change must stand: processes that die, links that break
 	$(PYTEST) -m "not chaos" tests/faults
@@ -94,7 +95,7 @@ soak: $(STAMP) ## Break things for MINUTES=30 while four presses work, then hold
 bench: $(STAMP) ## Measure the service against bare loops, random arrivals, and the tail (20 minutes)
 	$(BIN)/python -m tests.bench.engine.arrivals
 	$(BIN)/python -m tests.bench.service.publishing
-	$(BIN)/python -m tests.bench.service.service.overhead
+	$(BIN)/python -m tests.bench.service.overhead
 
 bench-marking: $(STAMP) ## Measure what checking and marking cost the service (15 minutes)
 	$(BIN)/python -m tests.bench.service.marking $(BENCH_FLAGS)

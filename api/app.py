@@ -67,6 +67,7 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
+    app.config[errors.BASE_URL] = settings.base_url
     app.extensions[EXTENSION] = Context.of(services)
     access_log.install(app)
     errors.install(app)

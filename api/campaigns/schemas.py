@@ -6,7 +6,6 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api import texts
 from api.campaigns.run_schemas import CampaignProgress, CampaignQuote
 from api.jobs.generation_fields import Look, StyleReference
 from api.jobs.schemas import (
@@ -18,10 +17,12 @@ from api.jobs.schemas import (
     MetadataValue,
     Request,
 )
+from api.web import text_fields
 from api.web.output import Amount, Output, Time
 from api.web.validation import Body, Header, Id, Moment, Parsed, Path, Query, Whole
 from api.webhooks.schemas import CampaignEvents, Url
 from common.campaigns.spec import OnBlock, SeedRule
+from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SEED
 from common.tables.campaign_states import CampaignStatus, ListStatus
 from common.tables.states import Priority
@@ -42,7 +43,7 @@ def _schema(**keywords: Any) -> Any:
 
 
 def _refuse_blank(text: str) -> str:
-    if texts.is_blank(text):
+    if prompt_text.is_blank(text):
         raise PydanticCustomError("prompt_required", "must not be blank")
     return text
 
@@ -57,10 +58,10 @@ Name = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_NAME),
     AfterValidator(_refuse_blank),
-    AfterValidator(texts.clean),
-    _schema(pattern=texts.PROMPT_PATTERN),
+    AfterValidator(prompt_text.clean),
+    _schema(pattern=text_fields.PROMPT_PATTERN),
 ]
-Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _schema(pattern=texts.PLAIN_PATTERN)]
+Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _schema(pattern=text_fields.PLAIN_PATTERN)]
 Weight = Annotated[int, Field(ge=1, le=LARGEST_WEIGHT), Whole]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Money = Annotated[str, Field(pattern=MONEY), AfterValidator(_refuse_nothing), _schema(examples=["20.00"])]

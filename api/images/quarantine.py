@@ -8,12 +8,11 @@ from flask import Response
 from pydantic import AfterValidator, Field
 from sqlalchemy.orm import Session
 
-from api import texts
 from api.auth.bearer import caller, needs
 from api.images import serializers
 from api.images.schemas import BINARY, Safety
 from api.runtime.context import Context, services
-from api.web import responses
+from api.web import responses, text_fields
 from api.web.errors import RefusedError
 from api.web.output import Output, Time
 from api.web.validation import Body, Id, Parsed, Path, Query, not_found
@@ -21,6 +20,7 @@ from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
 from common.images.quarantine_encryption import Part, PictureSealer
+from common.jobs import prompt_text
 from common.keys import Scope
 from common.logs import get_logger
 from common.storage.keys import quarantine_key
@@ -87,8 +87,8 @@ class Decision(Body):
     note: (
         Annotated[
             str,
-            Field(max_length=LONGEST_NOTE, json_schema_extra={"pattern": texts.PLAIN_PATTERN}),
-            AfterValidator(texts.clean),
+            Field(max_length=LONGEST_NOTE, json_schema_extra={"pattern": text_fields.PLAIN_PATTERN}),
+            AfterValidator(prompt_text.clean),
         ]
         | None
     ) = Field(None, description="For whoever reads the record later.")

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api import texts
+from api.web import text_fields
+from api.web.text_fields import STYLE_REFERENCE
 from api.web.validation import Body, Whole
+from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
-from common.jobs.styles import MOST_COLOURS, NAME, REFERENCE
+from common.jobs.styles import MOST_COLOURS, REFERENCE
 
 LARGEST_SIDE = 4096
 SIDE_MULTIPLE = 8
@@ -48,10 +50,9 @@ def _schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
-STYLE_REFERENCE = rf"^{NAME}(@[1-9][0-9]{{0,8}})?$"
 COLOUR = "^#[0-9A-Fa-f]{6}$"
-Text = Annotated[str, Field(max_length=texts.LONGEST_PROMPT)]
-Plain = Annotated[Text, AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)]
+Text = Annotated[str, Field(max_length=prompt_text.LONGEST_PROMPT)]
+Plain = Annotated[Text, AfterValidator(prompt_text.clean), _schema(pattern=text_fields.PLAIN_PATTERN)]
 Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
 StyleReference = Annotated[
     str,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from api import texts
 from api.auth.bearer import caller
 from api.images.schemas import NewSafety
 from api.jobs import resolve
@@ -14,7 +13,7 @@ from api.web.errors import RefusedError, refuse
 from api.web.problems import Fault
 from api.webhooks import receiver_url
 from common.images import assets
-from common.jobs import styles
+from common.jobs import prompt_text, styles
 from common.jobs.spec import Order
 from common.jobs.styles import StyleSpec, UnknownStyleError
 from common.logs import get_logger
@@ -89,8 +88,8 @@ def dress(wish: NewJob, owner: str) -> tuple[str | None, NewJob]:
         return None, wish
     worn = find(owner, wish.style)
     prompt = worn.spec.wrap(wish.prompt)
-    if len(prompt) > texts.LONGEST_PROMPT:
-        detail = f"must have at most {texts.LONGEST_PROMPT} characters together with the words of its style"
+    if len(prompt) > prompt_text.LONGEST_PROMPT:
+        detail = f"must have at most {prompt_text.LONGEST_PROMPT} characters together with the words of its style"
         raise refuse([Fault(code="too_long", detail=detail, pointer="/prompt")])
     return worn.reference, fill(wish, worn.spec).model_copy(update={"prompt": prompt})
 

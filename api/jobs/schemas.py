@@ -6,13 +6,14 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api import texts
 from api.images.schemas import Cost, Image, JobSafety, NewSafety
 from api.jobs.generation_fields import Look, StyleReference, Text
+from api.web import text_fields
 from api.web.output import Output, Time
 from api.web.validation import Header, Id, Parsed, Path, Query, Whole
 from api.webhooks.schemas import BY_DEFAULT, Events, Url
 from common.ids import parse_id
+from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SEED, OutputFormat, SchedulerName
 from common.tables.states import JobStatus, Priority
 from common.tables.webhook_states import EventType
@@ -30,7 +31,7 @@ IDEMPOTENCY_KEY = r'^([A-Za-z0-9_-]{1,255}|"[A-Za-z0-9_-]{1,255}")$'
 
 
 def _refuse_blank(text: str) -> str:
-    if texts.is_blank(text):
+    if prompt_text.is_blank(text):
         raise PydanticCustomError("prompt_required", "must not be blank")
     return text
 
@@ -56,7 +57,7 @@ METADATA_SCHEMA: dict[str, Any] = {
     "type": "object",
     "maxProperties": MOST_METADATA,
     "propertyNames": {"pattern": METADATA_KEY},
-    "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA, "pattern": texts.PLAIN_PATTERN},
+    "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA, "pattern": text_fields.PLAIN_PATTERN},
 }
 
 
@@ -66,8 +67,8 @@ class NewJob(Look):
     prompt: Annotated[
         Text,
         AfterValidator(_refuse_blank),
-        AfterValidator(texts.clean),
-        _schema(pattern=texts.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
+        AfterValidator(prompt_text.clean),
+        _schema(pattern=text_fields.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
     ] = Field(description="What the images shall show; in any language that the model reads.")
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,

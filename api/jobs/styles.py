@@ -7,18 +7,18 @@ from uuid import UUID
 from flask import Response
 from pydantic import AfterValidator, Field
 
-from api import texts
 from api.auth.bearer import caller, needs
 from api.jobs import resolve
-from api.jobs.generation_fields import STYLE_REFERENCE, Look
+from api.jobs.generation_fields import Look
 from api.jobs.schemas import NewJob
 from api.runtime.context import services
-from api.web import responses
+from api.web import responses, text_fields
 from api.web.errors import RefusedError
 from api.web.output import Output, Time
+from api.web.text_fields import STYLE_REFERENCE
 from api.web.validation import Parsed, Path, Query, not_found
 from common import tables
-from common.jobs import styles
+from common.jobs import prompt_text, styles
 from common.jobs.request import OutputFormat, SchedulerName
 from common.jobs.styles import NAME, StyleSpec
 from common.keys import Scope
@@ -31,7 +31,7 @@ def _schema(**keywords: Any) -> Any:
 
 
 Words = Annotated[
-    str, Field(max_length=LONGEST_WORDS), AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)
+    str, Field(max_length=LONGEST_WORDS), AfterValidator(prompt_text.clean), _schema(pattern=text_fields.PLAIN_PATTERN)
 ]
 
 

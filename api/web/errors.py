@@ -4,15 +4,17 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
-from api.runtime.context import services
 from api.web.problems import CODE_OF_STATUS, PROBLEMS, Fault, Problem
 from common.errors import PressroomError, StorageError
 from common.logs import get_logger
 
 MEDIA_TYPE = "application/problem+json"
+BASE_URL = "PRESSROOM_BASE_URL"
+"""Where the app's config holds the URL under which clients reach it."""
+
 MOST_FAULTS = 50
 LONGEST_DETAIL = 400
 CLIENT_ERRORS = 400
@@ -70,7 +72,7 @@ def respond(
     """Return the answer for a problem of the kind *code*."""
     kind = PROBLEMS[code]
     problem = Problem(
-        type=f"{services().settings.base_url}/docs/errors#{code}",
+        type=f"{current_app.config[BASE_URL]}/docs/errors#{code}",
         title=kind.title,
         status=kind.status,
         code=code,

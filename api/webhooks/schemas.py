@@ -6,9 +6,10 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api import texts
+from api.web import text_fields
 from api.web.output import Output, Time
 from api.web.validation import Body, Id, Moment, Parsed, Path, Query, Whole
+from common.jobs import prompt_text
 from common.tables.webhook_states import DisabledReason, EndpointStatus, EventType, Failure, MessageState
 from common.webhooks import signing_secrets
 from common.webhooks.signing_secrets import InvalidSecretError
@@ -43,7 +44,10 @@ Events = Annotated[list[JobEvent], Field(min_length=1, max_length=16)]
 EndpointEvents = Annotated[list[JobEvent | CampaignEvent], Field(min_length=1, max_length=16)]
 CampaignEvents = Annotated[list[CampaignEvent], Field(min_length=1, max_length=16)]
 Description = Annotated[
-    str, Field(max_length=LONGEST_DESCRIPTION), AfterValidator(texts.clean), _schema(pattern=texts.PLAIN_PATTERN)
+    str,
+    Field(max_length=LONGEST_DESCRIPTION),
+    AfterValidator(prompt_text.clean),
+    _schema(pattern=text_fields.PLAIN_PATTERN),
 ]
 Secret = Annotated[
     str, Field(max_length=LONGEST_SECRET), AfterValidator(_check_secret), _schema(format="webhook-secret")

@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.campaigns.spec import CampaignSpec
 from common.db.clock import now
 from common.db.engine import Database
 from common.errors import AssetInUseError, TooManyAssetsError
@@ -110,10 +109,9 @@ def list_named(session: Session, owner: str) -> set[UUID]:
 def _list_named_by_campaigns(session: Session, owner: str) -> set[UUID]:
     specs = session.scalars(select(Campaign.spec).where(Campaign.owner == owner, Campaign.deleted_at.is_(None)))
     found = set[UUID]()
-    for stored in specs:
-        spec = CampaignSpec.from_row(stored)
-        named = [spec.fallback_image, *(getattr(arm.request, field) for arm in spec.arms for field in FIELDS)]
-        found |= {asset_id for asset_id in named if asset_id is not None}
+    for spec in specs:  # as stored, see common.campaigns.spec
+        named = [spec.get("fallback_image"), *(arm["request"].get(field) for arm in spec["arms"] for field in FIELDS)]
+        found |= {UUID(asset_id) for asset_id in named if asset_id is not None}
     return found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from common.clock import utcnow
 from common.db.types import Base, stored_enum
 from common.ids import new_id
-from common.tables import Image
+from common.tables.images import Image
 
 
 class QuarantineState(StrEnum):

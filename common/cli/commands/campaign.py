@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from common.campaigns.spec import OnBlock, SeedRule
+from common.cli import campaign_run
 from common.cli.campaign_client import CampaignClient
 from common.cli.client import Json
-from common.cli.commands import campaign_run
 from common.cli.connection import connect_as
 from common.cli.output import as_json_option, print_json, print_table
 from common.tables.campaign_states import CampaignStatus

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from common.cli import campaign_run
 from common.cli.campaign_client import CampaignClient
-from common.cli.commands import campaign_run
 
 TEMPLATE = 'a {{ favourite }} on a {{ colour | default: "white" }} background'
 BUDGET = "1"

@@ -27,7 +27,7 @@ from common.db.engine import Database
 from common.keys import Scope
 from common.models import catalog
 from tests.bench import plots
-from tests.bench.console.console import stock
+from tests.bench.console import stock
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.support.servers import services
 from tests.support.servers.api_servers import ROOT, answers

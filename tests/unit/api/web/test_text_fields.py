@@ -5,44 +5,45 @@ import re
 import pytest
 from hypothesis import given, strategies
 
-from api import texts
+from api.web import text_fields
+from common.jobs import prompt_text
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "\t\n", "\u200b\u200d\ufeff", "\u00a0\u3000", "\u3164", "\u2800", "\u202e", "\ufe0f"]
 )
 def test_a_text_without_ink_is_blank(text: str) -> None:
-    assert texts.is_blank(text)
+    assert prompt_text.is_blank(text)
 
 
 @pytest.mark.parametrize("text", ["a", " . ", "猫", "😀", "\u200bx", "ع"])
 def test_a_text_with_ink_is_not(text: str) -> None:
-    assert not texts.is_blank(text)
+    assert not prompt_text.is_blank(text)
 
 
 @given(strategies.text())
 def test_what_is_not_blank_has_something_left_when_cleaned(text: str) -> None:
-    assert texts.is_blank(text) or texts.clean(text)
+    assert prompt_text.is_blank(text) or prompt_text.clean(text)
 
 
 @given(strategies.text())
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    assert texts.clean(texts.clean(text)) == texts.clean(text)
+    assert prompt_text.clean(prompt_text.clean(text)) == prompt_text.clean(text)
 
 
 @given(strategies.text())
 def test_the_documented_pattern_agrees_with_the_check(text: str) -> None:
-    matches = re.search(texts.PROMPT_PATTERN, text.removesuffix("\n")) is not None
-    assert matches == (not texts.is_blank(text) and "\0" not in text)
+    matches = re.search(text_fields.PROMPT_PATTERN, text.removesuffix("\n")) is not None
+    assert matches == (not prompt_text.is_blank(text) and "\0" not in text)
 
 
 def test_direction_overrides_and_controls_go_and_joiners_stay() -> None:
-    assert texts.clean("a\u202eb\u0007\u2066c\u200d\ufeff") == "abc\u200d"
+    assert prompt_text.clean("a\u202eb\u0007\u2066c\u200d\ufeff") == "abc\u200d"
 
 
 def test_letters_and_their_accents_are_composed() -> None:
-    assert texts.clean("e\u0301") == "\u00e9"
+    assert prompt_text.clean("e\u0301") == "\u00e9"
 
 
 def test_lines_become_one() -> None:
-    assert texts.clean(" two\r\n lines\u2028more ") == "two  lines more"
+    assert prompt_text.clean(" two\r\n lines\u2028more ") == "two  lines more"
