@@ -1,16 +1,16 @@
-# Pressroom: every task of its developers and of its first visitors; `make` lists them.
+# Pressroom: tasks for developers and new users; `make` lists them.
 
 PYTHON ?= python3
-# Another index for torch: https://download.pytorch.org/whl/cpu, .../cu130, .../rocm7.1
+# Alternative package index for torch: https://download.pytorch.org/whl/cpu, .../cu130, .../rocm7.1
 TORCH_INDEX ?=
-# More words for pytest, such as `-x -k storage`.
+# Additional pytest arguments, such as `-x -k storage`.
 PYTEST_FLAGS ?=
-# What `make bench-gpu` measures, and more words for it, such as `--service --variants compiled --batches 1,8`.
+# Architecture for `make bench-gpu`, and additional arguments, such as `--service --variants compiled --batches 1,8`.
 ARCH ?= sd15
 BENCH_FLAGS ?=
-# What `make bench-speed` measures.
+# Model for `make bench-speed`.
 SPEED_OF ?= starter
-# How long `make soak` breaks things; SEED chooses which.
+# Duration of `make soak` in minutes; SEED selects the faults.
 MINUTES ?= 30
 SEED ?= 1
 
@@ -18,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
-# For tests that start no stack of their own: two processes, a file at a time.
+# For tests that do not start their own stack: two processes, one file at a time.
 PYTEST_IN_TWO := $(PYTEST) -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -26,9 +26,9 @@ PYTEST_IN_TWO := $(PYTEST) -n 2 --dist loadfile
 	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-speed bench-submit bench-console \
 	bench-report train-starter bench-starter clean
 
-##@ To see it
+##@ Getting started
 
-install: $(STAMP) ## Make .venv and install Pressroom, a press and the tools of its developers
+install: $(STAMP) ## Create .venv and install Pressroom with the press and the developer tools
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Pressroom needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -37,41 +37,41 @@ $(STAMP): pyproject.toml constraints.txt
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[press,dev,bench]'
 	@touch $@
 
-demo: $(STAMP) ## Print ten pictures and a small campaign on this machine, with contact sheets
+demo: $(STAMP) ## Generate ten images and a small campaign on this machine, with contact sheets
 	@$(BIN)/pressroom demo
 
 up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded servers
 	@$(BIN)/pressroom up
 
-##@ To work on it
+##@ Development
 
-test: $(STAMP) ## Run every test but the rarer faults
+test: $(STAMP) ## Run all tests except the rarer faults
 	$(PYTEST_IN_TWO) tests/unit tests/contracts tests/integration
 	$(PYTEST) -m "not chaos" tests/functional tests/faults
 
-test-unit: $(STAMP) ## Run the tests that need nothing but Python
+test-unit: $(STAMP) ## Run the tests that only need Python
 	$(PYTEST_IN_TWO) tests/unit tests/contracts
 
-test-integration: $(STAMP) ## Run the tests on real databases, brokers and storage
+test-integration: $(STAMP) ## Run the tests with real databases, brokers and storage
 	$(PYTEST_IN_TWO) tests/integration
 
 test-functional: $(STAMP) ## Run the tests of the whole stack
 	$(PYTEST) tests/functional
 
-test-browser: $(STAMP) ## Drive a browser through the console (5 minutes; needs Debian's chromium, or CHROMIUM=path)
+test-browser: $(STAMP) ## Test the console in a browser (5 minutes; needs Debian's chromium, or CHROMIUM=path)
 	$(PYTEST) tests/browser
 
-screenshots: $(STAMP) ## Take screenshots of the console into var/screenshots, and update those that docs/img has
+screenshots: $(STAMP) ## Save screenshots of the console to var/screenshots, and update those in docs/img
 	PRESSROOM_SCREENSHOTS=var/screenshots $(PYTEST) tests/browser/test_looks.py tests/browser/test_curation.py
 	@for picture in docs/img/*.png; do new=var/screenshots/$${picture##*/}; test ! -f $$new || cp $$new $$picture; done
 
-test-faults: $(STAMP) ## Run the faults that each change must stand: processes that die, links that break
+test-faults: $(STAMP) ## Run the fault tests required for every change: dying processes, broken links
 	$(PYTEST) -m "not chaos" tests/faults
 
 chaos: $(STAMP) ## Run the rarer faults: full disks, wrong clocks, forged messages, restored backups
 	$(PYTEST) -m chaos tests/faults
 
-check: $(STAMP) ## Check style, types, walls between packages, spelling and docker files
+check: $(STAMP) ## Check style, types, package boundaries, spelling and Docker files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -80,24 +80,24 @@ check: $(STAMP) ## Check style, types, walls between packages, spelling and dock
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
-format: $(STAMP) ## Put the code into its standard form
+format: $(STAMP) ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-fuzz: $(STAMP) ## Try the live API with thousands of odd requests
+fuzz: $(STAMP) ## Fuzz the live API with thousands of unusual requests
 	$(BIN)/python -m tests.fuzz
 
-soak: $(STAMP) ## Break things for MINUTES=30 while four presses work, then hold all against the promises
+soak: $(STAMP) ## Inject faults for MINUTES=30 while four presses work, then verify the guarantees
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
-##@ To measure it (results go to var/bench; let nothing else run)
+##@ Benchmarks (results go to var/bench; run nothing else meanwhile)
 
-bench: $(STAMP) ## Measure the service against bare loops, random arrivals, and the tail (20 minutes)
+bench: $(STAMP) ## Measure the service against bare loops, with random arrivals, and the tail (20 minutes)
 	$(BIN)/python -m tests.bench.engine.arrivals
 	$(BIN)/python -m tests.bench.service.publishing
 	$(BIN)/python -m tests.bench.service.overhead
 
-bench-marking: $(STAMP) ## Measure what checking and marking cost the service (15 minutes)
+bench-marking: $(STAMP) ## Measure the cost of checking and marking (15 minutes)
 	$(BIN)/python -m tests.bench.service.marking $(BENCH_FLAGS)
 
 bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and LitServe (20 minutes)
@@ -106,33 +106,33 @@ bench-peers: $(STAMP) ## Measure the service against a plain Celery worker and L
 bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightning or flux (9 minutes each)
 	$(BIN)/python -m tests.bench.engine.accelerator $(ARCH) $(BENCH_FLAGS)
 
-bench-speed: $(STAMP) ## Measure the speed settings here: SPEED_OF=starter (a CPU's, 10 minutes), sd15, sdxl or flux
+bench-speed: $(STAMP) ## Measure the speed settings: SPEED_OF=starter (CPU, 10 minutes), sd15, sdxl or flux
 	$(BIN)/python -m tests.bench.engine.speed $(SPEED_OF)
 
 bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view with a row and delay() (2 minutes)
 	$(BIN)/python -m tests.bench.service.submit
 
-bench-console: $(STAMP) ## Measure the console's pages with 100,000 jobs, and what pages cost that are left open (6 minutes)
+bench-console: $(STAMP) ## Measure the console's pages with 100,000 jobs, and the cost of open pages (6 minutes)
 	$(BIN)/python -m tests.bench.console.console
 
-bench-report: $(STAMP) ## Print what was measured as Markdown
+bench-report: $(STAMP) ## Print the results as Markdown
 	@$(BIN)/python -m tests.bench.report
 
 ##@ The starter model
 
-train-starter: $(STAMP) ## Train the starter model anew (hours)
+train-starter: $(STAMP) ## Train the starter model from scratch (hours)
 	$(BIN)/python -m worker.starter.train
 
-bench-starter: $(STAMP) ## Measure how well the starter model draws what it is asked for
+bench-starter: $(STAMP) ## Measure how well the starter model follows prompts
 	$(BIN)/python -m tests.bench.engine.starter
 
-##@ Besides
+##@ Other
 
-clean: ## Remove the environment, caches and the demo's data; var/ else is yours and stays
+clean: ## Remove the environment, caches and the demo's data; keep the rest of var/
 	rm -rf $(VENV) var/demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf ./*.egg-info
 
-help: ## Tell what can be made
+help: ## List the available targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: the thin layer in front of the database."""
+"""The HTTP API: a thin layer in front of the database."""

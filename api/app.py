@@ -1,4 +1,4 @@
-"""The Flask app, put together from what it is given."""
+"""The application factory: ``create_app`` builds the Flask app from the given services."""
 
 from flask_openapi.openapi import OpenAPI
 
@@ -16,7 +16,7 @@ from api.campaigns import (
 from api.console import setup
 from api.images import assets, files, quarantine, routes as image_routes, verification
 from api.jobs import attempts, events, routes as job_routes, styles
-from api.runtime.context import EXTENSION, Context, Services
+from api.runtime.context import EXTENSION, AppContext, Services
 from api.system import health, models, openapi, overview, usage
 from api.web import access_log, errors
 from api.web.strict_json import MAX_BODY_BYTES, StrictRequest
@@ -49,11 +49,11 @@ RESOURCES = (
     files,
     health,
 )
-"""Each a module with a ``blueprint``."""
+"""The modules whose ``blueprint`` is registered on the app."""
 
 
 def create_app(settings: Settings, *, services: Services) -> OpenAPI:
-    """Return the app, working with *services*."""
+    """Return the Flask app that uses *services*."""
     app = OpenAPI(
         __name__,
         info=openapi.INFO,
@@ -68,7 +68,7 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.config[errors.BASE_URL] = settings.base_url
-    app.extensions[EXTENSION] = Context.of(services)
+    app.extensions[EXTENSION] = AppContext.of(services)
     access_log.install(app)
     errors.install(app)
     bearer.install(app)

@@ -1,4 +1,4 @@
-"""How gunicorn serves the api: ``gunicorn -c python:api.gunicorn_conf``. A flag on its command line wins."""
+"""Gunicorn configuration of the API: ``gunicorn -c python:api.gunicorn_conf``; command-line flags override it."""
 
 import os
 import sys
@@ -19,18 +19,18 @@ worker_class = "gthread"
 workers = 1
 threads = _settings.api_threads
 graceful_timeout = 30
-timeout = 90  # of a worker's main thread, which waits for no request
+timeout = 90  # for a worker's main thread, which never waits for a request
 keepalive = 15
 limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190
 control_socket_disable = True
-forwarded_allow_ips = ""  # X-Forwarded-* changes nothing: links come from PRESSROOM_PUBLIC_URL
-accesslog = None  # the app writes its own line a request
+forwarded_allow_ips = ""  # X-Forwarded-* is ignored: links are built from PRESSROOM_PUBLIC_URL
+accesslog = None  # the app writes its own access log
 errorlog = "-"
 
 
 def post_worker_init(worker: Any) -> None:
-    """Have *worker* end what waits in it, streams of events above all, as soon as it is asked to stop or orphaned."""
+    """Make *worker* close waiting connections, event streams above all, when it is asked to stop or orphaned."""
     room = worker.wsgi.extensions[EXTENSION].waiting_room
     room.close_when(lambda: not worker.alive or worker.ppid != os.getppid())

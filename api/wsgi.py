@@ -1,4 +1,4 @@
-"""Where the api's real outside things are built: ``gunicorn -c python:api.gunicorn_conf api.wsgi:app``."""
+"""The WSGI entry point: builds the production services and the app (``api.wsgi:app``)."""
 
 import sys
 
@@ -7,30 +7,30 @@ from api.runtime.context import Services
 from common import failpoints, logs
 from common.db.engine import Database
 from common.errors import SettingsError
-from common.jobs.notifier import CeleryBell, create_celery
+from common.jobs.notifier import CeleryNotifier, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
 from common.storage.files import FileStorage
-from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 
 
-def _open(settings: Settings) -> Services:
+def _open_services(settings: Settings) -> Services:
     storage = open_storage(settings)
     return Services(
         database=Database(settings.sqlalchemy_url, is_durable=True),
-        bell=CeleryBell(create_celery(settings, patient=False)),
+        bell=CeleryNotifier(create_celery(settings, patient=False)),
         storage=storage,
         links=storage.links if isinstance(storage, FileStorage) else None,
         settings=settings,
-        guard=Guard(Rules.of(settings)),
+        guard=SsrfGuard(SsrfRules.of(settings)),
     )
 
 
 try:
     settings = Settings.from_environ()
-    logs.configure(settings, "api")
-    failpoints.arm(settings.faults, settings.home / "faults")
-    app = create_app(settings, services=_open(settings))
+    logs.configure_logging(settings, "api")
+    failpoints.arm_failpoints(settings.faults, settings.home / "faults")
+    app = create_app(settings, services=_open_services(settings))
 except SettingsError as fault:
     sys.stderr.write(f"{fault}\n")
     sys.exit(EXIT_BAD_SETTINGS)

@@ -77,7 +77,7 @@ class DatabaseBusyError(DatabaseUnavailableError):
     """The database answers, but other transactions are in the way of this one."""
 
 
-class BellUnavailableError(PressroomError):
+class BrokerUnavailableError(PressroomError):
     """The message broker does not answer; queued work starts when it is back."""
 
     code = "broker_unavailable"

@@ -34,7 +34,7 @@ POINTS = {
     "sent": "a clerk has sent a message to a webhook, and has not written what came of it",
 }
 
-WORDS = re.compile(
+FAILPOINT_PATTERN = re.compile(
     r"(?P<point>[a-z_]+):(?P<action>kill|exit|raise|sleep=(?P<seconds>\d+(?:\.\d+)?))"
     r"(?:@(?P<first>[1-9]\d*)(?P<more>-(?P<last>[1-9]\d*)?)?)?"
 )
@@ -49,7 +49,7 @@ class InjectedError(PressroomError):
 
 
 @dataclass(frozen=True)
-class Fault:
+class Failpoint:
     """What happens at one point, and at which of its passes."""
 
     point: str
@@ -69,35 +69,35 @@ class Fault:
         time.sleep(self.seconds)
 
 
-_armed: dict[str, Fault] = {}
+_armed: dict[str, Failpoint] = {}
 _tokens = Path()
 
 
-def fault(point: str) -> None:
+def failpoint(point: str) -> None:
     """Do what is to happen at *point*, which is nothing unless the settings name it."""
     if _armed:
-        _pass(point)
+        _reach_failpoint(point)
 
 
-def parse(words: Sequence[str]) -> dict[str, Fault]:
+def parse_failpoints(words: Sequence[str]) -> dict[str, Failpoint]:
     """Return the faults that *words* name, by their points; raise ValueError, one clause, where they are wrong."""
     faults = {}
     for word in words:
-        found = WORDS.fullmatch(word)
+        found = FAILPOINT_PATTERN.fullmatch(word)
         if found is None or found["point"] not in POINTS:
             raise ValueError(f"must hold POINT:ACTION or POINT:ACTION@PASS, not {word!r}")
         first = int(found["first"] or 1)
         last = int(found["last"]) if found["last"] else None if found["more"] else first
         action = found["action"].partition("=")[0]
-        faults[found["point"]] = Fault(found["point"], action, float(found["seconds"] or 0), first, last)
+        faults[found["point"]] = Failpoint(found["point"], action, float(found["seconds"] or 0), first, last)
     return faults
 
 
-def arm(words: Sequence[str], folder: Path) -> None:
+def arm_failpoints(words: Sequence[str], folder: Path) -> None:
     """Switch on what *words* name, for the rest of this process, and say so; files in *folder* count the passes."""
     global _tokens  # noqa: PLW0603  (a point is called from everywhere, and must cost nothing when it is off)
     _armed.clear()
-    _armed.update(parse(words))
+    _armed.update(parse_failpoints(words))
     if not _armed:
         return
     _tokens = folder
@@ -105,16 +105,16 @@ def arm(words: Sequence[str], folder: Path) -> None:
     warnings.warn(f"This process breaks on purpose: {', '.join(words)}.", StandInWarning, stacklevel=2)
 
 
-def _pass(point: str) -> None:
+def _reach_failpoint(point: str) -> None:
     planned = _armed.get(point)
     if planned is None:
         return
-    number = _take_number(point)
+    number = _count_pass(point)
     if number >= planned.first and (planned.last is None or number <= planned.last):
         planned.strike()
 
 
-def _take_number(point: str) -> int:
+def _count_pass(point: str) -> int:
     """Return how many have passed *point* by now, over all processes; no two get the same number."""
     for number in count(1):
         try:

@@ -6,7 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 
-def new_id() -> UUID:
+def create_id() -> UUID:
     """Return a fresh UUIDv7, greater than every one that this process made before."""
     return uuid7()
 
@@ -20,6 +20,6 @@ def parse_id(text: str) -> UUID | None:
     return parsed if str(parsed) == text.lower() else None
 
 
-def first_id(moment: datetime) -> UUID:
+def compute_first_id(moment: datetime) -> UUID:
     """Return the id before all that were made at *moment* or later: what is ordered by id need not be by time too."""
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)

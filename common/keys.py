@@ -18,18 +18,18 @@ from uuid import UUID
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import Clock, now
+from common.db.clock import DatabaseClock, now_sql
 from common.safety.policy import Wish
 from common.tables import ApiKey
 
-FORM = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
+API_KEY_PATTERN = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LAST_USED_PRECISION = timedelta(minutes=1)
-NO_WISH = Wish()
+NO_POLICY = Wish()
 
 
 _LIVING = select(ApiKey).where(
-    ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > Clock())
+    ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > DatabaseClock())
 )
 _LIVE = _LIVING.where(ApiKey.prefix == bindparam("prefix"))
 _LIVE_BY_ID = _LIVING.where(ApiKey.id == bindparam("key_id"))
@@ -59,12 +59,12 @@ TENANT_SCOPES = tuple(
 """What a key may do unless it is made for something else: all that stays with its owner, but no further keys."""
 
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
+KEY_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
 """What a key may be called, and an owner."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetentionDays:
     """For how many days is kept what came by a key; None: for as long as the settings say."""
 
     image_days: int | None = None
@@ -78,14 +78,14 @@ class Kept:
         return cls(row.image_days, row.asset_days, row.prompt_days, row.webhook_days)
 
 
-def create(
+def create_api_key(
     session: Session,
     name: str,
     owner: str | None = None,
     scopes: Sequence[Scope] = TENANT_SCOPES,
     expires_at: datetime | None = None,
-    kept: Kept = Kept(),
-    safety: Wish = NO_WISH,
+    kept: RetentionDays = RetentionDays(),
+    safety: Wish = NO_POLICY,
 ) -> str:
     """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read.
 
@@ -97,7 +97,7 @@ def create(
         owner=owner or name,
         name=name,
         prefix=prefix,
-        digest=digest(key),
+        digest=digest_api_key(key),
         scopes=[*map(str, scopes)],
         expires_at=expires_at,
         **asdict(kept),
@@ -108,59 +108,59 @@ def create(
     return key
 
 
-def find(session: Session, key: str) -> ApiKey | None:
+def find_api_key(session: Session, key: str) -> ApiKey | None:
     """Return the row of a valid key; None for one that is malformed, unknown, expired or revoked."""
-    match = FORM.fullmatch(key)
+    match = API_KEY_PATTERN.fullmatch(key)
     row = session.scalar(_LIVE, {"prefix": match.group(1) if match else ""})
     # The comparison runs in every case, so that the time taken tells nothing.
     known = row.digest if row is not None else "0" * 64
-    return row if hmac.compare_digest(digest(key), known) else None
+    return row if hmac.compare_digest(digest_api_key(key), known) else None
 
 
-def find_live(session: Session, key_id: UUID) -> ApiKey | None:
+def find_live_api_key(session: Session, key_id: UUID) -> ApiKey | None:
     """Return the row of a key by its row's id; None for one that is unknown, expired or revoked."""
     return session.scalar(_LIVE_BY_ID, {"key_id": key_id})
 
 
-def find_all_live(session: Session, key_ids: Collection[UUID]) -> dict[UUID, ApiKey]:
+def load_live_api_keys(session: Session, key_ids: Collection[UUID]) -> dict[UUID, ApiKey]:
     """Return the rows of those of these keys that are neither unknown nor expired nor revoked, by their rows' ids."""
     return {row.id: row for row in session.scalars(_LIVING.where(ApiKey.id.in_(key_ids)))}
 
 
-def find_owned(session: Session, owner: str, prefix: str) -> ApiKey | None:
+def find_owned_api_key(session: Session, owner: str, prefix: str) -> ApiKey | None:
     """Return a key of *owner*, revoked or not, by the eight characters after ``prk_``."""
     return session.scalar(select(ApiKey).where(ApiKey.owner == owner, ApiKey.prefix == prefix))
 
 
-def list_owned(session: Session, owner: str) -> list[ApiKey]:
+def list_owned_api_keys(session: Session, owner: str) -> list[ApiKey]:
     """Return the keys of *owner*, the newest first."""
     return list(session.scalars(select(ApiKey).where(ApiKey.owner == owner).order_by(ApiKey.id.desc())))
 
 
-def note_use(session: Session, row: ApiKey) -> None:
+def record_api_key_use(session: Session, row: ApiKey) -> None:
     """Record that a key was used, at most once a minute."""
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now(session, -LAST_USED_PRECISION))
-    session.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=now(session)))
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(session, -LAST_USED_PRECISION))
+    session.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=now_sql(session)))
 
 
-def list_all(session: Session) -> list[ApiKey]:
+def list_api_keys(session: Session) -> list[ApiKey]:
     """Return every key, the oldest first."""
     return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at)))
 
 
-def revoke(session: Session, prefix: str) -> bool:
+def revoke_api_key(session: Session, prefix: str) -> bool:
     """Revoke the key with this id (the eight characters after ``prk_``); tell whether there was one."""
     return (
         session.scalar(
             update(ApiKey)
             .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
-            .values(revoked_at=now(session))
+            .values(revoked_at=now_sql(session))
             .returning(ApiKey.id)
         )
         is not None
     )
 
 
-def digest(key: str) -> str:
+def digest_api_key(key: str) -> str:
     """Return what is kept of *key*."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -12,7 +12,7 @@ import structlog
 
 from common.settings import Settings
 
-QUIET = (
+QUIET_LIBRARIES = (
     "alembic",
     "botocore",
     "boto3",
@@ -27,7 +27,7 @@ QUIET = (
 """Libraries whose warnings are heard and whose chatter is not."""
 
 
-def configure(settings: Settings, process: str) -> None:
+def configure_logging(settings: Settings, process: str) -> None:
     """Send all logs of this process to standard error, each line marked with *process*."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
 
@@ -52,7 +52,7 @@ def configure(settings: Settings, process: str) -> None:
         )
     )
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name in QUIET:
+    for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -69,7 +69,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 @contextmanager
-def bound(**ids: object) -> Iterator[None]:
+def bind_log_context(**ids: object) -> Iterator[None]:
     """Add *ids* to every line logged in this block, in this thread."""
     with structlog.contextvars.bound_contextvars(**{name: str(value) for name, value in ids.items()}):
         yield

@@ -8,8 +8,8 @@ ARG TORCH_CONSTRAINT=
 ARG TORCH_INDEX=
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
-# The dependencies change seldom and are large: a layer of their own, made before the code arrives. The empty packages
-# are there for pip, which enters no path to packages that it cannot see.
+# The dependencies are large and rarely change, so they get a separate layer before the code is copied. The empty
+# packages are needed because pip does not add paths of packages that do not exist.
 RUN for package in api common migrations worker; do mkdir "$package" && touch "$package/__init__.py"; done \
     && if [ -n "${TORCH_CONSTRAINT}" ]; then sed -i "s/^torch==.*/${TORCH_CONSTRAINT}/" constraints.txt; fi \
     && python3 -m venv /venv \

@@ -134,7 +134,7 @@ def s3_tls() -> Iterator[Bucket]:
 def migrate(url: str) -> None:
     """Bring a database to the newest schema."""
     database = Database(url)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     database.close()
 
 

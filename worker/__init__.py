@@ -1,1 +1,1 @@
-"""The press: claims jobs, prints, checks, marks and publishes them."""
+"""The press: a worker process that claims jobs, generates images, checks and marks them, and publishes them."""

@@ -1,11 +1,12 @@
-"""An ear that stays open when the broker restarts, and that no message can hurt.
+"""Celery consumer that keeps working after a broker restart and drops malformed messages.
 
-kombu counts a message against the prefetch limit until it is acknowledged. An acknowledgement that fails because
-Redis is away leaves it counted for ever, and with the last credit gone the consumer never polls again: the press lives
-on, deaf. A message here is only a bell, so losing its acknowledgement loses nothing: the credit is given back.
+kombu counts a message against the prefetch limit until it is acknowledged. If an acknowledgement fails because Redis
+is unavailable, the message stays counted forever; once the last credit is gone, the consumer never polls again and the
+press receives no more work. A message here is only a notification, so a lost acknowledgement does no harm: the credit
+is released.
 
-And Celery takes what it finds in the queue for messages: one that is no JSON, or of another shape, ends the worker. So
-a message is looked at before Celery sees it, and what is no bell is dropped: its sender can have lost nothing by that.
+Celery also trusts the queue's contents: a message that is not JSON, or has an unexpected shape, ends the worker. So
+each message is validated before Celery sees it, and anything else is dropped, which loses no work.
 """
 
 import base64
@@ -20,7 +21,7 @@ from redis.exceptions import RedisError
 from common.logs import get_logger
 
 LONGEST_BODY = 4096
-"""Bytes; a bell carries one id."""
+"""Maximum message size in bytes; a notification carries one id."""
 
 Embedded = dict[Literal["callbacks", "errbacks", "chain", "chord"], None]
 BODY = TypeAdapter(tuple[tuple[str], dict[str, None], Embedded])
@@ -29,7 +30,7 @@ log = get_logger(__name__)
 
 
 class Headers(BaseModel):
-    """What Celery reads of a message before it runs its task; no bell waits, expires or is packed."""
+    """Headers that Celery reads before it runs a task; a notification has no ETA, expiry or compression."""
 
     task: Literal["hear-bell"]
     id: str = Field(max_length=64)
@@ -40,7 +41,7 @@ class Headers(BaseModel):
 
 
 class Properties(BaseModel):
-    """What kombu reads of a message to keep account of it."""
+    """Properties that kombu reads to track delivery."""
 
     delivery_tag: str = Field(max_length=64)
     delivery_info: dict[str, Any]
@@ -48,7 +49,7 @@ class Properties(BaseModel):
 
 
 class Envelope(BaseModel):
-    """A bell as it lies in Redis."""
+    """A notification as it is stored in Redis."""
 
     headers: Headers
     properties: Properties
@@ -57,8 +58,8 @@ class Envelope(BaseModel):
     body: str = Field(max_length=LONGEST_BODY)
 
 
-class BellMessage(Message):
-    """A message that is a bell in every part that anybody will read; anything else raises ValueError."""
+class JobMessage(Message):
+    """A message validated in every part that Celery and kombu read; raises ValueError if any part is invalid."""
 
     def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
         envelope = Envelope.model_validate(payload)
@@ -67,40 +68,40 @@ class BellMessage(Message):
 
 
 class ForgivingQoS(QoS):
-    """Frees a message's prefetch credit even when Redis cannot be told that it was heard."""
+    """Release a message's prefetch credit even if the acknowledgement does not reach Redis."""
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message; never fail."""
+        """Acknowledge a message. Never raises."""
         try:
             super().ack(delivery_tag)
         except (RedisError, OperationalError, OSError) as error:
-            log.warning("bell_not_acknowledged", reason=type(error).__name__)
+            log.warning("notification_not_acknowledged", reason=type(error).__name__)
             self._quick_ack(delivery_tag)  # type: ignore[attr-defined]  # the stubs leave it out
 
 
 class StrictChannel(Channel):
-    """Takes bells, and drops what is none."""
+    """Receive notifications and drop malformed messages."""
 
     QoS = ForgivingQoS
-    Message = BellMessage
+    Message = JobMessage
 
     def _brpop_read(self, **options: Any) -> bool | None:
-        """Hear one message; it has left the queue already, whatever it was."""
+        """Handle one message. It has already been removed from the queue, valid or not."""
         try:
             heard: bool = super()._brpop_read(**options)  # type: ignore[misc]  # the stubs leave it out
-        except (ValueError, RecursionError) as error:  # ValidationError, and what json and base64 raise, among them
-            log.warning("bell_malformed", reason=_name(error))
+        except (ValueError, RecursionError) as error:  # includes ValidationError and the errors of json and base64
+            log.warning("notification_malformed", reason=_describe_error(error))
             return None
         return heard
 
 
 def install() -> None:
-    """Have every Redis connection of this process hear so; kombu offers no setting for this."""
+    """Use this consumer for every Redis connection of the process; kombu has no setting for it."""
     Transport.Channel = StrictChannel
 
 
-def _name(error: Exception) -> str:
-    """Return what is wrong, without a word of what was written by nobody knows whom."""
+def _describe_error(error: Exception) -> str:
+    """Return a description of the error that quotes nothing from the untrusted message."""
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         return f"{first['type']} at {'/'.join(map(str, first['loc']))[:80]}"

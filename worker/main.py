@@ -1,4 +1,4 @@
-"""Entry point of a press: ``python -m worker.main``; the only place that builds its parts."""
+"""Entry point of a press (``python -m worker.main``) and the only place that builds its components."""
 
 import queue
 import signal
@@ -14,7 +14,7 @@ from common import failpoints, logs
 from common.db import schema
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
-from common.jobs.notifier import TASK, create_celery, queue_of
+from common.jobs.notifier import TASK_NAME, create_celery, name_queue
 from common.models.adapters import open_shelf
 from common.models.catalog import offered
 from common.settings import EXIT_BAD_SETTINGS, Settings
@@ -28,18 +28,18 @@ from worker.press import runner
 from worker.press.press import Press
 
 EXIT_UNAVAILABLE = 69
-"""Exit status of a press that cannot start now and may later (``EX_UNAVAILABLE`` of sysexits.h)."""
+"""Exit status when a press cannot start now but may succeed later (``EX_UNAVAILABLE`` in sysexits.h)."""
 
 
 def main() -> int:
-    """Run a press until a signal says stop; return the exit status."""
+    """Run a press until it receives a stop signal; return the exit status."""
     try:
         settings = Settings.from_environ()
-        logs.configure(settings, "press")
-        failpoints.arm(settings.faults, settings.home / "faults")
-        signal.signal(signal.SIGTERM, _end)  # until Celery hears it
+        logs.configure_logging(settings, "press")
+        failpoints.arm_failpoints(settings.faults, settings.home / "faults")
+        signal.signal(signal.SIGTERM, _exit_on_signal)  # until Celery handles it
         press = build_press(settings)
-        schema.refuse_older(press.database)
+        schema.check_schema_not_older(press.database)
         press.start()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
@@ -47,12 +47,12 @@ def main() -> int:
     except PressroomError as error:
         logs.get_logger(__name__).error("press_cannot_start", code=error.code, reason=error.message)
         return EXIT_UNAVAILABLE
-    listen(press)
+    run_consumer(press)
     return 0
 
 
 def build_press(settings: Settings) -> Press:
-    """Return a press made of the real parts that the settings name."""
+    """Build a press from the components named in the settings."""
     meter = Meter()
     shelf = open_shelf(settings)
     cards = shelf.equip_all(offered(settings))
@@ -70,39 +70,39 @@ def build_press(settings: Settings) -> Press:
     )
 
 
-def listen(press: Press) -> None:
-    """Hear bells until a signal says stop, then leave in order."""
+def run_consumer(press: Press) -> None:
+    """Process notifications until a stop signal arrives, then shut down gracefully."""
     try:
-        _hear_bells(press)
+        _consume_messages(press)
     finally:
         press.stop()
 
 
-def _hear_bells(press: Press) -> None:
+def _consume_messages(press: Press) -> None:
     celery_consumer.install()
     celery = create_celery(press.settings, patient=True)
 
-    @celery.task(name=TASK, shared=False)
+    @celery.task(name=TASK_NAME, shared=False)
     def hear_bell(_job_id: str) -> None:
         try:
-            runner.hear(press)
+            runner.run_next_job(press)
         except DatabaseUnavailableError as error:
-            # Nothing is lost: the row waits, and top-up rings again.
+            # Nothing is lost: the row is still queued, and top-up sends another notification.
             logs.get_logger(__name__).warning("bell_unanswered", reason=error.message)
             time.sleep(press.settings.beat_seconds)
 
     _leave_on_shutdown(press)
-    # Celery warns of root because of pickle, which is not accepted here; in a container root may be all there is.
+    # Celery warns about running as root because of pickle, which is not accepted here; a container may only have root.
     warnings.simplefilter("ignore", SecurityWarning)
-    celery.worker_main(_arguments(press))
+    celery.worker_main(_build_celery_arguments(press))
 
 
-def _end(_signal: int, _frame: object) -> None:
+def _exit_on_signal(_signal: int, _frame: object) -> None:
     sys.exit()
 
 
-def _arguments(press: Press) -> list[str]:
-    queues = ",".join(queue_of(model) for model in press.models)
+def _build_celery_arguments(press: Press) -> list[str]:
+    queues = ",".join(name_queue(model) for model in press.models)
     return [
         "--quiet",
         "worker",
@@ -118,7 +118,7 @@ def _arguments(press: Press) -> list[str]:
 
 
 def _leave_on_shutdown(press: Press) -> None:
-    # Celery's signal runs inside the signal handler, where taking a lock could deadlock: hand over to a thread.
+    # Celery's signal runs inside the signal handler, where taking a lock could deadlock: use a thread instead.
     told: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def leave_when_told() -> None:

@@ -1,21 +1,21 @@
-"""The pictures that checkers prove themselves on, and how a picture is laid before them."""
+"""Images for the safety checkers' self-test, and the conversion applied to every image before a check."""
 
 from pathlib import Path
 
 from PIL import Image
 
 DONKEY = Path(__file__).parent / "donkey.webp"
-"""A harmless picture that open_nsfw takes for nudity (0.96): it proves the refusal without anything explicit."""
+"""A harmless image that open_nsfw scores as nudity (0.96), so that blocking can be tested without explicit content."""
 
 
 def draw_gradient() -> Image.Image:
-    """Return a gradient from yellow to blue, across: every checker must let it pass."""
+    """Return a horizontal gradient from yellow to blue, which every checker must pass."""
     down = Image.linear_gradient("L")
     return Image.merge("RGB", (down, down, down.rotate(90)))
 
 
-def flatten(picture: Image.Image) -> Image.Image:
-    """Put *picture* on white: dropping its alpha instead would show the checker colours that nobody sees."""
+def flatten_alpha(picture: Image.Image) -> Image.Image:
+    """Composite *picture* on white; dropping its alpha instead would give the checker colours that no viewer sees."""
     if picture.mode == "RGB":
         return picture
     layered = picture.convert("RGBA")

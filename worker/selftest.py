@@ -1,6 +1,6 @@
-"""Whether this machine can print: loads every offered model and the checker, and says how each fared, one JSON a line.
+"""Self-test of a press: load every offered model and the checker, and print one JSON result per line.
 
-Run as ``python -m worker.selftest``, a process of its own: it brings torch in, and a broken library takes only it down.
+Run as ``python -m worker.selftest`` in a separate process, because it imports torch and a broken library may crash it.
 """
 
 import json
@@ -16,7 +16,7 @@ from worker.checkers.factory import open_checker
 from worker.engine.factory import open_engine
 from worker.metering.meter import Meter
 
-INSTALL = "Install the packages of a press: pip install 'pressroom[press]'."
+INSTALL = "Install the press dependencies: pip install 'pressroom[press]'."
 CHOOSE_MODELS = (
     "Set PRESSROOM_MODELS to directories of diffusers models in safetensors format that are complete, "
     "or leave it out to use the starter model."
@@ -24,8 +24,8 @@ CHOOSE_MODELS = (
 
 
 @dataclass(frozen=True)
-class Result:
-    """How one part fared; a fault comes with what to do about it."""
+class PartResult:
+    """The result for one component; a failure includes advice."""
 
     part: str
     name: str
@@ -34,48 +34,48 @@ class Result:
     remedy: str | None = None
 
 
-def examine(settings: Settings) -> Iterator[Result]:
-    """Try each part in turn and yield how it fared."""
+def run_selftest(settings: Settings) -> Iterator[PartResult]:
+    """Test each component in turn and yield its result."""
     for entry in settings.models or (str(catalog.STARTER),):
         alone = settings.model_copy(update={"models": (entry,), "default_model": None})
-        yield _try("model", entry, CHOOSE_MODELS, partial(_load_models, alone))
+        yield _test_part("model", entry, CHOOSE_MODELS, partial(_load_models, alone))
     try:
         catalog.offered(settings)
     except SettingsError as error:
-        yield Result("model", settings.default_model or "", ok=False, fault=error.message, remedy=CHOOSE_MODELS)
+        yield PartResult("model", settings.default_model or "", ok=False, fault=error.message, remedy=CHOOSE_MODELS)
     except PressroomError:
-        pass  # said above, of the model that is at fault
-    yield _try("checker", ", ".join(settings.checker), INSTALL, lambda: open_checker(settings).load())
+        pass  # already reported above for the model at fault
+    yield _test_part("checker", ", ".join(settings.checker), INSTALL, lambda: open_checker(settings).load())
 
 
 def _load_models(settings: Settings) -> None:
     for _, directory in catalog.offered(settings).values():
         if directory is not None:
-            files.admit(directory)  # before torch is imported, which takes longer than to find a damaged file
+            files.admit(directory)  # before torch is imported: finding a damaged file is faster
     open_engine(settings, Meter()).load()
 
 
-def _try(part: str, name: str, remedy: str, load: Callable[[], None]) -> Result:
+def _test_part(part: str, name: str, remedy: str, load: Callable[[], None]) -> PartResult:
     try:
         load()
     except ImportError as error:
-        return Result(part, name, ok=False, fault=f"{error.name or error} cannot be imported.", remedy=INSTALL)
+        return PartResult(part, name, ok=False, fault=f"{error.name or error} cannot be imported.", remedy=INSTALL)
     except PressroomError as error:
-        return Result(part, name, ok=False, fault=error.message, remedy=remedy)
-    return Result(part, name, ok=True)
+        return PartResult(part, name, ok=False, fault=error.message, remedy=remedy)
+    return PartResult(part, name, ok=True)
 
 
 def main() -> int:
-    """Print the results; return 0 if every part is fit, else 1."""
+    """Print the results; return 0 if every component works, otherwise 1."""
     try:
         settings = Settings.from_environ()
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201  (a program's own words)
+        print(error, file=sys.stderr)  # noqa: T201  (program output)
         return EXIT_BAD_SETTINGS
     fit = True
-    for result in examine(settings):
+    for result in run_selftest(settings):
         fit = fit and result.ok
-        print(json.dumps(asdict(result), ensure_ascii=False), flush=True)  # noqa: T201  (its output is its purpose)
+        print(json.dumps(asdict(result), ensure_ascii=False), flush=True)  # noqa: T201  (program output)
     return 0 if fit else 1
 
 

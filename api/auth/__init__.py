@@ -1,1 +1,1 @@
-"""Who calls: bearer keys, their scopes, and the endpoint that makes them."""
+"""Authentication: API keys, their scopes and the endpoints that manage them."""

@@ -1,4 +1,4 @@
-"""Who is asking: an API key in ``Authorization: Bearer`` leads to an owner, and each route names the scope it needs."""
+"""Authentication by ``Authorization: Bearer``: resolves the API key to its owner and checks the route's scope."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import Flask, current_app, g, request
 
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from common import keys
 from common.keys import Scope
@@ -20,61 +20,61 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,256})")
-MARK = "pressroom_scope"
-"""The attribute of a view that holds the scope it needs; a view without it answers nobody."""
+SCOPE_ATTRIBUTE = "pressroom_scope"
+"""The attribute of a view that holds its required scope; a view without it cannot be called."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose request this is, by which key, and what that may do."""
+    """The authenticated caller: owner, API key and permissions."""
 
     owner: str
     key_id: UUID
     scopes: tuple[str, ...]
-    kept: keys.Kept
-    safety: Wish  # how much stricter than the operator's policy its jobs are judged
+    kept: keys.RetentionDays
+    safety: Wish  # a policy stricter than the operator's, applied to its jobs
     expires_at: datetime | None  # of the key
 
     @classmethod
     def of(cls, row: ApiKey) -> Self:
-        """Return whoever holds the key of *row*."""
-        kept, safety = keys.Kept.of(row), Wish.model_validate(row.safety or {})
+        """Return the caller that the API key *row* authenticates."""
+        kept, safety = keys.RetentionDays.of(row), Wish.model_validate(row.safety or {})
         return cls(row.owner, row.id, tuple(row.scopes), kept, safety, row.expires_at)
 
 
-def needs(scope: Scope | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Mark a view as open to keys with *scope*; None: to everyone, without a key."""
+def scope_required(scope: Scope | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that requires *scope* for a view; None makes the view public."""
 
     def mark(view: Callable[P, R]) -> Callable[P, R]:
-        vars(view)[MARK] = scope
+        vars(view)[SCOPE_ATTRIBUTE] = scope
         return view
 
     return mark
 
 
-def scope_of(view: Callable[..., object]) -> Scope | None:
-    """Return the scope that *view* needs; KeyError if nobody has said."""
-    return cast("Scope | None", vars(view)[MARK])
+def get_view_scope(view: Callable[..., object]) -> Scope | None:
+    """Return the scope that *view* needs; raise KeyError if none was declared."""
+    return cast("Scope | None", vars(view)[SCOPE_ATTRIBUTE])
 
 
-def caller() -> Caller:
-    """Return whose request is being handled."""
+def current_caller() -> Caller:
+    """Return the caller of the current request."""
     return cast("Caller", g.caller)
 
 
 def install(app: Flask) -> None:
-    """Have every request of *app* checked before its view runs."""
-    app.before_request(_authenticate)
+    """Authenticate every request of *app* before its view runs."""
+    app.before_request(_authenticate_request)
 
 
-def _authenticate() -> None:
+def _authenticate_request() -> None:
     if request.endpoint is None:
-        return  # there is no such route: 404 or 405, key or not
-    scope = scope_of(current_app.view_functions[request.endpoint])
+        return  # unknown route: 404 or 405, with or without a key
+    scope = get_view_scope(current_app.view_functions[request.endpoint])
     if scope is None:
         return
     match = BEARER.fullmatch(request.headers.get("Authorization", ""))
-    row = services().keyring.find(match.group(1)) if match else None
+    row = current_context().keyring.find(match.group(1)) if match else None
     if row is None:
         raise RefusedError(
             "unauthorized", "Send a valid API key as Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"}
@@ -82,6 +82,6 @@ def _authenticate() -> None:
     if scope not in row.scopes:
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
         raise RefusedError(
-            "insufficient_scope", f"This key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge}
+            "insufficient_scope", f"This API key requires the scope {scope}.", headers={"WWW-Authenticate": challenge}
         )
     g.caller = Caller.of(row)

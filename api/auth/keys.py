@@ -1,4 +1,4 @@
-"""``/v1/keys``: make further keys of the same owner, see when they were used, revoke them."""
+"""``/v1/keys``: create, list and revoke API keys of the same owner."""
 
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
@@ -7,140 +7,145 @@ from flask import Response
 from pydantic import AwareDatetime, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import caller, needs
-from api.runtime.context import services
+from api.auth.bearer import current_caller, scope_required
+from api.runtime.context import current_context
 from api.web import responses
-from api.web.errors import refuse
+from api.web.errors import refuse_request
 from api.web.output import Output, Time
-from api.web.problems import Fault
-from api.web.validation import Body, Path, not_found
+from api.web.problems import FieldError
+from api.web.validation import Body, Path, refuse_not_found
 from common import keys
 from common.clock import utcnow
-from common.keys import NAME, Scope
+from common.keys import KEY_NAME_PATTERN, Scope
 from common.tables import ApiKey
 
-Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
+Name = Annotated[str, StringConstraints(pattern=rf"^{KEY_NAME_PATTERN.pattern}$")]
 Scopes = Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))]
-FORM: dict[str, Any] = {"pattern": r"^[A-Za-z0-9]{8}$"}
+KEY_ID_SCHEMA: dict[str, Any] = {"pattern": r"^[A-Za-z0-9]{8}$"}
 
 
 class NewKey(Body):
-    """A key to be made, for the same owner as the one that asks."""
+    """The parameters of a new API key for the caller's owner."""
 
-    name: Name = Field(description="What it is called.", examples=["shop"])
+    name: Name = Field(description="Name of the API key.", examples=["shop"])
     scopes: Scopes | None = Field(
         None,
-        description="What it may do; none that the key lacks which asks. By default all that it has but `keys:admin`.",
+        description="Scopes to grant; the calling key must have each of them. Defaults to all of its scopes except"
+        " `keys:admin`.",
     )
     expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = Field(
-        None, description="When it ends by itself; by default never."
+        None, description="Expiry time. By default the key does not expire."
     )
 
 
 class KeyPath(Path):
-    """Names a key by its id: the eight characters after `prk_`."""
+    """The ID of an API key: the eight characters after `prk_`."""
 
-    key_id: str = Field(json_schema_extra=FORM)
+    key_id: str = Field(json_schema_extra=KEY_ID_SCHEMA)
 
 
 class Key(Output):
-    """An API key; what opens is not kept."""
+    """An API key. The secret itself is not stored."""
 
     id: str
     object: Literal["key"] = "key"
     name: str
     scopes: list[str]
-    key: str | None = Field(description="Shown once, when it is made; null else.")
+    key: str | None = Field(description="The secret key, returned only when the key is created; null otherwise.")
     created_at: Time
     expires_at: Time | None
-    last_used_at: Time | None = Field(description="To the minute.")
+    last_used_at: Time | None = Field(description="Time of the last use, accurate to one minute.")
     revoked_at: Time | None
 
 
 class KeyList(Output):
-    """All keys of an owner, the newest first, revoked ones included."""
+    """All API keys of an owner, newest first, including revoked keys."""
 
     object: Literal["list"] = "list"
     data: list[Key]
 
 
-blueprint = responses.create_blueprint("keys", "Keys of the same owner.", "/v1/keys")
+blueprint = responses.create_blueprint("keys", "API keys of the caller's owner.", "/v1/keys")
 
-MADE = {201: responses.describe_success(Key, "The key was made", {"Location": "Where to look at the key."})}
+CREATED = {201: responses.describe_success(Key, "The API key was created", {"Location": "URL of the key."})}
 
 
-@blueprint.post("", **responses.describe(Scope.KEYS_ADMIN, MADE, 400, 408, 413, 415, 422))
-@needs(Scope.KEYS_ADMIN)
+@blueprint.post("", **responses.describe_route(Scope.KEYS_ADMIN, CREATED, 400, 408, 413, 415, 422))
+@scope_required(Scope.KEYS_ADMIN)
 def create_key(body: NewKey) -> Response:
-    """Make a key; it is in the answer, and is not shown again."""
-    context = services()
+    """Create an API key. The secret is returned only once, in this response."""
+    context = current_context()
     with context.database.transaction() as session:
-        row, key = make(session, caller().owner, caller().scopes, body)
+        row, key = issue_key(session, current_caller().owner, current_caller().scopes, body)
     location = {"Location": f"{context.path_prefix}/v1/keys/{row.prefix}"}
-    return responses.answer(show_key(row, key), 201, location)
+    return responses.respond_json(serialize_key(row, key), 201, location)
 
 
-@blueprint.get("", **responses.describe(Scope.KEYS_ADMIN, {200: KeyList}))
-@needs(Scope.KEYS_ADMIN)
+@blueprint.get("", **responses.describe_route(Scope.KEYS_ADMIN, {200: KeyList}))
+@scope_required(Scope.KEYS_ADMIN)
 def list_keys() -> Response:
-    """List all keys, the newest first."""
-    with services().database.reading() as session:
-        rows = keys.list_owned(session, caller().owner)
-    return responses.answer(KeyList(data=[show_key(row) for row in rows]))
+    """List all API keys, newest first."""
+    with current_context().database.reading() as session:
+        rows = keys.list_owned_api_keys(session, current_caller().owner)
+    return responses.respond_json(KeyList(data=[serialize_key(row) for row in rows]))
 
 
-@blueprint.get("/<key_id>", **responses.describe(Scope.KEYS_ADMIN, {200: Key}, 404))
-@needs(Scope.KEYS_ADMIN)
+@blueprint.get("/<key_id>", **responses.describe_route(Scope.KEYS_ADMIN, {200: Key}, 404))
+@scope_required(Scope.KEYS_ADMIN)
 def get_key(path: KeyPath) -> Response:
-    """Look at a key."""
-    with services().database.reading() as session:
-        row = find(session, caller().owner, path.key_id)
-    return responses.answer(show_key(row))
+    """Get an API key."""
+    with current_context().database.reading() as session:
+        row = load_key(session, current_caller().owner, path.key_id)
+    return responses.respond_json(serialize_key(row))
 
 
-@blueprint.delete("/<key_id>", **responses.describe(Scope.KEYS_ADMIN, {204: None}, 404))
-@needs(Scope.KEYS_ADMIN)
+@blueprint.delete("/<key_id>", **responses.describe_route(Scope.KEYS_ADMIN, {204: None}, 404))
+@scope_required(Scope.KEYS_ADMIN)
 def revoke_key(path: KeyPath) -> Response:
-    """Revoke a key, within a second everywhere; it stays in the list. Revoking it again changes nothing."""
-    with services().database.transaction() as session:
-        keys.revoke(session, find(session, caller().owner, path.key_id).prefix)
-    services().keyring.forget()
+    """Revoke an API key. It takes effect within a second and the key stays in the list. The call is idempotent."""
+    with current_context().database.transaction() as session:
+        keys.revoke_api_key(session, load_key(session, current_caller().owner, path.key_id).prefix)
+    current_context().keyring.forget()
     return Response(status=204)
 
 
-def make(session: Session, owner: str, own: Collection[str], wish: NewKey) -> tuple[ApiKey, str]:
+def issue_key(session: Session, owner: str, own: Collection[str], wish: NewKey) -> tuple[ApiKey, str]:
     """Make a key of *owner* as somebody may who has the scopes *own*; raise RefusedError for a wish for more."""
     wanted = [scope for scope in own if scope != Scope.KEYS_ADMIN] if wish.scopes is None else wish.scopes
     faults = [
-        Fault(code="scope_not_held", detail=f"cannot be given by a key that lacks {scope}", pointer=f"/scopes/{place}")
+        FieldError(
+            code="scope_not_held",
+            detail=f"cannot be granted by an API key without the scope {scope}",
+            pointer=f"/scopes/{place}",
+        )
         for place, scope in enumerate(wanted)
         if scope not in own
     ]
     if wish.expires_at is not None and wish.expires_at <= utcnow():
-        faults.append(Fault(code="out_of_range", detail="must lie in the future", pointer="/expires_at"))
-    own_end = caller().expires_at
+        faults.append(FieldError(code="out_of_range", detail="must be in the future", pointer="/expires_at"))
+    own_end = current_caller().expires_at
     if own_end is not None and wish.expires_at is not None and wish.expires_at > own_end:
-        detail = f"must not be later than {own_end.isoformat()}, when the key that makes it expires"
-        faults.append(Fault(code="out_of_range", detail=detail, pointer="/expires_at"))
+        detail = f"must not be later than {own_end.isoformat()}, the expiry of the API key used"
+        faults.append(FieldError(code="out_of_range", detail=detail, pointer="/expires_at"))
     if faults:
-        raise refuse(faults)
+        raise refuse_request(faults)
     scopes = [*map(Scope, dict.fromkeys(wanted))]
-    # What its maker is held to, it is too.
+    # The new key inherits the restrictions of the key that creates it.
     ends = wish.expires_at or own_end
-    key = keys.create(session, wish.name, owner, scopes, ends, caller().kept, caller().safety)
-    return find(session, owner, key.split("_")[1]), key
+    key = keys.create_api_key(session, wish.name, owner, scopes, ends, current_caller().kept, current_caller().safety)
+    return load_key(session, owner, key.split("_")[1]), key
 
 
-def find(session: Session, owner: str, key_id: str) -> ApiKey:
-    """Return a key of *owner*; raise RefusedError with ``not_found``."""
-    row = keys.find_owned(session, owner, key_id)
+def load_key(session: Session, owner: str, key_id: str) -> ApiKey:
+    """Return an API key of *owner*; raise RefusedError with ``not_found``."""
+    row = keys.find_owned_api_key(session, owner, key_id)
     if row is None:
-        raise not_found()
+        raise refuse_not_found()
     return row
 
 
-def show_key(row: ApiKey, key: str | None = None) -> Key:
-    """Return what is shown of a key; the key itself only to whoever has just made it."""
+def serialize_key(row: ApiKey, key: str | None = None) -> Key:
+    """Return the representation of an API key; *key*, the secret, is included only on creation."""
     return Key(
         id=row.prefix,
         name=row.name,

@@ -1,1 +1,1 @@
-"""``/v1/campaigns``: campaigns, their recipients, proofs and results."""
+"""Campaigns: the ``/v1/campaigns`` endpoints for recipients, proofs, runs and results."""

@@ -1,46 +1,46 @@
-"""``/v1/campaigns/{id}/proofs``: print a few rows to look at, and learn what the whole will cost."""
+"""``/v1/campaigns/{id}/proofs``: print sample rows and estimate the cost of the campaign."""
 
 from flask import Response
 
-from api.auth.bearer import needs
+from api.auth.bearer import scope_required
 from api.campaigns import serializers
-from api.campaigns.actions import ring
+from api.campaigns.actions import notify_presses
 from api.campaigns.run_schemas import USUAL_PROOFS, NewProofs, ProofList
 from api.campaigns.schemas import CampaignPath
-from api.campaigns.serializers import changing
-from api.runtime.context import services
+from api.campaigns.serializers import lock_campaign
+from api.runtime.context import current_context
 from api.web import responses
 from common.campaigns.printing import proofs
 from common.keys import Scope
 
-blueprint = responses.create_blueprint("proofs", "Some rows of a campaign, printed to look at.", "/v1/campaigns")
+blueprint = responses.create_blueprint("proofs", "Sample prints of a campaign.", "/v1/campaigns")
 
 
 @blueprint.post(
     "/<campaign_id>/proofs",
-    **responses.describe(Scope.CAMPAIGNS_WRITE, {202: ProofList}, 400, 404, 408, 409, 413, 415, 422),
+    **responses.describe_route(Scope.CAMPAIGNS_WRITE, {202: ProofList}, 400, 404, 408, 409, 413, 415, 422),
 )
-@needs(Scope.CAMPAIGNS_WRITE)
+@scope_required(Scope.CAMPAIGNS_WRITE)
 def create_proofs(path: CampaignPath, body: NewProofs) -> Response:
-    """Print the first row, the one with the longest prompt, and others by lot; they are charged, and stay.
+    """Print sample rows: the first, the one with the longest prompt, and random others. Proofs are charged and kept.
 
-    The sample is the same each time, so asking for more prints only what is more.
+    The sample is deterministic, so asking for more proofs prints only the additional rows.
     """
-    with changing(path) as (session, row):
+    with lock_campaign(path) as (session, row):
         proofs.begin(session, row, USUAL_PROOFS if body.k is None else body.k)
-    ring()
-    return _answer(path, 202)
+    notify_presses()
+    return _respond_proofs(path, 202)
 
 
-@blueprint.get("/<campaign_id>/proofs", **responses.describe(Scope.CAMPAIGNS_READ, {200: ProofList}, 404))
-@needs(Scope.CAMPAIGNS_READ)
+@blueprint.get("/<campaign_id>/proofs", **responses.describe_route(Scope.CAMPAIGNS_READ, {200: ProofList}, 404))
+@scope_required(Scope.CAMPAIGNS_READ)
 def list_proofs(path: CampaignPath) -> Response:
-    """Look at the proofs, and at what they tell of the whole campaign."""
-    return _answer(path, 200)
+    """List the proofs of a campaign and the quote derived from them."""
+    return _respond_proofs(path, 200)
 
 
-def _answer(path: CampaignPath, status: int) -> Response:
-    context = services()
+def _respond_proofs(path: CampaignPath, status: int) -> Response:
+    context = current_context()
     with context.database.reading() as session:
-        row = serializers.find(session, path)
-        return responses.answer(serializers.show_proofs(session, row, context), status)
+        row = serializers.load_campaign(session, path)
+        return responses.respond_json(serializers.serialize_proofs(session, row, context), status)

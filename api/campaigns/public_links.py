@@ -1,47 +1,49 @@
-"""``/v1/campaigns/{id}/links``: public links to a campaign's pictures, made for e-mails and revoked at once."""
+"""``/v1/campaigns/{id}/links``: create and revoke public links to a campaign's images, for use in email."""
 
 from collections.abc import Callable
 from uuid import UUID
 
 from flask import Response
 
-from api.auth.bearer import caller, needs
+from api.auth.bearer import current_caller, scope_required
 from api.campaigns.result_schemas import CampaignLinks, CampaignPath
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web import responses
-from api.web.validation import not_found
+from api.web.validation import refuse_not_found
 from common.campaigns import queries
 from common.campaigns.results import public_links
 from common.keys import Scope
 from common.tables import Campaign
 
-blueprint = responses.create_blueprint("links", "Links to a campaign's pictures, for e-mails.", "/v1/campaigns")
+blueprint = responses.create_blueprint(
+    "links", "Public links to a campaign's images, for use in email.", "/v1/campaigns"
+)
 
 
-@blueprint.post("/<campaign_id>/links", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
-@needs(Scope.CAMPAIGNS_WRITE)
+@blueprint.post("/<campaign_id>/links", **responses.describe_route(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
+@scope_required(Scope.CAMPAIGNS_WRITE)
 def create_campaign_links(path: CampaignPath) -> Response:
-    """Make a public link for every picture; they stand in the results, before a picture is printed already."""
-    return _answer(change_links(path.campaign_id, public_links.make))
+    """Create a public link for every image. The results contain the links, even before an image is printed."""
+    return _respond_links(change_links(path.campaign_id, public_links.make))
 
 
-@blueprint.delete("/<campaign_id>/links", **responses.describe(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
-@needs(Scope.CAMPAIGNS_WRITE)
+@blueprint.delete("/<campaign_id>/links", **responses.describe_route(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
+@scope_required(Scope.CAMPAIGNS_WRITE)
 def revoke_campaign_links(path: CampaignPath) -> Response:
-    """Have no link of the campaign lead anywhere any more; links that are made afterwards are others."""
-    return _answer(change_links(path.campaign_id, public_links.revoke))
+    """Revoke all public links of a campaign. Links created later have different URLs."""
+    return _respond_links(change_links(path.campaign_id, public_links.revoke))
 
 
 def change_links(campaign_id: UUID, change: Callable[[Campaign], None]) -> Campaign:
-    """Make or revoke the links of the caller's campaign; raise RefusedError with ``not_found``."""
-    with services().database.transaction() as session:
-        campaign = queries.find(session, caller().owner, campaign_id, to_change=True)
+    """Create or revoke the links of the caller's campaign; raise RefusedError with ``not_found``."""
+    with current_context().database.transaction() as session:
+        campaign = queries.find(session, current_caller().owner, campaign_id, to_change=True)
         if campaign is None:
-            raise not_found()
+            raise refuse_not_found()
         change(campaign)
     return campaign
 
 
-def _answer(campaign: Campaign) -> Response:
+def _respond_links(campaign: Campaign) -> Response:
     shown = CampaignLinks(campaign_id=campaign.id, active=campaign.has_links, version=campaign.link_version)
-    return responses.answer(shown)
+    return responses.respond_json(shown)

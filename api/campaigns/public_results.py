@@ -1,4 +1,4 @@
-"""``/p``: where the links in e-mails lead; each click is looked up, and finds what is there now."""
+"""``/p``: resolve public links to a campaign's images at the time of each request."""
 
 from pathlib import PurePosixPath
 
@@ -6,66 +6,66 @@ from flask import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import needs
-from api.images.files import answer_file
+from api.auth.bearer import scope_required
+from api.images.files import respond_file
 from api.images.schemas import BINARY
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import Path
 from common.campaigns.results import lines
 from common.campaigns.results.lines import File, Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks, Token
-from common.storage.links import Linked
+from common.storage.links import LinkTarget
 from common.tables import Campaign, Recipient
 
-blueprint = responses.create_blueprint("public links", "Links to pictures, as they stand in e-mails.", "/p")
+blueprint = responses.create_blueprint("public links", "Public links to images, as used in email.", "/p")
 
 PRIVATE = {
-    "Cache-Control": "private, no-cache",  # a link that is revoked must not live on in a cache
+    "Cache-Control": "private, no-cache",  # a revoked link must not survive in a cache
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }
 
 
 class TokenPath(Path):
-    """Names a recipient's picture, with a proof."""
+    """The signed token of a public link."""
 
     token: str = Field(max_length=64, json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 
 
 ANSWERS: responses.Success = {
-    200: {"description": "The picture", "content": {"image/*": {"schema": BINARY}}},
-    302: {"description": "The picture is at the link in `Location`, which is good for a while"},
+    200: {"description": "The image", "content": {"image/*": {"schema": BINARY}}},
+    302: {"description": "Redirect to a temporary link to the image"},
     304: None,
 }
 
 
-@blueprint.get("/<token>", **responses.describe(None, ANSWERS, 404, 410))
-@needs(None)
+@blueprint.get("/<token>", **responses.describe_route(None, ANSWERS, 404, 410))
+@scope_required(None)
 def get_public_picture(path: TokenPath) -> Response:
-    """See a picture by its public link; no key is needed."""
-    context = services()
+    """Get an image by its public link. No API key is required."""
+    context = current_context()
     token = Token.parse(path.token)
     with context.database.reading() as session:
-        line = _find(session, token) if token is not None else None
+        line = _find_line(session, token) if token is not None else None
     if line is None:
-        raise _refuse("not_found", "The link is not valid, or no longer.")
+        raise _refuse_link("not_found", "The link is not valid or has expired.")
     file = line.file
     if file is None and line.status is LineStatus.ERASED:
-        raise _refuse("object_missing", "The picture was erased.")
+        raise _refuse_link("object_missing", "The image was erased.")
     if file is None:
-        raise _refuse("image_not_readable", f"There is no picture to see: it is {line.status}.")
-    response = _answer(file, line)
+        raise _refuse_link("image_not_readable", f"The image is not available: its status is {line.status}.")
+    response = _respond_picture(file, line)
     response.headers.update(PRIVATE)
     return response
 
 
-def _answer(file: File, line: Line) -> Response:
-    context = services()
+def _respond_picture(file: File, line: Line) -> Response:
+    context = current_context()
     name = f"picture-{line.index}{PurePosixPath(file.key).suffix}"
     if context.links is not None:
-        response = answer_file(context.storage, Linked(file.key, file.content_type, name))
+        response = respond_file(context.storage, LinkTarget(file.key, file.content_type, name))
         response.headers["Content-Disposition"] = "inline"
         return response
     seconds = context.settings.link_seconds
@@ -73,17 +73,17 @@ def _answer(file: File, line: Line) -> Response:
     return Response(status=302, headers={"Location": location})
 
 
-def _find(session: Session, token: Token) -> Line | None:
-    """Return what a genuine token is about; None for any other."""
+def _find_line(session: Session, token: Token) -> Line | None:
+    """Return the result line for a valid token; None for any other token."""
     recipient = session.get(Recipient, token.recipient_pk)
     campaign = session.get(Campaign, recipient.campaign_id) if recipient is not None else None
     if campaign is None or campaign.deleted_at is not None:
         return None
-    context = services()
+    context = current_context()
     if not PublicLinks(context.settings.read_secret(), context.settings.base_url).holds(campaign, token):
         return None
     return lines.find_line(session, campaign, token.recipient_pk, token.index)
 
 
-def _refuse(code: str, detail: str) -> RefusedError:
+def _refuse_link(code: str, detail: str) -> RefusedError:
     return RefusedError(code, detail, headers=PRIVATE)

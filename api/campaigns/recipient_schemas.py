@@ -1,4 +1,4 @@
-"""The JSON of recipients: a file that was handed in, the rows that stayed, and the prompts that they make."""
+"""JSON schemas of recipients: uploaded files, accepted rows and rendered prompts."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,51 +15,59 @@ USUALLY_PREVIEWED = 5
 
 
 class UploadQuery(Query):
-    """How a file is taken in."""
+    """The options of a recipients upload."""
 
     mode: Literal["replace", "append"] = Field(
-        "replace", description="After the first approval recipients can only be appended."
+        "replace",
+        description="Whether to replace or extend the recipients. After the first approval, only `append` works.",
     )
     on_error: Literal["strict", "skip"] = Field(
-        "strict", description="Whether one row that cannot be printed refuses all, or the others stay."
+        "strict", description="Whether one invalid row rejects the whole file (`strict`) or is skipped (`skip`)."
     )
 
 
 class RecipientQuery(Query):
-    """Which recipients to list."""
+    """The paging parameters of a list of recipients."""
 
-    limit: Annotated[int, Field(ge=1, le=1000), Parsed] = Field(100, description="Recipients a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    limit: Annotated[int, Field(ge=1, le=1000), Parsed] = Field(
+        100, description="Maximum number of recipients per page."
+    )
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 class ErrorsQuery(Query):
-    """Which list's errors."""
+    """The list whose errors to return."""
 
     list: Annotated[int, Field(ge=1, le=1_000_000), Parsed] | None = Field(
-        None, description="The number of a list; by default the newest, a refused one included."
+        None, description="Number of the list; defaults to the newest, including a rejected one."
     )
 
 
 class Sample(Body):
-    """Whose prompts to render."""
+    """The recipients whose prompts to render."""
 
-    recipient_id: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(None, description="Just theirs.")
+    recipient_id: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        None, description="Render only this recipient's prompts."
+    )
     k: Annotated[int, Field(ge=1, le=MOST_PREVIEWED), Whole] | None = Field(
-        None, description="Of so many: the first, the longest, and others that are always the same; by default 5."
+        None,
+        description="Sample size: the first row, the longest prompt and a fixed selection of others. Defaults to 5.",
     )
 
 
 class RowError(Output):
-    """Why a row cannot be printed."""
+    """The reason why a row is not valid."""
 
-    row: int = Field(description="The first row of values is 1.")
+    row: int = Field(description="Row number; the first row after the header is 1.")
     code: str
     column: str | None
     detail: str
 
 
 class Receipt(Output):
-    """What became of a file of recipients."""
+    """The result of a recipients upload."""
 
     object: Literal["recipient_list"] = "recipient_list"
     number: int
@@ -68,13 +76,13 @@ class Receipt(Output):
     total: int
     accepted: int
     rejected: int
-    errors: list[RowError] = Field(description="The first 50; `recipients/errors.csv` has all.")
-    status: CampaignStatus = Field(description="The campaign's.")
-    spec_digest: str | None = Field(description="What an approval is to name.")
+    errors: list[RowError] = Field(description="The first 50 errors; `recipients/errors.csv` has all of them.")
+    status: CampaignStatus = Field(description="Status of the campaign.")
+    spec_digest: str | None = Field(description="Digest to send when approving the campaign.")
 
 
 class Recipient(Output):
-    """Somebody a picture is made for."""
+    """A recipient of a campaign."""
 
     id: UUID
     object: Literal["recipient"] = "recipient"
@@ -87,12 +95,12 @@ class Recipient(Output):
 
 
 class RecipientPage(Output):
-    """A page of recipients, in their order."""
+    """A page of recipients, in upload order."""
 
     object: Literal["list"] = "list"
     data: list[Recipient]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class Rendered(Output):
@@ -104,11 +112,11 @@ class Rendered(Output):
     arm: str
     prompt: str
     negative_prompt: str
-    seeds: list[int] = Field(description="Of each of the recipient's images.")
+    seeds: list[int] = Field(description="The seed of each of the recipient's images.")
 
 
 class Preview(Output):
-    """Prompts as they would be printed; nothing was printed."""
+    """Rendered prompts; nothing is printed."""
 
     object: Literal["preview"] = "preview"
     data: list[Rendered]
@@ -119,8 +127,10 @@ _SCALARS = [{"type": name} for name in ("string", "number", "boolean", "null")]
 FILE: dict[str, Any] = {
     "required": True,
     "content": {
-        "text/csv": {"schema": _TEXT | {"description": "With a header; commas, semicolons or tabs."}},
-        "application/x-ndjson": {"schema": _TEXT | {"description": "A JSON object a line."}},
+        "text/csv": {
+            "schema": _TEXT | {"description": "CSV with a header row, separated by commas, semicolons or tabs."}
+        },
+        "application/x-ndjson": {"schema": _TEXT | {"description": "One JSON object per line."}},
         "application/json": {
             "schema": {
                 "type": "array",
@@ -129,7 +139,7 @@ FILE: dict[str, Any] = {
             }
         },
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
-            "schema": _TEXT | {"format": "binary", "description": "The first visible sheet, with a header."}
+            "schema": _TEXT | {"format": "binary", "description": "The first visible sheet, with a header row."}
         },
     },
 }

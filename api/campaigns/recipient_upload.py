@@ -1,4 +1,4 @@
-"""How a file of recipients is received: streamed from the request's body, and all or nothing of it kept."""
+"""Receive a recipients file: streamed from the request body and stored completely or not at all."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,10 +11,10 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.campaigns import serializers
 from api.campaigns.schemas import CampaignPath
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web.errors import RefusedError
-from api.web.problems import Fault
-from api.web.strict_json import hurrying
+from api.web.problems import FieldError
+from api.web.strict_json import limit_read_time
 from common.campaigns.recipients import importing, lists, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
@@ -24,11 +24,11 @@ from common.campaigns.recipients.lists import Loading
 from common.campaigns.recipients.validation import Bad
 from common.tables import RecipientList
 
-SECONDS = 15 * 60
-"""How long a file may take to arrive; a list that is older is given up by the clerk."""
+UPLOAD_SECONDS = 15 * 60
+"""Maximum duration of an upload; the clerk abandons a list that takes longer."""
 
-_places = BoundedSemaphore(4)
-"""For files that arrive at once in one process: each takes one of its threads, slow senders for long."""
+_upload_slots = BoundedSemaphore(4)
+"""Limits concurrent uploads per process: each one occupies a thread, and a slow sender occupies it for long."""
 
 
 def choose_format(request: Request) -> tuple[Format, str]:
@@ -43,8 +43,8 @@ def choose_format(request: Request) -> tuple[Format, str]:
     return kind, encoding
 
 
-class _Whole:
-    """A body that is read to its end, and none that ends early: the server behind us does not notice."""
+class _CompleteBody:
+    """A request body that raises ClientDisconnected if it ends early, which gunicorn does not detect."""
 
     def __init__(self, request: Request) -> None:
         self._stream, self._missing = request.stream, request.content_length or 0
@@ -58,23 +58,23 @@ class _Whole:
 
 
 @contextmanager
-def filling(path: CampaignPath, loading: Loading, request: Request) -> Iterator[Intake]:
-    """Read the request's body into the list that is *loading* and yield what became of it.
+def load_recipients(path: CampaignPath, loading: Loading, request: Request) -> Iterator[Intake]:
+    """Read the request body into the list that is *loading* and yield the result.
 
-    Whatever goes wrong here or in the block gives the list up. Raises RefusedError.
+    Any error here or in the block abandons the list. Raises RefusedError.
     """
-    context, (kind, encoding) = services(), choose_format(request)
-    if not _places.acquire(blocking=False):
+    context, (kind, encoding) = current_context(), choose_format(request)
+    if not _upload_slots.acquire(blocking=False):
         raise BusyError
     most = context.settings.max_recipients
     request.max_content_length = context.settings.max_recipients_bytes
     with ExitStack() as undoing, ExitStack() as leaving:
-        leaving.callback(_places.release)
+        leaving.callback(_upload_slots.release)
         seen: list[str] = []
-        undoing.callback(_give_up, path, [loading], seen)
-        with hurrying(request, SECONDS) as is_late:
+        undoing.callback(_discard_lists, path, [loading], seen)
+        with limit_read_time(request, UPLOAD_SECONDS) as is_late:
             try:
-                with detect.opened(cast("IO[bytes]", _Whole(request)), kind, encoding) as sheet:
+                with detect.opened(cast("IO[bytes]", _CompleteBody(request)), kind, encoding) as sheet:
                     try:
                         done = importing.take_in(
                             context.database, loading, sheet, context.prompt_rules.judge_always, most
@@ -83,21 +83,25 @@ def filling(path: CampaignPath, loading: Loading, request: Request) -> Iterator[
                         seen.extend(importing.keep_columns(sheet))
             except RequestEntityTooLarge:
                 size = context.settings.max_recipients_bytes
-                raise RefusedError("body_too_large", f"A file of recipients may have {size} bytes.") from None
+                raise RefusedError("body_too_large", f"The file must not exceed {size} bytes.") from None
             except (ClientDisconnected, OSError, ParseException):
                 if is_late():
-                    raise RefusedError("request_timeout", f"The file did not arrive in {SECONDS} seconds.") from None
-                raise RefusedError("bad_request", "The body ended early, or is not what its head says.") from None
+                    raise RefusedError(
+                        "request_timeout", f"The file did not arrive within {UPLOAD_SECONDS} seconds."
+                    ) from None
+                raise RefusedError("bad_request", "The body is incomplete or does not match its headers.") from None
         yield done
         undoing.pop_all()
 
 
 @contextmanager
-def refilling(path: CampaignPath, opened: Sequence[tuple[RecipientList, Loading]]) -> Iterator[list[Intake]]:
-    """Check the rows of lists again, each into a new one, and yield what became of them; raise as ``filling``."""
-    context = services()
+def revalidate_recipients(
+    path: CampaignPath, opened: Sequence[tuple[RecipientList, Loading]]
+) -> Iterator[list[Intake]]:
+    """Check the rows of existing lists again, each into a new list, and yield the results; raise as ``filling``."""
+    context = current_context()
     with ExitStack() as undoing:
-        undoing.callback(_give_up, path, [loading for _, loading in opened])
+        undoing.callback(_discard_lists, path, [loading for _, loading in opened])
         filled = []
         for old, loading in opened:
             judge, most = context.prompt_rules.judge_always, context.settings.max_recipients
@@ -109,21 +113,19 @@ def refilling(path: CampaignPath, opened: Sequence[tuple[RecipientList, Loading]
 
 
 def refuse_rows(done: Intake) -> RefusedError:
-    """Return the error for a file with rows that cannot be printed."""
+    """Return the error for a file with invalid rows."""
     total = done.accepted + done.rejected
-    detail = (
-        f"{done.rejected} of {total} rows cannot be printed, and nothing was changed; recipients/errors.csv has them."
-    )
-    return RefusedError("recipients_rejected", detail, [_show(each) for each in done.shown])
+    detail = f"{done.rejected} of {total} rows are not valid, so nothing was changed; see recipients/errors.csv."
+    return RefusedError("recipients_rejected", detail, [_serialize_bad_row(each) for each in done.shown])
 
 
-def _show(bad: Bad) -> Fault:
+def _serialize_bad_row(bad: Bad) -> FieldError:
     code, column, detail = bad.fault
     where = f"row {bad.number}, column {column}" if column else f"row {bad.number}"
-    return Fault(code=code, detail=f"in {where}: {detail}")
+    return FieldError(code=code, detail=f"in {where}: {detail}")
 
 
-def _give_up(path: CampaignPath, opened: Sequence[Loading], columns: Sequence[str] = ()) -> None:
-    with serializers.changing(path) as (session, campaign):
+def _discard_lists(path: CampaignPath, opened: Sequence[Loading], columns: Sequence[str] = ()) -> None:
+    with serializers.lock_campaign(path) as (session, campaign):
         for loading in opened:
             lists.give_up(session, campaign, loading.number, columns)

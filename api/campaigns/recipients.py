@@ -1,4 +1,4 @@
-"""``/v1/campaigns/{id}/recipients``: hand them in, look at them, fetch what is wrong with them; preview prompts."""
+"""``/v1/campaigns/{id}/recipients``: upload and list recipients, download row errors and preview prompts."""
 
 import csv
 import io
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from flask import Response, request, stream_with_context
 
-from api.auth.bearer import caller, needs
+from api.auth.bearer import current_caller, scope_required
 from api.campaigns import recipient_schemas, recipient_upload, serializers
 from api.campaigns.recipient_schemas import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
-from api.web.validation import not_found
+from api.web.validation import refuse_not_found
 from common.campaigns import digest, queries, rendering
 from common.campaigns.csv_injection import defuse
 from common.campaigns.printing import proofs
@@ -27,11 +27,11 @@ from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.tables import Campaign, Recipient, RecipientList
 
-blueprint = responses.create_blueprint("recipients", "Who a campaign is for.", "/v1/campaigns")
+blueprint = responses.create_blueprint("recipients", "The recipients of a campaign.", "/v1/campaigns")
 
 ERRORS: responses.Success = {
     200: {
-        "description": "The rows as they were handed in, and what is wrong",
+        "description": "The rejected rows as uploaded, with the reasons",
         "content": {"text/csv": {"schema": BINARY}},
     }
 }
@@ -41,72 +41,78 @@ PREVIEW_PROBLEMS = (400, 404, 408, 409, 413, 415, 422)
 @blueprint.put(
     "/<campaign_id>/recipients",
     request_body=FILE,
-    **responses.describe(Scope.CAMPAIGNS_WRITE, {200: Receipt}, 400, 404, 408, 409, 413, 415, 422, 429),
+    **responses.describe_route(Scope.CAMPAIGNS_WRITE, {200: Receipt}, 400, 404, 408, 409, 413, 415, 422, 429),
 )
-@needs(Scope.CAMPAIGNS_WRITE)
+@scope_required(Scope.CAMPAIGNS_WRITE)
 def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
-    """Hand in a file of recipients; every row is rendered and checked, and a file that fails changes nothing."""
-    return responses.answer(take(path, query))
+    """Upload a recipients file. Every row is rendered and checked; a rejected file changes nothing."""
+    return responses.respond_json(receive_recipients(path, query))
 
 
-def take(path: CampaignPath, query: UploadQuery) -> Receipt:
-    """Take the request's body in as a list of recipients; raise RefusedError."""
+def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
+    """Store the request body as a list of recipients; raise RefusedError."""
     kind, _ = recipient_upload.choose_format(request)
-    with serializers.changing(path) as (session, campaign):
+    with serializers.lock_campaign(path) as (session, campaign):
         loading = lists.begin(session, campaign, replaces=query.mode == "replace")
-    with recipient_upload.filling(path, loading, request) as done:
+    with recipient_upload.load_recipients(path, loading, request) as done:
         if not done.accepted or (done.rejected and query.on_error == "strict"):
             raise recipient_upload.refuse_rows(done)
-        with serializers.changing(path) as (session, campaign):
+        with serializers.lock_campaign(path) as (session, campaign):
             lists.finish(session, campaign, loading, done.columns, done.digest)
             session.flush()
-            campaign.digest = digest.compute(session, campaign, services().settings)
-    return _show_receipt(campaign, loading, kind, done)
+            campaign.digest = digest.compute(session, campaign, current_context().settings)
+    return _serialize_receipt(campaign, loading, kind, done)
 
 
 @blueprint.get(
-    "/<campaign_id>/recipients", **responses.describe(Scope.CAMPAIGNS_READ, {200: RecipientPage}, 400, 404, 422)
+    "/<campaign_id>/recipients", **responses.describe_route(Scope.CAMPAIGNS_READ, {200: RecipientPage}, 400, 404, 422)
 )
-@needs(Scope.CAMPAIGNS_READ)
+@scope_required(Scope.CAMPAIGNS_READ)
 def list_recipients(path: CampaignPath, query: recipient_schemas.RecipientQuery) -> Response:
-    """List recipients in the order in which they came."""
-    context, book = services(), f"{caller().owner}/campaigns/{path.campaign_id}/recipients"
+    """List recipients in upload order."""
+    context, book = current_context(), f"{current_caller().owner}/campaigns/{path.campaign_id}/recipients"
     after = None
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        campaign = serializers.find(session, path)
+        campaign = serializers.load_campaign(session, path)
         rows = recipient_queries.list_page(session, campaign, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
-    return responses.answer(RecipientPage(data=[*map(_show, page)], has_more=has_more, next=following))
+    return responses.respond_json(
+        RecipientPage(data=[*map(_serialize_recipient, page)], has_more=has_more, next=following)
+    )
 
 
-@blueprint.get("/<campaign_id>/recipients/errors.csv", **responses.describe(Scope.CAMPAIGNS_READ, ERRORS, 404, 422))
-@needs(Scope.CAMPAIGNS_READ)
+@blueprint.get(
+    "/<campaign_id>/recipients/errors.csv", **responses.describe_route(Scope.CAMPAIGNS_READ, ERRORS, 404, 422)
+)
+@scope_required(Scope.CAMPAIGNS_READ)
 def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
-    """Fetch the rows that cannot be printed, with reasons: correct them, and append the file as it is."""
-    with services().database.reading() as session:
-        campaign = serializers.find(session, path)
+    """Download the rejected rows with the reasons. The file can be corrected and appended unchanged otherwise."""
+    with current_context().database.reading() as session:
+        campaign = serializers.load_campaign(session, path)
         found = recipient_queries.find_list(session, campaign, query.list)
     if found is None:
-        raise not_found()
+        raise refuse_not_found()
     return send_errors(found)
 
 
 def send_errors(found: RecipientList) -> Response:
-    """Answer with the rows of a list that cannot be printed, as a table that may come back corrected."""
+    """Return the rejected rows of a list as CSV that can be corrected and uploaded again."""
     headers = {"Content-Disposition": 'attachment; filename="errors.csv"'}
-    lines = stream_with_context(_spell_errors(found))
+    lines = stream_with_context(_format_errors(found))
     return Response(lines, headers=headers, content_type="text/csv; charset=utf-8")
 
 
-@blueprint.post("/<campaign_id>/preview", **responses.describe(Scope.CAMPAIGNS_READ, {200: Preview}, *PREVIEW_PROBLEMS))
-@needs(Scope.CAMPAIGNS_READ)
+@blueprint.post(
+    "/<campaign_id>/preview", **responses.describe_route(Scope.CAMPAIGNS_READ, {200: Preview}, *PREVIEW_PROBLEMS)
+)
+@scope_required(Scope.CAMPAIGNS_READ)
 def preview_campaign(path: CampaignPath, body: recipient_schemas.Sample) -> Response:
-    """Render prompts, of one recipient or a sample, and print nothing: the rows that proofs would be made of."""
-    with services().database.reading() as session:
-        campaign = serializers.find(session, path)
+    """Render the prompts of one recipient or of a sample, without printing. The sample is the one used for proofs."""
+    with current_context().database.reading() as session:
+        campaign = serializers.load_campaign(session, path)
         spec = CampaignSpec.from_row(campaign.spec)
         if body.recipient_id is None:
             rows: Sequence[Recipient] = proofs.choose(
@@ -116,12 +122,12 @@ def preview_campaign(path: CampaignPath, body: recipient_schemas.Sample) -> Resp
             found = queries.find_recipient(session, campaign, body.recipient_id)
             rows = [] if found is None or found.erased_at is not None else [found]
     if body.recipient_id is not None and not rows:
-        raise not_found()
-    return responses.answer(Preview(data=[render_prompts(campaign, spec, row) for row in rows]))
+        raise refuse_not_found()
+    return responses.respond_json(Preview(data=[render_prompts(campaign, spec, row) for row in rows]))
 
 
 def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> recipient_schemas.Rendered:
-    """Return the words and seeds that would be printed for a recipient."""
+    """Return the prompts and seeds that a recipient's prints would use."""
     requests = [rendering.request_of(spec, campaign.salt, row, index)[0] for index in range(spec.images_per_recipient)]
     return recipient_schemas.Rendered(
         recipient_id=row.recipient_id,
@@ -134,7 +140,7 @@ def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> re
     )
 
 
-def _show(row: Recipient) -> recipient_schemas.Recipient:
+def _serialize_recipient(row: Recipient) -> recipient_schemas.Recipient:
     return recipient_schemas.Recipient(
         id=row.id,
         recipient_id=row.recipient_id,
@@ -146,7 +152,7 @@ def _show(row: Recipient) -> recipient_schemas.Recipient:
     )
 
 
-def _show_receipt(campaign: Campaign, loading: Loading, kind: Format, done: Intake) -> Receipt:
+def _serialize_receipt(campaign: Campaign, loading: Loading, kind: Format, done: Intake) -> Receipt:
     errors = [
         recipient_schemas.RowError(
             row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail
@@ -166,13 +172,13 @@ def _show_receipt(campaign: Campaign, loading: Loading, kind: Format, done: Inta
     )
 
 
-def _spell_errors(found: RecipientList) -> Iterator[str]:
-    """Yield the file of errors: a BOM, by which spreadsheets know UTF-8, the columns as they came, and the reasons."""
+def _format_errors(found: RecipientList) -> Iterator[str]:
+    """Yield the errors file: a BOM so that spreadsheets detect UTF-8, the uploaded columns, and the reasons."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
     writer.writerow([*map(defuse, found.columns), *ERROR_COLUMNS])
-    for row in recipient_queries.read_rejected(services().database, found):
+    for row in recipient_queries.read_rejected(current_context().database, found):
         reasons = ["; ".join(error[name] for error in row.errors) for name in ("code", "column", "detail")]
         cells = row.fields + [""] * (len(found.columns) - len(row.fields))
         writer.writerow(map(defuse, [*cells, str(row.row), *reasons]))

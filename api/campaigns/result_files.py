@@ -1,4 +1,4 @@
-"""The results of a campaign as lines of JSON and of CSV."""
+"""Write the results of a campaign as JSON Lines and CSV."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine
 from api.images.schemas import Colour
-from api.runtime.context import Context
+from api.runtime.context import AppContext
 from common.campaigns.csv_injection import defuse
 from common.campaigns.results.lines import Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks
@@ -15,7 +15,7 @@ from common.tables import Campaign, Image
 
 LINES_AT_ONCE = 200
 BYTE_ORDER_MARK = "\ufeff"
-"""Without it, Excel takes UTF-8 for something else."""
+"""Without it, Excel does not detect UTF-8."""
 
 COLUMNS: dict[str, Callable[[ResultLine], object]] = {
     "recipient_id": lambda line: line.recipient_id,
@@ -40,20 +40,20 @@ COLUMNS: dict[str, Callable[[ResultLine], object]] = {
     "error_code": lambda line: line.error.code if line.error else None,
     "error_message": lambda line: line.error.message if line.error else None,
 }
-"""The columns of the CSV file, in their order."""
+"""The columns of the CSV file, in order."""
 
 
-class Presenter:
-    """Shows the lines of one campaign."""
+class ResultSerializer:
+    """Converts the result lines of one campaign to their representation."""
 
-    def __init__(self, campaign: Campaign, context: Context) -> None:
+    def __init__(self, campaign: Campaign, context: AppContext) -> None:
         self._campaign = campaign
         self._base_url = context.settings.base_url
         self._links = PublicLinks(context.settings.read_secret(), self._base_url)
         self._styles = {arm.name: arm.style for arm in CampaignSpec.from_row(campaign.spec).arms}
 
     def show(self, line: Line) -> ResultLine:
-        """Return what is shown of *line*; of an erased recipient no more than the cost."""
+        """Return the representation of *line*; for an erased recipient, only the cost."""
         image = None if line.status is LineStatus.ERASED else line.image
         return ResultLine(
             recipient_id=line.recipient.recipient_id,
@@ -70,12 +70,12 @@ class Presenter:
             seed=line.seed if image else None,
             width=image.width if image else None,
             height=image.height if image else None,
-            safety=_show_safety(image) if image else None,
+            safety=_serialize_safety(image) if image else None,
             colours=[Colour(**colour) for colour in (image.colours if image else None) or ()],
             palette_score=image.palette_score if image else None,
             cost=LineCost(amount=line.amount, currency=self._campaign.currency),
             rerolls=line.made.rerolls if line.made else 0,
-            error=_show_error(line),
+            error=_serialize_error(line),
         )
 
     def _link(self, line: Line) -> str | None:
@@ -84,30 +84,30 @@ class Presenter:
         return self._links.url(self._campaign, line.recipient.id, line.index)
 
 
-def as_jsonl(lines: Iterable[ResultLine]) -> Iterator[bytes]:
+def encode_jsonl(lines: Iterable[ResultLine]) -> Iterator[bytes]:
     """Yield *lines* as JSON, one to a line."""
-    for some in _gather(lines):
+    for some in _batch_lines(lines):
         yield "".join(f"{line.model_dump_json()}\n" for line in some).encode()
 
 
-def as_csv(lines: Iterable[ResultLine]) -> Iterator[bytes]:
-    """Yield *lines* as CSV (RFC 4180), in which no cell is a formula."""
-    yield (BYTE_ORDER_MARK + _write([list(COLUMNS)])).encode()
-    for some in _gather(lines):
-        yield _write([[_spell(read(line)) for read in COLUMNS.values()] for line in some]).encode()
+def encode_csv(lines: Iterable[ResultLine]) -> Iterator[bytes]:
+    """Yield *lines* as CSV (RFC 4180), with cells escaped so that none is a formula."""
+    yield (BYTE_ORDER_MARK + _encode_rows([list(COLUMNS)])).encode()
+    for some in _batch_lines(lines):
+        yield _encode_rows([[_format_cell(read(line)) for read in COLUMNS.values()] for line in some]).encode()
 
 
-def _spell(value: object) -> str:
+def _format_cell(value: object) -> str:
     return "" if value is None else defuse(str(value))
 
 
-def _write(rows: list[list[str]]) -> str:
+def _encode_rows(rows: list[list[str]]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue()
 
 
-def _gather(lines: Iterable[ResultLine]) -> Iterator[list[ResultLine]]:
+def _batch_lines(lines: Iterable[ResultLine]) -> Iterator[list[ResultLine]]:
     some: list[ResultLine] = []
     for line in lines:
         some.append(line)
@@ -118,11 +118,11 @@ def _gather(lines: Iterable[ResultLine]) -> Iterator[list[ResultLine]]:
         yield some
 
 
-def _show_safety(image: Image) -> LineSafety:
+def _serialize_safety(image: Image) -> LineSafety:
     return LineSafety(verdict=image.verdict, score=max(image.safety.get("scores", {}).values(), default=None))
 
 
-def _show_error(line: Line) -> LineError | None:
+def _serialize_error(line: Line) -> LineError | None:
     if line.made is None or line.made.error_code is None or line.status in (LineStatus.ERASED, LineStatus.PRINTED):
         return None
     return LineError(code=line.made.error_code, message=line.made.error_message, retryable=line.made.error_retryable)

@@ -1,4 +1,4 @@
-"""The JSON of a campaign's results: one line for each picture of each recipient."""
+"""JSON schemas of a campaign's results: one line per image of each recipient."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -16,21 +16,21 @@ MOST_ON_SHEET = 100
 
 
 class LineSafety(Output):
-    """What the safety check said of a picture."""
+    """The safety verdict for an image."""
 
     verdict: Verdict
-    score: float | None = Field(description="The highest of its scores.")
+    score: float | None = Field(description="The highest safety score.")
 
 
 class LineCost(Output):
-    """What a picture cost the campaign."""
+    """The cost of an image to the campaign."""
 
     amount: Amount
     currency: str
 
 
 class LineError(Output):
-    """Why there is no picture."""
+    """The reason why an image is missing."""
 
     code: str
     message: str | None
@@ -38,22 +38,22 @@ class LineError(Output):
 
 
 class ResultLine(Output):
-    """What became of one picture of one recipient."""
+    """The result of one image of one recipient."""
 
     recipient_id: str
-    list_number: int = Field(description="Which of the lists of recipients that were handed in.")
-    row: int = Field(description="The row in that list; the first row of values is 1.")
-    index: int = Field(description="Which of the recipient's pictures, from 0.")
+    list_number: int = Field(description="Number of the uploaded recipient list.")
+    row: int = Field(description="Row number in that list; the first row after the header is 1.")
+    index: int = Field(description="Index of the image among the recipient's images, from 0.")
     variant: str
-    style: str | None = Field(description="The version of a style that it was made with.")
+    style: str | None = Field(description="The style version used.")
     status: LineStatus
     picture: Picture | None = Field(
-        description="Whose picture there is: `own`; `shared` where it was printed once for all who asked the same;"
-        " `fallback` where it stands in for one that was blocked."
+        description="Origin of the image: `own`; `shared` if it was printed once for several identical requests;"
+        " `fallback` if it replaces a blocked image."
     )
-    link: str | None = Field(description="The public link to it, once the campaign has links.")
+    link: str | None = Field(description="Public link to the image, if links were created for the campaign.")
     image_id: UUID | None
-    image_url: str | None = Field(description="Where to fetch it with a key.")
+    image_url: str | None = Field(description="URL of the image; requires an API key.")
     seed: int | None
     width: int | None
     height: int | None
@@ -61,60 +61,62 @@ class ResultLine(Output):
     colours: list[Colour]
     palette_score: float | None
     cost: LineCost
-    rerolls: int = Field(description="How often it was printed again from another seed.")
+    rerolls: int = Field(description="Number of re-rolls with another seed.")
     error: LineError | None
 
 
 class CampaignPath(Path):
-    """Names a campaign."""
+    """The ID of a campaign."""
 
     campaign_id: Id
 
 
 class RecipientPath(Path):
-    """Names a recipient of a campaign."""
+    """The IDs of a campaign and of one of its recipients."""
 
     campaign_id: Id
     recipient_id: str = Field(max_length=255)
 
 
 class ArchiveQuery(Query):
-    """How the files of an archive are called."""
+    """The file name options of an archive."""
 
     name: str = Field(
         USUAL_PATTERN,
-        description="A pattern of file names, of plain text and `{recipient_id}`, `{index}`, `{variant}`, `{list}`,"
-        " `{row}`, `{seed}`; the extension is added, and a number where two would be the same.",
+        description="File name pattern: plain text with the placeholders `{recipient_id}`, `{index}`, `{variant}`,"
+        " `{list}`, `{row}` and `{seed}`. The extension is added, and a number to make duplicate names unique.",
         max_length=200,
         json_schema_extra={"format": "file-name-pattern"},
     )
 
 
 class SheetQuery(Query):
-    """Which part of a contact sheet."""
+    """The page of a contact sheet to return."""
 
-    page: Annotated[int, Field(ge=1, le=1_000_000), Parsed] = Field(1, description="Page, from 1.")
-    per_page: Annotated[int, Field(ge=1, le=MOST_ON_SHEET), Parsed] = Field(40, description="Pictures a page.")
+    page: Annotated[int, Field(ge=1, le=1_000_000), Parsed] = Field(1, description="Page number, from 1.")
+    per_page: Annotated[int, Field(ge=1, le=MOST_ON_SHEET), Parsed] = Field(
+        40, description="Maximum number of images per page."
+    )
 
 
 class CampaignLinks(Output):
-    """The public links of a campaign: each stands in its results."""
+    """The state of a campaign's public links; the links themselves are in the results."""
 
     object: Literal["campaign_links"] = "campaign_links"
     campaign_id: UUID
-    active: bool = Field(description="Whether the links lead anywhere.")
-    version: int = Field(description="Grows with each making; links of an earlier version never lead anywhere again.")
+    active: bool = Field(description="Whether the links are active.")
+    version: int = Field(description="Increases each time links are created; links of earlier versions stay invalid.")
 
 
 class Erasure(Output):
-    """What was erased of one person, and what is left: the cost."""
+    """The result of erasing a recipient."""
 
     object: Literal["erasure"] = "erasure"
     campaign_id: UUID
-    tombstone: str = Field(description="What stands in the results in place of the recipient's id.")
-    pictures: int = Field(description="Pictures that were deleted.")
-    shared: int = Field(description="Pictures that stay, because others have the same.")
-    jobs: int = Field(description="Jobs whose words were erased.")
-    rejected_rows: int = Field(description="Rejected rows of the same id that were blanked.")
-    cost: LineCost = Field(description="What was spent on the pictures that were deleted.")
+    tombstone: str = Field(description="Identifier that replaces the recipient ID in the results.")
+    pictures: int = Field(description="Number of deleted images.")
+    shared: int = Field(description="Number of images kept because other recipients share them.")
+    jobs: int = Field(description="Number of jobs whose prompts were erased.")
+    rejected_rows: int = Field(description="Number of rejected rows with the same ID that were blanked.")
+    cost: LineCost = Field(description="Cost of the deleted images.")
     erased_at: Time

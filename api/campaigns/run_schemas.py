@@ -1,4 +1,4 @@
-"""The JSON of campaigns that run: how far they are, their proofs, and what is done with them."""
+"""JSON schemas of campaign runs: progress, proofs, quotes and retries."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -14,24 +14,25 @@ USUAL_PROOFS = 6
 
 
 class RetryQuery(Query):
-    """Which prints are tried again."""
+    """The prints to retry."""
 
     only: Literal["failed", "blocked", "retryable"] | None = Field(
-        None, description="`retryable`: failed, by something that may pass. By default all that came to nothing."
+        None,
+        description="`retryable`: prints that failed with a temporary error. Defaults to all prints without an image.",
     )
 
 
 class NewProofs(Body):
-    """How many rows are proofed; `{}` for the default."""
+    """The number of rows to proof; `{}` for the default."""
 
     k: Annotated[int, Field(ge=1, le=MOST_PROOFS), Whole] | None = Field(
         None,
-        description=f"Sample rows: the first, that with the longest prompt, others by lot. By default {USUAL_PROOFS}.",
+        description=f"Sample size: the first row, the longest prompt and random others. Defaults to {USUAL_PROOFS}.",
     )
 
 
 class PrintCounts(Output):
-    """How many prints there are, one for each recipient and index, and how they stand."""
+    """The number of prints by status; there is one print per recipient and index."""
 
     wanted: int
     waiting: int
@@ -41,24 +42,28 @@ class PrintCounts(Output):
     failed: int
     canceled: int
     erased: int
-    copies: int = Field(description="Of these, the same picture as another recipient's: made once, charged once.")
-    rerolls: int = Field(description="How often a picture was rolled again, over all prints.")
-    block_rate: float | None = Field(description="Blocked, of those that the safety check saw in the end.")
-    amount: Amount = Field(description="What the prints cost.")
+    copies: int = Field(
+        description="Prints that share the image of another recipient; it is generated and charged once."
+    )
+    rerolls: int = Field(description="Number of re-rolls over all prints.")
+    block_rate: float | None = Field(description="Share of checked prints that the safety check blocked.")
+    amount: Amount = Field(description="Cost of the prints.")
 
 
 class CampaignProgress(Output):
-    """How far a campaign is, counted from its prints."""
+    """The progress of a campaign, counted from its prints."""
 
-    share: float = Field(description="How much of it has come to an end, 0 to 1; not all that ends is printed.")
+    share: float = Field(description="Share of prints that have ended, printed or not, from 0 to 1.")
     prints: PrintCounts
-    arms: dict[str, PrintCounts] = Field(description="The same for each arm.")
-    per_minute: float = Field(description="Prints that ended, over the last five minutes; 0 unless it is running.")
-    finishes_at: Time | None = Field(description="At this pace; null while nothing can be told.")
+    arms: dict[str, PrintCounts] = Field(description="The counts for each arm.")
+    per_minute: float = Field(
+        description="Prints ended per minute over the last five minutes; 0 unless the campaign is running."
+    )
+    finishes_at: Time | None = Field(description="Estimated end at the current pace; null if it cannot be estimated.")
 
 
 class Proof(Output):
-    """The picture of a sample row."""
+    """A sample print of a row."""
 
     recipient_id: str
     list_number: int
@@ -68,7 +73,7 @@ class Proof(Output):
     prompt: str
     status: PrintStatus
     image_id: UUID | None
-    url: str | None = Field(description="A link that needs no key; null unless the picture was published.")
+    url: str | None = Field(description="Link that requires no API key; null unless the image was published.")
     thumbnail_url: str | None
     gpu_seconds: float | None
     amount: Amount
@@ -77,7 +82,7 @@ class Proof(Output):
 
 
 class SecondsSpan(Output):
-    """A mean, and the span that holds the truth in nine of ten cases; no span from one picture."""
+    """A mean with its 90% confidence interval, which is null for a single image."""
 
     mean: float
     low: float | None
@@ -85,7 +90,7 @@ class SecondsSpan(Output):
 
 
 class AmountSpan(Output):
-    """The same of money."""
+    """A mean amount of money with its 90% confidence interval."""
 
     mean: Amount
     low: Amount | None
@@ -93,24 +98,26 @@ class AmountSpan(Output):
 
 
 class CampaignQuote(Output):
-    """What the whole campaign will cost and take, by what its proofs did."""
+    """The estimated cost and duration of the whole campaign, based on its proofs."""
 
-    proofs: int = Field(description="Pictures that were measured.")
-    prints: int = Field(description="Pictures of the whole; what is asked twice is printed once, and costs less.")
-    gpu_seconds: SecondsSpan = Field(description="Of one picture.")
-    amount: AmountSpan = Field(description="Of the whole.")
+    proofs: int = Field(description="Number of images measured.")
+    prints: int = Field(
+        description="Number of images in the whole campaign. Identical requests are printed once, so the cost is lower."
+    )
+    gpu_seconds: SecondsSpan = Field(description="Accelerator seconds per image.")
+    amount: AmountSpan = Field(description="Cost of the whole campaign.")
     currency: str
-    hours: SecondsSpan = Field(description="Of the whole, on the presses that are up.")
+    hours: SecondsSpan = Field(description="Duration of the whole campaign, in hours, on the presses now running.")
     block_rate: float
-    batch: float = Field(description="Pictures that will be stepped together, by the profile of a press that is up.")
-    measured_batch: float = Field(description="Pictures that were, among the proofs.")
+    batch: float = Field(description="Expected batch size, from the profile of a running press.")
+    measured_batch: float = Field(description="Batch size measured in the proofs.")
     presses: int
 
 
 class ProofList(Output):
-    """The proofs of a campaign, in the order of the rows, and what they tell of the whole."""
+    """The proofs of a campaign, in row order, and the resulting quote."""
 
     object: Literal["list"] = "list"
-    status: CampaignStatus = Field(description="`proofing` until all proofs have come to an end.")
+    status: CampaignStatus = Field(description="`proofing` until all proofs have ended.")
     data: list[Proof]
-    quote: CampaignQuote | None = Field(description="Null until there is a picture to go by.")
+    quote: CampaignQuote | None = Field(description="Null until at least one proof has an image.")

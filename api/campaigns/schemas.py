@@ -1,4 +1,4 @@
-"""The JSON of campaigns: what may be asked for, and how a campaign is shown."""
+"""JSON schemas of campaigns: requests and responses."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.campaigns.run_schemas import CampaignProgress, CampaignQuote
-from api.jobs.generation_fields import Look, StyleReference
+from api.jobs.generation_fields import GenerationFields, StyleReference
 from api.jobs.schemas import (
     IDEMPOTENCY_KEY,
     METADATA_SCHEMA,
@@ -38,7 +38,7 @@ MONEY = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
 ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
-def _schema(**keywords: Any) -> Any:
+def _json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
@@ -48,9 +48,9 @@ def _refuse_blank(text: str) -> str:
     return text
 
 
-def _refuse_nothing(amount: str) -> str:
+def _refuse_zero(amount: str) -> str:
     if not amount.strip("0."):
-        raise PydanticCustomError("out_of_range", "must be more than nothing")
+        raise PydanticCustomError("out_of_range", "must be greater than 0")
     return amount
 
 
@@ -58,171 +58,173 @@ Name = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_NAME),
     AfterValidator(_refuse_blank),
-    AfterValidator(prompt_text.clean),
-    _schema(pattern=text_fields.PROMPT_PATTERN),
+    AfterValidator(prompt_text.clean_text),
+    _json_schema(pattern=text_fields.PROMPT_PATTERN),
 ]
-Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _schema(pattern=text_fields.PLAIN_PATTERN)]
+Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _json_schema(pattern=text_fields.PLAIN_PATTERN)]
 Weight = Annotated[int, Field(ge=1, le=LARGEST_WEIGHT), Whole]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Money = Annotated[str, Field(pattern=MONEY), AfterValidator(_refuse_nothing), _schema(examples=["20.00"])]
+Money = Annotated[str, Field(pattern=MONEY), AfterValidator(_refuse_zero), _json_schema(examples=["20.00"])]
 
 
 class NewTemplate(Body):
-    """The words, in Liquid: `{{ column }}`, `{{ column | default: "you" }}` and `{% if column %}`."""
+    """The prompts, as Liquid templates: `{{ column }}`, `{{ column | default: "you" }}` and `{% if column %}`."""
 
     prompt: Annotated[
-        Source, AfterValidator(_refuse_blank), _schema(examples=['a birthday cake for {{ name | default: "you" }}'])
-    ] = Field(description="What each picture shall show.")
-    negative_prompt: Source | None = Field(None, description="What it shall not show.")
+        Source,
+        AfterValidator(_refuse_blank),
+        _json_schema(examples=['a birthday cake for {{ name | default: "you" }}']),
+    ] = Field(description="What each image should show.")
+    negative_prompt: Source | None = Field(None, description="What the images should not show.")
 
 
-class Defaults(Look):
-    """What decides how all pictures look, beside the style."""
+class Defaults(GenerationFields):
+    """Image settings for all images of a campaign, in addition to the style."""
 
 
 class NewVariant(Body):
-    """One arm of a split: what it leaves out is the campaign's."""
+    """One arm of a split test; omitted fields use the campaign's values."""
 
-    name: Annotated[str, Field(pattern=ARM_NAME)] = Field(description="As results name it.")
-    weight: Weight | None = Field(None, description="Its share of the recipients, against the others'; by default 1.")
-    template: NewTemplate | None = Field(None, description="Words of its own.")
-    style: StyleReference | None = Field(None, description="A style of its own.")
-    defaults: Defaults | None = Field(None, description="What it has of its own; the rest is the campaign's.")
+    name: Annotated[str, Field(pattern=ARM_NAME)] = Field(description="Name of the arm, as shown in the results.")
+    weight: Weight | None = Field(None, description="Relative share of the recipients. Defaults to 1.")
+    template: NewTemplate | None = Field(None, description="Template of this arm.")
+    style: StyleReference | None = Field(None, description="Style of this arm.")
+    defaults: Defaults | None = Field(None, description="Overrides of the campaign's defaults.")
 
 
 class NewBudget(Body):
-    """The most that a campaign may cost."""
+    """The maximum cost of a campaign."""
 
-    amount: Money = Field(description="In the currency of this service.")
+    amount: Money = Field(description="Amount in the currency of this service.")
 
 
 class _CampaignFields(Body):
-    style: StyleReference | None = Field(
-        None, description="One of your styles; `name` is taken for the version that is the newest now."
-    )
-    defaults: Defaults | None = Field(None, description="What differs from the style's or the model's defaults.")
+    style: StyleReference | None = Field(None, description="Style; `name` is resolved to its newest version now.")
+    defaults: Defaults | None = Field(None, description="Overrides of the style's or the model's defaults.")
     images_per_recipient: Annotated[int, Field(ge=1, le=MOST_IMAGES), Whole] | None = Field(
-        None, description="By default 1."
+        None, description="Number of images per recipient. Defaults to 1."
     )
     variants: Annotated[list[NewVariant], Field(max_length=MOST_VARIANTS)] | None = Field(
-        None, description="Arms of a split; a recipient is always in the same one. By default there is one arm."
+        None, description="Arms of a split test; a recipient always stays in the same arm. By default there is one arm."
     )
     seed_rule: Annotated[SeedRule, Field(strict=False)] | None = Field(
         None,
-        description="`content`: what is asked alike is printed once; `recipient`: each recipient has seeds of their"
-        " own; `fixed`: all have the same. By default content.",
+        description="`content`: identical requests are printed once; `recipient`: each recipient has different seeds;"
+        " `fixed`: all use the same seed. Defaults to `content`.",
     )
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(None, description="Of the rule `fixed`.")
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(None, description="Seed for `seed_rule: fixed`.")
     on_block: Annotated[OnBlock, Field(strict=False)] | None = Field(
-        None, description="What is done about a print that the safety check blocks; by default fail."
+        None, description="What happens when the safety check blocks a print. Defaults to `fail`."
     )
-    fallback_image: AssetId | None = Field(None, description="The asset that stands in, of `on_block: fallback`.")
+    fallback_image: AssetId | None = Field(None, description="Replaces blocked images; requires `on_block: fallback`.")
     palette_floor: Share | None = Field(
-        None, description="The palette score below which a picture is rolled again; by default none is."
+        None, description="Palette score below which an image is re-rolled. By default no image is re-rolled."
     )
     max_rerolls: Annotated[int, Field(ge=0, le=MOST_REROLLS), Whole] | None = Field(
-        None, description="How often one print is rolled again at most; by default 3."
+        None, description="Maximum number of re-rolls per print. Defaults to 3."
     )
-    start_at: Annotated[Moment, _schema(format="date-time")] | None = Field(
-        None, description="When an approved campaign starts by itself."
+    start_at: Annotated[Moment, _json_schema(format="date-time")] | None = Field(
+        None, description="When an approved campaign starts automatically."
     )
-    deadline: Annotated[Moment, _schema(format="date-time")] | None = Field(
-        None, description="When it is given up as `expired`."
+    deadline: Annotated[Moment, _json_schema(format="date-time")] | None = Field(
+        None, description="When the campaign ends as `expired`."
     )
-    priority: Annotated[Priority, Field(strict=False)] | None = Field(None, description="By default bulk.")
+    priority: Annotated[Priority, Field(strict=False)] | None = Field(None, description="Defaults to `bulk`.")
     allow_identical: bool | None = Field(
-        None, description="Whether a template without variables may go to several recipients; by default not."
+        None, description="Whether to allow a template without variables for several recipients. Defaults to false."
     )
     metadata: (
         Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA), WithJsonSchema(METADATA_SCHEMA)]
         | None
-    ) = Field(None, description="Up to 32 short texts that are kept with the campaign and shown with it.")
-    webhook_url: Url | None = Field(None, description="Where to be told of this campaign.")
-    webhook_events: CampaignEvents | None = Field(None, description="What is told there; by default all.")
+    ) = Field(None, description="Up to 32 key-value pairs stored with the campaign.")
+    webhook_url: Url | None = Field(None, description="URL that receives this campaign's events.")
+    webhook_events: CampaignEvents | None = Field(None, description="Events to send. Defaults to all campaign events.")
 
     @field_validator("metadata", mode="before")
     @classmethod
     def _refuse_nesting(cls, value: Any) -> Any:
         if isinstance(value, dict) and any(not isinstance(item, str) for item in value.values()):
-            raise PydanticCustomError("metadata_limit", "must hold texts only")
+            raise PydanticCustomError("metadata_limit", "values must be strings")
         return value
 
     @classmethod
     def code_of(cls, found: ErrorDetails) -> str:
-        """Return the field's own code where it has one."""
+        """Return the error code, refined for fields that have their own."""
         is_metadata = found["loc"][0] == "metadata" and found["type"] not in ("dict_type", "type")
         return "metadata_limit" if is_metadata else super().code_of(found)
 
 
 class NewCampaign(_CampaignFields):
-    """A campaign to be made: one template for many recipients."""
+    """The parameters of a new campaign: one template for many recipients."""
 
-    name: Name = Field(description="For people.", examples=["Birthdays in May"])
+    name: Name = Field(description="Free-form text for your own use.", examples=["Birthdays in May"])
     template: NewTemplate
     budget: NewBudget
 
 
 class CampaignChanges(_CampaignFields):
-    """What is to change about a campaign that is not approved yet: each field as a whole; the others stay."""
+    """Changes to a campaign that is not approved yet. Each field is replaced as a whole; omitted fields stay."""
 
-    name: Name | None = Field(None, description="For people.")
+    name: Name | None = Field(None, description="Free-form text for your own use.")
     template: NewTemplate | None = None
     budget: NewBudget | None = None
 
 
 class NewCampaignHeaders(Header):
-    """The headers of a request that makes a campaign."""
+    """The headers of a request to create a campaign."""
 
     idempotency_key: str | None = Field(
         None,
         alias="Idempotency-Key",
-        description="The same request, sent again with the same key, makes no second campaign.",
+        description="Repeating a request with the same key does not create a second campaign.",
         json_schema_extra={"pattern": IDEMPOTENCY_KEY},
     )
 
 
 class Approval(Body):
-    """What is approved."""
+    """The specification to approve."""
 
     spec_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
-        description="The campaign's `spec_digest`, as it was looked at."
+        description="The campaign's `spec_digest` as reviewed."
     )
 
 
 class CampaignPath(Path):
-    """Names a campaign."""
+    """The ID of a campaign."""
 
     campaign_id: Id
 
 
 class CampaignQuery(Query):
-    """Which campaigns to list."""
+    """The filters of a list of campaigns."""
 
     status: CampaignStatus | None = Field(None, description="Only campaigns with this status.")
-    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Campaigns a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Maximum number of campaigns per page.")
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 class CampaignTemplate(Output):
-    """The words of an arm."""
+    """The prompt templates of an arm."""
 
     prompt: str
     negative_prompt: str
 
 
 class CampaignArm(Output):
-    """One way of printing, complete."""
+    """One arm of a campaign, with all settings resolved."""
 
     name: str
     weight: int
     template: CampaignTemplate
-    style: str | None = Field(description="`name@version`: this version and no other.")
+    style: str | None = Field(description="Style version, as `name@version`.")
     palette: list[str]
-    request: Request = Field(description="All but the prompt and the seed, which each print has for itself.")
+    request: Request = Field(description="The request of every print, except the prompt and the seed.")
 
 
 class CampaignRecipientList(Output):
-    """A list of recipients that was handed in at once."""
+    """An uploaded list of recipients."""
 
     number: int
     status: ListStatus
@@ -235,16 +237,16 @@ class CampaignRecipientList(Output):
 
 
 class CampaignRecipients(Output):
-    """How many recipients there are, and whence."""
+    """The number of recipients and the lists they come from."""
 
     accepted: int
-    rejected: int = Field(description="Rows that cannot be printed; `recipients/errors.csv` has them.")
+    rejected: int = Field(description="Number of rejected rows; see `recipients/errors.csv`.")
     approved: int
     lists: list[CampaignRecipientList]
 
 
 class CampaignBudget(Output):
-    """What a campaign may cost, has cost, and what is held for prints in hand."""
+    """The budget of a campaign: the total, the amount spent and the amount held for prints in progress."""
 
     amount: Amount
     spent: Amount
@@ -253,15 +255,17 @@ class CampaignBudget(Output):
 
 
 class Campaign(Output):
-    """One template for many recipients under one budget, and how it stands."""
+    """A campaign: one template for many recipients within one budget."""
 
     id: UUID
     object: Literal["campaign"] = "campaign"
     name: str
     status: CampaignStatus
-    held_reason: str | None = Field(description="Of status `held`.")
-    spec_digest: str | None = Field(description="Of all that would be printed as it stands; an approval names it.")
-    variables: list[str] = Field(description="The columns that the templates use.")
+    held_reason: str | None = Field(description="Why the campaign is `held`; null otherwise.")
+    spec_digest: str | None = Field(
+        description="Digest of everything that would be printed; send it when approving the campaign."
+    )
+    variables: list[str] = Field(description="Columns used by the templates.")
     arms: list[CampaignArm]
     images_per_recipient: int
     seed_rule: SeedRule
@@ -274,7 +278,7 @@ class Campaign(Output):
     recipients: CampaignRecipients
     budget: CampaignBudget
     progress: CampaignProgress | None = Field(description="Null in lists.")
-    quote: CampaignQuote | None = Field(description="What the proofs tell of the whole.")
+    quote: CampaignQuote | None = Field(description="Estimate for the whole campaign, based on its proofs.")
     priority: Priority
     start_at: Time | None
     deadline: Time | None
@@ -287,9 +291,9 @@ class Campaign(Output):
 
 
 class CampaignPage(Output):
-    """A page of campaigns, the newest first."""
+    """A page of campaigns, newest first."""
 
     object: Literal["list"] = "list"
     data: list[Campaign]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")

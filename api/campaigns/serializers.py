@@ -1,4 +1,4 @@
-"""How campaigns are found and shown."""
+"""Find campaigns and convert them to their JSON representation."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import caller
+from api.auth.bearer import current_caller
 from api.campaigns import schemas
 from api.campaigns.run_schemas import (
     AmountSpan,
@@ -20,8 +20,8 @@ from api.campaigns.run_schemas import (
 )
 from api.images import serializers as image_serializers
 from api.jobs import serializers as job_serializers
-from api.runtime.context import Context, services
-from api.web.validation import not_found
+from api.runtime.context import AppContext, current_context
+from api.web.validation import refuse_not_found
 from common.campaigns import digest, progress as campaign_progress, queries
 from common.campaigns.printing import proofs
 from common.campaigns.printing.quote import Interval, Quote
@@ -35,30 +35,30 @@ from common.tables.webhook_states import parse_events
 NANO = Decimal("1e-9")
 
 
-def show_progress(session: Session, campaign: Campaign) -> CampaignProgress:
-    """Return how far *campaign* is."""
+def serialize_progress(session: Session, campaign: Campaign) -> CampaignProgress:
+    """Return the progress of *campaign*."""
     progress = campaign_progress.count(session, campaign)
     return CampaignProgress(
         share=progress.share,
-        prints=_show_tally(progress.total),
-        arms={name: _show_tally(tally) for name, tally in progress.arms.items()},
+        prints=_serialize_tally(progress.total),
+        arms={name: _serialize_tally(tally) for name, tally in progress.arms.items()},
         per_minute=progress.per_minute,
         finishes_at=progress.finishes_at,
     )
 
 
-def show_quote(campaign: Campaign) -> CampaignQuote | None:
-    """Return what the proofs of *campaign* tell of the whole; None while there are none."""
+def serialize_quote(campaign: Campaign) -> CampaignQuote | None:
+    """Return the quote based on the proofs of *campaign*; None before the first proofs."""
     if campaign.quote is None:
         return None
     quote = Quote.from_row(campaign.quote)
     return CampaignQuote(
         proofs=quote.proofs,
         prints=quote.prints,
-        gpu_seconds=_show_seconds(quote.gpu_seconds),
-        amount=AmountSpan(**{name: _round(value) for name, value in vars(quote.amount).items()}),
+        gpu_seconds=_serialize_seconds(quote.gpu_seconds),
+        amount=AmountSpan(**{name: _round_amount(value) for name, value in vars(quote.amount).items()}),
         currency=campaign.currency,
-        hours=_show_seconds(quote.hours),
+        hours=_serialize_seconds(quote.hours),
         block_rate=quote.block_rate,
         batch=quote.batch,
         measured_batch=quote.measured_batch,
@@ -66,13 +66,13 @@ def show_quote(campaign: Campaign) -> CampaignQuote | None:
     )
 
 
-def show_proofs(session: Session, campaign: Campaign, context: Context) -> ProofList:
+def serialize_proofs(session: Session, campaign: Campaign, context: AppContext) -> ProofList:
     """Return the proofs of *campaign* with fresh links to them, and its quote."""
-    found = [_show_proof(proof, context) for proof in proofs.list_all(session, campaign)]
-    return ProofList(status=campaign.status, data=found, quote=show_quote(campaign))
+    found = [_serialize_proof(proof, context) for proof in proofs.list_all(session, campaign)]
+    return ProofList(status=campaign.status, data=found, quote=serialize_quote(campaign))
 
 
-def _show_tally(tally: Tally) -> PrintCounts:
+def _serialize_tally(tally: Tally) -> PrintCounts:
     counts: dict[str, Any] = {status.value: tally.by_status[status] for status in PrintStatus}
     return PrintCounts(
         wanted=tally.wanted,
@@ -84,8 +84,8 @@ def _show_tally(tally: Tally) -> PrintCounts:
     )
 
 
-def _show_proof(proof: proofs.Proof, context: Context) -> Proof:
-    image = image_serializers.show_image(proof.image, context) if proof.image is not None else None
+def _serialize_proof(proof: proofs.Proof, context: AppContext) -> Proof:
+    image = image_serializers.serialize_image(proof.image, context) if proof.image is not None else None
     return Proof(
         recipient_id=proof.recipient.recipient_id,
         list_number=proof.recipient.list_number,
@@ -104,47 +104,47 @@ def _show_proof(proof: proofs.Proof, context: Context) -> Proof:
     )
 
 
-def _show_seconds(span: Interval) -> SecondsSpan:
+def _serialize_seconds(span: Interval) -> SecondsSpan:
     return SecondsSpan(mean=span.mean, low=span.low, high=span.high)
 
 
-def _round(value: float | None) -> Decimal | None:
+def _round_amount(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(repr(value)).quantize(NANO)
 
 
-def find(session: Session, path: schemas.CampaignPath) -> Campaign:
+def load_campaign(session: Session, path: schemas.CampaignPath) -> Campaign:
     """Return the caller's campaign; raise RefusedError with ``not_found``."""
-    row = queries.find(session, caller().owner, path.campaign_id)
+    row = queries.find(session, current_caller().owner, path.campaign_id)
     if row is None:
-        raise not_found()
+        raise refuse_not_found()
     return row
 
 
 @contextmanager
-def changing(path: schemas.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
+def lock_campaign(path: schemas.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
     """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
-    with services().database.transaction() as session:
-        row = queries.find(session, caller().owner, path.campaign_id, to_change=True)
+    with current_context().database.transaction() as session:
+        row = queries.find(session, current_caller().owner, path.campaign_id, to_change=True)
         if row is None:
-            raise not_found()
+            raise refuse_not_found()
         yield session, row
 
 
-def show(session: Session, row: Campaign, *, with_progress: bool = True) -> schemas.Campaign:
-    """Return *row* as the api shows it; its progress is left out of lists, for it is counted."""
+def serialize_campaign(session: Session, row: Campaign, *, with_progress: bool = True) -> schemas.Campaign:
+    """Return the representation of *row*; lists leave out the progress, which is expensive to count."""
     spec, lists = CampaignSpec.from_row(row.spec), queries.current_lists(session, row.id)
     return schemas.Campaign(
         id=row.id,
         name=row.name,
         status=row.status,
         held_reason=row.held_reason,
-        spec_digest=digest.compute(session, row, services().settings) if lists else None,
+        spec_digest=digest.compute(session, row, current_context().settings) if lists else None,
         variables=sorted(importing.variables_of(spec)),
-        arms=[_show_arm(arm) for arm in spec.arms],
-        recipients=_show_recipients(lists),
-        budget=show_budget(row),
-        progress=show_progress(session, row) if with_progress else None,
-        quote=show_quote(row),
+        arms=[_serialize_arm(arm) for arm in spec.arms],
+        recipients=_serialize_recipients(lists),
+        budget=serialize_budget(row),
+        progress=serialize_progress(session, row) if with_progress else None,
+        quote=serialize_quote(row),
         priority=row.priority,
         start_at=row.start_at,
         deadline=row.deadline_at,
@@ -154,32 +154,32 @@ def show(session: Session, row: Campaign, *, with_progress: bool = True) -> sche
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        **_show_rules(spec),
+        **_serialize_rules(spec),
     )
 
 
-def show_budget(row: Campaign) -> schemas.CampaignBudget:
-    """Return what a campaign may cost, and does."""
+def serialize_budget(row: Campaign) -> schemas.CampaignBudget:
+    """Return the budget of a campaign with the amounts spent and held."""
     return schemas.CampaignBudget(amount=row.budget, spent=row.spent, held=row.held, currency=row.currency)
 
 
-def _show_rules(spec: CampaignSpec) -> dict[str, Any]:
+def _serialize_rules(spec: CampaignSpec) -> dict[str, Any]:
     rules = spec.model_dump(exclude={"arms"})
     return rules | {"seed": spec.seed if spec.seed_rule is SeedRule.FIXED else None}
 
 
-def _show_arm(arm: Arm) -> schemas.CampaignArm:
+def _serialize_arm(arm: Arm) -> schemas.CampaignArm:
     return schemas.CampaignArm(
         name=arm.name,
         weight=arm.weight,
         template=schemas.CampaignTemplate(**arm.template.model_dump()),
         style=arm.style,
         palette=[*arm.palette],
-        request=job_serializers.show_request(arm.request),
+        request=job_serializers.serialize_request(arm.request),
     )
 
 
-def _show_recipients(lists: Sequence[RecipientList]) -> schemas.CampaignRecipients:
+def _serialize_recipients(lists: Sequence[RecipientList]) -> schemas.CampaignRecipients:
     return schemas.CampaignRecipients(
         accepted=sum(each.accepted for each in lists),
         rejected=sum(each.rejected for each in lists),

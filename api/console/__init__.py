@@ -1,1 +1,1 @@
-"""``/console``: pages for people who would rather look than read; they call what the REST api calls."""
+"""``/console``: the web console; its pages call the same code as the REST API."""

@@ -1,4 +1,4 @@
-"""Parts of pages that many look at: made once for all of them, at most every few seconds."""
+"""Cache page fragments that many visitors share; each is rendered at most once every few seconds."""
 
 import hashlib
 import threading
@@ -7,30 +7,30 @@ from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 FRESH_SECONDS = 3.0
-SHARE = 0.05
-"""Of the time that may go into making one snapshot anew: what takes long to make is made less often."""
+RENDER_TIME_SHARE = 0.05
+"""The maximum share of time spent rendering one snapshot; slow fragments are rendered less often."""
 
-MOST = 1000
+MOST_FRAGMENTS = 1000
 
 
-class Snapshot(NamedTuple):
-    """A part of a page, and the name of this state of it."""
+class Fragment(NamedTuple):
+    """A rendered fragment and its version."""
 
     html: str
     version: str
     fresh_until: float
 
 
-class Snapshots:
-    """Keeps what was made; while one thread makes it anew, the others are shown what there was."""
+class FragmentCache:
+    """A cache of fragments; while one thread renders a fragment, the others get the previous one."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Snapshot] = {}
+        self._kept: dict[Hashable, Fragment] = {}
         self._locks: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def read(self, name: Hashable, make: Callable[[], str], fresh: float = FRESH_SECONDS) -> Snapshot:
-        """Return the part called *name*, so many seconds old at most unless it is being made just now."""
+    def read(self, name: Hashable, make: Callable[[], str], fresh: float = FRESH_SECONDS) -> Fragment:
+        """Return the fragment *name*, at most *fresh* seconds old unless another thread is rendering it."""
         kept = self._kept.get(name)
         if kept is not None and time.monotonic() < kept.fresh_until:
             return kept
@@ -45,17 +45,17 @@ class Snapshots:
         finally:
             lock.release()
 
-    def _renew(self, name: Hashable, make: Callable[[], str], fresh: float) -> Snapshot:
+    def _renew(self, name: Hashable, make: Callable[[], str], fresh: float) -> Fragment:
         kept = self._kept.get(name)
         if kept is not None and time.monotonic() < kept.fresh_until:
-            return kept  # made by another thread while this one waited
+            return kept  # rendered by another thread in the meantime
         began = time.monotonic()
         html = make()
         ended = time.monotonic()
         version = hashlib.sha256(html.encode()).hexdigest()[:24]
-        made = Snapshot(html, version, ended + max(fresh, (ended - began) / SHARE))
+        made = Fragment(html, version, ended + max(fresh, (ended - began) / RENDER_TIME_SHARE))
         with self._lock:
-            if len(self._kept) >= MOST:
+            if len(self._kept) >= MOST_FRAGMENTS:
                 self._kept.clear()
                 self._locks.clear()
             self._kept[name] = made

@@ -1,4 +1,4 @@
-"""The keys behind pages that are left open: looked up all at once, every other second, however many pages ask."""
+"""Cache the API keys of open pages: one query every two seconds looks them all up."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from common.db.engine import Database
 from common.tables import ApiKey
 
 FRESH_SECONDS = 2.0
-"""How long a live page may go on after its key was revoked; every other page looks its key up itself."""
+"""How long a live page keeps working after its key is revoked; other pages look the key up each time."""
 
 KEPT_SECONDS = 60.0
-"""How long a key is looked up with the others that nobody asks for any more."""
+"""How long a key stays in the query after its last request."""
 
 
-class KeyRing:
-    """Remembers which keys of open pages are live."""
+class LiveKeyCache:
+    """The cache of live keys of open pages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,7 +26,7 @@ class KeyRing:
         self._fresh_until = 0.0
 
     def find(self, key_id: UUID) -> ApiKey | None:
-        """Return the row of a key that was live a moment ago; None for one that was not."""
+        """Return the row of a live key, up to FRESH_SECONDS old, or None."""
         now = time.monotonic()
         with self._lock:
             is_new = key_id not in self._asked
@@ -38,5 +38,5 @@ class KeyRing:
     def _look(self, now: float) -> None:
         self._asked = {key_id: at for key_id, at in self._asked.items() if now - at < KEPT_SECONDS}
         with self._database.glancing() as session:
-            self._live = keys.find_all_live(session, list(self._asked))
+            self._live = keys.load_live_api_keys(session, list(self._asked))
         self._fresh_until = now + FRESH_SECONDS

@@ -1,4 +1,4 @@
-"""What a page may say first, after a form has led to it; the address carries the name alone, never a text."""
+"""The sections of the console, and the notices shown after a form; the URL names a notice, never its text."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from common.keys import Scope
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the console: a module of views and a folder of templates, both called *name*."""
+    """A section of the console: a module of views and a folder of templates, both called *name*."""
 
     name: str
     title: str
     scope: Scope
     home: str
-    """The view that the navigation leads to."""
+    """The view that the navigation links to."""
 
 
 SECTIONS = (
-    Section("overview", "Press floor", Scope.JOBS_READ, "overview:show_floor"),
-    Section("generate", "Make", Scope.JOBS_WRITE, "generate:show_form"),
+    Section("overview", "Overview", Scope.JOBS_READ, "overview:show_overview"),
+    Section("generate", "Generate", Scope.JOBS_WRITE, "generate:show_form"),
     Section("jobs", "Jobs", Scope.JOBS_READ, "jobs:list_jobs"),
     Section("gallery", "Gallery", Scope.JOBS_READ, "gallery:show_gallery"),
     Section("campaigns", "Campaigns", Scope.CAMPAIGNS_READ, "campaigns_overview:list_campaigns"),
@@ -34,31 +34,31 @@ SECTIONS = (
 
 NOTES = {
     "job-canceled": "The job was canceled.",
-    "jobs-canceled": "The jobs were canceled; those that had ended were left as they were.",
-    "jobs-retried": "New jobs were made from those that could be tried again.",
+    "jobs-canceled": "The jobs were canceled. Jobs that had already ended are unchanged.",
+    "jobs-retried": "New jobs were created for the jobs that can be retried.",
     "job-made": "The job was accepted.",
-    "key-revoked": "The key was revoked; nothing can be done with it any more.",
-    "none-chosen": "Choose some prints first, by the box in their corner.",
-    "images-deleted": "The prints were deleted, but for those that wait for a reviewer. Their cost stays on the books.",
-    "review-released": "The print was delivered to its owner; nothing is charged for it.",
-    "review-confirmed": "The block was confirmed; the print is deleted for good.",
-    "style-made": "The style was kept. What was made with earlier versions stays as it is.",
-    "style-same": "The newest version says the same already, so there is no new one.",
-    "webhook-deleted": "The webhook was deleted, and with it its deliveries.",
-    "webhook-changed": "The webhook was changed.",
-    "webhook-tested": "A test message is on its way.",
-    "delivery-resent": "The message is being sent again.",
-    "campaign-made": "The campaign was made. Nothing is printed or spent before you approve it.",
-    "campaign-deleted": "The campaign was deleted, and with it its recipients.",
-    "campaign-approved": "It is approved. Nothing more is printed until it is started.",
-    "campaign-started": "The campaign is at work.",
-    "campaign-paused": "The campaign is paused; what a press has in hand is finished, and charged.",
-    "campaign-canceled": "The campaign was canceled; what is printed stays.",
-    "campaign-retried": "What came to nothing is tried again.",
-    "campaign-budget": "The budget was changed.",
-    "recipients-taken": "Every row can be printed.",
-    "recipients-taken-in-part": "Some rows cannot be printed, and were left out; the others are on the list.",
-    "recipient-erased": "The person was erased from this campaign.",
-    "links-made": "Each picture has a link now; results.csv names them.",
-    "links-revoked": "The links lead nowhere any more.",
+    "key-revoked": "The key was revoked and no longer works.",
+    "none-chosen": "Select at least one image.",
+    "images-deleted": "The images were deleted, except those waiting for review. Their cost remains in the account.",
+    "review-released": "The image was delivered to its owner at no charge.",
+    "review-confirmed": "The block was confirmed. The image was permanently deleted.",
+    "style-made": "The style was saved. Images made with earlier versions do not change.",
+    "style-same": "No changes: the newest version is identical.",
+    "webhook-deleted": "The webhook and its deliveries were deleted.",
+    "webhook-changed": "The webhook was updated.",
+    "webhook-tested": "A test message was queued.",
+    "delivery-resent": "The message was queued again.",
+    "campaign-made": "The campaign was created. Nothing is printed or charged until you approve it.",
+    "campaign-deleted": "The campaign and its recipients were deleted.",
+    "campaign-approved": "The campaign was approved. Start it to begin printing.",
+    "campaign-started": "The campaign is running.",
+    "campaign-paused": "The campaign is paused. Images in progress are finished and charged.",
+    "campaign-canceled": "The campaign was canceled. Printed images are kept.",
+    "campaign-retried": "The failed or blocked images are being retried.",
+    "campaign-budget": "The budget was updated.",
+    "recipients-taken": "All rows were accepted.",
+    "recipients-taken-in-part": "Some rows were rejected. The others were added to the list.",
+    "recipient-erased": "The recipient was erased from this campaign.",
+    "links-made": "Public links were created for all images; see results.csv.",
+    "links-revoked": "All links were revoked.",
 }

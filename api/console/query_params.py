@@ -1,4 +1,4 @@
-"""What the lists are narrowed by, read from the address; what is not valid there narrows nothing."""
+"""Read filters, ids and cursors from the query string; invalid values are ignored."""
 
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -7,26 +7,26 @@ from uuid import UUID
 
 from flask import request
 
-from api.auth.bearer import caller
-from api.runtime.context import services
+from api.auth.bearer import current_caller
+from api.runtime.context import current_context
 from common.ids import parse_id
 
 E = TypeVar("E", bound=StrEnum)
 
 
 def read_choice(name: str, kind: type[E]) -> E | None:
-    """Return the value of a choice."""
+    """Return the member of *kind* that the parameter names, or None."""
     given = request.args.get(name, "")
     return kind(given) if given in {*kind} else None
 
 
 def read_text(name: str, most: int = 200) -> str:
-    """Return a text that was typed in."""
+    """Return the trimmed text of the parameter, at most *most* characters long."""
     return request.args.get(name, "").replace("\0", "").strip()[:most]
 
 
 def read_day(name: str, *, after: bool = False) -> datetime | None:
-    """Return the beginning of a day, or that of the day *after*; in UTC, as are the days of accounts."""
+    """Return the start of a day in UTC, or with *after* the start of the next day."""
     try:
         day = date.fromisoformat(request.args.get(name, ""))
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=after)
@@ -35,21 +35,21 @@ def read_day(name: str, *, after: bool = False) -> datetime | None:
 
 
 def read_ids(name: str, most: int) -> list[UUID]:
-    """Return the ids that are chosen, each once."""
+    """Return the selected ids without duplicates."""
     given = request.values.getlist(name)[:most]
     return [found for found in dict.fromkeys(map(parse_id, given)) if found is not None]
 
 
-def read_cursor(book: str) -> UUID | None:
-    """Return where the page begins; None at the beginning, and for a cursor that is none of this list."""
-    return services().cursors.read(f"{caller().owner}/console/{book}", request.args.get("after", ""))
+def decode_cursor(book: str) -> UUID | None:
+    """Return the position after which the page starts; None for the first page or an invalid cursor."""
+    return current_context().cursors.read(f"{current_caller().owner}/console/{book}", request.args.get("after", ""))
 
 
-def write_cursor(book: str, last: UUID | None) -> str | None:
-    """Return the cursor of the page that begins after *last*."""
-    return None if last is None else services().cursors.write(f"{caller().owner}/console/{book}", last)
+def encode_cursor(book: str, last: UUID | None) -> str | None:
+    """Return the cursor of the page that starts after *last*."""
+    return None if last is None else current_context().cursors.write(f"{current_caller().owner}/console/{book}", last)
 
 
-def chosen(*names: str) -> dict[str, str]:
-    """Return what the address says of *names*, for links that keep it."""
+def read_filters(*names: str) -> dict[str, str]:
+    """Return the query parameters *names* that are set, for links that keep them."""
     return {name: request.args[name] for name in names if request.args.get(name)}

@@ -1,4 +1,4 @@
-"""How pages are put together: templates, what all of them may use, and the headers that each carries."""
+"""Render the console's pages: templates, filters and security headers."""
 
 import hashlib
 from datetime import datetime
@@ -9,56 +9,56 @@ from flask import Flask, current_app, g, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from api.console.navigation import NOTES, SECTIONS
-from api.console.routing import section_of
-from api.console.state import desk
-from api.console.static import asset
-from api.console.urls import link
-from api.runtime.context import services
+from api.console.routing import get_page_section
+from api.console.state import console_state
+from api.console.static import build_asset_url
+from api.console.urls import build_page_url
+from api.runtime.context import current_context
 from common.keys import Scope
-from common.storage.links import PATH
+from common.storage.links import LINK_PATH
 
 
 def install(app: Flask) -> None:
-    """Give the templates of *app* what all pages use."""
+    """Register the template globals and filters on *app*."""
     environment = app.jinja_env
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.globals.update(link=link, asset=asset, Scope=Scope)
+    environment.globals.update(link=build_page_url, asset=build_asset_url, Scope=Scope)
     environment.filters.update(
-        iso=show_time,
-        local=show_locally,
-        money=show_money,
-        seconds=show_seconds,
+        iso=format_time,
+        local=localize_url,
+        money=format_money,
+        seconds=format_seconds,
         short=shorten_id,
-        count=show_count,
-        percent=show_percent,
+        count=format_count,
+        percent=format_percent,
     )
 
 
-def render(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page."""
+def render_page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return the rendered page."""
     visitor = g.get("visitor")
     sections = [section for section in SECTIONS if visitor is not None and visitor.may(section.scope)]
     note = NOTES.get(request.args.get("note", ""))
-    here = section_of(current_app.view_functions.get(request.endpoint or ""))
+    here = get_page_section(current_app.view_functions.get(request.endpoint or ""))
     return make_response(
         render_template(f"console/{template}", visitor=visitor, sections=sections, here=here, note=note, **values),
         status,
     )
 
 
-def render_live(template: str, version: str, **values: Any) -> Response:
-    """Return a part of a page that is asked for again and again: whole only if *version* is news to the browser."""
+def render_live_fragment(template: str, version: str, **values: Any) -> Response:
+    """Return a live fragment, or 304 if the browser already has *version*."""
     tag = hashlib.sha256(version.encode()).hexdigest()[:24]
     is_known = request.if_none_match.contains_weak(tag)
-    response = Response(status=304) if is_known else render(template, **values)
+    response = Response(status=304) if is_known else render_page(template, **values)
     response.set_etag(tag, weak=True)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 
-def secure(response: Response) -> Response:
-    """Have the browser load and send nothing but what this page is made of."""
-    origin = desk().image_origin
+def set_security_headers(response: Response) -> Response:
+    """Set the security headers, such as the Content-Security-Policy."""
+    origin = console_state().image_origin
     images = " ".join(filter(None, ("'self' data: blob:", origin)))
     policy = {
         "default-src": "'self'",
@@ -76,25 +76,25 @@ def secure(response: Response) -> Response:
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-    if services().settings.base_url.startswith("https:"):
+    if current_context().settings.base_url.startswith("https:"):
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
 
 
-def show_locally(url: str) -> str:
-    """Return a link to a file as this page can follow it: on this server, by whatever name the reader calls it."""
-    context = services()
-    base = context.settings.base_url + PATH
-    return f"{context.path_prefix}{PATH}{url.removeprefix(base)}" if url.startswith(base) else url
+def localize_url(url: str) -> str:
+    """Return *url* relative to this server if it is one of its file links, so that it works under any host name."""
+    context = current_context()
+    base = context.settings.base_url + LINK_PATH
+    return f"{context.path_prefix}{LINK_PATH}{url.removeprefix(base)}" if url.startswith(base) else url
 
 
-def show_time(moment: datetime) -> str:
-    """Return a time for a ``<time>`` element, which a script shows in the reader's zone."""
+def format_time(moment: datetime) -> str:
+    """Format a time for a ``<time>`` element, which a script shows in the reader's time zone."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def show_money(amount: Decimal | None, currency: str = "") -> str:
-    """Return an amount with as many places as it takes to tell it from nothing."""
+def format_money(amount: Decimal | None, currency: str = "") -> str:
+    """Format an amount with enough decimal places to show small values."""
     if amount is None:
         return "–"
     places = 2 if abs(amount) >= 1 or not amount else 4 if abs(amount) >= Decimal("0.01") else 6
@@ -102,8 +102,8 @@ def show_money(amount: Decimal | None, currency: str = "") -> str:
     return f"{whole}.{rest.rstrip('0'):0<2} {currency}".strip()
 
 
-def show_seconds(seconds: float | None) -> str:
-    """Return a span of time in the two units that matter."""
+def format_seconds(seconds: float | None) -> str:
+    """Format a duration with its two largest units."""
     if seconds is None:
         return "–"
     if seconds < 60:  # noqa: PLR2004
@@ -116,15 +116,15 @@ def show_seconds(seconds: float | None) -> str:
 
 
 def shorten_id(identifier: object) -> str:
-    """Return the end of an id, which is where ids of one moment differ."""
+    """Return the last eight characters of an id, where ids created at the same time differ."""
     return str(identifier)[-8:]
 
 
-def show_count(number: float) -> str:
-    """Return a number with its thousands told apart."""
+def format_count(number: float) -> str:
+    """Format a number with thousands separators."""
     return f"{number:,}"
 
 
-def show_percent(share: float | None) -> str:
-    """Return a share of 0 to 1 in percent."""
+def format_percent(share: float | None) -> str:
+    """Format a fraction as a percentage."""
     return "–" if share is None else f"{share:.0%}"

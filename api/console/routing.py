@@ -1,38 +1,40 @@
-"""The one blueprint of all pages, and how a view says who may open it."""
+"""The blueprint of the console, and the decorator that registers a view with its scope."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 from flask import Blueprint
 
-from api.auth.bearer import needs
+from api.auth.bearer import scope_required
 from common.keys import Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MARK = "pressroom_page"
-SECTION = "pressroom_section"
-"""The attribute of a view that names its section: the module or package of ``pages`` that it is in."""
+SCOPE_ATTRIBUTE = "pressroom_page"
+SECTION_ATTRIBUTE = "pressroom_section"
+"""The view attribute with its section: its module or package in ``pages``."""
 
-LIVE = "pressroom_live"
-"""The attribute of a view that is asked again and again by pages that are left open."""
-
-PAGES = "api.console.pages."
+LIVE_ATTRIBUTE = "pressroom_live"
+"""The view attribute that marks live fragments, which open pages poll."""
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates")
 
 
-def page(
+def register_page(
     rule: str, scope: Scope | None, *, post: bool = False, live: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Serve a view at *rule* to whoever is signed in with a key that has *scope*; None: to everyone."""
+    """Serve a view at *rule* to visitors whose key has *scope*; with None, to everyone."""
 
     def mark(view: Callable[P, R]) -> Callable[P, R]:
-        module = view.__module__.removeprefix(PAGES)
-        vars(view)[MARK], vars(view)[LIVE], vars(view)[SECTION] = scope, live, module.partition(".")[0]
-        # The api itself asks for no key here: whoever opens a page has signed in, which the console sees to.
-        needs(None)(view)
+        module = view.__module__.removeprefix("api.console.").removeprefix("pages.")
+        vars(view)[SCOPE_ATTRIBUTE], vars(view)[LIVE_ATTRIBUTE], vars(view)[SECTION_ATTRIBUTE] = (
+            scope,
+            live,
+            module.partition(".")[0],
+        )
+        # The bearer check is off here: the console authenticates its pages by session cookie.
+        scope_required(None)(view)
         endpoint = f"{module.replace('.', '_')}:{view.__name__}"
         blueprint.add_url_rule(rule, endpoint, cast("Any", view), methods=["POST" if post else "GET"])
         return view
@@ -40,16 +42,16 @@ def page(
     return mark
 
 
-def scope_of(view: Callable[..., object]) -> Scope | None:
-    """Return the scope that a page needs; KeyError if nobody has said."""
-    return cast("Scope | None", vars(view)[MARK])
+def get_page_scope(view: Callable[..., object]) -> Scope | None:
+    """Return the scope that a page requires; raise KeyError if none was declared."""
+    return cast("Scope | None", vars(view)[SCOPE_ATTRIBUTE])
 
 
-def section_of(view: Callable[..., object] | None) -> str | None:
-    """Return the section of the navigation that a view belongs to; None for what is no page."""
-    return cast("str | None", vars(view).get(SECTION)) if view is not None else None
+def get_page_section(view: Callable[..., object] | None) -> str | None:
+    """Return the navigation section of a view; None if it is not a page."""
+    return cast("str | None", vars(view).get(SECTION_ATTRIBUTE)) if view is not None else None
 
 
-def is_live(view: Callable[..., object]) -> bool:
-    """Tell whether a view is the part of a page that keeps itself up to date."""
-    return bool(vars(view)[LIVE])
+def is_live_view(view: Callable[..., object]) -> bool:
+    """Return whether a view is a live fragment."""
+    return bool(vars(view)[LIVE_ATTRIBUTE])

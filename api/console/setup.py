@@ -1,4 +1,4 @@
-"""How the console comes into the app: its pages, its gate, its headers, and its way to tell what went wrong."""
+"""Install the console on the app: its pages, authorization, headers and error pages."""
 
 import json
 
@@ -22,7 +22,7 @@ from api.console.pages import (
 )
 from api.console.pages.campaigns import overview, proofs, recipients, results, runs
 from api.console.routing import blueprint
-from api.console.state import EXTENSION, Desk
+from api.console.state import EXTENSION, ConsoleState
 from api.runtime.context import EXTENSION as CONTEXT
 from api.web import errors
 
@@ -42,20 +42,20 @@ VIEWS = (
     models,
     keys,
 )
-"""Each a module of pages; to import it is to add them."""
+"""The page modules; importing one registers its pages."""
 
-blueprint.before_request(access.admit)
-blueprint.after_request(rendering.secure)
+blueprint.before_request(access.authorize_request)
+blueprint.after_request(rendering.set_security_headers)
 
 
 @blueprint.errorhandler(Exception)
-def _answer_fault(error: Exception) -> Response:
-    """Say in words what the api would say in JSON."""
+def _render_error(error: Exception) -> Response:
+    """Render as a page the problem that the API would return as JSON."""
     if isinstance(error, HTTPException) and error.code is not None and error.code < errors.CLIENT_ERRORS:
         return Response.force_type(error.get_response())
-    answer = errors.answer(error)
+    answer = errors.respond_to_error(error)
     problem = json.loads(answer.get_data())
-    response = rendering.render(
+    response = rendering.render_page(
         "problem.html" if "HX-Request" not in request.headers else "problem_note.html",
         answer.status_code,
         title=problem["title"],
@@ -73,11 +73,11 @@ def _answer_fault(error: Exception) -> Response:
 
 def install(app: Flask) -> None:
     """Add the console to *app*."""
-    equip(app)
+    attach_console_state(app)
     rendering.install(app)
     app.register_blueprint(blueprint)
 
 
-def equip(app: Flask) -> None:
-    """Have the console work with what *app* works with now."""
-    app.extensions[EXTENSION] = Desk.of(app.extensions[CONTEXT])
+def attach_console_state(app: Flask) -> None:
+    """Create the console's state from the current context of *app*."""
+    app.extensions[EXTENSION] = ConsoleState.of(app.extensions[CONTEXT])

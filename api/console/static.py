@@ -1,4 +1,4 @@
-"""The console's own files, from this server alone: each under a name that changes with its content."""
+"""Serve the console's static files under URLs that change with their content."""
 
 import hashlib
 from functools import cache
@@ -7,24 +7,24 @@ from pathlib import Path
 from flask import send_from_directory
 from werkzeug.wrappers import Response
 
-from api.console.routing import page
-from api.console.urls import link
+from api.console.routing import register_page
+from api.console.urls import build_page_url
 
 ROOT = Path(__file__).parent / "static"
 FOREVER_SECONDS = 365 * 24 * 3600
 
 
-@page("/static/<version>/<path:name>", None)
+@register_page("/static/<version>/<path:name>", None)
 def serve(version: str, name: str) -> Response:
-    """Answer with a file; the version is there for browsers, which need not ask again."""
+    """Return a file; the version in the path lets browsers cache it permanently."""
     return send_from_directory(ROOT, name, max_age=FOREVER_SECONDS)
 
 
-def asset(name: str) -> str:
-    """Return the link to a file of the console."""
-    return link("static:serve", version=_digest(name), name=name)
+def build_asset_url(name: str) -> str:
+    """Return the URL of a static file."""
+    return build_page_url("static:serve", version=_hash_asset(name), name=name)
 
 
 @cache
-def _digest(name: str) -> str:
+def _hash_asset(name: str) -> str:
     return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()[:12]

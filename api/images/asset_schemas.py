@@ -1,4 +1,4 @@
-"""The JSON of assets."""
+"""JSON schemas of assets."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,7 +12,7 @@ from common.tables.states import Verdict
 
 
 class Asset(Output):
-    """A picture that was handed in for jobs to start from, as it is kept."""
+    """An uploaded image that jobs can start from."""
 
     id: UUID
     object: Literal["asset"] = "asset"
@@ -22,32 +22,34 @@ class Asset(Output):
     bytes: int
     sha256: str
     verdict: Verdict | None = Field(
-        description="What the safety check said of it; null until the first job that names it runs."
+        description="Verdict of the safety check; null until the first job that uses the asset runs."
     )
     created_at: Time
-    expires_at: Time = Field(description="When it is deleted, unless a job that has not ended names it.")
+    expires_at: Time = Field(description="When the asset is deleted, unless an unfinished job uses it.")
 
 
 class AssetList(Output):
-    """A page of assets, the newest first."""
+    """A page of assets, newest first."""
 
     object: Literal["list"] = "list"
     data: list[Asset]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class AssetPath(Path):
-    """Names an asset."""
+    """The ID of an asset."""
 
     asset_id: Id
 
 
 class AssetQuery(Query):
-    """Which assets to list."""
+    """The paging parameters of a list of assets."""
 
-    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Assets a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Maximum number of assets per page.")
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 NEW_ASSET: dict[str, Any] = {
@@ -56,8 +58,8 @@ NEW_ASSET: dict[str, Any] = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "description": "A form with one file.",
-                "properties": {"file": BINARY | {"description": "A picture as PNG, JPEG or WebP."}},
+                "description": "A form with a single file.",
+                "properties": {"file": BINARY | {"description": "An image in PNG, JPEG or WebP format."}},
                 "required": ["file"],
                 "additionalProperties": False,
             }

@@ -1,8 +1,7 @@
-"""Reads a picture from standard input and tells, as JSON, what it looks like and what its C2PA manifest says.
+"""Inspect an image from standard input: print its fingerprint and C2PA manifest as JSON.
 
-A program of its own for the reasons of ``api.images.sanitize_subprocess``, whose limits and refusals it shares:
-manifests are read by native code too, and come from strangers. It fetches nothing: a manifest that is kept elsewhere
-counts as absent.
+A separate program for the same reasons as ``api.images.sanitize_subprocess``, whose limits and refusals it shares:
+manifests are untrusted and parsed by native code. It makes no network requests, so a remote manifest counts as absent.
 """
 
 import io
@@ -14,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from api.images.sanitize_subprocess import FORMATS, redraw, work_on_input
+from api.images.sanitize_subprocess import FORMATS, redraw_pixels, transform_stdin
 from common.images.perceptual_hash import take_fingerprint
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 
@@ -23,19 +22,19 @@ ABSENT, UNREADABLE = "absent", "unreadable"
 MOST_FAULTS = 10
 LONGEST_NAME = 200
 SIGNED_BY_US = {"signingCredential.trusted", "claimSignature.validated"}
-"""What a manifest must have proved to be ours, whatever was done to the picture since (C2PA 2.2, section 15.2.2)."""
+"""The checks that show a manifest is ours, even if the image was changed since (C2PA 2.2, section 15.2.2)."""
 
 
 def main(pixels: int, memory_bytes: int, seconds: int, anchors: Path) -> int:
-    """Appraise one picture, with the certificates in *anchors* as ours; return the exit status."""
+    """Inspect one image, trusting the certificates in *anchors*; return the exit status."""
     trusted = anchors.read_text() if anchors.exists() else ""
 
     def answer(data: bytes) -> bytes:
-        seen = take_fingerprint(redraw(data))
+        seen = take_fingerprint(redraw_pixels(data))
         told = {"shape": seen.shape, "look": seen.look.hex(), "manifest": _read_manifest(data, trusted)}
         return json.dumps(told).encode()
 
-    return work_on_input(answer, pixels, memory_bytes, seconds)
+    return transform_stdin(answer, pixels, memory_bytes, seconds)
 
 
 def _read_manifest(data: bytes, trusted: str) -> dict[str, Any]:
@@ -51,18 +50,18 @@ def _read_manifest(data: bytes, trusted: str) -> dict[str, Any]:
     try:
         context = c2pa.Context(c2pa.Settings.from_dict(options))
         reader = c2pa.Reader(content_type, io.BytesIO(data), context=context)
-        return _describe(json.loads(reader.json()), is_ours_known=bool(trusted))
+        return _describe_manifest(json.loads(reader.json()), is_ours_known=bool(trusted))
     except c2pa.C2paError.ManifestNotFound:
         return {"state": ABSENT}
     except (c2pa.C2paError, ValueError, TypeError, AttributeError):  # the last three: JSON of another shape
         return {"state": UNREADABLE}
 
 
-def _describe(told: dict[str, Any], *, is_ours_known: bool) -> dict[str, Any]:
+def _describe_manifest(told: dict[str, Any], *, is_ours_known: bool) -> dict[str, Any]:
     manifest = told.get("manifests", {}).get(told.get("active_manifest"), {})
     results = told.get("validation_results", {}).get("activeManifest", {})
     proved = {found["code"] for found in results.get("success", [])}
-    actions = list(_actions(manifest))
+    actions = list(_iter_actions(manifest))
     return {
         "state": told.get("validation_state", "Invalid").lower(),
         "signed_by": str(manifest.get("signature_info", {}).get("issuer") or "")[:LONGEST_NAME] or None,
@@ -73,7 +72,7 @@ def _describe(told: dict[str, Any], *, is_ours_known: bool) -> dict[str, Any]:
     }
 
 
-def _actions(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _iter_actions(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for assertion in manifest.get("assertions", []):
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
             yield from assertion.get("data", {}).get("actions", [])

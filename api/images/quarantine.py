@@ -1,4 +1,4 @@
-"""``/v1/quarantine``: for reviewers, who see blocked pictures of every owner blurred, and release or confirm them."""
+"""``/v1/quarantine``: reviewers preview blocked images of all owners, blurred, and release or confirm them."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -8,14 +8,14 @@ from flask import Response
 from pydantic import AfterValidator, Field
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import caller, needs
+from api.auth.bearer import current_caller, scope_required
 from api.images import serializers
 from api.images.schemas import BINARY, Safety
-from api.runtime.context import Context, services
+from api.runtime.context import AppContext, current_context
 from api.web import responses, text_fields
 from api.web.errors import RefusedError
 from api.web.output import Output, Time
-from api.web.validation import Body, Id, Parsed, Path, Query, not_found
+from api.web.validation import Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
@@ -23,7 +23,7 @@ from common.images.quarantine_encryption import Part, PictureSealer
 from common.jobs import prompt_text
 from common.keys import Scope
 from common.logs import get_logger
-from common.storage.keys import quarantine_key
+from common.storage.keys import build_quarantine_key
 from common.tables import Image
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus
@@ -32,18 +32,20 @@ LONGEST_NOTE = 500
 
 
 class Review(Output):
-    """One act at a picture in quarantine."""
+    """One review action on a quarantined image."""
 
     act: ReviewAct
-    key_id: UUID | None = Field(description="By which key; null: the service itself, when nobody decided in time.")
+    key_id: UUID | None = Field(
+        description="API key used; null if the service acted because no decision was made in time."
+    )
     note: str
     created_at: Time
 
 
 class QuarantinedImage(Output):
-    """A blocked picture that is, or was, kept for a reviewer."""
+    """A blocked image that is or was kept for review."""
 
-    id: UUID = Field(description="The id of the image.")
+    id: UUID = Field(description="ID of the image.")
     object: Literal["quarantined_image"] = "quarantined_image"
     state: QuarantineState
     image_status: ImageStatus
@@ -53,134 +55,134 @@ class QuarantinedImage(Output):
     height: int
     safety: Safety
     created_at: Time
-    expires_at: Time = Field(description="When it is deleted, unless a reviewer has decided before.")
+    expires_at: Time = Field(description="When the image is deleted if no reviewer has decided.")
     ended_at: Time | None
-    reviews: list[Review] = Field(description="Every look and every decision, the first first; empty in a list.")
+    reviews: list[Review] = Field(description="All previews and decisions, oldest first; empty in lists.")
 
 
 class QuarantinedImageList(Output):
-    """A page of quarantined pictures, the newest first."""
+    """A page of quarantined images, newest first."""
 
     object: Literal["list"] = "list"
     data: list[QuarantinedImage]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class QuarantinePath(Path):
-    """Names a picture in quarantine by its image's id."""
+    """The image ID of a quarantined image."""
 
     image_id: Id
 
 
 class QuarantineQuery(Query):
-    """Which pictures to list."""
+    """The filters of a list of quarantined images."""
 
-    state: QuarantineState | None = Field(None, description="Only pictures in this state.")
-    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Pictures a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    state: QuarantineState | None = Field(None, description="Only images in this state.")
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Maximum number of images per page.")
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 class Decision(Body):
-    """Why a reviewer decides so."""
+    """The reason for a review decision."""
 
     note: (
         Annotated[
             str,
             Field(max_length=LONGEST_NOTE, json_schema_extra={"pattern": text_fields.PLAIN_PATTERN}),
-            AfterValidator(prompt_text.clean),
+            AfterValidator(prompt_text.clean_text),
         ]
         | None
-    ) = Field(None, description="For whoever reads the record later.")
+    ) = Field(None, description="Note for the review record.")
 
 
-blueprint = responses.create_blueprint("quarantine", "Blocked pictures that wait for a reviewer.", "/v1/quarantine")
+blueprint = responses.create_blueprint("quarantine", "Blocked images awaiting review.", "/v1/quarantine")
 
-BOOK = "quarantine"
-"""Whose cursors these are: reviewers see the pictures of every owner."""
+CURSOR_BOOK = "quarantine"
+"""The cursor namespace, shared because reviewers see the images of all owners."""
 
-PREVIEW: responses.Success = {
-    200: {"description": "The picture, blurred", "content": {"image/webp": {"schema": BINARY}}}
-}
+PREVIEW: responses.Success = {200: {"description": "The blurred image", "content": {"image/webp": {"schema": BINARY}}}}
 WEBP = "image/webp"
 
-logger = get_logger(__name__)
+log = get_logger(__name__)
 
 
-@blueprint.get("", **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImageList}, 400, 422))
-@needs(Scope.SAFETY_REVIEW)
+@blueprint.get("", **responses.describe_route(Scope.SAFETY_REVIEW, {200: QuarantinedImageList}, 400, 422))
+@scope_required(Scope.SAFETY_REVIEW)
 def list_quarantine(query: QuarantineQuery) -> Response:
-    """List what was put into quarantine, the newest first."""
-    context = services()
+    """List quarantined images, newest first."""
+    context = current_context()
     after = None
-    if query.cursor is not None and (after := context.cursors.read(BOOK, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+    if query.cursor is not None and (after := context.cursors.read(CURSOR_BOOK, query.cursor)) is None:
+        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
         rows = quarantine.list_some(session, state=query.state, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
-    following = context.cursors.write(BOOK, page[-1][1].id) if has_more else None
-    shown = [show(kept, image, []) for kept, image in page]
-    return responses.answer(QuarantinedImageList(data=shown, has_more=has_more, next=following))
+    following = context.cursors.write(CURSOR_BOOK, page[-1][1].id) if has_more else None
+    shown = [serialize_quarantined_image(kept, image, []) for kept, image in page]
+    return responses.respond_json(QuarantinedImageList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<image_id>", **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 404))
-@needs(Scope.SAFETY_REVIEW)
+@blueprint.get("/<image_id>", **responses.describe_route(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 404))
+@scope_required(Scope.SAFETY_REVIEW)
 def get_quarantined_image(path: QuarantinePath) -> Response:
-    """Look at the record of one picture: what was found, and who has done what."""
-    with services().database.reading() as session:
-        return responses.answer(show_one(session, path.image_id))
+    """Get the record of a quarantined image, with its safety scores and review history."""
+    with current_context().database.reading() as session:
+        return responses.respond_json(load_quarantined_image(session, path.image_id))
 
 
-@blueprint.get("/<image_id>/preview", **responses.describe(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
-@needs(Scope.SAFETY_REVIEW)
+@blueprint.get("/<image_id>/preview", **responses.describe_route(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
+@scope_required(Scope.SAFETY_REVIEW)
 def preview_quarantined_image(path: QuarantinePath) -> Response:
-    """Look at a picture, so blurred that only its colours and their places are left; the look goes on record."""
-    return answer_preview(path.image_id)
+    """Preview a quarantined image, strongly blurred. The preview is recorded."""
+    return respond_preview(path.image_id)
 
 
 @blueprint.post(
     "/<image_id>/release",
-    **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 410, 413, 415, 422),
+    **responses.describe_route(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 410, 413, 415, 422),
 )
-@needs(Scope.SAFETY_REVIEW)
+@scope_required(Scope.SAFETY_REVIEW)
 def release_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
-    """Deliver a picture: it was blocked wrongly. Its job stays as it is, and nothing is charged."""
-    release(path.image_id, body)
-    return _answer(path.image_id)
+    """Release an image that was blocked wrongly, and deliver it. Its job is unchanged and nothing is charged."""
+    release_image(path.image_id, body)
+    return _respond_reviewed(path.image_id)
 
 
 @blueprint.post(
     "/<image_id>/confirm",
-    **responses.describe(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 413, 415, 422),
+    **responses.describe_route(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 400, 404, 409, 413, 415, 422),
 )
-@needs(Scope.SAFETY_REVIEW)
+@scope_required(Scope.SAFETY_REVIEW)
 def confirm_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
-    """Say that a picture was blocked rightly: it is deleted for good."""
-    confirm(path.image_id, body)
-    return _answer(path.image_id)
+    """Confirm that an image was blocked correctly, and delete it permanently."""
+    confirm_block(path.image_id, body)
+    return _respond_reviewed(path.image_id)
 
 
-def answer_preview(image_id: UUID) -> Response:
-    """Return a picture blurred, and write down that the caller looks at it; raise RefusedError."""
-    context = services()
+def respond_preview(image_id: UUID) -> Response:
+    """Return a blurred image and record that the caller previewed it; raise RefusedError."""
+    context = current_context()
     with context.database.transaction() as session:
-        _find_waiting(session, image_id)
-        quarantine.note_preview(session, image_id, caller().key_id)
-    preview = _unseal(context, image_id, Part.PREVIEW)
+        _load_waiting_image(session, image_id)
+        quarantine.note_preview(session, image_id, current_caller().key_id)
+    preview = _decrypt_part(context, image_id, Part.PREVIEW)
     return Response(preview, 200, headers={"Cache-Control": "no-store"}, content_type=WEBP)
 
 
-def release(image_id: UUID, body: Decision) -> None:
-    """Deliver a picture; raise RefusedError, or IllegalTransitionError if it no longer waits."""
-    context = services()
+def release_image(image_id: UUID, body: Decision) -> None:
+    """Release an image; raise RefusedError, or IllegalTransitionError if it no longer awaits review."""
+    context = current_context()
     with context.database.reading() as session:
-        image = _find_waiting(session, image_id)
-    # Before the row says so, and the same bytes however often: a release that was cut short is simply done again.
+        image = _load_waiting_image(session, image_id)
+    # Stored before the row changes, and idempotent, so an interrupted release can simply be repeated.
     full, thumbnail = quarantine.destination(image)
-    context.storage.put(full, _unseal(context, image.id, Part.FULL), image.content_type or "")
-    context.storage.put(thumbnail, _unseal(context, image.id, Part.THUMBNAIL), WEBP)
+    context.storage.put(full, _decrypt_part(context, image.id, Part.FULL), image.content_type or "")
+    context.storage.put(thumbnail, _decrypt_part(context, image.id, Part.THUMBNAIL), WEBP)
     try:
-        _decide(image, quarantine.release, body)
+        _record_decision(image, quarantine.release, body)
     except IllegalTransitionError:
         with context.database.reading() as session:
             strays = quarantine.strays(session, image.id)
@@ -189,58 +191,58 @@ def release(image_id: UUID, body: Decision) -> None:
         raise
 
 
-def confirm(image_id: UUID, body: Decision) -> None:
-    """Say that a block was right; raise RefusedError, or IllegalTransitionError if the picture no longer waits."""
-    with services().database.reading() as session:
-        image = _find_waiting(session, image_id)
-    _decide(image, quarantine.confirm, body)
+def confirm_block(image_id: UUID, body: Decision) -> None:
+    """Confirm a block; raise RefusedError, or IllegalTransitionError if the image no longer awaits review."""
+    with current_context().database.reading() as session:
+        image = _load_waiting_image(session, image_id)
+    _record_decision(image, quarantine.confirm, body)
 
 
-def _decide(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> None:
-    context = services()
+def _record_decision(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> None:
+    context = current_context()
     with context.database.transaction() as session:
-        act(session, image, caller().key_id, body.note or "")
-    logger.info("quarantine decided", image_id=str(image.id), act=act.__name__)
+        act(session, image, current_caller().key_id, body.note or "")
+    log.info("quarantine_decided", image_id=str(image.id), act=act.__name__)
     try:
         for part in Part:
-            context.storage.delete(quarantine_key(image.id, part))
+            context.storage.delete(build_quarantine_key(image.id, part))
     except StorageError as error:
-        # The decision stands; the clerk deletes what is left.
-        logger.warning("sealed files not deleted", image_id=str(image.id), reason=error.code)
+        # The decision is committed; the clerk deletes the files later.
+        log.warning("quarantine_files_not_deleted", image_id=str(image.id), reason=error.code)
 
 
-def _answer(image_id: UUID) -> Response:
-    with services().database.reading() as session:
-        return responses.answer(show_one(session, image_id))
+def _respond_reviewed(image_id: UUID) -> Response:
+    with current_context().database.reading() as session:
+        return responses.respond_json(load_quarantined_image(session, image_id))
 
 
-def _find_waiting(session: Session, image_id: UUID) -> Image:
+def _load_waiting_image(session: Session, image_id: UUID) -> Image:
     found = quarantine.find(session, image_id)
     if found is None:
-        raise not_found()
+        raise refuse_not_found()
     quarantine.require_waiting(*found)
     return found[1]
 
 
-def _unseal(context: Context, image_id: UUID, part: Part) -> bytes:
+def _decrypt_part(context: AppContext, image_id: UUID, part: Part) -> bytes:
     sealer = PictureSealer(context.settings.read_secret())
-    return sealer.open(image_id, part, context.storage.get(quarantine_key(image_id, part)))
+    return sealer.open(image_id, part, context.storage.get(build_quarantine_key(image_id, part)))
 
 
-def show_one(session: Session, image_id: UUID) -> QuarantinedImage:
-    """Return what is shown of one picture, what was done to it included; raise RefusedError if there is none."""
+def load_quarantined_image(session: Session, image_id: UUID) -> QuarantinedImage:
+    """Return one quarantined image with its review history; raise RefusedError if it does not exist."""
     found = quarantine.find(session, image_id)
     if found is None:
-        raise not_found()
+        raise refuse_not_found()
     reviews = [
         Review(act=row.act, key_id=row.key_id, note=row.note, created_at=row.created_at)
         for row in quarantine.list_reviews(session, image_id)
     ]
-    return show(*found, reviews)
+    return serialize_quarantined_image(*found, reviews)
 
 
-def show(kept: tables.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
-    """Return what is shown of a picture that is, or was, in quarantine."""
+def serialize_quarantined_image(kept: tables.QuarantinedImage, image: Image, reviews: list[Review]) -> QuarantinedImage:
+    """Return the representation of an image that is or was in quarantine."""
     return QuarantinedImage(
         id=image.id,
         state=kept.state,
@@ -249,7 +251,7 @@ def show(kept: tables.QuarantinedImage, image: Image, reviews: list[Review]) -> 
         owner=image.owner,
         width=image.width,
         height=image.height,
-        safety=serializers.show_safety(image),
+        safety=serializers.serialize_safety(image),
         created_at=kept.created_at,
         expires_at=kept.expires_at,
         ended_at=kept.ended_at,

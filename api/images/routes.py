@@ -1,14 +1,14 @@
-"""``/v1/images``: list images, look at one, fetch its bytes, erase it."""
+"""``/v1/images``: list, get, download and erase images."""
 
 from uuid import UUID
 
 from flask import Response
 
-from api.auth.bearer import caller, needs
+from api.auth.bearer import current_caller, scope_required
 from api.images import queries, serializers
-from api.images.files import answer_file
+from api.images.files import respond_file
 from api.images.schemas import BINARY, ContentQuery, Image, ImageList, ImagePath, ImageQuery
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
 from common.errors import StorageError
@@ -18,79 +18,79 @@ from common.keys import Scope
 from common.logs import get_logger
 from common.tables.states import ImageStatus
 
-blueprint = responses.create_blueprint("images", "The prints of a job.", "/v1/images")
+blueprint = responses.create_blueprint("images", "The images of jobs.", "/v1/images")
 
-logger = get_logger(__name__)
+log = get_logger(__name__)
 
 CONTENT: responses.Success = {
     200: {
         "description": "The file",
         "content": {f"image/{kind}": {"schema": BINARY} for kind in ("png", "jpeg", "webp")},
     },
-    302: {"description": "The file is at the link in `Location`, which needs no key"},
+    302: {"description": "Redirect to a link that requires no API key"},
     304: None,
 }
 
 
-@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: ImageList}, 400, 422))
-@needs(Scope.JOBS_READ)
+@blueprint.get("", **responses.describe_route(Scope.JOBS_READ, {200: ImageList}, 400, 422))
+@scope_required(Scope.JOBS_READ)
 def list_images(query: ImageQuery) -> Response:
-    """List images of all jobs, the newest first."""
-    context, owner = services(), caller().owner
+    """List images of all jobs, newest first."""
+    context, owner = current_context(), current_caller().owner
     book, after = f"{owner}/images", None
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     wanted = Wanted(**query.model_dump(exclude={"limit", "cursor"}))
     with context.database.reading() as session:
         rows = search.list_page(session, owner, wanted, after=after, limit=query.limit + 1)
     page, has_more = [image for image, _ in rows[: query.limit]], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
-    shown = [serializers.show_image(image, context) for image in page]
-    return responses.answer(ImageList(data=shown, has_more=has_more, next=following))
+    shown = [serializers.serialize_image(image, context) for image in page]
+    return responses.respond_json(ImageList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/<image_id>", **responses.describe(Scope.JOBS_READ, {200: Image}, 404))
-@needs(Scope.JOBS_READ)
+@blueprint.get("/<image_id>", **responses.describe_route(Scope.JOBS_READ, {200: Image}, 404))
+@scope_required(Scope.JOBS_READ)
 def get_image(path: ImagePath) -> Response:
-    """Look at an image."""
-    context = services()
+    """Get an image."""
+    context = current_context()
     with context.database.reading() as session:
-        row = queries.find_image(session, caller().owner, path.image_id)
-    return responses.answer(serializers.show_image(row, context))
+        row = queries.load_image(session, current_caller().owner, path.image_id)
+    return responses.respond_json(serializers.serialize_image(row, context))
 
 
-@blueprint.get("/<image_id>/content", **responses.describe(Scope.JOBS_READ, CONTENT, 404, 410, 422))
-@needs(Scope.JOBS_READ)
+@blueprint.get("/<image_id>/content", **responses.describe_route(Scope.JOBS_READ, CONTENT, 404, 410, 422))
+@scope_required(Scope.JOBS_READ)
 def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
-    """Fetch an image or its thumbnail."""
-    context = services()
+    """Download an image or its thumbnail."""
+    context = current_context()
     with context.database.reading() as session:
-        row = queries.find_image(session, caller().owner, path.image_id)
-    wanted = serializers.file_of(row, thumbnail=query.variant == "thumbnail")
+        row = queries.load_image(session, current_caller().owner, path.image_id)
+    wanted = serializers.find_linked_file(row, thumbnail=query.variant == "thumbnail")
     if wanted is None:
-        raise RefusedError("image_not_readable", f"The image is {row.status}; there is no file of it to read.")
+        raise RefusedError("image_not_readable", f"The image is {row.status} and has no file to download.")
     if context.links is not None:
-        return answer_file(context.storage, wanted)
-    return Response(status=302, headers={"Location": serializers.sign(wanted, context)})
+        return respond_file(context.storage, wanted)
+    return Response(status=302, headers={"Location": serializers.sign_link(wanted, context)})
 
 
-@blueprint.delete("/<image_id>", **responses.describe(Scope.JOBS_WRITE, {204: None}, 404, 409))
-@needs(Scope.JOBS_WRITE)
+@blueprint.delete("/<image_id>", **responses.describe_route(Scope.JOBS_WRITE, {204: None}, 404, 409))
+@scope_required(Scope.JOBS_WRITE)
 def delete_image(path: ImagePath) -> Response:
-    """Erase an image and its thumbnail for good; what it cost stays. Erasing it again changes nothing."""
-    erase(path.image_id)
+    """Permanently erase an image and its thumbnail. Its cost stays on record. The call is idempotent."""
+    erase_image(path.image_id)
     return Response(status=204)
 
 
-def erase(image_id: UUID) -> None:
-    """Erase an image of the caller's; raise RefusedError or IllegalTransitionError for one that is not to be erased."""
-    context = services()
+def erase_image(image_id: UUID) -> None:
+    """Erase an image of the caller; raise RefusedError or IllegalTransitionError if it cannot be erased."""
+    context = current_context()
     with context.database.transaction() as session:
-        row = queries.find_image(session, caller().owner, image_id)
+        row = queries.load_image(session, current_caller().owner, image_id)
         erasure.erase_image(session, row)
     if row.status is ImageStatus.ERASED:
         try:
             erasure.drop_objects(context.database, context.storage, row)
         except StorageError as error:
-            # No link is given out any more; the clerk deletes what is left.
-            logger.warning("image not erased", image_id=str(row.id), reason=error.code)
+            # No new links are issued; the clerk deletes the files later.
+            log.warning("image_not_erased", image_id=str(row.id), reason=error.code)

@@ -1,8 +1,8 @@
-"""Reads a picture from standard input and writes its pixels, and nothing else of it, to standard output as a new PNG.
+"""Sanitize an image from standard input: write only its pixels to standard output, as a new PNG.
 
-A program of its own, run by ``api.images.uploads`` for each picture: decoders are written in C and read what strangers
-send, so they get no secrets, a bounded part of the memory and a few seconds. It imports nothing of Pressroom. What it
-refuses, it names on standard error by the code of the problem.
+A separate program, run by ``api.images.uploads`` for each image: decoders are written in C and read untrusted input, so
+they get no secrets, bounded memory and a few seconds. It imports nothing from Pressroom. It reports a refusal on
+standard error by its problem code.
 """
 
 import io
@@ -15,23 +15,23 @@ from contextlib import suppress
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-TEXT_BYTES = 64 * 1024  # of a PNG's text chunks, unpacked; they are dropped anyway
+TEXT_BYTES = 64 * 1024  # for a PNG's unpacked text chunks, which are dropped anyway
 LEVELS_16_BIT = 1 / 257
 UNSUPPORTED, TOO_LARGE, DAMAGED = "unsupported_image", "image_too_large", "damaged_image"
 
 
-class Refusal(Exception):  # noqa: N818  (it is an outcome, and is named for what it does)
-    """The picture is not taken, for the reason that is its message."""
+class Refusal(Exception):  # noqa: N818  (an expected outcome rather than an error)
+    """The image is refused; the message is the problem code."""
 
 
 def main(pixels: int, memory_bytes: int, seconds: int) -> int:
-    """Redraw one picture of so many pixels at most; return the exit status."""
-    return work_on_input(_answer, pixels, memory_bytes, seconds)
+    """Redraw one image of at most *pixels* pixels; return the exit status."""
+    return transform_stdin(_encode_redrawn, pixels, memory_bytes, seconds)
 
 
-def work_on_input(work: Callable[[bytes], bytes], pixels: int, memory_bytes: int, seconds: int) -> int:
-    """Write what *work* makes of the input, within the limits; return the exit status, and name what is refused."""
-    _limit(memory_bytes, seconds)
+def transform_stdin(work: Callable[[bytes], bytes], pixels: int, memory_bytes: int, seconds: int) -> int:
+    """Write the result of *work* on the input, within the limits; return the exit status and report a refusal."""
+    _limit_resources(memory_bytes, seconds)
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = TEXT_BYTES
@@ -52,33 +52,33 @@ def work_on_input(work: Callable[[bytes], bytes], pixels: int, memory_bytes: int
     return 1
 
 
-def redraw(data: bytes) -> Image.Image:
-    """Return the pixels of a file, and nothing else of it, upright and in RGB."""
+def redraw_pixels(data: bytes) -> Image.Image:
+    """Return only the pixels of a file, upright and in RGB."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-        # A photograph may carry others behind the first (MPO), which are left out like all that is not its pixels.
+        # A photograph may contain further images after the first (MPO); they are dropped like all other metadata.
         if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
             raise Refusal(UNSUPPORTED)
         picture.load()
-        flat = _flatten(picture)
+        flat = _flatten_picture(picture)
         ImageOps.exif_transpose(flat, in_place=True)
         return Image.frombytes("RGB", flat.size, flat.tobytes())
 
 
-def _answer(data: bytes) -> bytes:
+def _encode_redrawn(data: bytes) -> bytes:
     drawn = io.BytesIO()
-    redraw(data).save(drawn, "PNG", compress_level=1)
+    redraw_pixels(data).save(drawn, "PNG", compress_level=1)
     return drawn.getvalue()
 
 
-def _limit(memory_bytes: int, seconds: int) -> None:
+def _limit_resources(memory_bytes: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):  # macOS has no such limit; there the number of pixels alone bounds the memory
+    with suppress(ValueError, OSError):  # macOS lacks this limit; the pixel limit alone bounds memory there
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def _flatten(picture: Image.Image) -> Image.Image:
-    """Return *picture* in RGB, on white where it is transparent, with what it says of its orientation."""
+def _flatten_picture(picture: Image.Image) -> Image.Image:
+    """Return *picture* in RGB, with transparency on white and its orientation metadata kept."""
     if picture.mode.startswith("I"):  # 16 bits of grey
         picture = picture.point(lambda level: level * LEVELS_16_BIT).convert("L")
     if not picture.has_transparency_data:

@@ -1,4 +1,4 @@
-"""The JSON of a job's policy: what may be asked for, and what holds."""
+"""JSON schemas of images, their cost and their safety policy."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,7 +13,7 @@ from common.tables.states import ImageStatus, SafetyMode, Verdict
 
 
 class Cost(Output):
-    """What was charged: accelerator seconds, and their price."""
+    """The amount charged: accelerator seconds and their price."""
 
     gpu_seconds: float
     amount: Amount
@@ -21,31 +21,33 @@ class Cost(Output):
 
 
 class Policy(Output):
-    """By which check and thresholds an image was judged."""
+    """The checker and thresholds that an image was judged by."""
 
-    version: str | None = Field(description="The same for all that was judged by the same policy and checker.")
+    version: str | None = Field(
+        description="Version of the policy and checker; the same for all images judged by them."
+    )
     checker: str | None
     digest: str | None
     thresholds: dict[str, float]
 
 
 class Safety(Output):
-    """What the safety check said of an image."""
+    """The result of the safety check of an image."""
 
-    mode: SafetyMode = Field(description="`off`: the operator has switched the check off, and nothing looked at it.")
+    mode: SafetyMode = Field(description="`off`: the operator disabled the safety check, so the image was not checked.")
     verdict: Verdict
     scores: dict[str, float]
-    reason: str | None = Field(description="Who blocked it, if not the checker: `hook`.")
+    reason: str | None = Field(description="`hook` if the image was blocked by the hook rather than by the checker.")
     policy: Policy
-    is_fallback: bool = Field(description="Whether this is the service's own picture in the place of a blocked one.")
-    released_at: Time | None = Field(description="When a reviewer let it out of quarantine.")
+    is_fallback: bool = Field(description="Whether this is the service's fallback image, in place of a blocked one.")
+    released_at: Time | None = Field(description="When a reviewer released the image from quarantine.")
 
 
 class Colour(Output):
-    """A colour of a picture, and how much of it has it."""
+    """A dominant colour of an image and its share."""
 
-    colour: str = Field(description="As in `#ff8800`.")
-    share: float = Field(description="From 0 to 1.")
+    colour: str = Field(description="Colour such as `#ff8800`.")
+    share: float = Field(description="Share of the image, from 0 to 1.")
 
 
 class Image(Output):
@@ -56,7 +58,7 @@ class Image(Output):
     job_id: UUID
     index: int
     status: ImageStatus
-    url: str | None = Field(description="A link that needs no key; null unless the image was published.")
+    url: str | None = Field(description="Link that requires no API key; null unless the image was published.")
     thumbnail_url: str | None
     url_expires_at: Time | None
     seed: int
@@ -65,30 +67,28 @@ class Image(Output):
     content_type: str | None
     bytes: int | None
     sha256: str | None
-    signed: bool | None = Field(
-        description="Whether the file holds a signed manifest (C2PA); null if there is no file."
-    )
+    signed: bool | None = Field(description="Whether the file contains a signed manifest (C2PA); null without a file.")
     safety: Safety
-    colours: list[Colour] = Field(description="Its dominant colours, the largest share first; empty if it was blocked.")
+    colours: list[Colour] = Field(description="Dominant colours, largest share first; empty if the image was blocked.")
     palette_score: float | None = Field(
-        description="How well it keeps to the job's palette: 1 says that every part of it has one of the palette's"
-        " colours. Null if the job has no palette."
+        description="How well the image matches the job's palette, from 0 to 1; 1 means that only palette colours"
+        " are used. Null if the job has no palette."
     )
     cost: Cost
     created_at: Time
 
 
 class ImagePath(Path):
-    """Names an image."""
+    """The ID of an image."""
 
     image_id: Id
 
 
 class ImageQuery(Query):
-    """Which images to list."""
+    """The filters of a list of images."""
 
-    status: ImageStatus | None = Field(None, description="Only images with this status; by default all but erased.")
-    verdict: Verdict | None = Field(None, description="Only images of which the safety check said this.")
+    status: ImageStatus | None = Field(None, description="Only images with this status. Defaults to all except erased.")
+    verdict: Verdict | None = Field(None, description="Only images with this safety verdict.")
     model: str | None = Field(None, description="Only images of this model.", max_length=64)
     style: str | None = Field(
         None,
@@ -97,25 +97,29 @@ class ImageQuery(Query):
     )
     job_id: Id | None = Field(None, description="Only images of this job.")
     campaign_id: Id | None = Field(None, description="Only images of this campaign.")
-    since: Moment | None = Field(None, alias="from", description="Only images made at this time or later.")
-    until: Moment | None = Field(None, alias="to", description="Only images made before this time.")
-    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Images a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    since: Moment | None = Field(None, alias="from", description="Only images created at or after this time.")
+    until: Moment | None = Field(None, alias="to", description="Only images created before this time.")
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Maximum number of images per page.")
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 class ImageList(Output):
-    """A page of images, the newest first."""
+    """A page of images, newest first."""
 
     object: Literal["list"] = "list"
     data: list[Image]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class ContentQuery(Query):
-    """Which of an image's files."""
+    """The variant of an image to download."""
 
-    variant: Literal["full", "thumbnail"] = Field("full", description="The image itself, or a WebP of 256 px at most.")
+    variant: Literal["full", "thumbnail"] = Field(
+        "full", description="`full`: the image; `thumbnail`: a WebP of at most 256 px."
+    )
 
 
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
@@ -125,28 +129,27 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class NewSafety(Body):
-    """How much more strictly than usual the pictures of a job are judged; nothing can be made looser."""
+    """A stricter safety policy for the images of a job. It cannot be loosened."""
 
     mode: Annotated[SafetyMode, Field(strict=False)] | None = Field(
-        None, description="As this service has it; nobody can switch the check off, or on where it is off."
+        None, description="Must match the setting of this service; a request cannot enable or disable the safety check."
     )
-    review_above: Share | None = Field(None, description="Score from which a picture is in the review band.")
-    block_above: Share | None = Field(None, description="Score from which a picture is blocked.")
+    review_above: Share | None = Field(None, description="Score at or above which an image is in the review band.")
+    block_above: Share | None = Field(None, description="Score at or above which an image is blocked.")
     review_action: Annotated[ReviewAction, Field(strict=False)] | None = Field(
-        None, description="What happens to a picture in the review band, from lax to strict: flag, blur, block."
+        None, description="Action for an image in the review band, from least to most strict: `flag`, `blur`, `block`."
     )
     on_block: Annotated[Recourse, Field(strict=False)] | None = Field(
         None,
-        description="What becomes of the job: `fail` if all was blocked; `reroll`: if all was blocked, it is printed"
-        " again from other seeds a few times; `fallback`: the service's own picture takes the place of each that was"
-        " blocked.",
+        description="`fail`: the job fails if all images are blocked; `reroll`: if all images are blocked, the job is"
+        " retried a few times with other seeds; `fallback`: the service's fallback image replaces each blocked image.",
     )
 
 
 class JobSafety(Output):
-    """By what a job's pictures are judged."""
+    """The safety policy of a job."""
 
-    mode: SafetyMode = Field(description="`off`: the operator has switched the check off, and nothing is looked at.")
+    mode: SafetyMode = Field(description="`off`: the operator disabled the safety check, so images are not checked.")
     review_above: float
     block_above: float
     review_action: ReviewAction

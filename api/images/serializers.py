@@ -1,18 +1,18 @@
-"""Images and uploaded pictures as JSON."""
+"""Convert images and assets to their JSON representation."""
 
 from datetime import datetime, timedelta
 
 from api.images import asset_schemas, schemas as image_schemas
-from api.runtime.context import Context
+from api.runtime.context import AppContext
 from common.clock import utcnow
 from common.images.assets import CONTENT_TYPE
-from common.storage.links import Linked
+from common.storage.links import LinkTarget
 from common.tables import Asset, Image
 
 
-def show_image(row: Image, context: Context) -> image_schemas.Image:
-    """Return what is shown of an image, with fresh links to it if it was published."""
-    url, thumbnail_url = _link(row, context), _link(row, context, thumbnail=True)
+def serialize_image(row: Image, context: AppContext) -> image_schemas.Image:
+    """Return the representation of an image, with fresh links if it was published."""
+    url, thumbnail_url = _link_image(row, context), _link_image(row, context, thumbnail=True)
     return image_schemas.Image(
         id=row.id,
         job_id=row.job_id,
@@ -20,7 +20,7 @@ def show_image(row: Image, context: Context) -> image_schemas.Image:
         status=row.status,
         url=url,
         thumbnail_url=thumbnail_url,
-        url_expires_at=_expiry(context) if url else None,
+        url_expires_at=_compute_expiry(context) if url else None,
         seed=row.seed,
         width=row.width,
         height=row.height,
@@ -28,7 +28,7 @@ def show_image(row: Image, context: Context) -> image_schemas.Image:
         bytes=row.bytes,
         sha256=row.sha256,
         signed=row.signed,
-        safety=show_safety(row),
+        safety=serialize_safety(row),
         colours=[image_schemas.Colour(**colour) for colour in row.colours or ()],
         palette_score=row.palette_score,
         cost=image_schemas.Cost(gpu_seconds=row.gpu_seconds, amount=row.amount, currency=row.currency),
@@ -36,8 +36,8 @@ def show_image(row: Image, context: Context) -> image_schemas.Image:
     )
 
 
-def show_safety(row: Image) -> image_schemas.Safety:
-    """Return what is shown of the check of an image."""
+def serialize_safety(row: Image) -> image_schemas.Safety:
+    """Return the representation of an image's safety result."""
     return image_schemas.Safety(
         mode=row.safety_mode,
         verdict=row.verdict,
@@ -54,8 +54,8 @@ def show_safety(row: Image) -> image_schemas.Safety:
     )
 
 
-def show_asset(row: Asset) -> asset_schemas.Asset:
-    """Return what is shown of an asset."""
+def serialize_asset(row: Asset) -> asset_schemas.Asset:
+    """Return the representation of an asset."""
     return asset_schemas.Asset(
         id=row.id,
         width=row.width,
@@ -69,27 +69,27 @@ def show_asset(row: Asset) -> asset_schemas.Asset:
     )
 
 
-def file_of(row: Image, *, thumbnail: bool = False) -> Linked | None:
+def find_linked_file(row: Image, *, thumbnail: bool = False) -> LinkTarget | None:
     """Return the file of an image or of its thumbnail; None unless it was published."""
     key = row.thumbnail_key if thumbnail else row.storage_key
     if key is None or not row.status.is_readable:
         return None
     suffix = key.rpartition(".")[2]
     name = f"{row.job_id}-{row.position}{'-thumbnail' if thumbnail else ''}.{suffix}"
-    return Linked(key, f"image/{suffix}" if thumbnail or not row.content_type else row.content_type, name)
+    return LinkTarget(key, f"image/{suffix}" if thumbnail or not row.content_type else row.content_type, name)
 
 
-def sign(wanted: Linked, context: Context) -> str:
-    """Return a link to a file that needs no key."""
+def sign_link(wanted: LinkTarget, context: AppContext) -> str:
+    """Return a link to a file that requires no API key."""
     key, content_type, filename = wanted
     seconds = context.settings.link_seconds
     return context.storage.sign(key, content_type=content_type, filename=filename, seconds=seconds)
 
 
-def _link(row: Image, context: Context, *, thumbnail: bool = False) -> str | None:
-    wanted = file_of(row, thumbnail=thumbnail)
-    return None if wanted is None else sign(wanted, context)
+def _link_image(row: Image, context: AppContext, *, thumbnail: bool = False) -> str | None:
+    wanted = find_linked_file(row, thumbnail=thumbnail)
+    return None if wanted is None else sign_link(wanted, context)
 
 
-def _expiry(context: Context) -> datetime:
+def _compute_expiry(context: AppContext) -> datetime:
     return (utcnow() + timedelta(seconds=context.settings.link_seconds)).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""How a picture is handed in: as the one file of a form, and redrawn by a program of its own before anything else."""
+"""Receive uploaded images: read the single file of a form and redraw it in a subprocess before any other use."""
 
 import json
 import struct
@@ -17,95 +17,95 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from api.web.errors import RefusedError, refuse
-from api.web.json_pointer import join
-from api.web.problems import Fault
-from api.web.strict_json import hurrying
+from api.web.errors import RefusedError, refuse_request
+from api.web.json_pointer import join_pointer
+from api.web.problems import FieldError
+from api.web.strict_json import limit_read_time
 from common.images.assets import PictureFile
 
 FIELD = "file"
-FORM_BYTES = 256 * 1024  # of a form around its file; more than the parser reads at a time, which it counts as text
+FORM_BYTES = 256 * 1024  # for the form around its file; more than the parser's read size, which it counts as form text
 FORM_PARTS = 8
 FORM_SECONDS = 120
 
 MOST_PIXELS = 4096 * 4096
-REDRAWING = Path(__file__).with_name("sanitize_subprocess.py")
-APPRAISING = Path(__file__).with_name("inspect_subprocess.py")
-REDRAWING_BYTES = 768 * 2**20  # four times what the largest picture takes in colour and with alpha
-REDRAWING_SECONDS = 10
+SANITIZE_PROGRAM = Path(__file__).with_name("sanitize_subprocess.py")
+INSPECT_PROGRAM = Path(__file__).with_name("inspect_subprocess.py")
+PROGRAM_BYTES = 768 * 2**20  # four times the size of the largest image in RGBA
+PROGRAM_SECONDS = 10
 PNG_SIZE = slice(16, 24)  # width and height, in the first chunk of every PNG (ISO/IEC 15948)
 
 REFUSALS = {
-    "unsupported_image": "must be one picture, not animated, as a PNG, JPEG or WebP file",
-    "image_too_large": f"must have at most {MOST_PIXELS} pixels",
-    "damaged_image": "is damaged or cut off, or takes too much to read",
+    "unsupported_image": "must be a single, non-animated image in PNG, JPEG or WebP format",
+    "image_too_large": f"must not exceed {MOST_PIXELS} pixels",
+    "damaged_image": "is damaged, truncated or too expensive to decode",
 }
 
-_turns = BoundedSemaphore(2)
-"""However many connections send pictures, only so many are redrawn at a time: each takes memory and a core."""
+_program_slots = BoundedSemaphore(2)
+"""Limits how many images are redrawn at the same time: each takes memory and a core."""
 
-TURN_SECONDS = 10
-"""How long one waits for its turn: files made to be slow must not keep every thread of the api."""
+SLOT_WAIT_SECONDS = 10
+"""Maximum wait for a turn, so that files crafted to be slow cannot occupy every thread of the API."""
 
 
-def receive(request: Request, most_bytes: int) -> PictureFile:
-    """Return the picture of the form that *request* carries; raise RefusedError if there is none to be had from it."""
-    with received(request, most_bytes) as file:
-        return redraw(file)
+def receive_picture(request: Request, most_bytes: int) -> PictureFile:
+    """Return the image uploaded in the form of *request*; raise RefusedError if it is missing or not valid."""
+    with open_uploaded_file(request, most_bytes) as file:
+        return sanitize_picture(file)
 
 
 @contextmanager
-def received(request: Request, most_bytes: int) -> Iterator[IO[bytes]]:
-    """Yield the file of the form that *request* carries, as it came; raise RefusedError if there is not just one."""
-    _expect_form(request)
+def open_uploaded_file(request: Request, most_bytes: int) -> Iterator[IO[bytes]]:
+    """Yield the unmodified file in the form of *request*; raise RefusedError unless there is exactly one."""
+    _check_form_type(request)
     request.max_content_length = most_bytes + FORM_BYTES
     with ExitStack() as opened:
         form, files = _read_form(request, lambda: opened.enter_context(tempfile.TemporaryFile()), most_bytes)
         faults = list(_find_faults(form, files))
         if faults:
-            raise refuse(faults)
+            raise refuse_request(faults)
         file = files[FIELD].stream
         if file.seek(0, 2) > most_bytes:
-            raise _too_large(most_bytes)
+            raise _refuse_too_large(most_bytes)
         file.seek(0)
         yield file
 
 
-def redraw(file: IO[bytes]) -> PictureFile:
-    """Return the picture in *file*, from where it stands, as a new PNG; raise RefusedError if it is none we take."""
-    drawn = _look_into(file, REDRAWING)
+def sanitize_picture(file: IO[bytes]) -> PictureFile:
+    """Return the image in *file*, from its current position, as a new PNG; raise RefusedError if it is refused."""
+    drawn = _run_program(file, SANITIZE_PROGRAM)
     width, height = struct.unpack(">II", drawn[PNG_SIZE])
     return PictureFile(drawn, width, height)
 
 
-def appraise(file: IO[bytes], anchors: Path) -> dict[str, Any]:
-    """Return what ``inspect_subprocess`` says of the picture in *file*; raise RefusedError if it is none we take."""
-    told: dict[str, Any] = json.loads(_look_into(file, APPRAISING, str(anchors.absolute())))
+def inspect_picture(file: IO[bytes], anchors: Path) -> dict[str, Any]:
+    """Return what ``inspect_subprocess`` reports about the image in *file*; raise RefusedError if it is refused."""
+    told: dict[str, Any] = json.loads(_run_program(file, INSPECT_PROGRAM, str(anchors.absolute())))
     return told
 
 
-def _look_into(file: IO[bytes], program: Path, *words: str) -> bytes:
-    """Return what *program* answers about the picture in *file*, from where it stands."""
-    limits = (MOST_PIXELS, REDRAWING_BYTES, REDRAWING_SECONDS)
-    # -I: nothing of the current folder can be imported there; no environment: no secret can leak from there.
+def _run_program(file: IO[bytes], program: Path, *words: str) -> bytes:
+    """Return the output of *program* for the image in *file*, from its current position."""
+    limits = (MOST_PIXELS, PROGRAM_BYTES, PROGRAM_SECONDS)
+    # -I: nothing can be imported from the current directory; no environment: no secret can leak.
     command = [sys.executable, "-I", str(program), *map(str, limits), *words]
-    if not _turns.acquire(timeout=TURN_SECONDS):
-        raise RefusedError("too_many_uploads", "Other pictures are being read; send this one again.")
+    if not _program_slots.acquire(timeout=SLOT_WAIT_SECONDS):
+        raise RefusedError("too_many_uploads", "Too many images are being processed; try again later.")
     try:
         done = subprocess.run(
-            command, stdin=file, capture_output=True, env={}, timeout=2 * REDRAWING_SECONDS, check=False
+            command, stdin=file, capture_output=True, env={}, timeout=2 * PROGRAM_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise _refuse_file("damaged_image") from None
     finally:
-        _turns.release()
+        _program_slots.release()
     if done.returncode:
         reason = done.stderr.decode(errors="replace")
         raise _refuse_file(reason if reason in REFUSALS else "damaged_image")
     return done.stdout
 
 
-def _expect_form(request: Request) -> None:
+def _check_form_type(request: Request) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RefusedError("content_encoding", "Send the body without Content-Encoding.")
     if request.mimetype != "multipart/form-data":
@@ -122,34 +122,40 @@ def _read_form(
         silent=False,
     )
     arguments: tuple[Any, ...] = (request.mimetype, request.content_length, request.mimetype_params)
-    with hurrying(request, FORM_SECONDS) as is_late:
+    with limit_read_time(request, FORM_SECONDS) as is_late:
         try:
             _, form, files = parser.parse(request.stream, *arguments)
         except RequestEntityTooLarge:
-            raise _too_large(most_bytes) from None
+            raise _refuse_too_large(most_bytes) from None
         except (ClientDisconnected, OSError, ParseException, ValueError):
             if is_late():
-                raise RefusedError("request_timeout", f"The body did not arrive in {FORM_SECONDS} seconds.") from None
-            raise RefusedError("bad_request", "The body ended early, or is no form as its head says.") from None
+                raise RefusedError(
+                    "request_timeout", f"The body did not arrive within {FORM_SECONDS} seconds."
+                ) from None
+            raise RefusedError("bad_request", "The body is incomplete or is not a valid multipart form.") from None
     return form, files
 
 
-def _find_faults(form: MultiDict[str, str], files: MultiDict[str, FileStorage]) -> Iterator[Fault]:
-    place = join("", FIELD)
+def _find_faults(form: MultiDict[str, str], files: MultiDict[str, FileStorage]) -> Iterator[FieldError]:
+    place = join_pointer("", FIELD)
     for name in {*form, *files} - {FIELD}:
-        yield Fault(code="unknown_field", detail=f"is unknown; the file's field is {FIELD}", pointer=join("", name))
+        yield FieldError(
+            code="unknown_field",
+            detail=f"is unknown; upload the file in the field {FIELD}",
+            pointer=join_pointer("", name),
+        )
     given = len(form.getlist(FIELD)) + len(files.getlist(FIELD))
     if not given:
-        yield Fault(code="required", detail="is required", pointer=place)
+        yield FieldError(code="required", detail="is required", pointer=place)
     elif given > 1:
-        yield Fault(code="duplicate_key", detail="must be given once", pointer=place)
+        yield FieldError(code="duplicate_key", detail="must be given only once", pointer=place)
     elif FIELD in form:
-        yield Fault(code="type", detail="must be a file, with a filename", pointer=place)
+        yield FieldError(code="type", detail="must be a file with a filename", pointer=place)
 
 
 def _refuse_file(code: str) -> RefusedError:
-    return refuse([Fault(code=code, detail=REFUSALS[code], pointer=join("", FIELD))])
+    return refuse_request([FieldError(code=code, detail=REFUSALS[code], pointer=join_pointer("", FIELD))])
 
 
-def _too_large(most_bytes: int) -> RefusedError:
-    return RefusedError("body_too_large", f"The file may have {most_bytes} bytes, and the form little besides.")
+def _refuse_too_large(most_bytes: int) -> RefusedError:
+    return RefusedError("body_too_large", f"The file must not exceed {most_bytes} bytes.")

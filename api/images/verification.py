@@ -1,4 +1,4 @@
-"""``/v1/verify``: whether a picture was printed here, when, by which job, and whether it is as it was."""
+"""``/v1/verify``: report whether an image was generated here, when, by which job, and whether it was changed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import caller, needs
+from api.auth.bearer import current_caller, scope_required
 from api.images.asset_schemas import NEW_ASSET
-from api.images.uploads import appraise, received
-from api.runtime.context import services
+from api.images.uploads import inspect_picture, open_uploaded_file
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.output import Output, Time
 from common.images import similarity
@@ -27,108 +27,116 @@ from common.usage.usage import DELIVERED
 
 
 class ManifestState(StrEnum):
-    """What the signed manifest of a file is worth."""
+    """The validity of a file's signed manifest."""
 
-    TRUSTED = "trusted"  # sound, and signed by whoever runs this service
-    VALID = "valid"  # sound, and signed by somebody else
-    INVALID = "invalid"  # the file, or the manifest, was changed since
-    ABSENT = "absent"  # there is none
-    UNREADABLE = "unreadable"  # there is one that nothing can be made of, or nothing here that could read it
+    TRUSTED = "trusted"  # valid and signed by the operator of this service
+    VALID = "valid"  # valid and signed by another party
+    INVALID = "invalid"  # the file or the manifest was changed after signing
+    ABSENT = "absent"  # the file has no manifest
+    UNREADABLE = "unreadable"  # the manifest cannot be parsed, or no reader is installed
 
 
 class Recognition(StrEnum):
-    """By what a picture was recognised."""
+    """How an image was recognised."""
 
-    FILE = "file"  # it is, byte by byte, a file that was published here
-    MANIFEST = "manifest"  # it carries a manifest that was signed here; the file was changed since
-    LIKENESS = "likeness"  # it looks like images of the caller
+    FILE = "file"  # byte-for-byte identical to a file published here
+    MANIFEST = "manifest"  # carries a manifest signed here; the file was changed since
+    LIKENESS = "likeness"  # looks like images of the caller
 
 
 class Manifest(Output):
-    """What the signed manifest (C2PA) of a picture says."""
+    """The signed manifest (C2PA) of an image."""
 
     state: ManifestState
-    signed_by: str | None = Field(description="The organisation that the certificate names.")
-    is_generated: bool | None = Field(description="Whether it says that a trained algorithm made the picture.")
-    faults: list[str] = Field(description="C2PA's codes for what is wrong.")
+    signed_by: str | None = Field(description="Organisation named in the certificate.")
+    is_generated: bool | None = Field(
+        description="Whether the manifest states that a trained algorithm generated the image."
+    )
+    faults: list[str] = Field(description="C2PA validation failure codes.")
 
 
 class Candidate(Output):
-    """An image of the caller that the picture may be a copy of."""
+    """An image of the caller that the uploaded image may be a copy of."""
 
     image_id: UUID
     job_id: UUID
     printed_at: Time
-    distance: int = Field(description="Of the 64 bits that say what it looks like, those that differ.")
+    distance: int = Field(description="Number of differing bits between the 64-bit perceptual hashes.")
 
 
 class Verification(Output):
-    """What is known here of a picture."""
+    """The result of verifying an image."""
 
     object: Literal["verification"] = "verification"
-    printed_here: bool | None = Field(description="Null: it may have been, `candidates` tell of what it is a copy.")
+    printed_here: bool | None = Field(
+        description="Null if unknown: the image may be a copy of one of the `candidates`."
+    )
     recognised_by: Recognition | None
-    unchanged: bool | None = Field(description="Whether the file is as it was published; null unless printed here.")
+    unchanged: bool | None = Field(
+        description="Whether the file is identical to the published one; null unless it was printed here."
+    )
     printed_at: Time | None
-    job_id: UUID | None = Field(description="Told to its owner alone.")
-    image_id: UUID | None = Field(description="Told to its owner alone.")
+    job_id: UUID | None = Field(description="Returned to the owner only.")
+    image_id: UUID | None = Field(description="Returned to the owner only.")
     manifest: Manifest
-    candidates: list[Candidate] = Field(description="The nearest first; images of the caller alone.")
+    candidates: list[Candidate] = Field(description="Similar images of the caller, closest first.")
 
 
-blueprint = responses.create_blueprint("verification", "Where a picture comes from.", "/v1/verify")
+blueprint = responses.create_blueprint("verification", "Image provenance.", "/v1/verify")
 
 MOST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a picture was recognised as."""
+class RecognizedPicture:
+    """The job and image that an uploaded image was matched to."""
 
     by: Recognition
     job: Job
-    image: Image | None = None  # unknown where the manifest names the job alone
+    image: Image | None = None  # unknown if the manifest names only the job
 
 
 @blueprint.post(
     "",
     request_body=NEW_ASSET,
-    **responses.describe(Scope.JOBS_READ, {200: Verification}, 400, 408, 413, 415, 422, 429),
+    **responses.describe_route(Scope.JOBS_READ, {200: Verification}, 400, 408, 413, 415, 422, 429),
 )
-@needs(Scope.JOBS_READ)
+@scope_required(Scope.JOBS_READ)
 def verify_picture() -> Response:
-    """Tell what is known of a picture: one PNG, JPEG or WebP file. Nothing of it is kept."""
-    context = services()
-    with received(request, context.settings.max_asset_bytes) as file:
+    """Verify a PNG, JPEG or WebP image. The upload is not stored."""
+    context = current_context()
+    with open_uploaded_file(request, context.settings.max_asset_bytes) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any file of bytes will do
         file.seek(0)
-        told = appraise(file, Credentials.of(context.settings).chain)
+        told = inspect_picture(file, Credentials.of(context.settings).chain)
     seen = Fingerprint(told["shape"], bytes.fromhex(told["look"]))
     with context.database.reading() as session:
-        found = _find_file(session, digest) or _find_signed(session, told["manifest"])
-        candidates = [] if found else similarity.find_copied(session, caller().owner, seen, MOST_CANDIDATES)
-    return responses.answer(_answer(found, candidates, told["manifest"]))
+        found = _find_by_digest(session, digest) or _find_by_manifest(session, told["manifest"])
+        candidates = [] if found else similarity.find_copied(session, current_caller().owner, seen, MOST_CANDIDATES)
+    return responses.respond_json(_serialize_verification(found, candidates, told["manifest"]))
 
 
-def _find_file(session: Session, digest: str) -> Found | None:
+def _find_by_digest(session: Session, digest: str) -> RecognizedPicture | None:
     row = session.execute(
         select(Image, Job)
         .join(Job, Job.id == Image.job_id)
         .where(Image.sha256 == digest, Image.status.in_(DELIVERED))
-        .order_by(Image.owner != caller().owner, Image.id)
+        .order_by(Image.owner != current_caller().owner, Image.id)
         .limit(1)
     ).first()
-    return Found(Recognition.FILE, row.Job, row.Image) if row is not None else None
+    return RecognizedPicture(Recognition.FILE, row.Job, row.Image) if row is not None else None
 
 
-def _find_signed(session: Session, manifest: dict[str, Any]) -> Found | None:
+def _find_by_manifest(session: Session, manifest: dict[str, Any]) -> RecognizedPicture | None:
     job_id = read_job_urn(manifest.get("job")) if manifest.get("is_ours") else None
     job = session.get(Job, job_id) if job_id is not None else None
-    return Found(Recognition.MANIFEST, job) if job is not None else None
+    return RecognizedPicture(Recognition.MANIFEST, job) if job is not None else None
 
 
-def _answer(found: Found | None, candidates: list[similarity.Candidate], manifest: dict[str, Any]) -> Verification:
-    is_owner = found is not None and found.job.owner == caller().owner
+def _serialize_verification(
+    found: RecognizedPicture | None, candidates: list[similarity.Candidate], manifest: dict[str, Any]
+) -> Verification:
+    is_owner = found is not None and found.job.owner == current_caller().owner
     printed_at = None
     if found is not None:
         printed_at = found.image.created_at if found.image else found.job.finished_at
@@ -145,10 +153,10 @@ def _answer(found: Found | None, candidates: list[similarity.Candidate], manifes
             is_generated=manifest.get("is_generated"),
             faults=manifest.get("faults", []),
         ),
-        candidates=[_show(each) for each in candidates],
+        candidates=[_serialize_candidate(each) for each in candidates],
     )
 
 
-def _show(candidate: similarity.Candidate) -> Candidate:
+def _serialize_candidate(candidate: similarity.Candidate) -> Candidate:
     image = candidate.image
     return Candidate(image_id=image.id, job_id=image.job_id, printed_at=image.created_at, distance=candidate.distance)

@@ -1,1 +1,1 @@
-"""``/v1/jobs`` and ``/v1/styles``: what is asked for, resolved, submitted and shown."""
+"""Jobs and styles: validate, resolve, submit and return image requests (``/v1/jobs``, ``/v1/styles``)."""

@@ -1,4 +1,4 @@
-"""What is told of a job while it is followed."""
+"""Produce the server-sent events of a job."""
 
 import time
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from api.jobs import queries, serializers
 from api.runtime import event_ids
-from api.runtime.context import Context
-from api.runtime.event_ids import Look, Place
+from api.runtime.context import AppContext
+from api.runtime.event_ids import EventPosition, JobSnapshot
 from api.web.errors import RefusedError
 from api.web.output import Output
 from api.web.sse import HEARTBEAT, RETRY, Event
@@ -24,73 +24,75 @@ from common.tables.states import JobStatus, Outcome
 
 HEARTBEAT_SECONDS = 15
 LONGEST_SECONDS = 600
-"""After so long a stream ends wherever the job is, and its client comes back for the rest."""
+"""Maximum duration of a stream; after that, the client reconnects."""
 
 
-def see(row: Job) -> Look:
-    """Return how the job of *row* stands."""
-    return Look(row.status, row.attempt, row.progress_step, row.steps, row.num_images)
+def snapshot_job(row: Job) -> JobSnapshot:
+    """Return the current state of the job in *row*."""
+    return JobSnapshot(row.status, row.attempt, row.progress_step, row.steps, row.num_images)
 
 
-def tell(after: Place | None, look: Look) -> Iterator[Event]:
-    """Yield what has happened since *after* to a job that has not ended."""
-    yield from _tell_moves(event_ids.list_moves(after, look))
+def iter_events(after: EventPosition | None, look: JobSnapshot) -> Iterator[Event]:
+    """Yield the events since *after* of a job that has not ended."""
+    yield from _iter_status_events(event_ids.list_status_changes(after, look))
     place = look.progress
     if place is not None and (after is None or place > after):
         progress = JobProgress(step=look.step, steps=look.steps, attempt=look.attempt)
         yield Event(place.id, "progress", progress.model_dump_json())
 
 
-def tell_end(session: Session, row: Job, context: Context, after: Place | None) -> Iterator[Event]:
-    """Yield what has happened since *after* to a job that has ended; without *after* only the job as it is."""
-    look = see(row)
-    shown = serializers.show_job(session, row, context)
+def iter_final_events(session: Session, row: Job, context: AppContext, after: EventPosition | None) -> Iterator[Event]:
+    """Yield the events since *after* of a job that has ended; without *after*, only the `job` event."""
+    look = snapshot_job(row)
+    shown = serializers.serialize_job(session, row, context)
     if after is not None:
         was_queued_last = _was_queued_last(session, row)
-        yield from _tell_moves(event_ids.list_moves(after, look, was_queued_last=was_queued_last))
+        yield from _iter_status_events(event_ids.list_status_changes(after, look, was_queued_last=was_queued_last))
         for image in shown.images:
-            place = Place(look.turn, image.index + 1)
+            place = EventPosition(look.turn, image.index + 1)
             if place > after:
                 yield Event(place.id, "image", image.model_dump_json(by_alias=True))
     yield Event(look.last.id, "job", shown.model_dump_json(by_alias=True))
 
 
-class Stream:
-    """The body of an answer to somebody who follows a job; it takes a seat in the waiting room, and must be closed.
+class JobEventStream:
+    """The response body for a client that follows a job; it takes a seat in the waiting room and must be closed.
 
     Raises RefusedError with ``too_many_streams``.
     """
 
-    def __init__(self, context: Context, owner: str, job_id: UUID, look: Look, after: Place | None) -> None:
+    def __init__(
+        self, context: AppContext, owner: str, job_id: UUID, look: JobSnapshot, after: EventPosition | None
+    ) -> None:
         self._context = context
         self._owner = owner
         self._look = look
         self._after = after
         with ExitStack() as farewell:
             if not context.waiting_room.enter():
-                raise RefusedError("too_many_streams", "Look at the job now and then instead, or come back later.")
+                raise RefusedError("too_many_streams", "Poll the job instead, or try again later.")
             farewell.callback(context.waiting_room.leave)
             self._watch = context.lookout.watch(job_id, look)
             farewell.callback(context.lookout.leave, self._watch)
             self._farewell = farewell.pop_all()
 
     def close(self) -> None:
-        """Give back the seat; doing it again changes nothing."""
+        """Give back the seat; idempotent."""
         self._farewell.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        yield RETRY + self._encode(tell(self._after, self._look))
+        yield RETRY + self._encode(iter_events(self._after, self._look))
         for look in self._looks():
             if look is None:
                 yield HEARTBEAT
             elif look.status.is_terminal:
                 yield from self._end()
                 return
-            elif news := self._encode(tell(self._after, look)):
+            elif news := self._encode(iter_events(self._after, look)):
                 yield news
 
-    def _looks(self) -> Iterator[Look | None]:
-        """Yield each changed look, and None whenever there was none for a while; end when the stream must."""
+    def _looks(self) -> Iterator[JobSnapshot | None]:
+        """Yield each changed state, or None if nothing changed for a while; stop when the stream must end."""
         end = time.monotonic() + LONGEST_SECONDS
         while (left := end - time.monotonic()) > 0:
             try:
@@ -105,26 +107,26 @@ class Stream:
     def _end(self) -> Iterator[bytes]:
         try:
             with self._context.database.reading() as session:
-                row = queries.find_job(session, self._owner, self._watch.job_id)
-                told = self._encode(tell_end(session, row, self._context, self._after))
+                row = queries.load_job(session, self._owner, self._watch.job_id)
+                told = self._encode(iter_final_events(session, row, self._context, self._after))
         except DatabaseUnavailableError:
-            return  # the client comes back for it
+            return  # the client reconnects to get it
         yield told
 
     def _encode(self, events: Iterator[Event]) -> bytes:
         told = list(events)
         if told:
-            self._after = event_ids.parse_id(told[-1].id)
+            self._after = event_ids.parse_event_id(told[-1].id)
         return b"".join(event.encode() for event in told)
 
 
-def _tell_moves(moves: Iterator[event_ids.Move]) -> Iterator[Event]:
+def _iter_status_events(moves: Iterator[event_ids.StatusChange]) -> Iterator[Event]:
     for place, status, attempt in moves:
         yield Event(place.id, "status", JobTurn(status=status, attempt=attempt).model_dump_json())
 
 
 def _was_queued_last(session: Session, row: Job) -> bool:
-    """Tell whether a job that has ended was queued again after its last attempt, and given up in the queue."""
+    """Return whether a job was queued again after its last attempt and then canceled or expired in the queue."""
     if row.status not in (JobStatus.CANCELED, JobStatus.EXPIRED):
         return False
     number = select(Attempt.outcome).where(Attempt.job_id == row.id, Attempt.number == row.attempt)
@@ -132,14 +134,14 @@ def _was_queued_last(session: Session, row: Job) -> bool:
 
 
 class JobTurn(Output):
-    """The data of an event `status`: the job has come to this status."""
+    """The data of a `status` event: the job changed to this status."""
 
     status: JobStatus
-    attempt: int = Field(description="How often a press has begun with it.")
+    attempt: int = Field(description="Number of attempts started.")
 
 
 class JobProgress(Output):
-    """The data of an event `progress`: how far the attempt has got."""
+    """The data of a `progress` event: the progress of the current attempt."""
 
     step: int
     steps: int
@@ -147,11 +149,11 @@ class JobProgress(Output):
 
 
 class FollowHeaders(Header):
-    """The headers of a request that follows a job."""
+    """The headers of a request to follow a job."""
 
     last_event_id: str | None = Field(
         None,
         alias="Last-Event-ID",
-        description="The `id` of the last event that has arrived: what came before it is not told again. An id that "
-        "this job has never had is passed over.",
+        description="The `id` of the last event received; earlier events are not sent again. An ID that does not "
+        "belong to this job is ignored.",
     )

@@ -1,4 +1,4 @@
-"""What a wish may say of how pictures shall look, whatever they show: shared by jobs and styles."""
+"""The request fields that control how images look, shared by jobs, styles and campaigns."""
 
 import re
 from typing import Annotated, Any
@@ -18,19 +18,19 @@ SIDE_MULTIPLE = 8
 MOST_STEPS = 1000
 LARGEST_GUIDANCE = 50
 
-UNKNOWN_STYLE = "is no style of yours; GET /v1/styles lists them"
+UNKNOWN_STYLE = "unknown style; see GET /v1/styles"
 MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
 def _refuse_unknown(name: str) -> str:
     if not re.fullmatch(MODEL_NAME[1:-1], name):
-        raise PydanticCustomError("unknown_model", "is no model of this service; GET /v1/models lists them")
+        raise PydanticCustomError("unknown_model", "unknown model; see GET /v1/models")
     return name
 
 
 def _refuse_unknown_adapter(name: str) -> str:
     if not re.fullmatch(MODEL_NAME[1:-1], name):
-        raise PydanticCustomError("unknown_adapter", "is no adapter of this service; GET /v1/models lists them")
+        raise PydanticCustomError("unknown_adapter", "unknown adapter; see GET /v1/models")
     return name
 
 
@@ -40,63 +40,63 @@ def _refuse_unknown_style(reference: str) -> str:
     return reference
 
 
-def _read_colour(text: str) -> str:
+def _parse_colour(text: str) -> str:
     if not re.fullmatch(COLOUR[1:-1], text):
-        raise PydanticCustomError("type", "must be a colour as in #ff8800")
+        raise PydanticCustomError("type", "must be a colour such as #ff8800")
     return text.lower()
 
 
-def _schema(**keywords: Any) -> Any:
+def _json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
 COLOUR = "^#[0-9A-Fa-f]{6}$"
 Text = Annotated[str, Field(max_length=prompt_text.LONGEST_PROMPT)]
-Plain = Annotated[Text, AfterValidator(prompt_text.clean), _schema(pattern=text_fields.PLAIN_PATTERN)]
+Plain = Annotated[Text, AfterValidator(prompt_text.clean_text), _json_schema(pattern=text_fields.PLAIN_PATTERN)]
 Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
 StyleReference = Annotated[
     str,
     AfterValidator(_refuse_unknown_style),
-    _schema(pattern=STYLE_REFERENCE, format="style-reference", examples=["birthday", "birthday@3"]),
+    _json_schema(pattern=STYLE_REFERENCE, format="style-reference", examples=["birthday", "birthday@3"]),
 ]
-NewColour = Annotated[str, AfterValidator(_read_colour), _schema(pattern=COLOUR, examples=["#ff8800"])]
+NewColour = Annotated[str, AfterValidator(_parse_colour), _json_schema(pattern=COLOUR, examples=["#ff8800"])]
 
 
 class NewAdapter(Body):
-    """An adapter to be laid over the model, and how strongly."""
+    """An adapter to apply to the model, and its scale."""
 
-    name: Annotated[str, AfterValidator(_refuse_unknown_adapter), _schema(pattern=MODEL_NAME, format="model-name")] = (
-        Field(description="One of the model's `adapters`.")
-    )
+    name: Annotated[
+        str, AfterValidator(_refuse_unknown_adapter), _json_schema(pattern=MODEL_NAME, format="model-name")
+    ] = Field(description="One of the model's `adapters`.")
     scale: Annotated[float, Field(ge=-LARGEST_SCALE, le=LARGEST_SCALE, allow_inf_nan=False)] | None = Field(
-        None, description="How strongly; by default the adapter's own scale.", examples=[0.8]
+        None, description="Strength of the adapter. Defaults to the adapter's own scale.", examples=[0.8]
     )
 
 
-class Look(Body):
-    """How pictures shall look; what is left out is the style's, and then the model's default."""
+class GenerationFields(Body):
+    """Image settings; omitted fields use the style's value, or else the model's default."""
 
-    negative_prompt: Plain | None = Field(None, description="What the images shall not show.")
-    model: Annotated[str, AfterValidator(_refuse_unknown), _schema(pattern=MODEL_NAME, format="model-name")] | None = (
-        Field(None, description="A name from `GET /v1/models`; by default the service's default model.")
-    )
-    width: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
-    height: Side | None = Field(None, description="Pixels; by default the model's.", examples=[512])
+    negative_prompt: Plain | None = Field(None, description="What the images should not show.")
+    model: (
+        Annotated[str, AfterValidator(_refuse_unknown), _json_schema(pattern=MODEL_NAME, format="model-name")] | None
+    ) = Field(None, description="Name of a model from `GET /v1/models`. Defaults to the service's default model.")
+    width: Side | None = Field(None, description="In pixels. Defaults to the model's.", examples=[512])
+    height: Side | None = Field(None, description="In pixels. Defaults to the model's.", examples=[512])
     steps: Annotated[int, Field(ge=1, le=MOST_STEPS), Whole] | None = Field(
-        None, description="Denoising steps; by default the model's.", examples=[30]
+        None, description="Number of denoising steps. Defaults to the model's.", examples=[30]
     )
     guidance_scale: Annotated[float, Field(ge=0, le=LARGEST_GUIDANCE, allow_inf_nan=False)] | None = Field(
-        None, description="Classifier-free guidance; 1 and less turn it off.", examples=[7.5]
+        None, description="Classifier-free guidance scale; values of 1 or less disable it.", examples=[7.5]
     )
     scheduler: Annotated[SchedulerName, Field(strict=False)] | None = Field(
-        None, description="One of the model's schedulers; by default its own."
+        None, description="One of the model's schedulers. Defaults to the model's own."
     )
     adapters: Annotated[list[NewAdapter], Field(max_length=MOST_ADAPTERS)] | None = Field(
-        None, description="LoRAs to lay over the model's weights, each named once; by default none."
+        None, description="LoRAs to apply to the model's weights, each at most once. Defaults to none."
     )
     output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(
-        None, description="File format of the images; by default png."
+        None, description="File format of the images. Defaults to `png`."
     )
     palette: Annotated[list[NewColour], Field(max_length=MOST_COLOURS)] | None = Field(
-        None, description="The colours to keep to: each image is told how well it does, from 0 to 1. By default none."
+        None, description="Target colours; each image gets a `palette_score` from 0 to 1. Defaults to none."
     )

@@ -1,27 +1,27 @@
-"""The rows that an owner may see; another owner's are as good as missing."""
+"""Query jobs by owner; jobs of other owners are reported as missing."""
 
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.web.validation import not_found
+from api.web.validation import refuse_not_found
 from common.tables import Job
 from common.tables.states import JobStatus
 
 
-def find_job(session: Session, owner: str, job_id: UUID) -> Job:
+def load_job(session: Session, owner: str, job_id: UUID) -> Job:
     """Return a job of *owner*; raise RefusedError with ``not_found``."""
     job = session.scalar(select(Job).where(Job.id == job_id, Job.owner == owner))
     if job is None:
-        raise not_found()
+        raise refuse_not_found()
     return job
 
 
 def list_jobs(
     session: Session, owner: str, *, status: JobStatus | None, model: str | None, after: UUID | None, limit: int
 ) -> list[Job]:
-    """Return jobs of *owner*, the newest first, beginning after the job *after*."""
+    """Return jobs of *owner*, newest first, starting after the job *after*."""
     query = select(Job).where(Job.owner == owner).order_by(Job.id.desc()).limit(limit)
     if status is not None:
         query = query.where(Job.status == status)

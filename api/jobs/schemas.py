@@ -1,4 +1,4 @@
-"""The JSON of jobs: what may be asked for, and how a job is shown."""
+"""JSON schemas of jobs: requests and responses."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.images.schemas import Cost, Image, JobSafety, NewSafety
-from api.jobs.generation_fields import Look, StyleReference, Text
+from api.jobs.generation_fields import GenerationFields, StyleReference, Text
 from api.web import text_fields
 from api.web.output import Output, Time
 from api.web.validation import Header, Id, Parsed, Path, Query, Whole
@@ -21,7 +21,7 @@ from common.tables.webhook_states import EventType
 MOST_IMAGES = 100
 LONGEST_DEADLINE = 7 * 24 * 3600
 
-UNKNOWN_ASSET = "is no asset of yours, or has expired"
+UNKNOWN_ASSET = "unknown or expired asset"
 
 MOST_METADATA = 32
 METADATA_KEY = r"^[A-Za-z0-9_-]{1,64}$"
@@ -36,20 +36,20 @@ def _refuse_blank(text: str) -> str:
     return text
 
 
-def _read_asset_id(value: Any) -> UUID:
+def _parse_asset_id(value: Any) -> UUID:
     if not isinstance(value, str):
-        raise PydanticCustomError("type", "must be the id of an asset")
+        raise PydanticCustomError("type", "must be an asset ID")
     found = parse_id(value)
     if found is None or str(found) != value:
         raise PydanticCustomError("unknown_asset", UNKNOWN_ASSET)
     return found
 
 
-def _schema(**keywords: Any) -> Any:
+def _json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
-AssetId = Annotated[UUID, BeforeValidator(_read_asset_id)]
+AssetId = Annotated[UUID, BeforeValidator(_parse_asset_id)]
 MetadataKey = Annotated[str, StringConstraints(pattern=METADATA_KEY)]
 MetadataValue = Annotated[str, Field(max_length=LONGEST_METADATA)]
 # pydantic would describe the keys by patternProperties, which allow all others.
@@ -61,65 +61,66 @@ METADATA_SCHEMA: dict[str, Any] = {
 }
 
 
-class NewJob(Look):
-    """A job to be made: a prompt, and whatever shall differ from a style's or the model's defaults."""
+class NewJob(GenerationFields):
+    """The parameters of a new job: a prompt, and overrides of the style's or the model's defaults."""
 
     prompt: Annotated[
         Text,
         AfterValidator(_refuse_blank),
-        AfterValidator(prompt_text.clean),
-        _schema(pattern=text_fields.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
-    ] = Field(description="What the images shall show; in any language that the model reads.")
+        AfterValidator(prompt_text.clean_text),
+        _json_schema(pattern=text_fields.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
+    ] = Field(description="What the images should show, in any language the model understands.")
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,
-        description="Seed of the first image; each further image has the next. By default a random one. "
-        "Written without a fraction: a seed that went through a float may have been rounded.",
+        description="Seed of the first image; each further image uses the next integer. Defaults to a random seed. "
+        "Must be an integer without a fraction, because a float may have been rounded.",
     )
     num_images: Annotated[int, Field(ge=1, le=MOST_IMAGES), Whole] | None = Field(
-        None, description="How many images; by default 1."
+        None, description="Number of images. Defaults to 1."
     )
     style: StyleReference | None = Field(
         None,
-        description="One of your styles, `name` for its newest version or `name@3`: its words stand around the prompt,"
-        " and it decides what this job leaves open.",
+        description="Style to use: `name` for its newest version, or `name@3`. Its prefix and suffix are added to the"
+        " prompt, and it sets the fields that this job omits.",
     )
-    init_image: AssetId | None = Field(None, description="The asset to start from instead of noise alone.")
+    init_image: AssetId | None = Field(None, description="Asset to start from, instead of pure noise.")
     mask_image: AssetId | None = Field(
-        None, description="The asset whose white parts tell what of the init image to make anew."
+        None, description="Asset whose white areas mark the parts of the init image to repaint."
     )
     strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
         None,
-        description="How much of the init image is given up: of so many steps the last `steps × strength` are taken. "
-        "By default 0.8, and 1 with a mask.",
+        description="How much the init image is changed: only the last `steps × strength` steps are run. "
+        "Defaults to 0.8, or 1 with a mask.",
     )
     priority: Annotated[Priority, Field(strict=False)] | None = Field(
-        None, description="Interactive jobs overtake bulk jobs; by default interactive."
+        None, description="Interactive jobs run before bulk jobs. Defaults to `interactive`."
     )
     deadline_s: Annotated[int, Field(ge=1, le=LONGEST_DEADLINE), Whole] | None = Field(
-        None, description="Seconds after which the job, if it has not ended, is given up as `expired`."
+        None, description="Seconds after which an unfinished job ends as `expired`."
     )
     metadata: (
         Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MOST_METADATA), WithJsonSchema(METADATA_SCHEMA)]
         | None
-    ) = Field(None, description="Up to 32 short texts that are kept with the job and shown with it.")
+    ) = Field(None, description="Up to 32 key-value pairs stored with the job.")
     safety: NewSafety | None = Field(
-        None, description="How much more strictly than usual its pictures are judged; by default as the key says."
+        None, description="A stricter safety policy for the images of this job. Defaults to the API key's policy."
     )
     webhook_url: Url | None = Field(
-        None, description="Where to be told of this job; messages are signed by the owner's webhook without URL."
+        None,
+        description="URL that receives this job's events, signed with the secret of the owner's webhook without a URL.",
     )
-    webhook_events: Events | None = Field(None, description=f"What is told there; {BY_DEFAULT}.")
+    webhook_events: Events | None = Field(None, description=f"Events to send to `webhook_url`; {BY_DEFAULT}.")
 
     @field_validator("metadata", mode="before")
     @classmethod
     def _refuse_nesting(cls, value: Any) -> Any:
         if isinstance(value, dict) and any(not isinstance(item, str) for item in value.values()):
-            raise PydanticCustomError("metadata_limit", "must hold texts only")
+            raise PydanticCustomError("metadata_limit", "values must be strings")
         return value
 
     @classmethod
     def code_of(cls, found: ErrorDetails) -> str:
-        """Return the field's own code where it has one."""
+        """Return the error code, refined for fields that have their own."""
         code = super().code_of(found)
         if found["loc"][0] == "metadata" and found["type"] not in ("dict_type", "type"):
             return "metadata_limit"
@@ -127,43 +128,45 @@ class NewJob(Look):
 
 
 class NewJobHeaders(Header):
-    """The headers of a request that makes a job."""
+    """The headers of a request to create a job."""
 
     idempotency_key: str | None = Field(
         None,
         alias="Idempotency-Key",
-        description="The same request, sent again with the same key, makes no second job.",
+        description="Repeating a request with the same key does not create a second job.",
         json_schema_extra={"pattern": IDEMPOTENCY_KEY},
     )
     prefer: str | None = Field(
-        None, alias="Prefer", description="`wait=N`: answer when the job has ended, or after N seconds, 60 at most."
+        None, alias="Prefer", description="`wait=N`: respond when the job has ended, or after N seconds (at most 60)."
     )
 
 
 class JobPath(Path):
-    """Names a job."""
+    """The ID of a job."""
 
     job_id: Id
 
 
 class JobQuery(Query):
-    """Which jobs to list."""
+    """The filters of a list of jobs."""
 
     status: JobStatus | None = Field(None, description="Only jobs with this status.")
     model: str | None = Field(None, description="Only jobs of this model.", max_length=64)
-    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Jobs a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Maximum number of jobs per page.")
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 class Adapter(Output):
-    """An adapter, and how strongly it was laid on."""
+    """An adapter and the scale it was applied with."""
 
     name: str
     scale: float
 
 
 class Request(Output):
-    """What was asked for, every default filled in: the same request makes the same images again."""
+    """The complete request, with every default filled in; the same request produces the same images."""
 
     prompt: str
     negative_prompt: str
@@ -179,19 +182,21 @@ class Request(Output):
     adapters: list[Adapter]
     init_image: UUID | None
     mask_image: UUID | None
-    strength: float | None = Field(description="Null without init image.")
-    safety: JobSafety | None = Field(description="Null: as the operator's policy stands when it is printed.")
+    strength: float | None = Field(description="Null without an init image.")
+    safety: JobSafety | None = Field(
+        description="Safety policy; null if the operator's policy at the time of printing applies."
+    )
 
 
 class Progress(Output):
-    """How far the job's current attempt has got."""
+    """The progress of the job's current attempt."""
 
     step: int
     steps: int
 
 
 class JobError(Output):
-    """Why a job ended without images."""
+    """The error that ended a job."""
 
     code: str
     message: str
@@ -199,7 +204,7 @@ class JobError(Output):
 
 
 class Job(Output):
-    """An order, and what became of it."""
+    """An image generation job: the request, its state and its results."""
 
     id: UUID
     object: Literal["job"] = "job"
@@ -208,30 +213,32 @@ class Job(Output):
     request: Request
     progress: Progress
     queue_position: int | None = Field(
-        description="How many jobs are before this one, counted up to 1000; null unless it is queued."
+        description="Number of jobs ahead in the queue, counted up to 1000; null unless the job is queued."
     )
-    attempt: int = Field(description="How often a press has begun with it.")
-    version: int = Field(description="Grows with every change of `status`, as in messages to webhooks.")
+    attempt: int = Field(description="Number of attempts started.")
+    version: int = Field(description="Increases with every change of `status`; webhook messages carry the same number.")
     images: list[Image]
     cost: Cost
     error: JobError | None
     metadata: dict[str, str]
     retry_of: UUID | None
-    style: str | None = Field(description="The version of a style that it was made with, as `name@3`.")
-    palette: list[str] = Field(description="The colours that it is to keep to; empty if it may have any.")
+    style: str | None = Field(description="Style version used, as `name@3`.")
+    palette: list[str] = Field(description="Target colours; empty if there are none.")
     webhook_url: str | None
     webhook_events: list[EventType] | None
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
     deadline_at: Time | None
-    prompt_erased_at: Time | None = Field(description="When its prompts and metadata were erased, if they were.")
+    prompt_erased_at: Time | None = Field(
+        description="When the prompts and metadata were erased; null if they were not."
+    )
 
 
 class JobList(Output):
-    """A page of jobs, the newest first."""
+    """A page of jobs, newest first."""
 
     object: Literal["list"] = "list"
     data: list[Job]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")

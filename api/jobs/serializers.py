@@ -1,4 +1,4 @@
-"""From rows to the JSON that is shown."""
+"""Convert jobs to their JSON representation."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,34 +7,39 @@ from sqlalchemy.orm import Session
 
 from api.images import queries, schemas as image_schemas
 from api.images.schemas import JobSafety
-from api.images.serializers import show_image
+from api.images.serializers import serialize_image
 from api.jobs import schemas as job_schemas
-from api.runtime.context import Context
+from api.runtime.context import AppContext
 from common.jobs import fair_queue
 from common.jobs.request import ImageRequest
 from common.tables import Image, Job
-from common.tables.states import version_of
+from common.tables.states import compute_job_version
 from common.tables.webhook_states import parse_events
 from common.usage.usage import was_delivered
 
 
-def show_jobs(session: Session, rows: Sequence[Job], context: Context) -> list[job_schemas.Job]:
-    """Return what is shown of *rows*."""
-    images = queries.images_of(session, rows)
-    return [_show_job(row, images.get(row.id, []), fair_queue.count_ahead(session, row), context) for row in rows]
+def serialize_jobs(session: Session, rows: Sequence[Job], context: AppContext) -> list[job_schemas.Job]:
+    """Return the representations of *rows*."""
+    images = queries.list_images_by_job(session, rows)
+    return [
+        _serialize_job_row(row, images.get(row.id, []), fair_queue.count_jobs_ahead(session, row), context)
+        for row in rows
+    ]
 
 
-def show_job(session: Session, row: Job, context: Context) -> job_schemas.Job:
-    """Return what is shown of one job."""
-    return show_jobs(session, [row], context)[0]
+def serialize_job(session: Session, row: Job, context: AppContext) -> job_schemas.Job:
+    """Return the representation of one job."""
+    return serialize_jobs(session, [row], context)[0]
 
 
-def show_new_job(row: Job, queue_position: int, context: Context) -> job_schemas.Job:
-    """Return what is shown of a job that has just been queued."""
-    return _show_job(row, [], queue_position, context)
+def serialize_new_job(row: Job, queue_position: int, context: AppContext) -> job_schemas.Job:
+    """Return the representation of a newly queued job."""
+    return _serialize_job_row(row, [], queue_position, context)
 
 
-def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, context: Context) -> job_schemas.Job:
+def _serialize_job_row(
+    row: Job, images: Sequence[Image], queue_position: int | None, context: AppContext
+) -> job_schemas.Job:
     error = None
     if row.error_code is not None:
         error = job_schemas.JobError(
@@ -44,13 +49,13 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
         id=row.id,
         status=row.status,
         priority=row.priority,
-        request=show_request(ImageRequest.known_part(row.request)),
+        request=serialize_request(ImageRequest.known_part(row.request)),
         progress=job_schemas.Progress(step=row.progress_step, steps=row.steps),
         queue_position=queue_position,
         attempt=row.attempt,
-        version=version_of(row.status, row.attempt),
-        images=[show_image(image, context) for image in images],
-        cost=total_cost(images, context),
+        version=compute_job_version(row.status, row.attempt),
+        images=[serialize_image(image, context) for image in images],
+        cost=sum_cost(images, context),
         error=error,
         metadata=row.annotations,
         retry_of=row.retry_of,
@@ -66,15 +71,15 @@ def _show_job(row: Job, images: Sequence[Image], queue_position: int | None, con
     )
 
 
-def show_request(request: ImageRequest) -> job_schemas.Request:
-    """Return *request* as a job shows it."""
+def serialize_request(request: ImageRequest) -> job_schemas.Request:
+    """Return the representation of a job's request."""
     strength = None if request.init_image is None else request.strength
     policy = None if request.safety is None else JobSafety(**request.safety.model_dump())
     return job_schemas.Request(**request.model_dump() | {"strength": strength, "safety": policy})
 
 
-def total_cost(images: Sequence[Image], context: Context) -> image_schemas.Cost:
-    """Return what was charged for these images of one job."""
+def sum_cost(images: Sequence[Image], context: AppContext) -> image_schemas.Cost:
+    """Return the amount charged for these images of one job."""
     charged = [image for image in images if was_delivered(image)]
     return image_schemas.Cost(
         gpu_seconds=sum(image.gpu_seconds for image in charged),

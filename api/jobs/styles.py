@@ -1,4 +1,4 @@
-"""``/v1/styles``: keep how pictures shall look under a name; jobs and campaigns then name it."""
+"""``/v1/styles``: create and read styles, which are named, versioned image settings for jobs and campaigns."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -7,80 +7,85 @@ from uuid import UUID
 from flask import Response
 from pydantic import AfterValidator, Field
 
-from api.auth.bearer import caller, needs
+from api.auth.bearer import current_caller, scope_required
 from api.jobs import resolve
-from api.jobs.generation_fields import Look
+from api.jobs.generation_fields import GenerationFields
 from api.jobs.schemas import NewJob
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web import responses, text_fields
 from api.web.errors import RefusedError
 from api.web.output import Output, Time
 from api.web.text_fields import STYLE_REFERENCE
-from api.web.validation import Parsed, Path, Query, not_found
+from api.web.validation import Parsed, Path, Query, refuse_not_found
 from common import tables
 from common.jobs import prompt_text, styles
 from common.jobs.request import OutputFormat, SchedulerName
-from common.jobs.styles import NAME, StyleSpec
+from common.jobs.styles import STYLE_NAME, StyleSpec
 from common.keys import Scope
 
 LONGEST_WORDS = 1000
 
 
-def _schema(**keywords: Any) -> Any:
+def _json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
 Words = Annotated[
-    str, Field(max_length=LONGEST_WORDS), AfterValidator(prompt_text.clean), _schema(pattern=text_fields.PLAIN_PATTERN)
+    str,
+    Field(max_length=LONGEST_WORDS),
+    AfterValidator(prompt_text.clean_text),
+    _json_schema(pattern=text_fields.PLAIN_PATTERN),
 ]
 
 
-class NewStyle(Look):
-    """A style to be made, or its next version."""
+class NewStyle(GenerationFields):
+    """The parameters of a new style or of its next version."""
 
-    name: Annotated[str, Field(pattern=rf"^{NAME}$"), _schema(examples=["birthday"])] = Field(
-        description="Small letters, digits, dots, dashes and underscores; 64 at most."
+    name: Annotated[str, Field(pattern=rf"^{STYLE_NAME}$"), _json_schema(examples=["birthday"])] = Field(
+        description="Lowercase letters, digits, dots, hyphens and underscores; at most 64 characters."
     )
     prompt_prefix: Words | None = Field(
-        None, description="Words before every prompt.", examples=["a watercolour painting of"]
+        None, description="Text added before every prompt.", examples=["a watercolour painting of"]
     )
-    prompt_suffix: Words | None = Field(None, description="Words after every prompt.", examples=[", soft light"])
+    prompt_suffix: Words | None = Field(None, description="Text added after every prompt.", examples=[", soft light"])
 
 
 class StylePath(Path):
-    """Names a style, or one version of it."""
+    """A reference to a style or to one of its versions."""
 
     reference: str = Field(json_schema_extra={"pattern": STYLE_REFERENCE})
 
 
 class VersionsPath(Path):
-    """Names a style."""
+    """The name of a style."""
 
-    name: str = Field(json_schema_extra={"pattern": rf"^{NAME}$"})
+    name: str = Field(json_schema_extra={"pattern": rf"^{STYLE_NAME}$"})
 
 
 class StyleQuery(Query):
-    """Which page of the list."""
+    """The paging parameters of a list of styles."""
 
-    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Styles a page.")
-    cursor: str | None = Field(None, description="`next` of the page before.", json_schema_extra={"format": "cursor"})
+    limit: Annotated[int, Field(ge=1, le=100), Parsed] = Field(20, description="Maximum number of styles per page.")
+    cursor: str | None = Field(
+        None, description="The `next` value of the previous page.", json_schema_extra={"format": "cursor"}
+    )
 
 
 class StyleAdapter(Output):
-    """An adapter, and how strongly it is laid on."""
+    """An adapter and its scale."""
 
     name: str
-    scale: float | None = Field(description="Null: the adapter's own.")
+    scale: float | None = Field(description="Scale of the adapter; null for the adapter's own scale.")
 
 
 class Style(Output):
-    """One version of a style; it never changes. What it leaves open is null."""
+    """An immutable version of a style. Fields that the style does not set are null."""
 
     id: UUID
     object: Literal["style"] = "style"
     name: str
     version: int
-    reference: str = Field(description="What always means this version, as `birthday@3`.")
+    reference: str = Field(description="Permanent reference to this version, such as `birthday@3`.")
     prompt_prefix: str
     prompt_suffix: str
     negative_prompt: str | None
@@ -102,101 +107,111 @@ class StyleList(Output):
     object: Literal["list"] = "list"
     data: list[Style]
     has_more: bool
-    next: str | None = Field(description="The `cursor` of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
-blueprint = responses.create_blueprint("styles", "How pictures shall look, kept under a name.", "/v1/styles")
+blueprint = responses.create_blueprint("styles", "Named, versioned image settings.", "/v1/styles")
 
-MADE = {
-    201: responses.describe_success(
-        Style, "A new version was made", {"Location": "Where to look at this version, now and always."}
-    ),
-    200: responses.describe_success(Style, "The newest version says the same", {}),
+CREATED = {
+    201: responses.describe_success(Style, "A new version was created", {"Location": "Permanent URL of this version."}),
+    200: responses.describe_success(Style, "The newest version is identical; nothing was created", {}),
 }
 
 
-@blueprint.post("", **responses.describe(Scope.STYLES_WRITE, MADE, 400, 408, 413, 415, 422))
-@needs(Scope.STYLES_WRITE)
+@blueprint.post("", **responses.describe_route(Scope.STYLES_WRITE, CREATED, 400, 408, 413, 415, 422))
+@scope_required(Scope.STYLES_WRITE)
 def create_style(body: NewStyle) -> Response:
-    """Make a style, or the next version of the one with this name; what was made before stays as it is."""
-    row, is_new = make(body)
-    location = {"Location": f"{services().path_prefix}/v1/styles/{styles.spell(row)}"}
-    return responses.answer(show(row), 201, location) if is_new else responses.answer(show(row))
+    """Create a style, or the next version of an existing style. Earlier versions do not change."""
+    row, is_new = insert_style(body)
+    location = {"Location": f"{current_context().path_prefix}/v1/styles/{styles.format_style_reference(row)}"}
+    return (
+        responses.respond_json(serialize_style(row), 201, location)
+        if is_new
+        else responses.respond_json(serialize_style(row))
+    )
 
 
-@blueprint.get("", **responses.describe(Scope.STYLES_READ, {200: StyleList}, 400, 422))
-@needs(Scope.STYLES_READ)
+@blueprint.get("", **responses.describe_route(Scope.STYLES_READ, {200: StyleList}, 400, 422))
+@scope_required(Scope.STYLES_READ)
 def list_styles(query: StyleQuery) -> Response:
     """List the newest version of each style, by name."""
-    context = services()
+    context = current_context()
     with context.database.reading() as session:
-        found = styles.list_newest(session, caller().owner, after=_read(query), limit=query.limit + 1)
-    return _answer_page(found, query)
+        found = styles.list_newest_styles(
+            session, current_caller().owner, after=_decode_cursor(query), limit=query.limit + 1
+        )
+    return _respond_page(found, query)
 
 
-@blueprint.get("/<reference>", **responses.describe(Scope.STYLES_READ, {200: Style}, 404))
-@needs(Scope.STYLES_READ)
+@blueprint.get("/<reference>", **responses.describe_route(Scope.STYLES_READ, {200: Style}, 404))
+@scope_required(Scope.STYLES_READ)
 def get_style(path: StylePath) -> Response:
-    """Look at a style: `name` for its newest version, `name@3` for one that stays."""
-    with services().database.reading() as session:
-        row = styles.find(session, caller().owner, path.reference)
+    """Get a style: `name` for its newest version, `name@3` for a fixed version."""
+    with current_context().database.reading() as session:
+        row = styles.find_style(session, current_caller().owner, path.reference)
     if row is None:
-        raise not_found()
-    return responses.answer(show(row))
+        raise refuse_not_found()
+    return responses.respond_json(serialize_style(row))
 
 
-@blueprint.get("/<name>/versions", **responses.describe(Scope.STYLES_READ, {200: StyleList}, 400, 404, 422))
-@needs(Scope.STYLES_READ)
+@blueprint.get("/<name>/versions", **responses.describe_route(Scope.STYLES_READ, {200: StyleList}, 400, 404, 422))
+@scope_required(Scope.STYLES_READ)
 def list_style_versions(path: VersionsPath, query: StyleQuery) -> Response:
-    """List the versions of a style, the newest first."""
-    after = _read(query)
-    with services().database.reading() as session:
-        found = styles.list_versions(session, caller().owner, path.name, after=after, limit=query.limit + 1)
+    """List the versions of a style, newest first."""
+    after = _decode_cursor(query)
+    with current_context().database.reading() as session:
+        found = styles.list_style_versions(
+            session, current_caller().owner, path.name, after=after, limit=query.limit + 1
+        )
     if not found and after is None:
-        raise not_found()
-    return _answer_page(found, query)
+        raise refuse_not_found()
+    return _respond_page(found, query)
 
 
-def make(body: NewStyle) -> tuple[tables.Style, bool]:
-    """Keep a style of the caller's; return it, and whether it is new. Raises RefusedError."""
-    context = services()
-    look = body.model_dump(include=set(Look.model_fields), exclude_unset=True)
+def insert_style(body: NewStyle) -> tuple[tables.Style, bool]:
+    """Save a style of the caller; return it and whether it is new. Raises RefusedError."""
+    context = current_context()
+    look = body.model_dump(include=set(GenerationFields.model_fields), exclude_unset=True)
     if body.model is not None:
-        # What its model does not take is told now rather than with the first job.
+        # Report fields that the model does not support now, rather than with the first job.
         trial = NewJob.model_validate({"prompt": "x", **look})
-        resolve.place(trial, context.offer.cards(), context.settings, caller().owner, caller().key_id)
+        resolve.build_job_spec(
+            trial, context.offer.cards(), context.settings, current_caller().owner, current_caller().key_id
+        )
     spec = StyleSpec(prompt_prefix=body.prompt_prefix or "", prompt_suffix=body.prompt_suffix or "", **look)
     with context.database.transaction() as session:
-        return styles.save(session, caller().owner, body.name, spec)
+        return styles.save_style(session, current_caller().owner, body.name, spec)
 
 
-def _read(query: StyleQuery) -> UUID | None:
+def _decode_cursor(query: StyleQuery) -> UUID | None:
     if query.cursor is None:
         return None
-    after = services().cursors.read(_book(), query.cursor)
+    after = current_context().cursors.read(_build_cursor_book(), query.cursor)
     if after is None:
-        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     return after
 
 
-def _book() -> str:
-    return f"{caller().owner}/styles"
+def _build_cursor_book() -> str:
+    return f"{current_caller().owner}/styles"
 
 
-def _answer_page(found: Sequence[tables.Style], query: StyleQuery) -> Response:
+def _respond_page(found: Sequence[tables.Style], query: StyleQuery) -> Response:
     page, has_more = found[: query.limit], len(found) > query.limit
-    following = services().cursors.write(_book(), page[-1].id) if has_more else None
-    return responses.answer(StyleList(data=[show(row) for row in page], has_more=has_more, next=following))
+    following = current_context().cursors.write(_build_cursor_book(), page[-1].id) if has_more else None
+    return responses.respond_json(
+        StyleList(data=[serialize_style(row) for row in page], has_more=has_more, next=following)
+    )
 
 
-def show(row: tables.Style) -> Style:
-    """Return what is shown of a version."""
+def serialize_style(row: tables.Style) -> Style:
+    """Return the representation of a style version."""
     spec = StyleSpec.from_row(row.spec)
     return Style(
         id=row.id,
         name=row.name,
         version=row.version,
-        reference=styles.spell(row),
+        reference=styles.format_style_reference(row),
         created_at=row.created_at,
         **spec.model_dump(),
     )

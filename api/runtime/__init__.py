@@ -1,1 +1,1 @@
-"""What the api keeps in memory while it runs, and the context that hands it to the views."""
+"""In-memory state of the running API, and the context that provides it to the views."""

@@ -1,7 +1,7 @@
-"""A job's history as a line of places, told from its row alone: what happened, in order, and what a client has missed.
+"""Event IDs of a job's stream: derive a job's history, and what a client has missed, from its row alone.
 
-A job is queued, runs, is queued again, runs again, and so on until it ends. So its status and the number of its attempt
-tell how many turns it has taken, and what each was; nothing about a turn needs to be kept.
+A job is queued, runs, is queued again, runs again, and so on until it ends. So its status and attempt number determine
+how many turns it has taken and what each one was; turns need not be stored.
 """
 
 import re
@@ -11,32 +11,32 @@ from typing import NamedTuple
 
 from common.tables.states import JobStatus
 
-PLACE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+POSITION_PATTERN = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 
-class Place(NamedTuple):
-    """Where on the line something stands; later is greater."""
+class EventPosition(NamedTuple):
+    """The position of an event in the history; later positions compare greater."""
 
     turn: int  # 0 queued, 1 running for the first time, 2 queued again, 3 running again ...
-    part: int  # 0 the status itself; then the step, or, once the job has ended, its images and at last the job
+    part: int  # 0 for the status; then the step or, once the job has ended, its images and finally the job
 
     @property
     def id(self) -> str:
-        """Return the place as the id of an event."""
+        """Return the event ID of this place."""
         return f"{self.turn}.{self.part}"
 
 
-class Move(NamedTuple):
-    """A status that the job has come to."""
+class StatusChange(NamedTuple):
+    """A change to a status."""
 
-    place: Place
+    place: EventPosition
     status: JobStatus
     attempt: int
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a job stood at one moment."""
+class JobSnapshot:
+    """The state of a job at one moment."""
 
     status: JobStatus
     attempt: int
@@ -46,36 +46,38 @@ class Look:
 
     @property
     def turn(self) -> int:
-        """Return the number of the turn that the job is in."""
+        """Return the number of the current turn."""
         if self.status.is_terminal:
             return 2 * self.attempt + 1
         return 2 * self.attempt - (self.status is JobStatus.RUNNING)
 
     @property
-    def last(self) -> Place:
-        """Return the last place that there can be while the job stands as it does."""
-        return Place(self.turn, self.num_images + 1 if self.status.is_terminal else self.steps)
+    def last(self) -> EventPosition:
+        """Return the last possible place in the current state."""
+        return EventPosition(self.turn, self.num_images + 1 if self.status.is_terminal else self.steps)
 
     @property
-    def progress(self) -> Place | None:
-        """Return the place of its progress; None if there is none to tell of."""
-        return Place(self.turn, self.step) if self.status is JobStatus.RUNNING and self.step else None
+    def progress(self) -> EventPosition | None:
+        """Return the place of the current progress; None without any progress to report."""
+        return EventPosition(self.turn, self.step) if self.status is JobStatus.RUNNING and self.step else None
 
 
-def parse_id(event_id: str) -> Place | None:
-    """Return the place whose id this is; None if it is none."""
-    match = PLACE.fullmatch(event_id)
-    return Place(int(match.group(1)), int(match.group(2))) if match else None
+def parse_event_id(event_id: str) -> EventPosition | None:
+    """Return the place with this event ID; None if the ID is not valid."""
+    match = POSITION_PATTERN.fullmatch(event_id)
+    return EventPosition(int(match.group(1)), int(match.group(2))) if match else None
 
 
-def find_place(event_id: str | None, look: Look) -> Place | None:
-    """Return the place that *event_id* names; None if it names none, or one that the job has not come to."""
-    place = parse_id(event_id or "")
+def find_position(event_id: str | None, look: JobSnapshot) -> EventPosition | None:
+    """Return the place that *event_id* names; None if it is not valid or the job has not reached it."""
+    place = parse_event_id(event_id or "")
     return place if place is not None and place <= look.last else None
 
 
-def list_moves(after: Place | None, look: Look, *, was_queued_last: bool = False) -> Iterator[Move]:
-    """Yield every status since *after*, the present one last; without *after* only the present one.
+def list_status_changes(
+    after: EventPosition | None, look: JobSnapshot, *, was_queued_last: bool = False
+) -> Iterator[StatusChange]:
+    """Yield every status since *after*, ending with the current one; without *after*, only the current one.
 
     A job that has ended did so while it ran, or, if *was_queued_last*, after it had been queued again.
     """
@@ -85,6 +87,6 @@ def list_moves(after: Place | None, look: Look, *, was_queued_last: bool = False
         if look.status.is_terminal and turn == look.turn - 1 and not was_queued_last:
             continue
         status = JobStatus.RUNNING if is_running else JobStatus.QUEUED
-        yield Move(Place(turn, 0), status, (turn + 1) // 2)
+        yield StatusChange(EventPosition(turn, 0), status, (turn + 1) // 2)
     if first <= look.turn:
-        yield Move(Place(look.turn, 0), look.status, look.attempt)
+        yield StatusChange(EventPosition(look.turn, 0), look.status, look.attempt)

@@ -1,7 +1,7 @@
-"""Doing at once what many threads ask for one by one: flat combining (Hendler, Incze, Shavit and Tzafrir, 2010).
+"""Flat combining: batch the requests of many threads (Hendler, Incze, Shavit and Tzafrir, 2010).
 
-One of those who ask does it for all who wait. Meanwhile others gather, and one of them is next. Who finds nobody at
-it begins at once: nobody waits for company.
+One of the requesting threads serves all waiting threads. Meanwhile others queue up, and one of them is next. A thread
+that finds no leader starts at once: nobody waits for a batch to fill.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 PATIENCE_SECONDS = 0.5
-"""How long those who wait leave it to others to begin: what has got stuck must not hold up everybody."""
+"""How long a waiting thread relies on the current leader, so that a stuck leader does not block everybody."""
 
 
-class _Asker(Generic[A, B]):
-    """One who waits, and what it is sent: the way to its answer, or None when it is to do it for all."""
+class _Waiter(Generic[A, B]):
+    """A waiting thread; *news* brings the way to its answer, or None if it becomes the leader."""
 
     def __init__(self, wish: A) -> None:
         self.wish = wish
@@ -28,27 +28,27 @@ class _Asker(Generic[A, B]):
         self.is_appointed = False
 
     def appoint(self) -> None:
-        """Have this one do it for all who wait."""
+        """Make this thread the leader."""
         self.is_appointed = True
         self.news.put(None)
 
 
-class Combiner(Generic[A, B]):
-    """Does what is asked for by *act*, which takes many wishes and returns their answers in the same order.
+class FlatCombiner(Generic[A, B]):
+    """Serves requests with *act*, which takes many requests and returns their answers in the same order.
 
-    When *act* fails, each wish is tried again by itself, in the thread that asked: the fault of one is not that of
-    its company. But if the database is away, it is so for all.
+    If *act* fails, each request is tried again by itself, in its own thread, so that one bad request does not fail the
+    others. If the database is unavailable, however, all of them fail.
     """
 
     def __init__(self, act: Callable[[Sequence[A]], Sequence[B]]) -> None:
         self._act = act
         self._lock = Lock()
-        self._waiting: list[_Asker[A, B]] = []
+        self._waiting: list[_Waiter[A, B]] = []
         self._leaders = 0
 
     def ask(self, wish: A) -> B:
         """Return the answer to *wish*; raise what *act* raises."""
-        mine: _Asker[A, B] = _Asker(wish)
+        mine: _Waiter[A, B] = _Waiter(wish)
         with self._lock:
             self._waiting.append(mine)
             if not self._leaders:
@@ -58,7 +58,7 @@ class Combiner(Generic[A, B]):
             self._lead()
         return find_answer()
 
-    def _hear(self, mine: _Asker[A, B]) -> Callable[[], B] | None:
+    def _hear(self, mine: _Waiter[A, B]) -> Callable[[], B] | None:
         try:
             return mine.news.get(timeout=PATIENCE_SECONDS)
         except Empty:
@@ -72,7 +72,7 @@ class Combiner(Generic[A, B]):
         with self._lock:
             group, self._waiting = self._waiting, []
         try:
-            # Nobody may be left: another leader, who lost patience, may have taken them all.
+            # The group may be empty: another leader, whose patience ran out, may have served them all.
             news = self._do([asker.wish for asker in group]) if group else []
         finally:
             with self._lock:
@@ -85,11 +85,11 @@ class Combiner(Generic[A, B]):
 
     def _do(self, wishes: Sequence[A]) -> list[Callable[[], B]]:
         try:
-            return [partial(_tell, answer) for answer in self._act(wishes)]
-        except Exception as error:  # noqa: BLE001  (whatever it is: who is to blame meets it again, alone)
+            return [partial(_return_answer, answer) for answer in self._act(wishes)]
+        except Exception as error:  # noqa: BLE001  (the request at fault raises it again when tried alone)
             is_away = isinstance(error, DatabaseUnavailableError) and not isinstance(error, DatabaseBusyError)
             if is_away or len(wishes) == 1:
-                return [partial(_fail, error)] * len(wishes)
+                return [partial(_raise_error, error)] * len(wishes)
             return [partial(self._do_alone, wish) for wish in wishes]
 
     def _do_alone(self, wish: A) -> B:
@@ -97,9 +97,9 @@ class Combiner(Generic[A, B]):
         return answer
 
 
-def _tell(answer: B) -> B:
+def _return_answer(answer: B) -> B:
     return answer
 
 
-def _fail(error: Exception) -> NoReturn:
+def _raise_error(error: Exception) -> NoReturn:
     raise error

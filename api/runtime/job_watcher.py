@@ -1,4 +1,4 @@
-"""The lookout: one thread that looks at every job whose events somebody follows, in one query each time."""
+"""Job watcher: one thread that polls all followed jobs with a single query per round."""
 
 import threading
 import time
@@ -8,46 +8,46 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from api.runtime.event_ids import Look
+from api.runtime.event_ids import JobSnapshot
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.logs import get_logger
 from common.tables import Job
 
 PAUSE_SECONDS = 0.25
-"""Between two looks: four short queries by primary key a second and process, however many follow how many jobs."""
+"""Pause between polls: four short primary key queries per second and process, however many jobs are followed."""
 
-logger = get_logger(__name__)
+log = get_logger(__name__)
 
 
-class Watch:
-    """One job as one stream follows it; *news* brings each changed look, and None when the stream must end."""
+class Subscription:
+    """One stream's subscription to one job; *news* brings each changed state, and None when the stream must end."""
 
-    def __init__(self, job_id: UUID, seen: Look) -> None:
+    def __init__(self, job_id: UUID, seen: JobSnapshot) -> None:
         self.job_id = job_id
-        self.news: SimpleQueue[Look | None] = SimpleQueue()
+        self.news: SimpleQueue[JobSnapshot | None] = SimpleQueue()
         self._seen = seen
 
-    def show(self, look: Look) -> None:
-        """Bring *look*, unless it is the one that was brought last."""
+    def show(self, look: JobSnapshot) -> None:
+        """Publish *look* if it differs from the last one."""
         if look != self._seen:
             self._seen = look
             self.news.put(look)
 
 
-class Lookout:
-    """Looks for all watches; its thread starts with the first and ends after the last."""
+class JobWatcher:
+    """Polls jobs for all watches; its thread starts with the first watch and ends after the last."""
 
     def __init__(self, database: Database, is_closing: Callable[[], bool]) -> None:
         self._database = database
         self._is_closing = is_closing
         self._lock = threading.Lock()
-        self._watches: set[Watch] = set()
+        self._watches: set[Subscription] = set()
         self._is_looking = False
 
-    def watch(self, job_id: UUID, seen: Look) -> Watch:
-        """Begin to look at a job that was last seen as *seen*."""
-        watch = Watch(job_id, seen)
+    def watch(self, job_id: UUID, seen: JobSnapshot) -> Subscription:
+        """Start to watch a job whose last known state is *seen*."""
+        watch = Subscription(job_id, seen)
         with self._lock:
             if not self._is_looking:
                 threading.Thread(target=self._run, name="lookout", daemon=True).start()
@@ -55,8 +55,8 @@ class Lookout:
             self._watches.add(watch)
         return watch
 
-    def leave(self, watch: Watch) -> None:
-        """Look for *watch* no longer."""
+    def leave(self, watch: Subscription) -> None:
+        """Stop polling for *watch*."""
         with self._lock:
             self._watches.discard(watch)
 
@@ -64,41 +64,44 @@ class Lookout:
         try:
             while watches := self._list():
                 if self._is_closing():
-                    _dismiss(watches)
+                    _end_subscriptions(watches)
                 else:
                     self._look(watches)
                 time.sleep(PAUSE_SECONDS)
         except BaseException:
             with self._lock:
                 self._is_looking = False
-                _dismiss(self._watches)  # they come back, and the next of them starts another thread
+                _end_subscriptions(self._watches)  # clients reconnect, and the first of them starts another thread
             raise
 
-    def _list(self) -> list[Watch]:
-        """Return the watches; without any, the thread must end, for the next will start another."""
+    def _list(self) -> list[Subscription]:
+        """Return the watches; if there are none the thread must end, as the next watch starts another."""
         with self._lock:
             self._is_looking = bool(self._watches)
             return list(self._watches)
 
-    def _look(self, watches: Collection[Watch]) -> None:
+    def _look(self, watches: Collection[Subscription]) -> None:
         try:
-            looks = look_at(self._database, {watch.job_id for watch in watches})
+            looks = load_snapshots(self._database, {watch.job_id for watch in watches})
         except DatabaseUnavailableError as error:
-            logger.warning("lookout is blind", error=error.message)
+            log.warning("job_watcher_failed", error=error.message)
             return
         for watch in watches:
             if watch.job_id in looks:
                 watch.show(looks[watch.job_id])
 
 
-def look_at(database: Database, job_ids: Collection[UUID]) -> dict[UUID, Look]:
-    """Return how these jobs stand."""
+def load_snapshots(database: Database, job_ids: Collection[UUID]) -> dict[UUID, JobSnapshot]:
+    """Return the current states of these jobs."""
     columns = (Job.id, Job.status, Job.attempt, Job.progress_step, Job.steps, Job.num_images)
     with database.reading() as session:
         rows = session.execute(select(*columns).where(Job.id.in_(job_ids))).all()
-    return {job_id: Look(status, attempt, step, steps, images) for job_id, status, attempt, step, steps, images in rows}
+    return {
+        job_id: JobSnapshot(status, attempt, step, steps, images)
+        for job_id, status, attempt, step, steps, images in rows
+    }
 
 
-def _dismiss(watches: Collection[Watch]) -> None:
+def _end_subscriptions(watches: Collection[Subscription]) -> None:
     for watch in watches:
         watch.news.put(None)

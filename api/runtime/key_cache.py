@@ -1,4 +1,4 @@
-"""The API keys at hand: each is looked up at most once a second, for a client at work sends the same one every time."""
+"""Cache of valid API keys: each key is looked up at most once a second, as clients reuse the same key."""
 
 import time
 
@@ -8,22 +8,22 @@ from common.db.engine import Database
 from common.tables import ApiKey
 
 FRESH_SECONDS = 1.0
-"""How long a key may still open that was revoked by another process."""
+"""How long a key revoked by another process may still be accepted."""
 
-MOST = 1000
-"""Keys at most that are remembered; only such as are valid are."""
+MOST_KEYS = 1000
+"""Maximum number of cached keys; only valid keys are cached."""
 
 
-class Keyring:
-    """Remembers the rows of valid keys for a second."""
+class KeyCache:
+    """Caches the rows of valid keys for a second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, tuple[float, ApiKey]] = {}
 
     def find(self, key: str) -> ApiKey | None:
-        """Return the row of a valid key, and note its use; None for any other."""
-        digest = keys.digest(key)
+        """Return the row of a valid key and record its use; None if the key is not valid."""
+        digest = keys.digest_api_key(key)
         until, row = self._known.get(digest, (0.0, None))
         if row is not None and time.monotonic() < until:
             return row
@@ -32,20 +32,20 @@ class Keyring:
         if row is None:
             self._known.pop(digest, None)
             return None
-        if len(self._known) >= MOST:
+        if len(self._known) >= MOST_KEYS:
             self._known.clear()
         self._known[digest] = (until, row)
         return row
 
     def forget(self) -> None:
-        """Look all keys up again: one was revoked."""
+        """Clear the cache, after a key was revoked."""
         self._known.clear()
 
     def _look_up(self, key: str) -> ApiKey | None:
         with self._database.glancing() as session:
-            row = keys.find(session, key)
-        # Asked here first, because most requests then need no transaction that writes.
+            row = keys.find_api_key(session, key)
+        # Checked here first, because then most requests need no write transaction.
         if row is not None and (row.last_used_at is None or utcnow() - row.last_used_at > keys.LAST_USED_PRECISION):
             with self._database.transaction() as session:
-                keys.note_use(session, row)
+                keys.record_api_key_use(session, row)
         return row

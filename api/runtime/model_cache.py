@@ -1,4 +1,4 @@
-"""The models on offer, read at most once a second: every order asks for them, and they change with a deployment."""
+"""Cache of the model catalogue, read at most once a second: every order needs it and it changes only on deployment."""
 
 import time
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from common.models.catalog import ModelCard
 FRESH_SECONDS = 1.0
 
 
-class Offer:
-    """Remembers the cards for a second; no models are not remembered, for then somebody waits for the first."""
+class ModelCache:
+    """Caches the model cards for a second; an empty catalogue is not cached, so the first model is seen at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

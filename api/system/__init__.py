@@ -1,1 +1,1 @@
-"""Health, models, usage, the overview and the OpenAPI document."""
+"""System endpoints: health, models, usage, the overview and the OpenAPI document."""

@@ -1,28 +1,28 @@
-"""``/healthz``: the process answers. ``/readyz``: so does what it needs."""
+"""Health probes: ``/healthz`` for the process, ``/readyz`` for its dependencies."""
 
 from flask import Response
 
-from api.auth.bearer import needs
-from api.runtime.context import services
+from api.auth.bearer import scope_required
+from api.runtime.context import current_context
 from api.runtime.readiness import Alive, Readiness
 from api.web import responses
 
-blueprint = responses.create_blueprint("health", "Probes.", None)
+blueprint = responses.create_blueprint("health", "Health probes.", None)
 
-READY = responses.describe(None, {200: Readiness})
-READY["responses"][503] = responses.describe_success(Readiness, "The database does not answer", {})
+READY = responses.describe_route(None, {200: Readiness})
+READY["responses"][503] = responses.describe_success(Readiness, "The database is not responding", {})
 
 
-@blueprint.get("/healthz", **responses.describe(None, {200: Alive}))
-@needs(None)
+@blueprint.get("/healthz", **responses.describe_route(None, {200: Alive}))
+@scope_required(None)
 def get_health() -> Response:
-    """Tell that the process answers."""
-    return responses.answer(Alive())
+    """Check that the process is alive."""
+    return responses.respond_json(Alive())
 
 
 @blueprint.get("/readyz", **READY)
-@needs(None)
+@scope_required(None)
 def get_readiness() -> Response:
-    """Tell whether database, broker and storage answer."""
-    outcome = services().examination.outcome()
-    return responses.answer(outcome, 503 if outcome.status == "unavailable" else 200)
+    """Check that the database, the broker and the storage respond."""
+    outcome = current_context().examination.outcome()
+    return responses.respond_json(outcome, 503 if outcome.status == "unavailable" else 200)

@@ -1,4 +1,4 @@
-"""``/v1/models``: what may be asked for."""
+"""``/v1/models``: list the available models with their limits and defaults."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -9,12 +9,12 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import needs
+from api.auth.bearer import scope_required
 from api.jobs import resolve
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.output import Output
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.jobs.request import Mode, SchedulerName
 from common.keys import Scope
 from common.models import catalog
@@ -24,18 +24,18 @@ from common.tables import Press
 
 
 class Limits(Output):
-    """What a request may ask of a model."""
+    """The limits of a model."""
 
     min_size: int
     max_size: int
     size_multiple: int = Field(description="Width and height must be multiples of this.")
     max_steps: int
     max_images: int
-    max_pixel_steps: int = Field(description="The most that width × height × steps × num_images may be.")
+    max_pixel_steps: int = Field(description="Maximum of width × height × steps × num_images.")
 
 
 class Defaults(Output):
-    """What a request gets that does not say."""
+    """The defaults for fields that a request omits."""
 
     width: int
     height: int
@@ -44,18 +44,18 @@ class Defaults(Output):
 
 
 class ModelAdapter(Output):
-    """A LoRA that may be laid over a model's weights."""
+    """A LoRA that can be applied to a model."""
 
     name: str
     title: str
     description: str
     default_scale: float
-    trigger_words: list[str] = Field(description="Words in the prompt that it was trained to heed.")
+    trigger_words: list[str] = Field(description="Words in the prompt that activate the adapter.")
     licence: str
 
 
 class Model(Output):
-    """A model that jobs may name."""
+    """A model that jobs can use."""
 
     id: str
     object: Literal["model"] = "model"
@@ -63,15 +63,15 @@ class Model(Output):
     description: str
     family: str
     is_default: bool
-    available: bool = Field(description="Whether a press that has it is at work now; jobs wait for one.")
+    available: bool = Field(description="Whether a press with this model is running now; otherwise jobs wait for one.")
     limits: Limits
     defaults: Defaults
     schedulers: list[SchedulerName]
-    negative_prompt: bool = Field(description="Whether it heeds a negative prompt.")
+    negative_prompt: bool = Field(description="Whether the model supports a negative prompt.")
     modes: list[Mode] = Field(
-        description="What it can start from: `text` alone, an `image` (`init_image`), or one and a mask (`inpaint`)."
+        description="Supported modes: `text`, `image` (with `init_image`) and `inpaint` (also with `mask_image`)."
     )
-    adapters: list[ModelAdapter] = Field(description="What a job for this model may name in `adapters`.")
+    adapters: list[ModelAdapter] = Field(description="Adapters that a job can use with this model.")
 
 
 class ModelList(Output):
@@ -81,34 +81,34 @@ class ModelList(Output):
     data: list[Model]
 
 
-blueprint = responses.create_blueprint("models", "What may be asked for.", "/v1/models")
+blueprint = responses.create_blueprint("models", "Available models.", "/v1/models")
 
 
-@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: ModelList}))
-@needs(Scope.JOBS_READ)
+@blueprint.get("", **responses.describe_route(Scope.JOBS_READ, {200: ModelList}))
+@scope_required(Scope.JOBS_READ)
 def list_models() -> Response:
     """List the models with their limits and defaults."""
-    context = services()
+    context = current_context()
     with context.database.reading() as session:
         cards = catalog.cards(session)
-        served = find_served(session, timedelta(seconds=context.settings.lease_seconds))
-    shown = [_show(card, cards, served, context.settings) for card in cards]
-    return responses.answer(ModelList(data=shown))
+        served = list_served_models(session, timedelta(seconds=context.settings.lease_seconds))
+    shown = [_serialize_model(card, cards, served, context.settings) for card in cards]
+    return responses.respond_json(ModelList(data=shown))
 
 
-def find_served(session: Session, silence: timedelta) -> set[str]:
-    """Return the models of all presses that were heard of within *silence*."""
-    alive = select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now(session, -silence))
+def list_served_models(session: Session, silence: timedelta) -> set[str]:
+    """Return the models of all presses with a heartbeat within *silence*."""
+    alive = select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now_sql(session, -silence))
     return {name for names in session.scalars(alive) for name in names}
 
 
-def _show(card: ModelCard, cards: Sequence[ModelCard], served: Collection[str], settings: Settings) -> Model:
+def _serialize_model(card: ModelCard, cards: Sequence[ModelCard], served: Collection[str], settings: Settings) -> Model:
     return Model(
         id=card.name,
         title=card.title,
         description=card.description,
         family=card.family,
-        is_default=card.name == resolve.default_name(cards, settings),
+        is_default=card.name == resolve.find_default_model(cards, settings),
         available=card.name in served,
         limits=Limits(
             min_size=card.min_size,

@@ -1,4 +1,4 @@
-"""``/v1/floor``: what is printed now, what waits, what came out and what failed."""
+"""``/v1/floor``: an overview of running, queued, finished and failed jobs."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,8 +9,8 @@ from uuid import UUID
 from flask import Response
 from pydantic import Field
 
-from api.auth.bearer import caller, needs
-from api.runtime.context import services
+from api.auth.bearer import current_caller, scope_required
+from api.runtime.context import current_context
 from api.system.usage_schemas import Money
 from api.web import responses
 from api.web.output import Output, Time
@@ -20,32 +20,32 @@ from common.tables.states import Priority
 
 
 class FloorLane(Output):
-    """What a press has in hand of one lane: jobs that may be stepped together."""
+    """The jobs of one lane that a press is running together."""
 
-    lane: list[str] = Field(description="What tells it from others, in words; the model first.")
+    lane: list[str] = Field(description="Properties that define the lane, as text; the model comes first.")
     jobs: int
     images: int
-    step: int = Field(description="Steps done, of all these jobs together.")
+    step: int = Field(description="Steps completed, over all these jobs.")
     steps: int
 
 
 class FloorPress(Output):
-    """A press that is at work."""
+    """A running press."""
 
     id: UUID
     host: str
     accelerator: str
     models: list[str]
     started_at: Time
-    utilisation: float | None = Field(description="Of the last hour, from 0 to 1.")
-    per_hour: Money = Field(description="What an hour of it costs.")
+    utilisation: float | None = Field(description="Utilisation over the last hour, from 0 to 1.")
+    per_hour: Money = Field(description="Cost of the press per hour.")
     printing: list[FloorLane]
 
 
 class FloorQueue(Output):
-    """What waits of one lane."""
+    """The queued jobs of one lane."""
 
-    lane: list[str] = Field(description="What tells it from others, in words; the model first.")
+    lane: list[str] = Field(description="Properties that define the lane, as text; the model comes first.")
     priority: Priority
     jobs: int
     images: int
@@ -53,7 +53,7 @@ class FloorQueue(Output):
 
 
 class FloorFailure(Output):
-    """A job of the last day that failed."""
+    """A job that failed within the last day."""
 
     job_id: UUID
     owner: str
@@ -64,43 +64,48 @@ class FloorFailure(Output):
 
 
 class Floor(Output):
-    """The press floor as it is this moment."""
+    """An overview of the current activity."""
 
     object: Literal["floor"] = "floor"
-    house: bool = Field(description="Whether this is the whole house; else it is the owner's jobs, and no presses.")
+    house: bool = Field(
+        description="Whether the overview covers all owners and presses; otherwise, only the owner's jobs."
+    )
     presses: list[FloorPress]
-    running: int = Field(description="Jobs that are being printed.")
-    queued: int = Field(description="Jobs that wait.")
-    queue: list[FloorQueue] = Field(description="Those that have waited longest first; 40 lanes at most.")
-    failures: list[FloorFailure] = Field(description="The newest first; eight at most.")
-    images_per_minute: float = Field(description="Of the last ten minutes.")
+    running: int = Field(description="Number of running jobs.")
+    queued: int = Field(description="Number of queued jobs.")
+    queue: list[FloorQueue] = Field(description="Queued lanes, longest waiting first; at most 40.")
+    failures: list[FloorFailure] = Field(description="Recent failures, newest first; at most eight.")
+    images_per_minute: float = Field(description="Images per minute over the last ten minutes.")
     images_last_hour: int
     charged_last_hour: list[Money]
-    per_hour: list[Money] = Field(description="What an hour of all these presses costs.")
+    per_hour: list[Money] = Field(description="Cost of all these presses per hour.")
 
 
-blueprint = responses.create_blueprint("floor", "What is going on now.", "/v1/floor")
+blueprint = responses.create_blueprint("floor", "Overview of the current activity.", "/v1/floor")
 
 
-@blueprint.get("", **responses.describe(Scope.JOBS_READ, {200: Floor}))
-@needs(Scope.JOBS_READ)
+@blueprint.get("", **responses.describe_route(Scope.JOBS_READ, {200: Floor}))
+@scope_required(Scope.JOBS_READ)
 def get_floor() -> Response:
-    """Look at the press floor: with `usage:house` all of it, else the jobs of the key's owner."""
-    context, owner = services(), caller().owner
-    is_house = Scope.USAGE_HOUSE in caller().scopes
+    """Get the overview: everything with the scope `usage:house`, otherwise the jobs of the key's owner."""
+    context, owner = current_context(), current_caller().owner
+    is_house = Scope.USAGE_HOUSE in current_caller().scopes
     with context.database.reading() as session:
         if is_house:
-            seen, running = overview.look(session, timedelta(seconds=context.settings.lease_seconds)), None
+            seen, running = overview.load_overview(session, timedelta(seconds=context.settings.lease_seconds)), None
         else:
-            seen, running = overview.look_for(session, owner), len(overview.list_working(session, owner))
-    return responses.answer(_show(seen, running))
+            seen, running = (
+                overview.load_owner_overview(session, owner),
+                len(overview.list_running_jobs(session, owner)),
+            )
+    return responses.respond_json(_serialize_floor(seen, running))
 
 
-def _show(seen: overview.Floor, running: int | None) -> Floor:
-    """Return the floor of the house, or, where the *running* jobs of an owner are told, that owner's."""
+def _serialize_floor(seen: overview.Overview, running: int | None) -> Floor:
+    """Return the operator's overview, or an owner's if *running*, the number of their running jobs, is given."""
     return Floor(
         house=running is None,
-        presses=[_show_press(press) for press in seen.presses],
+        presses=[_serialize_press(press) for press in seen.presses],
         running=seen.running if running is None else running,
         queued=seen.queued,
         queue=[
@@ -116,12 +121,12 @@ def _show(seen: overview.Floor, running: int | None) -> Floor:
         failures=[FloorFailure(**vars(each)) for each in seen.failures],
         images_per_minute=seen.images_per_minute,
         images_last_hour=seen.images,
-        charged_last_hour=_show_money(seen.charged),
-        per_hour=_show_money(seen.per_hour),
+        charged_last_hour=_serialize_money(seen.charged),
+        per_hour=_serialize_money(seen.per_hour),
     )
 
 
-def _show_press(press: overview.PressNow) -> FloorPress:
+def _serialize_press(press: overview.ActivePress) -> FloorPress:
     return FloorPress(
         id=press.id,
         host=press.host,
@@ -139,5 +144,5 @@ def _show_press(press: overview.PressNow) -> FloorPress:
     )
 
 
-def _show_money(amounts: Mapping[str, Decimal]) -> list[Money]:
+def _serialize_money(amounts: Mapping[str, Decimal]) -> list[Money]:
     return [Money(amount=amount, currency=currency) for currency, amount in sorted(amounts.items())]

@@ -1,12 +1,12 @@
-"""``/v1/usage``: what was spent, on what, and what of it was charged; and the account of the whole house."""
+"""``/v1/usage``: usage and charges of an owner, and the operator's report on all presses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response
 
-from api.auth.bearer import caller, needs
-from api.runtime.context import services
+from api.auth.bearer import current_caller, scope_required
+from api.runtime.context import current_context
 from api.system.usage_schemas import (
     HouseAccount,
     HouseMoney,
@@ -23,46 +23,46 @@ from common.clock import utcnow
 from common.keys import Scope
 from common.tables import Press
 from common.usage import operator_report, usage
-from common.usage.operator_report import Account
+from common.usage.operator_report import PressAccount
 from common.usage.usage import Usage
 
-blueprint = responses.create_blueprint("usage", "What was spent.", "/v1/usage")
+blueprint = responses.create_blueprint("usage", "Usage and charges.", "/v1/usage")
 
 DEFAULT_SPAN = timedelta(days=30)
 MOST_PRESSES = 100
 
 
-@blueprint.get("", **responses.describe(Scope.USAGE_READ, {200: UsageReport}, 422))
-@needs(Scope.USAGE_READ)
+@blueprint.get("", **responses.describe_route(Scope.USAGE_READ, {200: UsageReport}, 422))
+@scope_required(Scope.USAGE_READ)
 def get_usage(query: UsageQuery) -> Response:
-    """Account for accelerator seconds and money."""
-    owner, (since, until) = caller().owner, _span(query)
-    with services().database.reading() as session:
-        total = usage.tally(session, owner, since, until)
-        groups = usage.tally_by(session, owner, since, until, query.group_by) if query.group_by else {}
+    """Get usage in accelerator seconds and money."""
+    owner, (since, until) = current_caller().owner, _resolve_span(query)
+    with current_context().database.reading() as session:
+        total = usage.load_usage(session, owner, since, until)
+        groups = usage.load_usage_by_group(session, owner, since, until, query.group_by) if query.group_by else {}
     report = UsageReport(
         since=since,
         until=until,
         group_by=query.group_by,
-        data=[_show(name, group) for name, group in groups.items()],
-        total=_show(None, total),
+        data=[_serialize_usage_row(name, group) for name, group in groups.items()],
+        total=_serialize_usage_row(None, total),
     )
-    return responses.answer(report)
+    return responses.respond_json(report)
 
 
-@blueprint.get("/house", **responses.describe(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
-@needs(Scope.USAGE_HOUSE)
+@blueprint.get("/house", **responses.describe_route(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
+@scope_required(Scope.USAGE_HOUSE)
 def get_house_usage(query: SpanQuery) -> Response:
-    """Account for the time of all presses, for all owners: delivered, waste, overhead, idle, energy and money."""
-    since, until = _span(query)
-    with services().database.reading() as session:
-        found = operator_report.account(session, since, until)
+    """Get the usage of all presses for all owners: delivered, wasted, overhead and idle time, energy and money."""
+    since, until = _resolve_span(query)
+    with current_context().database.reading() as session:
+        found = operator_report.build_operator_report(session, since, until)
     report = HouseReport(
         since=since,
         until=until,
-        data=[_show_press(press, account) for press, account in found.presses[:MOST_PRESSES]],
+        data=[_serialize_press(press, account) for press, account in found.presses[:MOST_PRESSES]],
         has_more=len(found.presses) > MOST_PRESSES,
-        total=HouseAccount(**_show_account(found.total)),
+        total=HouseAccount(**_serialize_account(found.total)),
         money=[
             HouseMoney(
                 currency=currency,
@@ -74,16 +74,16 @@ def get_house_usage(query: SpanQuery) -> Response:
             for currency, money in found.money.items()
         ],
     )
-    return responses.answer(report)
+    return responses.respond_json(report)
 
 
-def _span(query: SpanQuery) -> tuple[datetime, datetime]:
+def _resolve_span(query: SpanQuery) -> tuple[datetime, datetime]:
     until = query.until or utcnow()
     earliest = datetime.min.replace(tzinfo=UTC) + DEFAULT_SPAN
     return query.since or max(until, earliest) - DEFAULT_SPAN, until
 
 
-def _show(name: str | None, group: Usage) -> UsageRow:
+def _serialize_usage_row(name: str | None, group: Usage) -> UsageRow:
     return UsageRow(
         group=name,
         jobs=group.jobs,
@@ -97,7 +97,7 @@ def _show(name: str | None, group: Usage) -> UsageRow:
     )
 
 
-def _show_press(press: Press, account: Account) -> HousePress:
+def _serialize_press(press: Press, account: PressAccount) -> HousePress:
     return HousePress(
         id=press.id,
         host=press.host,
@@ -105,15 +105,15 @@ def _show_press(press: Press, account: Account) -> HousePress:
         models=press.models,
         price_per_hour=press.price_per_hour,
         currency=press.currency,
-        up_amount=operator_report.up_amount(press, account.up),
+        up_amount=operator_report.price_uptime(press, account.up),
         started_at=press.started_at,
         heartbeat_at=press.heartbeat_at,
         stopped_at=press.stopped_at,
-        **_show_account(account),
+        **_serialize_account(account),
     )
 
 
-def _show_account(account: Account) -> dict[str, Any]:
+def _serialize_account(account: PressAccount) -> dict[str, Any]:
     meter, ledger = account.meter, account.ledger
     return {
         "up_seconds": account.up,

@@ -1,4 +1,4 @@
-"""The JSON of usage."""
+"""JSON schemas of usage reports."""
 
 from typing import Literal
 from uuid import UUID
@@ -11,31 +11,33 @@ from common.usage.usage import GroupBy
 
 
 class HouseAccount(Output):
-    """How the time of presses was spent; ``gpu_seconds`` are accelerator seconds."""
+    """The time of presses by purpose; ``gpu_seconds`` are accelerator seconds."""
 
-    up_seconds: float = Field(description="Press-seconds between start and stop; of one that died, to its last beat.")
+    up_seconds: float = Field(
+        description="Press-seconds between start and stop, or the last heartbeat of a press that died."
+    )
     busy_gpu_seconds: float = Field(
-        description="By the presses' own meters: delivered + running + waste + overhead + carried."
+        description="Busy time by the presses' own meters: delivered + running + waste + overhead + carried."
     )
-    idle_seconds: float = Field(description="Up and not busy.")
-    utilisation: float | None = Field(description="Busy ÷ up; null where nothing was up.")
-    delivered_share: float | None = Field(description="Delivered ÷ busy; null where nothing was busy.")
+    idle_seconds: float = Field(description="Time up but not busy.")
+    utilisation: float | None = Field(description="Busy ÷ up; null if nothing was up.")
+    delivered_share: float | None = Field(description="Delivered ÷ busy; null if nothing was busy.")
     attempts: int
-    images: int = Field(description="Images delivered.")
+    images: int = Field(description="Number of delivered images.")
     delivered_gpu_seconds: float
-    running_gpu_seconds: float = Field(description="Of attempts that have not ended yet.")
-    waste_gpu_seconds: dict[str, float] = Field(description="Spent on what was not delivered, by reason.")
-    overhead_gpu_seconds: dict[str, float] = Field(description="Spent on no job at all, by name.")
+    running_gpu_seconds: float = Field(description="Time of attempts that have not ended yet.")
+    waste_gpu_seconds: dict[str, float] = Field(description="Time spent on images that were not delivered, by reason.")
+    overhead_gpu_seconds: dict[str, float] = Field(description="Time not spent on any job, by name.")
     carried_gpu_seconds: float = Field(
-        description="Spent in the span on attempts that began before it, less what those that began in it spent after "
-        "it; of either sign."
+        description="Time spent within the span on attempts that began before it, minus time spent after the span on "
+        "attempts that began within it; may be negative."
     )
-    cpu_seconds: float = Field(description="Processor seconds of the presses; they have no price.")
-    energy_joules: float | None = Field(description="Drawn by accelerators that measure it; null where none does.")
+    cpu_seconds: float = Field(description="CPU seconds of the presses; not charged.")
+    energy_joules: float | None = Field(description="Energy used by accelerators that measure it; null if none does.")
 
 
 class HousePress(HouseAccount):
-    """How one press spent its time."""
+    """The time of one press by purpose."""
 
     id: UUID
     host: str
@@ -43,49 +45,51 @@ class HousePress(HouseAccount):
     models: list[str]
     price_per_hour: Amount
     currency: str
-    up_amount: Amount = Field(description="The price of the time that it was up.")
+    up_amount: Amount = Field(description="Price of the time that the press was up.")
     started_at: Time
-    heartbeat_at: Time = Field(description="When it was last heard of.")
-    stopped_at: Time | None = Field(description="When it said goodbye; null if it runs, or died.")
+    heartbeat_at: Time = Field(description="Time of the last heartbeat.")
+    stopped_at: Time | None = Field(description="When the press stopped; null if it is running or died.")
 
 
 class HouseMoney(Output):
-    """What the span cost and earned in one currency."""
+    """The cost and revenue of the span in one currency."""
 
     currency: str
-    up_amount: Amount = Field(description="The price of all time that presses were up, idle or not.")
-    charged_amount: Amount = Field(description="For the images delivered.")
-    images: int = Field(description="Images delivered.")
+    up_amount: Amount = Field(description="Price of all press time, idle or not.")
+    charged_amount: Amount = Field(description="Amount charged for delivered images.")
+    images: int = Field(description="Number of delivered images.")
     amount_per_image: Amount | None = Field(
-        description="What an image really cost: up ÷ images; null where none was delivered."
+        description="Actual cost per image: up ÷ images; null if no image was delivered."
     )
 
 
 class HouseReport(Output):
-    """The house's account of a span of time."""
+    """The operator's usage report for a span of time."""
 
     object: Literal["house"] = "house"
     since: Time = Field(serialization_alias="from")
     until: Time = Field(serialization_alias="to")
-    data: list[HousePress] = Field(description="The presses that were up, the newest first, 100 at most.")
-    has_more: bool = Field(description="There were older presses; the totals count them too.")
+    data: list[HousePress] = Field(description="The presses that were up, newest first, up to 100.")
+    has_more: bool = Field(description="Whether there were older presses, which the totals include.")
     total: HouseAccount
     money: list[HouseMoney]
 
 
 class SpanQuery(Query):
-    """Which span of time to account for."""
+    """The span of time to report on."""
 
     since: Moment | None = Field(
-        None, alias="from", description="Attempts that began at this time or later; by default 30 days ago."
+        None, alias="from", description="Only attempts started at or after this time. Defaults to 30 days ago."
     )
-    until: Moment | None = Field(None, alias="to", description="Attempts that began before this time; by default now.")
+    until: Moment | None = Field(
+        None, alias="to", description="Only attempts started before this time. Defaults to now."
+    )
 
 
 class UsageQuery(SpanQuery):
-    """Which usage to show."""
+    """The filters of a usage report."""
 
-    group_by: GroupBy | None = Field(None, description="Tell the usage apart by this.")
+    group_by: GroupBy | None = Field(None, description="Group the usage by this property.")
 
 
 class Money(Output):
@@ -96,21 +100,23 @@ class Money(Output):
 
 
 class UsageRow(Output):
-    """What a group of jobs used; times are accelerator seconds."""
+    """The usage of a group of jobs; times are accelerator seconds."""
 
     group: str | None = Field(description="The value of `group_by`; null for the total.")
-    jobs: int = Field(description="Jobs that a press has begun with.")
+    jobs: int = Field(description="Number of jobs with at least one attempt.")
     attempts: int
-    images: int = Field(description="Images delivered.")
-    gpu_seconds: float = Field(description="All that was spent: delivered + running + waste.")
+    images: int = Field(description="Number of delivered images.")
+    gpu_seconds: float = Field(description="Total time: delivered + running + waste.")
     delivered_gpu_seconds: float
-    running_gpu_seconds: float = Field(description="Of attempts that have not ended yet.")
-    waste_gpu_seconds: dict[str, float] = Field(description="Spent on what was not delivered, by reason; not charged.")
+    running_gpu_seconds: float = Field(description="Time of attempts that have not ended yet.")
+    waste_gpu_seconds: dict[str, float] = Field(
+        description="Time spent on images that were not delivered, by reason; not charged."
+    )
     charged: list[Money]
 
 
 class UsageReport(Output):
-    """What was used in a span of time."""
+    """The usage report for a span of time."""
 
     object: Literal["usage"] = "usage"
     since: Time = Field(serialization_alias="from")

@@ -1,1 +1,1 @@
-"""What every view needs of HTTP: strict JSON, validation, problems, answers, server-sent events."""
+"""HTTP utilities shared by all views: strict JSON, validation, problems, responses and server-sent events."""

@@ -1,4 +1,4 @@
-"""One line a request, under the id that its answer carries; no query strings, bodies, keys or links."""
+"""Access log: one line per request with its request ID, and no query strings, bodies, keys or links."""
 
 import re
 import time
@@ -6,38 +6,38 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g, request
 
-from common.ids import new_id
-from common.logs import bound, get_logger
+from common.ids import create_id
+from common.logs import bind_log_context, get_logger
 
 HEADER = "X-Request-Id"
-SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-logger = get_logger(__name__)
+log = get_logger(__name__)
 
 
 def install(app: Flask) -> None:
-    """Have every request of *app* numbered and logged."""
-    app.before_request(_begin)
-    app.after_request(_end)
-    app.teardown_request(_forget)
+    """Assign an ID to every request of *app* and log it."""
+    app.before_request(_start_request)
+    app.after_request(_log_response)
+    app.teardown_request(_clear_log_context)
 
 
-def _begin() -> None:
+def _start_request() -> None:
     given = request.headers.get(HEADER, "")
-    g.request_id = given if SANE.fullmatch(given) else new_id().hex
+    g.request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else create_id().hex
     g.began = time.perf_counter()
     g.log_ids = ExitStack()
-    g.log_ids.enter_context(bound(request_id=g.request_id))
+    g.log_ids.enter_context(bind_log_context(request_id=g.request_id))
 
 
-def _end(response: Response) -> Response:
+def _log_response(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
-    logger.info(
+    log.info(
         "request",
         method=request.method,
-        # The route, not the path: a link's path is its secret.
+        # The route rather than the path: the path of a signed link is secret.
         route=request.url_rule.rule if request.url_rule else None,
         status=response.status_code,
         ms=round((time.perf_counter() - g.began) * 1000, 1),
@@ -46,5 +46,5 @@ def _end(response: Response) -> Response:
     return response
 
 
-def _forget(_fault: BaseException | None) -> None:
+def _clear_log_context(_fault: BaseException | None) -> None:
     g.log_ids.close()

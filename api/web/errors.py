@@ -1,4 +1,4 @@
-"""One shape for every error that leaves the api: RFC 9457 ``application/problem+json``."""
+"""Error responses: every error of the API is RFC 9457 ``application/problem+json``."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -7,26 +7,26 @@ from typing import Any, cast
 from flask import Flask, Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
-from api.web.problems import CODE_OF_STATUS, PROBLEMS, Fault, Problem
+from api.web.problems import CODE_OF_STATUS, PROBLEMS, FieldError, Problem
 from common.errors import PressroomError, StorageError
 from common.logs import get_logger
 
 MEDIA_TYPE = "application/problem+json"
 BASE_URL = "PRESSROOM_BASE_URL"
-"""Where the app's config holds the URL under which clients reach it."""
+"""The config key of the app's public base URL."""
 
 MOST_FAULTS = 50
 LONGEST_DETAIL = 400
 CLIENT_ERRORS = 400
 
-logger = get_logger(__name__)
+log = get_logger(__name__)
 
 
 class RefusedError(PressroomError):
-    """The request cannot be served, for a reason that its sender can mend."""
+    """The request was refused for a reason that the client can correct."""
 
     def __init__(
-        self, code: str, detail: str, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+        self, code: str, detail: str, faults: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -34,8 +34,8 @@ class RefusedError(PressroomError):
         self.headers = headers
 
 
-def refuse(faults: Sequence[Fault]) -> RefusedError:
-    """Return the error for *faults*: its code is theirs if they agree, else ``invalid_request``."""
+def refuse_request(faults: Sequence[FieldError]) -> RefusedError:
+    """Return the error for *faults*, with their common code or else ``invalid_request``."""
     codes = {fault.code for fault in faults}
     if len(codes) > 1:
         return RefusedError("invalid_request", f"{len(faults)} fields are not valid.", faults)
@@ -43,33 +43,33 @@ def refuse(faults: Sequence[Fault]) -> RefusedError:
 
 
 def install(app: Flask) -> None:
-    """Have every error of *app* answered in the one shape, those of the framework and our own faults included."""
+    """Return every error of *app* as a problem, including framework errors and unexpected exceptions."""
     app.register_error_handler(
-        RefusedError, lambda error: respond(error.code, error.message, error.faults, error.headers)
+        RefusedError, lambda error: respond_problem(error.code, error.message, error.faults, error.headers)
     )
-    app.register_error_handler(PressroomError, _answer_known)
-    app.register_error_handler(HTTPException, _answer_framework)
-    app.register_error_handler(Exception, _answer_unforeseen)
+    app.register_error_handler(PressroomError, _respond_to_known)
+    app.register_error_handler(HTTPException, _respond_to_framework)
+    app.register_error_handler(Exception, _respond_to_unforeseen)
 
 
-def answer(error: Exception) -> Response:
-    """Return the answer for whatever went wrong, but for what the framework raises to lead elsewhere."""
+def respond_to_error(error: Exception) -> Response:
+    """Return the response for an exception; framework redirects pass through."""
     if isinstance(error, RefusedError):
-        return respond(error.code, error.message, error.faults, error.headers)
+        return respond_problem(error.code, error.message, error.faults, error.headers)
     if isinstance(error, PressroomError):
-        return _answer_known(error)
+        return _respond_to_known(error)
     if isinstance(error, HTTPException):
-        return cast("Response", _answer_framework(error))
-    return _answer_unforeseen(error)
+        return cast("Response", _respond_to_framework(error))
+    return _respond_to_unforeseen(error)
 
 
-def respond(
+def respond_problem(
     code: str,
     detail: str,
-    faults: Sequence[Fault] = (),
+    faults: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the answer for a problem of the kind *code*."""
+    """Return the response for a problem with *code*."""
     kind = PROBLEMS[code]
     problem = Problem(
         type=f"{current_app.config[BASE_URL]}/docs/errors#{code}",
@@ -88,26 +88,26 @@ def respond(
     return response
 
 
-def _answer_known(error: PressroomError) -> Response:
+def _respond_to_known(error: PressroomError) -> Response:
     if error.code not in PROBLEMS:
-        return _answer_unforeseen(error)
+        return _respond_to_unforeseen(error)
     if isinstance(error, StorageError) or PROBLEMS[error.code].status >= 500:  # noqa: PLR2004  (our own faults)
-        logger.warning("request failed", code=error.code)
-        # What a server of ours answered is for our logs, not for clients.
-        return respond(error.code, type(error)().message)
-    return respond(error.code, error.message)
+        log.warning("request_failed", code=error.code)
+        # Details from internal servers are for the logs, not for clients.
+        return respond_problem(error.code, type(error)().message)
+    return respond_problem(error.code, error.message)
 
 
-def _answer_framework(error: HTTPException) -> Any:
+def _respond_to_framework(error: HTTPException) -> Any:
     if error.code is None or error.code < CLIENT_ERRORS:
         return error
     code = CODE_OF_STATUS.get(error.code, "bad_request" if error.code < 500 else "internal_error")  # noqa: PLR2004
     allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
-    return respond(code, f"{PROBLEMS[code].title}.", headers=allowed)
+    return respond_problem(code, f"{PROBLEMS[code].title}.", headers=allowed)
 
 
-def _answer_unforeseen(error: Exception) -> Response:
-    # The message is left out of the log: a database error, for one, quotes the row, and with it the prompt.
+def _respond_to_unforeseen(error: Exception) -> Response:
+    # The message is not logged: a database error, for example, quotes the row and thus the prompt.
     trace = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("request crashed", error=type(error).__name__, trace=trace)
-    return respond("internal_error", "The fault has been logged under this request_id.")
+    log.error("request_crashed", error=type(error).__name__, trace=trace)
+    return respond_problem("internal_error", "The error was logged under this request_id.")

@@ -1,4 +1,4 @@
-"""What all JSON that goes out has in common."""
+"""Base model and common types of JSON responses."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -7,21 +7,21 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, With
 
 
 class Output(BaseModel):
-    """An object of an answer; immutable."""
+    """An immutable object in a response."""
 
     model_config = ConfigDict(frozen=True)
 
 
-def _spell(amount: Decimal) -> str:
+def _format_amount(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
 Amount = Annotated[
     Decimal,
-    PlainSerializer(_spell, return_type=str),
+    PlainSerializer(_format_amount, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["0.000041667"]}),
 ]
 """An amount of money: a string, because JSON readers round numbers."""
 
 Time = AwareDatetime
-"""A time in UTC as RFC 3339 spells it, with a Z."""
+"""A UTC time in RFC 3339 format, with a Z suffix."""

@@ -1,4 +1,4 @@
-"""How a route is described in the OpenAPI document, and how its answer is put together."""
+"""Helpers to describe routes in the OpenAPI document and to build their responses."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,24 +17,24 @@ from common.keys import Scope
 SECURITY_SCHEME = "key"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
-EVERYWHERE = (500, 503)
-WITH_KEY = (401, 403)
+COMMON_STATUSES = (500, 503)
+KEY_STATUSES = (401, 403)
 
 Success = Mapping[int, type[BaseModel] | dict[str, Any] | None]
 
 
-def describe(scope: Scope | None, success: Success, *problems: int) -> dict[str, Any]:
-    """Return what the OpenAPI document says of a route: who may call it, what it answers, and what may go wrong."""
-    statuses = {*problems, *EVERYWHERE, *(WITH_KEY if scope else ())}
+def describe_route(scope: Scope | None, success: Success, *problems: int) -> dict[str, Any]:
+    """Return the OpenAPI description of a route: its scope, its responses and its problems."""
+    statuses = {*problems, *COMMON_STATUSES, *(KEY_STATUSES if scope else ())}
     responses: dict[int | str, Any] = {}
     responses.update(success.items())
     responses |= {status: _describe_problem(status) for status in sorted(statuses)}
-    responses["default"] = {"description": "Another problem", "content": PROBLEM}
+    responses["default"] = {"description": "Unexpected problem", "content": PROBLEM}
     return {"responses": responses, "security": [{SECURITY_SCHEME: [scope.value]}] if scope else []}
 
 
 def describe_success(model: type[BaseModel], description: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the description of an answer that carries *headers*, each with its meaning."""
+    """Return the OpenAPI description of a response with *headers*, a mapping of names to descriptions."""
     return {
         "description": description,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
@@ -43,7 +43,7 @@ def describe_success(model: type[BaseModel], description: str, headers: Mapping[
 
 
 def create_blueprint(name: str, description: str, url_prefix: str | None) -> APIBlueprint:
-    """Return the blueprint of one resource; each view's function gives the operation its id."""
+    """Return the blueprint of one resource; operation IDs are the names of the view functions."""
     return APIBlueprint(
         name,
         __name__,
@@ -53,16 +53,16 @@ def create_blueprint(name: str, description: str, url_prefix: str | None) -> API
     )
 
 
-def answer(body: Output, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def respond_json(body: Output, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return *body* as JSON."""
     response = Response(body.model_dump_json(by_alias=True), status, content_type="application/json")
     response.headers.update(headers or {})
     return response
 
 
-def answer_if_changed(body: Output, version: str) -> Response:
-    """Return *body* under an ETag made of *version*, or 304 to a client that has it."""
-    response = answer(body, headers={"Cache-Control": "private, no-cache"})
+def respond_json_if_changed(body: Output, version: str) -> Response:
+    """Return *body* with an ETag derived from *version*, or 304 if the client has that version."""
+    response = respond_json(body, headers={"Cache-Control": "private, no-cache"})
     response.set_etag(hashlib.sha256(version.encode()).hexdigest()[:32], weak=True)
     response.make_conditional(request)
     return response

@@ -1,21 +1,21 @@
-"""Server-sent events on the wire: WHATWG HTML, section 9.2."""
+"""Wire format of server-sent events (WHATWG HTML, section 9.2)."""
 
 from dataclasses import dataclass
 
 CONTENT_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-"""Of an answer that no proxy may keep, nor hold back until it is long enough."""
+"""Headers that stop proxies from caching or buffering the stream."""
 
 RETRY = b"retry: 2000\n\n"
-"""Has a client whose line was cut come back after two seconds."""
+"""Makes a disconnected client reconnect after two seconds."""
 
 HEARTBEAT = b": still here\n\n"
-"""A comment: clients skip it, proxies see that the line is in use, and a line that leads nowhere breaks."""
+"""A comment that clients ignore; it keeps proxies from closing the connection and detects dead ones."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event; *data* is JSON, which holds no line breaks of its own."""
+    """One event; *data* is JSON, without line breaks."""
 
     id: str
     name: str

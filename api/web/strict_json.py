@@ -1,4 +1,4 @@
-"""How a JSON body is read: strictly, so that what is stored is what was sent and every reader would agree on it."""
+"""Strict parsing of JSON bodies, so that every parser would read a body in the same way."""
 
 import json
 import math
@@ -14,9 +14,9 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] 
 from werkzeug.exceptions import ClientDisconnected
 
 from api.web.errors import RefusedError
-from api.web.json_pointer import join, shorten
-from api.web.problems import Fault
-from api.web.timeouts import alarmed
+from api.web.json_pointer import join_pointer, quote_shortened
+from api.web.problems import FieldError
+from api.web.timeouts import set_alarm
 
 MAX_BODY_BYTES = 256 * 1024
 BODY_SECONDS = 30
@@ -26,10 +26,10 @@ MAX_DIGITS = 1000
 
 
 class StrictRequest(Request):
-    """A request whose JSON body is read by ``load``, whatever the caller's options."""
+    """A request whose JSON body is always read by ``load``."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """Return the body's object; raise RefusedError for anything else."""
+        """Return the JSON object in the body; raise RefusedError for any other body."""
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise RefusedError("content_encoding", "Send the body without Content-Encoding.")
         charset = self.mimetype_params.get("charset", "utf-8").lower()
@@ -39,28 +39,28 @@ class StrictRequest(Request):
 
     @cached_property
     def _object(self) -> dict[str, Any]:
-        return load(self._read_whole())
+        return parse_json_object(self._read_whole())
 
     def _read_whole(self) -> bytes:
-        """Return the body; the server behind us neither notices one that ends early nor one that goes on."""
-        with hurrying(self, BODY_SECONDS) as is_late:
+        """Return the body; checks its length, because gunicorn detects neither a truncated nor an oversized body."""
+        with limit_read_time(self, BODY_SECONDS) as is_late:
             try:
-                # Kept for whoever asks again: the digest of an idempotent request.
+                # Cached, because the digest of an idempotent request reads it again.
                 data = self.get_data()
             except (ClientDisconnected, OSError, ParseException):
                 data = None
         if data is None or len(data) < (self.content_length or 0):
             if is_late():
                 raise RefusedError("request_timeout", f"The body did not arrive within {BODY_SECONDS} seconds.")
-            raise RefusedError("bad_request", "The body ended early, or is not what its head says.")
+            raise RefusedError("bad_request", "The body is incomplete or does not match its headers.")
         if self.content_length is None and len(data) >= MAX_BODY_BYTES:
-            raise RefusedError("body_too_large", f"A body may have {MAX_BODY_BYTES} bytes.")
+            raise RefusedError("body_too_large", f"The body must not exceed {MAX_BODY_BYTES} bytes.")
         return data
 
 
 @contextmanager
-def hurrying(request: Request, seconds: float) -> Iterator[Callable[[], bool]]:
-    """Read no longer than *seconds*: a client that sends a byte a second would keep its thread for days."""
+def limit_read_time(request: Request, seconds: float) -> Iterator[Callable[[], bool]]:
+    """Limit reading to *seconds*, so that a client that sends slowly cannot occupy a thread for days."""
     connection: socket.socket | None = request.environ.get("gunicorn.socket")
     late = Event()
 
@@ -69,14 +69,14 @@ def hurrying(request: Request, seconds: float) -> Iterator[Callable[[], bool]]:
         if connection is not None:
             connection.shutdown(socket.SHUT_RD)
 
-    with alarmed(seconds, hang_up):
+    with set_alarm(seconds, hang_up):
         yield late.is_set
 
 
-def load(data: bytes) -> dict[str, Any]:
-    """Return the object that *data* spells; raise RefusedError, with the place, if it is not beyond doubt."""
+def parse_json_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object in *data*; raise RefusedError, with the location, if it is not strictly valid."""
     if b"\0" in data:
-        raise RefusedError("invalid_unicode", "The body holds a zero byte; it must be UTF-8.")
+        raise RefusedError("invalid_unicode", "The body contains a NUL byte; it must be UTF-8.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,29 +84,29 @@ def load(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_read_object,
+            object_pairs_hook=_build_object,
             parse_constant=_refuse_constant,
-            parse_float=_read_float,
-            parse_int=_read_integer,
+            parse_float=_parse_float,
+            parse_int=_parse_integer,
         )
     except json.JSONDecodeError as error:
         detail = f"{error.msg} at offset {error.pos} (line {error.lineno}, column {error.colno})."
         raise RefusedError("invalid_json", detail) from None
     except RecursionError:
-        raise _too_deep() from None
+        raise _refuse_depth() from None
     if not isinstance(value, dict):
         raise RefusedError("object_required", "The body must be a JSON object.")
-    _inspect(value)
+    _check_texts(value)
     return value
 
 
-def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_KEYS:
-        raise RefusedError("too_many_keys", f"An object has {len(pairs)} keys; {MAX_KEYS} are allowed.")
+        raise RefusedError("too_many_keys", f"An object has {len(pairs)} keys; the maximum is {MAX_KEYS}.")
     read: dict[str, Any] = {}
     for key, value in pairs:
         if key in read:
-            raise RefusedError("duplicate_key", f"An object has the key {shorten(key)} twice.")
+            raise RefusedError("duplicate_key", f"An object contains the key {quote_shortened(key)} more than once.")
         read[key] = value
     return read
 
@@ -115,47 +115,47 @@ def _refuse_constant(name: str) -> float:
     raise RefusedError("invalid_number", f"{name} is not a JSON number.")
 
 
-def _read_float(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise RefusedError("invalid_number", "A number is too large for a double.")
+        raise RefusedError("invalid_number", "A number is too large for a double-precision float.")
     return number
 
 
-def _read_integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise RefusedError("invalid_number", f"A number has {len(text)} digits; {MAX_DIGITS} are allowed.")
+        raise RefusedError("invalid_number", f"A number has {len(text)} digits; the maximum is {MAX_DIGITS}.")
     return int(text)
 
 
-def _inspect(document: dict[str, Any]) -> None:
-    """Look at every text: half surrogate pairs and zero bytes are legal JSON that no database takes."""
+def _check_texts(document: dict[str, Any]) -> None:
+    """Check every string: unpaired surrogates and NUL are legal in JSON, but databases do not accept them."""
     stack: list[tuple[Any, int, str]] = [(document, 1, "")]
     while stack:
         value, depth, pointer = stack.pop()
         if depth > MAX_DEPTH:
-            raise _too_deep()
+            raise _refuse_depth()
         if isinstance(value, dict):
             for key, item in value.items():
-                _inspect_text(key, pointer)
-                stack.append((item, depth + 1, join(pointer, key)))
+                _check_text(key, pointer)
+                stack.append((item, depth + 1, join_pointer(pointer, key)))
         elif isinstance(value, list):
-            stack.extend((item, depth + 1, join(pointer, index)) for index, item in enumerate(value))
+            stack.extend((item, depth + 1, join_pointer(pointer, index)) for index, item in enumerate(value))
         elif isinstance(value, str):
-            _inspect_text(value, pointer)
+            _check_text(value, pointer)
 
 
-def _inspect_text(text: str, pointer: str) -> None:
+def _check_text(text: str, pointer: str) -> None:
     if "\0" in text:
-        fault = Fault(code="control_character", detail="must not hold a NUL character", pointer=pointer)
+        fault = FieldError(code="control_character", detail="must not contain a NUL character", pointer=pointer)
         raise RefusedError(fault.code, fault.sentence, [fault])
     try:
         text.encode()
     except UnicodeEncodeError:
         raise RefusedError(
-            "invalid_unicode", f"The text at {pointer or 'the top'} holds half a surrogate pair."
+            "invalid_unicode", f"The string at {pointer or 'the top level'} contains an unpaired surrogate."
         ) from None
 
 
-def _too_deep() -> RefusedError:
-    return RefusedError("json_too_deep", f"The body is nested more than {MAX_DEPTH} levels deep.")
+def _refuse_depth() -> RefusedError:
+    return RefusedError("json_too_deep", f"The body must not be nested more than {MAX_DEPTH} levels deep.")

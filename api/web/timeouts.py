@@ -1,6 +1,6 @@
-"""Alarms: something to be done unless a block has ended in time; one thread sees to all of them.
+"""Alarms: call a function unless a block ends in time; a single thread serves all alarms.
 
-A timer of its own would cost each request the start and the end of a thread.
+A timer per request would start and stop a thread for each.
 """
 
 import threading
@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-LOOK_SECONDS = 0.25
-"""How late an alarm may be."""
+POLL_SECONDS = 0.25
+"""Maximum delay of an alarm."""
 
 
 class Alarms:
-    """Those that are set, and the thread that looks at them while there are any."""
+    """The set of pending alarms and the thread that checks them."""
 
     def __init__(self) -> None:
         self._set: dict[object, tuple[float, Callable[[], None]]] = {}
@@ -22,7 +22,7 @@ class Alarms:
         self._thread: threading.Thread | None = None
 
     def set(self, seconds: float, act: Callable[[], None]) -> object:
-        """Have *act* called in so many seconds; return what ``clear`` takes."""
+        """Schedule *act* in *seconds*; return a token for ``clear``."""
         token = object()
         with self._lock:
             self._set[token] = (time.monotonic() + seconds, act)
@@ -33,14 +33,14 @@ class Alarms:
         return token
 
     def clear(self, token: object) -> None:
-        """Call off an alarm; one that has gone off already stays so."""
+        """Cancel an alarm; has no effect if it already went off."""
         with self._lock:
             self._set.pop(token, None)
 
     def _look(self) -> None:
         while True:
             self._any.wait()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
             with self._lock:
                 now = time.monotonic()
                 due = [(token, act) for token, (at, act) in self._set.items() if at <= now]
@@ -56,7 +56,7 @@ _alarms = Alarms()
 
 
 @contextmanager
-def alarmed(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+def set_alarm(seconds: float, act: Callable[[], None]) -> Iterator[None]:
     """Call *act* once, in another thread, unless the block ends within *seconds* (and a quarter)."""
     token = _alarms.set(seconds, act)
     try:

@@ -1,1 +1,1 @@
-"""``/v1/webhooks``: endpoints, and what was delivered to them."""
+"""Webhooks: the ``/v1/webhooks`` endpoints and their deliveries."""

@@ -1,15 +1,15 @@
-"""``/v1/webhooks/{id}/deliveries``: see what was sent and what came of it, and have it sent again."""
+"""``/v1/webhooks/{id}/deliveries``: list webhook deliveries and their attempts, and resend them."""
 
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import caller, needs
-from api.runtime.context import services
+from api.auth.bearer import current_caller, scope_required
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
-from api.web.validation import not_found
+from api.web.validation import refuse_not_found
 from api.webhooks import serializers
-from api.webhooks.routes import changing, refuse_disabled
+from api.webhooks.routes import lock_webhook, refuse_disabled
 from api.webhooks.schemas import (
     AttemptList,
     Delivery,
@@ -24,77 +24,83 @@ from common.keys import Scope
 from common.tables import WebhookMessage
 from common.webhooks import delivery_log, endpoints, outbox
 
-blueprint = responses.create_blueprint("deliveries", "Messages to webhooks.", "/v1/webhooks/<webhook_id>")
+blueprint = responses.create_blueprint("deliveries", "Deliveries of webhook messages.", "/v1/webhooks/<webhook_id>")
 
 
-@blueprint.get("/deliveries", **responses.describe(Scope.WEBHOOKS_READ, {200: DeliveryList}, 400, 404, 422))
-@needs(Scope.WEBHOOKS_READ)
+@blueprint.get("/deliveries", **responses.describe_route(Scope.WEBHOOKS_READ, {200: DeliveryList}, 400, 404, 422))
+@scope_required(Scope.WEBHOOKS_READ)
 def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
-    """List a webhook's deliveries, the newest first."""
-    context, owner = services(), caller().owner
+    """List a webhook's deliveries, newest first."""
+    context, owner = current_context(), current_caller().owner
     book = f"{owner}/webhooks/{path.webhook_id}"
     after = None
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the `next` of a page of this list, unchanged.")
+        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        if endpoints.find(session, owner, path.webhook_id) is None:
-            raise not_found()
+        if endpoints.find_endpoint(session, owner, path.webhook_id) is None:
+            raise refuse_not_found()
         rows = delivery_log.list_messages(
             session, path.webhook_id, state=query.state, job_id=query.job_id, after=after, limit=query.limit + 1
         )
         page, has_more = rows[: query.limit], len(rows) > query.limit
-        last = delivery_log.last_attempts(session, page)
+        last = delivery_log.load_last_attempts(session, page)
     following = context.cursors.write(book, page[-1].id) if has_more else None
-    shown = [serializers.show_delivery(row, last.get(row.id)) for row in page]
-    return responses.answer(DeliveryList(data=shown, has_more=has_more, next=following))
+    shown = [serializers.serialize_delivery(row, last.get(row.id)) for row in page]
+    return responses.respond_json(DeliveryList(data=shown, has_more=has_more, next=following))
 
 
-@blueprint.get("/deliveries/<delivery_id>", **responses.describe(Scope.WEBHOOKS_READ, {200: Delivery}, 404))
-@needs(Scope.WEBHOOKS_READ)
+@blueprint.get("/deliveries/<delivery_id>", **responses.describe_route(Scope.WEBHOOKS_READ, {200: Delivery}, 404))
+@scope_required(Scope.WEBHOOKS_READ)
 def get_delivery(path: DeliveryPath) -> Response:
-    """Look at a delivery, its body included."""
-    with services().database.reading() as session:
-        row = find(session, path)
-        last = delivery_log.last_attempts(session, [row])
-    return responses.answer(serializers.show_delivery(row, last.get(row.id), with_body=True))
+    """Get a delivery, including its body."""
+    with current_context().database.reading() as session:
+        row = load_message(session, path)
+        last = delivery_log.load_last_attempts(session, [row])
+    return responses.respond_json(serializers.serialize_delivery(row, last.get(row.id), with_body=True))
 
 
-@blueprint.get("/deliveries/<delivery_id>/attempts", **responses.describe(Scope.WEBHOOKS_READ, {200: AttemptList}, 404))
-@needs(Scope.WEBHOOKS_READ)
+@blueprint.get(
+    "/deliveries/<delivery_id>/attempts", **responses.describe_route(Scope.WEBHOOKS_READ, {200: AttemptList}, 404)
+)
+@scope_required(Scope.WEBHOOKS_READ)
 def list_delivery_attempts(path: DeliveryPath) -> Response:
-    """List the tries at a delivery, the newest first."""
-    with services().database.reading() as session:
-        rows = delivery_log.list_attempts(session, find(session, path).id)
-    return responses.answer(AttemptList(data=[serializers.show_delivery_attempt(row) for row in rows]))
+    """List the attempts of a delivery, newest first."""
+    with current_context().database.reading() as session:
+        rows = delivery_log.list_attempts(session, load_message(session, path).id)
+    return responses.respond_json(AttemptList(data=[serializers.serialize_delivery_attempt(row) for row in rows]))
 
 
 @blueprint.post(
-    "/deliveries/<delivery_id>/resend", **responses.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409)
+    "/deliveries/<delivery_id>/resend", **responses.describe_route(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409)
 )
-@needs(Scope.WEBHOOKS_WRITE)
+@scope_required(Scope.WEBHOOKS_WRITE)
 def resend_delivery(path: DeliveryPath) -> Response:
-    """Send a delivery again, whatever became of it: the same id and body, and all tries anew."""
-    with changing(path) as (session, endpoint):
+    """Resend a delivery, whatever its state, with the same ID and body and a new set of attempts."""
+    with lock_webhook(path) as (session, endpoint):
         refuse_disabled(endpoint)
-        row = find(session, path, to_change=True)
-        outbox.resend(session, row)
-        last = delivery_log.last_attempts(session, [row])
-    return responses.answer(serializers.show_delivery(row, last.get(row.id), with_body=True), 202)
+        row = load_message(session, path, to_change=True)
+        outbox.resend_message(session, row)
+        last = delivery_log.load_last_attempts(session, [row])
+    return responses.respond_json(serializers.serialize_delivery(row, last.get(row.id), with_body=True), 202)
 
 
-@blueprint.post("/resend", **responses.describe(Scope.WEBHOOKS_WRITE, {202: Resent}, 400, 404, 408, 409, 413, 415, 422))
-@needs(Scope.WEBHOOKS_WRITE)
+@blueprint.post(
+    "/resend", **responses.describe_route(Scope.WEBHOOKS_WRITE, {202: Resent}, 400, 404, 408, 409, 413, 415, 422)
+)
+@scope_required(Scope.WEBHOOKS_WRITE)
 def resend_deliveries(path: WebhookPath, body: Resending) -> Response:
-    """Send again all deliveries of a span of time that were not delivered, once a receiver is back."""
-    with changing(path) as (session, endpoint):
+    """Resend all undelivered messages of a span of time, for example after a receiver outage."""
+    with lock_webhook(path) as (session, endpoint):
         refuse_disabled(endpoint)
-        count = outbox.resend_all(session, endpoint, body.since, body.until, delivered=bool(body.delivered))
-    return responses.answer(Resent(count=count), 202)
+        count = outbox.resend_messages(session, endpoint, body.since, body.until, delivered=bool(body.delivered))
+    return responses.respond_json(Resent(count=count), 202)
 
 
-def find(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
-    """Return a message of the caller's; raise RefusedError with ``not_found``."""
-    row = delivery_log.find_message(session, caller().owner, path.webhook_id, path.delivery_id, to_change=to_change)
+def load_message(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
+    """Return a message of the caller; raise RefusedError with ``not_found``."""
+    row = delivery_log.find_message(
+        session, current_caller().owner, path.webhook_id, path.delivery_id, to_change=to_change
+    )
     if row is None:
-        raise not_found()
+        raise refuse_not_found()
     return row

@@ -1,28 +1,28 @@
-"""Receivers that a request names: judged by the guard, and refused with the place where they are named."""
+"""Validate the webhook URLs in a request and report faults at their location."""
 
-from api.runtime.context import services
-from api.web.errors import refuse
-from api.web.problems import Fault
-from common.webhooks.urls import InvalidUrlError, NotAllowedError, parse
+from api.runtime.context import current_context
+from api.web.errors import refuse_request
+from api.web.problems import FieldError
+from common.webhooks.urls import DestinationNotAllowedError, InvalidUrlError, parse_url
 
 
-def find_faults(url: str | None, pointer: str) -> list[Fault]:
-    """Return what is wrong with the URL of a receiver; nothing where there is none."""
+def find_url_faults(url: str | None, pointer: str) -> list[FieldError]:
+    """Return the faults of a receiver's URL; empty if it is valid or None."""
     if url is None:
         return []
     try:
-        services().guard.check(url)
-    except NotAllowedError as error:
-        return [Fault(code=error.code, detail="is a destination that is not allowed", pointer=pointer)]
+        current_context().guard.check(url)
+    except DestinationNotAllowedError as error:
+        return [FieldError(code=error.code, detail="is not an allowed destination", pointer=pointer)]
     except InvalidUrlError as error:
-        detail = f"cannot be a webhook's: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
-        return [Fault(code=error.code, detail=detail, pointer=pointer)]
+        detail = f"is not a valid webhook URL: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
+        return [FieldError(code=error.code, detail=detail, pointer=pointer)]
     return []
 
 
-def check(url: str, pointer: str) -> str:
-    """Return *url* in its one spelling; raise RefusedError."""
-    faults = find_faults(url, pointer)
+def normalize_url(url: str, pointer: str) -> str:
+    """Return *url* in normalized form; raise RefusedError if it is not allowed."""
+    faults = find_url_faults(url, pointer)
     if faults:
-        raise refuse(faults)
-    return parse(url).url
+        raise refuse_request(faults)
+    return parse_url(url).url

@@ -1,4 +1,4 @@
-"""``/v1/webhooks``: say where to be told of jobs, and keep the secrets that receivers check messages with."""
+"""``/v1/webhooks``: create, update, test and delete webhooks, and rotate their signing secrets."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from datetime import timedelta
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import caller, needs
-from api.runtime.context import services
+from api.auth.bearer import current_caller, scope_required
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
-from api.web.validation import not_found
+from api.web.validation import refuse_not_found
 from api.webhooks import receiver_url, serializers
 from api.webhooks.schemas import (
     USUAL_OVERLAP,
@@ -33,141 +33,144 @@ from common.tables.webhook_states import (
     EndpointStatus,
     EventType,
 )
-from common.tables.webhooks import DIRECT
+from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
 
-blueprint = responses.create_blueprint("webhooks", "Where to be told of jobs.", "/v1/webhooks")
+blueprint = responses.create_blueprint("webhooks", "Webhooks for job and campaign events.", "/v1/webhooks")
 
-MADE = {201: responses.describe_success(Webhook, "The webhook was made", {"Location": "Where to look at the webhook."})}
+WITHOUT_URL = "This webhook has no URL: it only signs messages to the `webhook_url` of jobs and campaigns."
+
+CREATED = {201: responses.describe_success(Webhook, "The webhook was created", {"Location": "URL of the webhook."})}
 
 
-@blueprint.post("", **responses.describe(Scope.WEBHOOKS_WRITE, MADE, 400, 408, 409, 413, 415, 422))
-@needs(Scope.WEBHOOKS_WRITE)
+@blueprint.post("", **responses.describe_route(Scope.WEBHOOKS_WRITE, CREATED, 400, 408, 409, 413, 415, 422))
+@scope_required(Scope.WEBHOOKS_WRITE)
 def create_webhook(body: NewWebhook) -> Response:
-    """Make a webhook; its secret is in the answer, and is not shown again."""
-    row, secret = make(caller().owner, body)
-    location = {"Location": f"{services().path_prefix}/v1/webhooks/{row.id}"}
-    return responses.answer(serializers.show_webhook(row, secret), 201, location)
+    """Create a webhook. Its secret is returned only once, in this response."""
+    row, secret = insert_webhook(current_caller().owner, body)
+    location = {"Location": f"{current_context().path_prefix}/v1/webhooks/{row.id}"}
+    return responses.respond_json(serializers.serialize_webhook(row, secret), 201, location)
 
 
-@blueprint.get("", **responses.describe(Scope.WEBHOOKS_READ, {200: WebhookList}))
-@needs(Scope.WEBHOOKS_READ)
+@blueprint.get("", **responses.describe_route(Scope.WEBHOOKS_READ, {200: WebhookList}))
+@scope_required(Scope.WEBHOOKS_READ)
 def list_webhooks() -> Response:
-    """List all webhooks, the newest first."""
-    with services().database.reading() as session:
-        rows = endpoints.list_all(session, caller().owner)
-    return responses.answer(WebhookList(data=[serializers.show_webhook(row) for row in rows]))
+    """List all webhooks, newest first."""
+    with current_context().database.reading() as session:
+        rows = endpoints.list_endpoints(session, current_caller().owner)
+    return responses.respond_json(WebhookList(data=[serializers.serialize_webhook(row) for row in rows]))
 
 
-@blueprint.get("/<webhook_id>", **responses.describe(Scope.WEBHOOKS_READ, {200: Webhook}, 404))
-@needs(Scope.WEBHOOKS_READ)
+@blueprint.get("/<webhook_id>", **responses.describe_route(Scope.WEBHOOKS_READ, {200: Webhook}, 404))
+@scope_required(Scope.WEBHOOKS_READ)
 def get_webhook(path: WebhookPath) -> Response:
-    """Look at a webhook."""
-    with services().database.reading() as session:
-        row = endpoints.find(session, caller().owner, path.webhook_id)
+    """Get a webhook."""
+    with current_context().database.reading() as session:
+        row = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id)
     if row is None:
-        raise not_found()
-    return responses.answer(serializers.show_webhook(row))
+        raise refuse_not_found()
+    return responses.respond_json(serializers.serialize_webhook(row))
 
 
 @blueprint.patch(
-    "/<webhook_id>", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 409, 413, 415, 422)
+    "/<webhook_id>", **responses.describe_route(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 409, 413, 415, 422)
 )
-@needs(Scope.WEBHOOKS_WRITE)
+@scope_required(Scope.WEBHOOKS_WRITE)
 def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
-    """Change where a webhook's messages go, what it is told, or its description."""
-    url = None if body.url is None else receiver_url.check(body.url, "/url")
-    with changing(path) as (session, row):
+    """Update the URL, the events or the description of a webhook."""
+    url = None if body.url is None else receiver_url.normalize_url(body.url, "/url")
+    with lock_webhook(path) as (session, row):
         if url is not None:
-            if row.url == DIRECT:
-                raise RefusedError("webhook_without_url", "It signs for what names URLs itself.")
-            endpoints.move(session, row, url)
+            if row.url == DIRECT_URL:
+                raise RefusedError("webhook_without_url", WITHOUT_URL)
+            endpoints.change_endpoint_url(session, row, url)
         row.events = [*dict.fromkeys(body.events or row.events)]
         row.description = row.description if body.description is None else body.description
-    return responses.answer(serializers.show_webhook(row))
+    return responses.respond_json(serializers.serialize_webhook(row))
 
 
-@blueprint.delete("/<webhook_id>", **responses.describe(Scope.WEBHOOKS_WRITE, {204: None}, 404))
-@needs(Scope.WEBHOOKS_WRITE)
+@blueprint.delete("/<webhook_id>", **responses.describe_route(Scope.WEBHOOKS_WRITE, {204: None}, 404))
+@scope_required(Scope.WEBHOOKS_WRITE)
 def delete_webhook(path: WebhookPath) -> Response:
-    """Delete a webhook, and with it its deliveries; those that wait are not sent."""
-    with changing(path) as (session, row):
-        endpoints.remove(session, row)
+    """Delete a webhook and its deliveries. Pending deliveries are not sent."""
+    with lock_webhook(path) as (session, row):
+        endpoints.delete_endpoint(session, row)
     return Response(status=204)
 
 
 @blueprint.post(
-    "/<webhook_id>/rotate", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 413, 415, 422)
+    "/<webhook_id>/rotate",
+    **responses.describe_route(Scope.WEBHOOKS_WRITE, {200: Webhook}, 400, 404, 408, 413, 415, 422),
 )
-@needs(Scope.WEBHOOKS_WRITE)
+@scope_required(Scope.WEBHOOKS_WRITE)
 def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
-    """Give a webhook a new secret, shown in the answer; for a while the old one signs too."""
+    """Rotate the secret of a webhook and return the new one. Messages are also signed with the old one for a while."""
     overlap = timedelta(seconds=USUAL_OVERLAP if body.overlap_s is None else body.overlap_s)
-    given = signing_secrets.parse(body.secret) if body.secret else None
-    with changing(path) as (session, row):
-        secret = endpoints.rotate(session, services().sealer, row, overlap, given)
-    return responses.answer(serializers.show_webhook(row, secret))
+    given = signing_secrets.parse_secret(body.secret) if body.secret else None
+    with lock_webhook(path) as (session, row):
+        secret = endpoints.rotate_secret(session, current_context().sealer, row, overlap, given)
+    return responses.respond_json(serializers.serialize_webhook(row, secret))
 
 
-@blueprint.post("/<webhook_id>/enable", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
-@needs(Scope.WEBHOOKS_WRITE)
+@blueprint.post("/<webhook_id>/enable", **responses.describe_route(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
+@scope_required(Scope.WEBHOOKS_WRITE)
 def enable_webhook(path: WebhookPath) -> Response:
-    """Have a webhook told again; what was not delivered before is sent when it is asked for."""
-    with changing(path) as (_, row):
-        endpoints.enable(row)
-    return responses.answer(serializers.show_webhook(row))
+    """Enable a webhook. Earlier undelivered messages are sent only on request."""
+    with lock_webhook(path) as (_, row):
+        endpoints.enable_endpoint(row)
+    return responses.respond_json(serializers.serialize_webhook(row))
 
 
-@blueprint.post("/<webhook_id>/disable", **responses.describe(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
-@needs(Scope.WEBHOOKS_WRITE)
+@blueprint.post("/<webhook_id>/disable", **responses.describe_route(Scope.WEBHOOKS_WRITE, {200: Webhook}, 404))
+@scope_required(Scope.WEBHOOKS_WRITE)
 def disable_webhook(path: WebhookPath) -> Response:
-    """Tell a webhook nothing more; deliveries that wait are canceled."""
-    with changing(path) as (session, row):
-        endpoints.disable(session, row, DisabledReason.OWNER)
-    return responses.answer(serializers.show_webhook(row))
+    """Disable a webhook. Pending deliveries are canceled."""
+    with lock_webhook(path) as (session, row):
+        endpoints.disable_endpoint(session, row, DisabledReason.OWNER)
+    return responses.respond_json(serializers.serialize_webhook(row))
 
 
-@blueprint.post("/<webhook_id>/test", **responses.describe(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409))
-@needs(Scope.WEBHOOKS_WRITE)
+@blueprint.post("/<webhook_id>/test", **responses.describe_route(Scope.WEBHOOKS_WRITE, {202: Delivery}, 404, 409))
+@scope_required(Scope.WEBHOOKS_WRITE)
 def test_webhook(path: WebhookPath) -> Response:
-    """Send a `webhook.test` message, which is tried again like any other."""
-    with changing(path) as (session, row):
-        message = owe_test(session, row)
-    return responses.answer(serializers.show_delivery(message, None, with_body=True), 202)
+    """Send a `webhook.test` message. It is retried like any other message."""
+    with lock_webhook(path) as (session, row):
+        message = publish_test_event(session, row)
+    return responses.respond_json(serializers.serialize_delivery(message, None, with_body=True), 202)
 
 
-def make(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
-    """Make a webhook of *owner*, and return it with its secret; raise RefusedError or what ``endpoints.add`` does."""
-    context = services()
-    url = DIRECT if wish.url is None else receiver_url.check(wish.url, "/url")
+def insert_webhook(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
+    """Create a webhook of *owner* and return it with its secret; raise RefusedError, or as ``endpoints.add`` does."""
+    context = current_context()
+    url = DIRECT_URL if wish.url is None else receiver_url.normalize_url(wish.url, "/url")
     usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if wish.url is None else USUAL_EVENTS
     new = NewEndpoint(
         owner=owner,
         url=url,
-        events=_read_events(wish.events) or usual,
+        events=_parse_events(wish.events) or usual,
         description=wish.description or "",
-        secret=signing_secrets.parse(wish.secret) if wish.secret else None,
+        secret=signing_secrets.parse_secret(wish.secret) if wish.secret else None,
     )
     with context.database.transaction() as session:
-        return endpoints.add(session, context.sealer, new, context.settings.max_webhooks)
+        return endpoints.create_endpoint(session, context.sealer, new, context.settings.max_webhooks)
 
 
-def owe_test(session: Session, row: WebhookEndpoint) -> WebhookMessage:
-    """Have a test message sent; raise RefusedError for a webhook that has nowhere to send it."""
+def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:
+    """Enqueue a test message; raise RefusedError if the webhook is disabled or has no URL."""
     refuse_disabled(row)
-    if row.url == DIRECT:
-        raise RefusedError("webhook_without_url", "It signs for what names URLs itself.")
-    return outbox.owe_test(session, row)
+    if row.url == DIRECT_URL:
+        raise RefusedError("webhook_without_url", WITHOUT_URL)
+    return outbox.publish_test_event(session, row)
 
 
 @contextmanager
-def changing(path: WebhookPath) -> Iterator[tuple[Session, WebhookEndpoint]]:
+def lock_webhook(path: WebhookPath) -> Iterator[tuple[Session, WebhookEndpoint]]:
     """Yield a transaction and the caller's webhook, locked; raise RefusedError with ``not_found``."""
-    with services().database.transaction() as session:
-        row = endpoints.find(session, caller().owner, path.webhook_id, to_change=True)
+    with current_context().database.transaction() as session:
+        row = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id, to_change=True)
         if row is None:
-            raise not_found()
+            raise refuse_not_found()
         yield session, row
 
 
@@ -177,5 +180,5 @@ def refuse_disabled(row: WebhookEndpoint) -> None:
         raise RefusedError("webhook_disabled", "Enable the webhook first.")
 
 
-def _read_events(names: Sequence[str] | None) -> list[EventType]:
+def _parse_events(names: Sequence[str] | None) -> list[EventType]:
     return [EventType(name) for name in dict.fromkeys(names or ())]

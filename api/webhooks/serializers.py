@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries as JSON."""
+"""Convert webhooks and deliveries to their JSON representation."""
 
 import json
 
@@ -8,8 +8,8 @@ from common.tables.webhook_states import DisabledReason, EventType, Failure, Mes
 from common.webhooks import signing_secrets
 
 
-def show_webhook(row: WebhookEndpoint, secret: bytes | None = None) -> schemas.Webhook:
-    """Return what is shown of a webhook; its secret only to whoever has just made it."""
+def serialize_webhook(row: WebhookEndpoint, secret: bytes | None = None) -> schemas.Webhook:
+    """Return the representation of a webhook; *secret* is given only on creation and rotation."""
     return schemas.Webhook(
         id=row.id,
         url=row.url or None,
@@ -17,7 +17,7 @@ def show_webhook(row: WebhookEndpoint, secret: bytes | None = None) -> schemas.W
         description=row.description,
         status=row.status,
         disabled_reason=DisabledReason(row.disabled_reason) if row.disabled_reason else None,
-        secret=None if secret is None else signing_secrets.spell(secret),
+        secret=None if secret is None else signing_secrets.format_secret(secret),
         previous_secret_until=row.previous_until,
         failures=row.failures,
         failing_since=row.failing_since,
@@ -26,8 +26,10 @@ def show_webhook(row: WebhookEndpoint, secret: bytes | None = None) -> schemas.W
     )
 
 
-def show_delivery(row: WebhookMessage, last: WebhookAttempt | None, *, with_body: bool = False) -> schemas.Delivery:
-    """Return what is shown of a message to a webhook, with the *last* try at it."""
+def serialize_delivery(
+    row: WebhookMessage, last: WebhookAttempt | None, *, with_body: bool = False
+) -> schemas.Delivery:
+    """Return the representation of a webhook message, with its *last* attempt."""
     return schemas.Delivery(
         id=row.id,
         webhook_id=row.endpoint_id,
@@ -37,15 +39,15 @@ def show_delivery(row: WebhookMessage, last: WebhookAttempt | None, *, with_body
         url=row.url,
         attempts=row.tries,
         next_attempt_at=row.next_at if row.state is MessageState.PENDING else None,
-        last_attempt=None if last is None else show_delivery_attempt(last),
+        last_attempt=None if last is None else serialize_delivery_attempt(last),
         body=json.loads(row.body) if with_body else None,
         created_at=row.created_at,
         ended_at=row.ended_at,
     )
 
 
-def show_delivery_attempt(row: WebhookAttempt) -> schemas.DeliveryAttempt:
-    """Return what is shown of a try at a message."""
+def serialize_delivery_attempt(row: WebhookAttempt) -> schemas.DeliveryAttempt:
+    """Return the representation of a delivery attempt."""
     return schemas.DeliveryAttempt(
         number=row.number,
         started_at=row.started_at,

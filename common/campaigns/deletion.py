@@ -7,7 +7,7 @@ from sqlalchemy import Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from common.campaigns.recipients import lists
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
@@ -27,7 +27,7 @@ def hide(session: Session, campaign: Campaign) -> None:
     """Have nobody see *campaign*, which is locked, any more; raise IllegalTransitionError while it is at work."""
     if campaign.status not in DELETABLE:
         raise IllegalTransitionError(f"The campaign is {campaign.status}; cancel it first.")
-    campaign.deleted_at = now(session)
+    campaign.deleted_at = now_sql(session)
     campaign.has_links = False
 
 
@@ -36,7 +36,7 @@ def give_up_stale(database: Database) -> int:
     with database.reading() as session:
         stale = session.execute(
             select(RecipientList.campaign_id, RecipientList.number).where(
-                RecipientList.status == ListStatus.LOADING, RecipientList.created_at < now(session, -LOADING_ENDS)
+                RecipientList.status == ListStatus.LOADING, RecipientList.created_at < now_sql(session, -LOADING_ENDS)
             )
         ).all()
     for campaign_id, number in stale:
@@ -63,7 +63,7 @@ def _select_dropped(session: Session) -> Select[UUID, int]:
         Campaign.deleted_at.is_not(None),
         and_(
             RecipientList.status == ListStatus.DROPPED,
-            or_(RecipientList.number < newer, RecipientList.created_at < now(session, -ERRORS_KEPT)),
+            or_(RecipientList.number < newer, RecipientList.created_at < now_sql(session, -ERRORS_KEPT)),
         ),
     )
     return (

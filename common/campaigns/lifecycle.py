@@ -13,7 +13,7 @@ from common.campaigns.printing import budget, ordering, prints
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
 from common.campaigns.recipients.lists import SUPPLIED
 from common.campaigns.status import move
-from common.db.clock import now, read_clock
+from common.db.clock import fetch_now, now_sql
 from common.errors import IllegalTransitionError, PressroomError
 from common.jobs import lifecycle
 from common.settings import Settings
@@ -44,7 +44,7 @@ def approve(session: Session, campaign: Campaign, digest: str, key_id: UUID, set
     if digest != campaign.digest:
         raise DigestMismatchError("The campaign has changed since; look at it again.")
     for each in waiting:
-        each.approved_at, each.approved_by, each.approved_digest = read_clock(session), key_id, digest
+        each.approved_at, each.approved_by, each.approved_digest = fetch_now(session), key_id, digest
     if is_first:
         session.flush()
         move(session, campaign, CampaignStatus.APPROVED)
@@ -93,13 +93,13 @@ def pause(session: Session, campaign: Campaign) -> None:
 
 def cancel(session: Session, campaign: Campaign) -> None:
     """Print nothing more, for good; what is being printed is finished, and charged."""
-    move(session, campaign, CampaignStatus.CANCELED, finished_at=now(session), held_reason=None)
+    move(session, campaign, CampaignStatus.CANCELED, finished_at=now_sql(session), held_reason=None)
     _give_up(session, campaign)
 
 
 def expire(session: Session, campaign: Campaign) -> None:
     """Give up what its deadline has overtaken."""
-    move(session, campaign, CampaignStatus.EXPIRED, finished_at=now(session), held_reason=None)
+    move(session, campaign, CampaignStatus.EXPIRED, finished_at=now_sql(session), held_reason=None)
     _give_up(session, campaign)
     webhook_events.tell(session, campaign)
 
@@ -153,14 +153,14 @@ def withdraw(session: Session, campaign: Campaign) -> None:
             Print.campaign_id == campaign.id, Print.status == PrintStatus.ORDERED, Print.original_id.is_(None)
         )
     ).all()
-    taken = set(lifecycle.withdraw(session, [row.job_id for row in ordered]))
+    taken = set(lifecycle.cancel_queued_jobs(session, [row.job_id for row in ordered]))
     back = [row for row in ordered if row.job_id in taken]
     budget.settle(session, campaign, sum((row.held for row in back), Decimal(0)), Decimal(0))
     prints.write(session, [{"id": row.id, "status": PrintStatus.WAITING, "held": Decimal(0)} for row in back])
 
 
 def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
-    if campaign.deadline_at is not None and campaign.deadline_at <= read_clock(session):
+    if campaign.deadline_at is not None and campaign.deadline_at <= fetch_now(session):
         raise IllegalTransitionError("The campaign's deadline has passed: it prints nothing more.")
     move(
         session,
@@ -168,7 +168,7 @@ def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
         CampaignStatus.RUNNING,
         held_reason=None,
         finished_at=None,
-        started_at=campaign.started_at or now(session),
+        started_at=campaign.started_at or now_sql(session),
     )
     ordering.feed(session, campaign, settings, most=ordering.FIRST)
 
@@ -186,7 +186,7 @@ def _change(session: Session, campaign: Campaign, chosen: ColumnElement[bool], *
     changed = session.scalars(
         update(Print)
         .where(Print.campaign_id == campaign.id, Print.original_id.is_(None), chosen)
-        .values(updated_at=now(session), **values)
+        .values(updated_at=now_sql(session), **values)
         .returning(Print.id)
         .execution_options(synchronize_session=False)
     ).all()

@@ -12,7 +12,7 @@ from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from common.campaigns.spec import CampaignSpec
-from common.db.clock import now, read_clock
+from common.db.clock import fetch_now, now_sql
 from common.tables import Campaign, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 
@@ -107,7 +107,7 @@ def count_shares(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, 
 
 
 def _select_counts(session: Session, campaign: Campaign) -> Select[*tuple[Any, ...]]:
-    is_late = Print.updated_at > now(session, -SPAN)
+    is_late = Print.updated_at > now_sql(session, -SPAN)
     return (
         select(
             Print.arm,
@@ -157,7 +157,7 @@ def _add(arms: Iterable[Tally]) -> Tally:
 
 
 def _add_pace(session: Session, started_at: datetime, progress: Progress, lately: int) -> None:
-    moment = read_clock(session)
+    moment = fetch_now(session)
     minutes = min(SPAN, moment - started_at) / timedelta(minutes=1)
     if lately and minutes > 0:
         progress.per_minute = lately / minutes

@@ -59,10 +59,10 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
 def render(arm: Arm, values: Mapping[str, str]) -> Prompts:
     """Return the prompts of *arm* for a recipient's *values*; raise RenderingError."""
     given = {name: value for name, value in values.items() if value}
-    prompt = prompt_text.clean(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
+    prompt = prompt_text.clean_text(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
     if prompt_text.is_blank(prompt):
         raise RenderingError("prompt_required", "", "The prompt comes to nothing.")
-    negative = arm.template.negative_prompt and prompt_text.clean(_fill(arm.template.negative_prompt, given))
+    negative = arm.template.negative_prompt and prompt_text.clean_text(_fill(arm.template.negative_prompt, given))
     _limit("prompt", prompt)
     _limit("negative prompt", negative)
     return Prompts(prompt, negative or arm.request.negative_prompt)

@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 from common.errors import IllegalTransitionError
 from common.tables import Campaign
-from common.tables.campaign_states import CampaignStatus, sources_of
+from common.tables.campaign_states import CampaignStatus, list_campaign_source_statuses
 
 
 def move(session: Session, campaign: Campaign, target: CampaignStatus, **values: Any) -> None:
     """Move *campaign* to *target* and set *values* with it; raise IllegalTransitionError if no move leads there."""
     moved = session.execute(
         update(Campaign)
-        .where(Campaign.id == campaign.id, Campaign.status.in_(sources_of(target)))
+        .where(Campaign.id == campaign.id, Campaign.status.in_(list_campaign_source_statuses(target)))
         .values(status=target, **values)
         .returning(Campaign.id)
         .execution_options(synchronize_session=False)

@@ -14,7 +14,7 @@ from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from common.tables.webhook_states import CAMPAIGN_EVENTS, EventType, parse_events
 from common.webhooks import outbox, payloads
-from common.webhooks.outbox import News
+from common.webhooks.outbox import Event
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def tell(session: Session, campaign: Campaign) -> None:
 
 def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
     """Owe a digest if *campaign*, which is locked, has come on far or long enough since the last; tell whether."""
-    moment = clock.read_clock(session)
+    moment = clock.fetch_now(session)
     since = campaign.told_at or campaign.started_at or moment
     progress = campaign_progress.count(session, campaign)
     gained = progress.share - campaign.told_share
@@ -51,11 +51,11 @@ def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
 
 
 def _owe(session: Session, campaign: Campaign, event: EventType, progress: Progress) -> None:
-    moment = clock.read_clock(session)
-    body = payloads.render(event, moment, _describe(campaign, progress))
+    moment = clock.fetch_now(session)
+    body = payloads.render_event(event, moment, _describe(campaign, progress))
     chosen = campaign.webhook_events
     events = CAMPAIGN_EVENTS if chosen is None else parse_events(chosen)
-    outbox.owe_news(session, News(campaign.owner, event, moment, body, campaign.webhook_url, events))
+    outbox.publish_event(session, Event(campaign.owner, event, moment, body, campaign.webhook_url, events))
 
 
 def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:
@@ -67,11 +67,11 @@ def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:
         "status": campaign.status,
         "held_reason": campaign.held_reason if campaign.status is CampaignStatus.HELD else None,
         "prints": {"wanted": progress.total.wanted, **prints},
-        **{name: payloads.spell(amount) for name, amount in _sums(campaign).items()},
+        **{name: payloads.format_amount(amount) for name, amount in _sums(campaign).items()},
         "currency": campaign.currency,
-        "created_at": payloads.spell_time(campaign.created_at),
-        "started_at": payloads.spell_time(campaign.started_at),
-        "finished_at": payloads.spell_time(campaign.finished_at),
+        "created_at": payloads.format_time(campaign.created_at),
+        "started_at": payloads.format_time(campaign.started_at),
+        "finished_at": payloads.format_time(campaign.finished_at),
     }
 
 

@@ -8,12 +8,12 @@ from common import failpoints, logs
 from common.clerk.schedule import go_round, list_duties
 from common.db.engine import Database
 from common.errors import SettingsError
-from common.jobs.notifier import CeleryBell, create_celery
+from common.jobs.notifier import CeleryNotifier, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
-from common.webhooks.deliverer import Courier
-from common.webhooks.signing_secrets import Sealer
-from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.deliverer import Deliverer
+from common.webhooks.signing_secrets import SecretCipher
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 
 
 def main() -> int:
@@ -23,15 +23,15 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_BAD_SETTINGS
-    logs.configure(settings, "clerk")
-    failpoints.arm(settings.faults, settings.home / "faults")
+    logs.configure_logging(settings, "clerk")
+    failpoints.arm_failpoints(settings.faults, settings.home / "faults")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     database = Database(settings.sqlalchemy_url)
-    bell = CeleryBell(create_celery(settings, patient=False))
-    guard = Guard(Rules.of(settings))
-    courier = Courier(database, Sealer(settings.read_secret()), guard, threads=settings.webhook_threads)
+    bell = CeleryNotifier(create_celery(settings, patient=False))
+    guard = SsrfGuard(SsrfRules.of(settings))
+    courier = Deliverer(database, SecretCipher(settings.read_secret()), guard, threads=settings.webhook_threads)
     duties = list_duties(settings, database, bell, open_storage(settings), courier)
     go_round(duties, stop, settings.tick_seconds)
     courier.close()

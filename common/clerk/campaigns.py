@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from common.campaigns import lifecycle, webhook_events
 from common.campaigns.printing import ordering, proofs, settlement
 from common.campaigns.webhook_events import Pace
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.logs import get_logger
 from common.settings import Settings
 from common.tables import Campaign, Job, Print
-from common.tables.campaign_states import TRANSITIONS, CampaignStatus, PrintStatus
+from common.tables.campaign_states import CAMPAIGN_TRANSITIONS, CampaignStatus, PrintStatus
 from common.tables.states import TERMINAL, JobStatus
 
 log = get_logger(__name__)
@@ -43,14 +43,14 @@ _HAS_QUEUED_JOBS = exists().where(
     Job.status == JobStatus.QUEUED,
 )
 _HAS_WAITING_PRINTS = exists().where(Print.campaign_id == Campaign.id, Print.status == PrintStatus.WAITING)
-_MAY_EXPIRE = [status for status, targets in TRANSITIONS.items() if CampaignStatus.EXPIRED in targets]
+_MAY_EXPIRE = [status for status, targets in CAMPAIGN_TRANSITIONS.items() if CampaignStatus.EXPIRED in targets]
 
 
 def begin_due(database: Database, settings: Settings) -> int:
     """Start the approved campaigns whose time has come; return how many."""
     return _each(
         database,
-        lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now(session)),
+        lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now_sql(session)),
         lambda session, campaign: lifecycle.start(session, campaign, settings),
     )
 
@@ -59,7 +59,7 @@ def expire_due(database: Database) -> int:
     """Expire the campaigns whose deadline has passed; return how many."""
     return _each(
         database,
-        lambda session: and_(Campaign.status.in_(_MAY_EXPIRE), Campaign.deadline_at <= now(session)),
+        lambda session: and_(Campaign.status.in_(_MAY_EXPIRE), Campaign.deadline_at <= now_sql(session)),
         lifecycle.expire,
     )
 

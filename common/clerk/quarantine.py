@@ -5,12 +5,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from common.db.clock import read_clock
+from common.db.clock import fetch_now
 from common.db.engine import Database
-from common.ids import first_id, parse_id
+from common.ids import compute_first_id, parse_id
 from common.images import quarantine
 from common.images.quarantine_encryption import Part
-from common.storage.keys import QUARANTINE, quarantine_key
+from common.storage.keys import QUARANTINE_PREFIX, build_quarantine_key
 from common.storage.port import Storage
 from common.tables import QuarantinedImage
 
@@ -43,13 +43,15 @@ def collect(database: Database, storage: Storage) -> int:
 
 
 def _find_strays(database: Database, storage: Storage) -> set[UUID]:
-    stored = {parse_id(key.removeprefix(QUARANTINE).partition("/")[0]) for key in storage.list_keys(QUARANTINE)}
+    stored = {
+        parse_id(key.removeprefix(QUARANTINE_PREFIX).partition("/")[0]) for key in storage.list_keys(QUARANTINE_PREFIX)
+    }
     with database.reading() as session:
         known = set(session.scalars(select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None))))
-        newest = first_id(read_clock(session) - STRAYS_KEPT)
+        newest = compute_first_id(fetch_now(session) - STRAYS_KEPT)
     return {image_id for image_id in stored if image_id is not None and image_id not in known and image_id < newest}
 
 
 def _delete(storage: Storage, image_id: UUID) -> None:
     for part in Part:
-        storage.delete(quarantine_key(image_id, part))
+        storage.delete(build_quarantine_key(image_id, part))

@@ -6,11 +6,11 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.images import assets, erasure
 from common.jobs import idempotency
-from common.storage.keys import attempt_prefix
+from common.storage.keys import build_attempt_prefix
 from common.storage.port import Storage
 from common.tables import ApiKey, Attempt, Image, Job
 from common.tables.states import Outcome
@@ -25,7 +25,7 @@ BATCH = 100
 def forget_keys(database: Database, hours: int) -> None:
     """Forget idempotency keys older than *hours*."""
     with database.transaction() as session:
-        idempotency.forget_old(session, hours)
+        idempotency.delete_old_idempotency_keys(session, hours)
 
 
 def forget_messages(database: Database, days: int) -> int:
@@ -35,7 +35,7 @@ def forget_messages(database: Database, days: int) -> int:
         found = list_terms(session, ApiKey.webhook_days, days)
     for term in found:
         with database.transaction() as session:
-            forgotten += outbox.forget_old(session, term.days, term.jobs, jobless=term.is_default)
+            forgotten += outbox.delete_old_messages(session, term.days, term.jobs, jobless=term.is_default)
     return forgotten
 
 
@@ -45,7 +45,7 @@ def erase_images(database: Database, storage: Storage, days: int | None) -> int:
         found = list_terms(session, ApiKey.image_days, days)
     for term in found:
         with database.transaction() as session:
-            old = select(Image.id).where(Image.created_at < now(session, -term.age), Image.storage_key.is_not(None))
+            old = select(Image.id).where(Image.created_at < now_sql(session, -term.age), Image.storage_key.is_not(None))
             if term.jobs is not None:
                 old = old.join(Job, Job.id == Image.job_id).where(term.jobs)
             old = old.where(Image.status.in_(erasure.READABLE)).order_by(Image.created_at).limit(BATCH)
@@ -67,9 +67,9 @@ def erase_words(database: Database, days: int | None) -> int:
         found = list_terms(session, ApiKey.prompt_days, days)
     for term in found:
         with database.transaction() as session:
-            old = Job.finished_at < now(session, -term.age)
+            old = Job.finished_at < now_sql(session, -term.age)
             ids = erasure.erase_words(session, old if term.jobs is None else and_(old, term.jobs), BATCH)
-            outbox.forget_of(session, ids)
+            outbox.delete_job_messages(session, ids)
         erased += len(ids)
     return erased
 
@@ -83,20 +83,20 @@ def collect_orphans(database: Database, storage: Storage) -> int:
             .where(
                 Attempt.collected_at.is_(None),
                 Attempt.outcome.not_in((Outcome.RUNNING, Outcome.SUCCEEDED)),
-                or_(Attempt.ended_at.is_(None), Attempt.ended_at < now(session, -ORPHANS_KEPT)),
+                or_(Attempt.ended_at.is_(None), Attempt.ended_at < now_sql(session, -ORPHANS_KEPT)),
             )
             .limit(BATCH)
         ).all()
     deleted = 0
     for job_id, number, owner in left:
-        for key in list(storage.list_keys(attempt_prefix(owner, job_id, number))):
+        for key in list(storage.list_keys(build_attempt_prefix(owner, job_id, number))):
             storage.delete(key)
             deleted += 1
         with database.transaction() as session:
             session.execute(
                 update(Attempt)
                 .where(Attempt.job_id == job_id, Attempt.number == number)
-                .values(collected_at=now(session))
+                .values(collected_at=now_sql(session))
             )
     return deleted
 

@@ -10,11 +10,11 @@ from common.clerk import campaigns, quarantine, retention
 from common.db.engine import Database
 from common.errors import PressroomError
 from common.jobs import dispatch, lifecycle
-from common.jobs.notifier import Bell
+from common.jobs.notifier import Notifier
 from common.logs import get_logger
 from common.settings import Settings
 from common.storage.port import Storage
-from common.webhooks.deliverer import Courier
+from common.webhooks.deliverer import Deliverer
 
 EVERY_FEW_SECONDS = 5.0
 MINUTELY = 60.0
@@ -31,16 +31,18 @@ class Duty:
     run: Callable[[], object]
 
 
-def list_duties(settings: Settings, database: Database, bell: Bell, storage: Storage, courier: Courier) -> list[Duty]:
+def list_duties(
+    settings: Settings, database: Database, bell: Notifier, storage: Storage, courier: Deliverer
+) -> list[Duty]:
     """Return the duties of a clerk."""
 
     def return_lost() -> int:
         with database.transaction() as session:
-            return sum(lifecycle.return_lost(session, settings.max_strikes))
+            return sum(lifecycle.requeue_lost_jobs(session, settings.max_strikes))
 
     def expire_due() -> int:
         with database.transaction() as session:
-            return lifecycle.expire_due(session)
+            return lifecycle.expire_due_jobs(session)
 
     tick = settings.tick_seconds
     return [
@@ -53,7 +55,7 @@ def list_duties(settings: Settings, database: Database, bell: Bell, storage: Sto
         Duty("feed_campaigns", tick, lambda: campaigns.feed(database, settings)),
         Duty("call_off_campaigns", tick, lambda: campaigns.call_off(database)),
         Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.tell_progress(database, settings)),
-        Duty("top_up", tick, lambda: dispatch.top_up(database, bell)),
+        Duty("top_up", tick, lambda: dispatch.notify_due_jobs(database, bell)),
         Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
         Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),

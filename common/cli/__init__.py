@@ -1,4 +1,4 @@
-"""The command line: what each command is called; its module is imported when it is used."""
+"""The ``pressroom`` command; each subcommand's module is imported on use."""
 
 import importlib
 import sys
@@ -8,46 +8,46 @@ import click
 from common.errors import PressroomError, SettingsError
 
 EXIT_BAD_SETTINGS = 78
-"""Like ``common.settings.EXIT_BAD_SETTINGS``, which would take a while to import."""
+"""A copy of ``common.settings.EXIT_BAD_SETTINGS``, which is slow to import."""
 
 COMMANDS = {
     "up": "Run the whole stack in the foreground.",
-    "top": "Watch the press floor.",
-    "submit": "Order a picture.",
+    "top": "Show presses, queue and costs live.",
+    "submit": "Submit a job.",
     "jobs": "List, show, watch, cancel and retry jobs.",
     "images": "List, download and delete images.",
-    "campaign": "Print one template for many recipients.",
-    "styles": "List, show and make styles.",
-    "models": "List models; check and add a directory that holds one.",
-    "usage": "Account for accelerator seconds and money.",
-    "webhooks": "List, make and try webhooks, and see what was sent.",
-    "keys": "Make, list and revoke API keys.",
-    "safety": "Fetch further checkers; count refused prompts.",
-    "provenance": "Make a certificate that images are signed with.",
-    "migrate": "Bring the database to the newest schema.",
-    "doctor": "Check that everything Pressroom needs is there.",
-    "demo": "Print ten pictures and a small campaign on this machine.",
-    "completion": "Have a shell complete what is typed.",
+    "campaign": "Print one prompt template for many recipients.",
+    "styles": "List, show and create styles.",
+    "models": "List, check and add models.",
+    "usage": "Report accelerator time and costs.",
+    "webhooks": "List, create and test webhooks, and show deliveries.",
+    "keys": "Create, list and revoke API keys.",
+    "safety": "Download safety checkers; count refused prompts.",
+    "provenance": "Create a certificate for signing images.",
+    "migrate": "Migrate the database to the newest schema.",
+    "doctor": "Check the installation.",
+    "demo": "Generate ten images and a small campaign on this machine.",
+    "completion": "Print a shell completion script.",
 }
-"""Each command's help; it is the object of the same name in the module of the same name."""
+"""The help of each command, which is the object of the same name in the module of the same name."""
 
 
 class Commands(click.Group):
-    """The commands of the table above."""
+    """A group that loads the commands in COMMANDS on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order of the table."""
+        """Return the command names in order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, imported now."""
+        """Import and return a command."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(importlib.import_module(f"common.cli.commands.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table without importing anything."""
+        """Write the command list without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -55,14 +55,14 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pressroom")
 def pressroom() -> None:
-    """Order pictures, and run the service that prints them.
+    """Generate images, and run the service that generates them.
 
     Settings are read from PRESSROOM_* variables.
     """
 
 
 def main() -> None:
-    """Run the command line; a foreseen fault ends it with one sentence."""
+    """Run the command line; expected errors are printed as one sentence."""
     try:
         pressroom.main(prog_name="pressroom")
     except SettingsError as error:

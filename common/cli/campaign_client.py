@@ -1,4 +1,4 @@
-"""Campaigns and styles from the outside: what the command line asks of the api about them."""
+"""An HTTP client for campaigns and styles, used by the command line."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,13 +18,13 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""What a file of recipients is, by the end of its name."""
+"""The media type of a recipients file by its extension."""
 
-LOOK_SECONDS = 0.5
-LONG_SECONDS = 600
-"""For answers that take as long as their file: an upload of many rows, a page of pictures."""
+POLL_SECONDS = 0.5
+LONG_TIMEOUT_SECONDS = 600
+"""Timeout for large uploads and downloads."""
 
-AT_REST = frozenset(
+RESTING_STATUSES = frozenset(
     {
         CampaignStatus.PAUSED,
         CampaignStatus.HELD,
@@ -33,14 +33,14 @@ AT_REST = frozenset(
         CampaignStatus.EXPIRED,
     }
 )
-"""Where a campaign that has been started does not go on by itself."""
+"""Statuses in which a started campaign does not progress without an action."""
 
 
 class CampaignClient(Client):
-    """A client that knows of campaigns and styles too; each method raises as those of ``Client`` do."""
+    """A client that also covers campaigns and styles; raises like ``Client``."""
 
     def create_style(self, style: Mapping[str, Any]) -> Json:
-        """Keep a style, or its next version."""
+        """Create a style or its next version."""
         return self._json("POST", "/v1/styles", json=dict(style))
 
     def style(self, reference: str) -> Json:
@@ -52,11 +52,11 @@ class CampaignClient(Client):
         return self._pages("/v1/styles")
 
     def style_versions(self, name: str) -> Iterator[Json]:
-        """Yield the versions of a style, the newest first."""
+        """Yield the versions of a style, newest first."""
         return self._pages(f"/v1/styles/{name}/versions")
 
     def create_campaign(self, wish: Mapping[str, Any]) -> Json:
-        """Make a campaign."""
+        """Create a campaign."""
         return self._json("POST", "/v1/campaigns", json=dict(wish))
 
     def campaign(self, campaign_id: str) -> Json:
@@ -64,35 +64,35 @@ class CampaignClient(Client):
         return self._json("GET", f"/v1/campaigns/{campaign_id}")
 
     def campaigns(self, *, status: str | None = None) -> Iterator[Json]:
-        """Yield campaigns, the newest first."""
+        """Yield campaigns, newest first."""
         return self._pages("/v1/campaigns", {"status": status})
 
     def hand_in_recipients(self, campaign_id: str, file: Path, *, mode: str = "replace") -> Json:
-        """Hand in a file of recipients; rows that cannot be printed are left out, and the receipt names them."""
+        """Upload a file of recipients; invalid rows are rejected and listed in the receipt."""
         media_type = MEDIA_TYPES.get(file.suffix.lower())
         if media_type is None:
             endings = ", ".join(MEDIA_TYPES)
-            raise ApiRefusedError(f"{file.name} is no file of recipients: its name must end in one of {endings}.")
+            raise ApiRefusedError(f"{file.name} is not a supported recipients file. Supported extensions: {endings}.")
         return self._json(
             "PUT",
             f"/v1/campaigns/{campaign_id}/recipients",
             params={"mode": mode, "on_error": "skip"},
             content=file.read_bytes(),
             headers={"Content-Type": media_type},
-            timeout=LONG_SECONDS,
+            timeout=LONG_TIMEOUT_SECONDS,
         )
 
     def proof(self, campaign_id: str, k: int) -> Json:
-        """Have *k* sample rows printed; return them as they are when all have come to an end."""
+        """Print *k* proofs and return them when all have ended."""
         self._json("POST", f"/v1/campaigns/{campaign_id}/proofs", json={"k": k})
         while True:
             proofs = self._json("GET", f"/v1/campaigns/{campaign_id}/proofs")
             if proofs["status"] != CampaignStatus.PROOFING:
                 return proofs
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def approve(self, campaign_id: str, digest: str) -> Json:
-        """Approve what *digest* names."""
+        """Approve the version of the campaign that *digest* identifies."""
         return self._json("POST", f"/v1/campaigns/{campaign_id}/approve", json={"spec_digest": digest})
 
     def act(self, campaign_id: str, verb: str, **query: str) -> Json:
@@ -100,32 +100,32 @@ class CampaignClient(Client):
         return self._json("POST", f"/v1/campaigns/{campaign_id}/{verb}", params=query)
 
     def change_budget(self, campaign_id: str, amount: str) -> Json:
-        """Change the most that a campaign may cost."""
+        """Change the budget of a campaign."""
         return self._json("POST", f"/v1/campaigns/{campaign_id}/budget", json={"amount": amount})
 
     def make_links(self, campaign_id: str) -> Json:
-        """Make public links to the pictures of a campaign."""
+        """Create public links to the images of a campaign."""
         return self._json("POST", f"/v1/campaigns/{campaign_id}/links")
 
     def follow(self, campaign_id: str, on_change: Callable[[Json], None]) -> Json:
-        """Return a campaign when it does not go on by itself any more; *on_change* sees it now and then."""
+        """Return a campaign when it no longer progresses by itself; call *on_change* on every poll."""
         while True:
             campaign = self.campaign(campaign_id)
             on_change(campaign)
-            if campaign["status"] in AT_REST:
+            if campaign["status"] in RESTING_STATUSES:
                 return campaign
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def image(self, image_id: str) -> Json:
         """Return an image."""
         return self._json("GET", f"/v1/images/{image_id}")
 
     def save(self, path: str, file: Path, **query: str | int) -> bool:
-        """Save what *path* answers, piece by piece; tell whether there is a next part."""
-        with self._http.stream("GET", path, params=query, timeout=LONG_SECONDS) as response:
+        """Save the response of *path* to *file*; return whether there is a next page."""
+        with self._http.stream("GET", path, params=query, timeout=LONG_TIMEOUT_SECONDS) as response:
             if response.is_error:
                 response.read()
-                raise ApiRefusedError(f"{path} answered {response.status_code}.")
+                raise ApiRefusedError(f"{path} returned status {response.status_code}.")
             with file.open("wb") as written:
                 for piece in response.iter_bytes():
                     written.write(piece)

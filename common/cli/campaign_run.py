@@ -1,4 +1,4 @@
-"""A campaign from a file of recipients to a folder of results, with a look at each step."""
+"""Run a campaign from a file of recipients to a folder of results."""
 
 import shutil
 import sys
@@ -22,33 +22,33 @@ MOST_SHOWN = 10
 FALLBACK_EXTENSION = "png"
 
 
-def prepare(client: CampaignClient, wish: Mapping[str, Any], recipients: Path, folder: Path) -> Json:
-    """Make a campaign and hand its recipients in; tell of the rows that cannot be printed, and keep them to correct."""
+def prepare_campaign(client: CampaignClient, wish: Mapping[str, Any], recipients: Path, folder: Path) -> Json:
+    """Create a campaign and upload its recipients; report rejected rows and save them for correction."""
     campaign = client.create_campaign(wish)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         receipt = client.hand_in_recipients(campaign["id"], recipients)
     except ApiRefusedError:
-        with suppress(ApiRefusedError):  # of a file that cannot be read at all there are no rows
+        with suppress(ApiRefusedError):  # an unreadable file has no rows
             _save_errors(client, campaign["id"], folder)
         raise
-    tell_receipt(client, campaign["id"], receipt, folder)
+    print_receipt(client, campaign["id"], receipt, folder)
     return client.campaign(campaign["id"])
 
 
-def tell_receipt(client: CampaignClient, campaign_id: str, receipt: Json, folder: Path) -> None:
-    """Say what became of a file of recipients, and save the rows that cannot be printed in *folder*."""
-    click.echo(f"{receipt['accepted']} of {receipt['total']} rows can be printed.", err=True)
+def print_receipt(client: CampaignClient, campaign_id: str, receipt: Json, folder: Path) -> None:
+    """Report the result of a recipients upload, and save its rejected rows in *folder*."""
+    click.echo(f"{receipt['accepted']} of {receipt['total']} rows accepted.", err=True)
     if receipt["rejected"]:
         for error in receipt["errors"][:MOST_SHOWN]:
             click.echo(f"  row {error['row']}: {error['detail']}", err=True)
         folder.mkdir(parents=True, exist_ok=True)
         file = _save_errors(client, campaign_id, folder, list=receipt["number"])
-        click.echo(f"{receipt['rejected']} cannot; they stand in {file}, to be corrected and appended.", err=True)
+        click.echo(f"{receipt['rejected']} rows rejected; correct them in {file} and append that file.", err=True)
 
 
-def proof(client: CampaignClient, campaign: Json, k: int, folder: Path) -> Json:
-    """Print some rows, save them to look at, and say what the whole will cost; return the campaign."""
+def run_proofs(client: CampaignClient, campaign: Json, k: int, folder: Path) -> Json:
+    """Print and save proofs, show the quote, and return the campaign."""
     click.echo(f"Printing {k} proofs …", err=True)
     proofs = client.proof(campaign["id"], k)
     shown = folder / "proofs"
@@ -62,26 +62,26 @@ def proof(client: CampaignClient, campaign: Json, k: int, folder: Path) -> Json:
             file.write_bytes(client.download(image))
         rows.append([each["recipient_id"], each["status"], each["prompt"], file])
     print_table(["recipient", "status", "prompt", "file"], rows, err=True)
-    _tell_quote(proofs["quote"])
+    _print_quote(proofs["quote"])
     return client.campaign(campaign["id"])
 
 
-def run(client: CampaignClient, campaign: Json) -> Json:
-    """Approve and start a campaign, and show a bar until it does not go on by itself; return it as it is then."""
+def run_campaign(client: CampaignClient, campaign: Json) -> Json:
+    """Approve and start a campaign, and show its progress until it stops; return it."""
     client.approve(campaign["id"], campaign["spec_digest"])
     client.act(campaign["id"], "start")
-    return watch(client, campaign["id"])
+    return watch_campaign(client, campaign["id"])
 
 
-def watch(client: CampaignClient, campaign_id: str) -> Json:
-    """Show a campaign's progress on standard error until it does not go on by itself; return it as it is then."""
+def watch_campaign(client: CampaignClient, campaign_id: str) -> Json:
+    """Show a campaign's progress on standard error until it stops; return it."""
     wanted = client.campaign(campaign_id)["progress"]["prints"]["wanted"]
     with click.progressbar(length=max(1, wanted), file=sys.stderr, label="printing") as bar:
 
         def show(now: Json) -> None:
             prints, budget = now["progress"]["prints"], now["budget"]
             ended = sum(prints[name] for name in ("printed", "blocked", "failed", "canceled", "erased"))
-            if sys.stderr.isatty():  # elsewhere each new label would be a line
+            if sys.stderr.isatty():  # without a terminal each new label would print a line
                 bar.label = f"{now['status']}, {budget['spent']} of {budget['amount']} {budget['currency']} spent"
             bar.update(ended - bar.pos)
             bar.render_progress()
@@ -90,7 +90,7 @@ def watch(client: CampaignClient, campaign_id: str) -> Json:
 
 
 def save_results(client: CampaignClient, campaign_id: str, folder: Path, pattern: str | None = None) -> None:
-    """Save results, errors, contact sheets and pictures of a campaign in *folder*."""
+    """Save the results, errors, contact sheets and images of a campaign in *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     client.save(f"/v1/campaigns/{campaign_id}/results.csv", folder / "results.csv")
     for each in client.campaign(campaign_id)["recipients"]["lists"]:
@@ -110,8 +110,8 @@ def save_results(client: CampaignClient, campaign_id: str, folder: Path, pattern
     packed.unlink()
 
 
-def tell_end(campaign: Json, folder: Path) -> bool:
-    """Say how a campaign came out and where its results are; tell whether all of it was printed."""
+def print_outcome(campaign: Json, folder: Path) -> bool:
+    """Report the outcome of a campaign; return whether everything was printed."""
     prints, budget = campaign["progress"]["prints"], campaign["budget"]
     counted = ("printed", "blocked", "failed", "canceled", "waiting")
     parts = [f"{prints[name]} {name}" for name in counted if prints[name]]
@@ -119,7 +119,7 @@ def tell_end(campaign: Json, folder: Path) -> bool:
     click.echo(f"It cost {budget['spent']} {budget['currency']}. Results: {folder}", err=True)
     if campaign["status"] == CampaignStatus.HELD:
         click.echo(
-            f"It is held ({campaign['held_reason']}): raise its budget to go on:"
+            f"The campaign is held ({campaign['held_reason']}). To continue, raise the budget:"
             f" pressroom campaign budget {campaign['id']} AMOUNT",
             err=True,
         )
@@ -127,30 +127,32 @@ def tell_end(campaign: Json, folder: Path) -> bool:
     return is_whole and campaign["status"] == CampaignStatus.COMPLETED
 
 
-def read_variants(texts: Sequence[str]) -> list[Json]:
-    """Return the variants that ``NAME=TEMPLATE`` texts name."""
+def parse_variants(texts: Sequence[str]) -> list[Json]:
+    """Return the variants from ``NAME=TEMPLATE`` options."""
     found = []
     for text in texts:
         name, equals, template = text.partition("=")
         if not equals:
-            raise click.BadParameter(f"{text!r} is no NAME=TEMPLATE.", param_hint="--variant")
+            raise click.BadParameter(f"{text!r} is not of the form NAME=TEMPLATE.", param_hint="--variant")
         found.append({"name": name.strip(), "template": {"prompt": template.strip()}})
     return found
 
 
 def _save_errors(client: CampaignClient, campaign_id: str, folder: Path, **query: int) -> Path:
-    """Save the rows of a list, by default the newest, that cannot be printed."""
+    """Save the rejected rows of a list, by default the newest."""
     number = query.get("list", 1)
     file = folder / ("errors.csv" if number == 1 else f"errors-{number}.csv")
     client.save(f"/v1/campaigns/{campaign_id}/recipients/errors.csv", file, **query)
     return file
 
 
-def _tell_quote(quote: Json | None) -> None:
+def _print_quote(quote: Json | None) -> None:
     if quote is None:
-        click.echo("The proofs came to nothing, so nobody can tell what the whole will cost.", err=True)
+        click.echo("No proof was printed, so a quote is not available.", err=True)
         return
     amount, currency, seconds = quote["amount"], quote["currency"], 3600 * quote["hours"]["mean"]
     span = f" ({amount['low']} to {amount['high']})" if amount["low"] is not None else ""
-    time = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004  (minutes, once they are two)
-    click.echo(f"{quote['prints']} pictures will cost about {amount['mean']} {currency}{span}, in {time}.", err=True)
+    time = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004  (minutes from two on)
+    click.echo(
+        f"{quote['prints']} images will cost about {amount['mean']} {currency}{span} and take about {time}.", err=True
+    )

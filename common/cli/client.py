@@ -1,4 +1,4 @@
-"""The api from the outside: what the command line asks of it."""
+"""An HTTP client for the API, used by the command line."""
 
 import hashlib
 import json
@@ -21,27 +21,27 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 1.0
 FIRST_PATIENCE_SECONDS = 3
 PATIENCE_SECONDS = 60
-"""How long an api that has answered before may be away, as while it is restarted."""
+"""How long to retry once the API has answered before, for example during a restart."""
 
-AGAIN = frozenset({429, 502, 503, 504})
-"""Answers after which the same request may be sent again."""
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+"""Status codes after which the same request is retried."""
 
-COME_BACK_SECONDS = 1.0
-"""Pause before a stream of events that was cut is taken up again."""
+RECONNECT_SECONDS = 1.0
+"""Pause before reconnecting to an interrupted event stream."""
 
 LARGEST_EVENT_BYTES = 16_000_000
 LAST_EVENT = "job"
 
 
 class JobEvent(NamedTuple):
-    """Something that has happened to a job: ``status``, ``progress``, ``image`` or ``job``, and what is told of it."""
+    """An event of a job: its name (``status``, ``progress``, ``image`` or ``job``) and its data."""
 
     name: str
     data: Json
 
 
 class Client:
-    """Speaks to one api with one key; each method raises ApiUnreachableError or ApiRefusedError."""
+    """A client for one API and one key; each method raises ApiUnreachableError or ApiRefusedError."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url
@@ -63,11 +63,11 @@ class Client:
         self._http.close()
 
     def submit(self, order: Mapping[str, Any]) -> Json:
-        """Make a job; sent again after a fault, it is still made once."""
+        """Create a job; retries do not create it twice."""
         return self._json("POST", "/v1/jobs", json=dict(order), headers={"Idempotency-Key": uuid4().hex})
 
     def hand_in(self, name: str, data: bytes) -> Json:
-        """Hand in a picture's file for jobs to start from and return the asset; sent again, it may be kept twice."""
+        """Upload an image file as an asset and return it; a retry may store it twice."""
         return self._json("POST", "/v1/assets", files={"file": (name, data)})
 
     def job(self, job_id: str) -> Json:
@@ -75,7 +75,7 @@ class Client:
         return self._json("GET", f"/v1/jobs/{job_id}")
 
     def jobs(self, *, status: str | None = None, model: str | None = None, limit: int = 20) -> Iterator[Json]:
-        """Yield the newest jobs, *limit* at most."""
+        """Yield the newest jobs, at most *limit*."""
         return self._pages("/v1/jobs", {"status": status, "model": model}, limit)
 
     def cancel(self, job_id: str) -> Json:
@@ -83,11 +83,11 @@ class Client:
         return self._json("POST", f"/v1/jobs/{job_id}/cancel")
 
     def retry(self, job_id: str) -> Json:
-        """Make a new job with the request of one that has ended; sent again after a fault, it is still made once."""
+        """Create a new job from one that has ended; retries do not create it twice."""
         return self._json("POST", f"/v1/jobs/{job_id}/retry", headers={"Idempotency-Key": uuid4().hex})
 
     def events(self, job_id: str) -> Iterator[JobEvent]:
-        """Yield what happens to a job, each event once, over as many connections as it takes; the last is ``job``."""
+        """Yield each event of a job once, reconnecting as needed; the last event is ``job``."""
         last_id = ""
         give_up_at = time.monotonic() + self._patience_seconds
         while True:
@@ -107,12 +107,12 @@ class Client:
                     raise self._unreachable() from error
             if is_heard:
                 give_up_at = time.monotonic() + self._patience_seconds
-            time.sleep(COME_BACK_SECONDS)
+            time.sleep(RECONNECT_SECONDS)
 
     def wait(self, job_id: str, on_change: Callable[[Json], None] = lambda job: None) -> Json:
-        """Return a job when it has ended; *on_change* sees it whenever something was heard of it.
+        """Return a job when it has ended; call *on_change* for every update.
 
-        It is followed by its events where the api has room for that, and else looked at now and then.
+        Listens to the event stream if the API has capacity, and polls otherwise.
         """
         job = self.job(job_id)
         on_change(job)
@@ -120,7 +120,7 @@ class Client:
             return job
         try:
             for event in self.events(job_id):
-                if (heard := _apply(event, job)) is not None:
+                if (heard := _apply_event(event, job)) is not None:
                     job = heard
                     on_change(job)
         except ApiRefusedError:
@@ -138,16 +138,16 @@ class Client:
             pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
 
     def download(self, image: Mapping[str, Any]) -> bytes:
-        """Return the bytes of an image, and see that they are those that were published."""
+        """Return the bytes of an image after verifying its checksum."""
         content = self._send("GET", f"/v1/images/{image['id']}/content").content
         if hashlib.sha256(content).hexdigest() != image["sha256"]:
-            raise ApiRefusedError(f"Image {image['id']} did not arrive as it was published.")
+            raise ApiRefusedError(f"Image {image['id']} does not match its checksum.")
         return content
 
     def _pages(
         self, path: str, query: Mapping[str, str | None] | None = None, limit: int | None = None
     ) -> Iterator[Json]:
-        """Yield what a list holds, page by page; *limit* entries at most. What is None in *query* is left out."""
+        """Yield the entries of a list, page by page, at most *limit*; None values in *query* are omitted."""
         wanted = {name: value for name, value in (query or {}).items() if value is not None}
         cursor: dict[str, str] = {}
         while limit is None or limit > 0:
@@ -160,13 +160,13 @@ class Client:
             cursor = {"cursor": page["next"]}
 
     def _listen(self, job_id: str, last_id: str) -> Iterator[httpx2.ServerSentEvent]:
-        """Yield the events after *last_id* as far as one connection brings them."""
+        """Yield the events after *last_id* from one connection."""
         headers = {"Last-Event-ID": last_id} if last_id else None
         path = f"/v1/jobs/{job_id}/events"
         with self._http.sse(path, headers=headers, max_event_size=LARGEST_EVENT_BYTES) as source:
             if not source.response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 source.response.read()
-                raise ApiRefusedError(_explain(source.response))
+                raise ApiRefusedError(_format_problem(source.response))
             yield from source
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
@@ -174,7 +174,7 @@ class Client:
         try:
             answer: Json = response.json()
         except ValueError:
-            raise ApiUnreachableError(f"What answers at {self._url} is not Pressroom.") from None
+            raise ApiUnreachableError(f"The server at {self._url} is not Pressroom.") from None
         return answer
 
     def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
@@ -188,7 +188,7 @@ class Client:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _try(self, method: str, path: str, *, is_last: bool, **options: Any) -> httpx2.Response | None:
-        """Return the answer, or None when the request should be sent again."""
+        """Return the response, or None if the request should be retried."""
         try:
             response = self._http.request(method, path, **options)
         except httpx2.InvalidURL:
@@ -198,23 +198,24 @@ class Client:
                 raise self._unreachable() from error
             return None
         self._patience_seconds = PATIENCE_SECONDS
-        if response.status_code in AGAIN and not is_last:
+        if response.status_code in RETRIED_STATUSES and not is_last:
             return None
         if response.is_error:
-            raise ApiRefusedError(_explain(response))
+            raise ApiRefusedError(_format_problem(response))
         return response
 
     def _misdirected(self) -> ApiUnreachableError:
-        return ApiUnreachableError(f"{self._url} is not a URL; see {PREFIX}API_URL.")
+        return ApiUnreachableError(f"{self._url} is not a valid URL; check {PREFIX}API_URL.")
 
     def _unreachable(self) -> ApiUnreachableError:
         return ApiUnreachableError(
-            f"The api at {self._url} does not answer; is `pressroom up` running, and {PREFIX}API_URL right?"
+            f"The API at {self._url} does not respond. Check that `pressroom up` is running and that"
+            f" {PREFIX}API_URL is correct."
         )
 
 
-def _apply(event: JobEvent, job: Json) -> Json | None:
-    """Return *job* as it stands after *event*; None if there is nothing to be shown of it yet."""
+def _apply_event(event: JobEvent, job: Json) -> Json | None:
+    """Return *job* updated by *event*; None if there is nothing new to show."""
     told = event.data
     if event.name == LAST_EVENT:
         return told
@@ -223,21 +224,21 @@ def _apply(event: JobEvent, job: Json) -> Json | None:
     if event.name == "status" and JobStatus(told["status"]) not in TERMINAL:
         now = {"status": told["status"], "attempt": told["attempt"]}
         if now.items() <= job.items():
-            return None  # known, and its place in the queue with it
+            return None  # already known, including the queue position
         return job | now | {"queue_position": None, "progress": job["progress"] | {"step": 0}}
-    return None  # its images come with the whole job
+    return None  # the final event has the whole job with its images
 
 
-def _explain(response: httpx2.Response) -> str:
-    """Return an error answer (RFC 9457) as one sentence."""
+def _format_problem(response: httpx2.Response) -> str:
+    """Return an error response (RFC 9457) as one sentence."""
     if response.status_code == httpx2.codes.UNAUTHORIZED:
-        return f"The api does not accept this key; make one with `pressroom keys create`, and set {PREFIX}API_KEY."
+        return f"Invalid API key. Create one with `pressroom keys create` and set {PREFIX}API_KEY."
     try:
         problem = response.json()
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
-        return f"The api answered {response.status_code}."
+        return f"The API returned status {response.status_code}."
     faults = [
         f"{fault.get('pointer') or fault.get('parameter') or 'The request'} {fault.get('detail')}"
         for fault in problem.get("errors") or []
@@ -246,52 +247,52 @@ def _explain(response: httpx2.Response) -> str:
 
 
 class OwnerClient(Client):
-    """A client that knows of these too; each method raises as those of ``Client`` do."""
+    """A client that also covers images, usage, models and webhooks; raises like ``Client``."""
 
     def image(self, image_id: str) -> Json:
         """Return an image."""
         return self._json("GET", f"/v1/images/{image_id}")
 
     def images(self, wanted: Mapping[str, str | None], limit: int | None = None) -> Iterator[Json]:
-        """Yield images, the newest first, *limit* at most; *wanted* are the parameters of the list."""
+        """Yield images, newest first, at most *limit*; *wanted* holds the query parameters."""
         return self._pages("/v1/images", wanted, limit)
 
     def erase(self, image_id: str) -> None:
-        """Erase an image for good."""
+        """Permanently erase an image."""
         self._send("DELETE", f"/v1/images/{image_id}")
 
     def floor(self) -> Json:
-        """Return the press floor as it is now."""
+        """Return the current overview of presses and queue."""
         return self._json("GET", "/v1/floor")
 
     def usage(self, *, group_by: str | None, since: str | None, until: str | None) -> Json:
-        """Return the owner's account."""
-        query = _given({"group_by": group_by, "from": since, "to": until})
+        """Return the owner's usage."""
+        query = _drop_missing({"group_by": group_by, "from": since, "to": until})
         return self._json("GET", "/v1/usage", params=query)
 
     def house(self, *, since: str | None, until: str | None) -> Json:
-        """Return the account of the whole house."""
-        return self._json("GET", "/v1/usage/house", params=_given({"from": since, "to": until}))
+        """Return the operator's usage report."""
+        return self._json("GET", "/v1/usage/house", params=_drop_missing({"from": since, "to": until}))
 
     def models(self) -> list[Json]:
-        """Return the models on offer."""
+        """Return the available models."""
         return list(self._json("GET", "/v1/models")["data"])
 
     def webhooks(self) -> list[Json]:
-        """Return all webhooks, the newest first."""
+        """Return all webhooks, newest first."""
         return list(self._json("GET", "/v1/webhooks")["data"])
 
     def create_webhook(self, url: str | None, events: Sequence[str], description: str | None) -> Json:
-        """Make a webhook; the answer holds its secret, this once."""
+        """Create a webhook; the response has its secret, which is not shown again."""
         wish: dict[str, Any] = {"url": url, "events": list(events), "description": description}
         return self._json("POST", "/v1/webhooks", json={name: value for name, value in wish.items() if value})
 
     def change_webhook(self, webhook_id: str, verb: str) -> Json:
-        """Enable, disable or test a webhook; a test answers with its delivery."""
+        """Enable, disable or test a webhook; a test returns its delivery."""
         return self._json("POST", f"/v1/webhooks/{webhook_id}/{verb}")
 
     def rotate(self, webhook_id: str, overlap_seconds: int | None) -> Json:
-        """Give a webhook a new secret, which the answer holds, this once."""
+        """Rotate the secret of a webhook; the response has the new one."""
         wish = {} if overlap_seconds is None else {"overlap_s": overlap_seconds}
         return self._json("POST", f"/v1/webhooks/{webhook_id}/rotate", json=wish)
 
@@ -300,7 +301,7 @@ class OwnerClient(Client):
         self._send("DELETE", f"/v1/webhooks/{webhook_id}")
 
     def deliveries(self, webhook_id: str, *, state: str | None, limit: int) -> Iterator[Json]:
-        """Yield what was sent to a webhook, the newest first."""
+        """Yield the deliveries of a webhook, newest first."""
         return self._pages(f"/v1/webhooks/{webhook_id}/deliveries", {"state": state}, limit)
 
     def resend(self, webhook_id: str, delivery_id: str) -> Json:
@@ -308,5 +309,5 @@ class OwnerClient(Client):
         return self._json("POST", f"/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend")
 
 
-def _given(query: Mapping[str, str | None]) -> dict[str, str]:
+def _drop_missing(query: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in query.items() if value is not None}

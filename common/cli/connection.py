@@ -1,4 +1,4 @@
-"""What the commands that speak to the api share: signing in, watching a job, saving its images."""
+"""Shared by commands that call the API: connect, follow a job and save its images."""
 
 import sys
 from collections.abc import Mapping
@@ -16,25 +16,25 @@ C = TypeVar("C", bound=Client)
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
-def connect() -> Client:
-    """Return a client for the api and the key that the settings name."""
-    return connect_as(Client)
+def connect_client() -> Client:
+    """Return a client for the API URL and key in the settings."""
+    return connect_client_as(Client)
 
 
-def connect_as(kind: type[C]) -> C:
-    """Return a client of that *kind*."""
+def connect_client_as(kind: type[C]) -> C:
+    """Return a client of the class *kind*."""
     settings = Settings.from_environ()
     if settings.api_key is None:
-        raise SettingsError(f"{PREFIX}API_KEY is not set; `pressroom keys create --name me` makes a key.")
+        raise SettingsError(f"{PREFIX}API_KEY is not set. Create a key with `pressroom keys create --name me`.")
     return kind(settings.client_url, settings.api_key.get_secret_value())
 
 
-def watch(client: Client, job: Json) -> Json:
-    """Show a job's progress on standard error until it ends; return it as it ended."""
+def watch_job(client: Client, job: Json) -> Json:
+    """Show a job's progress on standard error until it ends; return the ended job."""
     with click.progressbar(length=job["progress"]["steps"] or 1, file=sys.stderr, label="queued") as bar:
 
         def show(now: Json) -> None:
-            bar.label = _label(now)
+            bar.label = _format_label(now)
             is_done = now["status"] == JobStatus.SUCCEEDED
             bar.update((bar.length or 1) - bar.pos if is_done else now["progress"]["step"] - bar.pos)
             bar.render_progress()
@@ -54,6 +54,6 @@ def save_images(client: Client, job: Json, directory: Path) -> list[Path]:
     return files
 
 
-def _label(job: Mapping[str, object]) -> str:
+def _format_label(job: Mapping[str, object]) -> str:
     position = job["queue_position"]
-    return f"queued, {position} before it" if position else str(job["status"])
+    return f"queued, {position} ahead" if position else str(job["status"])

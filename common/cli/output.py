@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they print JSON."""
+"""Shared command options and output formatting."""
 
 import json
 from collections.abc import Sequence
@@ -10,25 +10,23 @@ import click
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class Moment(click.ParamType[str]):
-    """A day, which begins at midnight UTC, or a time as RFC 3339 spells it; becomes the latter."""
+class TimestampParam(click.ParamType[str]):
+    """A date (midnight UTC) or an RFC 3339 timestamp, converted to a timestamp."""
 
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the time in UTC; fail if *value* spells none."""
+        """Return the time in UTC; fail if *value* is not a date or time."""
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(
-                f"{value!r} is no time; write a day as 2026-05-01, or a time as 2026-05-01T09:30:00Z.", param, ctx
-            )
+            self.fail(f"{value!r} is not a date or time; use 2026-05-01 or 2026-05-01T09:30:00Z.", param, ctx)
         zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-since_option = click.option("--from", "since", type=Moment(), help="Only from this day or time on.")
-until_option = click.option("--to", "until", type=Moment(), help="Only before this day or time.")
+since_option = click.option("--from", "since", type=TimestampParam(), help="Start of the period (inclusive).")
+until_option = click.option("--to", "until", type=TimestampParam(), help="End of the period (exclusive).")
 
 
 def print_json(data: object) -> None:
@@ -37,7 +35,7 @@ def print_json(data: object) -> None:
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
-    """Print *rows* in columns under *titles*; None shows as a dash, numbers stand to the right."""
+    """Print *rows* in columns under *titles*; None is shown as a dash, numbers are right-aligned."""
     texts = [["–" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(titles, *texts, strict=True)]
     numeric = [bool(rows) and all(isinstance(row[place], int | float) for row in rows) for place in range(len(titles))]

@@ -20,7 +20,7 @@ from common.clock import utcnow
 from common.db.types import UTCDateTime
 
 
-class Clock(ColumnElement[datetime]):
+class DatabaseClock(ColumnElement[datetime]):
     """The same as ``common.db.engine.now``; on SQLite to a millisecond."""
 
     _traverse_internals = [("plus", InternalTraversal.dp_plain_obj)]  # noqa: RUF012  (read by SQLAlchemy as it stands)
@@ -31,18 +31,18 @@ class Clock(ColumnElement[datetime]):
         self.plus = plus
 
 
-@compiles(Clock)
-def _spell_clock(clock: Clock, _compiler: SQLCompiler, **_options: Any) -> str:
+@compiles(DatabaseClock)
+def _compile_clock(clock: DatabaseClock, _compiler: SQLCompiler, **_options: Any) -> str:
     seconds = clock.plus.total_seconds()
     return f"(clock_timestamp() + interval '{seconds} seconds')" if seconds else "clock_timestamp()"
 
 
-@compiles(Clock, "sqlite")
-def _spell_clock_of_sqlite(clock: Clock, _compiler: SQLCompiler, **_options: Any) -> str:
+@compiles(DatabaseClock, "sqlite")
+def _compile_clock_sqlite(clock: DatabaseClock, _compiler: SQLCompiler, **_options: Any) -> str:
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.plus.total_seconds():+} seconds')"
 
 
-def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
+def now_sql(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
     """Return the database's own time as an SQL expression, so that no machine's clock can bend a lease.
 
     ``clock_timestamp()`` on PostgreSQL, where ``now()`` would be the start of the transaction; on SQLite, which has
@@ -54,6 +54,6 @@ def now(session: Session, plus: timedelta = timedelta()) -> ColumnElement[dateti
     return type_coerce(time + plus if plus else time, UTCDateTime)
 
 
-def read_clock(session: Session) -> datetime:
+def fetch_now(session: Session) -> datetime:
     """Return the database's own time."""
-    return session.scalars(select(now(session))).one()
+    return session.scalars(select(now_sql(session))).one()

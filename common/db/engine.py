@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from common.db.sqlite_lock import FileTurn
+from common.db.sqlite_lock import FileLock
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -24,7 +24,7 @@ POSTGRESQL_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_tra
 """The last is for whoever is stopped, or loses its machine, in the middle of a transaction: the rows that it has locked
 would be nobody's until the kernel notices, which takes hours."""
 
-POSTGRESQL_LINK = {
+POSTGRESQL_CONNECT_ARGS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -57,10 +57,10 @@ class Database:
     def __init__(self, url: str, *, is_durable: bool = False) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _create_sqlite(url, is_durable) if self.is_sqlite else _create_postgresql(url)
+        self.engine = _create_sqlite_engine(url, is_durable) if self.is_sqlite else _create_postgresql_engine(url)
         self._writing = self.engine.execution_options(pressroom_write=True)
         self._glancing = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._turn = FileTurn(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
+        self._turn = FileLock(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -86,25 +86,25 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, and those that a thread still holds as soon as it gives them back."""
-        event.listen(self.engine, "checkin", _close_late)
+        event.listen(self.engine, "checkin", _close_on_checkin)
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
 
 
-def _close_late(connection: DBAPIConnection | None, _record: object) -> None:
+def _close_on_checkin(connection: DBAPIConnection | None, _record: object) -> None:
     if connection is not None:
         connection.close()
 
 
-def hurry(session: Session) -> None:
+def shorten_lock_timeout(session: Session) -> None:
     """Have this transaction wait for no lock longer than a moment; on SQLite only the whole database can be locked."""
     if session.get_bind().dialect.name == "postgresql":
         session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{SHORT_WAIT}'")
 
 
-def _create_postgresql(url: str) -> Engine:
-    link = {name: value for name, value in POSTGRESQL_LINK.items() if name not in make_url(url).query}
+def _create_postgresql_engine(url: str) -> Engine:
+    link = {name: value for name, value in POSTGRESQL_CONNECT_ARGS.items() if name not in make_url(url).query}
     return create_engine(
         url,
         hide_parameters=True,  # an error must not carry a prompt into a log
@@ -116,7 +116,7 @@ def _create_postgresql(url: str) -> Engine:
     )
 
 
-def _create_sqlite(url: str, is_durable: bool) -> Engine:
+def _create_sqlite_engine(url: str, is_durable: bool) -> Engine:
     busy = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     engine = create_engine(url, hide_parameters=True, connect_args=busy)
 

@@ -13,51 +13,51 @@ from common.errors import DatabaseUnavailableError
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
-def upgrade(database: Database) -> None:
+def upgrade_schema(database: Database) -> None:
     """Run every migration that *database* has not seen."""
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    config = _config()
+    config = _build_alembic_config()
     with database.engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
 
 
-def read_revision(database: Database) -> str | None:
+def fetch_revision(database: Database) -> str | None:
     """Return the revision that *database* is at; None for one without tables."""
     with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def newest_revision() -> str | None:
+def load_newest_revision() -> str | None:
     """Return the revision that this code expects."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(_build_alembic_config()).get_current_head()
 
 
-def refuse_older(database: Database) -> None:
+def check_schema_not_older(database: Database) -> None:
     """Raise DatabaseUnavailableError, a plain sentence, unless *database* has today's tables or later ones."""
-    revision = _read(database)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is None or (revision in known and revision != newest_revision()):
-        raise _describe_gap(revision)
+    revision = _fetch_existing_revision(database)
+    known = {script.revision for script in ScriptDirectory.from_config(_build_alembic_config()).walk_revisions()}
+    if revision is None or (revision in known and revision != load_newest_revision()):
+        raise _create_revision_error(revision)
 
 
-def require_newest(database: Database) -> None:
+def check_schema_current(database: Database) -> None:
     """Raise DatabaseUnavailableError, a plain sentence, unless *database* answers and has today's tables."""
-    revision = _read(database)
-    if revision != newest_revision():
-        raise _describe_gap(revision)
+    revision = _fetch_existing_revision(database)
+    if revision != load_newest_revision():
+        raise _create_revision_error(revision)
 
 
-def _describe_gap(revision: str | None) -> DatabaseUnavailableError:
+def _create_revision_error(revision: str | None) -> DatabaseUnavailableError:
     found = f"at revision {revision}" if revision else "without tables"
     return DatabaseUnavailableError(
-        f"The database is {found} and this version needs {newest_revision()}; run `pressroom migrate`."
+        f"The database is {found} and this version needs {load_newest_revision()}; run `pressroom migrate`."
     )
 
 
-def _read(database: Database) -> str | None:
+def _fetch_existing_revision(database: Database) -> str | None:
     """Return the revision that *database* is at; raise DatabaseUnavailableError, a plain sentence, if nobody tells."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
         raise DatabaseUnavailableError(f"There is no database {database.url.database} yet; run `pressroom migrate`.")
@@ -71,7 +71,7 @@ def _read(database: Database) -> str | None:
         raise DatabaseUnavailableError(f"The database {where} does not answer: {reason}.") from error
 
 
-def _config() -> Config:
+def _build_alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config

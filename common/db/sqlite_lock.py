@@ -8,7 +8,7 @@ from typing import Any
 from common.errors import DatabaseUnavailableError
 
 
-class FileTurn:
+class FileLock:
     """Lets one writer at a time, over all processes, take its turn at a SQLite file.
 
     SQLite's own busy handler sleeps and retries, which starves some writers for seconds; a file lock queues them.

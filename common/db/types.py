@@ -36,13 +36,13 @@ class StoredEnum(Enum):
             try:
                 return known(value)
             except LookupError:
-                return _name_unknown(members, value)
+                return _create_unknown_member(members, value)
 
         return read
 
 
 @cache
-def _name_unknown(members: type[enum.Enum], value: str) -> enum.Enum:
+def _create_unknown_member(members: type[enum.Enum], value: str) -> enum.Enum:
     """Return what stands for a value that is no member: neither stored, nor listed, nor equal to any."""
     log.error("unknown_value", kind=members.__name__, value=value)
     unknown: enum.Enum = str.__new__(members, "unknown")  # type: ignore[type-var]  # a StrEnum, like all that are stored

@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import AssetInUseError, TooManyAssetsError
-from common.ids import new_id
-from common.storage.keys import asset_key
+from common.ids import create_id
+from common.storage.keys import build_asset_key
 from common.storage.port import Storage
 from common.tables import Asset, Campaign, Job
 from common.tables.states import TERMINAL, JobStatus, Verdict
@@ -59,7 +59,7 @@ def add(database: Database, storage: Storage, owner: str, file: PictureFile, *, 
         asset = _enter(session, owner, file, timedelta(days=days), most)
     storage.put(asset.storage_key, file.data, CONTENT_TYPE)
     with database.transaction() as session:
-        session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=now(session)))
+        session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=now_sql(session)))
     return asset
 
 
@@ -70,7 +70,7 @@ def find(session: Session, owner: str, asset_id: UUID) -> Asset | None:
             Asset.id == asset_id,
             Asset.owner == owner,
             Asset.stored_at.is_not(None),
-            Asset.expires_at > now(session),
+            Asset.expires_at > now_sql(session),
         )
     )
 
@@ -84,7 +84,7 @@ def list_page(session: Session, owner: str, *, after: UUID | None, limit: int) -
     """Return assets of *owner*, the newest first, beginning after the asset *after*."""
     query = (
         select(Asset)
-        .where(Asset.owner == owner, Asset.stored_at.is_not(None), Asset.expires_at > now(session))
+        .where(Asset.owner == owner, Asset.stored_at.is_not(None), Asset.expires_at > now_sql(session))
         .order_by(Asset.id.desc())
         .limit(limit)
     )
@@ -141,12 +141,14 @@ def erase(database: Database, storage: Storage, asset: Asset) -> None:
 
 def list_expired(session: Session) -> Sequence[Asset]:
     """Return the assets whose time has passed."""
-    return session.scalars(select(Asset).where(Asset.stored_at.is_not(None), Asset.expires_at <= now(session))).all()
+    return session.scalars(
+        select(Asset).where(Asset.stored_at.is_not(None), Asset.expires_at <= now_sql(session))
+    ).all()
 
 
 def list_unfinished(session: Session) -> Sequence[Asset]:
     """Return the assets that an upload or a deletion left hidden."""
-    long_ago = now(session, -UNFINISHED_KEPT)
+    long_ago = now_sql(session, -UNFINISHED_KEPT)
     return session.scalars(select(Asset).where(Asset.stored_at.is_(None), Asset.created_at < long_ago)).all()
 
 
@@ -154,8 +156,8 @@ def _enter(session: Session, owner: str, file: PictureFile, kept: timedelta, mos
     owned = select(Asset.id).where(Asset.owner == owner).limit(most)
     if (session.scalar(select(func.count()).select_from(owned.subquery())) or 0) >= most:
         raise TooManyAssetsError
-    asset_id, sha256 = new_id(), hashlib.sha256(file.data).hexdigest()
-    moment = session.scalars(select(now(session))).one()
+    asset_id, sha256 = create_id(), hashlib.sha256(file.data).hexdigest()
+    moment = session.scalars(select(now_sql(session))).one()
     asset = Asset(
         id=asset_id,
         owner=owner,
@@ -163,7 +165,7 @@ def _enter(session: Session, owner: str, file: PictureFile, kept: timedelta, mos
         height=file.height,
         bytes=len(file.data),
         sha256=sha256,
-        storage_key=asset_key(owner, asset_id, sha256),
+        storage_key=build_asset_key(owner, asset_id, sha256),
         safety={},
         created_at=moment,
         expires_at=moment + kept,

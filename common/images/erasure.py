@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.images import similarity
@@ -70,7 +70,7 @@ def erase_words(session: Session, whose: ColumnElement[bool], most: int) -> list
         .limit(most)
         .with_for_update(skip_locked=True)
     ).all()
-    moment = session.scalars(select(now(session))).one()
+    moment = session.scalars(select(now_sql(session))).one()
     for row in rows:
         row.request = {**row.request, "prompt": "", "negative_prompt": ""}
         row.annotations = {}

@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.errors import IllegalTransitionError
 from common.jobs import webhook_events
 from common.jobs.request import OutputFormat
-from common.storage.keys import image_key, released_prefix, thumbnail_key
+from common.storage.keys import build_image_key, build_released_prefix, build_thumbnail_key
 from common.tables import ApiKey, Image, QuarantinedImage, Review
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus
@@ -30,7 +30,10 @@ def enter(session: Session, images: Sequence[Image], days: int) -> None:
     session.flush()
     session.add_all(
         QuarantinedImage(
-            image_id=image.id, owner=image.owner, created_at=now(session), expires_at=now(session, timedelta(days=days))
+            image_id=image.id,
+            owner=image.owner,
+            created_at=now_sql(session),
+            expires_at=now_sql(session, timedelta(days=days)),
         )
         for image in images
         if image.status is ImageStatus.QUARANTINED
@@ -77,14 +80,14 @@ def require_waiting(kept: QuarantinedImage, image: Image) -> None:
 
 def note_preview(session: Session, image_id: UUID, key_id: UUID) -> None:
     """Write down that somebody looks at a picture."""
-    session.add(Review(image_id=image_id, act=ReviewAct.PREVIEWED, key_id=key_id, created_at=now(session)))
+    session.add(Review(image_id=image_id, act=ReviewAct.PREVIEWED, key_id=key_id, created_at=now_sql(session)))
 
 
 def destination(image: Image) -> tuple[str, str]:
     """Return the keys under which a released image and its thumbnail lie."""
-    prefix = released_prefix(image.owner, image.job_id)
+    prefix = build_released_prefix(image.owner, image.job_id)
     digest, form = image.sha256 or "", OutputFormat((image.content_type or "").removeprefix("image/"))
-    return image_key(prefix, image.position, digest, form), thumbnail_key(prefix, image.position, digest)
+    return build_image_key(prefix, image.position, digest, form), build_thumbnail_key(prefix, image.position, digest)
 
 
 def strays(session: Session, image_id: UUID) -> tuple[str, ...]:
@@ -106,9 +109,9 @@ def release(session: Session, image: Image, key_id: UUID, note: str) -> None:
         ImageStatus.DELIVERED,
         storage_key=full,
         thumbnail_key=thumbnail,
-        released_at=now(session),
+        released_at=now_sql(session),
     )
-    webhook_events.owe_release(session, image.job_id)
+    webhook_events.publish_release_event(session, image.job_id)
 
 
 def confirm(session: Session, image: Image, key_id: UUID, note: str) -> None:
@@ -120,7 +123,7 @@ def confirm(session: Session, image: Image, key_id: UUID, note: str) -> None:
 def expire_due(session: Session) -> int:
     """End the wait of some pictures that no reviewer has decided on in time; return how many."""
     late = select(QuarantinedImage.image_id).where(
-        QuarantinedImage.state == QuarantineState.WAITING, QuarantinedImage.expires_at <= now(session)
+        QuarantinedImage.state == QuarantineState.WAITING, QuarantinedImage.expires_at <= now_sql(session)
     )
     ids = session.scalars(late.order_by(QuarantinedImage.image_id).limit(BATCH).with_for_update(skip_locked=True)).all()
     for image_id in ids:
@@ -140,7 +143,7 @@ def list_collectable(session: Session) -> list[UUID]:
 def note_collected(session: Session, image_id: UUID) -> None:
     """Write down that the sealed files of an image are gone."""
     row = update(QuarantinedImage).where(QuarantinedImage.image_id == image_id)
-    session.execute(row.values(collected_at=now(session)).execution_options(synchronize_session=False))
+    session.execute(row.values(collected_at=now_sql(session)).execution_options(synchronize_session=False))
 
 
 def _end(session: Session, image_id: UUID, act: ReviewAct, key_id: UUID | None, note: str) -> None:
@@ -148,13 +151,13 @@ def _end(session: Session, image_id: UUID, act: ReviewAct, key_id: UUID | None, 
     moved = session.scalar(
         update(QuarantinedImage)
         .where(waiting)
-        .values(state=OF_ACT[act], ended_at=now(session))
+        .values(state=OF_ACT[act], ended_at=now_sql(session))
         .returning(QuarantinedImage.image_id)
         .execution_options(synchronize_session=False)
     )
     if moved is None:
         raise IllegalTransitionError("The picture no longer waits for a reviewer.")
-    session.add(Review(image_id=image_id, act=act, key_id=key_id, note=note, created_at=now(session)))
+    session.add(Review(image_id=image_id, act=act, key_id=key_id, note=note, created_at=now_sql(session)))
 
 
 def _move(session: Session, image_id: UUID, target: ImageStatus, *, must: bool = True, **values: object) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from common.ids import first_id
+from common.ids import compute_first_id
 from common.tables import Image, Job
 from common.tables.states import ImageStatus, Verdict
 
@@ -37,9 +37,9 @@ def list_page(
         query = query.where(Image.status != ImageStatus.ERASED)
     query = query.where(*_conditions(wanted))
     if wanted.since is not None:
-        query = query.where(Image.id >= first_id(wanted.since))
+        query = query.where(Image.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
-        query = query.where(Image.id < first_id(wanted.until))
+        query = query.where(Image.id < compute_first_id(wanted.until))
     if after is not None:
         query = query.where(Image.id < after)
     return session.execute(query.order_by(Image.id.desc()).limit(limit)).all()

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.jobs.request import ImageRequest
 from common.tables import Attempt
 from common.tables.states import Outcome, Priority
@@ -53,7 +53,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Holding:
+class ClaimProgress:
     """How far a press has got with a claim; what it reports once a beat."""
 
     claim: Claim
@@ -61,40 +61,40 @@ class Holding:
     spent: Spent
 
 
-def book(session: Session, held: Claim, spent: Spent) -> None:
+def record_spend(session: Session, held: Claim, spent: Spent) -> None:
     """Enter what an attempt has spent so far; an older account that arrives late changes nothing."""
     columns = {"gpu_seconds": spent.gpu_seconds, "cpu_seconds": spent.cpu_seconds, "phases": spent.phases}
-    _write(session, and_(_row(held), Attempt.gpu_seconds <= spent.gpu_seconds), **columns)
+    _update_attempt(session, and_(_match_attempt(held), Attempt.gpu_seconds <= spent.gpu_seconds), **columns)
 
 
-def book_late(session: Session, held: Claim, spent: Spent) -> None:
+def record_late_spend(session: Session, held: Claim, spent: Spent) -> None:
     """Enter what an attempt spent that no longer holds its job: waste, and the only thing it may still write."""
-    book(session, held, spent)
-    _write(session, and_(_row(held), Attempt.outcome == Outcome.LOST), outcome=Outcome.FENCED)
+    record_spend(session, held, spent)
+    _update_attempt(session, and_(_match_attempt(held), Attempt.outcome == Outcome.LOST), outcome=Outcome.FENCED)
 
 
-def end(session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None) -> None:
+def end_attempt(session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None) -> None:
     """Enter how an attempt ended, in the words of the press that made it, and all that it spent."""
-    book(session, held, spent)
-    _write(session, _row(held), outcome=outcome, error_code=error_code, ended_at=now(session))
+    record_spend(session, held, spent)
+    _update_attempt(session, _match_attempt(held), outcome=outcome, error_code=error_code, ended_at=now_sql(session))
 
 
-def close(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome) -> None:
+def close_attempts(session: Session, moved: Sequence[tuple[UUID, int]], outcome: Outcome) -> None:
     """End the open attempts of jobs that were taken from their presses, given as ids and attempt numbers."""
     for job_id, number in sorted(moved):
         row = and_(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome == Outcome.RUNNING)
-        _write(session, row, outcome=outcome, ended_at=now(session))
+        _update_attempt(session, row, outcome=outcome, ended_at=now_sql(session))
 
 
-def count_blocked(session: Session, job_id: UUID) -> int:
+def count_blocked_attempts(session: Session, job_id: UUID) -> int:
     """Return how many attempts at a job ended with all of their images blocked."""
     blocked = select(func.count()).where(Attempt.job_id == job_id, Attempt.outcome == Outcome.BLOCKED)
     return session.scalars(blocked).one()
 
 
-def _row(held: Claim) -> ColumnElement[bool]:
+def _match_attempt(held: Claim) -> ColumnElement[bool]:
     return and_(Attempt.job_id == held.job_id, Attempt.number == held.attempt)
 
 
-def _write(session: Session, where: ColumnElement[bool], **columns: Any) -> None:
+def _update_attempt(session: Session, where: ColumnElement[bool], **columns: Any) -> None:
     session.execute(update(Attempt).where(where).values(**columns).execution_options(synchronize_session=False))

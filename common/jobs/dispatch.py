@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from common.db import clock
 from common.db.engine import Database
-from common.jobs.notifier import Bell
+from common.jobs.notifier import Notifier
 from common.tables import Job, Model
 from common.tables.states import JobStatus
 
@@ -15,14 +15,14 @@ WINDOW = 100
 """Bells at most that wait for one model: enough to keep presses busy for a tick, few enough to keep order in SQL."""
 
 
-def top_up(database: Database, bell: Bell) -> int:
+def notify_due_jobs(database: Database, bell: Notifier) -> int:
     """Ring ``min(rows due, window) − bells waiting`` times for each model; return how often."""
     with database.reading() as session:
         due = {
             model: list(
                 session.scalars(
                     select(Job.id)
-                    .where(Job.status == JobStatus.QUEUED, Job.model == model, Job.due_at <= clock.now(session))
+                    .where(Job.status == JobStatus.QUEUED, Job.model == model, Job.due_at <= clock.now_sql(session))
                     .limit(WINDOW)
                 )
             )

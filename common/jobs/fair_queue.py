@@ -16,8 +16,8 @@ from uuid import UUID
 from sqlalchemy import Select, Tuple, and_, bindparam, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from common.db.clock import Clock, now
-from common.jobs.spec import Order
+from common.db.clock import DatabaseClock, now_sql
+from common.jobs.spec import JobSpec
 from common.tables import Job
 from common.tables.states import JobStatus, Priority
 
@@ -31,28 +31,28 @@ QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
 """Spelt out, because no plan for just any status can use an index of the queued."""
 
 
-def choose(
+def choose_job(
     session: Session, models: Collection[str], warm_lanes: Collection[str], priorities: Collection[Priority]
 ) -> UUID | None:
     """Return the job that a press with *models* should run now, locked for this transaction, or None."""
     for priority in PRIORITIES:
         if priority not in priorities:
             continue
-        head = session.execute(_due(session, models, priority)).first()
+        head = session.execute(_select_due(session, models, priority)).first()
         if head is None:
             continue
         job_id, lane, is_fresh = head
         if warm_lanes and lane not in warm_lanes and is_fresh:
-            warm = session.execute(_due(session, models, priority).where(Job.lane.in_(warm_lanes))).first()
+            warm = session.execute(_select_due(session, models, priority).where(Job.lane.in_(warm_lanes))).first()
             return warm[0] if warm is not None else job_id
         return job_id
     return None
 
 
-def _due(session: Session, models: Collection[str], priority: Priority) -> Select[UUID, str, bool]:
-    time = now(session)
+def _select_due(session: Session, models: Collection[str], priority: Priority) -> Select[UUID, str, bool]:
+    time = now_sql(session)
     return (
-        select(Job.id, Job.lane, (Job.due_at > now(session, -WARM_LANE_PATIENCE)).label("is_fresh"))
+        select(Job.id, Job.lane, (Job.due_at > now_sql(session, -WARM_LANE_PATIENCE)).label("is_fresh"))
         .where(Job.status == JobStatus.QUEUED, Job.model.in_(models), Job.priority == priority, Job.due_at <= time)
         .where(or_(Job.deadline_at.is_(None), Job.deadline_at > time))
         .order_by(Job.fair_tag, Job.id)
@@ -61,7 +61,7 @@ def _due(session: Session, models: Collection[str], priority: Priority) -> Selec
     )
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """Where a new job stands, and since when."""
 
     tag: int
@@ -78,14 +78,14 @@ _after_last = (
     .limit(1)
 )
 _front = select(func.min(Job.fair_tag)).where(*_of_priority)
-_STANDING = select(
-    Clock(),
+_SLOT_QUERY = select(
+    DatabaseClock(),
     select(func.count()).select_from(_of_owner).scalar_subquery(),
     func.coalesce(_after_last.scalar_subquery(), _front.scalar_subquery(), 0),
 )
 
 
-class Places:
+class FairQueue:
     """Gives orders their places, each as if the jobs of those before it were in the queue already.
 
     An owner has room for *most* jobs in the queue; those of its campaigns neither need nor take any of it.
@@ -94,10 +94,10 @@ class Places:
     def __init__(self, session: Session, most: int) -> None:
         self._session = session
         self._most = most
-        self._next: dict[tuple[str, Priority], Place] = {}
+        self._next: dict[tuple[str, Priority], Slot] = {}
         self._queued: dict[str, int] = {}
 
-    def take(self, order: Order) -> Place | None:
+    def take(self, order: JobSpec) -> Slot | None:
         """Return the place of the next job, or None where its owner has no room."""
         line = (order.flow, order.priority)
         if line not in self._next:
@@ -110,11 +110,11 @@ class Places:
         self._next[line] = place._replace(tag=place.tag + order.request.num_images)
         return place
 
-    def _look(self, order: Order) -> None:
+    def _look(self, order: JobSpec) -> None:
         most = self._most if order.campaign_id is None else 0
         wanted = {"owner": order.owner, "flow": order.flow, "priority": order.priority, "most": most}
-        moment, queued, tag = self._session.connection().execute(_STANDING, wanted).one()
-        self._next[order.flow, order.priority] = Place(tag, moment)
+        moment, queued, tag = self._session.connection().execute(_SLOT_QUERY, wanted).one()
+        self._next[order.flow, order.priority] = Slot(tag, moment)
         if order.campaign_id is None:
             self._queued.setdefault(order.owner, queued)
 
@@ -123,58 +123,60 @@ FARTHEST = 1000
 """Counting stops here, so that asking stays cheap however long the queue is."""
 
 
-def count_ahead(session: Session, job: Job) -> int | None:
+def count_jobs_ahead(session: Session, job: Job) -> int | None:
     """Return how many due jobs of its model will be claimed before *job*, 1000 at most; None if it is not queued."""
     if job.status is not JobStatus.QUEUED:
         return None
     place = {"model": job.model, "to_tag": job.fair_tag, "to_id": job.id}
-    return session.connection().scalar(_ahead(job.priority), place) or 0
+    return session.connection().scalar(_select_ahead_count(job.priority), place) or 0
 
 
-def count_all_ahead(session: Session, jobs: Iterable[Job]) -> dict[UUID, int]:
+def count_jobs_ahead_of_each(session: Session, jobs: Iterable[Job]) -> dict[UUID, int]:
     """Return by id, for jobs that were queued just now, what ``count_ahead`` returns for each."""
     counts: dict[UUID, int] = {}
-    ordered = sorted(jobs, key=lambda job: (job.model, job.priority, *_place(job)))
+    ordered = sorted(jobs, key=lambda job: (job.model, job.priority, *_get_position(job)))
     for _, line in groupby(ordered, key=lambda job: (job.model, job.priority)):
         first, *others = line
-        ahead = counts[first.id] = count_ahead(session, first) or 0
-        between = _list_between(session, first, others[-1]) if others and ahead < FARTHEST else []
-        counts |= {job.id: min(FARTHEST, ahead + bisect_left(between, _place(job))) for job in others}
+        ahead = counts[first.id] = count_jobs_ahead(session, first) or 0
+        between = _list_positions_between(session, first, others[-1]) if others and ahead < FARTHEST else []
+        counts |= {job.id: min(FARTHEST, ahead + bisect_left(between, _get_position(job))) for job in others}
     return counts
 
 
-def _place(job: Job) -> tuple[int, UUID]:
+def _get_position(job: Job) -> tuple[int, UUID]:
     return job.fair_tag, job.id
 
 
-def _list_between(session: Session, first: Job, last: Job) -> list[tuple[int, UUID]]:
+def _list_positions_between(session: Session, first: Job, last: Job) -> list[tuple[int, UUID]]:
     """Return the places from the first job's up to the last one's, both of one model and priority."""
     bounds = {"model": first.model, "priority": first.priority, "from_tag": first.fair_tag, "from_id": first.id}
-    rows = session.connection().execute(_BETWEEN, bounds | {"to_tag": last.fair_tag, "to_id": last.id})
+    rows = session.connection().execute(_POSITIONS_BETWEEN, bounds | {"to_tag": last.fair_tag, "to_id": last.id})
     return [(row.fair_tag, row.id) for row in rows]
 
 
-def _bound(name: str) -> Tuple:
+def _bind_position(name: str) -> Tuple:
     return tuple_(bindparam(f"{name}_tag", type_=Job.fair_tag.type), bindparam(f"{name}_id", type_=Job.id.type))
 
 
 _here = tuple_(Job.fair_tag, Job.id)
-_BETWEEN = (
+_POSITIONS_BETWEEN = (
     select(Job.fair_tag, Job.id)
-    .where(QUEUED, Job.model == bindparam("model"), Job.priority == bindparam("priority"), Job.due_at <= Clock())
-    .where(_bound("from") <= _here, _here < _bound("to"))
+    .where(
+        QUEUED, Job.model == bindparam("model"), Job.priority == bindparam("priority"), Job.due_at <= DatabaseClock()
+    )
+    .where(_bind_position("from") <= _here, _here < _bind_position("to"))
     .order_by(Job.fair_tag, Job.id)
     .limit(FARTHEST)
 )
 
 
 @cache
-def _ahead(priority: Priority) -> Select[int]:
-    before = and_(Job.priority == priority, _here < _bound("to"))
+def _select_ahead_count(priority: Priority) -> Select[int]:
+    before = and_(Job.priority == priority, _here < _bind_position("to"))
     sooner = PRIORITIES[: PRIORITIES.index(priority)]
     ahead = (
         select(Job.id)
-        .where(QUEUED, Job.model == bindparam("model"), Job.due_at <= Clock())
+        .where(QUEUED, Job.model == bindparam("model"), Job.due_at <= DatabaseClock())
         .where(or_(Job.priority.in_(sooner), before) if sooner else before)
         .limit(FARTHEST)
     )

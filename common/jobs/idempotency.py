@@ -15,21 +15,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from common.db.clock import Clock, now
+from common.db.clock import DatabaseClock, now_sql
 from common.db.engine import LOCK_NOT_AVAILABLE
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from common.tables import IdempotencyKey
 
-KEY = re.compile(r'"?([A-Za-z0-9_-]{1,255})"?')
+IDEMPOTENCY_KEY_PATTERN = re.compile(r'"?([A-Za-z0-9_-]{1,255})"?')
 
 
-def parse(header: str) -> str | None:
+def parse_idempotency_key(header: str) -> str | None:
     """Return the key that an ``Idempotency-Key`` header carries, quoted or bare, or None if it is malformed."""
-    match = KEY.fullmatch(header)
+    match = IDEMPOTENCY_KEY_PATTERN.fullmatch(header)
     return match.group(1) if match and header.startswith('"') == header.endswith('"') else None
 
 
-def fingerprint(method: str, path: str, body: Any) -> str:
+def fingerprint_request(method: str, path: str, body: Any) -> str:
     """Return a digest that is the same for the same request, whatever its key order and white space."""
     canonical = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -50,45 +50,47 @@ class Reservation:
         return self.owner, self.key
 
 
-def reserve(session: Session, wanted: Reservation, hours: int) -> UUID | None:
+def reserve_idempotency_key(session: Session, wanted: Reservation, hours: int) -> UUID | None:
     """Remember a key; return the job it made earlier, or None if it is new.
 
     A second transaction with the same key waits here until the first has ended; if that takes longer than the
     database lets anyone wait for a lock, IdempotencyInProgressError is raised. Raises IdempotencyKeyReusedError when
     the key was used for another request within *hours*.
     """
-    (earlier,) = reserve_all(session, [wanted], hours)
+    (earlier,) = reserve_idempotency_keys(session, [wanted], hours)
     if isinstance(earlier, IdempotencyKeyReusedError):
         raise earlier
     return earlier
 
 
-def reserve_all(
+def reserve_idempotency_keys(
     session: Session, wanted: Sequence[Reservation], hours: int
 ) -> list[UUID | IdempotencyKeyReusedError | None]:
     """Reserve one after the other; return what ``reserve`` would return or, but for what is in progress, raise."""
     firsts: dict[tuple[str, str], Reservation] = {}
     for one in wanted:
         firsts.setdefault(one.name, one)
-    taken = _enter(session, [firsts[name] for name in sorted(firsts)], hours)  # others may lock the same: by name
-    known = {name: first for name, first in firsts.items() if name in taken} | _find(session, firsts.keys() - taken)
-    return [_judge(one, known[one.name]) for one in wanted]
+    taken = _insert_keys(session, [firsts[name] for name in sorted(firsts)], hours)  # others may lock the same: by name
+    known = {name: first for name, first in firsts.items() if name in taken} | _load_reservations(
+        session, firsts.keys() - taken
+    )
+    return [_compare_reservation(one, known[one.name]) for one in wanted]
 
 
-def _judge(one: Reservation, known: Reservation) -> UUID | IdempotencyKeyReusedError | None:
+def _compare_reservation(one: Reservation, known: Reservation) -> UUID | IdempotencyKeyReusedError | None:
     if known.digest != one.digest:
         return IdempotencyKeyReusedError()
     return None if known.job_id == one.job_id else known.job_id
 
 
-def _enter(session: Session, wanted: Sequence[Reservation], hours: int) -> set[tuple[str, str]]:
+def _insert_keys(session: Session, wanted: Sequence[Reservation], hours: int) -> set[tuple[str, str]]:
     """Enter those keys that are new or old enough; return their names."""
     if not wanted:
         return set()
     dialect = session.get_bind().dialect.name
     rows = [{"owner": one.owner, "key": one.key, "fingerprint": one.digest, "job_id": one.job_id} for one in wanted]
     try:
-        taken = session.connection().execute(_take(dialect, hours), rows).all()
+        taken = session.connection().execute(_build_upsert(dialect, hours), rows).all()
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             raise IdempotencyInProgressError from error
@@ -96,7 +98,7 @@ def _enter(session: Session, wanted: Sequence[Reservation], hours: int) -> set[t
     return {(owner, key) for owner, key in taken}
 
 
-def _find(session: Session, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Reservation]:
+def _load_reservations(session: Session, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Reservation]:
     if not names:
         return {}
     rows = session.scalars(select(IdempotencyKey).where(tuple_(IdempotencyKey.owner, IdempotencyKey.key).in_(names)))
@@ -104,7 +106,7 @@ def _find(session: Session, names: Collection[tuple[str, str]]) -> dict[tuple[st
     return {one.name: one for one in found}
 
 
-def free(session: Session, wanted: Sequence[Reservation]) -> None:
+def release_idempotency_keys(session: Session, wanted: Sequence[Reservation]) -> None:
     """Forget keys that this transaction has reserved, for nothing came of them."""
     names = [one.name for one in wanted]
     if names:
@@ -112,19 +114,19 @@ def free(session: Session, wanted: Sequence[Reservation]) -> None:
 
 
 @cache
-def _take(dialect: str, hours: int) -> Insert:
+def _build_upsert(dialect: str, hours: int) -> Insert:
     """Return the statement that enters keys, or takes over such as are older than *hours*."""
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     table = cast("Table", IdempotencyKey.__table__)  # the class would take the long way of the ORM
     given: dict[str, Any] = {name: bindparam(name) for name in ("owner", "key", "fingerprint", "job_id")}
-    entered = insert(table).values({**given, "created_at": Clock()})
+    entered = insert(table).values({**given, "created_at": DatabaseClock()})
     return entered.on_conflict_do_update(
         index_elements=["owner", "key"],
         set_={name: entered.excluded[name] for name in ("fingerprint", "job_id", "created_at")},
-        where=table.c.created_at < Clock(-timedelta(hours=hours)),
+        where=table.c.created_at < DatabaseClock(-timedelta(hours=hours)),
     ).returning(table.c.owner, table.c.key)
 
 
-def forget_old(session: Session, hours: int) -> None:
+def delete_old_idempotency_keys(session: Session, hours: int) -> None:
     """Delete the keys that are older than *hours*."""
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now(session, -timedelta(hours=hours))))
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now_sql(session, -timedelta(hours=hours))))

@@ -13,7 +13,7 @@ LAXEST = Policy(review_above=1, block_above=1)
 """Holds nobody back: the press tightens it to the operator's."""
 
 
-def hold_to_key(session: Session, key_id: UUID | None, request: ImageRequest) -> ImageRequest:
+def apply_key_policy(session: Session, key_id: UUID | None, request: ImageRequest) -> ImageRequest:
     """Return *request* with the policy of its key if it has none of its own, as the jobs of campaigns have none."""
     if key_id is None or request.safety is not None:
         return request

@@ -15,17 +15,17 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
 from common.jobs import attempts, fair_queue, webhook_events
-from common.jobs.attempts import Claim, Fence, Holding, Spent
-from common.jobs.fair_queue import Place, Places
-from common.jobs.key_policy import hold_to_key
+from common.jobs.attempts import Claim, ClaimProgress, Fence, Spent
+from common.jobs.fair_queue import FairQueue, Slot
+from common.jobs.key_policy import apply_key_policy
 from common.jobs.request import ImageRequest
-from common.jobs.spec import Order
+from common.jobs.spec import JobSpec
 from common.safety.policy import Recourse
 from common.tables import Attempt, Image, Job, Press
-from common.tables.states import JobStatus, Outcome, Priority, sources_of
+from common.tables.states import JobStatus, Outcome, Priority, list_job_source_statuses
 from common.usage import meter_readings
 
 BACKOFF_SECONDS = 2.0
@@ -33,34 +33,34 @@ BACKOFF_SECONDS = 2.0
 
 
 _INSERT = insert(cast("Table", Job.__table__))  # the class would take the long way of the ORM
-_AT_FIRST = {"status": JobStatus.QUEUED, "attempt": 0, "strikes": 0, "progress_step": 0}
+_INITIAL_VALUES = {"status": JobStatus.QUEUED, "attempt": 0, "strikes": 0, "progress_step": 0}
 
 
-def submit(session: Session, order: Order, max_queued: int) -> Job:
+def submit_job(session: Session, order: JobSpec, max_queued: int) -> Job:
     """Queue one job; raise QueueFullError when its owner has *max_queued* in the queue already."""
-    made = submit_all(session, [order], max_queued)
+    made = submit_jobs(session, [order], max_queued)
     if not made:
         raise QueueFullError
     return made[order.id]
 
 
-def submit_all(session: Session, orders: Sequence[Order], max_queued: int) -> dict[UUID, Job]:
+def submit_jobs(session: Session, orders: Sequence[JobSpec], max_queued: int) -> dict[UUID, Job]:
     """Queue *orders* as if one after the other; return their jobs by id, without those that found no room.
 
     An owner has room for *max_queued* jobs in the queue; those of campaigns neither need nor take any of it. The jobs
     are copies: the session does not know them.
     """
-    places = Places(session, max_queued)
-    made = {order.id: _spell(order, place) for order in orders if (place := places.take(order)) is not None}
+    places = FairQueue(session, max_queued)
+    made = {order.id: _build_row(order, place) for order in orders if (place := places.take(order)) is not None}
     if made:
-        session.connection().execute(_INSERT, [_as_columns(values) for values in made.values()])
+        session.connection().execute(_INSERT, [_rename_to_columns(values) for values in made.values()])
     return {job_id: Job(**values) for job_id, values in made.items()}
 
 
-def _spell(order: Order, place: Place) -> dict[str, Any]:
+def _build_row(order: JobSpec, place: Slot) -> dict[str, Any]:
     request, lifetime = order.request, order.deadline_seconds
     return {
-        **_AT_FIRST,
+        **_INITIAL_VALUES,
         "id": order.id,
         "owner": order.owner,
         "key_id": order.key_id,
@@ -87,12 +87,12 @@ def _spell(order: Order, place: Place) -> dict[str, Any]:
     }
 
 
-def _as_columns(values: dict[str, Any]) -> dict[str, Any]:
+def _rename_to_columns(values: dict[str, Any]) -> dict[str, Any]:
     """Return *values* by the names of columns, of which one cannot be an attribute's."""
     return {"metadata" if name == "annotations" else name: value for name, value in values.items()}
 
 
-def claim(
+def claim_job(
     session: Session,
     press_id: UUID,
     models: Collection[str],
@@ -106,32 +106,32 @@ def claim(
 
     Raises JobUnreadableError for one that a newer version has written; the caller's transaction must not commit then.
     """
-    job_id = fair_queue.choose(session, models, warm_lanes, priorities)
+    job_id = fair_queue.choose_job(session, models, warm_lanes, priorities)
     if job_id is None:
         return None
-    moved = _move(
+    moved = _transition_jobs(
         session,
         JobStatus.RUNNING,
         Job.id == job_id,
         attempt=Job.attempt + 1,
         strikes=Job.strikes + 1,
         press_id=press_id,
-        lease_until=now(session, lease),
+        lease_until=now_sql(session, lease),
         progress_step=0,
-        started_at=func.coalesce(Job.started_at, now(session)),
+        started_at=func.coalesce(Job.started_at, now_sql(session)),
     )
     if not moved:
         return None
     job = session.get_one(Job, job_id, populate_existing=True)
-    session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now(session)))
-    webhook_events.owe(session, JobStatus.RUNNING, [job.id])
+    session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now_sql(session)))
+    webhook_events.publish_job_event(session, JobStatus.RUNNING, [job.id])
     try:
-        request = hold_to_key(session, job.key_id, ImageRequest.from_row(job.request))
+        request = apply_key_policy(session, job.key_id, ImageRequest.from_row(job.request))
     except ValidationError as error:
         raise JobUnreadableError(job.id) from error
     rerolls = 0
     if request.safety is not None and request.safety.on_block is Recourse.REROLL:
-        rerolls = attempts.count_blocked(session, job.id)
+        rerolls = attempts.count_blocked_attempts(session, job.id)
         request = request.reroll(rerolls)
     return Claim(
         job.id,
@@ -148,159 +148,175 @@ def claim(
     )
 
 
-def put_off(session: Session, job_id: UUID, wait: timedelta) -> None:
+def defer_job(session: Session, job_id: UUID, wait: timedelta) -> None:
     """Have a queued job claimed by nobody for so long."""
     queued = update(Job).where(Job.id == job_id, Job.status == JobStatus.QUEUED)
-    session.execute(queued.values(due_at=now(session, wait)).execution_options(synchronize_session=False))
+    session.execute(queued.values(due_at=now_sql(session, wait)).execution_options(synchronize_session=False))
 
 
-def beat(
-    session: Session, press_id: UUID, holdings: Sequence[Holding], lease: timedelta, clock: dict[str, Any]
+def record_heartbeat(
+    session: Session, press_id: UUID, holdings: Sequence[ClaimProgress], lease: timedelta, clock: dict[str, Any]
 ) -> set[Fence]:
     """Extend the lease of all that a press holds and book what it has spent; return the attempts that still hold.
 
     One that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
     *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds``, ``overhead`` and ``energy_joules``.
     """
-    meter_readings.keep(session, press_id)
-    session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now(session), **clock))
+    meter_readings.record_reading(session, press_id)
+    session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now_sql(session), **clock))
     if not holdings:
         return set()
     # A press that was paused for long may hold an old attempt at a job beside a new one of its own.
     ordered = sorted(holdings, key=lambda holding: holding.claim.fence)
-    held = or_(*(_held(holding.claim) for holding in ordered))
+    held = or_(*(_match_claim(holding.claim) for holding in ordered))
     # Whoever locks several rows does so by id, and jobs before their attempts: other orders would be deadlocks.
     session.execute(select(Job.id).where(held).order_by(Job.id).with_for_update())
     steps = {holding.claim.job_id: holding.step for holding in ordered}
     rows = session.execute(
         update(Job)
         .where(Job.status == JobStatus.RUNNING, held)
-        .values(lease_until=now(session, lease), progress_step=case(steps, value=Job.id, else_=Job.progress_step))
+        .values(lease_until=now_sql(session, lease), progress_step=case(steps, value=Job.id, else_=Job.progress_step))
         .returning(Job.id, Job.attempt)
         .execution_options(synchronize_session=False)
     ).all()
     for holding in ordered:
-        attempts.book(session, holding.claim, holding.spent)
+        attempts.record_spend(session, holding.claim, holding.spent)
     return {(row.id, row.attempt) for row in rows}
 
 
-def succeed(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
+def succeed_job(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
     """Publish the images of an attempt; raise FencedError, having changed nothing, if the job is no longer its own."""
-    _finish(session, held, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, spent, progress_step=Job.steps)
+    _finish_job(session, held, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, spent, progress_step=Job.steps)
     session.add_all(images)
-    webhook_events.owe(session, JobStatus.SUCCEEDED, [held.job_id])
+    webhook_events.publish_job_event(session, JobStatus.SUCCEEDED, [held.job_id])
 
 
-def block(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
+def block_job(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
     """End a job of whose images the checker let none through; raise FencedError like ``succeed``."""
     fault = {"error_code": "content_blocked", "error_message": "The safety check blocked every image of this job."}
-    _finish(session, held, JobStatus.FAILED, Outcome.BLOCKED, spent, error_retryable=False, **fault)
+    _finish_job(session, held, JobStatus.FAILED, Outcome.BLOCKED, spent, error_retryable=False, **fault)
     session.add_all(images)
-    webhook_events.owe(session, JobStatus.FAILED, [held.job_id])
+    webhook_events.publish_job_event(session, JobStatus.FAILED, [held.job_id])
 
 
-def reroll(session: Session, held: Claim, spent: Spent) -> None:
+def reroll_job(session: Session, held: Claim, spent: Spent) -> None:
     """Have a job printed again from other seeds, its strike given back: all of this attempt was blocked, so waste."""
-    _requeue(session, held, Outcome.BLOCKED, spent, "content_blocked", strikes=Job.strikes - 1, due_at=now(session))
+    _requeue_attempt(
+        session, held, Outcome.BLOCKED, spent, "content_blocked", strikes=Job.strikes - 1, due_at=now_sql(session)
+    )
 
 
-def fail(session: Session, held: Claim, error: PressroomError, spent: Spent) -> JobStatus:
+def fail_job(session: Session, held: Claim, error: PressroomError, spent: Spent) -> JobStatus:
     """End an attempt by *error*: back to the queue if it is worth another try, else for good. Raises FencedError."""
     if error.retryable and held.strikes < held.max_strikes:
         wait = BACKOFF_SECONDS * 2 ** (held.strikes - 1) * uniform(0.75, 1.25)  # noqa: S311  (jitter, not a secret)
-        _requeue(session, held, Outcome.RETRIED, spent, error.code, due_at=now(session, timedelta(seconds=wait)))
+        _requeue_attempt(
+            session, held, Outcome.RETRIED, spent, error.code, due_at=now_sql(session, timedelta(seconds=wait))
+        )
         return JobStatus.QUEUED
     fault = {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}
-    _finish(session, held, JobStatus.FAILED, Outcome.FAILED, spent, **fault)
-    webhook_events.owe(session, JobStatus.FAILED, [held.job_id])
+    _finish_job(session, held, JobStatus.FAILED, Outcome.FAILED, spent, **fault)
+    webhook_events.publish_job_event(session, JobStatus.FAILED, [held.job_id])
     return JobStatus.FAILED
 
 
-def release(session: Session, held: Claim, spent: Spent) -> None:
+def release_job(session: Session, held: Claim, spent: Spent) -> None:
     """Give a job back unfinished, its strike with it: the press is leaving, which is no fault of the job."""
-    _requeue(session, held, Outcome.RELEASED, spent, None, strikes=Job.strikes - 1)
+    _requeue_attempt(session, held, Outcome.RELEASED, spent, None, strikes=Job.strikes - 1)
 
 
-def cancel(session: Session, job: Job) -> None:
+def cancel_job(session: Session, job: Job) -> None:
     """Cancel *job* at once; raise IllegalTransitionError when it has ended already."""
-    moved = _move(session, JobStatus.CANCELED, Job.id == job.id, finished_at=now(session), lease_until=None)
+    moved = _transition_jobs(
+        session, JobStatus.CANCELED, Job.id == job.id, finished_at=now_sql(session), lease_until=None
+    )
     if not moved:
         session.refresh(job)
         raise IllegalTransitionError(f"The job is {job.status} already and cannot be canceled.")
-    attempts.close(session, moved, Outcome.CANCELED)
-    webhook_events.owe(session, JobStatus.CANCELED, [job.id])
+    attempts.close_attempts(session, moved, Outcome.CANCELED)
+    webhook_events.publish_job_event(session, JobStatus.CANCELED, [job.id])
     session.refresh(job)
 
 
-def hand_back(session: Session, held: Claim, error: PressroomError, spent: Spent) -> None:
+def return_unprinted_job(session: Session, held: Claim, error: PressroomError, spent: Spent) -> None:
     """Give a job back, its strike with it, because of *error*, a fault of the house and not of the job."""
-    _requeue(session, held, Outcome.RETRIED, spent, error.code, strikes=Job.strikes - 1)
+    _requeue_attempt(session, held, Outcome.RETRIED, spent, error.code, strikes=Job.strikes - 1)
 
 
-def withdraw(session: Session, job_ids: Collection[UUID]) -> list[UUID]:
+def cancel_queued_jobs(session: Session, job_ids: Collection[UUID]) -> list[UUID]:
     """Cancel those of some jobs that no press has in hand; return which."""
     queued = select(Job.id).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED).order_by(Job.id)
-    moved = _move(session, JobStatus.CANCELED, Job.id.in_(queued.with_for_update()), finished_at=now(session))
-    webhook_events.owe(session, JobStatus.CANCELED, [job_id for job_id, _ in moved])
+    moved = _transition_jobs(
+        session, JobStatus.CANCELED, Job.id.in_(queued.with_for_update()), finished_at=now_sql(session)
+    )
+    webhook_events.publish_job_event(session, JobStatus.CANCELED, [job_id for job_id, _ in moved])
     return [job_id for job_id, _ in moved]
 
 
-def expire_due(session: Session) -> int:
+def expire_due_jobs(session: Session) -> int:
     """Expire every job, queued or running, whose deadline has passed; return how many."""
-    late = _unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now(session))
+    late = _select_unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now_sql(session))
     fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
-    moved = _move(session, JobStatus.EXPIRED, late, finished_at=now(session), lease_until=None, **fault)
-    attempts.close(session, moved, Outcome.EXPIRED)
-    webhook_events.owe(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])
+    moved = _transition_jobs(session, JobStatus.EXPIRED, late, finished_at=now_sql(session), lease_until=None, **fault)
+    attempts.close_attempts(session, moved, Outcome.EXPIRED)
+    webhook_events.publish_job_event(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])
     return len(moved)
 
 
-def return_lost(session: Session, max_strikes: int) -> tuple[int, int]:
+def requeue_lost_jobs(session: Session, max_strikes: int) -> tuple[int, int]:
     """Take back every job whose lease has run out; return how many were queued again and how many given up.
 
     A job that lost *max_strikes* attempts this way is taken to be the cause, and fails with ``worker_lost``.
     """
-    silent = _unlocked(JobStatus.QUEUED, Job.lease_until < now(session))
+    silent = _select_unlocked(JobStatus.QUEUED, Job.lease_until < now_sql(session))
     fault = {
         "error_code": "worker_lost",
         "error_message": f"Each of {max_strikes} attempts ended with the death or silence of its press.",
         "error_retryable": True,
     }
-    given_up = _move(
+    given_up = _transition_jobs(
         session,
         JobStatus.FAILED,
         silent,
         Job.strikes >= max_strikes,
-        finished_at=now(session),
+        finished_at=now_sql(session),
         lease_until=None,
         **fault,
     )
-    again = {"due_at": now(session), "lease_until": None, "press_id": None, "progress_step": 0}
-    queued = _move(session, JobStatus.QUEUED, silent, **again)
-    attempts.close(session, [*given_up, *queued], Outcome.LOST)
-    webhook_events.owe(session, JobStatus.FAILED, [job_id for job_id, _ in given_up])
+    again = {"due_at": now_sql(session), "lease_until": None, "press_id": None, "progress_step": 0}
+    queued = _transition_jobs(session, JobStatus.QUEUED, silent, **again)
+    attempts.close_attempts(session, [*given_up, *queued], Outcome.LOST)
+    webhook_events.publish_job_event(session, JobStatus.FAILED, [job_id for job_id, _ in given_up])
     return len(queued), len(given_up)
 
 
-def _finish(session: Session, held: Claim, target: JobStatus, outcome: Outcome, spent: Spent, **values: Any) -> None:
-    if not _move(session, target, _held(held), finished_at=now(session), lease_until=None, **values):
+def _finish_job(
+    session: Session, held: Claim, target: JobStatus, outcome: Outcome, spent: Spent, **values: Any
+) -> None:
+    if not _transition_jobs(
+        session, target, _match_claim(held), finished_at=now_sql(session), lease_until=None, **values
+    ):
         raise FencedError
-    attempts.end(session, held, outcome, spent, values.get("error_code"))
+    attempts.end_attempt(session, held, outcome, spent, values.get("error_code"))
 
 
-def _requeue(
+def _requeue_attempt(
     session: Session, held: Claim, outcome: Outcome, spent: Spent, error_code: str | None, **values: Any
 ) -> None:
-    if not _move(session, JobStatus.QUEUED, _held(held), lease_until=None, press_id=None, progress_step=0, **values):
+    if not _transition_jobs(
+        session, JobStatus.QUEUED, _match_claim(held), lease_until=None, press_id=None, progress_step=0, **values
+    ):
         raise FencedError
-    attempts.end(session, held, outcome, spent, error_code)
+    attempts.end_attempt(session, held, outcome, spent, error_code)
 
 
-def _move(session: Session, target: JobStatus, *where: ColumnElement[bool], **values: Any) -> list[tuple[UUID, int]]:
+def _transition_jobs(
+    session: Session, target: JobStatus, *where: ColumnElement[bool], **values: Any
+) -> list[tuple[UUID, int]]:
     """Move every job that *where* selects and that may go to *target*; return their ids and attempts."""
     rows = session.execute(
         update(Job)
-        .where(Job.status.in_(sources_of(target)), *where)
+        .where(Job.status.in_(list_job_source_statuses(target)), *where)
         .values(status=target, **values)
         .returning(Job.id, Job.attempt)
         .execution_options(synchronize_session=False)
@@ -308,11 +324,11 @@ def _move(session: Session, target: JobStatus, *where: ColumnElement[bool], **va
     return [(row.id, row.attempt) for row in rows]
 
 
-def _unlocked(target: JobStatus, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+def _select_unlocked(target: JobStatus, *where: ColumnElement[bool]) -> ColumnElement[bool]:
     """Select what may go to *target* and nobody moves just now; a sweep need not wait, for it comes round again."""
-    free = select(Job.id).where(Job.status.in_(sources_of(target)), *where).order_by(Job.id)
+    free = select(Job.id).where(Job.status.in_(list_job_source_statuses(target)), *where).order_by(Job.id)
     return Job.id.in_(free.with_for_update(skip_locked=True))
 
 
-def _held(held: Claim) -> ColumnElement[bool]:
+def _match_claim(held: Claim) -> ColumnElement[bool]:
     return and_(Job.id == held.job_id, Job.attempt == held.attempt, Job.status == JobStatus.RUNNING)

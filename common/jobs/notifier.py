@@ -18,10 +18,10 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from common.errors import BellUnavailableError
+from common.errors import BrokerUnavailableError
 from common.settings import Settings
 
-TASK = "hear-bell"
+TASK_NAME = "hear-bell"
 VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
 """Longer than any job may run: redelivery is never relied on, so it must never happen by accident."""
 
@@ -30,7 +30,7 @@ QUIET_SECONDS = 2
 """How long no one tries again after the broker has failed to answer: a dead broker must not slow every request."""
 
 
-class Bell(Protocol):
+class Notifier(Protocol):
     """Tells the presses of a model that there is work."""
 
     def ring(self, model: str, *job_ids: UUID) -> None:
@@ -40,7 +40,7 @@ class Bell(Protocol):
         """Return how many bells for *model* nobody has heard yet; raise BellUnavailableError."""
 
 
-class CeleryBell:
+class CeleryNotifier:
     """Rings through Celery on Redis."""
 
     def __init__(self, celery: Celery) -> None:
@@ -52,26 +52,28 @@ class CeleryBell:
         """Publish as many messages to the queue of *model*, in one go."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
             # By way of Celery's producer this would take three times as long: half of all that a submission costs.
-            connection.default_channel.client.lpush(queue_of(model), *(spell(model, job_id) for job_id in job_ids))
+            connection.default_channel.client.lpush(
+                name_queue(model), *(encode_task_message(model, job_id) for job_id in job_ids)
+            )
 
     def waiting(self, model: str) -> int:
         """Return the length of the queue of *model*."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
-            return int(connection.default_channel.client.llen(queue_of(model)))
+            return int(connection.default_channel.client.llen(name_queue(model)))
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
         if time.monotonic() < self._quiet_until:
-            raise BellUnavailableError
+            raise BrokerUnavailableError
         try:
             yield
         except (OperationalError, RedisError, OSError) as error:
             with self._lock:
                 self._quiet_until = time.monotonic() + QUIET_SECONDS
-            raise BellUnavailableError from error
+            raise BrokerUnavailableError from error
 
 
-class RecordingBell:
+class RecordingNotifier:
     """Remembers who rang and tells nobody: a stand-in for tests."""
 
     def __init__(self) -> None:
@@ -87,12 +89,12 @@ class RecordingBell:
         return sum(1 for name, _ in self.rung if name == model)
 
 
-def queue_of(model: str) -> str:
+def name_queue(model: str) -> str:
     """Return the name of the queue on which the presses of *model* listen."""
     return f"press.{model}"
 
 
-def spell(model: str, job_id: UUID) -> str:
+def encode_task_message(model: str, job_id: UUID) -> str:
     """Return the message that rings for *model*: a task of Celery's protocol 2, as kombu keeps it in Redis.
 
     https://docs.celeryq.dev/en/stable/internals/protocol.html
@@ -104,11 +106,11 @@ def spell(model: str, job_id: UUID) -> str:
             "body": b64encode(json.dumps(body).encode()).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": {"lang": "py", "task": TASK, "id": number, "root_id": number, "retries": 0},
+            "headers": {"lang": "py", "task": TASK_NAME, "id": number, "root_id": number, "retries": 0},
             "properties": {
                 "body_encoding": "base64",
                 "correlation_id": number,
-                "delivery_info": {"exchange": "", "routing_key": queue_of(model)},
+                "delivery_info": {"exchange": "", "routing_key": name_queue(model)},
                 "delivery_mode": 2,
                 "delivery_tag": number,
                 "priority": 0,
@@ -122,7 +124,7 @@ def create_celery(settings: Settings, *, patient: bool) -> Celery:
     celery = Celery("pressroom", set_as_current=False)
     celery.conf.update(
         broker_url=settings.broker_url,
-        broker_transport_options=_transport_options(patient=patient),
+        broker_transport_options=_build_transport_options(patient=patient),
         broker_connection_timeout=CONNECT_SECONDS,
         broker_connection_retry_on_startup=patient,
         broker_connection_max_retries=None if patient else 1,
@@ -144,7 +146,7 @@ def create_celery(settings: Settings, *, patient: bool) -> Celery:
     return celery
 
 
-def _transport_options(*, patient: bool) -> dict[str, Any]:
+def _build_transport_options(*, patient: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
         "unacked_mutex_expire": 30,

@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
-from common.ids import first_id
+from common.ids import compute_first_id
 from common.tables import Image, Job, Press
 from common.tables.states import JobStatus, Priority
 from common.usage import meter_readings
 
-SPAN = timedelta(hours=1)
+OUTPUT_SPAN = timedelta(hours=1)
 """Over which utilisation and money are told."""
 
-PACE = timedelta(minutes=10)
+PACE_SPAN = timedelta(minutes=10)
 """Over which images a minute are told."""
 
 FAILURES_SINCE = timedelta(days=1)
@@ -42,7 +42,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Printing:
+class RunningLane:
     """A lane that a press has in hand, and how far it has got."""
 
     lane: Lane
@@ -51,7 +51,7 @@ class Printing:
 
 
 @dataclass(frozen=True)
-class PressNow:
+class ActivePress:
     """A press that is at work."""
 
     id: UUID
@@ -62,11 +62,11 @@ class PressNow:
     utilisation: float | None  # of the last hour, in whole percent
     price_per_hour: Decimal
     currency: str
-    printing: list[Printing]
+    printing: list[RunningLane]
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingLane:
     """What waits of one lane."""
 
     lane: Lane
@@ -75,7 +75,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedJob:
     """A job that failed, and why."""
 
     job_id: UUID
@@ -87,12 +87,12 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Floor:
+class Overview:
     """The floor for one owner, or for the whole house."""
 
-    presses: list[PressNow]
-    waiting: list[Waiting]
-    failures: list[Failure]
+    presses: list[ActivePress]
+    waiting: list[WaitingLane]
+    failures: list[FailedJob]
     images_per_minute: float
     images: int  # of the last hour
     charged: dict[str, Decimal]  # likewise, by currency
@@ -116,37 +116,47 @@ class Floor:
         return dict(prices)
 
 
-def look(session: Session, silence: timedelta) -> Floor:
+def load_overview(session: Session, silence: timedelta) -> Overview:
     """Return the floor of the house; a press is at work unless it was silent for that long."""
-    return Floor(_presses(session, silence), _waiting(session, true()), _failures(session, true()), *_output(session))
+    return Overview(
+        _load_presses(session, silence),
+        _load_waiting_lanes(session, true()),
+        _load_failed_jobs(session, true()),
+        *_load_output(session),
+    )
 
 
-def look_for(session: Session, owner: str) -> Floor:
+def load_owner_overview(session: Session, owner: str) -> Overview:
     """Return the floor as far as it is one owner's: jobs, not presses."""
     mine = Job.owner == owner
-    return Floor([], _waiting(session, mine), _failures(session, mine), *_output(session, Image.owner == owner))
+    return Overview(
+        [],
+        _load_waiting_lanes(session, mine),
+        _load_failed_jobs(session, mine),
+        *_load_output(session, Image.owner == owner),
+    )
 
 
-def list_working(session: Session, owner: str) -> list[Job]:
+def list_running_jobs(session: Session, owner: str) -> list[Job]:
     """Return the jobs of *owner* that are being printed, the oldest first."""
     query = select(Job).where(Job.owner == owner, Job.status == JobStatus.RUNNING)
     return list(session.scalars(query.order_by(Job.id).limit(MOST_LINES)))
 
 
-def _presses(session: Session, silence: timedelta) -> list[PressNow]:
+def _load_presses(session: Session, silence: timedelta) -> list[ActivePress]:
     moment = utcnow()
     alive = select(Press).where(Press.stopped_at.is_(None), Press.heartbeat_at > moment - silence)
     rows = list(session.scalars(alive.order_by(Press.started_at)))
-    before = meter_readings.read(session, rows, moment - SPAN)
-    printing = _printing(session)
+    before = meter_readings.load_meter_totals(session, rows, moment - OUTPUT_SPAN)
+    printing = _load_running_lanes(session)
     return [
-        PressNow(
+        ActivePress(
             id=row.id,
             host=row.host,
             accelerator=row.accelerator,
             models=row.models,
             started_at=row.started_at,
-            utilisation=_share(row, row.busy_seconds - before[row.id].busy, moment - SPAN),
+            utilisation=_compute_utilisation(row, row.busy_seconds - before[row.id].busy, moment - OUTPUT_SPAN),
             price_per_hour=row.price_per_hour,
             currency=row.currency,
             printing=printing.get(row.id, []),
@@ -155,13 +165,13 @@ def _presses(session: Session, silence: timedelta) -> list[PressNow]:
     ]
 
 
-def _share(press: Press, busy: float, since: datetime) -> float | None:
+def _compute_utilisation(press: Press, busy: float, since: datetime) -> float | None:
     up = (press.heartbeat_at - max(press.started_at, since)).total_seconds()
     return round(min(1.0, busy / up), 2) if up > 0 else None
 
 
-def _printing(session: Session) -> dict[UUID, list[Printing]]:
-    found: dict[UUID, list[Printing]] = defaultdict(list)
+def _load_running_lanes(session: Session) -> dict[UUID, list[RunningLane]]:
+    found: dict[UUID, list[RunningLane]] = defaultdict(list)
     query = (
         select(
             Job.press_id,
@@ -176,11 +186,11 @@ def _printing(session: Session) -> dict[UUID, list[Printing]]:
         .order_by(Job.lane)
     )
     for row in session.execute(query):
-        found[row.press_id].append(Printing(Lane(row.lane, row.jobs, row.images), row.step, row.steps))
+        found[row.press_id].append(RunningLane(Lane(row.lane, row.jobs, row.images), row.step, row.steps))
     return dict(found)
 
 
-def _waiting(session: Session, of: ColumnElement[bool]) -> list[Waiting]:
+def _load_waiting_lanes(session: Session, of: ColumnElement[bool]) -> list[WaitingLane]:
     query = (
         select(
             Job.lane,
@@ -195,33 +205,33 @@ def _waiting(session: Session, of: ColumnElement[bool]) -> list[Waiting]:
         .limit(MOST_LINES)
     )
     rows = session.execute(query)
-    return [Waiting(Lane(row.lane, row.jobs, row.images), row.priority, row.oldest_at) for row in rows]
+    return [WaitingLane(Lane(row.lane, row.jobs, row.images), row.priority, row.oldest_at) for row in rows]
 
 
-def _failures(session: Session, of: ColumnElement[bool]) -> list[Failure]:
+def _load_failed_jobs(session: Session, of: ColumnElement[bool]) -> list[FailedJob]:
     columns = (Job.id, Job.owner, Job.model, Job.error_code, Job.error_message, Job.finished_at)
     query = (
         select(*columns)
-        .where(Job.status == JobStatus.FAILED, Job.id >= first_id(utcnow() - FAILURES_SINCE), of)
+        .where(Job.status == JobStatus.FAILED, Job.id >= compute_first_id(utcnow() - FAILURES_SINCE), of)
         .order_by(Job.id.desc())
         .limit(MOST_FAILURES)
     )
     return [
-        Failure(row.id, row.owner, row.model, row.error_code or "", row.error_message or "", row.finished_at)
+        FailedJob(row.id, row.owner, row.model, row.error_code or "", row.error_message or "", row.finished_at)
         for row in session.execute(query)
     ]
 
 
-def _output(session: Session, of: ColumnElement[bool] | None = None) -> tuple[float, int, dict[str, Decimal]]:
+def _load_output(session: Session, of: ColumnElement[bool] | None = None) -> tuple[float, int, dict[str, Decimal]]:
     """Return images a minute, images of the last hour, and what was charged for them."""
     moment = utcnow()
-    recent = Image.id >= first_id(moment - PACE)
+    recent = Image.id >= compute_first_id(moment - PACE_SPAN)
     query = select(
         Image.currency,
         func.count().label("images"),
         func.count().filter(recent).label("recent"),
         func.sum(Image.amount).label("amount"),
-    ).where(Image.id >= first_id(moment - SPAN), true() if of is None else of)
+    ).where(Image.id >= compute_first_id(moment - OUTPUT_SPAN), true() if of is None else of)
     rows = session.execute(query.group_by(Image.currency)).all()
-    pace = sum(row.recent for row in rows) / (PACE.total_seconds() / 60)
+    pace = sum(row.recent for row in rows) / (PACE_SPAN.total_seconds() / 60)
     return round(pace, 1), sum(row.images for row in rows), {row.currency: row.amount for row in rows}

@@ -22,7 +22,7 @@ def is_blank(text: str) -> bool:
     return _VISIBLE.search(text) is None
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return *text* in normal form C, on one line, without control characters and direction overrides."""
     if text.isascii() and text.isprintable():
         return text.strip()  # most texts, at a tenth of the time

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from common.ids import first_id
+from common.ids import compute_first_id
 from common.tables import Job
 from common.tables.states import JobStatus, Priority
 
@@ -18,7 +18,7 @@ READ_THROUGH = 2000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class JobFilter:
     """Which jobs are looked for; what is None or empty narrows nothing."""
 
     status: JobStatus | None = None
@@ -29,24 +29,28 @@ class Wanted:
     words: str = ""
 
 
-class Found(NamedTuple):
+class JobPage(NamedTuple):
     """A page of jobs, and after which job the next begins; None if there is no next."""
 
     rows: Sequence[Job]
     next_after: UUID | None
 
 
-def list_page(session: Session, owner: str, wanted: Wanted, *, after: UUID | None, limit: int) -> Found:
+def search_jobs(session: Session, owner: str, wanted: JobFilter, *, after: UUID | None, limit: int) -> JobPage:
     """Return jobs of *owner*, the newest first, beginning after the job *after*."""
-    query = _narrow(select(Job).where(Job.owner == owner), wanted, after)
+    query = _apply_filter(select(Job).where(Job.owner == owner), wanted, after)
     if not wanted.words:
         rows = session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
-        return Found(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
-    return _search(session, owner, wanted, after, limit)
+        return JobPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return _search_text(session, owner, wanted, after, limit)
 
 
-def _search(session: Session, owner: str, wanted: Wanted, after: UUID | None, limit: int) -> Found:
-    ids = _narrow(select(Job.id).where(Job.owner == owner), wanted, after).order_by(Job.id.desc()).limit(READ_THROUGH)
+def _search_text(session: Session, owner: str, wanted: JobFilter, after: UUID | None, limit: int) -> JobPage:
+    ids = (
+        _apply_filter(select(Job.id).where(Job.owner == owner), wanted, after)
+        .order_by(Job.id.desc())
+        .limit(READ_THROUGH)
+    )
     read = ids.subquery()
     pattern = "%" + wanted.words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     texts = (Job.request["prompt"].as_string(), Job.recipient_id, Job.error_code)
@@ -54,17 +58,17 @@ def _search(session: Session, owner: str, wanted: Wanted, after: UUID | None, li
     query = select(Job).join(read, read.c.id == Job.id).where(matches).order_by(Job.id.desc()).limit(limit + 1)
     rows = session.scalars(query).all()
     if len(rows) > limit:
-        return Found(rows[:limit], rows[limit - 1].id)
+        return JobPage(rows[:limit], rows[limit - 1].id)
     last_read = session.scalar(ids.offset(READ_THROUGH - 1).limit(1))
-    return Found(rows, last_read)
+    return JobPage(rows, last_read)
 
 
-def _narrow(query: Select[Any], wanted: Wanted, after: UUID | None) -> Select[Any]:
+def _apply_filter(query: Select[Any], wanted: JobFilter, after: UUID | None) -> Select[Any]:
     for column, value in ((Job.status, wanted.status), (Job.model, wanted.model), (Job.priority, wanted.priority)):
         if value is not None:
             query = query.where(column == value)
     if wanted.since is not None:
-        query = query.where(Job.id >= first_id(wanted.since))
+        query = query.where(Job.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
-        query = query.where(Job.id < first_id(wanted.until))
+        query = query.where(Job.id < compute_first_id(wanted.until))
     return query if after is None else query.where(Job.id < after)

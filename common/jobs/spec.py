@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs.request import ImageRequest
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType
 
 
 @dataclass(frozen=True)
-class Order:
+class JobSpec:
     """A job to be queued: who asks for what, how urgently, for which campaign, and what to remember with it."""
 
     owner: str
@@ -29,7 +29,7 @@ class Order:
     max_amount: Decimal | None = None
     webhook_url: str | None = None
     webhook_events: Sequence[EventType] | None = None
-    id: UUID = field(default_factory=new_id)
+    id: UUID = field(default_factory=create_id)
 
     @property
     def flow(self) -> str:

@@ -14,8 +14,8 @@ from common.errors import PressroomError
 from common.jobs.request import OutputFormat, SchedulerName
 from common.tables import Campaign, Style
 
-NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
-REFERENCE = re.compile(rf"(?P<name>{NAME})(?:@(?P<version>[1-9][0-9]{{0,8}}))?")
+STYLE_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+REFERENCE = re.compile(rf"(?P<name>{STYLE_NAME})(?:@(?P<version>[1-9][0-9]{{0,8}}))?")
 MOST_COLOURS = 8
 NO_SPACE_BEFORE = tuple(",.;:!?)")
 
@@ -64,23 +64,23 @@ class StyleSpec(BaseModel):
         return f"{self.prompt_prefix} {text}{gap}{self.prompt_suffix}".strip()
 
 
-def spell(style: Style) -> str:
+def format_style_reference(style: Style) -> str:
     """Return the reference that always means this version."""
     return f"{style.name}@{style.version}"
 
 
-def resolve(session: Session, owner: str, reference: str) -> tuple[str, StyleSpec]:
+def resolve_style(session: Session, owner: str, reference: str) -> tuple[str, StyleSpec]:
     """Return ``name@version`` and the spec of what ``name`` (the newest version) or ``name@version`` refers to.
 
     Raises UnknownStyleError when *owner* has no such style.
     """
-    row = find(session, owner, reference)
+    row = find_style(session, owner, reference)
     if row is None:
         raise UnknownStyleError
-    return spell(row), StyleSpec.from_row(row.spec)
+    return format_style_reference(row), StyleSpec.from_row(row.spec)
 
 
-def find(session: Session, owner: str, reference: str) -> Style | None:
+def find_style(session: Session, owner: str, reference: str) -> Style | None:
     """Return the version that *reference* means; None if *owner* has none such."""
     match = REFERENCE.fullmatch(reference)
     if match is None:
@@ -91,10 +91,10 @@ def find(session: Session, owner: str, reference: str) -> Style | None:
     return session.scalar(query.limit(1))
 
 
-def save(session: Session, owner: str, name: str, spec: StyleSpec) -> tuple[Style, bool]:
+def save_style(session: Session, owner: str, name: str, spec: StyleSpec) -> tuple[Style, bool]:
     """Keep *spec* as the next version of *name*; return it, and whether it is new: the newest said again is not."""
     while True:
-        newest = find(session, owner, name)
+        newest = find_style(session, owner, name)
         stored = spec.model_dump(mode="json")
         if newest is not None and newest.spec == stored:
             return newest, False
@@ -107,7 +107,7 @@ def save(session: Session, owner: str, name: str, spec: StyleSpec) -> tuple[Styl
         return row, True
 
 
-def list_newest(session: Session, owner: str, *, after: UUID | None, limit: int) -> Sequence[Style]:
+def list_newest_styles(session: Session, owner: str, *, after: UUID | None, limit: int) -> Sequence[Style]:
     """Return the newest version of each style of *owner*, by name, beginning after the style with the id *after*."""
     newest = select(Style.name, func.max(Style.version).label("version")).where(Style.owner == owner)
     if after is not None:
@@ -117,7 +117,7 @@ def list_newest(session: Session, owner: str, *, after: UUID | None, limit: int)
     return session.scalars(query.where(Style.owner == owner).order_by(Style.name)).all()
 
 
-def list_versions(session: Session, owner: str, name: str, *, after: UUID | None, limit: int) -> Sequence[Style]:
+def list_style_versions(session: Session, owner: str, name: str, *, after: UUID | None, limit: int) -> Sequence[Style]:
     """Return the versions of a style, the newest first, beginning after the version with the id *after*."""
     query = select(Style).where(Style.owner == owner, Style.name == name).order_by(Style.version.desc()).limit(limit)
     if after is not None:
@@ -125,7 +125,7 @@ def list_versions(session: Session, owner: str, name: str, *, after: UUID | None
     return session.scalars(query).all()
 
 
-def list_campaigns(session: Session, owner: str, name: str, *, limit: int) -> Sequence[Campaign]:
+def list_style_campaigns(session: Session, owner: str, name: str, *, limit: int) -> Sequence[Campaign]:
     """Return the newest campaigns of *owner* that ask for a style, in whatever version."""
     wanted = Campaign.wish["style"].as_string()
     query = select(Campaign).where(Campaign.owner == owner, Campaign.deleted_at.is_(None))

@@ -10,56 +10,50 @@ from uuid import UUID
 from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from common.db.clock import read_clock
+from common.db.clock import fetch_now
 from common.tables import Image, Job, WebhookEndpoint, WebhookMessage
-from common.tables.states import JobStatus, version_of
-from common.tables.webhook_states import (
-    OF_STATUS,
-    TERMINAL_EVENTS,
-    EndpointStatus,
-    EventType,
-    parse_events,
-)
-from common.tables.webhooks import DIRECT
+from common.tables.states import JobStatus, compute_job_version
+from common.tables.webhook_states import EVENT_OF_STATUS, TERMINAL_EVENTS, EndpointStatus, EventType, parse_events
+from common.tables.webhooks import DIRECT_URL
 from common.usage.usage import was_delivered
-from common.webhooks.outbox import BATCH, address_message, lock_endpoints
-from common.webhooks.payloads import render, spell, spell_time
+from common.webhooks.outbox import BATCH, build_message, lock_endpoints
+from common.webhooks.payloads import format_amount, format_time, render_event
 
-HEARD_OF = select(Job.id).where(
+SUBSCRIBED_JOBS = select(Job.id).where(
     Job.id.in_(bindparam("ids", expanding=True)),
     Job.campaign_id.is_(None),  # a campaign tells of its jobs in sum
     exists().where(
         WebhookEndpoint.owner == Job.owner,
         WebhookEndpoint.status == EndpointStatus.ENABLED,
-        or_(WebhookEndpoint.url != DIRECT, Job.webhook_url.is_not(None)),
+        or_(WebhookEndpoint.url != DIRECT_URL, Job.webhook_url.is_not(None)),
     ),
 )
 """Which of some jobs anybody wants to hear of; asked at every move, so it is put together once."""
 
 
-def owe(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
+def publish_job_event(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
     """Owe what is to be told of jobs that have just moved to *status*; return how many messages that makes.
 
     The caller's transaction is the one that moved them, and has written their images.
     """
-    event = OF_STATUS.get(status)
+    event = EVENT_OF_STATUS.get(status)
     if event is None:
         return 0
     owed = 0
-    for some in _batch(job_ids):
-        told = session.scalars(HEARD_OF, {"ids": some}).all()
+    for some in _batch_ids(job_ids):
+        told = session.scalars(SUBSCRIBED_JOBS, {"ids": some}).all()
         if told:
-            owed += _owe(session, event, told)
+            owed += _insert_messages(session, event, told)
     return owed
 
 
-def owe_release(session: Session, job_id: UUID) -> int:
+def publish_release_event(session: Session, job_id: UUID) -> int:
     """Owe what is to be told of a job of which an image has just been released; return how many messages that makes."""
-    told = session.scalars(HEARD_OF, {"ids": [job_id]}).all()
-    return _owe(session, EventType.IMAGE_RELEASED, told) if told else 0
+    told = session.scalars(SUBSCRIBED_JOBS, {"ids": [job_id]}).all()
+    return _insert_messages(session, EventType.IMAGE_RELEASED, told) if told else 0
 
 
-def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
+def _insert_messages(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
     ordered = select(Job).where(Job.id.in_(job_ids)).order_by(Job.id)
     jobs = session.scalars(ordered.execution_options(populate_existing=True)).all()
     owners = {job.owner for job in jobs}
@@ -67,29 +61,29 @@ def _owe(session: Session, event: EventType, job_ids: Sequence[UUID]) -> int:
     images: dict[UUID, list[Image]] = defaultdict(list)
     for image in session.scalars(select(Image).where(Image.job_id.in_(job_ids)).order_by(Image.position)):
         images[image.job_id].append(image)
-    moment = read_clock(session)
-    owed = [message for job in jobs for message in _tell(job, images[job.id], endpoints, event, moment)]
+    moment = fetch_now(session)
+    owed = [message for job in jobs for message in _build_messages(job, images[job.id], endpoints, event, moment)]
     session.add_all(owed)
     session.flush()
     return len(owed)
 
 
-def _tell(
+def _build_messages(
     job: Job, images: Sequence[Image], endpoints: Sequence[WebhookEndpoint], event: EventType, moment: datetime
 ) -> Iterator[WebhookMessage]:
     body = b""
     for endpoint in endpoints:
-        if endpoint.owner != job.owner or event not in _subscribed(endpoint, job):
+        if endpoint.owner != job.owner or event not in _list_subscribed_events(endpoint, job):
             continue
         happened = moment if event is EventType.IMAGE_RELEASED else job.finished_at or moment
-        body = body or render_job(event, happened, job, images)
-        message = address_message(endpoint, event, moment, job.webhook_url, job.id)
+        body = body or render_job_event(event, happened, job, images)
+        message = build_message(endpoint, event, moment, job.webhook_url, job.id)
         message.body = body
         yield message
 
 
-def _subscribed(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
-    if endpoint.url != DIRECT:
+def _list_subscribed_events(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
+    if endpoint.url != DIRECT_URL:
         return parse_events(endpoint.events)
     if job.webhook_url is None:
         return ()
@@ -97,7 +91,7 @@ def _subscribed(endpoint: WebhookEndpoint, job: Job) -> tuple[EventType, ...]:
     return usual if job.webhook_events is None else parse_events(job.webhook_events)
 
 
-def _batch(job_ids: Collection[UUID]) -> Iterator[tuple[UUID, ...]]:
+def _batch_ids(job_ids: Collection[UUID]) -> Iterator[tuple[UUID, ...]]:
     ordered = sorted(job_ids)
     return (tuple(ordered[start : start + BATCH]) for start in range(0, len(ordered), BATCH))
 
@@ -106,16 +100,16 @@ MOST_BYTES = 20_000
 LONGEST_MESSAGE = 500
 
 
-def render_job(event: EventType, moment: datetime, job: Job, images: Sequence[Image]) -> bytes:
+def render_job_event(event: EventType, moment: datetime, job: Job, images: Sequence[Image]) -> bytes:
     """Return the body that tells of *job* as it now is; metadata that would make it too large are left out."""
-    data = _describe(job, images)
-    body = render(event, moment, data)
+    data = _serialize_job(job, images)
+    body = render_event(event, moment, data)
     if len(body) >= MOST_BYTES:
-        body = render(event, moment, data | {"metadata": None})
+        body = render_event(event, moment, data | {"metadata": None})
     return body
 
 
-def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
+def _serialize_job(job: Job, images: Sequence[Image]) -> dict[str, Any]:
     charged = [image for image in images if was_delivered(image)]
     error = None
     if job.error_code is not None:
@@ -123,26 +117,26 @@ def _describe(job: Job, images: Sequence[Image]) -> dict[str, Any]:
         error = {"code": job.error_code, "message": message, "retryable": bool(job.error_retryable)}
     cost = {
         "gpu_seconds": sum(image.gpu_seconds for image in charged),
-        "amount": spell(sum((image.amount for image in charged), Decimal(0))),
+        "amount": format_amount(sum((image.amount for image in charged), Decimal(0))),
         "currency": charged[0].currency if charged else None,
     }
     return {
         "id": str(job.id),
         "object": "job",
         "status": job.status,
-        "version": version_of(job.status, job.attempt),
+        "version": compute_job_version(job.status, job.attempt),
         "attempt": job.attempt,
         "model": job.model,
         "error": error,
-        "images": [_describe_image(image) for image in images],
+        "images": [_serialize_image(image) for image in images],
         "cost": cost,
         "metadata": job.annotations,
         "retry_of": str(job.retry_of) if job.retry_of else None,
-        "created_at": spell_time(job.created_at),
-        "started_at": spell_time(job.started_at),
-        "finished_at": spell_time(job.finished_at),
+        "created_at": format_time(job.created_at),
+        "started_at": format_time(job.started_at),
+        "finished_at": format_time(job.finished_at),
     }
 
 
-def _describe_image(image: Image) -> dict[str, Any]:
-    return {"id": str(image.id), "status": image.status, "amount": spell(image.amount)}
+def _serialize_image(image: Image) -> dict[str, Any]:
+    return {"id": str(image.id), "status": image.status, "amount": format_amount(image.amount)}

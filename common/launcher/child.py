@@ -15,10 +15,10 @@ from common.launcher import parent_death
 PAUSE_SECONDS = 0.1
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-SOUND_AFTER_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 30.0
 """A process that lived this long is taken for sound: its next failure counts as the first."""
 
-LAST_WORDS_SECONDS = 1.0
+FINAL_OUTPUT_SECONDS = 1.0
 """How long what a process wrote at its very end may take to be passed on."""
 
 
@@ -86,7 +86,7 @@ class Child:
         self.signal(signal.SIGKILL)  # whatever it left behind in its session
         self._process = None
         now = time.monotonic()
-        self._failures = 1 if now - self._started_at >= SOUND_AFTER_SECONDS else self._failures + 1
+        self._failures = 1 if now - self._started_at >= HEALTHY_AFTER_SECONDS else self._failures + 1
         self._due_at = now + min(FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
         return status
 
@@ -130,7 +130,7 @@ class Child:
             self._process.wait()
         self.collect()
         if self._output is not None:
-            self._output.join(LAST_WORDS_SECONDS)
+            self._output.join(FINAL_OUTPUT_SECONDS)
         return has_ended
 
     def _pass_on(self, output: IO[bytes]) -> None:

@@ -12,7 +12,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def tie(parent: int) -> None:
+def terminate_with_parent(parent: int) -> None:
     """Have the kernel send this process SIGTERM when *parent* dies; does nothing where no kernel can (macOS)."""
     if sys.platform != "linux":
         return
@@ -22,5 +22,5 @@ def tie(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    tie(int(sys.argv[1]))
+    terminate_with_parent(int(sys.argv[1]))
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  (no shell is wanted)

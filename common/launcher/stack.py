@@ -17,7 +17,7 @@ from common.db.engine import Database
 from common.errors import PressroomError, SettingsError
 from common.launcher import valkey
 from common.launcher.child import Child
-from common.launcher.supervisor import Supervisor, say
+from common.launcher.supervisor import Supervisor, print_line
 from common.models import catalog
 from common.models.adapters import open_shelf
 from common.settings import PREFIX, Settings
@@ -34,21 +34,21 @@ PROBE_SECONDS = 1
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 
-def run(settings: Settings, environ: Mapping[str, str], *, presses: int = 1) -> int:
+def run_stack(settings: Settings, environ: Mapping[str, str], *, presses: int = 1) -> int:
     """Run the whole stack until SIGINT or SIGTERM; return the exit status."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    with _only_one(settings):
+    with _lock_data_directory(settings):
         _check_port(settings.bind)
         settings.read_secret()
         prepare_database(settings)
-        children = _Children(settings, environ)
+        children = _ChildFactory(settings, environ)
         broker = [children.broker()] if settings.is_redis_embedded else []
         press = [children.press(number, presses) for number in range(1, presses + 1)]
         api, clerk = children.api(), children.clerk()
         supervisor = Supervisor([*broker, api, *press, clerk], farewell=[*press, api, clerk, *broker])
         for child in broker:
             _start_broker(settings, child)
-        return supervisor.run(on_round=_Greeting(settings))
+        return supervisor.run(on_round=_ReadinessAnnouncer(settings))
 
 
 def prepare_database(settings: Settings) -> None:
@@ -56,21 +56,21 @@ def prepare_database(settings: Settings) -> None:
     cards = open_shelf(settings).equip_all(catalog.offered(settings))
     database = Database(settings.sqlalchemy_url)
     try:
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         with database.transaction() as session:
             catalog.register(session, cards)
     finally:
         database.close()
 
 
-def probe_url(bind: str) -> str:
+def build_probe_url(bind: str) -> str:
     """Return the URL under which this machine reaches a server bound to *bind*."""
-    host, port = _split(bind)
+    host, port = _parse_bind(bind)
     reached = WILDCARDS.get(host, host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
-class _Children:
+class _ChildFactory:
     """Makes the children of one stack."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -81,8 +81,8 @@ class _Children:
 
     def broker(self) -> Child:
         directory = self._settings.home.resolve() / "valkey"
-        valkey.prepare(directory, self._settings.redis_socket)
-        return self._child("broker", valkey.command(directory, self._settings.redis_socket), API_GRACE_SECONDS)
+        valkey.prepare_server(directory, self._settings.redis_socket)
+        return self._child("broker", valkey.build_command(directory, self._settings.redis_socket), API_GRACE_SECONDS)
 
     def api(self) -> Child:
         grace = ("--graceful-timeout", "10")  # sooner than a server on its own: whoever pressed Ctrl-C waits
@@ -99,15 +99,15 @@ class _Children:
         return self._child("clerk", [sys.executable, "-m", "common.clerk"], API_GRACE_SECONDS)
 
     def _child(self, name: str, command: list[str], grace_seconds: float) -> Child:
-        return Child(name, command, environ=self._environ, grace_seconds=grace_seconds, say=say)
+        return Child(name, command, environ=self._environ, grace_seconds=grace_seconds, say=print_line)
 
 
-class _Greeting:
+class _ReadinessAnnouncer:
     """Tells once, when the api answers, where it is and what to do next."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._url = f"{probe_url(settings.bind)}/healthz"
+        self._url = f"{build_probe_url(settings.bind)}/healthz"
         self._next_at = time.monotonic()
         self._late_at = time.monotonic() + PATIENCE_SECONDS
         self._is_done = False
@@ -119,10 +119,10 @@ class _Greeting:
         self._next_at = now + ROUND_SECONDS
         if self._answers():
             self._is_done = True
-            print(_welcome(self._settings), flush=True)  # noqa: T201  (for whoever started it)
+            print(_format_welcome(self._settings), flush=True)  # noqa: T201  (for whoever started it)
         elif now > self._late_at:
             self._late_at = now + PATIENCE_SECONDS
-            say("up", f"the api does not answer yet at {self._url}")
+            print_line("up", f"the api does not answer yet at {self._url}")
 
     def _answers(self) -> bool:
         try:
@@ -131,7 +131,7 @@ class _Greeting:
             return False
 
 
-def _welcome(settings: Settings) -> str:
+def _format_welcome(settings: Settings) -> str:
     url = settings.base_url
     program = "pressroom" if shutil.which("pressroom") else os.path.relpath(Path(sys.executable).with_name("pressroom"))
     return f"""
@@ -151,14 +151,14 @@ def _welcome(settings: Settings) -> str:
 def _start_broker(settings: Settings, broker: Child) -> None:
     broker.start()
     try:
-        valkey.await_ready(settings.redis_socket, is_alive=lambda: not broker.wait(0))
+        valkey.await_server(settings.redis_socket, is_alive=lambda: not broker.wait(0))
     except PressroomError:
         broker.stop()
         raise
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def _lock_data_directory(settings: Settings) -> Iterator[None]:
     """Hold the data directory for this stack alone."""
     path = settings.home / "up.lock"
     with path.open("a+b") as file:
@@ -177,7 +177,7 @@ def _only_one(settings: Settings) -> Iterator[None]:
 
 
 def _check_port(bind: str) -> None:
-    host, port = _split(bind)
+    host, port = _parse_bind(bind)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -188,7 +188,7 @@ def _check_port(bind: str) -> None:
             raise SettingsError(f"The api cannot listen on {bind}: {reason}; set {PREFIX}BIND.") from None
 
 
-def _split(bind: str) -> tuple[str, int]:
+def _parse_bind(bind: str) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
     if not port.isdecimal():
         raise SettingsError(f"{PREFIX}BIND must be ADDRESS:PORT, not {bind!r}.")

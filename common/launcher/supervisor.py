@@ -42,7 +42,9 @@ class Supervisor:
             if ended == EXIT_BAD_SETTINGS:
                 return EXIT_BAD_SETTINGS
             if ended is not None:
-                say("up", f"{child.name} {_describe(ended)}; starts again in {child.pause_seconds:.1f} s")
+                print_line(
+                    "up", f"{child.name} {_format_exit_status(ended)}; starts again in {child.pause_seconds:.1f} s"
+                )
             if child.is_due:
                 child.start()
         return 0
@@ -50,7 +52,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         for child in self._farewell:
             if not child.stop(is_hurried=lambda: self._signals > 1):
-                say("up", f"{child.name} did not end by itself and was killed")
+                print_line("up", f"{child.name} did not end by itself and was killed")
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -67,7 +69,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
 
-def say(name: str, line: str) -> None:
+def print_line(name: str, line: str) -> None:
     """Pass on one line that *name* wrote."""
     try:
         sys.stderr.write(f"{name:<{LONGEST_NAME}} | {line}\n")
@@ -76,7 +78,7 @@ def say(name: str, line: str) -> None:
         return  # nobody reads any more, or this process is on its way out
 
 
-def _describe(status: int) -> str:
+def _format_exit_status(status: int) -> str:
     if status < 0:
         return f"was ended by {signal.Signals(-status).name}"
     return f"ended with status {status}"

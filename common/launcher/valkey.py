@@ -10,7 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from common.errors import BellUnavailableError, SettingsError
+from common.errors import BrokerUnavailableError, SettingsError
 from common.settings import PREFIX
 
 PROGRAMS = ("valkey-server", "redis-server")
@@ -38,7 +38,7 @@ def find_program() -> str:
         raise SettingsError(f"There is no Redis or Valkey server for this machine: {error}") from None
 
 
-def command(directory: Path, socket: Path) -> list[str]:
+def build_command(directory: Path, socket: Path) -> list[str]:
     """Return the command line of a server that keeps its data in *directory* and listens on *socket* alone."""
     options = {
         "port": "0",
@@ -56,7 +56,7 @@ def command(directory: Path, socket: Path) -> list[str]:
     return [find_program(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
 
-def prepare(directory: Path, socket: Path) -> None:
+def prepare_server(directory: Path, socket: Path) -> None:
     """Make the directories, and end a server that an earlier launcher left behind; two must not share the data."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -69,22 +69,22 @@ def prepare(directory: Path, socket: Path) -> None:
         except redis.RedisError:
             return
     deadline = time.monotonic() + LEAVE_SECONDS
-    while answers(socket) and time.monotonic() < deadline:
+    while is_server_ready(socket) and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
 
 
-def await_ready(socket: Path, is_alive: Callable[[], bool]) -> None:
+def await_server(socket: Path, is_alive: Callable[[], bool]) -> None:
     """Return when the server answers; raise BellUnavailableError when it has ended, or takes too long."""
     deadline = time.monotonic() + READY_SECONDS
-    while not answers(socket):
+    while not is_server_ready(socket):
         if not is_alive():
-            raise BellUnavailableError("The embedded message broker has ended; what it wrote says why.")
+            raise BrokerUnavailableError("The embedded message broker has ended; what it wrote says why.")
         if time.monotonic() > deadline:
-            raise BellUnavailableError(f"The embedded message broker does not answer within {READY_SECONDS} s.")
+            raise BrokerUnavailableError(f"The embedded message broker does not answer within {READY_SECONDS} s.")
         time.sleep(PAUSE_SECONDS)
 
 
-def answers(socket: Path) -> bool:
+def is_server_ready(socket: Path) -> bool:
     """Tell whether a server that has loaded its data answers on *socket*."""
     with redis.Redis(unix_socket_path=str(socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
         try:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import SafetyUnavailableError
-from common.settings.safety import NO_CHECKER, Safety
+from common.settings.safety import NO_CHECKER, SafetySettings
 from common.tables.states import SafetyMode, Verdict
 
 
@@ -60,7 +60,7 @@ class Policy(BaseModel):
     mode: SafetyMode = SafetyMode.ON
 
     @classmethod
-    def of(cls, settings: Safety) -> Self:
+    def of(cls, settings: SafetySettings) -> Self:
         """Return the operator's policy."""
         return cls(
             review_above=settings.safety_review_above,

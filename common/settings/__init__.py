@@ -10,15 +10,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common import failpoints
 from common.errors import SettingsError
-from common.settings.limits import Limits
+from common.settings.limits import LimitSettings
 from common.settings.parsing import PREFIX
-from common.settings.press import Printing
-from common.settings.provenance import Provenance
-from common.settings.retention import Retention
-from common.settings.safety import STAND_IN, Safety
-from common.settings.services import Places
-from common.settings.timing import Promises
-from common.settings.webhooks import Webhooks
+from common.settings.press import PressSettings
+from common.settings.provenance import ProvenanceSettings
+from common.settings.retention import RetentionSettings
+from common.settings.safety import STAND_IN, SafetySettings
+from common.settings.services import ServiceSettings
+from common.settings.timing import TimingSettings
+from common.settings.webhooks import WebhookSettings
 
 __all__ = ["EXIT_BAD_SETTINGS", "PREFIX", "Settings"]
 
@@ -26,7 +26,17 @@ EXIT_BAD_SETTINGS = 78
 """Exit status of a process that refuses its settings (``EX_CONFIG`` of sysexits.h)."""
 
 
-class Settings(Webhooks, Retention, Limits, Promises, Provenance, Safety, Printing, Places, BaseSettings):
+class Settings(
+    WebhookSettings,
+    RetentionSettings,
+    LimitSettings,
+    TimingSettings,
+    ProvenanceSettings,
+    SafetySettings,
+    PressSettings,
+    ServiceSettings,
+    BaseSettings,
+):
     """The settings of one process; immutable, and every name but these is refused."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
@@ -36,7 +46,7 @@ class Settings(Webhooks, Retention, Limits, Promises, Provenance, Safety, Printi
         if self.faults and self.models != ("painted",):
             raise ValueError(f"{PREFIX}FAULTS is for tests: it needs {PREFIX}MODELS=painted")
         try:
-            failpoints.parse(self.faults)
+            failpoints.parse_failpoints(self.faults)
         except ValueError as error:
             raise ValueError(f"{PREFIX}FAULTS {error}") from None
         return self
@@ -62,10 +72,12 @@ class Settings(Webhooks, Retention, Limits, Promises, Provenance, Safety, Printi
             given = {key.removeprefix(PREFIX).lower(): value for key, value in environ.items() if key in known}
             return cls(**{key: value for key, value in given.items() if value != ""})  # type: ignore[arg-type]  # parsed by pydantic
         except ValidationError as error:
-            raise SettingsError("; ".join(_describe(fault) for fault in error.errors(include_input=False))) from None
+            raise SettingsError(
+                "; ".join(_describe_error(fault) for fault in error.errors(include_input=False))
+            ) from None
 
 
-def _describe(fault: Mapping[str, object]) -> str:
+def _describe_error(fault: Mapping[str, object]) -> str:
     location = fault["loc"]
     name = "".join(f"{PREFIX}{str(part).upper()} " for part in location[:1]) if isinstance(location, tuple) else ""
     message = str(fault["msg"]).removeprefix("Value error, ")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 from common.settings.parsing import PREFIX
 
 
-class Limits(BaseModel):
+class LimitSettings(BaseModel):
     """How much one owner, one job or one process may ask for."""
 
     max_queued_jobs: int = Field(10_000, ge=1, description="Queued jobs per owner; beyond it 429.")

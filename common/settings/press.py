@@ -7,17 +7,19 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from common.settings.parsing import PREFIX, Listed, split_commas
+from common.settings.parsing import PREFIX, CommaSeparated, split_commas
 
 SpeedWord = Literal["auto", "none", "channels_last", "fuse_qkv", "compile", "int8", "fp8"]
 REWORKED = frozenset({"fuse_qkv", "compile", "int8", "fp8"})
 """Words for speed that change the very layers that an adapter would be laid over."""
 
 
-class Printing(BaseModel):
+class PressSettings(BaseModel):
     """What a press prints with, and how fast."""
 
-    models: Listed = Field((), description="Model directories, separated by commas; by default the starter model.")
+    models: CommaSeparated = Field(
+        (), description="Model directories, separated by commas; by default the starter model."
+    )
     default_model: str | None = Field(None, description="Model of a request that names none; by default the first.")
     adapters: Path | None = Field(
         None, description="Directory of the LoRAs on offer, `NAME.safetensors`; by default none."

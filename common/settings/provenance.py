@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 from common.settings.parsing import PREFIX
 
 
-class Provenance(BaseModel):
+class ProvenanceSettings(BaseModel):
     """How pictures are marked as generated, and who may stop one before it is published."""
 
     provenance: Literal["auto", "off", "required"] = Field(

@@ -29,7 +29,7 @@ def render_table() -> str:
     """Return one Markdown row for each setting, in the order of the class."""
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        rows.append(f"| `{PREFIX}{name.upper()}` | {_default(field.default)} | {field.description} |")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {_format_default(field.default)} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 
@@ -40,7 +40,7 @@ def render_example() -> str:
         "# Every setting of Pressroom with its default; compose.yaml sets the services' own addresses.",
     ]
     for name, field in Settings.model_fields.items():
-        default = _default(field.default).strip("`")
+        default = _format_default(field.default).strip("`")
         lines += [f"# {field.description}".replace("`", ""), f"#{PREFIX}{name.upper()}={default}"]
     return "\n".join(lines) + "\n"
 
@@ -52,7 +52,7 @@ def insert_table(page: str) -> str:
     return before + TABLE_BEGINS + render_table() + TABLE_ENDS + after
 
 
-def _default(value: Any) -> str:
+def _format_default(value: Any) -> str:
     if value is PydanticUndefined or value is None or value == ():
         return ""
     return f"`{','.join(value)}`" if isinstance(value, tuple) else f"`{value}`"

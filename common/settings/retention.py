@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 
-class Retention(BaseModel):
+class RetentionSettings(BaseModel):
     """How long things are kept, where the key they came by says nothing else."""
 
     image_days: int | None = Field(None, ge=1, description="How long images are kept; by default until deleted.")

@@ -6,17 +6,17 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.parsing import PREFIX, Listed
+from common.settings.parsing import PREFIX, CommaSeparated
 
 NO_CHECKER = "none"
 STAND_IN = "scripted"
 CHECKER = re.compile(r"open_nsfw|nsfwjs|scripted|none|(classifier|sd_checker):.+")
 
 
-class Safety(BaseModel):
+class SafetySettings(BaseModel):
     """What pictures must pass before they leave."""
 
-    checker: Listed = Field(
+    checker: CommaSeparated = Field(
         ("open_nsfw",),
         description="Safety checkers, separated by commas, of which the strictest counts: `open_nsfw`, `nsfwjs`,"
         " `classifier:DIRECTORY?label=NAME&sha256=DIGEST`, `sd_checker:DIRECTORY?sha256=DIGEST`. `scripted` passes all,"

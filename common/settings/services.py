@@ -13,7 +13,7 @@ LONGEST_SOCKET_PATH = 100
 """Bytes; Linux allows 107 in ``sockaddr_un.sun_path``, macOS 103."""
 
 
-class Places(BaseModel):
+class ServiceSettings(BaseModel):
     """Where things are: the data directory, addresses, databases, logs."""
 
     home: Path = Field(Path("var"), description="Data directory of the embedded defaults.")

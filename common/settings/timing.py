@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.parsing import PREFIX, Listed
+from common.settings.parsing import PREFIX, CommaSeparated
 
 
-class Promises(BaseModel):
+class TimingSettings(BaseModel):
     """How long leases, attempts and stops last; and, for tests, what breaks."""
 
     lease_seconds: float = Field(60, ge=1, description="How long a press may be silent before its jobs are taken back.")
@@ -15,7 +15,7 @@ class Promises(BaseModel):
     tick_seconds: float = Field(0.5, gt=0, description="How often the clerk goes round.")
     max_strikes: int = Field(3, ge=1, description="Attempts that may be lost before a job fails with `worker_lost`.")
     drain_seconds: float = Field(60, ge=0, description="Time that a stopped press gets to finish the jobs in hand.")
-    faults: Listed = Field(
+    faults: CommaSeparated = Field(
         (),
         description="For tests, and refused unless `MODELS` is `painted`: points at which a process breaks on purpose.",
     )

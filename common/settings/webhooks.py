@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.settings.parsing import PREFIX, Listed
+from common.settings.parsing import PREFIX, CommaSeparated
 
 HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 LARGEST_PORT = 65_535
@@ -14,17 +14,19 @@ LEAST_WEBHOOK_DAYS = 4
 """Days that messages are kept at least: trying takes three."""
 
 
-class Webhooks(BaseModel):
+class WebhookSettings(BaseModel):
     """Where webhooks may go, and how they are sent."""
 
     max_webhooks: int = Field(20, ge=1, description="Webhooks per owner.")
-    webhook_allow: Listed = Field(
+    webhook_allow: CommaSeparated = Field(
         (),
         description="Receivers of webhooks that need not be public, nor on https: networks as `10.1.0.0/16` and names"
         " of hosts, separated by commas.",
     )
     webhook_http: bool = Field(False, description="Whether webhooks may go to any `http://` URL too.")
-    webhook_ports: Listed = Field(("443", "8443"), description="Ports of receivers that are not in `WEBHOOK_ALLOW`.")
+    webhook_ports: CommaSeparated = Field(
+        ("443", "8443"), description="Ports of receivers that are not in `WEBHOOK_ALLOW`."
+    )
     webhook_threads: int = Field(24, ge=1, le=512, description="Webhooks that a clerk sends at once at most.")
     webhook_days: int = Field(
         30, ge=LEAST_WEBHOOK_DAYS, description="How long messages to webhooks, sent or not, can be looked at."

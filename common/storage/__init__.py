@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from common.errors import SettingsError
 from common.settings import PREFIX, Settings
 from common.storage.files import FileStorage
-from common.storage.links import Links
+from common.storage.links import LinkSigner
 from common.storage.port import Storage
 
 
@@ -14,7 +14,7 @@ def open_storage(settings: Settings) -> Storage:
     """Return the storage that the settings name."""
     scheme, _, rest = settings.images_url.partition(":")
     if scheme == "file" and rest:
-        links = Links(settings.read_secret(), settings.base_url)
+        links = LinkSigner(settings.read_secret(), settings.base_url)
         return FileStorage(Path(rest.removeprefix("//")).expanduser().absolute(), links)
     if scheme == "s3" and (bucket := urlsplit(settings.images_url).netloc):
         from common.storage.s3 import S3Storage  # noqa: PLC0415  (boto3 takes half a second to import)

@@ -10,8 +10,8 @@ from typing import NoReturn
 from uuid import uuid4
 
 from common.errors import ObjectMissingError, StorageError
-from common.storage.links import PATH, Linked, Links
-from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_key, check_linkable
+from common.storage.links import LINK_PATH, LinkSigner, LinkTarget
+from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_linkable_key, check_storage_key
 
 LEAST_FREE_BYTES = 64 * 2**20
 """Room for some of the largest pictures: a disk with less is full."""
@@ -20,7 +20,7 @@ LEAST_FREE_BYTES = 64 * 2**20
 class FileStorage:
     """Keeps images as files below one directory; the api answers its links."""
 
-    def __init__(self, root: Path, links: Links) -> None:
+    def __init__(self, root: Path, links: LinkSigner) -> None:
         self.root = root
         self.links = links
 
@@ -68,7 +68,7 @@ class FileStorage:
 
     def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
         """Return a link that the api answers."""
-        check_linkable(key)
+        check_linkable_key(key)
         return self.links.url(key, content_type, filename, seconds)
 
     def check(self) -> None:
@@ -79,7 +79,7 @@ class FileStorage:
             if self.get(key) != PROBE:
                 raise StorageError(f"The image directory {self.root} gave back something else than was written.")
             url = self.sign(key, content_type="text/plain", filename="probe.txt", seconds=PROBE_LINK_SECONDS)
-            if self.links.read(url.rpartition(PATH)[2]) != Linked(key, "text/plain", "probe.txt"):
+            if self.links.read(url.rpartition(LINK_PATH)[2]) != LinkTarget(key, "text/plain", "probe.txt"):
                 raise StorageError("A link to an image that was just signed cannot be read.")
         finally:
             self.delete(key)
@@ -87,7 +87,7 @@ class FileStorage:
             raise StorageError(f"The disk of the image directory {self.root} is full.")
 
     def _path(self, key: str) -> Path:
-        check_key(key)
+        check_storage_key(key)
         return self.root.joinpath(*key.split("/"))
 
     def _miss(self, key: str) -> NoReturn:

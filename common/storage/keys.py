@@ -10,35 +10,35 @@ from common.jobs.request import OutputFormat
 DIGEST_LETTERS = 16
 
 
-def attempt_prefix(owner: str, job_id: UUID, attempt: int) -> str:
+def build_attempt_prefix(owner: str, job_id: UUID, attempt: int) -> str:
     """Return what the keys of all objects of one attempt begin with."""
     return f"owners/{owner}/jobs/{job_id}/a{attempt}/"
 
 
-def image_key(prefix: str, position: int, sha256: str, output_format: OutputFormat) -> str:
+def build_image_key(prefix: str, position: int, sha256: str, output_format: OutputFormat) -> str:
     """Return the key of an image."""
     return f"{prefix}{position}-{sha256[:DIGEST_LETTERS]}.{output_format.value}"
 
 
-def thumbnail_key(prefix: str, position: int, sha256: str) -> str:
+def build_thumbnail_key(prefix: str, position: int, sha256: str) -> str:
     """Return the key of an image's thumbnail."""
     return f"{prefix}{position}-{sha256[:DIGEST_LETTERS]}-thumbnail.webp"
 
 
-def asset_key(owner: str, asset_id: UUID, sha256: str) -> str:
+def build_asset_key(owner: str, asset_id: UUID, sha256: str) -> str:
     """Return the key of an asset."""
     return f"owners/{owner}/assets/{asset_id}-{sha256[:DIGEST_LETTERS]}.png"
 
 
-QUARANTINE = "quarantine/"
+QUARANTINE_PREFIX = "quarantine/"
 """What the keys of sealed pictures begin with; no link is ever signed for them."""
 
 
-def quarantine_key(image_id: UUID, part: str) -> str:
+def build_quarantine_key(image_id: UUID, part: str) -> str:
     """Return the key of a sealed file of a blocked image."""
-    return f"{QUARANTINE}{image_id}/{part}"
+    return f"{QUARANTINE_PREFIX}{image_id}/{part}"
 
 
-def released_prefix(owner: str, job_id: UUID) -> str:
+def build_released_prefix(owner: str, job_id: UUID) -> str:
     """Return what the keys of a job's images begin with that a reviewer released: no attempt's, for those are swept."""
     return f"owners/{owner}/jobs/{job_id}/released/"

@@ -8,11 +8,11 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from common.clock import utcnow
 
-PATH = "/files/"
+LINK_PATH = "/files/"
 SALT = "pressroom.links"
 
 
-class Linked(NamedTuple):
+class LinkTarget(NamedTuple):
     """What a link leads to."""
 
     key: str
@@ -20,7 +20,7 @@ class Linked(NamedTuple):
     filename: str
 
 
-class Links:
+class LinkSigner:
     """Signs links under *base_url* and reads their tokens back."""
 
     def __init__(self, secret: bytes, base_url: str) -> None:
@@ -31,17 +31,17 @@ class Links:
         """Return an absolute URL that leads to *key* for so many seconds."""
         expires_at = int(utcnow().timestamp()) + seconds
         token = self._serializer.dumps([key, content_type, filename, expires_at])
-        return f"{self._base_url}{PATH}{token!s}"
+        return f"{self._base_url}{LINK_PATH}{token!s}"
 
-    def read(self, token: str) -> Linked | None:
+    def read(self, token: str) -> LinkTarget | None:
         """Return what a token leads to; None when it was not signed here, was changed, or has expired."""
         try:
             key, content_type, filename, expires_at = self._serializer.loads(token)
         except BadData:
             return None
-        return Linked(key, content_type, filename) if utcnow().timestamp() < expires_at else None
+        return LinkTarget(key, content_type, filename) if utcnow().timestamp() < expires_at else None
 
 
-def content_disposition(filename: str) -> str:
+def format_content_disposition(filename: str) -> str:
     """Return the header that has a browser save a file under *filename* instead of running what may be in it."""
     return f"attachment; filename*=UTF-8''{quote(filename, safe='')}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from common.errors import StorageError
-from common.storage.keys import QUARANTINE
+from common.storage.keys import QUARANTINE_PREFIX
 
 LONGEST_KEY = 512
 SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
@@ -43,14 +43,14 @@ class Storage(Protocol):
         ...
 
 
-def check_key(key: str) -> None:
+def check_storage_key(key: str) -> None:
     """Raise StorageError unless *key* is a relative path of plain names."""
     if len(key) > LONGEST_KEY or not all(SEGMENT.fullmatch(part) for part in key.split("/")):
         raise StorageError(f"{key[:LONGEST_KEY]!r} is not a valid storage key.")
 
 
-def check_linkable(key: str) -> None:
+def check_linkable_key(key: str) -> None:
     """Raise StorageError for what no link may ever lead to, and for what ``check_key`` refuses."""
-    check_key(key)
-    if key.startswith(QUARANTINE):
+    check_storage_key(key)
+    if key.startswith(QUARANTINE_PREFIX):
         raise StorageError("No link is ever signed for a picture in quarantine.")

@@ -28,8 +28,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from common.errors import ObjectMissingError, SettingsError, StorageError
-from common.storage.links import content_disposition
-from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_key, check_linkable
+from common.storage.links import format_content_disposition
+from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_linkable_key, check_storage_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -64,12 +64,12 @@ class S3Storage:
             public_client = _create_client(session, public_endpoint) if public_endpoint else client
             trust = ssl.create_default_context(cafile=environment.get_config_variable("ca_bundle"))
         except (ValueError, OSError, BotoCoreError) as error:
-            raise SettingsError(f"The settings of S3 cannot be used: {_sentence(error)}.") from None
+            raise SettingsError(f"The settings of S3 cannot be used: {_format_error(error)}.") from None
         return cls(client, public_client, bucket, prefix=prefix, trust=trust)
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store an object, and see that all of it arrived."""
-        check_key(key)
+        check_storage_key(key)
         digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
         name = self._prefix + key
         with self._translate_faults(key):
@@ -82,13 +82,13 @@ class S3Storage:
 
     def get(self, key: str) -> bytes:
         """Return an object's content."""
-        check_key(key)
+        check_storage_key(key)
         with self._translate_faults(key):
             return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
 
     def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
-        check_key(key)
+        check_storage_key(key)
         try:
             with self._translate_faults(key):
                 self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
@@ -107,7 +107,7 @@ class S3Storage:
 
     def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
         """Return a presigned GET, on the endpoint that clients reach."""
-        check_linkable(key)
+        check_linkable_key(key)
         with self._translate_faults(key):
             return self._public_client.generate_presigned_url(
                 "get_object",
@@ -115,7 +115,7 @@ class S3Storage:
                     "Bucket": self._bucket,
                     "Key": self._prefix + key,
                     "ResponseContentType": content_type,
-                    "ResponseContentDisposition": content_disposition(filename),
+                    "ResponseContentDisposition": format_content_disposition(filename),
                 },
                 ExpiresIn=seconds,
             )
@@ -137,7 +137,7 @@ class S3Storage:
         try:
             response = httpx2.get(url, timeout=LINK_TIMEOUT_SECONDS, verify=self._trust, trust_env=False)
         except httpx2.HTTPError as error:
-            raise StorageError(f"Signed links cannot be fetched from {endpoint}: {_sentence(error)}.") from error
+            raise StorageError(f"Signed links cannot be fetched from {endpoint}: {_format_error(error)}.") from error
         if response.status_code != httpx2.codes.OK or response.content != PROBE:
             raise StorageError(f"Signed links to {endpoint} are answered with status {response.status_code}.")
 
@@ -158,7 +158,7 @@ class S3Storage:
         except (UnreachableError, HTTPClientError) as error:
             raise StorageError(f"The S3 server at {self._endpoint} does not answer.") from error
         except BotoCoreError as error:
-            raise StorageError(f"The S3 server at {self._endpoint} cannot be used: {_sentence(error)}.") from error
+            raise StorageError(f"The S3 server at {self._endpoint} cannot be used: {_format_error(error)}.") from error
 
     def _explain(self, error: ClientError, key: str) -> StorageError:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
@@ -186,5 +186,5 @@ def _create_client(session: boto3.session.Session, endpoint: str | None) -> "S3C
     return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
 
 
-def _sentence(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return str(error).strip().rstrip(".") or type(error).__name__

@@ -26,7 +26,7 @@ class CampaignStatus(StrEnum):
 
 _S = CampaignStatus
 
-TRANSITIONS: dict[CampaignStatus, frozenset[CampaignStatus]] = {
+CAMPAIGN_TRANSITIONS: dict[CampaignStatus, frozenset[CampaignStatus]] = {
     _S.DRAFT: frozenset({_S.VALIDATING, _S.CANCELED}),
     _S.VALIDATING: frozenset({_S.DRAFT, _S.READY, _S.CANCELED}),
     _S.READY: frozenset({_S.VALIDATING, _S.PROOFING, _S.APPROVED, _S.CANCELED, _S.EXPIRED}),
@@ -42,9 +42,9 @@ TRANSITIONS: dict[CampaignStatus, frozenset[CampaignStatus]] = {
 """Every move a campaign may make; ``common.campaigns.status`` is the only module that makes them."""
 
 
-def sources_of(target: CampaignStatus) -> frozenset[CampaignStatus]:
+def list_campaign_source_statuses(target: CampaignStatus) -> frozenset[CampaignStatus]:
     """Return the states from which *target* can be reached in one move."""
-    return frozenset(source for source, targets in TRANSITIONS.items() if target in targets)
+    return frozenset(source for source, targets in CAMPAIGN_TRANSITIONS.items() if target in targets)
 
 
 class ListStatus(StrEnum):

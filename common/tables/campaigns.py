@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
 from common.db.types import Base, stored_enum
-from common.ids import new_id
+from common.ids import create_id
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 from common.tables.states import Priority
 
@@ -33,7 +33,7 @@ class Style(Base):
     __tablename__ = "styles"
     __table_args__ = (UniqueConstraint("owner", "name", "version"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     owner: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(64))
     version: Mapped[int]
@@ -51,7 +51,7 @@ class Campaign(Base):
         CheckConstraint("held >= 0 AND spent >= 0", name="sums"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     owner: Mapped[str] = mapped_column(String(64))
     key_id: Mapped[UUID | None]
     name: Mapped[str] = mapped_column(String(200))
@@ -118,7 +118,7 @@ class Recipient(Base):
         Index("ix_recipients_key", "campaign_id", "key"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     campaign_id: Mapped[UUID]
     list_number: Mapped[int]
     row: Mapped[int]  # in the file; the first row of values is 1
@@ -168,7 +168,7 @@ class Print(Base):
         Index("ix_prints_job", "job_id"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"))
     recipient_pk: Mapped[UUID] = mapped_column(ForeignKey("recipients.id", ondelete="CASCADE"))
     index: Mapped[int]

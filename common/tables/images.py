@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
 from common.clock import utcnow
 from common.db.types import Base, stored_enum
-from common.ids import new_id
+from common.ids import create_id
 from common.tables.states import ImageStatus, SafetyMode, Verdict
 
 
@@ -54,7 +54,7 @@ class Image(Base):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
     owner: Mapped[str] = mapped_column(String(64))
     attempt: Mapped[int]
@@ -94,7 +94,7 @@ class Asset(Base):
     __tablename__ = "assets"
     __table_args__ = (Index("ix_assets_owner", "owner", "id"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     owner: Mapped[str] = mapped_column(String(64))
     width: Mapped[int]
     height: Mapped[int]

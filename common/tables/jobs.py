@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
 from common.db.types import Base, stored_enum
-from common.ids import new_id
+from common.ids import create_id
 from common.tables.states import JobStatus, Outcome, Priority
 
 
@@ -67,7 +67,7 @@ class Job(Base):
         CheckConstraint("attempt >= 0 AND strikes >= 0", name="counts"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     owner: Mapped[str] = mapped_column(String(64))
     key_id: Mapped[UUID | None]
     status: Mapped[JobStatus] = mapped_column(stored_enum(JobStatus), default=JobStatus.QUEUED)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
 from common.db.types import Base
-from common.ids import new_id
+from common.ids import create_id
 
 
 class ApiKey(Base):
@@ -17,7 +17,7 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     owner: Mapped[str] = mapped_column(String(64), index=True)
     name: Mapped[str] = mapped_column(String(64))
     prefix: Mapped[str] = mapped_column(String(16), unique=True)

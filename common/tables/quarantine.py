@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
 from common.db.types import Base, stored_enum
-from common.ids import new_id
+from common.ids import create_id
 from common.tables.images import Image
 
 
@@ -51,7 +51,7 @@ class Review(Base):
 
     __tablename__ = "reviews"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     image_id: Mapped[UUID] = mapped_column(ForeignKey(QuarantinedImage.image_id), index=True)
     act: Mapped[ReviewAct] = mapped_column(stored_enum(ReviewAct))
     key_id: Mapped[UUID | None]  # None: the clerk

@@ -19,7 +19,7 @@ class JobStatus(StrEnum):
         return self in TERMINAL
 
 
-TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.EXPIRED}),
     JobStatus.RUNNING: frozenset(
         {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED, JobStatus.QUEUED}
@@ -31,17 +31,17 @@ TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
 }
 """Every move a job may make; ``common.jobs.lifecycle`` is the only module that makes them."""
 
-TERMINAL = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
+TERMINAL = frozenset(status for status, targets in JOB_TRANSITIONS.items() if not targets)
 
 
-def version_of(status: JobStatus, attempt: int) -> int:
+def compute_job_version(status: JobStatus, attempt: int) -> int:
     """Return a number that grows with every move of a job: of two reports of one job the greater is the later."""
     return 2 * attempt + (-1 if status is JobStatus.RUNNING else 1 if status.is_terminal else 0)
 
 
-def sources_of(target: JobStatus) -> frozenset[JobStatus]:
+def list_job_source_statuses(target: JobStatus) -> frozenset[JobStatus]:
     """Return the states from which *target* can be reached in one move."""
-    return frozenset(source for source, targets in TRANSITIONS.items() if target in targets)
+    return frozenset(source for source, targets in JOB_TRANSITIONS.items() if target in targets)
 
 
 class Priority(StrEnum):

@@ -22,7 +22,7 @@ class EventType(StrEnum):
     WEBHOOK_TEST = "webhook.test"  # sent when its owner asks for it
 
 
-OF_STATUS = {
+EVENT_OF_STATUS = {
     JobStatus.RUNNING: EventType.JOB_STARTED,
     JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
     JobStatus.FAILED: EventType.JOB_FAILED,
@@ -31,13 +31,13 @@ OF_STATUS = {
 }
 """The event of each move that is one; a job that is queued again is none."""
 
-JOB_EVENTS = (*OF_STATUS.values(), EventType.IMAGE_RELEASED)
+JOB_EVENTS = (*EVENT_OF_STATUS.values(), EventType.IMAGE_RELEASED)
 """What may be told of a job."""
 
 CAMPAIGN_EVENTS = tuple(event for event in EventType if event.startswith("campaign."))
 """What may be told of a campaign; its jobs are not told of one by one."""
 
-TERMINAL_EVENTS = tuple(event for status, event in OF_STATUS.items() if status.is_terminal)
+TERMINAL_EVENTS = tuple(event for status, event in EVENT_OF_STATUS.items() if status.is_terminal)
 """What whoever names no events is told of jobs."""
 
 USUAL_EVENTS = (

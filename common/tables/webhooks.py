@@ -8,10 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
 from common.db.types import Base, stored_enum
-from common.ids import new_id
+from common.ids import create_id
 from common.tables.webhook_states import EndpointStatus, MessageState
 
-DIRECT = ""
+DIRECT_URL = ""
 """The URL of an owner's one endpoint for jobs that name a URL of their own."""
 
 
@@ -21,7 +21,7 @@ class WebhookEndpoint(Base):
     __tablename__ = "webhook_endpoints"
     __table_args__ = (UniqueConstraint("owner", "url"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
     owner: Mapped[str] = mapped_column(String(64))
     url: Mapped[str] = mapped_column(String(2048))
     description: Mapped[str] = mapped_column(String(512), default="")
@@ -66,7 +66,7 @@ class WebhookMessage(Base):
         Index("ix_webhook_messages_created", "created_at"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)  # the receiver's ``webhook-id``
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)  # the receiver's ``webhook-id``
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
     owner: Mapped[str] = mapped_column(String(64))
     url: Mapped[str | None] = mapped_column(String(2048))  # that the job named; else the endpoint's

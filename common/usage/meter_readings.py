@@ -14,7 +14,7 @@ from common.tables import Press, PressReading
 
 
 @dataclass(frozen=True)
-class Totals:
+class MeterTotals:
     """What a meter shows; a press's stands at nothing when it starts."""
 
     busy: float = 0.0  # accelerator seconds
@@ -22,55 +22,59 @@ class Totals:
     overhead: dict[str, float] = field(default_factory=dict)  # name → accelerator seconds
     energy: float | None = None  # joules; none where nothing measures it
 
-    def __sub__(self, earlier: "Totals") -> "Totals":
+    def __sub__(self, earlier: "MeterTotals") -> "MeterTotals":
         """Return what was added since an *earlier* reading of the same meter."""
         overhead = {name: total - earlier.overhead.get(name, 0.0) for name, total in self.overhead.items()}
         energy = None if self.energy is None else self.energy - (earlier.energy or 0.0)
-        return Totals(self.busy - earlier.busy, self.cpu - earlier.cpu, overhead, energy)
+        return MeterTotals(self.busy - earlier.busy, self.cpu - earlier.cpu, overhead, energy)
 
-    def share(self, of: float) -> "Totals":
+    def share(self, of: float) -> "MeterTotals":
         """Return that share of it all, from 0 to 1."""
         overhead = {name: total * of for name, total in self.overhead.items()}
-        return Totals(self.busy * of, self.cpu * of, overhead, None if self.energy is None else self.energy * of)
+        return MeterTotals(self.busy * of, self.cpu * of, overhead, None if self.energy is None else self.energy * of)
 
-    def __add__(self, more: "Totals") -> "Totals":
+    def __add__(self, more: "MeterTotals") -> "MeterTotals":
         """Return the sum; what only one of two measures is the sum of what was measured."""
         names = {*self.overhead, *more.overhead}
         overhead = {name: self.overhead.get(name, 0.0) + more.overhead.get(name, 0.0) for name in sorted(names)}
         measured = [energy for energy in (self.energy, more.energy) if energy is not None]
-        return Totals(self.busy + more.busy, self.cpu + more.cpu, overhead, sum(measured) if measured else None)
+        return MeterTotals(self.busy + more.busy, self.cpu + more.cpu, overhead, sum(measured) if measured else None)
 
 
-def keep(session: Session, press_id: UUID) -> None:
+def record_reading(session: Session, press_id: UUID) -> None:
     """Put down a press's totals if no beat has come since the hour ended; to be called before the next is written."""
     columns = ["busy_seconds", "cpu_seconds", "overhead", "energy_joules"]
     last_of_its_hour = select(Press.id, Press.heartbeat_at, *(getattr(Press, name) for name in columns)).where(
-        Press.id == press_id, Press.heartbeat_at < _this_hour(session)
+        Press.id == press_id, Press.heartbeat_at < _current_hour_sql(session)
     )
     session.execute(insert(PressReading).from_select(["press_id", "read_at", *columns], last_of_its_hour))
 
 
-def read(session: Session, presses: Sequence[Press], at: datetime) -> dict[UUID, Totals]:
+def load_meter_totals(session: Session, presses: Sequence[Press], at: datetime) -> dict[UUID, MeterTotals]:
     """Return what the meters of *presses* showed *at* a time, by press.
 
     At a whole hour that is true to one beat. In between, and in hours in which a press could not reach the database,
     seconds are taken to be spread evenly from one reading to the next.
     """
-    before = _read_beside(session, at, is_before=True)
-    after = _read_beside(session, at, is_before=False)
+    before = _load_nearest_readings(session, at, is_before=True)
+    after = _load_nearest_readings(session, at, is_before=False)
     shown = {}
     for press in presses:
         if at <= press.started_at:
-            shown[press.id] = Totals()
+            shown[press.id] = MeterTotals()
         elif at >= press.heartbeat_at:
-            shown[press.id] = _totals(press)
+            shown[press.id] = _build_totals(press)
         else:
-            earlier = before.get(press.id, (press.started_at, Totals()))
-            shown[press.id] = _interpolate(earlier, after.get(press.id, (press.heartbeat_at, _totals(press))), at)
+            earlier = before.get(press.id, (press.started_at, MeterTotals()))
+            shown[press.id] = _interpolate_totals(
+                earlier, after.get(press.id, (press.heartbeat_at, _build_totals(press))), at
+            )
     return shown
 
 
-def _read_beside(session: Session, at: datetime, *, is_before: bool) -> dict[UUID, tuple[datetime, Totals]]:
+def _load_nearest_readings(
+    session: Session, at: datetime, *, is_before: bool
+) -> dict[UUID, tuple[datetime, MeterTotals]]:
     """Return the reading next to a time on one side of it, of each press that had begun and had not ended then."""
     other = aliased(PressReading)
     nearest = select(func.max(other.read_at) if is_before else func.min(other.read_at)).where(
@@ -81,19 +85,21 @@ def _read_beside(session: Session, at: datetime, *, is_before: bool) -> dict[UUI
         .join(Press, and_(Press.id == PressReading.press_id, Press.started_at < at, Press.heartbeat_at > at))
         .where(PressReading.read_at == nearest.correlate(Press).scalar_subquery())
     )
-    return {row.press_id: (row.read_at, _totals(row)) for row in rows}
+    return {row.press_id: (row.read_at, _build_totals(row)) for row in rows}
 
 
-def _interpolate(before: tuple[datetime, Totals], after: tuple[datetime, Totals], at: datetime) -> Totals:
+def _interpolate_totals(
+    before: tuple[datetime, MeterTotals], after: tuple[datetime, MeterTotals], at: datetime
+) -> MeterTotals:
     (began, earlier), (ended, later) = before, after
     return earlier + (later - earlier).share((at - began) / (ended - began))
 
 
-def _totals(row: Press | PressReading) -> Totals:
-    return Totals(row.busy_seconds, row.cpu_seconds, row.overhead, row.energy_joules)
+def _build_totals(row: Press | PressReading) -> MeterTotals:
+    return MeterTotals(row.busy_seconds, row.cpu_seconds, row.overhead, row.energy_joules)
 
 
-def _this_hour(session: Session) -> ColumnElement[datetime]:
+def _current_hour_sql(session: Session) -> ColumnElement[datetime]:
     """Return when this hour of UTC began, by the database's clock."""
     if session.get_bind().dialect.name == "sqlite":
         return literal(utcnow().replace(minute=0, second=0, microsecond=0), UTCDateTime)

@@ -16,21 +16,21 @@ from sqlalchemy.orm import Session
 
 from common.tables import Attempt, Press
 from common.usage import meter_readings, price, usage
-from common.usage.meter_readings import Totals
+from common.usage.meter_readings import MeterTotals
 from common.usage.usage import Usage
 
-ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+WHOLE_TIME = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 """The span that leaves nothing out."""
 
 NANO = Decimal("1e-9")
 
 
 @dataclass(frozen=True)
-class Account:
+class PressAccount:
     """How one press, or all, spent a span."""
 
     up: float = 0.0  # seconds between start and stop, or the last beat of one that never said goodbye
-    meter: Totals = field(default_factory=Totals)
+    meter: MeterTotals = field(default_factory=MeterTotals)
     ledger: Usage = field(default_factory=Usage)
 
     @property
@@ -60,7 +60,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Money:
+class CurrencyTotals:
     """What a span cost and earned in one currency."""
 
     up: Decimal  # the price of all time that presses were up
@@ -74,40 +74,45 @@ class Money:
 
 
 @dataclass(frozen=True)
-class House:
+class OperatorReport:
     """The account of each press, the newest first, and of all."""
 
-    presses: list[tuple[Press, Account]]
-    total: Account
-    money: dict[str, Money]  # by currency
+    presses: list[tuple[Press, PressAccount]]
+    total: PressAccount
+    money: dict[str, CurrencyTotals]  # by currency
 
 
-def account(session: Session, since: datetime, until: datetime) -> House:
+def build_operator_report(session: Session, since: datetime, until: datetime) -> OperatorReport:
     """Return how all presses spent the time from *since* to *until*; attempts are those that began in it."""
-    ledgers = usage.add_up(session, _begun(since, until), Attempt.press_id.expression)
-    presses = _presses(session, since, until, ledgers)
-    before, after = (meter_readings.read(session, presses, at) for at in (since, until))
+    ledgers = usage.aggregate_usage(session, _filter_by_start(since, until), Attempt.press_id.expression)
+    presses = _load_presses(session, since, until, ledgers)
+    before, after = (meter_readings.load_meter_totals(session, presses, at) for at in (since, until))
     accounts = [
-        (press, Account(_up(press, since, until), after[press.id] - before[press.id], ledgers.get(press.id, Usage())))
+        (
+            press,
+            PressAccount(
+                _compute_uptime(press, since, until), after[press.id] - before[press.id], ledgers.get(press.id, Usage())
+            ),
+        )
         for press in presses
     ]
-    total = _sum(account for _, account in accounts)
-    return House(accounts, total, _price(accounts))
+    total = _sum_accounts(account for _, account in accounts)
+    return OperatorReport(accounts, total, _sum_by_currency(accounts))
 
 
-def up_amount(press: Press, seconds: float) -> Decimal:
+def price_uptime(press: Press, seconds: float) -> Decimal:
     """Return what it costs to have a press up that long, in its currency."""
-    return price.price(seconds, press.price_per_hour)
+    return price.price_gpu_seconds(seconds, press.price_per_hour)
 
 
-def _begun(since: datetime, until: datetime) -> usage.Narrow:
+def _filter_by_start(since: datetime, until: datetime) -> usage.Narrow:
     def narrow(statement: usage.Rows) -> usage.Rows:
         return statement.where(Attempt.started_at >= since, Attempt.started_at < until)
 
     return narrow
 
 
-def _presses(session: Session, since: datetime, until: datetime, ledgers: dict[UUID, Usage]) -> list[Press]:
+def _load_presses(session: Session, since: datetime, until: datetime, ledgers: dict[UUID, Usage]) -> list[Press]:
     up = select(Press).where(Press.heartbeat_at > since, Press.started_at < until)
     presses = {press.id: press for press in session.scalars(up)}
     # One that died with a job in hand which it had not told of yet may have been last heard of before the span.
@@ -116,28 +121,28 @@ def _presses(session: Session, since: datetime, until: datetime, ledgers: dict[U
     return sorted(presses.values(), key=lambda press: (press.started_at, press.id), reverse=True)
 
 
-def _up(press: Press, since: datetime, until: datetime) -> float:
+def _compute_uptime(press: Press, since: datetime, until: datetime) -> float:
     began, ended = max(press.started_at, since), min(press.stopped_at or press.heartbeat_at, until)
     return max(0.0, (ended - began).total_seconds())
 
 
-def _sum(accounts: Iterable[Account]) -> Account:
-    up, meter, ledger = 0.0, Totals(), Usage()
+def _sum_accounts(accounts: Iterable[PressAccount]) -> PressAccount:
+    up, meter, ledger = 0.0, MeterTotals(), Usage()
     for account in accounts:
         up += account.up
         meter += account.meter
         ledger += account.ledger
-    return Account(up, meter, ledger)
+    return PressAccount(up, meter, ledger)
 
 
-def _price(accounts: Iterable[tuple[Press, Account]]) -> dict[str, Money]:
-    money: dict[str, Money] = {}
+def _sum_by_currency(accounts: Iterable[tuple[Press, PressAccount]]) -> dict[str, CurrencyTotals]:
+    money: dict[str, CurrencyTotals] = {}
     for press, account in accounts:
         ledger = account.ledger
         for currency in {press.currency, *ledger.amounts}:
-            before = money.get(currency, Money(Decimal(0), Decimal(0), 0))
-            money[currency] = Money(
-                before.up + (up_amount(press, account.up) if currency == press.currency else 0),
+            before = money.get(currency, CurrencyTotals(Decimal(0), Decimal(0), 0))
+            money[currency] = CurrencyTotals(
+                before.up + (price_uptime(press, account.up) if currency == press.currency else 0),
                 before.charged + ledger.amounts.get(currency, Decimal(0)),
                 before.images + ledger.images.get(currency, 0),
             )

@@ -6,7 +6,7 @@ from decimal import Decimal
 SECONDS_PER_HOUR = Decimal(3600)
 
 
-def price(gpu_seconds: float, per_hour: Decimal) -> Decimal:
+def price_gpu_seconds(gpu_seconds: float, per_hour: Decimal) -> Decimal:
     """Return what *gpu_seconds* cost, exact to 10⁻⁹ of the currency's unit."""
     return (Decimal(repr(gpu_seconds)) * per_hour / SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
 
@@ -20,9 +20,9 @@ class Charge:
     overrun_seconds: float = 0.0
 
 
-def charge(gpu_seconds: float, per_hour: Decimal, most: Decimal | None) -> Charge:
+def compute_charge(gpu_seconds: float, per_hour: Decimal, most: Decimal | None) -> Charge:
     """Return what *gpu_seconds* are charged, at most *most* if that is given; the rest of the seconds is overrun."""
-    amount = price(gpu_seconds, per_hour)
+    amount = price_gpu_seconds(gpu_seconds, per_hour)
     if most is None or amount <= most:
         return Charge(amount, gpu_seconds)
     charged = gpu_seconds * float(most / amount)

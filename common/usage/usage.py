@@ -71,11 +71,11 @@ class Usage:
         return Usage(
             jobs=self.jobs + more.jobs,
             attempts=self.attempts + more.attempts,
-            images=_merge(self.images, more.images, 0),
+            images=_merge_totals(self.images, more.images, 0),
             delivered=self.delivered + more.delivered,
             running=self.running + more.running,
-            waste=_merge(self.waste, more.waste, 0.0),
-            amounts=_merge(self.amounts, more.amounts, Decimal(0)),
+            waste=_merge_totals(self.waste, more.waste, 0.0),
+            amounts=_merge_totals(self.amounts, more.amounts, Decimal(0)),
         )
 
 
@@ -87,18 +87,20 @@ def was_delivered(image: Image) -> bool:
     return image.status in DELIVERED and image.released_at is None and image.verdict is not Verdict.BLOCK
 
 
-def tally(session: Session, owner: str, since: datetime, until: datetime) -> Usage:
+def load_usage(session: Session, owner: str, since: datetime, until: datetime) -> Usage:
     """Return what *owner* used in attempts that began from *since* to before *until*."""
-    return add_up(session, _of(owner, since, until), literal("")).get("", Usage())
+    return aggregate_usage(session, _narrow_to_owner(owner, since, until), literal("")).get("", Usage())
 
 
-def tally_by(session: Session, owner: str, since: datetime, until: datetime, group_by: GroupBy) -> dict[str, Usage]:
+def load_usage_by_group(
+    session: Session, owner: str, since: datetime, until: datetime, group_by: GroupBy
+) -> dict[str, Usage]:
     """Return the same, told apart; groups in the order of their names, the empty name for jobs made without a key."""
-    groups = add_up(session, _of(owner, since, until), _column(session, group_by))
+    groups = aggregate_usage(session, _narrow_to_owner(owner, since, until), _choose_group_column(session, group_by))
     return dict(sorted(groups.items()))
 
 
-def add_up(session: Session, narrow: Narrow, group: ColumnElement[K]) -> dict[K, Usage]:
+def aggregate_usage(session: Session, narrow: Narrow, group: ColumnElement[K]) -> dict[K, Usage]:
     """Return what the attempts used that *narrow* leaves, told apart by *group*."""
     groups: dict[K, Usage] = defaultdict(Usage)
     _add_attempts(session, groups, narrow, group)
@@ -108,11 +110,11 @@ def add_up(session: Session, narrow: Narrow, group: ColumnElement[K]) -> dict[K,
     return dict(groups)
 
 
-def _merge(one: dict[str, N], other: dict[str, N], zero: N) -> dict[str, N]:
+def _merge_totals(one: dict[str, N], other: dict[str, N], zero: N) -> dict[str, N]:
     return {name: one.get(name, zero) + other.get(name, zero) for name in sorted({*one, *other})}
 
 
-def _of(owner: str, since: datetime, until: datetime) -> Narrow:
+def _narrow_to_owner(owner: str, since: datetime, until: datetime) -> Narrow:
     def narrow(statement: Rows) -> Rows:
         return (
             statement.join(Job, Job.id == Attempt.job_id)
@@ -167,7 +169,7 @@ def _add_images(session: Session, groups: dict[K, Usage], narrow: Narrow, group:
         usage.waste[Outcome.BLOCKED] = left
 
 
-def _column(session: Session, group_by: GroupBy) -> ColumnElement[Any]:
+def _choose_group_column(session: Session, group_by: GroupBy) -> ColumnElement[Any]:
     match group_by:
         case GroupBy.DAY if session.get_bind().dialect.name == "sqlite":
             return func.date(Attempt.started_at, type_=String)

@@ -47,16 +47,16 @@ class Delivery:
     started_at: datetime
 
 
-def is_any_due(session: Session, moment: datetime) -> bool:
+def has_due_messages(session: Session, moment: datetime) -> bool:
     """Tell whether there may be something to claim; cheaper than to claim in vain."""
-    return bool(session.scalar(select(exists().where(_due(moment)))))
+    return bool(session.scalar(select(exists().where(_match_due(moment)))))
 
 
-def claim(session: Session, moment: datetime, room: int, *, threads: int) -> list[Delivery]:
+def claim_deliveries(session: Session, moment: datetime, room: int, *, threads: int) -> list[Delivery]:
     """Claim up to *room* messages that are due at *moment*; *threads* is how many senders each clerk has."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
-    chosen = _choose(session, moment, room, max(PER_DESTINATION, threads // OWNERS_SHARE))
+    chosen = _choose_messages(session, moment, room, max(PER_DESTINATION, threads // OWNERS_SHARE))
     if not chosen:
         return []
     rows = session.scalars(
@@ -65,18 +65,18 @@ def claim(session: Session, moment: datetime, room: int, *, threads: int) -> lis
         .order_by(WebhookMessage.id)
         .with_for_update(skip_locked=True)
     ).all()
-    _close_interrupted(session, [row.id for row in rows])
+    _close_interrupted_attempts(session, [row.id for row in rows])
     targets = select(WebhookEndpoint).where(WebhookEndpoint.id.in_({row.endpoint_id for row in rows}))
     receivers = {endpoint.id: endpoint for endpoint in session.scalars(targets)}
-    taken = [row for row in rows if _take(row, receivers[row.endpoint_id], moment)]
+    taken = [row for row in rows if _start_attempt(row, receivers[row.endpoint_id], moment)]
     session.add_all(WebhookAttempt(message_id=row.id, number=row.tries, started_at=moment) for row in taken)
     session.flush()
-    return [_describe(row, receivers[row.endpoint_id], moment) for row in taken]
+    return [_build_delivery(row, receivers[row.endpoint_id], moment) for row in taken]
 
 
-def _choose(session: Session, moment: datetime, room: int, owners_share: int) -> list[UUID]:
-    busy, working = _count_busy(session, moment)
-    due = [_due(moment)]
+def _choose_messages(session: Session, moment: datetime, room: int, owners_share: int) -> list[UUID]:
+    busy, working = _count_in_flight(session, moment)
+    due = [_match_due(moment)]
     due.append(WebhookMessage.destination.not_in([name for name, count in busy.items() if count >= PER_DESTINATION]))
     due.append(WebhookMessage.owner.not_in([name for name, count in working.items() if count >= owners_share]))
     first = (
@@ -99,7 +99,7 @@ def _choose(session: Session, moment: datetime, room: int, owners_share: int) ->
     return chosen
 
 
-def _due(moment: datetime) -> ColumnElement[bool]:
+def _match_due(moment: datetime) -> ColumnElement[bool]:
     return and_(
         WebhookMessage.state == MessageState.PENDING,
         WebhookMessage.next_at <= moment,
@@ -107,7 +107,7 @@ def _due(moment: datetime) -> ColumnElement[bool]:
     )
 
 
-def _count_busy(session: Session, moment: datetime) -> tuple[Counter[str], Counter[str]]:
+def _count_in_flight(session: Session, moment: datetime) -> tuple[Counter[str], Counter[str]]:
     """Return how many messages are being tried, by destination and by owner."""
     held = session.execute(
         select(WebhookMessage.destination, WebhookMessage.owner).where(WebhookMessage.lease_until >= moment)
@@ -115,7 +115,7 @@ def _count_busy(session: Session, moment: datetime) -> tuple[Counter[str], Count
     return Counter(row.destination for row in held), Counter(row.owner for row in held)
 
 
-def _close_interrupted(session: Session, message_ids: Sequence[UUID]) -> None:
+def _close_interrupted_attempts(session: Session, message_ids: Sequence[UUID]) -> None:
     """Say of tries whose sender was never heard of again what became of them."""
     open_ones = and_(WebhookAttempt.message_id.in_(message_ids), WebhookAttempt.seconds.is_(None))
     session.execute(
@@ -126,7 +126,7 @@ def _close_interrupted(session: Session, message_ids: Sequence[UUID]) -> None:
     )
 
 
-def _take(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> bool:
+def _start_attempt(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> bool:
     if endpoint.status is EndpointStatus.DISABLED:
         state = MessageState.CANCELED  # owed while its endpoint was being disabled
     elif row.tries - row.earlier_tries >= MOST_TRIES:
@@ -139,7 +139,7 @@ def _take(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> b
     return False
 
 
-def _describe(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> Delivery:
+def _build_delivery(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) -> Delivery:
     return Delivery(
         message_id=row.id,
         number=row.tries,
@@ -148,6 +148,6 @@ def _describe(row: WebhookMessage, endpoint: WebhookEndpoint, moment: datetime) 
         url=row.url or endpoint.url,
         event=row.event,
         body=row.body,
-        secrets=tuple(endpoints.live_secrets(endpoint, moment)),
+        secrets=tuple(endpoints.list_live_secrets(endpoint, moment)),
         started_at=moment,
     )

@@ -13,36 +13,36 @@ from sqlalchemy.orm import Session
 from common.db import clock
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
-from common.failpoints import fault
+from common.failpoints import failpoint
 from common.logs import get_logger
 from common.tables.webhook_states import Failure
 from common.webhooks import claiming, outcomes, signatures
 from common.webhooks.claiming import Delivery
-from common.webhooks.outcomes import Outcome
+from common.webhooks.outcomes import DeliveryOutcome
 from common.webhooks.public_addresses import UnresolvedError
-from common.webhooks.signing_secrets import Sealer, SecretUnreadableError
-from common.webhooks.ssrf_guard import Guard
+from common.webhooks.signing_secrets import SecretCipher, SecretUnreadableError
+from common.webhooks.ssrf_guard import SsrfGuard
 from common.webhooks.transport import Transport, UndeliveredError
-from common.webhooks.urls import InvalidUrlError, NotAllowedError
+from common.webhooks.urls import DestinationNotAllowedError, InvalidUrlError
 
 CLOSE_SECONDS = 5.0
 log = get_logger(__name__)
 
-Clock = Callable[[Session], datetime]
+TimeSource = Callable[[Session], datetime]
 
 
-class Courier:
+class Deliverer:
     """Delivers messages with up to *threads* at once; several couriers may share a database."""
 
     def __init__(
         self,
         database: Database,
-        sealer: Sealer,
-        guard: Guard,
+        sealer: SecretCipher,
+        guard: SsrfGuard,
         transport: Transport | None = None,
         *,
         threads: int = 32,
-        clock: Clock = clock.read_clock,
+        clock: TimeSource = clock.fetch_now,
     ) -> None:
         self._database = database
         self._sealer = sealer
@@ -61,10 +61,10 @@ class Courier:
         if room <= 0:
             return 0
         with self._database.reading() as session:
-            if not claiming.is_any_due(session, self._clock(session)):
+            if not claiming.has_due_messages(session, self._clock(session)):
                 return 0
         with self._database.transaction() as session:
-            taken = claiming.claim(session, self._clock(session), room, threads=self._threads)
+            taken = claiming.claim_deliveries(session, self._clock(session), room, threads=self._threads)
         for delivery in taken:
             # Daemons: a process that ends need not wait for receivers, for what was in hand goes again.
             thread = threading.Thread(target=self._carry, args=(delivery,), name="courier", daemon=True)
@@ -94,9 +94,9 @@ class Courier:
         delivery: Delivery | None = first
         try:
             while delivery is not None:
-                fault("sending")
+                failpoint("sending")
                 outcome = self.attempt(delivery)
-                fault("sent")
+                failpoint("sent")
                 delivery = self._book(delivery, outcome)
         except DatabaseUnavailableError as error:
             log.warning("delivery_not_booked", code=error.code, reason=error.message)
@@ -104,34 +104,36 @@ class Courier:
             with self._lock:
                 self._busy.discard(threading.current_thread())
 
-    def attempt(self, delivery: Delivery) -> Outcome:
+    def attempt(self, delivery: Delivery) -> DeliveryOutcome:
         """Try once, and return what came of it; never raises for anything that a receiver does."""
         began = time.monotonic()
         try:
             secrets = [self._sealer.open(sealed) for sealed in delivery.secrets]
             approach = self._guard.admit(delivery.url)
             timestamp = int(delivery.started_at.timestamp())
-            headers = signatures.headers(secrets, str(delivery.message_id), timestamp, delivery.number, delivery.body)
+            headers = signatures.build_headers(
+                secrets, str(delivery.message_id), timestamp, delivery.number, delivery.body
+            )
             answer = self._transport.post(approach, headers, delivery.body)
         except UndeliveredError as error:
             failure = error.failure
-        except (NotAllowedError, InvalidUrlError):
+        except (DestinationNotAllowedError, InvalidUrlError):
             failure = Failure.NOT_ALLOWED
         except UnresolvedError:
             failure = Failure.UNRESOLVED
         except SecretUnreadableError:
             failure = Failure.UNREADABLE
         else:
-            return outcomes.judge(answer, time.monotonic() - began)
-        return Outcome(time.monotonic() - began, failure)
+            return outcomes.classify_response(answer, time.monotonic() - began)
+        return DeliveryOutcome(time.monotonic() - began, failure)
 
-    def _book(self, delivery: Delivery, outcome: Outcome) -> Delivery | None:
+    def _book(self, delivery: Delivery, outcome: DeliveryOutcome) -> Delivery | None:
         """Write what came of a try, and return what to try next, if anything is due."""
         with self._database.transaction() as session:
             moment = self._clock(session)
-            state = outcomes.record(session, delivery, outcome, moment)
+            state = outcomes.record_outcome(session, delivery, outcome, moment)
             is_last = self._stopping.is_set()
-            following = [] if is_last else claiming.claim(session, moment, 1, threads=self._threads)
+            following = [] if is_last else claiming.claim_deliveries(session, moment, 1, threads=self._threads)
         log.info(
             "webhook_tried",
             message_id=str(delivery.message_id),

@@ -43,7 +43,7 @@ def list_messages(
     return list(session.scalars(query.order_by(WebhookMessage.id.desc()).limit(limit)))
 
 
-def last_attempts(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, WebhookAttempt]:
+def load_last_attempts(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, WebhookAttempt]:
     """Return the last try at each message that has been tried."""
     wanted = [(row.id, row.tries) for row in rows if row.tries]
     if not wanted:
@@ -58,13 +58,13 @@ def list_attempts(session: Session, message_id: UUID) -> list[WebhookAttempt]:
     return list(session.scalars(query.order_by(WebhookAttempt.number.desc()).limit(MOST_ATTEMPTS)))
 
 
-def list_of_job(session: Session, owner: str, job_id: UUID) -> list[WebhookMessage]:
+def list_job_messages(session: Session, owner: str, job_id: UUID) -> list[WebhookMessage]:
     """Return the messages of *owner* about one job, the oldest first."""
     query = select(WebhookMessage).where(WebhookMessage.job_id == job_id, WebhookMessage.owner == owner)
     return list(session.scalars(query.order_by(WebhookMessage.id).limit(MOST_ATTEMPTS)))
 
 
-def attempts_at(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, list[WebhookAttempt]]:
+def load_attempts(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, list[WebhookAttempt]]:
     """Return the tries at each of these messages that has been tried, in their order."""
     found: dict[UUID, list[WebhookAttempt]] = defaultdict(list)
     tried = [row.id for row in rows if row.tries]

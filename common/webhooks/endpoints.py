@@ -10,9 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.errors import PressroomError
-from common.ids import new_id
+from common.ids import create_id
 from common.logs import get_logger
 from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import (
@@ -24,9 +24,9 @@ from common.tables.webhook_states import (
     EventType,
     MessageState,
 )
-from common.tables.webhooks import DIRECT
+from common.tables.webhooks import DIRECT_URL
 from common.webhooks import signing_secrets
-from common.webhooks.signing_secrets import Sealer
+from common.webhooks.signing_secrets import SecretCipher
 
 log = get_logger(__name__)
 
@@ -48,31 +48,37 @@ class NewEndpoint:
     """What an owner wants told, and where; a URL of nothing is the endpoint of all jobs that name one themselves."""
 
     owner: str
-    url: str = DIRECT
+    url: str = DIRECT_URL
     events: Sequence[EventType] = USUAL_EVENTS
     description: str = ""
     secret: bytes | None = None
 
 
-def add(session: Session, sealer: Sealer, wish: NewEndpoint, most: int) -> tuple[WebhookEndpoint, bytes]:
+def create_endpoint(
+    session: Session, sealer: SecretCipher, wish: NewEndpoint, most: int
+) -> tuple[WebhookEndpoint, bytes]:
     """Enter an endpoint, and return it with its secret; raise WebhookExistsError or TooManyWebhooksError."""
-    if wish.url != DIRECT:
-        _check_room(session, wish.owner, most)
-    secret = wish.secret or signing_secrets.make()
-    endpoint_id = _insert(session, sealer, wish, secret)
+    if wish.url != DIRECT_URL:
+        _check_endpoint_limit(session, wish.owner, most)
+    secret = wish.secret or signing_secrets.create_secret()
+    endpoint_id = _insert_endpoint(session, sealer, wish, secret)
     if endpoint_id is None:
         raise WebhookExistsError
     return session.get_one(WebhookEndpoint, endpoint_id), secret
 
 
-def see_to_direct(session: Session, sealer: Sealer, owner: str) -> None:
+def ensure_direct_endpoint(session: Session, sealer: SecretCipher, owner: str) -> None:
     """Make the endpoint of the jobs and campaigns of *owner* that name a URL of their own, unless there is one."""
-    there = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url == DIRECT)
+    there = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url == DIRECT_URL)
     if session.scalar(there) is None:
-        _insert(session, sealer, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), signing_secrets.make())
+        _insert_endpoint(
+            session, sealer, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), signing_secrets.create_secret()
+        )
 
 
-def find(session: Session, owner: str, endpoint_id: UUID, *, to_change: bool = False) -> WebhookEndpoint | None:
+def find_endpoint(
+    session: Session, owner: str, endpoint_id: UUID, *, to_change: bool = False
+) -> WebhookEndpoint | None:
     """Return an endpoint of *owner*, locked if it is *to_change*.
 
     Whoever locks an endpoint and its messages locks the endpoint first.
@@ -81,13 +87,13 @@ def find(session: Session, owner: str, endpoint_id: UUID, *, to_change: bool = F
     return session.scalar(query.with_for_update(key_share=True) if to_change else query)
 
 
-def list_all(session: Session, owner: str) -> list[WebhookEndpoint]:
+def list_endpoints(session: Session, owner: str) -> list[WebhookEndpoint]:
     """Return the endpoints of *owner*, the newest first."""
     query = select(WebhookEndpoint).where(WebhookEndpoint.owner == owner)
     return list(session.scalars(query.order_by(WebhookEndpoint.id.desc())))
 
 
-def move(session: Session, endpoint: WebhookEndpoint, url: str) -> None:
+def change_endpoint_url(session: Session, endpoint: WebhookEndpoint, url: str) -> None:
     """Give *endpoint* another URL; messages that wait go there. Raises WebhookExistsError."""
     taken = select(WebhookEndpoint.id).where(
         WebhookEndpoint.owner == endpoint.owner, WebhookEndpoint.url == url, WebhookEndpoint.id != endpoint.id
@@ -96,32 +102,32 @@ def move(session: Session, endpoint: WebhookEndpoint, url: str) -> None:
         raise WebhookExistsError
     if endpoint.url != url:
         endpoint.url = url
-        _forgive(endpoint)
+        _reset_failures(endpoint)
         try:
             session.flush()
         except IntegrityError:
             raise WebhookExistsError from None
 
 
-def rotate(
-    session: Session, sealer: Sealer, endpoint: WebhookEndpoint, overlap: timedelta, secret: bytes | None = None
+def rotate_secret(
+    session: Session, sealer: SecretCipher, endpoint: WebhookEndpoint, overlap: timedelta, secret: bytes | None = None
 ) -> bytes:
     """Give *endpoint* a new secret and return it; for the time of *overlap* the old one signs too."""
-    fresh = secret or signing_secrets.make()
+    fresh = secret or signing_secrets.create_secret()
     endpoint.previous_secret = endpoint.secret if overlap else None
-    endpoint.previous_until = _later(session, overlap) if overlap else None
+    endpoint.previous_until = _fetch_overlap_end(session, overlap) if overlap else None
     endpoint.secret = sealer.seal(fresh)
     return fresh
 
 
-def enable(endpoint: WebhookEndpoint) -> None:
+def enable_endpoint(endpoint: WebhookEndpoint) -> None:
     """Have *endpoint* told again of what happens from now on."""
     endpoint.status = EndpointStatus.ENABLED
     endpoint.disabled_reason = None
-    _forgive(endpoint)
+    _reset_failures(endpoint)
 
 
-def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
+def disable_endpoint(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
     """Tell *endpoint* nothing more, not even what is owed: that can be sent again once it is enabled."""
     endpoint.status = EndpointStatus.DISABLED
     endpoint.disabled_reason = reason
@@ -129,45 +135,45 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason)
     session.execute(
         update(WebhookMessage)
         .where(WebhookMessage.endpoint_id == endpoint.id, WebhookMessage.state == MessageState.PENDING)
-        .values(state=MessageState.CANCELED, ended_at=now(session))
+        .values(state=MessageState.CANCELED, ended_at=now_sql(session))
         .execution_options(synchronize_session="fetch")
     )
     log.info("webhook_disabled", webhook_id=str(endpoint.id), reason=reason)
 
 
-def remove(session: Session, endpoint: WebhookEndpoint) -> None:
+def delete_endpoint(session: Session, endpoint: WebhookEndpoint) -> None:
     """Delete *endpoint* with its messages."""
     session.execute(delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint.id))
 
 
-def live_secrets(endpoint: WebhookEndpoint, moment: datetime) -> list[bytes]:
+def list_live_secrets(endpoint: WebhookEndpoint, moment: datetime) -> list[bytes]:
     """Return the sealed secrets that sign at *moment*, the newest first."""
     previous, until = endpoint.previous_secret, endpoint.previous_until
     return [endpoint.secret] if previous is None or until is None or until <= moment else [endpoint.secret, previous]
 
 
-def _forgive(endpoint: WebhookEndpoint) -> None:
+def _reset_failures(endpoint: WebhookEndpoint) -> None:
     endpoint.failures = 0
     endpoint.failing_since = endpoint.resume_at = None
 
 
-def _later(session: Session, overlap: timedelta) -> datetime:
-    return session.scalars(select(now(session, overlap))).one()
+def _fetch_overlap_end(session: Session, overlap: timedelta) -> datetime:
+    return session.scalars(select(now_sql(session, overlap))).one()
 
 
-def _check_room(session: Session, owner: str, most: int) -> None:
+def _check_endpoint_limit(session: Session, owner: str, most: int) -> None:
     if session.get_bind().dialect.name == "postgresql":
         # Two at once would both count before either has entered its own.
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"webhooks {owner}", 0))))
-    own = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url != DIRECT)
+    own = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url != DIRECT_URL)
     if (session.scalar(select(func.count()).select_from(own.subquery())) or 0) >= most:
         raise TooManyWebhooksError
 
 
-def _insert(session: Session, sealer: Sealer, wish: NewEndpoint, secret: bytes) -> UUID | None:
+def _insert_endpoint(session: Session, sealer: SecretCipher, wish: NewEndpoint, secret: bytes) -> UUID | None:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     row = {
-        "id": new_id(),
+        "id": create_id(),
         "owner": wish.owner,
         "url": wish.url,
         "description": wish.description,
@@ -175,6 +181,6 @@ def _insert(session: Session, sealer: Sealer, wish: NewEndpoint, secret: bytes) 
         "status": EndpointStatus.ENABLED,
         "secret": sealer.seal(secret),
         "failures": 0,
-        "created_at": now(session),
+        "created_at": now_sql(session),
     }
     return session.scalar(insert(WebhookEndpoint).values(row).on_conflict_do_nothing().returning(WebhookEndpoint.id))

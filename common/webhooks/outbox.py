@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now, read_clock
+from common.db.clock import fetch_now, now_sql
 from common.tables import Job, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import (
     EndpointStatus,
@@ -17,26 +17,26 @@ from common.tables.webhook_states import (
     MessageState,
     parse_events,
 )
-from common.tables.webhooks import DIRECT
+from common.tables.webhooks import DIRECT_URL
 from common.webhooks import payloads
-from common.webhooks.urls import parse
+from common.webhooks.urls import parse_url
 
 BATCH = 500
 UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
 
 
-def owe_test(session: Session, endpoint: WebhookEndpoint) -> WebhookMessage:
+def publish_test_event(session: Session, endpoint: WebhookEndpoint) -> WebhookMessage:
     """Owe *endpoint* a message that is about nothing but itself."""
-    moment = read_clock(session)
-    message = address_message(endpoint, EventType.WEBHOOK_TEST, moment)
-    message.body = payloads.render_test(moment, endpoint.id)
+    moment = fetch_now(session)
+    message = build_message(endpoint, EventType.WEBHOOK_TEST, moment)
+    message.body = payloads.render_test_event(moment, endpoint.id)
     session.add(message)
     session.flush()
     return message
 
 
 @dataclass(frozen=True)
-class News:
+class Event:
     """What is to be told of something that is no job, and where it wants to be told besides."""
 
     owner: str
@@ -47,13 +47,13 @@ class News:
     events: Sequence[EventType] = ()  # what that URL is told of
 
 
-def owe_news(session: Session, news: News) -> int:
+def publish_event(session: Session, news: Event) -> int:
     """Owe *news* to every endpoint of its owner that wants it; return how many messages that makes."""
     owed = []
     for endpoint in lock_endpoints(session, {news.owner}):
         own = news.events if news.url is not None else ()
-        if news.event in (own if endpoint.url == DIRECT else parse_events(endpoint.events)):
-            message = address_message(endpoint, news.event, news.moment, news.url)
+        if news.event in (own if endpoint.url == DIRECT_URL else parse_events(endpoint.events)):
+            message = build_message(endpoint, news.event, news.moment, news.url)
             message.body = news.body
             owed.append(message)
     session.add_all(owed)
@@ -61,9 +61,9 @@ def owe_news(session: Session, news: News) -> int:
     return len(owed)
 
 
-def resend(session: Session, message: WebhookMessage) -> None:
+def resend_message(session: Session, message: WebhookMessage) -> None:
     """Have *message* tried anew, from the beginning of the schedule; one that is being tried stays as it is."""
-    moment = read_clock(session)
+    moment = fetch_now(session)
     if message.lease_until is not None and message.lease_until >= moment:
         return
     message.state = MessageState.PENDING
@@ -72,7 +72,7 @@ def resend(session: Session, message: WebhookMessage) -> None:
     message.lease_until = message.ended_at = None
 
 
-def resend_all(
+def resend_messages(
     session: Session, endpoint: WebhookEndpoint, since: datetime, until: datetime | None, *, delivered: bool
 ) -> int:
     """Have every message of a span of time tried anew that was not delivered, or is said to be; return how many."""
@@ -86,7 +86,7 @@ def resend_all(
         .values(
             state=MessageState.PENDING,
             earlier_tries=WebhookMessage.tries,
-            next_at=now(session),
+            next_at=now_sql(session),
             lease_until=None,
             ended_at=None,
         )
@@ -96,24 +96,26 @@ def resend_all(
     return len(rows.all())
 
 
-def forget_old(session: Session, days: int, jobs: ColumnElement[bool] | None = None, *, jobless: bool = True) -> int:
+def delete_old_messages(
+    session: Session, days: int, jobs: ColumnElement[bool] | None = None, *, jobless: bool = True
+) -> int:
     """Delete some messages older than *days* that nobody waits for any more; return how many.
 
     Of those about jobs only such *jobs* count; those about none count if *jobless*.
     """
-    old = WebhookMessage.created_at < now(session, -timedelta(days=days))
+    old = WebhookMessage.created_at < now_sql(session, -timedelta(days=days))
     if jobs is not None:
         about = WebhookMessage.job_id.in_(select(Job.id).where(jobs))
         old = and_(old, or_(about, WebhookMessage.job_id.is_(None)) if jobless else about)
-    return _forget(session, old, BATCH)
+    return _delete_messages(session, old, BATCH)
 
 
-def forget_of(session: Session, job_ids: Collection[UUID]) -> int:
+def delete_job_messages(session: Session, job_ids: Collection[UUID]) -> int:
     """Delete the messages about these jobs that nobody waits for any more; return how many."""
-    return _forget(session, WebhookMessage.job_id.in_(job_ids), None)
+    return _delete_messages(session, WebhookMessage.job_id.in_(job_ids), None)
 
 
-def _forget(session: Session, chosen: ColumnElement[bool], most: int | None) -> int:
+def _delete_messages(session: Session, chosen: ColumnElement[bool], most: int | None) -> int:
     ids = session.scalars(
         select(WebhookMessage.id)
         .where(chosen, WebhookMessage.state != MessageState.PENDING)
@@ -126,9 +128,9 @@ def _forget(session: Session, chosen: ColumnElement[bool], most: int | None) -> 
     return len(ids)
 
 
-def name_destination(owner: str, url: str) -> str:
+def hash_destination(owner: str, url: str) -> str:
     """Return what messages to the same receiver share, where the jobs of *owner* name it: scheme, host and port."""
-    return hashlib.sha256(f"{owner} {parse(url).origin}".encode()).hexdigest()[:40]
+    return hashlib.sha256(f"{owner} {parse_url(url).origin}".encode()).hexdigest()[:40]
 
 
 def lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[WebhookEndpoint]:
@@ -141,7 +143,7 @@ def lock_endpoints(session: Session, owners: Collection[str]) -> Sequence[Webhoo
     ).all()
 
 
-def address_message(
+def build_message(
     endpoint: WebhookEndpoint,
     event: EventType,
     moment: datetime,
@@ -149,12 +151,12 @@ def address_message(
     job_id: UUID | None = None,
 ) -> WebhookMessage:
     """Return a new message about *event* for *endpoint*; it goes to *own_url* where the endpoint has none."""
-    url = own_url if endpoint.url == DIRECT else None
+    url = own_url if endpoint.url == DIRECT_URL else None
     return WebhookMessage(
         endpoint_id=endpoint.id,
         owner=endpoint.owner,
         url=url,
-        destination=endpoint.id.hex if url is None else name_destination(endpoint.owner, url),
+        destination=endpoint.id.hex if url is None else hash_destination(endpoint.owner, url),
         job_id=job_id,
         event=event,
         created_at=moment,

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import DisabledReason, EndpointStatus, Failure, MessageState
-from common.tables.webhooks import DIRECT
+from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints, retry_schedule
 from common.webhooks.claiming import Delivery
-from common.webhooks.transport import SUCCESS, Answer
+from common.webhooks.transport import SUCCESS, ReceiverResponse
 
 GONE = 410
 REDIRECTS = range(300, 400)
@@ -19,7 +19,7 @@ THROTTLES = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeliveryOutcome:
     """What came of a try; no *failure* means that it was delivered."""
 
     seconds: float
@@ -29,7 +29,7 @@ class Outcome:
     retry_after: str | None = None
 
 
-def judge(answer: Answer, seconds: float) -> Outcome:
+def classify_response(answer: ReceiverResponse, seconds: float) -> DeliveryOutcome:
     """Return what an answer means."""
     failure: Failure | None = Failure.STATUS
     if answer.status in SUCCESS:
@@ -38,10 +38,12 @@ def judge(answer: Answer, seconds: float) -> Outcome:
         failure = Failure.REDIRECT
     elif answer.status == GONE:
         failure = Failure.GONE
-    return Outcome(seconds, failure, answer.status, answer.text, answer.retry_after)
+    return DeliveryOutcome(seconds, failure, answer.status, answer.text, answer.retry_after)
 
 
-def record(session: Session, delivery: Delivery, outcome: Outcome, moment: datetime) -> MessageState | None:
+def record_outcome(
+    session: Session, delivery: Delivery, outcome: DeliveryOutcome, moment: datetime
+) -> MessageState | None:
     """Write what came of *delivery* and return where its message now stands; None if it is another sender's by now."""
     its_own = select(WebhookEndpoint).where(WebhookEndpoint.id == delivery.endpoint_id)
     endpoint = session.scalar(its_own.with_for_update(key_share=True))
@@ -58,17 +60,17 @@ def record(session: Session, delivery: Delivery, outcome: Outcome, moment: datet
         message.state, message.ended_at = MessageState.DELIVERED, moment
         endpoint.failures, endpoint.failing_since, endpoint.resume_at = 0, None, None
     elif message.state is MessageState.PENDING:
-        _put_off(message, outcome, moment)
-        if endpoint.url != DIRECT:
-            _blame(session, endpoint, outcome, moment)
+        _schedule_retry(message, outcome, moment)
+        if endpoint.url != DIRECT_URL:
+            _record_endpoint_failure(session, endpoint, outcome, moment)
         elif outcome.status in THROTTLES:
-            _leave_alone(session, message.destination, moment + _throttle(outcome, moment))
+            _defer_messages(session, message.destination, moment + _compute_throttle_pause(outcome, moment))
     session.flush()
     session.refresh(message, ["state"])
     return message.state
 
 
-def _write_attempt(session: Session, delivery: Delivery, outcome: Outcome) -> None:
+def _write_attempt(session: Session, delivery: Delivery, outcome: DeliveryOutcome) -> None:
     session.execute(
         update(WebhookAttempt)
         .where(WebhookAttempt.message_id == delivery.message_id, WebhookAttempt.number == delivery.number)
@@ -77,45 +79,47 @@ def _write_attempt(session: Session, delivery: Delivery, outcome: Outcome) -> No
     )
 
 
-def _put_off(message: WebhookMessage, outcome: Outcome, moment: datetime) -> None:
-    wait = retry_schedule.wait_after(message.tries - message.earlier_tries)
+def _schedule_retry(message: WebhookMessage, outcome: DeliveryOutcome, moment: datetime) -> None:
+    wait = retry_schedule.compute_retry_wait(message.tries - message.earlier_tries)
     if outcome.failure is Failure.GONE:
         message.state, message.ended_at = MessageState.CANCELED, moment
     elif wait is None:
         message.state, message.ended_at = MessageState.EXHAUSTED, moment
     else:
-        message.next_at = moment + max(wait, retry_schedule.read_advice(outcome.retry_after, moment) or wait)
+        message.next_at = moment + max(wait, retry_schedule.parse_retry_after(outcome.retry_after, moment) or wait)
 
 
-def _blame(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment: datetime) -> None:
+def _record_endpoint_failure(
+    session: Session, endpoint: WebhookEndpoint, outcome: DeliveryOutcome, moment: datetime
+) -> None:
     """Count a failure against its endpoint, and leave that alone for a while, or for good."""
     if endpoint.status is EndpointStatus.DISABLED:
         return
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or moment
     if outcome.failure is Failure.GONE:
-        endpoints.disable(session, endpoint, DisabledReason.GONE)
+        endpoints.disable_endpoint(session, endpoint, DisabledReason.GONE)
     elif retry_schedule.is_broken(endpoint.failures, moment - endpoint.failing_since):
-        endpoints.disable(session, endpoint, DisabledReason.FAILING)
+        endpoints.disable_endpoint(session, endpoint, DisabledReason.FAILING)
     else:
-        _pause(session, endpoint, outcome, moment)
+        _pause_endpoint(session, endpoint, outcome, moment)
 
 
-def _pause(session: Session, endpoint: WebhookEndpoint, outcome: Outcome, moment: datetime) -> None:
-    pause = retry_schedule.pause_after(endpoint.failures)
+def _pause_endpoint(session: Session, endpoint: WebhookEndpoint, outcome: DeliveryOutcome, moment: datetime) -> None:
+    pause = retry_schedule.compute_pause(endpoint.failures)
     if outcome.status in THROTTLES:
-        pause = max(pause, _throttle(outcome, moment))
+        pause = max(pause, _compute_throttle_pause(outcome, moment))
     if pause:
         endpoint.resume_at = max(moment + pause, endpoint.resume_at or moment)
-        _leave_alone(session, endpoint.id.hex, endpoint.resume_at)
+        _defer_messages(session, endpoint.id.hex, endpoint.resume_at)
 
 
-def _throttle(outcome: Outcome, moment: datetime) -> timedelta:
+def _compute_throttle_pause(outcome: DeliveryOutcome, moment: datetime) -> timedelta:
     """Return for how long a receiver wants to be left alone that has too much to do."""
-    return retry_schedule.read_advice(outcome.retry_after, moment) or retry_schedule.SHORTEST_PAUSE
+    return retry_schedule.parse_retry_after(outcome.retry_after, moment) or retry_schedule.SHORTEST_PAUSE
 
 
-def _leave_alone(session: Session, destination: str, until: datetime) -> None:
+def _defer_messages(session: Session, destination: str, until: datetime) -> None:
     """Put off whatever else waits for a receiver and is not being tried."""
     session.flush()
     session.execute(

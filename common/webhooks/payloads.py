@@ -12,22 +12,22 @@ from uuid import UUID
 from common.tables.webhook_states import EventType
 
 
-def render_test(moment: datetime, endpoint_id: UUID) -> bytes:
+def render_test_event(moment: datetime, endpoint_id: UUID) -> bytes:
     """Return the body of a message that its owner asked for."""
-    return render(EventType.WEBHOOK_TEST, moment, {"webhook_id": str(endpoint_id)})
+    return render_event(EventType.WEBHOOK_TEST, moment, {"webhook_id": str(endpoint_id)})
 
 
-def render(event: EventType, moment: datetime, data: dict[str, Any]) -> bytes:
+def render_event(event: EventType, moment: datetime, data: dict[str, Any]) -> bytes:
     """Return the body of a message that says *data*."""
-    envelope = {"type": event, "timestamp": spell_time(moment), "data": data}
+    envelope = {"type": event, "timestamp": format_time(moment), "data": data}
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def spell(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """Return *amount* as it stands in JSON."""
     return f"{amount.normalize():f}"
 
 
-def spell_time(time: datetime | None) -> str | None:
+def format_time(time: datetime | None) -> str | None:
     """Return *time* as it stands in JSON."""
     return None if time is None else time.isoformat().replace("+00:00", "Z")

@@ -48,7 +48,7 @@ DENIED_V6 = tuple(
     )
 )
 
-Resolve = Callable[[str, int, float], list[Address]]
+HostResolver = Callable[[str, int, float], list[Address]]
 """Returns every address of a host (name, port, seconds to take); raises UnresolvedError."""
 
 IsOwn = Callable[[Address], bool]
@@ -61,7 +61,7 @@ class UnresolvedError(PressroomError):
     retryable = True
 
 
-def is_public(address: Address) -> bool:
+def is_public_address(address: Address) -> bool:
     """Tell whether *address* is one host's on the public internet."""
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_link_local:
         return False
@@ -70,7 +70,7 @@ def is_public(address: Address) -> bool:
     return address in PUBLIC_V6 and not any(address in network for network in DENIED_V6)
 
 
-def resolve(host: str, port: int, seconds: float) -> list[Address]:
+def resolve_host(host: str, port: int, seconds: float) -> list[Address]:
     """Ask the system for every address of *host*; raise UnresolvedError when there is none within *seconds*."""
     found: list[Address] = []
 
@@ -90,7 +90,7 @@ def resolve(host: str, port: int, seconds: float) -> list[Address]:
     return list(found)
 
 
-def is_own(address: Address) -> bool:
+def is_own_address(address: Address) -> bool:
     """Tell whether *address* is this machine's: then the way to it begins there. Nothing is sent."""
     family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -26,7 +26,7 @@ BREAKER_AGE = timedelta(days=1)
 """An endpoint that has failed so often in a row, and for so long, is disabled."""
 
 
-def wait_after(tries: int) -> timedelta | None:
+def compute_retry_wait(tries: int) -> timedelta | None:
     """Return how long to wait after so many failed tries; None when the last one has been made."""
     if tries >= MOST_TRIES:
         return None
@@ -34,7 +34,7 @@ def wait_after(tries: int) -> timedelta | None:
     return timedelta(seconds=wait * uniform(1, 1 + JITTER))  # noqa: S311  (jitter, not a secret)
 
 
-def pause_after(failures: int) -> timedelta:
+def compute_pause(failures: int) -> timedelta:
     """Return for how long an endpoint is left alone after so many failures in a row; one may be the message's own."""
     return timedelta(seconds=PAUSES[min(failures - 2, len(PAUSES) - 1)]) if failures > 1 else timedelta()
 
@@ -44,7 +44,7 @@ def is_broken(failures: int, failing_for: timedelta) -> bool:
     return failures >= BREAKER_FAILURES and failing_for >= BREAKER_AGE
 
 
-def read_advice(header: str | None, moment: datetime) -> timedelta | None:
+def parse_retry_after(header: str | None, moment: datetime) -> timedelta | None:
     """Return what a ``Retry-After`` asks for at *moment*, between a second and a day; None if it says nothing."""
     if header is None:
         return None

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from common.errors import PressroomError
 
 PURPOSE = b"pressroom.webhooks.secrets"
-PREFIX = "whsec_"
+WHSEC_PREFIX = "whsec_"
 NEW_BYTES = 32
 FEWEST_BYTES, MOST_BYTES = 24, 64
 
@@ -28,7 +28,7 @@ class InvalidSecretError(PressroomError):
     code = "invalid_secret"
 
 
-class Sealer:
+class SecretCipher:
     """Seals and opens secrets; whoever has the database without the signing secret has nothing."""
 
     def __init__(self, signing_secret: bytes) -> None:
@@ -47,22 +47,22 @@ class Sealer:
             raise SecretUnreadableError from None
 
 
-def make() -> bytes:
+def create_secret() -> bytes:
     """Return a new secret."""
     return secrets.token_bytes(NEW_BYTES)
 
 
-def spell(secret: bytes) -> str:
+def format_secret(secret: bytes) -> str:
     """Return *secret* as Standard Webhooks spells it."""
-    return PREFIX + base64.b64encode(secret).decode()
+    return WHSEC_PREFIX + base64.b64encode(secret).decode()
 
 
-def parse(text: str) -> bytes:
+def parse_secret(text: str) -> bytes:
     """Return the secret that *text* spells; raise InvalidSecretError."""
     try:
-        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+        secret = base64.b64decode(text.removeprefix(WHSEC_PREFIX), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidSecretError from None
-    if not (text.startswith(PREFIX) and FEWEST_BYTES <= len(secret) <= MOST_BYTES):
+    if not (text.startswith(WHSEC_PREFIX) and FEWEST_BYTES <= len(secret) <= MOST_BYTES):
         raise InvalidSecretError
     return secret

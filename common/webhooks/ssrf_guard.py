@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from common.settings import Settings
 from common.webhooks import public_addresses
-from common.webhooks.public_addresses import IsOwn, Resolve, UnresolvedError, is_public
-from common.webhooks.urls import Address, Destination, InvalidUrlError, NotAllowedError, parse
+from common.webhooks.public_addresses import HostResolver, IsOwn, UnresolvedError, is_public_address
+from common.webhooks.urls import Address, Destination, DestinationNotAllowedError, InvalidUrlError, parse_url
 
-INSIDE = re.compile(r"([^.]+|.*\.(localhost|local|localdomain|internal|intranet|lan|home\.arpa))")
+INTERNAL_NAME = re.compile(r"([^.]+|.*\.(localhost|local|localdomain|internal|intranet|lan|home\.arpa))")
 """Names that mean something on the inside only: those of one label, and those under these."""
 
 WEB_PORTS = frozenset({80, 443, 8443})
@@ -26,7 +26,7 @@ CHECK_SECONDS, ADMIT_SECONDS = 2.0, 5.0
 
 
 @dataclass(frozen=True)
-class Rules:
+class SsrfRules:
     """What the settings allow, and what belongs to the house itself."""
 
     hosts: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class Rules:
                 networks.append(ip_network(entry, strict=False))
             except ValueError:
                 hosts.add(entry.lower().removesuffix("."))
-        own = frozenset(_own_services(settings))
+        own = frozenset(_list_own_services(settings))
         return cls(
             hosts=frozenset(hosts),
             networks=tuple(networks),
@@ -61,7 +61,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Approach:
+class ResolvedTarget:
     """A destination that may be approached, by these addresses and no others."""
 
     destination: Destination
@@ -70,51 +70,51 @@ class Approach:
 
 
 @dataclass(frozen=True)
-class Guard:
+class SsrfGuard:
     """Judges destinations by *rules*."""
 
-    rules: Rules = field(default_factory=Rules)
-    resolve: Resolve = public_addresses.resolve
-    is_own: IsOwn = public_addresses.is_own
+    rules: SsrfRules = field(default_factory=SsrfRules)
+    resolve: HostResolver = public_addresses.resolve_host
+    is_own: IsOwn = public_addresses.is_own_address
 
     def check(self, url: str) -> Destination:
         """Return what *url* leads to, for keeping; raise InvalidUrlError or NotAllowedError.
 
         A name without an address just now may have one later: every try asks again.
         """
-        destination = parse(url)
+        destination = parse_url(url)
         try:
             self._judge(destination, CHECK_SECONDS)
         except UnresolvedError:
             self._judge_scheme(destination, is_allowed=destination.host in self.rules.hosts)
         return destination
 
-    def admit(self, url: str) -> Approach:
+    def admit(self, url: str) -> ResolvedTarget:
         """Return how to approach *url* now; raise UnresolvedError besides what ``check`` raises."""
-        return self._judge(parse(url), ADMIT_SECONDS)
+        return self._judge(parse_url(url), ADMIT_SECONDS)
 
-    def _judge(self, destination: Destination, seconds: float) -> Approach:
+    def _judge(self, destination: Destination, seconds: float) -> ResolvedTarget:
         rules, host = self.rules, destination.host
         literal = destination.literal
         if (host, destination.port) in rules.own_services:
-            raise NotAllowedError
-        if host not in rules.hosts and literal is None and (host in rules.own_names or INSIDE.fullmatch(host)):
-            raise NotAllowedError
+            raise DestinationNotAllowedError
+        if host not in rules.hosts and literal is None and (host in rules.own_names or INTERNAL_NAME.fullmatch(host)):
+            raise DestinationNotAllowedError
         found = [literal] if literal else self.resolve(host, destination.port, seconds)
         allowed = {address: rules.allow(destination, address) for address in found}
         for address in found:
             self._judge_address(destination, address, is_allowed=allowed[address])
         self._judge_scheme(destination, is_allowed=all(allowed.values()))
-        return Approach(destination, tuple(found), host in rules.hosts or not any(allowed.values()))
+        return ResolvedTarget(destination, tuple(found), host in rules.hosts or not any(allowed.values()))
 
     def _judge_address(self, destination: Destination, address: Address, *, is_allowed: bool) -> None:
         own_ports = {port for _, port in self.rules.own_services} - WEB_PORTS
         if (str(address), destination.port) in self.rules.own_services or destination.port in own_ports:
-            raise NotAllowedError
+            raise DestinationNotAllowedError
         if is_allowed:
             return
-        if destination.literal or not is_public(address) or self.is_own(address):
-            raise NotAllowedError
+        if destination.literal or not is_public_address(address) or self.is_own(address):
+            raise DestinationNotAllowedError
 
     def _judge_scheme(self, destination: Destination, *, is_allowed: bool) -> None:
         if is_allowed:
@@ -126,7 +126,7 @@ class Guard:
             raise InvalidUrlError(f"Its port must be one of {ports}.")
 
 
-def _own_services(settings: Settings) -> Iterator[tuple[str, int]]:
+def _list_own_services(settings: Settings) -> Iterator[tuple[str, int]]:
     urls = [settings.base_url, settings.client_url, f"http://{settings.bind}"]
     urls += [url for url in (settings.s3_endpoint, settings.s3_public_endpoint) if url]
     urls += [url.get_secret_value() for url in (settings.database_url, settings.redis_url) if url]
@@ -134,10 +134,10 @@ def _own_services(settings: Settings) -> Iterator[tuple[str, int]]:
         parts = urlsplit(url)
         usual = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379}.get(parts.scheme, 5432)
         if parts.hostname:
-            yield _spell(parts.hostname), parts.port or usual
+            yield _normalise_host(parts.hostname), parts.port or usual
 
 
-def _spell(host: str) -> str:
+def _normalise_host(host: str) -> str:
     try:
         return str(ip_address(host))
     except ValueError:

@@ -16,7 +16,7 @@ import h11
 
 from common.errors import PressroomError
 from common.tables.webhook_states import Failure
-from common.webhooks.ssrf_guard import Approach
+from common.webhooks.ssrf_guard import ResolvedTarget
 from common.webhooks.urls import Address
 
 MOST_ADDRESSES = 3
@@ -33,7 +33,7 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\u202a-\u202e\u2066-\u
 
 
 @dataclass(frozen=True)
-class Limits:
+class Timeouts:
     """How many seconds things may take, by the clock on the wall."""
 
     total: float = 15.0
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceiverResponse:
     """What a receiver said."""
 
     status: int
@@ -63,11 +63,11 @@ class UndeliveredError(PressroomError):
 class Transport:
     """Posts messages; *context* says whose certificates are trusted."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, limits: Timeouts | None = None) -> None:
         self._context = context or ssl.create_default_context()
-        self._limits = limits or Limits()
+        self._limits = limits or Timeouts()
 
-    def post(self, approach: Approach, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(self, approach: ResolvedTarget, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         """Send *body* and return the answer; raise UndeliveredError."""
         exchange = _Exchange(approach, self._limits)
         with _translate_faults(Failure.CONNECT):
@@ -82,7 +82,7 @@ class Transport:
 class _Exchange:
     """One connection and what is left of its time."""
 
-    def __init__(self, approach: Approach, limits: Limits) -> None:
+    def __init__(self, approach: ResolvedTarget, limits: Timeouts) -> None:
         self._approach = approach
         self._limits = limits
         self._deadline = time.monotonic() + limits.total
@@ -115,7 +115,7 @@ class _Exchange:
         plain.settimeout(self._left(self._deadline))
         return context.wrap_socket(plain, server_hostname=self._approach.destination.host)
 
-    def talk(self, connection: socket.socket, headers: Mapping[str, str], body: bytes) -> Answer:
+    def talk(self, connection: socket.socket, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         protocol = h11.Connection(h11.CLIENT)
         destination = self._approach.destination
         fixed = {
@@ -139,13 +139,13 @@ class _Exchange:
             connection.settimeout(self._left(self._deadline))
             rest = rest[connection.send(rest) :]
 
-    def _listen(self, connection: socket.socket, protocol: h11.Connection) -> Answer:
+    def _listen(self, connection: socket.socket, protocol: h11.Connection) -> ReceiverResponse:
         response = self._await_head(connection, protocol)
         said = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(response.headers))}
         text = self._read_text(connection, protocol)
         is_quoted = self._approach.may_quote and "content-encoding" not in said
         is_quoted = is_quoted and TEXTUAL.match(said.get("content-type", "")) is not None
-        return Answer(response.status_code, said.get("retry-after"), redact(text) if is_quoted else None)
+        return ReceiverResponse(response.status_code, said.get("retry-after"), redact_text(text) if is_quoted else None)
 
     def _await_head(self, connection: socket.socket, protocol: h11.Connection) -> h11.Response:
         while True:
@@ -187,7 +187,7 @@ class _Exchange:
         return seconds
 
 
-def redact(text: bytes) -> str:
+def redact_text(text: bytes) -> str:
     """Return *text* as it may be kept: no control characters, and nothing that looks like a key."""
     return SECRETS.sub("[redacted]", CONTROLS.sub("", text.decode("utf-8", "replace")))
 

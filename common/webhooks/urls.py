@@ -32,7 +32,7 @@ class InvalidUrlError(PressroomError):
     code = "invalid_url"
 
 
-class NotAllowedError(PressroomError):
+class DestinationNotAllowedError(PressroomError):
     """Destination not allowed."""
 
     code = "destination_not_allowed"
@@ -72,7 +72,7 @@ class Destination:
         return self.origin + self.target
 
 
-def parse(url: str) -> Destination:
+def parse_url(url: str) -> Destination:
     """Return what *url* leads to; raise InvalidUrlError, or NotAllowedError for a number in place of a name."""
     if len(url) > LONGEST_URL:
         raise InvalidUrlError(f"It must have at most {LONGEST_URL} characters.")
@@ -88,32 +88,32 @@ def parse(url: str) -> Destination:
     if not 0 < port <= LARGEST_PORT:
         raise InvalidUrlError("Its port must be 1 to 65535.")
     target = shape[3] if shape[3].startswith("/") else f"/{shape[3]}"
-    destination = Destination(scheme, _read_host(authority[1]), port, target)
+    destination = Destination(scheme, _parse_host(authority[1]), port, target)
     if len(destination.url) > LONGEST_URL:  # names grow as they are put into ASCII
         raise InvalidUrlError(f"It must have at most {LONGEST_URL} characters.")
     return destination
 
 
-def _read_host(text: str) -> str:
+def _parse_host(text: str) -> str:
     if text.startswith("["):
         try:
             return str(IPv6Address(text[1:-1]))
         except ValueError:
             raise InvalidUrlError("Its host is no IPv6 address.") from None
-    host = _to_ascii(text).lower().removesuffix(".")
+    host = _encode_idna(text).lower().removesuffix(".")
     labels = host.split(".")
     if NUMBER.fullmatch(labels[-1]):
         # The C library reads many spellings as IPv4 addresses; only the usual one is taken.
         try:
             return str(IPv4Address(host))
         except ValueError:
-            raise NotAllowedError from None
-    if len(host) > LONGEST_HOST or not all(LABEL.fullmatch(label) and _is_sound(label) for label in labels):
+            raise DestinationNotAllowedError from None
+    if len(host) > LONGEST_HOST or not all(LABEL.fullmatch(label) and _is_valid_label(label) for label in labels):
         raise InvalidUrlError("Its host is no host name.")
     return host
 
 
-def _to_ascii(host: str) -> str:
+def _encode_idna(host: str) -> str:
     if host.isascii():
         return host
     try:
@@ -122,7 +122,7 @@ def _to_ascii(host: str) -> str:
         raise InvalidUrlError("Its host is no host name.") from None
 
 
-def _is_sound(label: str) -> bool:
+def _is_valid_label(label: str) -> bool:
     if not label.startswith("xn--"):
         return True
     try:

@@ -59,7 +59,7 @@ class Reader:
         """Return a reader who has signed in with a new key of *owner*; by default one that may do everything."""
         wanted = tuple(Scope) if scopes is None else tuple(map(Scope, scopes))
         with stack.database.transaction() as session:
-            key = keys.create(session, owner, scopes=wanted)
+            key = keys.create_api_key(session, owner, scopes=wanted)
         reader = cls.arrive(browser, stack.settings.base_url, key, **looks)
         reader.sign_in()
         return reader

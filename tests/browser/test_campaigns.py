@@ -29,17 +29,17 @@ def make_campaign(reader: Reader, name: str) -> Page:
     page.get_by_role("button", name="New campaign").click()
     assert reader.find_barriers() == []
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_label("Words of each picture").fill(WORDS)
+    page.get_by_label("Prompt template").fill(WORDS)
     page.get_by_label("Budget in USD").fill("5")
     for label, value in (("Width", "64"), ("Height", "64"), ("Steps", "4")):
         page.get_by_label(label).fill(value)
-    page.get_by_text("Compare wordings or styles").click()
+    page.get_by_text("Compare prompts or styles").click()
     first, second = page.get_by_role("group", name="Variant 1"), page.get_by_role("group", name="Variant 2")
-    first.get_by_label("Called").fill("plain")
-    second.get_by_label("Called").fill("festive")
-    second.get_by_label("Words").fill(f"{WORDS} with balloons")
-    page.get_by_role("button", name="Go on to the recipients").click()
-    expect(page.get_by_text("Nobody is on the list yet")).to_be_visible()
+    first.get_by_label("Variant name").fill("plain")
+    second.get_by_label("Variant name").fill("festive")
+    second.get_by_label("Prompt").fill(f"{WORDS} with balloons")
+    page.get_by_role("button", name="Continue to recipients").click()
+    expect(page.get_by_text("No recipients yet")).to_be_visible()
     return page
 
 
@@ -56,28 +56,28 @@ def test_a_campaign_goes_from_a_file_of_recipients_to_a_file_of_pictures(sign_in
     assert reader.find_barriers() == []
     hand_in(page, tmp_path)
     assert reader.find_barriers() == []
-    page.get_by_role("button", name="Go on to the prompts").click()
+    page.get_by_role("button", name="Continue to prompts").click()
     expect(page.get_by_role("region", name="Prompts")).to_contain_text("a rocket on a white background")
     assert reader.find_barriers() == []
-    page.get_by_role("button", name="Go on to the proofs").click()
+    page.get_by_role("button", name="Continue to proofs").click()
     page.get_by_label("Rows to proof").fill("2")
     page.get_by_role("button", name="Print proofs").click()
-    expect(page.get_by_text("All of it costs about")).to_be_visible(timeout=PRINTED_MS)
+    expect(page.get_by_text("Estimated total cost")).to_be_visible(timeout=PRINTED_MS)
     expect(page.locator(".proofs img")).to_have_count(2)
     assert reader.find_barriers() == []
-    page.get_by_role("button", name="Go on to the approval").click()
-    expect(page.get_by_role("region", name="What will be spent")).to_contain_text("never more than 5.00 USD")
+    page.get_by_role("button", name="Continue to approval").click()
+    expect(page.get_by_role("region", name="Spending")).to_contain_text("never exceeds 5.00 USD")
     assert reader.find_barriers() == []
-    page.get_by_label("I have looked at the proofs").check()
+    page.get_by_label("I have reviewed the proofs").check()
     page.get_by_role("button", name="Approve").click()
     page.get_by_role("button", name="Start printing").click()
     expect(page.locator("#watch")).to_contain_text("completed", timeout=PRINTED_MS)
     expect(page.locator("#watch")).to_contain_text("4 of 4")
     assert reader.find_barriers() == []
-    page.get_by_role("button", name="See the results").click()
+    page.get_by_role("button", name="View results").click()
     fetch(page)
     assert reader.find_barriers() == []
-    page.get_by_role("button", name="Variants side by side").click()
+    page.get_by_role("button", name="Compare variants").click()
     expect(page.get_by_role("region", name="Variants")).to_contain_text("festive")
     assert reader.find_barriers() == []
     page = reader.open("/campaigns")
@@ -90,16 +90,16 @@ def hand_in(page: Page, folder: Path) -> None:
     file = folder / "people.csv"
     file.write_text(ROWS, encoding="utf-8")
     page.get_by_label("File").set_input_files(file)
-    page.get_by_role("button", name="Check the rows").click()
-    table = page.get_by_role("region", name="Rows that cannot be printed")
+    page.get_by_role("button", name="Upload and check").click()
+    table = page.get_by_role("region", name="Rejected rows")
     expect(table).to_contain_text("subject")
     errors = list(csv.reader(io.StringIO(download(page, "Download errors.csv").decode("utf-8-sig"))))
     assert errors[1][:3] == ["cleo", "", "blue"]
     errors[1][1] = "kite"
     page.get_by_label("Or paste rows").fill("\n".join(",".join(f'"{cell}"' for cell in row) for row in errors))
-    page.get_by_label("come in addition").check()
-    page.get_by_role("button", name="Check the rows").click()
-    expect(page.get_by_text("Every row can be printed.")).to_be_visible()
+    page.get_by_label("Add to the current recipients").check()
+    page.get_by_role("button", name="Upload and check").click()
+    expect(page.get_by_text("All rows were accepted.")).to_be_visible()
     expect(page.locator(".figures").first).to_contain_text("4 recipients")
 
 
@@ -110,17 +110,17 @@ def fetch(page: Page) -> None:
         assert sorted(archive.namelist()) == [f"{name}-0.png" for name in ("anna", "ben", "cleo", "dora")]
         assert all(archive.read(name).startswith(b"\x89PNG") for name in archive.namelist())
     assert download(page, "Contact sheet").startswith(b"\x89PNG")
-    page.get_by_role("button", name="Make links").click()
+    page.get_by_role("button", name="Create links").click()
     table = list(csv.DictReader(io.StringIO(download(page, "results.csv").decode("utf-8-sig"))))
     assert {row["status"] for row in table} == {"printed"}
     assert {row["variant"] for row in table} <= {"plain", "festive"}
     assert all("/p/" in row["link"] for row in table)
     page.on("dialog", agree)
     page.get_by_role("button", name="Revoke all links").click()
-    expect(page.get_by_text("The links lead nowhere any more.")).to_be_visible()
+    expect(page.get_by_text("All links were revoked.")).to_be_visible()
     page.get_by_label("Recipient").fill("ben")
     page.get_by_role("button", name="Erase").click()
-    expect(page.get_by_text("The person was erased")).to_be_visible()
+    expect(page.get_by_text("The recipient was erased")).to_be_visible()
     expect(page.locator(".grid img")).to_have_count(3)
 
 
@@ -130,17 +130,17 @@ def test_a_campaign_is_steered_while_it_runs(sign_in: SignIn) -> None:
     page.get_by_label("Or paste rows").fill(
         "subject,background\n" + "".join(f"thing {number},red\n" for number in range(400))
     )
-    page.get_by_role("button", name="Check the rows").click()
+    page.get_by_role("button", name="Upload and check").click()
     expect(page.locator(".figures").first).to_contain_text("400 recipients")
     page.get_by_role("link", name="Approve").click()
-    expect(page.get_by_text("nobody knows what a picture costs")).to_be_visible()
-    page.get_by_label("I have looked at the prompts").check()
+    expect(page.get_by_text("the cost per image is unknown")).to_be_visible()
+    page.get_by_label("I have reviewed the prompts").check()
     page.get_by_role("button", name="Approve").click()
     page.get_by_role("button", name="Start printing").click()
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#watch")).to_contain_text("paused")
     page.get_by_label("Budget in USD").fill("7.5")
-    page.get_by_role("button", name="Change the budget").click()
+    page.get_by_role("button", name="Change budget").click()
     expect(page.locator(".money")).to_contain_text("7.50 USD")
     assert reader.find_barriers() == []
     page.get_by_role("button", name="Resume").click()
@@ -155,6 +155,6 @@ def test_a_file_of_which_nothing_can_be_printed_says_so_where_it_was_handed_in(s
     page = make_campaign(reader, "Wrong file")
     reader.expect_status(422)
     page.get_by_label("Or paste rows").fill("name\nAda\n")
-    page.get_by_role("button", name="Check the rows").click()
+    page.get_by_role("button", name="Upload and check").click()
     expect(page.get_by_role("alert")).to_contain_text("The template uses 'background'")
     assert reader.find_barriers() == []

@@ -21,7 +21,7 @@ def make_picture(reader: Reader, prompt: str, **fields: str) -> Page:
     page.get_by_label("Prompt", exact=True).fill(prompt)
     for label, value in ({"Width": "128", "Height": "128"} | fields).items():
         page.get_by_label(label).fill(value)
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     expect(page.locator("#print figure img").first).to_be_visible()
     return page
 
@@ -32,23 +32,23 @@ def agree(dialog: Dialog) -> None:
 
 def test_a_picture_is_made_watched_and_varied(sign_in: SignIn) -> None:
     reader = sign_in()
-    page = make_picture(reader, "a red fox", Seed="42", Number="2")
+    page = make_picture(reader, "a red fox", Seed="42", Images="2")
     expect(page.locator("#print figure")).to_have_count(2)
     expect(page.locator("#print .facts").first).to_contain_text("42")
     expect(page.locator("#print .facts").first).to_contain_text("USD")
     expect(page.locator("#print .facts").first).to_contain_text("pass")
     assert reader.find_barriers() == []
-    page.get_by_text("The same by curl or Python").click()
+    page.get_by_text("Use from curl or Python").click()
     page.get_by_role("button", name="Copy curl").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert '"seed": 42' in page.evaluate("navigator.clipboard.readText()")
-    page.get_by_role("button", name="Same seed, other prompt").click()
+    page.get_by_role("button", name="Same seed, new prompt").click()
     expect(page.get_by_label("Seed")).to_have_value("42")
-    page.get_by_role("button", name="Again, another seed").click()
+    page.get_by_role("button", name="Repeat with a new seed").click()
     expect(page.get_by_label("Seed")).to_have_value("")
     page.get_by_role("button", name="Vary").first.click()
-    expect(page.get_by_alt_text("The picture to start from")).to_be_visible()
-    page.get_by_role("button", name="Make", exact=True).click()
+    expect(page.get_by_alt_text("Source image")).to_be_visible()
+    page.get_by_role("button", name="Generate", exact=True).click()
     expect(page.locator("#print")).to_have_attribute("hx-get", re.compile("/console/make/"))
     expect(page.locator("#print figure img")).to_have_count(1)
 
@@ -64,7 +64,7 @@ def test_the_form_holds_to_the_limits_of_the_model_and_says_what_is_wrong(sign_i
     page.evaluate("document.getElementById('order').noValidate = true")
     width.fill("77")
     reader.expect_status(422)
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     expect(page.get_by_role("alert").first).to_contain_text("width")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a fox")
 
@@ -75,7 +75,7 @@ def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> No
     file.write_bytes(encode(picture((128, 128))))
     page = reader.open("/make")
     page.get_by_label("Prompt", exact=True).fill("a hat")
-    page.get_by_label("Picture", exact=True).set_input_files(file)
+    page.get_by_label("Image", exact=True).set_input_files(file)
     canvas = page.locator("#mask")
     expect(canvas).to_be_visible()
     until(lambda: page.evaluate("document.getElementById('mask').width") == 128, "the picture")
@@ -87,7 +87,7 @@ def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> No
     page.mouse.up()
     page.get_by_label("Width").fill("128")
     page.get_by_label("Height").fill("128")
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     expect(page.locator("#print figure img")).to_be_visible()
     page.get_by_role("link", name="job …").click()
     expect(page.locator("h1")).to_have_text("a hat")
@@ -98,7 +98,7 @@ def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> No
 def test_the_floor_shows_what_is_printed_without_being_asked_again(sign_in: SignIn, stack: Stack) -> None:
     reader = sign_in("flora")
     page = reader.open("/floor")
-    expect(page.get_by_text("Nothing of yours is being printed")).to_be_visible()
+    expect(page.get_by_text("No active jobs")).to_be_visible()
     assert reader.find_barriers() == []
     order = {"prompt": "a slow one", "steps": 150, "width": 64, "height": 64}
     jobs = [reader.tell("/v1/jobs", order)["id"] for _ in range(2)]
@@ -119,19 +119,19 @@ def test_jobs_are_found_canceled_and_tried_again(sign_in: SignIn) -> None:
     page.get_by_role("button", name="Show").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.on("dialog", agree)
-    page.get_by_label("Choose all on this page").check()
-    page.get_by_role("button", name="Cancel chosen").click()
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Cancel selected").click()
     expect(page.get_by_text("The jobs were canceled")).to_be_visible()
     expect(page.locator("tbody")).to_contain_text("canceled")
-    page.get_by_label("Choose all on this page").check()
-    page.get_by_role("button", name="Try chosen again").click()
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Retry selected").click()
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_role("link", name="a slow snail").first.click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".timeline")).to_contain_text("Canceled")
     page = reader.open("/jobs?words=owl")
     page.get_by_role("link", name="an owl by night").click()
-    for words in ("Queued", "Claimed for attempt 1", "prints checked", "Uploaded 1 of 1", "Succeeded"):
+    for words in ("Queued", "Claimed for attempt 1", "images checked", "Uploaded 1 of 1", "Succeeded"):
         expect(page.locator(".timeline")).to_contain_text(words)
     expect(page.get_by_role("region", name="Attempts")).to_contain_text("denoise")
     assert reader.find_barriers() == []
@@ -139,7 +139,7 @@ def test_jobs_are_found_canceled_and_tried_again(sign_in: SignIn) -> None:
 
 def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> None:
     reader = sign_in("gal")
-    make_picture(reader, "a bicycle", Number="3")
+    make_picture(reader, "a bicycle", Images="3")
     page = reader.open("/gallery")
     expect(page.locator(".print")).to_have_count(3)
     assert reader.find_barriers() == []
@@ -148,7 +148,7 @@ def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> Non
     with page.expect_download() as download:
         page.get_by_role("button", name="Contact sheet").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
-    page.get_by_role("button", name="Compare chosen").click()
+    page.get_by_role("button", name="Compare selected").click()
     expect(page.locator(".pane img")).to_have_count(2)
     page.locator(".pane").first.press("+")
     moved = page.evaluate("[...document.querySelectorAll('.pane img')].map(image => image.style.transform)")
@@ -158,10 +158,10 @@ def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> Non
     page.on("dialog", agree)
     page.locator(".print input[type=checkbox]").first.check()
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("The prints were deleted")).to_be_visible()
+    expect(page.get_by_text("The images were deleted")).to_be_visible()
     expect(page.locator(".print img")).to_have_count(2)
     page = reader.open("/gallery?status=blocked")
-    expect(page.get_by_text("No print is like that")).to_be_visible()
+    expect(page.get_by_text("No matching images")).to_be_visible()
 
 
 def test_costs_are_drawn_and_downloaded(sign_in: SignIn) -> None:
@@ -174,8 +174,8 @@ def test_costs_are_drawn_and_downloaded(sign_in: SignIn) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as CSV").click()
     assert Path(download.value.path()).read_text().startswith("group,jobs,attempts,images")
-    page.get_by_role("link", name="The house").click()
-    expect(page.get_by_text("An image really cost")).to_be_visible()
+    page.get_by_role("link", name="Operator").click()
+    expect(page.get_by_text("Full cost per image")).to_be_visible()
     assert reader.find_barriers() == []
 
 
@@ -183,13 +183,13 @@ def test_a_webhook_is_made_tested_and_deleted(sign_in: SignIn) -> None:
     reader = sign_in("hook")
     page = reader.open("/webhooks")
     page.get_by_label("URL").fill("https://hooks.example/pressroom")
-    page.get_by_role("button", name="Make the webhook").click()
+    page.get_by_role("button", name="Create webhook").click()
     expect(page.locator("#secret")).to_contain_text("whsec_")
     assert reader.find_barriers() == []
-    page.get_by_role("button", name="Send a test").click()
+    page.get_by_role("button", name="Send test message").click()
     expect(page.locator("tbody")).to_contain_text("webhook.test")
     page.get_by_role("link", name="webhook.test").click()
-    expect(page.get_by_text("What is sent")).to_be_visible()
+    expect(page.get_by_text("Payload")).to_be_visible()
     assert reader.find_barriers() == []
     page.go_back()
     page.on("dialog", agree)
@@ -201,7 +201,7 @@ def test_a_key_is_made_shown_once_and_revoked(sign_in: SignIn) -> None:
     reader = sign_in("kim")
     page = reader.open("/keys")
     page.get_by_label("Name").fill("shop")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("button", name="Create key").click()
     key = page.locator("#key").text_content()
     assert key is not None
     assert key.startswith("prk_")
@@ -217,17 +217,17 @@ def test_models_are_shown_with_their_limits(sign_in: SignIn) -> None:
     reader = sign_in()
     page = reader.open("/models")
     expect(page.locator("article")).to_contain_text("multiples of 8")
-    expect(page.locator("article")).to_contain_text("at work")
+    expect(page.locator("article")).to_contain_text("available")
     assert reader.find_barriers() == []
 
 
 def test_what_a_key_may_not_do_is_not_shown(sign_in: SignIn) -> None:
     reader = sign_in("looker", ("jobs:read",))
     page = reader.open("/floor")
-    expect(page.get_by_role("navigation")).to_have_text(re.compile(r"Press floor\s+Jobs\s+Gallery\s+Models"))
-    expect(page.get_by_label("The house")).to_have_count(0)
+    expect(page.get_by_role("navigation")).to_have_text(re.compile(r"Overview\s+Jobs\s+Gallery\s+Models"))
+    expect(page.get_by_label("Operator")).to_have_count(0)
     page = reader.open("/jobs")
-    expect(page.get_by_role("button", name="Make a picture")).to_have_count(0)
+    expect(page.get_by_role("button", name="Generate an image")).to_have_count(0)
     reader.expect_status(403)
     reader.open("/make")
     expect(page.locator("h1")).to_contain_text("lacks the scope")
@@ -256,5 +256,5 @@ def test_what_is_not_there_is_said_in_plain_words(sign_in: SignIn, path: str) ->
     reader = sign_in()
     reader.expect_status(404)
     page = reader.open(path)
-    expect(page.locator("h1")).to_contain_text("There is no")
+    expect(page.locator("h1")).to_contain_text(re.compile("not found", re.IGNORECASE))
     assert reader.find_barriers() == []

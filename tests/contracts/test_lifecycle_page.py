@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common.tables.states import TRANSITIONS, Outcome
+from common.tables.states import JOB_TRANSITIONS, Outcome
 
 PAGE = (Path(__file__).parents[2] / "docs" / "job-lifecycle.md").read_text(encoding="utf-8")
 
@@ -12,7 +12,7 @@ def test_the_page_lists_every_move_and_no_other() -> None:
     table = PAGE.partition("<!-- table: begin -->")[2].partition("<!-- table: end -->")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", table, re.MULTILINE)
     listed = {source: set(re.findall(r"`(\w+)`", targets)) for source, targets in rows}
-    assert listed == {str(source): {str(target) for target in targets} for source, targets in TRANSITIONS.items()}
+    assert listed == {str(source): {str(target) for target in targets} for source, targets in JOB_TRANSITIONS.items()}
 
 
 def test_the_page_explains_every_outcome() -> None:

@@ -6,7 +6,7 @@ from alembic.script import ScriptDirectory
 
 from common.db import schema
 
-SCRIPTS = ScriptDirectory.from_config(schema._config())
+SCRIPTS = ScriptDirectory.from_config(schema._build_alembic_config())
 
 
 def test_migrations_form_one_line() -> None:

@@ -50,7 +50,7 @@ def test_the_committed_document_is_the_one_that_is_served(document: dict[str, An
 
 def test_every_view_says_who_may_call_it_and_the_document_agrees(api: Api, document: dict[str, Any]) -> None:
     for path, method, view in views(api):
-        scope = bearer.scope_of(view)
+        scope = bearer.get_view_scope(view)
         assert scope is not None or not path.startswith("/v1"), path
         if path in document["paths"]:
             expected = [{responses.SECURITY_SCHEME: [scope.value]}] if scope else []

@@ -24,14 +24,14 @@ def receiver() -> FlaskClient:
     found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert found
     names: dict[str, Any] = {"__name__": __name__}
-    exec(found[1].replace("whsec_...", signing_secrets.spell(SECRET)), names)
+    exec(found[1].replace("whsec_...", signing_secrets.format_secret(SECRET)), names)
     app = names["app"]
     assert isinstance(app, Flask)
     return app.test_client()
 
 
 def headers(secret: bytes = SECRET, **changes: str) -> dict[str, str]:
-    signed = signatures.headers([secret], "7", int(time.time()), 1, BODY)
+    signed = signatures.build_headers([secret], "7", int(time.time()), 1, BODY)
     return signed | {name.replace("_", "-"): value for name, value in changes.items()}
 
 

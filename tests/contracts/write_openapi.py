@@ -12,7 +12,7 @@ from tests.support.apis import open_api
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/pressroom.db")
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         document = open_api(database, Path(folder)).get("/openapi.json").json
         database.close()
     target = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"

@@ -54,7 +54,7 @@ def test_f59_a_checker_that_breaks_lets_nothing_out(house: House, kind: str) -> 
     job = factories.submit(house.database, request={"num_images": 2})
     with house.press(checker=BrokenChecker(ANSWERS[kind])) as press:
         for _ in range(3):
-            runner.hear(press)
+            runner.run_next_job(press)
             factories.make_due(house.database, job.id)
     row = factories.read(house.database, job.id)
     assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)
@@ -66,10 +66,10 @@ def test_f59_a_checker_that_breaks_lets_nothing_out(house: House, kind: str) -> 
 def test_f59_a_checker_that_recovers_lets_the_job_out(house: House) -> None:
     job = factories.submit(house.database)
     with house.press(checker=BrokenChecker(None)) as broken:
-        runner.hear(broken)
+        runner.run_next_job(broken)
     factories.make_due(house.database, job.id)
     with house.press() as sound:
-        runner.hear(sound)
+        runner.run_next_job(sound)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     house.check()
 
@@ -94,7 +94,7 @@ def test_f59_a_checker_that_hangs_fails_the_attempt_and_has_its_press_start_agai
     job = factories.submit(house.database)
     hanging = HangingChecker()
     with house.press(checker=hanging) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     hanging.never.set()
     assert asked == [(os.getpid(), signal.SIGTERM)]
     (attempt,) = house.attempts(job.id)
@@ -102,6 +102,6 @@ def test_f59_a_checker_that_hangs_fails_the_attempt_and_has_its_press_start_agai
     assert list(house.storage.list_keys("")) == []
     factories.make_due(house.database, job.id)
     with house.press() as sound:
-        runner.hear(sound)
+        runner.run_next_job(sound)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     house.check()

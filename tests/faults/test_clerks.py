@@ -18,7 +18,7 @@ from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.signing_secrets import Sealer
+from common.webhooks.signing_secrets import SecretCipher
 from tests.functional.stack import until
 from tests.support.servers.api_servers import ROOT
 from tests.support.servers.processes import own_folder, running
@@ -52,12 +52,12 @@ def owe(home: Path, url: str) -> tuple[Office, str, WebhookMessage]:
     """Make a database in which a message is owed; return it with the secret that signs."""
     settings = Settings.from_environ({"PRESSROOM_HOME": str(home)})
     database = Database(settings.sqlalchemy_url)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     with database.transaction() as session:
-        sealer = Sealer(settings.read_secret())
-        row, secret = endpoints.add(session, sealer, NewEndpoint("ada", url), most=1)
-        message = outbox.owe_test(session, session.get_one(WebhookEndpoint, row.id))
-    return Office(database), signing_secrets.spell(secret), message
+        sealer = SecretCipher(settings.read_secret())
+        row, secret = endpoints.create_endpoint(session, sealer, NewEndpoint("ada", url), most=1)
+        message = outbox.publish_test_event(session, session.get_one(WebhookEndpoint, row.id))
+    return Office(database), signing_secrets.format_secret(secret), message
 
 
 @pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])

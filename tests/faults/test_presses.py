@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select, update
 
 from common.clerk import retention
-from common.db.clock import now
-from common.storage.keys import attempt_prefix
+from common.db.clock import now_sql
+from common.storage.keys import build_attempt_prefix
 from common.tables import Attempt, Press, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 from tests.faults.support import press_process
@@ -45,7 +45,7 @@ def _end_with_another_press(stack: Stack, job_id: str) -> JobStatus:
 
 def _objects(stack: Stack, job_id: str, attempt: int) -> list[str]:
     (row,) = stack.rows(job_id)
-    return list(stack.storage.list_keys(attempt_prefix(row.owner, row.id, attempt)))
+    return list(stack.storage.list_keys(build_attempt_prefix(row.owner, row.id, attempt)))
 
 
 def test_f01_a_press_that_dies_before_its_claim_costs_nothing(stack: Stack) -> None:
@@ -101,7 +101,7 @@ def test_f05_f06_a_press_that_dies_among_uploads_leaves_orphans_that_are_collect
     assert (stack.image_count(job_id), len(_objects(stack, job_id, 2))) == (2, 4)
 
     with stack.database.transaction() as session:
-        session.execute(update(Attempt).values(ended_at=now(session, -timedelta(hours=2))))
+        session.execute(update(Attempt).values(ended_at=now_sql(session, -timedelta(hours=2))))
     retention.collect_orphans(stack.database, stack.storage)
     assert _objects(stack, job_id, 1) == []
     assert len(_objects(stack, job_id, 2)) == 4

@@ -11,7 +11,7 @@ import pytest
 from common.db.engine import Database
 from common.settings import Settings
 from common.tables.webhook_states import Failure, MessageState
-from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address
 from tests.support.apis import open_api
 from tests.support.servers.webhook_receivers import Receiver, receiving
@@ -76,7 +76,7 @@ def test_f40_no_hostile_url_is_reached_when_it_is_named_or_told_something(
     office = Office(sqlite_database)
     endpoint_id, _ = office.subscribe(url)  # as if it had been let in under other rules
     message_id = office.test(endpoint_id)
-    guard = Guard(Rules.of(Settings(**_rules(canary))), resolve=Resolver(), is_own=lambda _: False)
+    guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve=Resolver(), is_own=lambda _: False)
     office.deliver(office.courier(guard))
     assert [attempt.error for attempt in office.attempts(message_id)] == [Failure.NOT_ALLOWED]
     assert canary.connections == 0
@@ -92,7 +92,7 @@ def test_f40_a_name_that_turns_inward_after_it_was_registered_reaches_nobody(
     office = Office(sqlite_database)
     endpoint_id, _ = office.subscribe(url, "grace")
     message_id = office.test(endpoint_id)
-    guard = Guard(Rules.of(Settings(**_rules(canary))), resolve=resolver, is_own=lambda _: False)
+    guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve=resolver, is_own=lambda _: False)
     for _ in range(3):
         office.deliver(office.courier(guard))
         office.clock.advance(hours=1)
@@ -104,7 +104,7 @@ def test_f40_the_canary_is_reached_by_whom_the_house_allows(sqlite_database: Dat
     office = Office(sqlite_database)
     endpoint_id, _ = office.subscribe(f"http://inward.example:{canary.port}/")
     message_id = office.test(endpoint_id)
-    rules = Rules.of(Settings(webhook_allow=("inward.example",)))
-    office.deliver(office.courier(Guard(rules, resolve=Resolver(), is_own=lambda _: False)))
+    rules = SsrfRules.of(Settings(webhook_allow=("inward.example",)))
+    office.deliver(office.courier(SsrfGuard(rules, resolve=Resolver(), is_own=lambda _: False)))
     assert office.message(message_id).state is MessageState.DELIVERED
     assert canary.connections == 1

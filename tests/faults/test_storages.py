@@ -60,7 +60,7 @@ def test_f34_a_storage_that_is_overloaded_costs_no_second_print(
     script.refusals = list(refusals)
     job = factories.submit(sqlite_house.database)
     with sqlite_house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert script.puts == len(refusals) + 2
     assert _outcomes(sqlite_house, job.id) == [Outcome.SUCCEEDED]
     sqlite_house.check()
@@ -70,7 +70,7 @@ def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(sqlite_house: H
     script.loses_half = 1
     job = factories.submit(sqlite_house.database)
     with sqlite_house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert _outcomes(sqlite_house, job.id) == [Outcome.SUCCEEDED]
     sqlite_house.check()
 
@@ -101,19 +101,19 @@ def test_f44_a_disk_with_hardly_any_room_counts_as_full(sqlite_house: House, mon
 
 
 def _check_the_press_waits(house: House, monkeypatch: pytest.MonkeyPatch, mend: object) -> None:
-    monkeypatch.setattr("worker.press.press.OUTLET_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("worker.press.press.STORAGE_RETRY_SECONDS", 0.05)
     first, second = factories.submit(house.database), factories.submit(house.database)
     with house.press() as press, ThreadPoolExecutor(1) as thread:
-        runner.hear(press)
+        runner.run_next_job(press)
         assert not press.outlet.is_open
-        waiting = thread.submit(runner.hear, press)
+        waiting = thread.submit(runner.run_next_job, press)
         until(press._door.locked, "the press to wait at its door")
         assert _outcomes(house, first.id) == [Outcome.RETRIED]
         assert _outcomes(house, second.id) == []
         assert factories.read(house.database, first.id).strikes == 0, "it is no fault of the job"
         mend()
         waiting.result(60)
-        runner.hear(press)
+        runner.run_next_job(press)
     for job in (first, second):
         assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     house.check()

@@ -19,7 +19,7 @@ from common.settings import Settings
 from common.tables.states import JobStatus, Outcome
 from common.tables.webhook_states import Failure, MessageState
 from common.webhooks.public_addresses import UnresolvedError
-from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address
 from tests.faults.support import press_process
 from tests.faults.support.press_process import Linked
@@ -84,8 +84,8 @@ def test_f62_a_webhook_whose_name_does_not_resolve_just_now_is_sent_later(sqlite
     with receiving() as receiver:
         endpoint_id, _ = office.subscribe(f"http://hooks.example:{receiver.port}/hook")
         message_id = office.test(endpoint_id)
-        rules = Rules.of(Settings(webhook_allow=("hooks.example",)))
-        courier = office.courier(Guard(rules, resolve=resolve, is_own=lambda _: False))
+        rules = SsrfRules.of(Settings(webhook_allow=("hooks.example",)))
+        courier = office.courier(SsrfGuard(rules, resolve=resolve, is_own=lambda _: False))
         office.deliver(courier)
         assert office.message(message_id).state is MessageState.PENDING
         is_down = False
@@ -113,8 +113,8 @@ def test_f63_keys_and_passwords_change_while_jobs_are_printed_and_none_fails(lin
         until(lambda: linked.count(JobStatus.SUCCEEDED, ordered) >= 1, "a job to be printed")
         with linked.database.transaction() as session:
             session.execute(text("ALTER ROLE rotating PASSWORD 'after'"))
-            new_key = keys.create(session, "ada")
-            keys.revoke(session, client.key.split("_")[1])
+            new_key = keys.create_api_key(session, "ada")
+            keys.revoke_api_key(session, client.key.split("_")[1])
         assert client.http.get("/v1/jobs").status_code == 401, "the old key is dead"
         successor = Client(linked.settings.base_url, new_key, None)
         linked.clients["ada of the new key"] = successor

@@ -76,7 +76,7 @@ class Stack:
         """Return the client of *owner*, who has a key of their own."""
         if owner not in self.clients:
             with self.database.transaction() as session:
-                key = keys.create(session, owner)
+                key = keys.create_api_key(session, owner)
             self.clients[owner] = Client(self.settings.base_url, key, self.backend.authority)
         return self.clients[owner]
 
@@ -128,7 +128,7 @@ class Stack:
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
         assert secret_markers.find_places(self.database, self.storage, CANARY) == []
-        for fault in ("deadlock detected", "attempt_broke", "database is locked"):
+        for fault in ("deadlock detected", "attempt_crashed", "database is locked"):
             assert fault not in written
 
     def _is_quiet(self) -> bool:

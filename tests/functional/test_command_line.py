@@ -107,7 +107,7 @@ def test_a_campaign_is_run_from_a_file_to_a_folder_of_results(
     done = run(environ, "campaign", "run", str(people), *asked, "--proofs", "1", "--links", "--yes", "--json")
     campaign = json.loads(done.stdout)
     assert (campaign["status"], campaign["progress"]["prints"]["printed"]) == ("completed", 2)
-    for told in ("2 of 3 rows can be printed", "row 3: name is empty", "2 pictures will cost about"):
+    for told in ("2 of 3 rows accepted", "row 3: name is empty", "2 images will cost about"):
         assert told in done.stderr
     saved = {file.name for file in out.iterdir()}
     assert saved == {"contact-sheet.png", "errors.csv", "pictures", "proofs", "results.csv"}
@@ -153,7 +153,7 @@ def test_nothing_is_printed_before_somebody_agrees(environ: dict[str, str], tmp_
     assert "is canceled" in run(environ, "campaign", "cancel", campaign_id).stderr
     people.write_text("nmae\nAnn\n")
     assert "name" in run(environ, *asked, status=1).stderr
-    assert "must end in" in run(environ, *asked[:2], str(Path(__file__)), *asked[3:], status=1).stderr
+    assert "Supported extensions" in run(environ, *asked[:2], str(Path(__file__)), *asked[3:], status=1).stderr
 
 
 def test_jobs_are_tried_again(environ: dict[str, str]) -> None:
@@ -181,11 +181,11 @@ def test_images_are_listed_downloaded_and_deleted(environ: dict[str, str], tmp_p
     with Image.open(broken) as picture:
         assert picture.size == (64, 64)
     ids = [image["id"] for image in listed]
-    assert "Delete 2 for good?" in run(environ, "images", "delete", *ids, status=1).stderr
+    assert "Permanently delete 2 images?" in run(environ, "images", "delete", *ids, status=1).stderr
     assert json.loads(run(environ, "images", "delete", *ids, "--yes", "--json").stdout) == {"deleted": ids}
     assert json.loads(run(environ, "images", "list", *of_job, "--json").stdout) == []
     assert len(json.loads(run(environ, "images", "list", *of_job, "--status", "erased", "--json").stdout)) == 2
-    assert "is no time" in run(environ, "images", "list", "--from", "soon", status=2).stderr
+    assert "is not a date or time" in run(environ, "images", "list", "--from", "soon", status=2).stderr
 
 
 def test_the_floor_is_shown_once_where_nobody_looks(environ: dict[str, str]) -> None:

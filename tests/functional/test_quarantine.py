@@ -19,7 +19,7 @@ DONKEY = {"prompt": "a donkey", "width": 256, "height": 256}
 def open_review(stack: Stack) -> Client:
     """Return the client of a reviewer."""
     with stack.database.transaction() as session:
-        key = keys.create(session, "rita", scopes=[Scope.SAFETY_REVIEW])
+        key = keys.create_api_key(session, "rita", scopes=[Scope.SAFETY_REVIEW])
     stack.clients["rita"] = Client(stack.settings.base_url, key, stack.backend.authority)
     return stack.clients["rita"]
 

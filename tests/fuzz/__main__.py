@@ -26,7 +26,7 @@ from common.models import catalog
 from common.models.catalog import AdapterCard, ModelCard
 from common.settings import Settings
 from common.storage import open_storage
-from common.storage.links import Linked, Links
+from common.storage.links import LinkSigner, LinkTarget
 from tests.fuzz import hooks
 from tests.support import factories
 from tests.support.servers import processes
@@ -87,16 +87,16 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
     storage = open_storage(settings)
     database = Database(settings.sqlalchemy_url)
     try:
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         with database.transaction() as session:
             catalog.register(session, [CARD])
-            key = keys.create(session, OWNER, scopes=tuple(Scope))
+            key = keys.create_api_key(session, OWNER, scopes=tuple(Scope))
         held = factories.running(database, owner=OWNER)
         with database.transaction() as session:
             (image,) = factories.images(held)
-            lifecycle.succeed(session, held, [image], Spent())
-            style, _ = styles.save(session, OWNER, "fuzzed", StyleSpec(steps=4))
-            file = Linked(str(image.storage_key), "image/png", "image.png")
+            lifecycle.succeed_job(session, held, [image], Spent())
+            style, _ = styles.save_style(session, OWNER, "fuzzed", StyleSpec(steps=4))
+            file = LinkTarget(str(image.storage_key), "image/png", "image.png")
         storage.put(file.key, b"pixels", file.content_type)
         init, mask = (assets.add(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2))
         known = {
@@ -108,8 +108,8 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             "init_image": str(init.id),
             "mask_image": str(mask.id),
             "reference": style.name,
-            "style": styles.spell(style),
-            "token": Links(settings.read_secret(), "").url(*file, 3600).rpartition("/")[2],
+            "style": styles.format_style_reference(style),
+            "token": LinkSigner(settings.read_secret(), "").url(*file, 3600).rpartition("/")[2],
         }
         return key, known
     finally:

@@ -15,12 +15,12 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.console import setup
-from api.runtime.context import EXTENSION, Context, Services
+from api.runtime.context import EXTENSION, AppContext, Services
 from common import keys
 from common.db.engine import Database
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.jobs.notifier import RecordingBell
+from common.jobs.notifier import RecordingNotifier
 from common.keys import Scope
 from common.models import catalog
 from common.settings import Settings
@@ -28,8 +28,8 @@ from common.storage import open_storage
 from common.storage.files import FileStorage
 from common.tables import Image, Job
 from common.tables.states import ImageStatus
-from common.webhooks.public_addresses import Resolve
-from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.public_addresses import HostResolver
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address
 from tests.support import factories
 
@@ -46,7 +46,7 @@ class Api:
 
     app: OpenAPI
     services: Services
-    bell: RecordingBell
+    bell: RecordingNotifier
     storage: FileStorage
     key: str
     client: FlaskClient = field(init=False)
@@ -73,7 +73,7 @@ class Api:
 
     def make_key(self, owner: str, scopes: tuple[Scope, ...] = keys.TENANT_SCOPES) -> str:
         with self.database.transaction() as session:
-            return keys.create(session, owner, scopes=scopes)
+            return keys.create_api_key(session, owner, scopes=scopes)
 
     def make_job(self, **wish: Any) -> dict[str, Any]:
         """Ask for a job and return it."""
@@ -91,7 +91,7 @@ class Api:
         images = factories.images(held, status)
         spent = Spent(gpu_seconds=1.5, phases={"denoise": 1.5})
         with self.database.transaction() as session:
-            end = lifecycle.block if status is ImageStatus.BLOCKED else lifecycle.succeed
+            end = lifecycle.block_job if status is ImageStatus.BLOCKED else lifecycle.succeed_job
             end(session, held, images, spent)
         for image in images:
             if image.storage_key:
@@ -105,7 +105,7 @@ def resolve_publicly(host: str, port: int, seconds: float) -> list[Address]:
 
 
 def open_api(
-    database: Database, folder: Path, *, bell: Any = None, resolve: Resolve = resolve_publicly, **changes: Any
+    database: Database, folder: Path, *, bell: Any = None, resolve: HostResolver = resolve_publicly, **changes: Any
 ) -> Api:
     """Return an api on *database* that offers the painted model, and a key of the owner ada."""
     settings = Settings(home=folder, **changes)
@@ -113,12 +113,12 @@ def open_api(
     assert isinstance(storage, FileStorage)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a stand-in says what it is
-        recording = RecordingBell()
-    guard = Guard(Rules.of(settings), resolve=resolve, is_own=lambda address: False)
+        recording = RecordingNotifier()
+    guard = SsrfGuard(SsrfRules.of(settings), resolve=resolve, is_own=lambda address: False)
     services = Services(database, bell or recording, storage, storage.links, settings, guard)
     with database.transaction() as session:
         catalog.register(session, [catalog.PAINTED_CARD])
-        key = keys.create(session, "ada")
+        key = keys.create_api_key(session, "ada")
     made = Api(_equip(services), services, recording, storage, key)
     weakref.finalize(made, _idle.append, made.app)
     return made
@@ -129,6 +129,6 @@ def _equip(services: Services) -> OpenAPI:
     if not _idle:
         return create_app(services.settings, services=services)
     app = _idle.pop()
-    app.extensions[EXTENSION] = Context.of(services)
-    setup.equip(app)
+    app.extensions[EXTENSION] = AppContext.of(services)
+    setup.attach_console_state(app)
     return app

@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim
 from common.jobs.request import ImageRequest
-from common.jobs.spec import Order
+from common.jobs.spec import JobSpec
 from common.tables import Image, Job, Press
 from common.tables.states import ImageStatus, JobStatus, Verdict
 
@@ -38,21 +38,21 @@ def image_request(**changes: Any) -> ImageRequest:
     return ImageRequest(**(values | changes))
 
 
-def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **changes: Any) -> Order:
+def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **changes: Any) -> JobSpec:
     """Return an order of *owner*."""
-    return Order(owner=owner, request=image_request(**(request or {})), **changes)
+    return JobSpec(owner=owner, request=image_request(**(request or {})), **changes)
 
 
 def submit(database: Database, owner: str = "ada", *, max_queued: int = 10_000, **changes: Any) -> Job:
     """Queue one job of *owner* and return it."""
     with database.transaction() as session:
-        return lifecycle.submit(session, order(owner, **changes), max_queued)
+        return lifecycle.submit_job(session, order(owner, **changes), max_queued)
 
 
 def press(database: Database, **changes: Any) -> UUID:
     """Enter a press and return its id."""
     values = {
-        "id": new_id(),
+        "id": create_id(),
         "host": "localhost",
         "pid": 1,
         "accelerator": "none",
@@ -77,7 +77,7 @@ def claim(
 ) -> Claim | None:
     """Have a press take the best due job."""
     with database.transaction() as session:
-        return lifecycle.claim(session, press_id, models, warm_lanes, lease=lease, max_strikes=max_strikes)
+        return lifecycle.claim_job(session, press_id, models, warm_lanes, lease=lease, max_strikes=max_strikes)
 
 
 def running(database: Database, press_id: UUID | None = None, **changes: Any) -> Claim:
@@ -131,7 +131,7 @@ def age(database: Database, job_id: UUID, column: str, by: timedelta) -> None:
     """Set one time of a job to *by* before now, as if that had passed."""
     with database.transaction() as session:
         lift_guards(session)
-        session.execute(update(Job).where(Job.id == job_id).values({column: now(session, -by)}))
+        session.execute(update(Job).where(Job.id == job_id).values({column: now_sql(session, -by)}))
 
 
 def read(database: Database, job_id: UUID) -> Job:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from common.db.engine import Database
 from common.images.quarantine_encryption import Part
-from common.storage.keys import quarantine_key
+from common.storage.keys import build_quarantine_key
 from common.storage.port import Storage
 from common.tables import (
     Asset,
@@ -27,9 +27,9 @@ from common.tables import (
     WebhookEndpoint,
     WebhookMessage,
 )
-from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict, version_of
-from common.tables.webhook_states import OF_STATUS, TERMINAL_EVENTS, EndpointStatus
-from common.tables.webhooks import DIRECT
+from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict, compute_job_version
+from common.tables.webhook_states import EVENT_OF_STATUS, TERMINAL_EVENTS, EndpointStatus
+from common.tables.webhooks import DIRECT_URL
 from common.usage import operator_report
 from common.usage.usage import DELIVERED
 from tests.support.campaigns import invariants
@@ -67,7 +67,7 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         known = {image.storage_key for image in images} | {image.thumbnail_key for image in images}
         known |= set(session.scalars(select(Asset.storage_key)))
         sealed = session.scalars(select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None)))
-        known |= {quarantine_key(image_id, part) for image_id in sealed for part in Part}
+        known |= {build_quarantine_key(image_id, part) for image_id in sealed for part in Part}
     _check_objects(storage, images)
     _check_nothing_else_is_stored(storage, known, attempts)
 
@@ -149,7 +149,7 @@ def _check_ledger(session: Session, images: list[Image]) -> None:
         f"images {charged:.3f} + waste {waste:.3f} + blocked {blocked_beside_delivered:.3f} "
         f"+ overhead {overhead:.3f} is not busy {busy:.3f}"
     )
-    carried = operator_report.account(session, *operator_report.ALWAYS).total.carried
+    carried = operator_report.build_operator_report(session, *operator_report.WHOLE_TIME).total.carried
     assert abs(carried - (busy - total)) <= ROUNDING_SECONDS, "the house's account is not that of the rows"
     delivered = {image.job_id for image in images if image.status not in KEPT_BACK and not _is_released(image)}
     blocked = {image.job_id for image in images if image.status in KEPT_BACK or _is_released(image)}
@@ -167,19 +167,19 @@ def _check_messages(session: Session, jobs: dict[UUID, Job]) -> None:
         job, body = jobs[message.job_id], json.loads(message.body)
         assert job.campaign_id is None, "a campaign tells of its jobs in sum"
         assert (message.owner, body["type"]) == (job.owner, message.event)
-        assert body["data"]["version"] <= version_of(job.status, job.attempt), "owed before it was true"
+        assert body["data"]["version"] <= compute_job_version(job.status, job.attempt), "owed before it was true"
         if message.event in TERMINAL_EVENTS:
-            assert message.event == OF_STATUS[job.status]
+            assert message.event == EVENT_OF_STATUS[job.status]
             told[message.endpoint_id, job.id].append(message)
     assert all(len(messages) == 1 for messages in told.values()), "one message an end"
     live = select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ENABLED)
     for endpoint in session.scalars(live):
         for job in jobs.values():
-            names_it = endpoint.url != DIRECT or job.webhook_url is not None
-            events = (job.webhook_events or TERMINAL_EVENTS) if endpoint.url == DIRECT else endpoint.events
+            names_it = endpoint.url != DIRECT_URL or job.webhook_url is not None
+            events = (job.webhook_events or TERMINAL_EVENTS) if endpoint.url == DIRECT_URL else endpoint.events
             is_earlier = job.finished_at is not None and endpoint.created_at < job.finished_at
             is_owed = names_it and is_earlier and job.campaign_id is None and job.owner == endpoint.owner
-            if is_owed and OF_STATUS[job.status] in events:
+            if is_owed and EVENT_OF_STATUS[job.status] in events:
                 assert told[endpoint.id, job.id], "an end that nobody was told of"
 
 

@@ -17,16 +17,16 @@ from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import JOB_EVENTS, EventType, MessageState
 from common.webhooks import claiming, endpoints, outbox, outcomes, signing_secrets
 from common.webhooks.claiming import Delivery
-from common.webhooks.deliverer import Courier
+from common.webhooks.deliverer import Deliverer
 from common.webhooks.endpoints import NewEndpoint
-from common.webhooks.outcomes import Outcome
-from common.webhooks.signing_secrets import Sealer
-from common.webhooks.ssrf_guard import Guard, Rules
-from common.webhooks.transport import Limits, Transport
+from common.webhooks.outcomes import DeliveryOutcome
+from common.webhooks.signing_secrets import SecretCipher
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
+from common.webhooks.transport import Timeouts, Transport
 
-SEALER = Sealer(b"the signing secret of the tests")
+SEALER = SecretCipher(b"the signing secret of the tests")
 PATIENCE_SECONDS = 60
-LOOPBACK = Guard(Rules.of(Settings(webhook_allow=("127.0.0.1",))))
+LOOPBACK = SsrfGuard(SsrfRules.of(Settings(webhook_allow=("127.0.0.1",))))
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Clock:
     ahead: timedelta = timedelta()
 
     def __call__(self, session: Session) -> datetime:
-        return clock.read_clock(session) + self.ahead
+        return clock.fetch_now(session) + self.ahead
 
     def advance(self, **by: float) -> None:
         self.ahead += timedelta(**by)
@@ -49,9 +49,9 @@ class Office:
     database: Database
     clock: Clock = field(default_factory=Clock)
 
-    def courier(self, guard: Guard = LOOPBACK, limits: Limits | None = None, threads: int = 32) -> Courier:
+    def courier(self, guard: SsrfGuard = LOOPBACK, limits: Timeouts | None = None, threads: int = 32) -> Deliverer:
         transport = Transport(limits=limits)
-        return Courier(self.database, SEALER, guard, transport, threads=threads, clock=self.clock)
+        return Deliverer(self.database, SEALER, guard, transport, threads=threads, clock=self.clock)
 
     def subscribe(
         self, url: str, owner: str = "ada", events: Sequence[EventType] = JOB_EVENTS, most: int = 1000
@@ -59,19 +59,19 @@ class Office:
         """Enter an endpoint; return its id and its secret."""
         with self.database.transaction() as session:
             wish = NewEndpoint(owner, url, events)
-            row, secret = endpoints.add(session, SEALER, wish, most)
-        return row.id, signing_secrets.spell(secret)
+            row, secret = endpoints.create_endpoint(session, SEALER, wish, most)
+        return row.id, signing_secrets.format_secret(secret)
 
     def see_to_direct(self, owner: str = "ada") -> None:
         with self.database.transaction() as session:
-            endpoints.see_to_direct(session, SEALER, owner)
+            endpoints.ensure_direct_endpoint(session, SEALER, owner)
 
     def test(self, endpoint_id: UUID) -> UUID:
         """Owe an endpoint a message; return its id."""
         with self.database.transaction() as session:
-            return outbox.owe_test(session, session.get_one(WebhookEndpoint, endpoint_id)).id
+            return outbox.publish_test_event(session, session.get_one(WebhookEndpoint, endpoint_id)).id
 
-    def deliver(self, courier: Courier | None = None) -> None:
+    def deliver(self, courier: Deliverer | None = None) -> None:
         """Deliver all that is due now."""
         courier = courier or self.courier()
         while courier.dispatch():
@@ -80,12 +80,12 @@ class Office:
     def claim(self, room: int = 100, threads: int = 100) -> list[Delivery]:
         """Claim what is due, as a courier would."""
         with self.database.transaction() as session:
-            return claiming.claim(session, self.clock(session), room, threads=threads)
+            return claiming.claim_deliveries(session, self.clock(session), room, threads=threads)
 
-    def record(self, delivery: Delivery, outcome: Outcome) -> MessageState | None:
+    def record(self, delivery: Delivery, outcome: DeliveryOutcome) -> MessageState | None:
         """Write what came of a try, as a courier would."""
         with self.database.transaction() as session:
-            return outcomes.record(session, delivery, outcome, self.clock(session))
+            return outcomes.record_outcome(session, delivery, outcome, self.clock(session))
 
     def endpoint(self, endpoint_id: UUID) -> WebhookEndpoint:
         with self.database.reading() as session:

@@ -1,1 +1,1 @@
-"""The safety check: the pixels that would be published, looked at before anything is."""
+"""Safety checkers: score the exact pixels to be published before anything is published."""

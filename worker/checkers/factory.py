@@ -1,4 +1,4 @@
-"""Which checker a press gets, by its settings."""
+"""Build the safety checker that the settings name."""
 
 from common.errors import SafetyUnavailableError
 from common.safety import nsfwjs_package
@@ -11,24 +11,24 @@ from worker.checkers.wrappers import NoChecker, StrictestChecker
 
 
 def open_checker(settings: Settings) -> Checker:
-    """Return the checker of this press, not loaded yet: the one that is named, or the strictest of several."""
+    """Return the configured checker, not yet loaded; several checkers are combined and the strictest decides."""
     if settings.checker == (STAND_IN,):
         return ScriptedChecker()
     if settings.checker == (NO_CHECKER,):
         return NoChecker()
-    checkers = [_open(word, settings) for word in settings.checker]
+    checkers = [_open_single_checker(word, settings) for word in settings.checker]
     return checkers[0] if len(checkers) == 1 else StrictestChecker(checkers)
 
 
-def _open(word: str, settings: Settings) -> Checker:
+def _open_single_checker(word: str, settings: Settings) -> Checker:
     thresholds = Thresholds(settings.safety_review_above, settings.safety_block_above)
-    return OpenNsfwChecker(thresholds) if word == "open_nsfw" else _open_network(word, settings, thresholds)
+    return OpenNsfwChecker(thresholds) if word == "open_nsfw" else _open_network_checker(word, settings, thresholds)
 
 
-def _open_network(word: str, settings: Settings, thresholds: Thresholds) -> Checker:
-    try:  # these import torch, which takes seconds, and which a press of stand-ins need not have
+def _open_network_checker(word: str, settings: Settings, thresholds: Thresholds) -> Checker:
+    try:  # these import torch, which takes seconds and which a painted press does not need
         from worker.checkers.classifier import ClassifierNetwork  # noqa: PLC0415
-        from worker.checkers.model_directories import Place  # noqa: PLC0415
+        from worker.checkers.model_directories import CheckerDirectory  # noqa: PLC0415
         from worker.checkers.network import Network, NetworkChecker  # noqa: PLC0415
         from worker.checkers.nsfwjs import NsfwjsNetwork  # noqa: PLC0415
         from worker.checkers.sd_checker import SdCheckerNetwork  # noqa: PLC0415
@@ -40,7 +40,7 @@ def _open_network(word: str, settings: Settings, thresholds: Thresholds) -> Chec
     if kind == "nsfwjs":
         network = NsfwjsNetwork(nsfwjs_package.place(settings.home))
     elif kind == "classifier":
-        network = ClassifierNetwork(Place.parse(place))
+        network = ClassifierNetwork(CheckerDirectory.parse(place))
     else:
-        network = SdCheckerNetwork(Place.parse(place))
+        network = SdCheckerNetwork(CheckerDirectory.parse(place))
     return NetworkChecker(network, thresholds, Device(settings.device).torch)

@@ -1,4 +1,4 @@
-"""The port between the press and a safety checker: a picture in, a finding out, and no finding is no pass."""
+"""Interface between the press and a safety checker. An image without a finding never passes."""
 
 import math
 from collections.abc import Mapping
@@ -13,35 +13,35 @@ from common.tables.states import Verdict
 
 @dataclass(frozen=True)
 class Finding:
-    """What a checker says of one picture, and all that is needed to understand why later."""
+    """A checker's result for one image, with everything needed to explain it later."""
 
     verdict: Verdict
     scores: dict[str, float]
     checker: str
-    digest: str  # of the checker's weights
+    digest: str  # SHA-256 of the checker's weights
     thresholds: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the finding as a JSON object."""
         return {**asdict(self), "verdict": self.verdict.value}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read a finding back from what ``as_json`` returned."""
+        """Restore a finding from the output of ``as_json``."""
         return cls(**{**stored, "verdict": Verdict(stored["verdict"])})
 
 
 class Checker(Protocol):
-    """What looks at every picture before it may leave."""
+    """A safety checker, applied to every image before publication."""
 
     def load(self) -> None:
-        """Get ready and prove it on a picture that must pass and one that must not, or raise SafetyUnavailableError."""
+        """Load and run the self-test (one image must pass, one must not); raise SafetyUnavailableError on failure."""
 
     @property
     def policy(self) -> dict[str, Any]:
-        """Return by what it judges: the ``checker``, ``digest`` and ``thresholds`` of its findings.
+        """Return the ``checker``, ``digest`` and ``thresholds`` that its findings carry.
 
-        A finding that was kept is good for as long as they are the same.
+        A stored finding is valid for as long as these are unchanged.
         """
 
     def check(self, picture: Image.Image) -> Finding:
@@ -53,7 +53,7 @@ class Checker(Protocol):
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The scores from which a picture is flagged, and from which it is blocked."""
+    """The scores from which an image is flagged and blocked."""
 
     review: float
     block: float
@@ -61,24 +61,24 @@ class Thresholds:
     def judge(self, score: float) -> Verdict:
         """Return the verdict on *score*; raise SafetyUnavailableError unless it is a number from 0 to 1."""
         if not math.isfinite(score) or not 0 <= score <= 1:
-            raise SafetyUnavailableError(f"The safety check gave {score} for a score, which is no verdict.")
+            raise SafetyUnavailableError(f"The safety check returned the invalid score {score}.")
         if score >= self.block:
             return Verdict.BLOCK
         return Verdict.REVIEW if score >= self.review else Verdict.PASS
 
 
-def examine(checker: Checker, picture: Image.Image) -> Finding:
-    """Return what *checker* finds; raise SafetyUnavailableError unless that is a whole finding, whatever else it is."""
+def check_picture(checker: Checker, picture: Image.Image) -> Finding:
+    """Return the finding of *checker*; raise SafetyUnavailableError if it is missing or incomplete."""
     try:
         finding = checker.check(picture)
     except PressroomError:
         raise
-    except Exception as error:  # any fault at all must fail closed, and is no fault of the job
+    except Exception as error:  # any error must fail closed, and the job is not at fault
         raise SafetyUnavailableError(f"The safety check failed: {type(error).__name__}.") from error
     if not isinstance(finding, Finding) or not isinstance(finding.verdict, Verdict):
-        raise SafetyUnavailableError("The safety check gave no verdict.")
+        raise SafetyUnavailableError("The safety check returned no verdict.")
     if not finding.scores and finding.verdict is not Verdict.UNCHECKED:
-        raise SafetyUnavailableError("The safety check gave no score.")
+        raise SafetyUnavailableError("The safety check returned no score.")
     if not all(isinstance(score, float) and math.isfinite(score) for score in finding.scores.values()):
-        raise SafetyUnavailableError("The safety check gave a score that is no number.")
+        raise SafetyUnavailableError("The safety check returned a score that is not a number.")
     return finding

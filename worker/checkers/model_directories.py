@@ -1,4 +1,4 @@
-"""Checkers that an operator brings in a directory: which one, what of it counts, and the digest that is trusted."""
+"""Checkers loaded from an operator's directory: the path, the labels that count and the trusted digest."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ OPTIONS = frozenset({"label", "sha256"})
 
 
 @dataclass(frozen=True)
-class Place:
-    """A directory with a network in it, as a setting names it: ``DIRECTORY?label=NAME&sha256=DIGEST``."""
+class CheckerDirectory:
+    """A directory with a network, as configured: ``DIRECTORY?label=NAME&sha256=DIGEST``."""
 
     directory: Path
     labels: Sequence[str] = ()
@@ -24,7 +24,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what stands after the colon of the setting; raise SettingsError."""
+        """Parse the part of the setting after the colon; raise SettingsError if it is invalid."""
         directory, _, query = text.partition("?")
         try:
             options = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
@@ -32,28 +32,28 @@ class Place:
             options = {"": []}
         digests = options.get("sha256", [])
         if not options.keys() <= OPTIONS or len(digests) > 1:
-            raise SettingsError(f"{PREFIX}CHECKER takes label=NAME and sha256=DIGEST after the ? of a directory.")
+            raise SettingsError(f"{PREFIX}CHECKER accepts only label=NAME and sha256=DIGEST after a directory's ?.")
         return cls(Path(directory), tuple(options.get("label", ())), digests[0] if digests else None)
 
     def admit(self) -> str:
         """Return the digest of the directory's files; raise SafetyUnavailableError unless it is the trusted one.
 
-        Before any library has opened it, and only if nothing in it can carry code.
+        Runs before any library opens the directory, and rejects files that can carry code.
         """
         if not self.directory.is_dir():
-            raise SafetyUnavailableError(f"There is no directory {self.directory}.")
+            raise SafetyUnavailableError(f"The directory {self.directory} does not exist.")
         try:
-            found = _digest(self.directory, files.admit_files(self.directory))
+            found = _compute_digest(self.directory, files.admit_files(self.directory))
         except ModelUnavailableError as error:
             raise SafetyUnavailableError(error.message) from error
         if found != self.digest:
             advice = f"if you trust it, write sha256={found}" if self.digest is None else f"its digest is {found}"
-            raise SafetyUnavailableError(f"The checker in {self.directory} is not the known one: {advice}.")
+            raise SafetyUnavailableError(f"The checker in {self.directory} is not trusted: {advice}.")
         return found
 
 
-def _digest(directory: Path, files: Sequence[Path]) -> str:
-    """Return one digest for the names and contents of all files."""
+def _compute_digest(directory: Path, files: Sequence[Path]) -> str:
+    """Return one digest over the names and contents of all files."""
     whole = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
@@ -62,9 +62,9 @@ def _digest(directory: Path, files: Sequence[Path]) -> str:
     return whole.hexdigest()
 
 
-def require_whole(name: str, report: dict[str, object]) -> None:
-    """Raise SafetyUnavailableError if transformers had to invent or leave out any weight."""
+def check_weights_complete(name: str, report: dict[str, object]) -> None:
+    """Raise SafetyUnavailableError if transformers had to initialize or ignore any weight."""
     faults = {kind: report[kind] for kind in ("missing_keys", "mismatched_keys", "unexpected_keys") if report.get(kind)}
     if faults:
         kinds = ", ".join(kind.replace("_", " ") for kind in faults)
-        raise SafetyUnavailableError(f"The weights of {name} are not whole: there are {kinds}.")
+        raise SafetyUnavailableError(f"The weights of {name} are incomplete: there are {kinds}.")

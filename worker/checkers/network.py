@@ -1,4 +1,4 @@
-"""A checker around any network in torch: its self-test, its one thread, and no answer but a finite number."""
+"""Checker for any torch network: self-test, a dedicated thread, and only finite scores."""
 
 import math
 from typing import Any, Protocol
@@ -9,40 +9,40 @@ from PIL import Image
 from common.errors import PressroomError, SafetyUnavailableError
 from worker.checkers.interface import Finding, Thresholds
 from worker.checkers.torch_thread import TorchThread
-from worker.self_test_image import draw_gradient, flatten
+from worker.self_test_image import draw_gradient, flatten_alpha
 
 SELF_TEST = Thresholds(review=0.2, block=0.8)
 CLIMB_STEPS = 100
 CLIMB_RATE = 0.02
-"""Of the way from black to white, at each step."""
+"""Step size, as a fraction of the range from black to white."""
 
 
 class Network(Protocol):
-    """What a network must say of itself to be a checker."""
+    """Interface that a network must implement to serve as a checker."""
 
     @property
     def name(self) -> str:
-        """Return what it is called."""
+        """Return the checker's name."""
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 digest of its weights, once it is loaded."""
+        """Return the SHA-256 digest of the weights; available once loaded."""
 
     def load(self, device: torch.device) -> None:
-        """Open the weights; raise SafetyUnavailableError unless they are whole and the known ones."""
+        """Load the weights; raise SafetyUnavailableError unless they are complete and trusted."""
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
-        """Return its input [1, 3, height, width] for an RGB picture."""
+        """Return the network input [1, 3, height, width] for an RGB image."""
 
     def measure(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return one number that grows with its suspicion, and can be differentiated by *pixels*."""
+        """Return a number that rises with suspicion and is differentiable with respect to *pixels*."""
 
     def score(self, measured: float) -> float:
-        """Return the score from 0 to 1 that a finite measure stands for."""
+        """Convert a finite measure to a score from 0 to 1."""
 
 
 class NetworkChecker:
-    """Judges pictures by what one network sees in them."""
+    """Score images with one network."""
 
     def __init__(self, network: Network, thresholds: Thresholds, device: torch.device) -> None:
         self._network = network
@@ -52,20 +52,20 @@ class NetworkChecker:
         self._is_fit = False
 
     def load(self) -> None:
-        """Open the weights and have the network pass a gradient and refuse what it can be led to from there."""
+        """Load the weights and run the self-test: pass a gradient and reject noise derived from it."""
         self._lane.run(self._load)
 
     @property
     def policy(self) -> dict[str, Any]:
-        """Return the network's name and digest, and the thresholds that are in force."""
+        """Return the network's name and digest and the current thresholds."""
         thresholds = {"review": self._thresholds.review, "block": self._thresholds.block}
         return {"checker": self._network.name, "digest": self._network.digest, "thresholds": thresholds}
 
     def check(self, picture: Image.Image) -> Finding:
-        """Return the finding on *picture* as its viewers will see it, on white where it is transparent."""
+        """Return the finding for *picture*, composited on white where it is transparent."""
         if not self._is_fit:
             raise SafetyUnavailableError("The safety checker is not loaded.")
-        score = self._lane.run(lambda: self._score(self._prepare(flatten(picture))))
+        score = self._lane.run(lambda: self._score(self._prepare(flatten_alpha(picture))))
         return Finding(self._thresholds.judge(score), {self._network.name: score}, **self.policy)
 
     def _load(self) -> None:
@@ -77,12 +77,12 @@ class NetworkChecker:
             refused = self._climb(pixels)
         except PressroomError:
             raise
-        except Exception as error:  # torch and transformers raise their own kinds; all mean that there is no check
+        except Exception as error:  # torch and transformers raise their own types; all mean: no check
             raise SafetyUnavailableError(f"The checker {name} cannot be loaded: {type(error).__name__}.") from error
         if passed >= SELF_TEST.review or refused < SELF_TEST.block:
             raise SafetyUnavailableError(
                 f"The checker {name} failed its self-test: {passed:.2f} for a gradient, "
-                f"{refused:.2f} for what it should find worst."
+                f"{refused:.2f} for the image it should score highest."
             )
         self._is_fit = True
 
@@ -92,13 +92,13 @@ class NetworkChecker:
     def _score(self, pixels: torch.Tensor) -> float:
         measured = float(self._network.measure(pixels))
         if not math.isfinite(measured):
-            raise SafetyUnavailableError(f"The checker {self._network.name} gave {measured}, which is no verdict.")
+            raise SafetyUnavailableError(f"The checker {self._network.name} returned the invalid value {measured}.")
         return self._network.score(measured)
 
     def _climb(self, start: torch.Tensor) -> float:
-        """Return the highest score on the way from *start* up the network's own slope: noise that it should refuse.
+        """Return the highest score reached from *start* by gradient ascent: noise that the network should reject.
 
-        So the refusal is proved without a picture that anyone would have to keep.
+        This tests rejection without storing any explicit image.
         """
         dark, bright = self._prepare(Image.new("RGB", (64, 64))), self._prepare(Image.new("RGB", (64, 64), "white"))
         pixels, best = start.clone(), 0.0

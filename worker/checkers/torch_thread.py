@@ -1,4 +1,4 @@
-"""The one thread on which checkers run their networks, apart from the threads of the engine."""
+"""Dedicated thread on which checkers run their networks, separate from the engine's threads."""
 
 import threading
 from collections.abc import Callable
@@ -12,34 +12,34 @@ T = TypeVar("T")
 
 
 class TorchThread:
-    """Runs what it is handed, one after the other, with gradients off and one core for torch."""
+    """Run submitted calls one at a time, with gradients off and one core for torch."""
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        # A daemon, unlike the threads of a pool: a network that hangs must not keep the process from ending.
+        # A daemon thread, unlike pool threads: a network that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
         self._thread.start()
 
     def run(self, call: Callable[[], T]) -> T:
-        """Return what *call* returns, or raise what it raises."""
+        """Run *call* on the thread; return its result or raise its exception."""
         answer: Future[T] = Future()
         self._calls.put((call, answer))
         return answer.result()
 
     def _work(self) -> None:
-        _keep_to_one_core()
+        _limit_to_one_core()
         with torch.no_grad():
             while True:
                 call, answer = self._calls.get()
                 try:
                     answer.set_result(call())
-                except BaseException as error:  # noqa: BLE001  (raised again where somebody waits for it)
+                except BaseException as error:  # noqa: BLE001  (raised again in the waiting thread)
                     answer.set_exception(error)
                 del call, answer
 
 
-def _keep_to_one_core() -> None:
-    # torch keeps the number for each thread, and a default for threads to come: that one is put back by another thread.
+def _limit_to_one_core() -> None:
+    # torch keeps a number per thread and a default for new threads; another thread restores that default.
     usual = torch.get_num_threads()
     torch.set_num_threads(1)
     restorer = threading.Thread(target=torch.set_num_threads, args=(usual,))

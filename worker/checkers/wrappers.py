@@ -1,4 +1,4 @@
-"""Checkers around checkers: the strictest of several, one with a time limit, and one that checks nothing."""
+"""Checker wrappers: the strictest of several, a time limit, and a checker that checks nothing."""
 
 import contextvars
 import faulthandler
@@ -14,32 +14,32 @@ from common.errors import SafetyUnavailableError, StandInWarning
 from common.logs import get_logger
 from common.settings.safety import NO_CHECKER
 from common.tables.states import Verdict
-from worker.checkers.interface import Checker, Finding, examine
+from worker.checkers.interface import Checker, Finding, check_picture
 from worker.engine.watchdog import STDERR
 
 
 class NoChecker:
-    """Looks at nothing, and says so."""
+    """A checker that examines nothing and marks every image as unchecked."""
 
     def load(self) -> None:
-        """Warn that nothing is checked."""
-        warnings.warn("Safety is off: pictures leave without anything having looked.", StandInWarning, stacklevel=2)
+        """Log a warning that nothing is checked."""
+        warnings.warn("The safety check is off: images are published unchecked.", StandInWarning, stacklevel=2)
 
     @property
     def policy(self) -> dict[str, Any]:
-        """Return its name; there is nothing else to it."""
+        """Return the checker's name; it has no digest or thresholds."""
         return {"checker": NO_CHECKER, "digest": "", "thresholds": {}}
 
     def check(self, picture: Image.Image) -> Finding:
-        """Return that nothing was found out."""
+        """Return a finding with the verdict ``unchecked``."""
         return Finding(Verdict.UNCHECKED, {}, **self.policy)
 
 
 log = get_logger(__name__)
 
 
-class PunctualChecker:
-    """Asks another checker, waits so many seconds for each answer, and calls *leave* when one does not come."""
+class TimeoutChecker:
+    """Run another checker with a time limit per image, and call *leave* when it is exceeded."""
 
     def __init__(self, checker: Checker, seconds: float, leave: Callable[[], None]) -> None:
         self._checker = checker
@@ -47,26 +47,26 @@ class PunctualChecker:
         self._leave = leave
 
     def load(self) -> None:
-        """Load the other one."""
+        """Load the wrapped checker."""
         self._checker.load()
 
     @property
     def policy(self) -> dict[str, Any]:
-        """Return the other one's."""
+        """Return the wrapped checker's policy."""
         return self._checker.policy
 
     def check(self, picture: Image.Image) -> Finding:
-        """Return the other one's finding, or raise what it raises; raise SafetyUnavailableError after too long."""
+        """Return the wrapped checker's finding or raise its exception; raise SafetyUnavailableError on timeout."""
         answers: list[Finding] = []
         errors: list[Exception] = []
 
         def ask() -> None:
             try:
                 answers.append(self._checker.check(picture))
-            except Exception as error:  # noqa: BLE001  (the boundary of the thread: raised again where somebody waits for it)
+            except Exception as error:  # noqa: BLE001  (thread boundary: raised again in the waiting thread)
                 errors.append(error)
 
-        # Of its own and a daemon: the threads of a pool are waited for at the end of the process.
+        # A separate daemon thread: the process would wait for pool threads at exit.
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(ask,), name="check", daemon=True)
         thread.start()
@@ -78,7 +78,7 @@ class PunctualChecker:
         return answers[0]
 
     def _give_up(self) -> None:
-        log.error("check_hangs", seconds=self._seconds)
+        log.error("check_timed_out", seconds=self._seconds)
         faulthandler.dump_traceback(STDERR)
         self._leave()
         raise SafetyUnavailableError(f"The safety check took longer than {self._seconds:g} seconds.")
@@ -88,19 +88,19 @@ SEVERITY = (Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)
 
 
 class StrictestChecker:
-    """Asks all of its checkers; if one of them has no answer, it has none either."""
+    """Run all checkers; if one of them fails, the whole check fails."""
 
     def __init__(self, checkers: Sequence[Checker]) -> None:
         self._checkers = checkers
 
     def load(self) -> None:
-        """Load them all."""
+        """Load all checkers."""
         for checker in self._checkers:
             checker.load()
 
     @property
     def policy(self) -> dict[str, Any]:
-        """Return their names in one, the digest of their digests, and the thresholds, which are the same for all."""
+        """Return the combined name, a digest over the digests, and the shared thresholds."""
         policies = [checker.policy for checker in self._checkers]
         digests = "\n".join(str(policy["digest"]) for policy in policies)
         return {
@@ -110,8 +110,8 @@ class StrictestChecker:
         }
 
     def check(self, picture: Image.Image) -> Finding:
-        """Return the strictest verdict with everybody's scores."""
-        findings = [examine(checker, picture) for checker in self._checkers]
+        """Return the strictest verdict, with the scores of all checkers."""
+        findings = [check_picture(checker, picture) for checker in self._checkers]
         verdict = max((finding.verdict for finding in findings), key=SEVERITY.index)
         scores = {f"{finding.checker}.{name}": score for finding in findings for name, score in finding.scores.items()}
         return Finding(verdict, scores, **self.policy)

@@ -1,4 +1,4 @@
-"""The port between the engine's loop and the device it drives, so that the loop itself knows no tensor library."""
+"""Interface between the engine's loop and its device, so that the loop does not depend on a tensor library."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -7,47 +7,47 @@ from typing import Any, Protocol, Self
 from PIL import Image
 
 Exposure = Callable[[], Image.Image]
-"""A picture on its way from the accelerator; called off the engine's thread, it waits and returns it, or raises."""
+"""A pending image copy; called outside the engine's thread, it waits and returns the image, or raises."""
 
 Exit = Callable[[int], object]
-"""What ends this process with a status, at once."""
+"""A function that ends this process at once with an exit status."""
 
 
 class Mark(Protocol):
     """A point in the accelerator's work."""
 
     def wait(self) -> None:
-        """Block until the accelerator has got there."""
+        """Block until the accelerator reaches this point."""
 
     def seconds_since(self, earlier: Self) -> float:
-        """Return the accelerator's own time between two marks that it has reached."""
+        """Return the accelerator time between two reached marks."""
 
 
 class Accelerator(Protocol):
-    """A device that is told what to do and may do it later."""
+    """A device that accepts work and may run it asynchronously."""
 
     @property
     def title(self) -> str:
-        """Return what it is called."""
+        """Return the device name."""
 
     @property
     def ahead(self) -> int:
-        """Return how many passes it is told before the first of them must be done; 0 for one that does things at once.
+        """Return how many passes may be submitted ahead; 0 for a synchronous device.
 
-        One is enough to keep it busy, and not too much to stop.
+        One is enough to keep the device busy, and few enough to stop quickly.
         """
 
     def mark(self) -> Mark:
-        """Mark the point that its work has been told up to."""
+        """Mark the current point in the submitted work."""
 
     def working(self) -> AbstractContextManager[object]:
-        """Return the context in which one thread may tell it what to do."""
+        """Return the context in which one thread may submit work."""
 
     def translating(self) -> AbstractContextManager[object]:
-        """Return a context that turns whatever goes wrong on it into a PressroomError."""
+        """Return a context that turns device errors into a PressroomError."""
 
     def expose(self, decoded: Any) -> list[Exposure]:
-        """Begin to bring decoded pictures to the host, without waiting for them."""
+        """Start copying decoded images to the host, without waiting."""
 
     def free(self) -> None:
-        """Give back the memory that is held but not used."""
+        """Release cached memory that is not in use."""

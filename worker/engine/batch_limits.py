@@ -1,4 +1,4 @@
-"""How many rows of a lane are stepped together: as many as bring more pictures per second, found by trying."""
+"""Batch limit of each lane: the largest batch that still raises throughput, found by measurement."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,28 +12,28 @@ from worker.engine.accelerator import Accelerator
 from worker.engine.interface import NO_INPUTS
 from worker.engine.watchdog import Watchdog
 
-WORTH_IT = 1.05
-"""A batch twice as large must bring at least so many times the rows per second."""
+MINIMUM_SPEEDUP = 1.05
+"""Minimum gain in rows per second for a batch twice as large."""
 
 LONGEST_PASS_SECONDS = 2.0
-"""No batch is tried that would be slower than this: joining and stopping wait for the pass that is being made."""
+"""Maximum duration of a pass in seconds: joining and stopping wait for the current pass."""
 
 PASSES = 3
-"""Per size; the first pays for set-up, and the best of the others counts, for machines are noisy."""
+"""Runs per size; the first pays for set-up, and the best of the others counts, since timing is noisy."""
 
 log = get_logger(__name__)
 
 
-class Caps:
-    """The largest useful batch of each lane, from one profile for each model; it may be lowered, never raised."""
+class BatchLimits:
+    """The largest useful batch of each lane, from one profile per model; it can be lowered, never raised."""
 
     def __init__(self, cards: Sequence[ModelCard], most: int) -> None:
         self._cards = cards
         self._most = most
-        self._given: dict[str, int] = {}  # model → the batch that its family sets
-        self._work: dict[str, float] = {}  # model → pixels that one pass is worth working on, doubled by guidance
-        self._rates: dict[str, dict[int, float]] = {}  # model → rows per second by the batch, up to the useful one
-        self._lowered: dict[str, int] = {}  # lane → what its memory has room for
+        self._given: dict[str, int] = {}  # model → the batch limit set by its family
+        self._work: dict[str, float] = {}  # model → useful pixels per pass, doubled by guidance
+        self._rates: dict[str, dict[int, float]] = {}  # model → rows per second by batch size, up to the useful one
+        self._lowered: dict[str, int] = {}  # lane → the batch that fits in memory
 
     @property
     def most(self) -> int:
@@ -44,58 +44,58 @@ class Caps:
         """Return the largest batch of a request's lane."""
         useful = self._given.get(request.model, self._most)
         if request.model in self._work:
-            useful = int(self._work[request.model] / _work_of(request))
+            useful = int(self._work[request.model] / _compute_work(request))
         return max(1, min(self._most, useful, self._lowered.get(request.lane, self._most)))
 
     @property
     def rates(self) -> dict[str, dict[int, float]]:
-        """Return the rows per second of each profiled model by its batch, up to the useful one, at its default size."""
+        """Return rows per second of each profiled model by batch size, up to the useful one, at its default size."""
         return dict(self._rates)
 
     def knows(self, model: str) -> bool:
-        """Tell whether a model has been profiled."""
+        """Return whether a model has been profiled."""
         return model in self._given or model in self._work
 
     def lower(self, request: ImageRequest, rows: int) -> None:
-        """Remember that the lane's memory has room for no more than *rows*."""
+        """Limit the lane to *rows*, the number that fits in memory."""
         self._lowered[request.lane] = max(1, min(rows, self.of(request)))
 
     def profile(self, family: Any, card: ModelCard, accelerator: Accelerator, watchdog: Watchdog) -> None:
-        """Measure the step of a model at its default size against the batch, and keep the smallest of the good ones."""
+        """Measure a model's step time by batch size at its default size, and keep the smallest good batch."""
         if family.most_rows is not None:
             self._given[card.name] = family.most_rows
             return
         if self._most == 1:
             self._given[card.name] = 1
             return
-        request = _typical_request(card)
+        request = _build_typical_request(card)
         rates: dict[int, float] = {}
         rows = 1
         while rows <= self._most:
-            watchdog.feed()  # code may be compiled for each
+            watchdog.feed()  # each size may be compiled separately
             try:
                 seconds = _measure_step(family, request, rows, accelerator)
-            except GenerationError:  # out of memory, or whatever a batch of this size leads to
+            except GenerationError:  # out of memory, or any other error at this batch size
                 accelerator.free()
                 break
             rates[rows] = rows / seconds
             if 2 * seconds > LONGEST_PASS_SECONDS:
                 break
             rows *= 2
-        useful = _smallest_good(rates)
-        self._work[card.name] = useful * _work_of(request)
+        useful = _find_useful_batch(rates)
+        self._work[card.name] = useful * _compute_work(request)
         self._rates[card.name] = {rows: rate for rows, rate in rates.items() if rows <= useful}
         log.info(
             "model_profiled", model=card.name, cap=useful, rows_per_second={n: round(r, 2) for n, r in rates.items()}
         )
 
 
-def _smallest_good(rates: dict[int, float]) -> int:
-    """Return the batch after which doubling no longer pays; one slow measurement on the way up does not decide."""
+def _find_useful_batch(rates: dict[int, float]) -> int:
+    """Return the batch after which doubling no longer pays; a single slow measurement does not decide."""
     best = 1
     for rows in sorted(rates)[1:]:
         doublings = (rows // best).bit_length() - 1
-        if rates[rows] >= rates[best] * WORTH_IT**doublings:
+        if rates[rows] >= rates[best] * MINIMUM_SPEEDUP**doublings:
             best = rows
     return best
 
@@ -111,7 +111,7 @@ def _measure_step(family: Any, request: ImageRequest, rows: int, accelerator: Ac
         return min(later.seconds_since(earlier) for earlier, later in pairwise(marks))
 
 
-def _typical_request(card: ModelCard) -> ImageRequest:
+def _build_typical_request(card: ModelCard) -> ImageRequest:
     return ImageRequest(
         prompt="",
         model=card.name,
@@ -123,5 +123,5 @@ def _typical_request(card: ModelCard) -> ImageRequest:
     )
 
 
-def _work_of(request: ImageRequest) -> float:
+def _compute_work(request: ImageRequest) -> float:
     return request.width * request.height * (2 if request.is_guided else 1)

@@ -1,4 +1,4 @@
-"""The engine: continuous batching behind the port of ``worker.engine.interface``."""
+"""The engine: continuous batching behind the interface in ``worker.engine.interface``."""
 
 import os
 
@@ -7,10 +7,10 @@ from common.models.catalog import Offer
 from common.settings import Settings
 from common.tables.states import Priority
 from worker.engine.accelerator import Accelerator, Exit
-from worker.engine.batch_limits import Caps
-from worker.engine.interface import NO_INPUTS, Inputs, Picture, Unwatched, Watch
-from worker.engine.loop import Loop
-from worker.engine.model_cache import Opener, Residents
+from worker.engine.batch_limits import BatchLimits
+from worker.engine.interface import NO_INPUTS, Inputs, NullObserver, Picture, StepObserver
+from worker.engine.loop import EngineLoop
+from worker.engine.model_cache import ModelCache, Opener
 from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
 from worker.metering.meter import Meter
@@ -19,7 +19,7 @@ WARM_UP_STEPS = 2
 
 
 class BatchingEngine:
-    """Steps the pictures of many requests together; each has its own dice, so its company does not change it."""
+    """Step the images of many requests together; each has its own random generator, so batching does not change it."""
 
     def __init__(
         self,
@@ -36,37 +36,37 @@ class BatchingEngine:
         self._meter = meter
         self._accelerator = accelerator
         self._watchdog = Watchdog(settings.step_timeout_seconds)
-        self._caps = Caps([card for card, _ in offer.values()], settings.max_batch)
-        self._residents = Residents(offer, load, accelerator, meter, self._caps, budget_bytes)
-        self._loop = Loop(accelerator, self._residents, self._caps, self._watchdog, leave)
+        self._caps = BatchLimits([card for card, _ in offer.values()], settings.max_batch)
+        self._residents = ModelCache(offer, load, accelerator, meter, self._caps, budget_bytes)
+        self._loop = EngineLoop(accelerator, self._residents, self._caps, self._watchdog, leave)
 
     @property
     def accelerator(self) -> str:
-        """Return what the accelerator is called."""
+        """Return the accelerator's name."""
         return self._accelerator.title
 
     @property
     def capacity(self) -> int:
-        """Return how many pictures it may step together at most."""
+        """Return the maximum number of images stepped together."""
         return self._caps.most
 
     @property
     def rates(self) -> dict[str, dict[int, float]]:
-        """Return the rows per second of each model that was profiled, by its batch."""
+        """Return the rows per second of each profiled model by batch size."""
         return self._caps.rates
 
     @property
     def warm_lanes(self) -> frozenset[str]:
-        """Return the lanes in hand whose batches are not full."""
+        """Return the current lanes whose batches are not full."""
         return frozenset(self._loop.lanes_with_room())
 
     @property
     def is_stuck(self) -> bool:
-        """Tell whether a pass has taken so long that the watchdog is about to end the process."""
+        """Return whether a pass has taken so long that the watchdog is about to end the process."""
         return self._watchdog.is_about_to_bite
 
     def load(self) -> None:
-        """Load the default model, profile it and print one small picture; the others are loaded at their first use."""
+        """Load and profile the default model and generate one small image; other models load at first use."""
         card, _ = next(iter(self._offer.values()))
         request = ImageRequest(
             prompt="",
@@ -77,10 +77,10 @@ class BatchingEngine:
             guidance_scale=card.default_guidance_scale,
             seed=0,
         )
-        self._generate(Ticket(request, Unwatched(), NO_INPUTS, Priority.INTERACTIVE, self._meter.account("warm_up")))
+        self._generate(Ticket(request, NullObserver(), NO_INPUTS, Priority.INTERACTIVE, self._meter.account("warm_up")))
 
     def weigh(self, request: ImageRequest) -> float:
-        """Return what share of a full batch a request takes; all of it for a model of which nothing is known yet."""
+        """Return the share of a full batch that a request takes; all of it for a model not yet profiled."""
         if not self._caps.knows(request.model):
             return 1.0
         return request.num_images / self._caps.of(request)
@@ -88,15 +88,15 @@ class BatchingEngine:
     def generate(
         self,
         request: ImageRequest,
-        watch: Watch,
+        watch: StepObserver,
         inputs: Inputs = NO_INPUTS,
         priority: Priority = Priority.INTERACTIVE,
     ) -> list[Picture]:
-        """Print one picture for each seed; raise GenerationError, or what *watch* raises at the end of a step."""
+        """Generate one image per seed; raise GenerationError, or what *watch* raises at the end of a step."""
         return self._generate(Ticket(request, watch, inputs, priority, self._meter.account()))
 
     def close(self) -> None:
-        """Stop printing; requests in hand end with an error."""
+        """Stop the engine; current requests end with an error."""
         self._loop.close()
 
     def _generate(self, ticket: Ticket) -> list[Picture]:

@@ -1,4 +1,4 @@
-"""The port between the press and whatever prints: a request in, pictures out, and a watch told of every step."""
+"""Interface between the press and an engine: a request in, images out, and a watch that is called at every step."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ from common.tables.states import Priority
 
 @dataclass(frozen=True)
 class Picture:
-    """One printed picture, RGB; its accelerator seconds add up to those of its attempt with its siblings'."""
+    """One generated RGB image; the accelerator seconds of an attempt's images add up to the attempt's."""
 
     pixels: Image.Image
     seed: int
@@ -21,72 +21,72 @@ class Picture:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The pictures that a request starts from, checked, RGB and L, in any size."""
+    """A request's input images, already checked, in modes RGB and L and any size."""
 
     init_image: Image.Image | None = None
-    mask_image: Image.Image | None = None  # white is what is made anew
+    mask_image: Image.Image | None = None  # white areas are repainted
 
 
 NO_INPUTS = Inputs()
 
 
-class Watch(Protocol):
-    """A job's eyes on its attempt."""
+class StepObserver(Protocol):
+    """Receives the progress of an attempt and can stop it."""
 
     def step(self, number: int, spent: Spent) -> None:
-        """Hear that *number* of the request's steps are done; raise InterruptedAttemptError to stop the attempt.
+        """Handle the completion of *number* steps; raise InterruptedAttemptError to stop the attempt.
 
-        The last call of an attempt, however it ends, carries all that it spent.
+        The last call of an attempt, however it ends, carries its total cost.
         """
 
 
-class Unwatched:
-    """The watch of a run that is no job's: it lets everything pass."""
+class NullObserver:
+    """The watch for runs without a job: it never stops them."""
 
     def step(self, number: int, spent: Spent) -> None:
         """Do nothing."""
 
 
 class Engine(Protocol):
-    """What prints."""
+    """Generates images for requests."""
 
     @property
     def accelerator(self) -> str:
-        """Return the name of the device that it prints on, as the books show it."""
+        """Return the device name, as recorded with each attempt."""
 
     @property
     def capacity(self) -> int:
-        """Return how many pictures it may step together at most; known once it is loaded."""
+        """Return the maximum number of images stepped together; known once loaded."""
 
     @property
     def rates(self) -> dict[str, dict[int, float]]:
-        """Return what it knows of its speed: model → pictures stepped together → steps of pictures a second."""
+        """Return the measured speed: model → batch size → image steps per second."""
 
     @property
     def warm_lanes(self) -> frozenset[str]:
-        """Return the lanes whose jobs it would rather print next; empty when all are the same to it."""
+        """Return the lanes whose jobs should be claimed first; empty for no preference."""
 
     @property
     def is_stuck(self) -> bool:
-        """Tell whether it hangs, and is about to end the process with itself."""
+        """Return whether the engine hangs and is about to end the process."""
 
     def load(self) -> None:
-        """Get ready to print; what that takes is booked as overhead. Raises ModelUnavailableError."""
+        """Load the engine, booking the time as overhead. Raises ModelUnavailableError."""
 
     def weigh(self, request: ImageRequest) -> float:
-        """Return what share of the engine a request takes: 1.0 is a full batch of its lane."""
+        """Return the share of the engine that a request takes: 1.0 is a full batch of its lane."""
 
     def generate(
         self,
         request: ImageRequest,
-        watch: Watch,
+        watch: StepObserver,
         inputs: Inputs = NO_INPUTS,
         priority: Priority = Priority.INTERACTIVE,
     ) -> list[Picture]:
-        """Print one picture for each of the request's seeds, in their order.
+        """Generate one image for each of the request's seeds, in order.
 
         Blocks; safe to call from any number of threads. Raises GenerationError, or whatever *watch* raises.
         """
 
     def close(self) -> None:
-        """Stop printing; requests in hand end with an error."""
+        """Stop the engine; current requests end with an error."""

@@ -1,7 +1,7 @@
-"""The engine's loop: one thread owns the accelerator, and each step it takes is taken for as many rows as can share it.
+"""The engine's loop: one thread owns the accelerator, and each step is shared by as many rows as possible.
 
-Each round chooses a batch of one lane, begins the rows that are new to it, takes one step with all of them, and
-decodes those whose last step it was. Rows come and go between rounds, never within one. docs/engine.md has a drawing.
+Each round chooses a batch of one lane, begins its new rows, takes one step with all of them, and decodes the rows that
+are finished. Rows join and leave between rounds, never within one. See the diagram in docs/engine.md.
 """
 
 import threading
@@ -13,26 +13,26 @@ from common.errors import DrainingError, OutOfMemoryError, PressroomError
 from common.logs import get_logger
 from worker.engine import batch_selection
 from worker.engine.accelerator import Accelerator, Exit
-from worker.engine.batch_limits import Caps
-from worker.engine.model_cache import Residents
-from worker.engine.passes import DECODE, DENOISE, ENCODE, Passes, tickets_of
+from worker.engine.batch_limits import BatchLimits
+from worker.engine.model_cache import ModelCache
+from worker.engine.passes import DECODE, DENOISE, ENCODE, PassQueue, collect_tickets
 from worker.engine.tickets import Row, Ticket
 from worker.engine.watchdog import Watchdog
 
 EXIT_LOOP_BROKE = 70
-"""Exit status of a press whose engine broke (``EX_SOFTWARE`` of sysexits.h)."""
+"""Exit status of a press whose engine crashed (``EX_SOFTWARE`` in sysexits.h)."""
 
 log = get_logger(__name__)
 
 
-class Loop:
-    """The tickets in hand, and the thread that works on them."""
+class EngineLoop:
+    """The current tickets and the thread that works on them."""
 
     def __init__(
         self,
         accelerator: Accelerator,
-        residents: Residents,
-        caps: Caps,
+        residents: ModelCache,
+        caps: BatchLimits,
         watchdog: Watchdog,
         leave: Exit,
     ) -> None:
@@ -41,14 +41,14 @@ class Loop:
         self._caps = caps
         self._watchdog = watchdog
         self._leave = leave
-        self._passes = Passes(accelerator)
+        self._passes = PassQueue(accelerator)
         self._tickets: list[Ticket] = []
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def take(self, ticket: Ticket) -> None:
-        """Take a request in hand; the end of the ticket tells what became of it. The first starts the thread."""
+        """Accept a ticket; its end carries the result. The first ticket starts the thread."""
         with self._changed:
             if self._is_closing:
                 raise DrainingError
@@ -58,7 +58,7 @@ class Loop:
             self._changed.notify()
 
     def close(self) -> None:
-        """End all that is in hand with an error, and the thread."""
+        """End all current tickets with an error, and stop the thread."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
@@ -66,7 +66,7 @@ class Loop:
             self._thread.join()
 
     def lanes_with_room(self) -> list[str]:
-        """Return the lanes in hand that have fewer rows than they can step together."""
+        """Return the current lanes that have room for more rows."""
         rows = [row for ticket in self._in_hand() for row in ticket.rows if not row.is_denoised]
         counts = Counter(row.lane for row in rows)
         return [row.lane for row in rows if counts[row.lane] < self._cap_of(row)]
@@ -82,13 +82,13 @@ class Loop:
                     self._watchdog.feed()
                     self._go_round()
                 self._give_up()
-        except BaseException:  # the boundary of the thread: without it the press would live on and print nothing
-            log.exception("engine_broke")
+        except BaseException:  # thread boundary: without it the press would stay alive but generate nothing
+            log.exception("engine_crashed")
             self._leave(EXIT_LOOP_BROKE)
         self._end_all()
 
     def _give_up(self) -> None:
-        """Fail what is left, and let its watches hear all that was spent."""
+        """Fail the remaining tickets and report their total cost to their watches."""
         self._passes.book()
         for ticket in self._in_hand():
             ticket.fail(DrainingError())
@@ -97,14 +97,14 @@ class Loop:
     def _end_all(self) -> None:
         self._watchdog.rest()
         with self._changed:
-            self._is_closing = True  # if the loop broke, nobody has said so
+            self._is_closing = True  # if the loop crashed, this has not been reported yet
             tickets, self._tickets = self._tickets, []
         for ticket in tickets:
             ticket.fail(DrainingError())
             ticket.end()
 
     def _await_work(self) -> bool:
-        """Wait for a ticket; return False when the loop is to end."""
+        """Wait for a ticket; return False when the loop must end."""
         with self._changed:
             if not self._tickets:
                 self._watchdog.rest()
@@ -113,9 +113,9 @@ class Loop:
             return not self._is_closing
 
     def _go_round(self) -> None:
-        """Make one pass, book what is done, and let go of what has ended."""
+        """Run one pass, book completed work, and release finished tickets."""
         rows = [row for ticket in self._in_hand() if not ticket.is_over for row in ticket.rows if row.exposure is None]
-        batch = batch_selection.choose(rows, self._cap_of, self._residents.is_at_hand)
+        batch = batch_selection.select_batch(rows, self._cap_of, self._residents.is_at_hand)
         if batch:
             self._print(batch)
         self._passes.book(left=self._accelerator.ahead if batch else 0)
@@ -123,33 +123,35 @@ class Loop:
         self._release()
 
     def _print(self, batch: Sequence[Row]) -> None:
-        """Take one step with *batch*, all of one lane."""
+        """Take one step with *batch*, whose rows share one lane."""
         family = self._open_family(batch)
         if family is None:
             return
-        batch = batch[: self._cap_of(batch[0])]  # which may be known only now that its model is loaded
-        for ticket in tickets_of(batch):
+        batch = batch[: self._cap_of(batch[0])]  # may only be known now that the model is loaded
+        for ticket in collect_tickets(batch):
             if not ticket.is_begun:
-                self._together(ENCODE, ticket.rows, lambda rows: _begin(family, rows[0].ticket))
-        self._together(DENOISE, [row for row in batch if _wants(DENOISE, row)], lambda rows: _step(family, rows))
+                self._together(ENCODE, ticket.rows, lambda rows: _begin_ticket(family, rows[0].ticket))
+        self._together(
+            DENOISE, [row for row in batch if _needs_phase(DENOISE, row)], lambda rows: _step_rows(family, rows)
+        )
         done = [row for row in batch if row.is_denoised and row.ticket.error is None]
         self._together(DECODE, done, lambda rows: self._decode(family, rows))
 
     def _open_family(self, batch: Sequence[Row]) -> Any:
-        """Return the batch's model with the batch's adapters; None if it cannot be had, which ends the batch."""
+        """Return the batch's model with its adapters, or end the batch and return None if it is unavailable."""
         request = batch[0].ticket.request
         try:
             with self._accelerator.translating():
                 if not self._residents.is_ready(request):
-                    self._passes.book()  # what is booked as overhead must not overlap a pass
+                    self._passes.book()  # overhead must not overlap a pass
                 return self._residents.open(request, self._watchdog)
         except PressroomError as error:
-            for ticket in tickets_of(batch):
+            for ticket in collect_tickets(batch):
                 ticket.fail(error)
             return None
 
     def _together(self, phase: str, rows: Sequence[Row], work: Callable[[Sequence[Row]], None]) -> None:
-        """Do *work* for *rows* in one pass; if it fails, in smaller ones, until only those fail whose fault it is."""
+        """Run *work* for *rows* in one pass; on failure split it until only the rows at fault fail."""
         if not rows:
             return
         try:
@@ -158,15 +160,15 @@ class Loop:
         except PressroomError as error:
             halves = self._halve(phase, rows, error)
             if halves is None:
-                for ticket in tickets_of(rows):
+                for ticket in collect_tickets(rows):
                     ticket.fail(error)
                 return
             for half in halves:
-                # The pass may have failed half-way, so some of its rows may need nothing more.
-                self._together(phase, [row for row in half if _wants(phase, row)], work)
+                # The pass may have failed half-way, so some of its rows may already be done.
+                self._together(phase, [row for row in half if _needs_phase(phase, row)], work)
 
     def _halve(self, phase: str, rows: Sequence[Row], error: PressroomError) -> list[Sequence[Row]] | None:
-        """Return the rows in two halves to be tried again, or None where that can change nothing."""
+        """Return the rows split in two halves to retry, or None if a retry cannot help."""
         if phase == ENCODE or len(rows) == 1:
             return None
         middle = (len(rows) + 1) // 2
@@ -174,7 +176,7 @@ class Loop:
             self._accelerator.free()
             self._caps.lower(rows[0].ticket.request, middle)
             log.warning("batch_cap_lowered", lane=rows[0].lane, cap=middle)
-        elif len(tickets_of(rows)) == 1:
+        elif len(collect_tickets(rows)) == 1:
             return None
         return [rows[:middle], rows[middle:]]
 
@@ -184,7 +186,7 @@ class Loop:
             row.exposure = exposure
 
     def _tell(self) -> None:
-        """Let every watch hear how far its request is, those too that only wait: any of them may say stop."""
+        """Report progress to every watch, including those of waiting requests: any of them may stop its request."""
         for ticket in self._in_hand():
             ticket.tell()
 
@@ -200,17 +202,17 @@ class Loop:
         return self._caps.of(row.ticket.request)
 
 
-def _wants(phase: str, row: Row) -> bool:
+def _needs_phase(phase: str, row: Row) -> bool:
     if row.ticket.error is not None:
         return False
     return row.exposure is None if phase == DECODE else not row.is_denoised
 
 
-def _begin(family: Any, ticket: Ticket) -> None:
+def _begin_ticket(family: Any, ticket: Ticket) -> None:
     drawings = family.begin(ticket.request, ticket.request.seeds, ticket.inputs)
     for row, drawing in zip(ticket.rows, drawings, strict=True):
         row.drawing = drawing
 
 
-def _step(family: Any, rows: Sequence[Row]) -> None:
+def _step_rows(family: Any, rows: Sequence[Row]) -> None:
     family.step([row.drawing for row in rows])

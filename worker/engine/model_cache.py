@@ -1,4 +1,4 @@
-"""The models in memory: loaded when they are wanted, the least recently used given up when the budget is spent."""
+"""Cache of loaded models: load on demand, evict the least recently used when the memory budget is exceeded."""
 
 import gc
 from collections import OrderedDict
@@ -13,40 +13,40 @@ from common.jobs.request import Adapter, ImageRequest
 from common.logs import get_logger
 from common.models.catalog import ModelCard, Offer
 from worker.engine.accelerator import Accelerator
-from worker.engine.batch_limits import Caps
+from worker.engine.batch_limits import BatchLimits
 from worker.engine.watchdog import Watchdog
 from worker.metering.meter import Meter
 
 
-class Wardrobe(Protocol):
-    """The adapters that can be laid over one model."""
+class AdapterLoader(Protocol):
+    """The adapters available for one model."""
 
     def is_ready(self, adapters: Collection[Adapter]) -> bool:
-        """Tell whether ``activate`` has nothing to load."""
+        """Return whether ``activate`` can run without loading anything."""
 
     def activate(self, adapters: Collection[Adapter]) -> None:
-        """Make exactly *adapters* work on the model; raise ModelUnavailableError if one cannot be had."""
+        """Activate exactly *adapters* on the model; raise ModelUnavailableError if one is unavailable."""
 
 
 @dataclass(frozen=True)
-class Resident:
-    """A model in memory, and what can be laid over it."""
+class LoadedModel:
+    """A loaded model and its adapters."""
 
-    family: Any  # a families.port.Family
-    adapters: Wardrobe | None = None
+    family: Any  # a families.interface.Family
+    adapters: AdapterLoader | None = None
 
 
-Opener = Callable[[ModelCard, Path | None], Resident]
+Opener = Callable[[ModelCard, Path | None], LoadedModel]
 """Loads a model; raises ModelUnavailableError or OutOfMemoryError."""
 
 log = get_logger(__name__)
 
 
-class Residents:
-    """Holds models by their names; only the engine's thread opens them."""
+class ModelCache:
+    """Loaded models by name; only the engine's thread opens them."""
 
     def __init__(
-        self, offer: Offer, load: Opener, accelerator: Accelerator, meter: Meter, caps: Caps, budget_bytes: float
+        self, offer: Offer, load: Opener, accelerator: Accelerator, meter: Meter, caps: BatchLimits, budget_bytes: float
     ) -> None:
         self._offer = offer
         self._load = load
@@ -54,34 +54,34 @@ class Residents:
         self._meter = meter
         self._caps = caps
         self._budget_bytes = budget_bytes
-        self._residents: OrderedDict[str, Resident] = OrderedDict()  # the least recently used first
-        self._sizes = {name: _measure(directory) for name, (_, directory) in offer.items()}
+        self._residents: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
+        self._sizes = {name: _measure_weights(directory) for name, (_, directory) in offer.items()}
 
     def is_at_hand(self, model: str) -> bool:
-        """Tell whether a model is in memory, or can be without another one leaving."""
+        """Return whether a model is loaded, or can be loaded without evicting another."""
         return model in self._residents or self._bytes_in_use + self._size_of(model) <= self._budget_bytes
 
     def is_ready(self, request: ImageRequest) -> bool:
-        """Tell whether ``open`` has nothing to load."""
+        """Return whether ``open`` can run without loading anything."""
         resident = self._residents.get(request.model)
         if resident is None:
             return False
         return resident.adapters is None or resident.adapters.is_ready(request.adapters)
 
     def open(self, request: ImageRequest, watchdog: Watchdog) -> Any:
-        """Return the family of a request's model, with exactly its adapters; loading is overhead, nobody's price.
+        """Return the family of a request's model with exactly its adapters; loading is booked as overhead.
 
-        A load and each part of a profile get the watchdog's time anew.
+        A load, and each part of a profile, restarts the watchdog's timer.
         """
         resident = self._residents.get(request.model) or self._admit(request.model, watchdog)
         self._residents.move_to_end(request.model)
         if resident.adapters is not None:
             resident.adapters.activate(request.adapters)
         elif request.adapters:
-            raise GenerationError("This model takes no adapters.")
+            raise GenerationError("This model does not support adapters.")
         return resident.family
 
-    def _admit(self, name: str, watchdog: Watchdog) -> Resident:
+    def _admit(self, name: str, watchdog: Watchdog) -> LoadedModel:
         card, directory = self._offer.get(name, (None, None))
         if card is None:
             raise ModelUnavailableError(f"This press does not offer the model {name}.")
@@ -92,10 +92,10 @@ class Residents:
             self._caps.profile(self._residents[name].family, card, self._accelerator, watchdog)
         return self._residents[name]
 
-    def _load_somehow(self, card: ModelCard, directory: Path | None) -> Resident:
+    def _load_somehow(self, card: ModelCard, directory: Path | None) -> LoadedModel:
         with suppress(OutOfMemoryError) if self._residents else nullcontext():
             return self._load(card, directory)
-        # The sizes on disk are an estimate: with nothing else in memory it may fit after all.
+        # The sizes on disk are an estimate: the model may still fit if nothing else is loaded.
         while self._residents:
             self._drop_oldest()
         return self._load(card, directory)
@@ -111,14 +111,14 @@ class Residents:
     def _drop_oldest(self) -> None:
         name = next(iter(self._residents))
         del self._residents[name]
-        gc.collect()  # the parts of a model refer to each other, so that it would stay for a while
+        gc.collect()  # a model's parts refer to each other, so it would otherwise stay in memory for a while
         self._accelerator.free()
-        log.info("model_dropped", model=name)
+        log.info("model_evicted", model=name)
 
     def _size_of(self, name: str) -> int:
         return self._sizes.get(name, 0)
 
 
-def _measure(directory: Path | None) -> int:
-    """Return the bytes of a model's weights on disk, which it takes in memory too, about."""
+def _measure_weights(directory: Path | None) -> int:
+    """Return the size of a model's weights on disk in bytes, an estimate of its memory use."""
     return sum(file.stat().st_size for file in directory.rglob("*.safetensors")) if directory else 0

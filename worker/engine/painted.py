@@ -1,4 +1,4 @@
-"""The painted stand-in: the real loop, with a brush for an accelerator and a model that sleeps; without torch."""
+"""The painted stand-in model: the real engine loop without torch, with drawn images instead of a model."""
 
 import colorsys
 import hashlib
@@ -19,23 +19,23 @@ from common.settings import Settings
 from worker.engine.accelerator import Exposure
 from worker.engine.engine import BatchingEngine
 from worker.engine.interface import Inputs
-from worker.engine.model_cache import Resident
+from worker.engine.model_cache import LoadedModel
 from worker.metering.meter import Meter
-from worker.self_test_image import DONKEY, flatten
+from worker.self_test_image import DONKEY, flatten_alpha
 
 SHAPES = 9
 ANY = (0, 360)
 COOL = (150, 270)
-"""Hues in degrees; no sky has the colour of skin, which safety checkers would wonder about."""
+"""Sky hues in degrees; skin colours are left out, because safety checkers react to them."""
 
 Colour = tuple[int, int, int]
 
 
-def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
-    """Return a picture that these four decide to the last pixel: a sky, some shapes and the prompt."""
+def paint_picture(prompt: str, seed: int, width: int, height: int) -> Image.Image:
+    """Return an image fully determined by the arguments: a sky, some shapes and the prompt."""
     digest = hashlib.sha256(f"{seed}|{width}x{height}|{prompt}".encode()).digest()
     dice = random.Random(digest)  # noqa: S311  (a brush, not a secret)
-    picture = _sky(dice, width, height)
+    picture = _draw_sky(dice, width, height)
     veil = Image.new("RGBA", picture.size, (0, 0, 0, 0))
     brush = ImageDraw.Draw(veil)
     for _ in range(SHAPES):
@@ -43,38 +43,42 @@ def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
         x, y = dice.uniform(0, width), dice.uniform(0, height)
         box = (x - radius, y - radius, x + radius, y + radius)
         draw = dice.choice((brush.ellipse, brush.rectangle))
-        draw(box, fill=(*_colour(dice, ANY), dice.randint(90, 200)))
+        draw(box, fill=(*_pick_colour(dice, ANY), dice.randint(90, 200)))
     picture.paste(veil, (0, 0), veil.filter(ImageFilter.GaussianBlur(1)))
     size = max(8, min(width, height) // 16)
     writing = ImageDraw.Draw(picture)
-    writing.text((size, height - 2 * size), _line(prompt), fill=(255, 255, 255), font_size=size, stroke_width=1)
+    writing.text(
+        (size, height - 2 * size), _shorten_prompt(prompt), fill=(255, 255, 255), font_size=size, stroke_width=1
+    )
     return picture
 
 
 def paint_donkey(width: int, height: int) -> Image.Image:
-    """Return the harmless picture that the default checker refuses, so that a refusal can be had from the stand-in."""
+    """Return the harmless image that the default checker blocks, so that blocking can be tested."""
     with Image.open(DONKEY) as donkey:
-        return flatten(donkey).resize((width, height), Image.Resampling.LANCZOS)
+        return flatten_alpha(donkey).resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _sky(dice: random.Random, width: int, height: int) -> Image.Image:
+def _draw_sky(dice: random.Random, width: int, height: int) -> Image.Image:
     gradient = Image.linear_gradient("L").rotate(dice.choice((0, 90, 180, 270))).resize((width, height))
-    start, end = (Image.new("RGB", (width, height), _colour(dice, COOL)) for _ in range(2))
+    start, end = (Image.new("RGB", (width, height), _pick_colour(dice, COOL)) for _ in range(2))
     return Image.composite(start, end, gradient)
 
 
-def _colour(dice: random.Random, hues: tuple[int, int]) -> Colour:
+def _pick_colour(dice: random.Random, hues: tuple[int, int]) -> Colour:
     red, green, blue = colorsys.hls_to_rgb(dice.randint(*hues) / 360, dice.uniform(0.35, 0.7), dice.uniform(0.5, 0.9))
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _line(prompt: str) -> str:
-    """Return the start of *prompt* as the built-in font can write it."""
+def _shorten_prompt(prompt: str) -> str:
+    """Return the start of *prompt*, limited to characters of the built-in font."""
     return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in prompt[:60])
 
 
-def blend(init_image: Image.Image, painted: Image.Image, mask: Image.Image | None, strength: float) -> Image.Image:
-    """Return *painted* laid over *init_image*: as opaque as *strength*, and only where *mask* is white."""
+def blend_pictures(
+    init_image: Image.Image, painted: Image.Image, mask: Image.Image | None, strength: float
+) -> Image.Image:
+    """Return *painted* blended over *init_image* with opacity *strength*, only where *mask* is white."""
     below = init_image.convert("RGB").resize(painted.size)
     above = Image.blend(below, painted, strength)
     if mask is None:
@@ -88,8 +92,8 @@ Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A mark of something that has happened when it is told."""
+class InstantMark:
+    """A mark on a synchronous device."""
 
     at: float
 
@@ -101,15 +105,15 @@ class Moment:
         return self.at - earlier.at
 
 
-class Brush:
-    """An accelerator that does at once what it is told."""
+class PaintedAccelerator:
+    """A synchronous accelerator that runs on the CPU."""
 
     title = "brush"
     ahead = 0
 
-    def mark(self) -> Moment:
+    def mark(self) -> InstantMark:
         """Return the present moment."""
-        return Moment(time.perf_counter())
+        return InstantMark(time.perf_counter())
 
     def working(self) -> AbstractContextManager[None]:
         """Return a context that does nothing."""
@@ -120,7 +124,7 @@ class Brush:
         return nullcontext()
 
     def expose(self, decoded: Sequence[Exposure]) -> list[Exposure]:
-        """Return the pictures as they come."""
+        """Return the images unchanged."""
         return list(decoded)
 
     def free(self) -> None:
@@ -129,7 +133,7 @@ class Brush:
 
 @dataclass(eq=False)
 class Painting:
-    """One picture being painted."""
+    """One image being painted."""
 
     request: ImageRequest
     seed: int
@@ -142,13 +146,13 @@ class Painting:
         return self.request.steps_taken
 
     def close(self) -> None:
-        """Give it up."""
+        """Abandon the painting."""
 
 
 class PaintedFamily:
-    """Paints the same picture for the same prompt, seed and size, and a donkey for whoever asks for one.
+    """Paint the same image for the same prompt, seed and size, and a donkey for prompts that ask for one.
 
-    Or prints the one picture that it was given, every time.
+    Or return the given image every time.
     """
 
     most_rows = MOST_ROWS
@@ -163,13 +167,13 @@ class PaintedFamily:
         return [Painting(request, seed, inputs) for seed in seeds]
 
     def step(self, drawings: Sequence[Painting]) -> None:
-        """Sleep through one step, however many are in it."""
+        """Sleep for one step, whatever the batch size."""
         self._sleep(self._step_seconds)
         for drawing in drawings:
             drawing.done += 1
 
     def decode(self, drawings: Sequence[Painting]) -> list[Exposure]:
-        """Return the paintings, to be painted by whoever looks."""
+        """Return the paintings, painted when they are fetched."""
         return [lambda drawing=drawing: self._pixels(drawing) for drawing in drawings]  # type: ignore[misc]
 
     def _pixels(self, drawing: Painting) -> Image.Image:
@@ -179,14 +183,14 @@ class PaintedFamily:
             return self._picture.convert("RGB").resize(size)
         if "donkey" in request.prompt.split():
             return paint_donkey(*size)
-        painted = paint(request.prompt, drawing.seed, *size)
+        painted = paint_picture(request.prompt, drawing.seed, *size)
         if drawing.inputs.init_image is None:
             return painted
-        return blend(drawing.inputs.init_image, painted, drawing.inputs.mask_image, request.strength)
+        return blend_pictures(drawing.inputs.init_image, painted, drawing.inputs.mask_image, request.strength)
 
 
 class PaintedEngine(BatchingEngine):
-    """The engine of a press that offers nothing but the stand-in."""
+    """The engine of a press that only offers the painted model."""
 
     def __init__(
         self, settings: Settings, meter: Meter, picture: Image.Image | None = None, sleep: Sleep = time.sleep
@@ -195,12 +199,12 @@ class PaintedEngine(BatchingEngine):
             settings,
             {PAINTED: (PAINTED_CARD, None)},
             meter,
-            accelerator=Brush(),
-            load=lambda _card, _directory: Resident(PaintedFamily(settings.painted_step_seconds, picture, sleep)),
+            accelerator=PaintedAccelerator(),
+            load=lambda _card, _directory: LoadedModel(PaintedFamily(settings.painted_step_seconds, picture, sleep)),
             budget_bytes=0,
         )
 
     def load(self) -> None:
-        """Warn that no model is at work."""
-        warnings.warn("The painted stand-in prints instead of a model.", StandInWarning, stacklevel=2)
+        """Log a warning that images are not generated by a model."""
+        warnings.warn("The painted stand-in generates the images instead of a model.", StandInWarning, stacklevel=2)
         super().load()

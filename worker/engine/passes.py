@@ -1,4 +1,4 @@
-"""Passes: what the accelerator is told to do for some rows at once, and what each of them is charged for it."""
+"""Passes: work submitted to the accelerator for several rows at once, and the cost charged to each."""
 
 import time
 from collections import deque
@@ -16,7 +16,7 @@ ENCODE, DENOISE, DECODE = "encode", "denoise", "decode"
 
 @dataclass(frozen=True)
 class Pass:
-    """Work that was told between two marks, for some rows."""
+    """Work submitted between two marks, for some rows."""
 
     phase: str
     rows: Sequence[Row]
@@ -25,7 +25,7 @@ class Pass:
     cpu_seconds: float
 
     def book(self) -> None:
-        """Wait until it is done, and charge each row an equal share of the accelerator's own time."""
+        """Wait until the pass is done, and charge each row an equal share of the accelerator time."""
         self.ended.wait()
         share = self.ended.seconds_since(self.began) / len(self.rows)
         for row in self.rows:
@@ -33,16 +33,16 @@ class Pass:
             row.ticket.account.book(self.phase, share, self.cpu_seconds / len(self.rows))
 
 
-class Passes:
-    """The passes that have been told and not been booked yet, the oldest first."""
+class PassQueue:
+    """Submitted passes that are not yet booked, oldest first."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
         self._open: deque[Pass] = deque()
 
     def run(self, phase: str, rows: Sequence[Row], work: Callable[[], T]) -> T:
-        """Tell the accelerator *work* for *rows*; whatever *work* raises, the time it took is booked in its turn."""
-        tickets = tickets_of(rows)
+        """Submit *work* for *rows*; its time is booked in order even if *work* raises."""
+        tickets = collect_tickets(rows)
         began, cpu_began = self._accelerator.mark(), time.thread_time()
         for ticket in tickets:
             ticket.open_passes += 1
@@ -53,14 +53,14 @@ class Passes:
             self._open.append(Pass(phase, rows, began, ended, time.thread_time() - cpu_began))
 
     def book(self, left: int = 0) -> None:
-        """Wait for the oldest passes and book them, until no more than *left* are open."""
+        """Wait for and book the oldest passes until at most *left* are open."""
         while len(self._open) > left:
             done = self._open.popleft()
             done.book()
-            for ticket in tickets_of(done.rows):
+            for ticket in collect_tickets(done.rows):
                 ticket.open_passes -= 1
 
 
-def tickets_of(rows: Sequence[Row]) -> list[Ticket]:
-    """Return the tickets of *rows*, each once."""
+def collect_tickets(rows: Sequence[Row]) -> list[Ticket]:
+    """Return the distinct tickets of *rows*."""
     return list(dict.fromkeys(row.ticket for row in rows))

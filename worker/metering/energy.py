@@ -1,4 +1,4 @@
-"""What an accelerator draws: joules by NVIDIA's own meter (NVML), for a press that has such a device to itself."""
+"""Energy use of an accelerator in joules, from NVIDIA's NVML, for a press with exclusive use of the device."""
 
 # ruff: noqa: N802  (the names are NVML's)
 
@@ -9,20 +9,20 @@ from typing import Any, Protocol
 import pynvml
 
 MILLI = 1e-3
-"""NVML counts in millijoules and milliwatts."""
+"""NVML reports millijoules and milliwatts."""
 
 PREFIX = "GPU-"
-"""What NVML puts before a device's UUID and torch does not."""
+"""Prefix of a device UUID in NVML; torch omits it."""
 
 
 class Nvml(Protocol):
-    """The part of the module ``pynvml`` that is needed here; every function may raise ``pynvml.NVMLError``."""
+    """The functions of ``pynvml`` used here; each may raise ``pynvml.NVMLError``."""
 
     def nvmlInit(self) -> None:
-        """Load the library; may be called any number of times."""
+        """Load the library; may be called repeatedly."""
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any:
-        """Return the device of this UUID, whatever CUDA_VISIBLE_DEVICES makes of its index."""
+        """Return the device with this UUID, regardless of CUDA_VISIBLE_DEVICES."""
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: Any) -> int:
         """Return the millijoules drawn since the driver was loaded; from Volta on."""
@@ -32,7 +32,7 @@ class Nvml(Protocol):
 
 
 class EnergyGauge:
-    """The joules that one device has drawn since the gauge was opened, whoever had it work; never falls.
+    """The joules one device has used since the gauge was opened, for any process; never decreases.
 
     For one thread at a time. Where the device counts no energy, power is sampled at each reading instead, so read it
     about once a second.
@@ -45,7 +45,7 @@ class EnergyGauge:
 
     @property
     def joules(self) -> float:
-        """Return the total; while the device does not answer, the last one that was known."""
+        """Return the total, or the last known one while the device does not answer."""
         try:
             self._joules = max(self._joules, self._read() - self._began)
         except pynvml.NVMLError:
@@ -56,9 +56,9 @@ class EnergyGauge:
 def open_gauge(
     uuid: str | None, nvml: Nvml = pynvml, clock: Callable[[], float] = time.monotonic
 ) -> EnergyGauge | None:
-    """Return a gauge of the device that torch or NVML knows by *uuid*; None where nothing there can be measured.
+    """Return an energy gauge for the device *uuid* (as known to torch or NVML), or None if it cannot be measured.
 
-    A slice of a device (MIG) has no meter of its own, nor has a device without a UUID (None).
+    A device slice (MIG) has no meter of its own, and neither has a device without a UUID (None).
     """
     if uuid is None:
         return None
@@ -67,7 +67,7 @@ def open_gauge(
         handle = nvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith(PREFIX) else PREFIX + uuid)
     except pynvml.NVMLError:
         return None
-    for read in (_count(nvml, handle), _Samples(nvml, handle, clock)):
+    for read in (_create_counter(nvml, handle), _PowerIntegrator(nvml, handle, clock)):
         try:
             return EnergyGauge(read)
         except pynvml.NVMLError:
@@ -75,12 +75,12 @@ def open_gauge(
     return None
 
 
-def _count(nvml: Nvml, handle: Any) -> Callable[[], float]:
+def _create_counter(nvml: Nvml, handle: Any) -> Callable[[], float]:
     return lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * MILLI
 
 
-class _Samples:
-    """Power integrated over time by trapezoids between readings, in joules."""
+class _PowerIntegrator:
+    """Power integrated over time by the trapezoidal rule, in joules."""
 
     def __init__(self, nvml: Nvml, handle: Any, clock: Callable[[], float]) -> None:
         self._nvml = nvml

@@ -1,4 +1,4 @@
-"""Where a press's accelerator seconds went: every one is booked to an attempt or to a named overhead, once."""
+"""Account for accelerator seconds: each is booked exactly once, to an attempt or to a named overhead."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ Clock = Callable[[], float]
 
 
 class Account:
-    """What one request has spent, by phase; what is booked here is in the meter's busy time the same moment.
+    """The cost of one request by phase; each booking updates the meter's busy time at the same moment.
 
     Only the engine's thread writes it; any thread may read.
     """
@@ -24,7 +24,7 @@ class Account:
         self._spent = Spent()
 
     def book(self, phase: str, gpu_seconds: float, cpu_seconds: float = 0.0) -> None:
-        """Add accelerator seconds under *phase*, and the CPU seconds that it took to tell the accelerator."""
+        """Add accelerator seconds under *phase*, and the CPU seconds used to submit the work."""
         before = self._spent
         self._spent = Spent(
             before.gpu_seconds + gpu_seconds,
@@ -35,12 +35,12 @@ class Account:
 
     @property
     def spent(self) -> Spent:
-        """Return what has been booked so far."""
+        """Return the totals booked so far."""
         return self._spent
 
 
 class Meter:
-    """The press's own clock of its accelerator: sum of attempts + sum of overheads = busy seconds, at any moment."""
+    """The press's accelerator meter: attempts + overheads = busy seconds, at any moment."""
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.clock = clock
@@ -48,19 +48,19 @@ class Meter:
         self._busy_seconds = 0.0
         self._overhead: dict[str, float] = {}
         self._gauge: EnergyGauge | None = None
-        self._reading = threading.Lock()  # a gauge is for one thread at a time, and slow beside the booking of a pass
+        self._reading = threading.Lock()  # a gauge serves one thread at a time, and is slower than booking a pass
 
     def measure_energy(self, gauge: EnergyGauge | None) -> None:
         """Read the accelerator's energy from *gauge* from now on."""
         self._gauge = gauge
 
     def account(self, overhead: str | None = None) -> Account:
-        """Open the account of an attempt, or of a run that is itself overhead under that name."""
+        """Open an account for an attempt, or for a run that counts as overhead under the given name."""
         return Account(self, overhead)
 
     @contextmanager
     def busy(self, name: str) -> Iterator[None]:
-        """Book the time of a block of work as overhead *name*, however it ends."""
+        """Book the duration of the block as overhead *name*, even if it raises."""
         began = self.clock()
         try:
             yield
@@ -68,7 +68,7 @@ class Meter:
             self.book(self.clock() - began, name)
 
     def book(self, seconds: float, overhead: str | None = None) -> None:
-        """Add accelerator seconds to the busy time and, where they are no attempt's, to overhead *overhead*."""
+        """Add accelerator seconds to the busy time and, if they belong to no attempt, to *overhead*."""
         with self._lock:
             self._busy_seconds += seconds
             if overhead is not None:

@@ -1,1 +1,1 @@
-"""From decoded pixels to published files: checked, encoded, marked and signed."""
+"""Turn decoded pixels into published files: check, encode, mark and sign."""

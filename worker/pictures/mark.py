@@ -1,4 +1,4 @@
-"""The mark that every print leaves with."""
+"""The provenance mark that every published image carries."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,17 +9,17 @@ from common.images.provenance import DIGITAL_SOURCE_TYPE, SOFTWARE_AGENT, job_ur
 
 @dataclass(frozen=True)
 class Mark:
-    """Which job made a picture and with which model; never what was asked for."""
+    """The job and model that generated an image; never the prompt."""
 
     job_id: UUID
     model: str
 
     def as_xmp(self) -> bytes:
-        """Return the XMP packet (ISO 16684-1) that says so."""
+        """Return the mark as an XMP packet (ISO 16684-1)."""
         return xmp_packet(model=self.model, job_id=str(self.job_id))
 
     def as_manifest(self) -> dict[str, Any]:
-        """Return the definition of the C2PA manifest (specification 2.2) that says so."""
+        """Return the mark as a C2PA manifest definition (specification 2.2)."""
         created = {
             "action": "c2pa.created",
             "digitalSourceType": DIGITAL_SOURCE_TYPE,

@@ -1,4 +1,4 @@
-"""From what the checker found to what becomes of a picture: delivered, blurred, blocked, kept, or replaced."""
+"""Decide the outcome for a checked image: delivered, blurred, blocked, quarantined or replaced."""
 
 import io
 from dataclasses import dataclass, replace
@@ -12,30 +12,30 @@ from common.safety.blur import blur
 from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings
 from common.tables.states import ImageStatus, SafetyMode, Verdict
-from worker.checkers.interface import Checker, Finding, examine
+from worker.checkers.interface import Checker, Finding, check_picture
 
 SEVERITY = (Verdict.UNCHECKED, Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A picture that was looked at: the pixels that would be published, and what becomes of them."""
+class AssessedPicture:
+    """A checked image: the pixels to be published and the outcome."""
 
     pixels: Image.Image
     status: ImageStatus
     verdict: Verdict
     mode: SafetyMode
-    safety: dict[str, Any]  # all that explains it later
+    safety: dict[str, Any]  # everything needed to explain it later
     is_charged: bool = True
 
     def refuse(self, reason: str) -> Self:
-        """Return it as blocked for another reason than what the checker found, and never to be kept."""
+        """Return the image as blocked for a reason other than the checker's finding; it is never kept."""
         safety = {**self.safety, "verdict": Verdict.BLOCK.value, "reason": reason}
         return replace(self, status=ImageStatus.BLOCKED, verdict=Verdict.BLOCK, safety=safety, is_charged=False)
 
 
-class Judge:
-    """Judges what a press has printed, by the stricter of the operator's policy and the job's."""
+class SafetyPolicyEngine:
+    """Judge generated images by the stricter of the operator's policy and the job's."""
 
     def __init__(self, checker: Checker, settings: Settings) -> None:
         self._checker = checker
@@ -45,7 +45,7 @@ class Judge:
         self._fallback: tuple[Image.Image, Finding] | None = None
 
     def load(self) -> None:
-        """Load the checker and the operator's fallback picture, which must pass; or raise SafetyUnavailableError."""
+        """Load the checker and the fallback image, which must pass; raise SafetyUnavailableError otherwise."""
         self._checker.load()
         if self._fallback_path is None:
             return
@@ -53,43 +53,43 @@ class Judge:
             with Image.open(io.BytesIO(self._fallback_path.read_bytes()), formats=("PNG", "JPEG", "WEBP")) as file:
                 picture = file.convert("RGB")
         except OSError as error:
-            raise SafetyUnavailableError(f"The fallback picture cannot be read: {error}.") from error
-        finding = examine(self._checker, picture)
+            raise SafetyUnavailableError(f"The fallback image cannot be read: {error}.") from error
+        finding = check_picture(self._checker, picture)
         if self.rule(None, finding) is Verdict.BLOCK:
-            raise SafetyUnavailableError("The safety check blocks the fallback picture; choose another.")
+            raise SafetyUnavailableError("The fallback image is blocked by the safety check. Choose another image.")
         self._fallback = picture, finding
 
     def policy_of(self, request: ImageRequest | None) -> Policy:
-        """Return what holds for a job: never less than the operator asks for."""
+        """Return the policy for a job: never less strict than the operator's."""
         if request is None or request.safety is None:
             return self._operator
         return self._operator.tighten(request.safety)
 
     def rule(self, request: ImageRequest | None, finding: Finding) -> Verdict:
-        """Return the verdict on what was found: the checker's own, or the stricter one of the job's policy."""
+        """Return the checker's verdict, or the job policy's if that is stricter."""
         policy = self.policy_of(request)
         if policy.mode is SafetyMode.OFF or finding.verdict is Verdict.UNCHECKED:
             if policy.mode is SafetyMode.OFF and finding.verdict is Verdict.UNCHECKED:
                 return Verdict.UNCHECKED
-            raise SafetyUnavailableError("The checker and the policy disagree on whether there is a check.")
+            raise SafetyUnavailableError("The checker and the policy disagree on whether images are checked.")
         verdicts = [finding.verdict, *(policy.judge(score) for score in finding.scores.values())]
         strictest = max(verdicts, key=SEVERITY.index)
         if strictest is Verdict.REVIEW and policy.review_action is ReviewAction.BLOCK:
             return Verdict.BLOCK
         return strictest
 
-    def judge(self, request: ImageRequest, picture: Image.Image) -> Judged:
-        """Look at a print and say what becomes of it; raise InvalidPictureError or SafetyUnavailableError."""
-        if all(low == high for low, high in _extremes(picture)):
-            raise InvalidPictureError("The model produced a picture of one colour.")
-        finding = examine(self._checker, picture)
+    def judge(self, request: ImageRequest, picture: Image.Image) -> AssessedPicture:
+        """Check an image and return its outcome; raise InvalidPictureError or SafetyUnavailableError."""
+        if all(low == high for low, high in _list_extremes(picture)):
+            raise InvalidPictureError("The model produced an image of a single colour.")
+        finding = check_picture(self._checker, picture)
         verdict, policy = self.rule(request, finding), self.policy_of(request)
         if verdict is Verdict.BLOCK and policy.on_block is Recourse.FALLBACK and self._fallback is not None:
             return self._replace(request, picture, finding)
         blurs = verdict is Verdict.REVIEW and policy.review_action is ReviewAction.BLUR
         blocked = ImageStatus.QUARANTINED if self._keeps else ImageStatus.BLOCKED
         passed = ImageStatus.BLURRED if blurs else ImageStatus.DELIVERED
-        return Judged(
+        return AssessedPicture(
             pixels=blur(picture) if blurs else picture,
             status=blocked if verdict is Verdict.BLOCK else passed,
             verdict=verdict,
@@ -98,22 +98,22 @@ class Judge:
             is_charged=verdict is not Verdict.BLOCK,
         )
 
-    def wants_reroll(self, request: ImageRequest, judged: list[Judged]) -> bool:
-        """Tell whether the job would rather be printed again than take what was made of it."""
+    def wants_reroll(self, request: ImageRequest, judged: list[AssessedPicture]) -> bool:
+        """Return whether the job asks to be rerolled instead of keeping this result."""
         is_asked = self.policy_of(request).on_block is Recourse.REROLL
         return is_asked and not any(each.status.is_readable for each in judged)
 
-    def _replace(self, request: ImageRequest, blocked: Image.Image, found: Finding) -> Judged:
-        """Put the fallback picture, which is judged by the job's policy too, in the place of a blocked one."""
-        assert self._fallback is not None  # noqa: S101  (the caller has looked)
+    def _replace(self, request: ImageRequest, blocked: Image.Image, found: Finding) -> AssessedPicture:
+        """Replace a blocked image by the fallback image, which is judged by the job's policy too."""
+        assert self._fallback is not None  # noqa: S101  (checked by the caller)
         fallback, finding = self._fallback
         verdict, policy = self.rule(request, finding), self.policy_of(request)
         reason = self._explain(policy, found, Verdict.BLOCK)
         if verdict is Verdict.BLOCK:
-            return Judged(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, is_charged=False)
+            return AssessedPicture(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, is_charged=False)
         safety = self._explain(policy, finding, verdict) | {"fallback_for": reason}
         pixels = ImageOps.fit(fallback, blocked.size, Image.Resampling.LANCZOS)
-        return Judged(pixels, ImageStatus.DELIVERED, verdict, policy.mode, safety, is_charged=False)
+        return AssessedPicture(pixels, ImageStatus.DELIVERED, verdict, policy.mode, safety, is_charged=False)
 
     def _explain(self, policy: Policy, finding: Finding, verdict: Verdict) -> dict[str, Any]:
         checker = {"checker": finding.checker, "digest": finding.digest}
@@ -125,5 +125,5 @@ class Judge:
         }
 
 
-def _extremes(picture: Image.Image) -> list[tuple[int, int]]:
+def _list_extremes(picture: Image.Image) -> list[tuple[int, int]]:
     return [channel.getextrema() for channel in picture.convert("RGB").split()]  # type: ignore[misc]  # of bytes

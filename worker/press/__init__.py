@@ -1,1 +1,1 @@
-"""A press: claims jobs, runs them on its engine and publishes what they give."""
+"""A press: claims jobs, runs them on its engine and publishes the images."""

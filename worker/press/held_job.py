@@ -1,15 +1,15 @@
-"""One job in the hands of this press: how far it is, what it has cost, and whether to go on."""
+"""A job held by this press: its progress, its cost, and whether to continue."""
 
 import threading
 import time
 
 from common.errors import DrainingError, InterruptedAttemptError
-from common.failpoints import fault
-from common.jobs.attempts import Claim, Holding, Spent
+from common.failpoints import failpoint
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 
 
-class Work:
-    """A claim being worked on; the engine reports each step to it, and the beat reads it."""
+class HeldJob:
+    """A claim in progress; the engine reports each step to it, and the heartbeat reads it."""
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
@@ -18,39 +18,39 @@ class Work:
         self._spent = Spent()
         self._taken_away = False
         self.is_printed = False
-        """Set once the engine has nothing more to do for it."""
+        """Set once the engine has finished with the job."""
         self._give_back_at: float | None = None
 
     def step(self, number: int, spent: Spent) -> None:
-        """Note that *number* steps are done; raise what must stop the engine here, if anything must."""
+        """Record that *number* steps are done; raise the pending interruption, if any."""
         with self._lock:
             self._step, self._spent = number, spent
-        fault("stepped")
+        failpoint("stepped")
         self.go_on()
 
     def go_on(self) -> None:
-        """Return if the work is still wanted; else raise InterruptedAttemptError or DrainingError."""
+        """Raise InterruptedAttemptError or DrainingError if the work must stop; otherwise return."""
         if self._taken_away:
             raise InterruptedAttemptError
         if self._give_back_at is not None and time.monotonic() >= self._give_back_at:
             raise DrainingError
 
     def take_away(self) -> None:
-        """Stop at the next step: the job was cancelled, has expired, or belongs to another attempt."""
+        """Stop at the next step: the job was cancelled, expired, or now belongs to another attempt."""
         self._taken_away = True
 
     def give_back(self, after_seconds: float) -> None:
-        """Stop at the first step after so many seconds, and give the job back: the press is leaving."""
+        """Stop at the first step after the given seconds and release the job: the press is shutting down."""
         self._give_back_at = time.monotonic() + after_seconds
 
     @property
     def spent(self) -> Spent:
-        """Return what the job has cost up to its last step."""
+        """Return the job's cost up to its last step."""
         with self._lock:
             return self._spent
 
     @property
-    def holding(self) -> Holding:
-        """Return the state of this work as the beat reports it."""
+    def holding(self) -> ClaimProgress:
+        """Return the state of this work for the heartbeat."""
         with self._lock:
-            return Holding(self.claim, self._step, self._spent)
+            return ClaimProgress(self.claim, self._step, self._spent)

@@ -1,4 +1,4 @@
-"""What a job starts from: its assets, held against their digests, checked like what is printed, and decoded."""
+"""A job's input images: fetched, verified against their digests, safety-checked and decoded."""
 
 import hashlib
 import io
@@ -12,28 +12,28 @@ from common.jobs.request import ImageRequest, Mode
 from common.logs import get_logger
 from common.tables import Asset
 from common.tables.states import Verdict
-from worker.checkers.interface import Finding, examine
+from worker.checkers.interface import Finding, check_picture
 from worker.engine.interface import Inputs
-from worker.press.held_job import Work
+from worker.press.held_job import HeldJob
 from worker.press.press import Press
 
 log = get_logger(__name__)
 
 
-def fetch(press: Press, work: Work) -> Inputs:
-    """Return the pictures that a job starts from, none for most.
+def fetch_inputs(press: Press, work: HeldJob) -> Inputs:
+    """Return the job's input images; most jobs have none.
 
     Raises InputMissingError, InputBlockedError, SafetyUnavailableError, StorageError or DatabaseUnavailableError.
     """
     request, owner = work.claim.request, work.claim.owner
     if request.mode is Mode.TEXT:
         return Inputs()
-    init = _open(press, owner, request, request.init_image)
-    mask = None if request.mask_image is None else _open(press, owner, request, request.mask_image)
+    init = _open_asset(press, owner, request, request.init_image)
+    mask = None if request.mask_image is None else _open_asset(press, owner, request, request.mask_image)
     return Inputs(init, None if mask is None else mask.convert("L"))
 
 
-def _open(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
+def _open_asset(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
     with press.database.reading() as session:
         asset = None if asset_id is None else assets.find_named(session, owner, asset_id)
     if asset is None:
@@ -43,19 +43,19 @@ def _open(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None
     except ObjectMissingError:
         raise InputMissingError from None
     if hashlib.sha256(data).hexdigest() != asset.sha256:
-        raise InputMissingError("A picture that the job starts from is not what was handed in.")
+        raise InputMissingError("An input image of the job does not match its upload.")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
         picture = file.convert("RGB")
-    if press.judge.rule(request, _look_at(press, asset, picture)) is Verdict.BLOCK:
+    if press.judge.rule(request, _check_asset(press, asset, picture)) is Verdict.BLOCK:
         raise InputBlockedError
     return picture
 
 
-def _look_at(press: Press, asset: Asset, picture: Image.Image) -> Finding:
-    """Return the finding on an asset: the one that was kept, if the same checker found it, else a new one."""
+def _check_asset(press: Press, asset: Asset, picture: Image.Image) -> Finding:
+    """Return the finding for an asset: the stored one if the same checker made it, otherwise a new one."""
     if asset.verdict is not None and asset.safety.items() >= press.checker.policy.items():
         return Finding.from_json(asset.safety)
-    finding = examine(press.checker, picture)
+    finding = check_picture(press.checker, picture)
     log.info("input_checked", asset_id=str(asset.id), verdict=finding.verdict)
     with press.database.transaction() as session:
         assets.note_finding(session, asset.id, finding.verdict, finding.as_json())

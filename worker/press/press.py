@@ -1,4 +1,4 @@
-"""The press: what it works with, what it holds, and its heartbeat."""
+"""The press: its components, the jobs it holds, and its heartbeat."""
 
 import os
 import socket
@@ -11,10 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
@@ -24,30 +24,30 @@ from common.storage.port import Storage
 from common.tables import Press as PressRow
 from common.tables.states import Priority
 from worker.checkers.interface import Checker
-from worker.checkers.wrappers import PunctualChecker
+from worker.checkers.wrappers import TimeoutChecker
 from worker.engine.interface import Engine
 from worker.metering.meter import Meter
 from worker.pictures.finish import Finisher
-from worker.pictures.safety_verdict import Judge
-from worker.press.capacity import Room
-from worker.press.held_job import Work
-from worker.press.restart import is_work_waiting, start_again
-from worker.press.storage_gate import Outlet
+from worker.pictures.safety_verdict import SafetyPolicyEngine
+from worker.press.capacity import Capacity
+from worker.press.held_job import HeldJob
+from worker.press.restart import is_work_waiting, restart_press
+from worker.press.storage_gate import StorageGate
 
-DEAF_SECONDS = 20.0
-"""A press that is idle this long while work is due, and has heard no bell, has lost its ear: it must start again."""
+CONSUMER_STALL_SECONDS = 20.0
+"""Seconds after which an idle press that receives no notification while work is due must restart."""
 
-UNREADABLE_WAITS = timedelta(seconds=30)
-"""How long a job that this version cannot read is left to presses of the version that wrote it."""
+UNREADABLE_JOB_DELAY = timedelta(seconds=30)
+"""How long a job that this version cannot read is left to presses of the version that wrote it, in seconds."""
 
-OUTLET_PAUSE_SECONDS = 2.0
-"""How often a storage that takes nothing is tried."""
+STORAGE_RETRY_SECONDS = 2.0
+"""How often a failing storage is retried, in seconds."""
 
 log = get_logger(__name__)
 
 
 class Press:
-    """One accelerator with everything around it."""
+    """One accelerator with everything needed to run jobs on it."""
 
     def __init__(
         self,
@@ -61,22 +61,22 @@ class Press:
         finisher: Finisher,
         meter: Meter,
     ) -> None:
-        self.id: UUID = new_id()
+        self.id: UUID = create_id()
         self.settings = settings
         self.cards = cards
         self.database = database
         self.storage = storage
         self.engine = engine
-        self.checker: Checker = PunctualChecker(checker, settings.check_timeout_seconds, start_again)
-        self.judge = Judge(self.checker, settings)
+        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, restart_press)
+        self.judge = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
-        self.outlet = Outlet(storage)
+        self.outlet = StorageGate(storage)
         self.meter = meter
         self.models = [card.name for card in cards]
         self.lease = timedelta(seconds=settings.lease_seconds)
-        self._room = Room()
+        self._room = Capacity()
         self._door = threading.Lock()
-        self._holdings: dict[Fence, Work] = {}
+        self._holdings: dict[Fence, HeldJob] = {}
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._stopped = threading.Event()
@@ -85,20 +85,20 @@ class Press:
 
     @property
     def threads(self) -> int:
-        """Return how many jobs to have in hand: a full batch, and a quarter more (at least one) for the tail.
+        """Return how many jobs to hold: a full batch, plus a quarter (at least one) for the tail.
 
-        A storage that is slow keeps threads in the tail, and without a free thread nothing is claimed: the pictures
-        that wait in memory are never more than these.
+        A slow storage keeps threads busy in the tail, and without a free thread nothing is claimed. This bounds the
+        number of images waiting in memory.
         """
         return self.engine.capacity + max(1, self.engine.capacity // 4)
 
     @property
     def is_leaving(self) -> bool:
-        """Tell whether it has been asked to stop."""
+        """Return whether the press has been asked to stop."""
         return self._leaving.is_set()
 
     def start(self) -> None:
-        """Offer the models, then load them and the checker; until this returns the press takes no work."""
+        """Offer the models, then load them and the checker. The press takes no work until this returns."""
         with self.database.transaction() as session:
             register(session, self.cards)
             session.add(
@@ -110,37 +110,37 @@ class Press:
                     models=self.models,
                     price_per_hour=self.settings.gpu_price_per_hour,
                     currency=self.settings.currency,
-                    started_at=now(session),
-                    heartbeat_at=now(session),
+                    started_at=now_sql(session),
+                    heartbeat_at=now_sql(session),
                 )
             )
         self.judge.load()
         self.finisher.load()
         self.engine.load()
         with self.database.transaction() as session:
-            session.get_one(PressRow, self.id).rates = _as_json(self.engine.rates)
+            session.get_one(PressRow, self.id).rates = _serialize_rates(self.engine.rates)
         self._heart.start()
         log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)
 
     @contextmanager
-    def claimed(self) -> Iterator[tuple[Work, Callable[[], None]] | None]:
-        """Wait until the engine has room, and take the best due job; yield None if there is none or the press leaves.
+    def claimed(self) -> Iterator[tuple[HeldJob, Callable[[], None]] | None]:
+        """Wait for room, then claim the best due job; yield None if there is none or the press is shutting down.
 
-        The job keeps its share of the engine for the block, or until the function that is yielded with it is called.
+        The job keeps its share of the engine for the block, or until the function yielded with it is called.
         """
         self._heard_at = time.monotonic()
         with ExitStack() as place:
-            with self._door:  # one at a time, lest two claim on the strength of the same free place
+            with self._door:  # one at a time, so that two threads do not claim for the same free place
                 work = self._claim_in_turn()
                 if work is not None:
                     place.enter_context(self._room.taken(self.engine.weigh(work.claim.request)))
             yield (work, place.close) if work is not None else None
 
-    def _claim_in_turn(self) -> Work | None:
-        """Wait until the engine has room and claim; what is interactive need not wait for what is bulk."""
+    def _claim_in_turn(self) -> HeldJob | None:
+        """Wait for room and claim a job; interactive jobs do not wait for bulk jobs."""
         while not self._leaving.is_set():
             if not self.outlet.is_open:
-                self._leaving.wait(OUTLET_PAUSE_SECONDS)
+                self._leaving.wait(STORAGE_RETRY_SECONDS)
                 self.outlet.try_out()
             elif self._room.wait():
                 return self._claim(tuple(Priority))
@@ -148,10 +148,10 @@ class Press:
                 return urgent
         return None
 
-    def _claim(self, priorities: Collection[Priority]) -> Work | None:
+    def _claim(self, priorities: Collection[Priority]) -> HeldJob | None:
         try:
             with self.database.transaction() as session:
-                claim = lifecycle.claim(
+                claim = lifecycle.claim_job(
                     session,
                     self.id,
                     self.models,
@@ -161,15 +161,15 @@ class Press:
                     max_strikes=self.settings.max_strikes,
                 )
         except JobUnreadableError as error:
-            log.error("job_unreadable", job_id=str(error.job_id))  # noqa: TRY400  (no trace: it is foreseen)
+            log.error("job_unreadable", job_id=str(error.job_id))  # noqa: TRY400  (no traceback: expected)
             with self.database.transaction() as session:
-                lifecycle.put_off(session, error.job_id, UNREADABLE_WAITS)
+                lifecycle.defer_job(session, error.job_id, UNREADABLE_JOB_DELAY)
             return None
-        return Work(claim) if claim is not None else None
+        return HeldJob(claim) if claim is not None else None
 
     @contextmanager
-    def holding(self, work: Work) -> Iterator[None]:
-        """Keep the lease of *work* alive for the block."""
+    def holding(self, work: HeldJob) -> Iterator[None]:
+        """Keep the lease of *work* alive for the duration of the block."""
         with self._lock:
             self._holdings[work.claim.fence] = work
             if self._leaving.is_set():
@@ -181,24 +181,24 @@ class Press:
                 self._holdings.pop(work.claim.fence, None)
 
     def report(self, session: Session) -> None:
-        """Write the state of all work in hand, and of the meter, in the caller's transaction."""
+        """Write the state of all held work and the meter in the caller's transaction."""
         with self._lock:
             holdings = [work.holding for work in self._holdings.values()]
-        kept = lifecycle.beat(session, self.id, holdings, self.lease, self.meter.snapshot())
+        kept = lifecycle.record_heartbeat(session, self.id, holdings, self.lease, self.meter.snapshot())
         for holding in holdings:
             if holding.claim.fence not in kept:
                 self._take_away(holding.claim)
 
     def leave(self) -> None:
-        """Claim nothing more; finish what can be finished in the time that is given, and give the rest back."""
-        log.info("press_leaving", jobs=len(self._holdings))
+        """Stop claiming; finish as many jobs as the drain time allows and release the rest."""
+        log.info("press_draining", jobs=len(self._holdings))
         self._leaving.set()
         with self._lock:
             for work in self._holdings.values():
                 work.give_back(self.settings.drain_seconds)
 
     def stop(self) -> None:
-        """End what is still in hand, write the last of the meter and mark the press as stopped."""
+        """End all remaining work, write the final meter reading and mark the press as stopped."""
         self._leaving.set()
         self._stopped.set()
         if self._heart.is_alive():
@@ -206,7 +206,7 @@ class Press:
         self.engine.close()
         with self.database.transaction() as session:
             self.report(session)
-            session.get_one(PressRow, self.id).stopped_at = now(session)
+            session.get_one(PressRow, self.id).stopped_at = now_sql(session)
         self.database.close()
 
     def _take_away(self, claim: Claim) -> None:
@@ -224,27 +224,27 @@ class Press:
                     self._say_last_words()
                 self._listen()
             except DatabaseUnavailableError as error:
-                # Work goes on: if the lease outlives the outage it can still be settled, else the fence holds.
+                # Work continues: if the lease outlives the outage the job can be settled, otherwise it is fenced off.
                 log.warning("beat_failed", reason=error.message)
 
     def _say_last_words(self) -> None:
-        """Enter why the attempts in the engine end, and give their jobs back: the watchdog will not wait for it."""
+        """Record why the attempts in the engine end and release their jobs, before the watchdog ends the process."""
         log.error("step_overdue", jobs=len(self._holdings))
         with self._lock:
             stuck = [work for work in self._holdings.values() if not work.is_printed]
         for work in stuck:
             with suppress(FencedError), self.database.transaction() as session:
-                lifecycle.fail(session, work.claim, StepTimeoutError(), work.spent)
+                lifecycle.fail_job(session, work.claim, StepTimeoutError(), work.spent)
 
     def _listen(self) -> None:
         if not self.outlet.is_open:
-            self._heard_at = time.monotonic()  # it hears, and waits
-        if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < DEAF_SECONDS:
+            self._heard_at = time.monotonic()  # it receives notifications and is waiting
+        if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < CONSUMER_STALL_SECONDS:
             return
-        if is_work_waiting(self.database, self.models, DEAF_SECONDS):
-            log.error("press_deaf", seconds=DEAF_SECONDS)
-            start_again()
+        if is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
+            log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
+            restart_press()
 
 
-def _as_json(rates: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
+def _serialize_rates(rates: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
     return {model: {str(rows): rate for rows, rate in known.items()} for model, known in rates.items()}

@@ -1,9 +1,9 @@
-"""The tail of a job: everything that happens to its pictures after the accelerator has made them.
+"""The tail of a job: everything that happens to its images after the accelerator has generated them.
 
-The order is the promise: the exact pixels that would be published are checked first, and blurred if the policy says
-so; only then are they encoded, marked, signed and shown to the hook (``worker.pictures.finish``), hashed and uploaded;
-nothing touches the bytes after. What was blocked and is kept for a reviewer goes the same way, but sealed, and to where
-no link leads.
+The order is guaranteed: the exact pixels to be published are checked first, and blurred if the policy says so. Only
+then are they encoded, marked, signed and sent to the hook (``worker.pictures.finish``), hashed and uploaded. Nothing
+changes the bytes after that. Blocked images kept for a reviewer take the same path, but are encrypted and stored where
+no link is issued.
 """
 
 import hashlib
@@ -14,58 +14,61 @@ from decimal import Decimal
 from uuid import UUID
 
 from common.errors import RerollError, StorageError
-from common.failpoints import fault
-from common.ids import new_id
+from common.failpoints import failpoint
+from common.ids import create_id
 from common.images import similarity
 from common.images.quarantine_encryption import Part, PictureSealer
 from common.logs import get_logger
-from common.storage.keys import attempt_prefix, image_key, quarantine_key, thumbnail_key
+from common.storage.keys import build_attempt_prefix, build_image_key, build_quarantine_key, build_thumbnail_key
 from common.tables import Image
 from common.tables.states import ImageStatus
-from common.usage.price import charge
+from common.usage.price import compute_charge
 from worker.engine.interface import Picture
 from worker.pictures import palette as picture_palette
-from worker.pictures.encode import preview
+from worker.pictures.encode import encode_preview
 from worker.pictures.finish import File
-from worker.pictures.safety_verdict import Judged
-from worker.press.held_job import Work
+from worker.pictures.safety_verdict import AssessedPicture
+from worker.press.held_job import HeldJob
 from worker.press.press import Press
 
 UPLOAD_TRIES = 5
 UPLOAD_PAUSE_SECONDS = 0.5
-SEALED_TYPE = "application/octet-stream"
+ENCRYPTED_TYPE = "application/octet-stream"
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Print:
-    """A judged picture and, if it may leave or is kept for a reviewer, the file that it would leave as."""
+class FinishedPicture:
+    """A judged image and, if it is published or kept for a reviewer, its file."""
 
     picture: Picture
-    judged: Judged
+    judged: AssessedPicture
     file: File | None
 
 
-def publish(press: Press, work: Work, printed: list[Picture]) -> list[Image]:
-    """Check, encode, mark and upload the pictures of a job; return the rows that will make them visible.
+def publish_images(press: Press, work: HeldJob, printed: list[Picture]) -> list[Image]:
+    """Check, encode, mark and upload a job's images; return the rows that make them visible.
 
-    All are checked before any is uploaded. Raises RerollError, SafetyUnavailableError, ProvenanceUnavailableError,
-    StorageError, or what stops the work.
+    All images are checked before any is uploaded. Raises RerollError, SafetyUnavailableError,
+    ProvenanceUnavailableError, StorageError, or the error that interrupts the work.
     """
     request = work.claim.request
     judged = [press.judge.judge(request, picture.pixels) for picture in printed]
     if work.claim.rerolls < press.settings.max_rerolls and press.judge.wants_reroll(request, judged):
         raise RerollError
     finish, job_id = press.finisher.finish, work.claim.job_id
-    prints = [Print(picture, *finish(job_id, request, found)) for picture, found in zip(printed, judged, strict=True)]
-    return [_upload(press, work, position, made) for position, made in enumerate(prints)]
+    prints = [
+        FinishedPicture(picture, *finish(job_id, request, found))
+        for picture, found in zip(printed, judged, strict=True)
+    ]
+    return [_upload_picture(press, work, position, made) for position, made in enumerate(prints)]
 
 
-def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
-    row = _describe(press, work, position, made)
+def _upload_picture(press: Press, work: HeldJob, position: int, made: FinishedPicture) -> Image:
+    row = _build_image_row(press, work, position, made)
     if row.status.is_readable:
-        _see_colours(row, made, work.claim.palette)
+        _measure_colours(row, made, work.claim.palette)
     file = made.file
     if file is None:
         return row
@@ -76,32 +79,36 @@ def _upload(press: Press, work: Work, position: int, made: Print) -> Image:
     row.signed = file.is_signed
     similarity.remember(row, file.seen)
     if row.status is ImageStatus.QUARANTINED:
-        _seal(press, work, row.id, file)
+        _upload_encrypted(press, work, row.id, file)
         return row
-    prefix = attempt_prefix(work.claim.owner, work.claim.job_id, work.claim.attempt)
-    row.storage_key = image_key(prefix, position, row.sha256, output_format)
-    row.thumbnail_key = thumbnail_key(prefix, position, row.sha256)
-    _put(press, work, row.storage_key, file.data, row.content_type)
-    _put(press, work, row.thumbnail_key, file.thumbnail, "image/webp")
+    prefix = build_attempt_prefix(work.claim.owner, work.claim.job_id, work.claim.attempt)
+    row.storage_key = build_image_key(prefix, position, row.sha256, output_format)
+    row.thumbnail_key = build_thumbnail_key(prefix, position, row.sha256)
+    _put_object(press, work, row.storage_key, file.data, row.content_type)
+    _put_object(press, work, row.thumbnail_key, file.thumbnail, "image/webp")
     if position == 0:
-        fault("uploaded_first")
+        failpoint("uploaded_first")
     return row
 
 
-def _seal(press: Press, work: Work, image_id: UUID, file: File) -> None:
+def _upload_encrypted(press: Press, work: HeldJob, image_id: UUID, file: File) -> None:
     sealer = PictureSealer(press.settings.read_secret())
-    parts = {Part.FULL: file.data, Part.THUMBNAIL: file.thumbnail, Part.PREVIEW: preview(file.thumbnail)}
+    parts = {Part.FULL: file.data, Part.THUMBNAIL: file.thumbnail, Part.PREVIEW: encode_preview(file.thumbnail)}
     for part, data in parts.items():
-        _put(press, work, quarantine_key(image_id, part), sealer.seal(image_id, part, data), SEALED_TYPE)
+        _put_object(
+            press, work, build_quarantine_key(image_id, part), sealer.seal(image_id, part, data), ENCRYPTED_TYPE
+        )
 
 
-def _describe(press: Press, work: Work, position: int, made: Print) -> Image:
-    """Return the row of a print as far as it is known before its upload; what is ours to bear has no price."""
+def _build_image_row(press: Press, work: HeldJob, position: int, made: FinishedPicture) -> Image:
+    """Return an image's row as known before its upload; images that are not charged have no price."""
     picture, judged, claim = made.picture, made.judged, work.claim
     most = None if claim.max_amount is None else claim.max_amount / claim.request.num_images
-    charged = charge(picture.gpu_seconds, press.settings.gpu_price_per_hour, most if judged.is_charged else None)
+    charged = compute_charge(
+        picture.gpu_seconds, press.settings.gpu_price_per_hour, most if judged.is_charged else None
+    )
     return Image(
-        id=new_id(),
+        id=create_id(),
         job_id=work.claim.job_id,
         owner=work.claim.owner,
         attempt=work.claim.attempt,
@@ -120,14 +127,14 @@ def _describe(press: Press, work: Work, position: int, made: Print) -> Image:
     )
 
 
-def _see_colours(row: Image, made: Print, palette: Sequence[str]) -> None:
+def _measure_colours(row: Image, made: FinishedPicture, palette: Sequence[str]) -> None:
     colours = picture_palette.find_colours(made.judged.pixels)
     row.colours = [swatch.as_json() for swatch in colours]
-    row.palette_score = picture_palette.score(colours, palette) if palette else None
+    row.palette_score = picture_palette.score_palette(colours, palette) if palette else None
 
 
-def _put(press: Press, work: Work, key: str, data: bytes, content_type: str) -> None:
-    """Store one object; a storage that fails is tried again while the job is ours: the picture need not be remade."""
+def _put_object(press: Press, work: HeldJob, key: str, data: bytes, content_type: str) -> None:
+    """Store one object, retrying while this press holds the job, so that the image is not generated twice."""
     for tried in range(1, UPLOAD_TRIES + 1):
         work.go_on()
         try:

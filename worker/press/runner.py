@@ -1,4 +1,4 @@
-"""What a press does when it hears a bell: claim a job, print it, and settle it exactly once."""
+"""Handle a notification: claim a job, run it, and settle it exactly once."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,109 +15,111 @@ from common.errors import (
     RerollError,
     StorageError,
 )
-from common.failpoints import fault
+from common.failpoints import failpoint
 from common.images import quarantine
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Claim, Spent
-from common.logs import bound, get_logger
+from common.logs import bind_log_context, get_logger
 from common.tables import Image
 from worker.press import init_images
-from worker.press.held_job import Work
+from worker.press.held_job import HeldJob
 from worker.press.press import Press
-from worker.press.publish import publish
+from worker.press.publish import publish_images
 
-Ending = Callable[[Session], object]
-"""What is written, in one transaction, when an attempt ends."""
+Settlement = Callable[[Session], object]
+"""Function that writes the end of an attempt in one transaction."""
 
-End = Callable[[Session, Claim, Sequence[Image], Spent], None]
-"""What enters the images of a job with its end."""
+OutcomeWriter = Callable[[Session, Claim, Sequence[Image], Spent], None]
+"""Function that inserts a job's images together with its end."""
 
 log = get_logger(__name__)
 
 
-def hear(press: Press) -> None:
-    """Claim the best due job as soon as the engine has room, and see it to its end; do nothing if none is due."""
-    fault("heard")
+def run_next_job(press: Press) -> None:
+    """Claim the best due job as soon as the engine has room and run it to its end; do nothing if none is due."""
+    failpoint("heard")
     with press.claimed() as claimed:
         if claimed is None:
             return
         work, leave_room = claimed
-        with bound(job_id=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
-            fault("claimed")
-            ending = _run(press, work, leave_room)
-            _settle(press, work, ending)
+        with bind_log_context(job_id=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
+            failpoint("claimed")
+            ending = _run_attempt(press, work, leave_room)
+            _settle_attempt(press, work, ending)
 
 
-def _run(press: Press, work: Work, leave_room: Callable[[], None]) -> Ending:
-    """Print a job and publish its images; return how the attempt ends, whatever happens."""
+def _run_attempt(press: Press, work: HeldJob, leave_room: Callable[[], None]) -> Settlement:
+    """Generate and publish a job's images; always return how the attempt ends."""
     claim = work.claim
     try:
-        printed = press.engine.generate(claim.request, work, init_images.fetch(press, work), claim.priority)
+        printed = press.engine.generate(claim.request, work, init_images.fetch_inputs(press, work), claim.priority)
         work.is_printed = True
-        leave_room()  # the tail needs no accelerator: another thread may have it
-        fault("generated")
-        images = publish(press, work, printed)
-        fault("uploaded")
+        leave_room()  # the tail does not need the accelerator: another thread may use it
+        failpoint("generated")
+        images = publish_images(press, work, printed)
+        failpoint("uploaded")
     except InterruptedAttemptError:
         log.info("attempt_interrupted")
-        return _book_late(work)
+        return _record_late_spending(work)
     except DrainingError:
         log.info("attempt_released")
-        return lambda session: lifecycle.release(session, claim, work.spent)
+        return lambda session: lifecycle.release_job(session, claim, work.spent)
     except RerollError:
         log.info("job_rerolled", rerolls=claim.rerolls + 1)
-        return lambda session: lifecycle.reroll(session, claim, work.spent)
+        return lambda session: lifecycle.reroll_job(session, claim, work.spent)
     except PressroomError as error:
-        return _fail(press, work, error)
-    except Exception:  # the boundary: whatever goes wrong in one job must end that job, not the press
-        log.exception("attempt_broke")
-        return _fail(press, work, PressroomError("Something unforeseen went wrong while the picture was made."))
-    end = lifecycle.succeed
+        return _fail_attempt(press, work, error)
+    except Exception:  # boundary: an error in one job must end that job, not the press
+        log.exception("attempt_crashed")
+        return _fail_attempt(press, work, PressroomError("An unexpected error occurred while the image was generated."))
+    end = lifecycle.succeed_job
     if not any(image.status.is_readable for image in images):
-        end = lifecycle.block
+        end = lifecycle.block_job
     log.info("job_printed", end=end.__name__, images=len(images), gpu_seconds=round(work.spent.gpu_seconds, 4))
-    return partial(_publish_rows, press, work, end, images)
+    return partial(_settle_with_images, press, work, end, images)
 
 
-def _publish_rows(press: Press, work: Work, end: End, images: Sequence[Image], session: Session) -> None:
+def _settle_with_images(
+    press: Press, work: HeldJob, end: OutcomeWriter, images: Sequence[Image], session: Session
+) -> None:
     end(session, work.claim, images, work.spent)
     quarantine.enter(session, images, press.settings.quarantine_days)
 
 
-def _fail(press: Press, work: Work, error: PressroomError) -> Ending:
+def _fail_attempt(press: Press, work: HeldJob, error: PressroomError) -> Settlement:
     if isinstance(error, StorageError) and not press.outlet.try_out():
         log.warning("attempt_handed_back", code=error.code, reason=error.message)
-        return lambda session: lifecycle.hand_back(session, work.claim, error, work.spent)
+        return lambda session: lifecycle.return_unprinted_job(session, work.claim, error, work.spent)
     log.warning("attempt_failed", code=error.code, retryable=error.retryable, reason=error.message)
-    return lambda session: lifecycle.fail(session, work.claim, error, work.spent)
+    return lambda session: lifecycle.fail_job(session, work.claim, error, work.spent)
 
 
-def _settle(press: Press, work: Work, ending: Ending) -> None:
-    """Write the end of an attempt, and keep trying while the database is away; a press that leaves waits for a lease.
+def _settle_attempt(press: Press, work: HeldJob, ending: Settlement) -> None:
+    """Write the end of an attempt, retrying while the database is unavailable; a draining press retries for one lease.
 
-    Without its database a press can claim nothing else, and what it has printed may still be its own when that is back.
-    What an attempt has spent must not be lost either: the press's meter counts it, and the two would disagree.
-    A commit whose outcome stayed unknown may have succeeded: then the next try finds the job settled and is fenced
-    off, which changes nothing. If another attempt holds the job, only what was spent is entered.
+    Without the database a press cannot claim anything else, and it may still own the finished job when the database
+    returns. The attempt's cost must not be lost either: the press's meter counts it, and the two would disagree.
+    A commit with an unknown outcome may have succeeded: the next try then finds the job settled and is fenced off,
+    which changes nothing. If another attempt holds the job, only the cost is recorded.
     """
     give_up = time.monotonic() + press.settings.lease_seconds
     while True:
         try:
             with press.database.transaction() as session:
-                press.report(session)  # first, as the beat does: two orders of locking rows would be a deadlock
+                press.report(session)  # first, as in the heartbeat: locking rows in two different orders could deadlock
                 ending(session)
         except FencedError:
             log.info("attempt_fenced")
-            ending = _book_late(work)
+            ending = _record_late_spending(work)
         except DatabaseUnavailableError as error:
             if press.is_leaving and time.monotonic() > give_up:
                 raise
             log.warning("settling_failed", reason=error.message)
             time.sleep(press.settings.beat_seconds)
         else:
-            fault("committed")
+            failpoint("committed")
             return
 
 
-def _book_late(work: Work) -> Ending:
-    return lambda session: attempts.book_late(session, work.claim, work.spent)
+def _record_late_spending(work: HeldJob) -> Settlement:
+    return lambda session: attempts.record_late_spend(session, work.claim, work.spent)

@@ -1,4 +1,4 @@
-"""The way out for what is printed: while the storage takes nothing, a press should print nothing."""
+"""Storage gate: while the storage accepts no writes, the press generates no images."""
 
 import threading
 
@@ -9,8 +9,8 @@ from common.storage.port import Storage
 log = get_logger(__name__)
 
 
-class Outlet:
-    """A storage, and whether it took something when it was last tried; open until it has failed."""
+class StorageGate:
+    """A storage and the result of its last write; open until a write fails."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -19,20 +19,20 @@ class Outlet:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether there is any use in printing."""
+        """Return whether images can be stored."""
         return self._open.is_set()
 
     def try_out(self) -> bool:
-        """Try the storage with something small, open or shut the outlet accordingly, and tell which."""
+        """Test the storage with a small write, open or close the gate accordingly, and return whether it is open."""
         was_open = self.is_open
         try:
             self._storage.check()
         except StorageError as error:
             self._open.clear()
             if was_open:
-                log.error("outlet_shut", reason=error.message)  # noqa: TRY400  (no trace: it is foreseen)
+                log.error("storage_gate_closed", reason=error.message)  # noqa: TRY400  (no traceback: expected)
         else:
             self._open.set()
             if not was_open:
-                log.info("outlet_open")
+                log.info("storage_gate_opened")
         return self.is_open

@@ -1,1 +1,1 @@
-"""The starter model: a small diffusion model trained from scratch, so that the first print is a real one."""
+"""The starter model: a small diffusion model trained from scratch, so that the first image is a real one."""

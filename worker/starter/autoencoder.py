@@ -1,4 +1,4 @@
-"""The autoencoder: a picture becomes a small grid of latents and back (latent diffusion, Rombach et al. 2021).
+"""The autoencoder of the starter model: images to a small grid of latents and back (Rombach et al. 2021).
 
 `AutoencoderTiny` (after TAESD by Ollin Boer Bohan) has no norms and no attention, which suits a processor. It is
 trained on L1, on edges (L1 of neighbour differences, against softness) and on colour (L1 of 8-pixel means, against
@@ -15,7 +15,7 @@ from worker.starter.recipe import AutoencoderRecipe
 from worker.starter.training import Run
 
 
-def build(recipe: AutoencoderRecipe) -> AutoencoderTiny:
+def build_autoencoder(recipe: AutoencoderRecipe) -> AutoencoderTiny:
     """Return an untrained autoencoder of the recipe's shape."""
     levels = len(recipe.encoder_blocks)
     return AutoencoderTiny(
@@ -27,22 +27,22 @@ def build(recipe: AutoencoderRecipe) -> AutoencoderTiny:
     ).to(memory_format=torch.channels_last)
 
 
-def outermost(network: AutoencoderTiny) -> tuple[str, str]:
+def list_outermost_layers(network: AutoencoderTiny) -> tuple[str, str]:
     """Name the first and the last convolution, which AdamW trains (see muon.py)."""
     return "encoder.layers.0.weight", f"layers.{len(network.decoder.layers) - 1}.weight"
 
 
-def to_network(pixels: Tensor) -> Tensor:
+def encode_pixels(pixels: Tensor) -> Tensor:
     """Turn bytes (n, height, width, 3) into floats in -1..1 (n, 3, height, width), channels last in memory."""
     return pixels.permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
-def to_pixels(pictures: Tensor) -> Tensor:
+def decode_pixels(pictures: Tensor) -> Tensor:
     """Turn floats in -1..1 (n, 3, height, width) into bytes (n, height, width, 3)."""
     return pictures.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def picture_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
+def compute_picture_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
     """Sum L1 on pixels, on differences of neighbours and on 8-pixel means."""
     gap = drawn - wanted
     edges = gap.diff(dim=2).abs().mean() + gap.diff(dim=3).abs().mean()
@@ -50,7 +50,7 @@ def picture_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
     return gap.abs().mean() + edges + colours
 
 
-def scale_loss(latents: Tensor) -> Tensor:
+def compute_scale_loss(latents: Tensor) -> Tensor:
     """Measure how far each channel's mean is from 0 and its deviation from 1."""
     deviation, mean = torch.std_mean(latents, dim=(0, 2, 3))
     return (deviation - 1).square().mean() + mean.square().mean()
@@ -64,10 +64,10 @@ def draw_crops(pixels: Tensor, recipe: AutoencoderRecipe, dice: torch.Generator,
     chosen = torch.randint(len(pixels), (count,), generator=dice).tolist()
     corners = torch.randint(side - crop + 1, (count, 2), generator=dice).tolist()
     cut = [pixels[n, y : y + crop, x : x + crop] for n, (y, x) in zip(chosen, corners, strict=True)]
-    return to_network(torch.stack(cut))
+    return encode_pixels(torch.stack(cut))
 
 
-def train(
+def fit_autoencoder(
     run: Run[AutoencoderTiny], pixels: Tensor, recipe: AutoencoderRecipe, seed: int, until: float, device: str = "cpu"
 ) -> None:
     """Train both halves until the recipe's last step or until the clock (time.monotonic) says stop."""
@@ -76,12 +76,12 @@ def train(
         wanted = draw_crops(pixels, recipe, dice, whole=step >= recipe.whole_from * recipe.steps).to(device)
         latents = run.network.encoder(wanted)
         drawn = run.network.decoder(add_noise(latents, recipe.noise, dice))
-        return picture_loss(drawn, wanted) + 0.05 * scale_loss(latents)
+        return compute_picture_loss(drawn, wanted) + 0.05 * compute_scale_loss(latents)
 
     run.go_on(loss, recipe.steps, recipe.rates, seed, until)
 
 
-def polish(
+def fine_tune_decoder(
     run: Run[nn.Module],
     latents: Tensor,
     pixels: Tensor,
@@ -95,7 +95,7 @@ def polish(
     def loss(step: int, dice: torch.Generator) -> Tensor:
         chosen = torch.randint(len(latents), (max(1, recipe.batch // 2),), generator=dice)
         given = add_noise(latents[chosen].to(device), recipe.noise, dice)
-        return picture_loss(run.network(given), to_network(pixels[chosen]).to(device))
+        return compute_picture_loss(run.network(given), encode_pixels(pixels[chosen]).to(device))
 
     run.go_on(loss, recipe.polish, recipe.rates, seed + 1, until)
 

@@ -1,4 +1,4 @@
-"""Words for pictures: the same scene said in many ways, as people would ask for it."""
+"""Training captions: the same scene described in many ways, as people would ask for it."""
 
 import random
 
@@ -70,14 +70,14 @@ NAMES = [
 ]
 
 
-def say_subject(name: str, vocabulary: Vocabulary, dice: random.Random) -> str:
+def write_subject(name: str, vocabulary: Vocabulary, dice: random.Random) -> str:
     """Name the subject by its own or another name, mostly with an article."""
     others = vocabulary.subjects.get(name, ())
     word = dice.choice(others) if others and dice.random() < 0.4 else name
-    return say_article(word, dice)
+    return write_article(word, dice)
 
 
-def say_article(word: str, dice: random.Random) -> str:
+def write_article(word: str, dice: random.Random) -> str:
     """Put "a" or "an", "the" or nothing before the word."""
     chance = dice.random()
     if chance < 0.6:
@@ -85,10 +85,10 @@ def say_article(word: str, dice: random.Random) -> str:
     return f"the {word}" if chance < 0.7 else word
 
 
-def say(scene: Scene, vocabulary: Vocabulary, dice: random.Random) -> str:
+def write_caption(scene: Scene, vocabulary: Vocabulary, dice: random.Random) -> str:
     """Write one caption of the scene."""
     names, colour = scene
-    subject = " and ".join(say_subject(name, vocabulary, dice) for name in names)
+    subject = " and ".join(write_subject(name, vocabulary, dice) for name in names)
     article = "an" if colour[0] in "aeiou" else "a"
     plain = " plain" if dice.random() < 0.1 else ""
     with_article = f"a{plain} {colour}" if plain else f"{article} {colour}"
@@ -97,7 +97,7 @@ def say(scene: Scene, vocabulary: Vocabulary, dice: random.Random) -> str:
     return caption.capitalize() if dice.random() < 0.2 else caption
 
 
-def ask(subject: str, colour: str) -> str:
-    """Ask for a pair in the plain way that the model is judged by."""
+def build_plain_prompt(subject: str, colour: str) -> str:
+    """Return the plain caption for a pair that is used in evaluation."""
     article = "an" if subject[0] in "aeiou" else "a"
     return f"{article} {subject} on {'an' if colour[0] in 'aeiou' else 'a'} {colour} background"

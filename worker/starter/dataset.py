@@ -1,4 +1,4 @@
-"""The training set: for each subject many pictures on many backgrounds, composed once and kept as bytes."""
+"""The training set: many images of each subject on many backgrounds, composed once and stored as bytes."""
 
 import random
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Dataset:
 
 def read_sprites(folder: Path, names: list[str]) -> dict[str, Image.Image]:
     """Read the subjects' sprites by name."""
-    found = emoji.read(folder)
-    return {name: emoji.sprite(found[name].path) for name in names}
+    found = emoji.read_emoji(folder)
+    return {name: emoji.read_sprite(found[name].path) for name in names}
 
 
 def draw_scenes(vocabulary: Vocabulary, recipe: Recipe, dice: random.Random) -> list[Scene]:
@@ -43,7 +43,7 @@ def draw_scenes(vocabulary: Vocabulary, recipe: Recipe, dice: random.Random) -> 
     return scenes
 
 
-def compose(vocabulary: Vocabulary, sprites: dict[str, Image.Image], recipe: Recipe) -> Dataset:
+def compose_dataset(vocabulary: Vocabulary, sprites: dict[str, Image.Image], recipe: Recipe) -> Dataset:
     """Compose the whole training set from the recipe's seed."""
     dice = random.Random(recipe.seed)
     scenes = draw_scenes(vocabulary, recipe, dice)
@@ -55,11 +55,11 @@ def compose(vocabulary: Vocabulary, sprites: dict[str, Image.Image], recipe: Rec
             half = pictures.Range(0.42, 0.48, recipe.spread.offset)
             placed = [pictures.draw_placement(dice, half, (x, 0.5)) for x in (0.26, 0.74)]
         layers = [(sprites[name], place) for name, place in zip(names, placed, strict=True)]
-        composed.append(pictures.compose(layers, vocabulary.backgrounds[background], recipe.side))
+        composed.append(pictures.compose_picture(layers, vocabulary.backgrounds[background], recipe.side))
     return Dataset(np.stack(composed), scenes)
 
 
-def save(data: Dataset, path: Path) -> None:
+def save_dataset(data: Dataset, path: Path) -> None:
     """Keep the pictures; what they show follows from the recipe's seed."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -67,6 +67,6 @@ def save(data: Dataset, path: Path) -> None:
     partial.rename(path)
 
 
-def load(path: Path, vocabulary: Vocabulary, recipe: Recipe) -> Dataset:
+def load_dataset(path: Path, vocabulary: Vocabulary, recipe: Recipe) -> Dataset:
     """Read the kept pictures, and draw their scenes again from the seed."""
     return Dataset(np.load(path), draw_scenes(vocabulary, recipe, random.Random(recipe.seed)))

@@ -1,4 +1,4 @@
-"""The denoiser: a UNet learns to take noise out of latents, told by a caption what is underneath.
+"""The denoiser of the starter model: a UNet that removes noise from latents, conditioned on a caption.
 
 Noise is added by a fixed schedule whose last step is noise alone (Lin et al. 2023: else white and black come out
 grey). The UNet predicts the velocity (Salimans & Ho 2022). Losses are weighted by the signal-to-noise ratio cut at 5
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from worker.starter import captions
-from worker.starter.autoencoder import to_network
+from worker.starter.autoencoder import encode_pixels
 from worker.starter.dataset import Scene
 from worker.starter.recipe import DenoiserRecipe
 from worker.starter.subjects import Vocabulary
@@ -89,12 +89,12 @@ def build_schedule() -> DDIMScheduler:
 
 
 @torch.no_grad()
-def encode(autoencoder: AutoencoderTiny, pixels: Tensor, device: str = "cpu", batch: int = 32) -> Tensor:
+def encode_latents(autoencoder: AutoencoderTiny, pixels: Tensor, device: str = "cpu", batch: int = 32) -> Tensor:
     """Encode pictures given as bytes into latents (n, channels, cells, cells): once, then they are kept."""
-    return torch.cat([autoencoder.encoder(to_network(part).to(device)).cpu() for part in pixels.split(batch)])
+    return torch.cat([autoencoder.encoder(encode_pixels(part).to(device)).cpu() for part in pixels.split(batch)])
 
 
-def velocity_loss(
+def compute_velocity_loss(
     denoiser: Callable[[Tensor, Tensor, Tensor], Tensor],
     clean: Tensor,
     noise: Tensor,
@@ -120,10 +120,10 @@ def spread_steps(count: int, last: int, dice: torch.Generator) -> Tensor:
 
 def write_captions(scenes: list[Scene], vocabulary: Vocabulary, drop: float, dice: random.Random) -> list[str]:
     """Write a caption for each scene, some of them empty."""
-    return ["" if dice.random() < drop else captions.say(scene, vocabulary, dice) for scene in scenes]
+    return ["" if dice.random() < drop else captions.write_caption(scene, vocabulary, dice) for scene in scenes]
 
 
-def train(
+def fit_denoiser(
     run: Run[Denoiser],
     latents: Tensor,
     scenes: list[Scene],
@@ -147,6 +147,6 @@ def train(
         clean = latents[chosen].to(device)
         noise = torch.randn(clean.shape, generator=dice).to(device)
         steps = spread_steps(recipe.batch, len(signal), dice).to(device)
-        return velocity_loss(run.network, clean, noise, signal, steps, tokens.to(device), recipe.min_snr)
+        return compute_velocity_loss(run.network, clean, noise, signal, steps, tokens.to(device), recipe.min_snr)
 
     run.go_on(loss, recipe.steps, recipe.rates, seed, until)

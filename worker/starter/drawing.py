@@ -1,4 +1,4 @@
-"""Draws pictures with the trained folder, exactly as any program would that loads it with plain diffusers."""
+"""Generate images from the trained folder with plain diffusers, as any other program would."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,14 @@ from diffusers import StableDiffusionPipeline
 from worker.starter.pictures import Pixels
 
 
-def load(folder: Path, device: str = "cpu") -> StableDiffusionPipeline:
+def load_pipeline(folder: Path, device: str = "cpu") -> StableDiffusionPipeline:
     """Load the pipeline of a folder, in single precision, without its progress bar."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True).to(device)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def draw(
+def draw_pictures(
     pipeline: StableDiffusionPipeline,
     prompts: Sequence[str],
     seeds: Sequence[int],

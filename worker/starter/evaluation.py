@@ -1,4 +1,4 @@
-"""Judges pictures of known pairs: whether the background is the asked one, and the asked subject the nearest of all.
+"""Evaluate images of known pairs: whether the background and the subject are the requested ones.
 
 The corner colour is the median of four 6-pixel squares. Each subject is then laid on that very colour at several
 sizes and places, both ways round, and the one with the smallest mean square difference is the answer: no learned
@@ -17,13 +17,13 @@ from worker.starter.subjects import Colour, Pair, Vocabulary
 
 SIZES = (0.76, 0.80, 0.84, 0.88)
 OFFSETS = (-0.03, 0.0, 0.03)
-SIDE = 32  # pictures are compared at a quarter of their side: quicker, and deaf to the last bit of sharpness
+SIDE = 32  # images are compared at a quarter of their side: faster, and independent of fine sharpness
 Patches = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a picture was taken for."""
+    """The recognized content of an image."""
 
     asked: Pair
     background: str
@@ -53,15 +53,15 @@ def build_templates(sprites: dict[str, Image.Image]) -> Templates:
         for size, x, y, flipped in product(SIZES, OFFSETS, OFFSETS, (False, True)):
             layer = [(sprite, Placement(size, 0.5 + x, 0.5 + y, flipped))]
             owner.append(number)
-            on_black.append(pictures.compose(layer, (0, 0, 0), SIDE))
-            on_white.append(pictures.compose(layer, (255, 255, 255), SIDE))
+            on_black.append(pictures.compose_picture(layer, (0, 0, 0), SIDE))
+            on_white.append(pictures.compose_picture(layer, (255, 255, 255), SIDE))
     ink = np.stack(on_black).reshape(len(owner), -1, 3).astype(np.float32) / np.float32(255)
     white = np.stack(on_white).reshape(len(owner), -1, 3).astype(np.float32) / np.float32(255)
     cover = (1 - (white - ink).mean(axis=2, keepdims=True)).astype(np.float32, copy=False)
     return Templates(list(sprites), np.array(owner), cover, ink)
 
 
-def corner_colour(picture: Pixels, edge: int = 6) -> Colour:
+def measure_corner_colour(picture: Pixels, edge: int = 6) -> Colour:
     """Return the median colour of the four corners."""
     corners = [
         picture[rows, columns].reshape(-1, 3) for rows, columns in product((slice(edge), slice(-edge, None)), repeat=2)
@@ -70,7 +70,7 @@ def corner_colour(picture: Pixels, edge: int = 6) -> Colour:
     return int(red), int(green), int(blue)
 
 
-def nearest_background(colour: Colour, vocabulary: Vocabulary) -> str:
+def find_nearest_background(colour: Colour, vocabulary: Vocabulary) -> str:
     """Name the background whose sRGB value lies nearest."""
     return min(
         vocabulary.backgrounds,
@@ -78,7 +78,7 @@ def nearest_background(colour: Colour, vocabulary: Vocabulary) -> str:
     )
 
 
-def nearest_subject(picture: Pixels, colour: Colour, templates: Templates) -> str:
+def find_nearest_subject(picture: Pixels, colour: Colour, templates: Templates) -> str:
     """Name the subject of the template with the smallest mean square difference."""
     small = Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BOX)
     wanted = np.asarray(small, np.float32).reshape(-1) / 255
@@ -87,13 +87,13 @@ def nearest_subject(picture: Pixels, colour: Colour, templates: Templates) -> st
     return templates.names[int(templates.owner[int(distance.argmin())])]
 
 
-def judge(picture: Pixels, asked: Pair, vocabulary: Vocabulary, templates: Templates) -> Verdict:
-    """Say what one picture shows, next to what was asked for."""
-    colour = corner_colour(picture)
-    return Verdict(asked, nearest_background(colour, vocabulary), nearest_subject(picture, colour, templates))
+def evaluate_picture(picture: Pixels, asked: Pair, vocabulary: Vocabulary, templates: Templates) -> Verdict:
+    """Return what one image shows, next to what was requested."""
+    colour = measure_corner_colour(picture)
+    return Verdict(asked, find_nearest_background(colour, vocabulary), find_nearest_subject(picture, colour, templates))
 
 
-def shares(verdicts: list[Verdict]) -> tuple[float, float]:
+def compute_shares(verdicts: list[Verdict]) -> tuple[float, float]:
     """Return the shares of right backgrounds and of right subjects."""
     backgrounds = sum(verdict.background == verdict.asked[1] for verdict in verdicts)
     subjects = sum(verdict.subject == verdict.asked[0] for verdict in verdicts)

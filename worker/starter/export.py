@@ -1,4 +1,4 @@
-"""Writes the finished model as a folder in half precision that plain diffusers loads."""
+"""Export the finished model as a half-precision folder that plain diffusers can load."""
 
 import json
 import shutil
@@ -15,7 +15,9 @@ from worker.starter.recipe import Recipe
 DEFAULT_STEPS, DEFAULT_GUIDANCE = 16, 2.5
 
 
-def assemble(denoiser: Denoiser, autoencoder: AutoencoderTiny, tokenizer: CLIPTokenizer) -> StableDiffusionPipeline:
+def assemble_pipeline(
+    denoiser: Denoiser, autoencoder: AutoencoderTiny, tokenizer: CLIPTokenizer
+) -> StableDiffusionPipeline:
     """Join the four trained parts and the sampler into one pipeline."""
     return StableDiffusionPipeline(
         vae=autoencoder,
@@ -29,8 +31,8 @@ def assemble(denoiser: Denoiser, autoencoder: AutoencoderTiny, tokenizer: CLIPTo
     )
 
 
-def card(recipe: Recipe, version: str) -> dict[str, Any]:
-    """Say what `pressroom.json` holds beside `model_index.json`."""
+def build_card(recipe: Recipe, version: str) -> dict[str, Any]:
+    """Return the contents of `pressroom.json`, stored next to `model_index.json`."""
     sizes = dict.fromkeys(("default_width", "default_height", "min_size", "max_size"), recipe.side)
     return {
         "title": "Starter",
@@ -42,7 +44,7 @@ def card(recipe: Recipe, version: str) -> dict[str, Any]:
     }
 
 
-def write(pipeline: StableDiffusionPipeline, tokenizer_files: Path, folder: Path, recipe: Recipe) -> None:
+def write_pipeline(pipeline: StableDiffusionPipeline, tokenizer_files: Path, folder: Path, recipe: Recipe) -> None:
     """Save weights, settings and the card; all parts compute in single precision, whatever their files hold."""
     pipeline.to(torch.float16)
     pipeline.save_pretrained(folder, safe_serialization=True)
@@ -56,9 +58,9 @@ def write(pipeline: StableDiffusionPipeline, tokenizer_files: Path, folder: Path
     settings = json.loads(text.read_text("utf-8"))
     settings["dtype"] = "float32"
     text.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
-    (folder / "pressroom.json").write_text(json.dumps(card(recipe, folder.name), indent=2) + "\n", "utf-8")
+    (folder / "pressroom.json").write_text(json.dumps(build_card(recipe, folder.name), indent=2) + "\n", "utf-8")
 
 
-def weigh(folder: Path) -> int:
+def count_weight_bytes(folder: Path) -> int:
     """Count the bytes of all weights in the folder."""
     return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))

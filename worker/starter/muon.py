@@ -1,4 +1,4 @@
-"""Muon (Jordan et al. 2024): momentum whose every matrix is made orthogonal before it is applied.
+"""The Muon optimizer (Jordan et al. 2024): momentum whose matrices are orthogonalized before they are applied.
 
 All directions of a weight matrix then move equally far, the rare ones too. Biases, norms, embeddings and the
 outermost layers are left to AdamW, as its authors advise.
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-def orthogonalize(matrix: Tensor, rounds: int = 3) -> Tensor:
+def orthogonalize_matrix(matrix: Tensor, rounds: int = 3) -> Tensor:
     """Bring all singular values to about 1, by Newton-Schulz rounds (no decomposition needed)."""
     a, b, c = 3.4445, -4.7750, 2.0315  # the authors' coefficients: fast rather than exact
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
@@ -40,12 +40,12 @@ class Muon(torch.optim.Optimizer):
                     state["speed"] = torch.zeros_like(weight)
                 speed = state["speed"].lerp_(weight.grad, 1 - group["momentum"])
                 ahead = weight.grad.lerp(speed, group["momentum"])
-                update = orthogonalize(ahead.flatten(1))
+                update = orthogonalize_matrix(ahead.flatten(1))
                 stretch = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
                 weight.add_(update.view_as(weight), alpha=-group["lr"] * stretch)
 
 
-def split(network: nn.Module, outermost: tuple[str, ...]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def split_parameters(network: nn.Module, outermost: tuple[str, ...]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Part the weights for Muon from those for AdamW: vectors, embeddings and the named outermost layers."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []

@@ -1,4 +1,4 @@
-"""Composes training pictures: a sprite laid on a plain background at a chosen place and size, perhaps flipped."""
+"""Compose training images: a sprite on a plain background at a chosen place and size, possibly flipped."""
 
 import random
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def draw_placement(dice: random.Random, spread: Range, anchor: tuple[float, floa
     return Placement(size, x, y, dice.random() < spread.flipped)
 
 
-def compose(layers: list[tuple[Image.Image, Placement]], background: Colour, side: int) -> Pixels:
+def compose_picture(layers: list[tuple[Image.Image, Placement]], background: Colour, side: int) -> Pixels:
     """Lay sprites on a plain background; returns side x side x 3 bytes."""
     canvas = Image.new("RGB", (side, side), background)
     for sprite, placement in layers:
@@ -54,7 +54,7 @@ def compose(layers: list[tuple[Image.Image, Placement]], background: Colour, sid
     return np.asarray(canvas)
 
 
-def contact_sheet(pictures: list[Pixels], columns: int, gap: int = 2) -> Image.Image:
+def build_contact_sheet(pictures: list[Pixels], columns: int, gap: int = 2) -> Image.Image:
     """Lay many pictures of one size on one white sheet, row by row."""
     side = pictures[0].shape[0]
     rows = -(-len(pictures) // columns)

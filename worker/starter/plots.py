@@ -1,4 +1,4 @@
-"""Draws the loss curve with Pillow alone, so that training needs no plotting library."""
+"""Draw the loss curve with Pillow alone, so that training does not need a plotting library."""
 
 import math
 
@@ -8,7 +8,7 @@ WIDTH, HEIGHT, MARGIN = 640, 300, 46
 INK, GRID, CURVE = (60, 60, 60), (225, 225, 225), (60, 120, 220)
 
 
-def smooth(values: list[float], weight: float = 0.8) -> list[float]:
+def smooth_values(values: list[float], weight: float = 0.8) -> list[float]:
     """Follow the values with a running mean."""
     smoothed: list[float] = []
     for value in values:
@@ -19,7 +19,7 @@ def smooth(values: list[float], weight: float = 0.8) -> list[float]:
 def draw_curve(losses: list[tuple[int, float]], title: str) -> Image.Image:
     """Draw loss against step, the loss on a logarithmic scale with a line at each 1, 2 and 5."""
     steps = [step for step, _ in losses]
-    curve = smooth([loss for _, loss in losses])
+    curve = smooth_values([loss for _, loss in losses])
     low, high = math.log10(min(curve)) - 0.05, math.log10(max(curve)) + 0.05
     sheet = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(sheet)
@@ -40,7 +40,7 @@ def draw_curve(losses: list[tuple[int, float]], title: str) -> Image.Image:
     return sheet
 
 
-def stack(sheets: list[Image.Image]) -> Image.Image:
+def stack_sheets(sheets: list[Image.Image]) -> Image.Image:
     """Lay sheets of one width below each other."""
     whole = Image.new("RGB", (WIDTH, HEIGHT * len(sheets)), "white")
     for place, sheet in enumerate(sheets):

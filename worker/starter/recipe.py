@@ -1,4 +1,4 @@
-"""The two recipes as data: what to learn, how large the networks are, and for how long they are trained."""
+"""The two training recipes as data: contents, network sizes and training duration."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What the starter model is to know: subjects, backgrounds, and the pairs kept from training."""
+"""The starter model's subjects and backgrounds, and the pairs held out from training."""
 
 import random
 from collections import Counter
@@ -34,7 +34,7 @@ def read_vocabulary(path: Path = HERE / "subjects.txt") -> Vocabulary:
         elif text:
             name, *others = (part.strip() for part in text.split("|"))
             subjects[name] = tuple(others)
-    return Vocabulary(subjects, backgrounds, hold_out(list(subjects), list(backgrounds)))
+    return Vocabulary(subjects, backgrounds, choose_held_out_pairs(list(subjects), list(backgrounds)))
 
 
 def add_subjects(vocabulary: Vocabulary, keywords: dict[str, tuple[str, ...]]) -> Vocabulary:
@@ -49,7 +49,7 @@ def add_subjects(vocabulary: Vocabulary, keywords: dict[str, tuple[str, ...]]) -
     return replace(vocabulary, subjects=vocabulary.subjects | added)
 
 
-def hold_out(subjects: list[str], backgrounds: list[str], seed: int = 3) -> tuple[Pair, ...]:
+def choose_held_out_pairs(subjects: list[str], backgrounds: list[str], seed: int = 3) -> tuple[Pair, ...]:
     """Choose one background for each subject, all about equally often: asked for only when the model is judged."""
     deck = [backgrounds[place % len(backgrounds)] for place in range(len(subjects))]
     random.Random(seed).shuffle(deck)

@@ -14,7 +14,7 @@ START_OF_TEXT, END_OF_TEXT = "<|startoftext|>", "<|endoftext|>"
 Merge = tuple[str, str]
 
 
-def byte_letters() -> dict[int, str]:
+def build_byte_letters() -> dict[int, str]:
     """Return one printable letter for each of the 256 bytes, in the order of GPT-2, which CLIP took over."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -23,7 +23,7 @@ def byte_letters() -> dict[int, str]:
 
 def count_words(captions: Iterable[str]) -> Counter[tuple[str, ...]]:
     """Count each word, as a row of letters whose last carries the end mark."""
-    letters = byte_letters()
+    letters = build_byte_letters()
     words: Counter[tuple[str, ...]] = Counter()
     for caption in captions:
         for word in re.findall(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+", caption.lower()):
@@ -45,11 +45,11 @@ def learn_merges(words: Counter[tuple[str, ...]], most: int) -> list[Merge]:
             break
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
-        spelled = {join(parts, best): count for parts, count in spelled.items()}
+        spelled = {merge_pair(parts, best): count for parts, count in spelled.items()}
     return merges
 
 
-def join(parts: tuple[str, ...], pair: Merge) -> tuple[str, ...]:
+def merge_pair(parts: tuple[str, ...], pair: Merge) -> tuple[str, ...]:
     """Make every occurrence of the pair one part."""
     joined: list[str] = []
     for part in parts:
@@ -60,10 +60,10 @@ def join(parts: tuple[str, ...], pair: Merge) -> tuple[str, ...]:
     return tuple(joined)
 
 
-def write(folder: Path, captions: Iterable[str], most: int = 2000) -> None:
+def write_tokenizer(folder: Path, captions: Iterable[str], most: int = 2000) -> None:
     """Learn from the captions and write vocab.json and merges.txt."""
     merges = learn_merges(count_words(captions), most)
-    letters = byte_letters().values()
+    letters = build_byte_letters().values()
     entries = [*letters, *(letter + END for letter in letters), *(a + b for a, b in merges), START_OF_TEXT, END_OF_TEXT]
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = {entry: place for place, entry in enumerate(dict.fromkeys(entries))}
@@ -72,6 +72,6 @@ def write(folder: Path, captions: Iterable[str], most: int = 2000) -> None:
     (folder / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
-def read(folder: Path, length: int) -> CLIPTokenizer:
+def load_tokenizer(folder: Path, length: int) -> CLIPTokenizer:
     """Load the tokenizer of a folder, which cuts and pads to the given number of tokens."""
     return CLIPTokenizer.from_pretrained(folder, model_max_length=length, pad_token=END_OF_TEXT)

@@ -1,4 +1,4 @@
-"""Trains the starter model in pieces: run it again and it goes on where it stopped, until the folder is written.
+"""Train the starter model in resumable runs, until the finished folder is written.
 
 python -m worker.starter.train --recipe cpu --minutes 9
 """
@@ -30,11 +30,11 @@ HERE = Path(__file__).parent
 
 
 def open_vocabulary(recipe: Recipe, work: Path) -> subjects.Vocabulary:
-    """Return the 96 subjects, or every named emoji besides them, as the recipe says."""
+    """Return the 96 subjects, and every other named emoji if the recipe says so."""
     vocabulary = subjects.read_vocabulary()
     if not recipe.all_emoji:
         return vocabulary
-    keywords = {found.name: found.keywords for found in emoji.read(work / "npm").values()}
+    keywords = {found.name: found.keywords for found in emoji.read_emoji(work / "npm").values()}
     return subjects.add_subjects(vocabulary, keywords)
 
 
@@ -43,8 +43,8 @@ def open_dataset(recipe: Recipe, vocabulary: subjects.Vocabulary, work: Path) ->
     path = work / "pictures.npy"
     if not path.exists():
         sprites = dataset.read_sprites(work / "npm", list(vocabulary.subjects))
-        dataset.save(dataset.compose(vocabulary, sprites, recipe), path)
-    return dataset.load(path, vocabulary, recipe)
+        dataset.save_dataset(dataset.compose_dataset(vocabulary, sprites, recipe), path)
+    return dataset.load_dataset(path, vocabulary, recipe)
 
 
 def open_tokenizer(recipe: Recipe, vocabulary: subjects.Vocabulary, work: Path) -> CLIPTokenizer:
@@ -53,17 +53,19 @@ def open_tokenizer(recipe: Recipe, vocabulary: subjects.Vocabulary, work: Path) 
     if not (folder / "merges.txt").exists():
         dice = random.Random(recipe.seed)
         scenes = dataset.draw_scenes(vocabulary, recipe, random.Random(recipe.seed))
-        tokens.write(folder, [captions.say(scene, vocabulary, dice) for scene in scenes for _ in range(2)])
-    return tokens.read(folder, recipe.denoiser.tokens)
+        tokens.write_tokenizer(
+            folder, [captions.write_caption(scene, vocabulary, dice) for scene in scenes for _ in range(2)]
+        )
+    return tokens.load_tokenizer(folder, recipe.denoiser.tokens)
 
 
 def train_autoencoder(
     recipe: Recipe, pixels: torch.Tensor, work: Path, until: float, device: str
 ) -> Run[AutoencoderTiny]:
-    """Train the autoencoder, or go on with it, or find it finished."""
-    network = autoencoder.build(recipe.autoencoder).to(device)
-    run = Run(network, work / "autoencoder.pt", autoencoder.outermost(network))
-    autoencoder.train(run, pixels, recipe.autoencoder, recipe.seed, until, device)
+    """Train the autoencoder, resuming it if it was started and returning it if it is finished."""
+    network = autoencoder.build_autoencoder(recipe.autoencoder).to(device)
+    run = Run(network, work / "autoencoder.pt", autoencoder.list_outermost_layers(network))
+    autoencoder.fit_autoencoder(run, pixels, recipe.autoencoder, recipe.seed, until, device)
     return run
 
 
@@ -71,15 +73,15 @@ def open_latents(trained: AutoencoderTiny, pixels: torch.Tensor, work: Path, dev
     """Return all pictures' latents at deviation 1, and note in the autoencoder the factor that made them so."""
     path = work / "latents.pt"
     if not path.exists():
-        torch.save(denoiser.encode(trained, pixels, device), path)
+        torch.save(denoiser.encode_latents(trained, pixels, device), path)
     latents: torch.Tensor = torch.load(path, weights_only=True)
     trained.register_to_config(scaling_factor=1 / latents.std().item())
     return latents * trained.config.scaling_factor
 
 
-def train(recipe: Recipe, work: Path, output: Path, until: float, device: str) -> bool:
-    """Do as much as the time allows; true once all training is done."""
-    emoji.fetch(work / "npm")
+def train_pipeline(recipe: Recipe, work: Path, output: Path, until: float, device: str) -> bool:
+    """Train for as long as the time allows; return whether all training is done."""
+    emoji.fetch_packages(work / "npm")
     vocabulary = open_vocabulary(recipe, work)
     data = open_dataset(recipe, vocabulary, work)
     pixels = torch.from_numpy(data.pixels)
@@ -93,32 +95,37 @@ def train(recipe: Recipe, work: Path, output: Path, until: float, device: str) -
     torch.manual_seed(recipe.seed)
     network = denoiser.Denoiser(recipe.denoiser, tokenizer, *latents.shape[1:3]).to(device)
     second = Run(network, work / "denoiser.pt", denoiser.OUTERMOST, decay=0.999)
-    denoiser.train(second, latents, data.scenes, vocabulary, tokenizer, recipe.denoiser, recipe.seed, until, device)
-    third = Run(trained.decoder.requires_grad_(), work / "decoder.pt", autoencoder.outermost(trained)[1:])
-    if second.step >= recipe.denoiser.steps:  # last, because it can be had without: pictures are only softer
-        autoencoder.polish(
+    denoiser.fit_denoiser(
+        second, latents, data.scenes, vocabulary, tokenizer, recipe.denoiser, recipe.seed, until, device
+    )
+    third = Run(trained.decoder.requires_grad_(), work / "decoder.pt", autoencoder.list_outermost_layers(trained)[1:])
+    if second.step >= recipe.denoiser.steps:  # last, because it is optional: without it images are only softer
+        autoencoder.fine_tune_decoder(
             third, latents / trained.config.scaling_factor, pixels, recipe.autoencoder, recipe.seed, until, device
         )
     trained.decoder.load_state_dict(third.average.network.state_dict())
-    pipeline = export.assemble(second.average.network, trained, tokenizer)
-    export.write(pipeline, work / "tokenizer", output, recipe)
+    pipeline = export.assemble_pipeline(second.average.network, trained, tokenizer)
+    export.write_pipeline(pipeline, work / "tokenizer", output, recipe)
     curves = [plots.draw_curve(run.losses, f"{run.path.stem}: loss") for run in (first, second, third) if run.losses]
     if curves:
-        plots.stack(curves).quantize(16).save(output / "loss.png", optimize=True)
-    print(f"wrote {output}: {export.weigh(output) / 1e6:.1f} MB of weights after {second.step} steps", flush=True)
+        plots.stack_sheets(curves).quantize(16).save(output / "loss.png", optimize=True)
+    print(
+        f"wrote {output}: {export.count_weight_bytes(output) / 1e6:.1f} MB of weights after {second.step} steps",
+        flush=True,
+    )
     return third.step >= recipe.autoencoder.polish
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line; exit with 3 while there is training left."""
+    """Run the command line; exit with status 3 while training is not finished."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="cpu")
-    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="stop after so long; run again to go on")
+    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="stop after this many minutes")
     parser.add_argument("--work", type=Path, help="checkpoints and data (default: var/starter/<recipe>)")
-    parser.add_argument("--output", type=Path, default=HERE / "starter-1", help="where the model's folder is written")
+    parser.add_argument("--output", type=Path, default=HERE / "starter-1", help="output folder for the model")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--tiny", action="store_true", help="a few steps of everything, to see that it works")
+    parser.add_argument("--tiny", action="store_true", help="run a few steps of everything, as a smoke test")
     options = parser.parse_args(arguments)
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.set_verbosity_error()
@@ -131,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     work = options.work or Path("var/starter") / recipe.name
     work.mkdir(parents=True, exist_ok=True)
-    finished = train(recipe, work, options.output, time.monotonic() + 60 * options.minutes, options.device)
+    finished = train_pipeline(recipe, work, options.output, time.monotonic() + 60 * options.minutes, options.device)
     return 0 if finished else 3
 
 

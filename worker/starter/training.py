@@ -1,4 +1,4 @@
-"""What both trainings share: a warm-up and cosine rate, averaged weights, and checkpoints that resume exactly."""
+"""Shared training code: warm-up and cosine rate, averaged weights, and checkpoints that resume exactly."""
 
 import copy
 import math
@@ -10,25 +10,27 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from worker.starter.muon import Muon, split
+from worker.starter.muon import Muon, split_parameters
 
 Network = TypeVar("Network", bound=nn.Module)
 Loss = Callable[[int, torch.Generator], torch.Tensor]
 
 
-def learning_rates(step: int, steps: int, peaks: tuple[float, float], warm_up: int = 100) -> tuple[float, float]:
+def compute_learning_rates(
+    step: int, steps: int, peaks: tuple[float, float], warm_up: int = 100
+) -> tuple[float, float]:
     """Return both rates: up over the warm-up, then down a cosine to a fiftieth (Loshchilov & Hutter 2016)."""
     rise = min(1.0, (step + 1) / warm_up)
     fall = 0.51 + 0.49 * math.cos(math.pi * min(1.0, step / steps))
     return peaks[0] * rise * fall, peaks[1] * rise * fall
 
 
-def dice_of(seed: int, step: int) -> torch.Generator:
+def create_generator(seed: int, step: int) -> torch.Generator:
     """Make one step's random numbers from seed and step alone, so that a resumed run is the same run."""
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
-class Average(Generic[Network]):
+class MovingAverage(Generic[Network]):
     """An exponential moving average of weights (Polyak): what is shipped is steadier than the last step."""
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -45,14 +47,14 @@ class Average(Generic[Network]):
 
 
 class Run(Generic[Network]):
-    """A network with its optimizer, its average, its step and its losses: all that a checkpoint has to hold."""
+    """A network with its optimizer, average, step and losses: the contents of a checkpoint."""
 
     def __init__(self, network: Network, path: Path, outermost: tuple[str, ...], decay: float = 0.998) -> None:
         """Start at step 0, or where the checkpoint at the path ends."""
         self.network = network
         self.path = path
-        self.average = Average(network, decay)
-        matrices, others = split(network, outermost)
+        self.average = MovingAverage(network, decay)
+        matrices, others = split_parameters(network, outermost)
         self.optimizers = (Muon(matrices), torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.01))
         self.step = 0
         self.losses: list[tuple[int, float]] = []
@@ -60,11 +62,11 @@ class Run(Generic[Network]):
             self.resume()
 
     def go_on(self, loss: Loss, steps: int, peaks: tuple[float, float], seed: int, until: float) -> None:
-        """Step until the last one or until the clock (time.monotonic) says stop; save about every minute."""
+        """Train until the last step or the deadline (time.monotonic); save about every minute."""
         saved_at = time.monotonic()
         while self.step < steps and time.monotonic() < until:
-            value = loss(self.step, dice_of(seed, self.step))
-            self.apply(value, learning_rates(self.step, steps, peaks))
+            value = loss(self.step, create_generator(seed, self.step))
+            self.apply(value, compute_learning_rates(self.step, steps, peaks))
             if self.step % 20 == 0:
                 self.losses.append((self.step, value.item()))
                 print(f"{self.path.stem} step {self.step} loss {value.item():.4f}", flush=True)
@@ -99,7 +101,7 @@ class Run(Generic[Network]):
         partial.replace(self.path)
 
     def resume(self) -> None:
-        """Take everything back from the checkpoint."""
+        """Restore everything from the checkpoint."""
         state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])

@@ -1,4 +1,4 @@
-"""The same order for a shell or a program: what a page has made can be asked for again from elsewhere."""
+"""Code snippets that repeat a request from curl or Python."""
 
 import json
 from typing import Any, NamedTuple
@@ -6,23 +6,23 @@ from typing import Any, NamedTuple
 from api.jobs.schemas import Request
 
 
-class Recipes(NamedTuple):
-    """A request as others would send it."""
+class CodeSnippets(NamedTuple):
+    """A request as curl and Python code."""
 
     curl: str
     python: str
 
 
-def write_recipes(request: Request, base_url: str) -> Recipes:
-    """Return the recipes for *request*; the key is left to whoever uses them."""
-    # By which policy it was judged is for the service to say, and for a request only to make stricter.
+def render_snippets(request: Request, base_url: str) -> CodeSnippets:
+    """Return the snippets for *request*; the API key is a placeholder."""
+    # The resolved safety policy is left out: it belongs to the service, and a request may only make it stricter.
     asked = request.model_dump(mode="json", exclude={"safety"})
     wish = {name: value for name, value in asked.items() if value not in (None, [], "")}
-    return Recipes(_write_curl(wish, base_url), _write_python(wish, base_url))
+    return CodeSnippets(_render_curl(wish, base_url), _render_python(wish, base_url))
 
 
-def _write_curl(wish: dict[str, Any], base_url: str) -> str:
-    # Within single quotes a shell reads everything as it is but the quote itself.
+def _render_curl(wish: dict[str, Any], base_url: str) -> str:
+    # Within single quotes a shell interprets only the quote itself.
     body = json.dumps(wish, indent=2, ensure_ascii=False).replace("'", "'\\''")
     return (
         f"curl -s {base_url}/v1/jobs \\\n"
@@ -32,7 +32,7 @@ def _write_curl(wish: dict[str, Any], base_url: str) -> str:
     )
 
 
-def _write_python(wish: dict[str, Any], base_url: str) -> str:
+def _render_python(wish: dict[str, Any], base_url: str) -> str:
     lines = "".join(f"        {name!r}: {value!r},\n" for name, value in wish.items())
     return (
         "import os\n\nimport requests\n\n"

@@ -1,4 +1,4 @@
-"""Costs: what was spent by day, model and key; delivered against waste; for the house, what an image really costs."""
+"""Costs by day, model and key, with delivered and wasted time; for the operator, the full cost per image."""
 
 import csv
 import io
@@ -9,13 +9,13 @@ from decimal import Decimal
 from flask import render_template
 from werkzeug.wrappers import Response
 
-from api.auth.bearer import caller
-from api.console.access import visitor
-from api.console.query_params import chosen, read_choice, read_day
-from api.console.rendering import render
-from api.console.routing import page
-from api.console.state import desk
-from api.runtime.context import services
+from api.auth.bearer import current_caller
+from api.console.access import current_user
+from api.console.query_params import read_choice, read_day, read_filters
+from api.console.rendering import render_page
+from api.console.routing import register_page
+from api.console.state import console_state
+from api.runtime.context import current_context
 from common.clock import utcnow
 from common.keys import Scope
 from common.usage import operator_report, usage
@@ -23,59 +23,61 @@ from common.usage.usage import GroupBy, Usage
 
 DEFAULT_DAYS = 30
 FRESH_SECONDS = 30.0
-"""How old the figures of a page may be: they are sums over everything that was spent."""
+"""The maximum age of the figures, which are sums over all attempts."""
 
-LONGEST = timedelta(days=400)
+LONGEST_SPAN = timedelta(days=400)
 COLUMNS = (
     *("group", "jobs", "attempts", "images", "gpu_seconds", "delivered_gpu_seconds", "waste_gpu_seconds"),
     *("charged", "currency"),
 )
 
 
-@page("/costs", Scope.USAGE_READ)
+@register_page("/costs", Scope.USAGE_READ)
 def show_costs() -> Response:
-    """Show what was spent in a span of days."""
+    """Show the costs of a period."""
     since, until = _read_span()
-    group_by, owner = read_choice("by", GroupBy) or GroupBy.MODEL, caller().owner
+    group_by, owner = read_choice("by", GroupBy) or GroupBy.MODEL, current_caller().owner
     name = ("costs", owner, since, until, group_by)
-    numbers = desk().snapshots.read(name, lambda: _draw_numbers(owner, since, until, group_by), FRESH_SECONDS)
-    return render(
+    numbers = console_state().snapshots.read(
+        name, lambda: _render_numbers(owner, since, until, group_by), FRESH_SECONDS
+    )
+    return render_page(
         "costs/costs.html",
         since=since,
         until=until - timedelta(days=1),
         numbers=numbers.html,
         group_by=group_by,
         choices=[*GroupBy],
-        sees_house=visitor().may(Scope.USAGE_HOUSE),
+        sees_house=current_user().may(Scope.USAGE_HOUSE),
     )
 
 
-@page("/costs/house", Scope.USAGE_HOUSE)
-def show_house() -> Response:
-    """Show how all presses spent a span of days, and what an image really cost."""
+@register_page("/costs/house", Scope.USAGE_HOUSE)
+def show_operator_report() -> Response:
+    """Show how all presses were used in a period, and the full cost per image."""
     since, until = _read_span()
-    with services().database.reading() as session:
-        account = operator_report.account(session, since, until)
+    with current_context().database.reading() as session:
+        account = operator_report.build_operator_report(session, since, until)
     meter, ledger = account.total.meter, account.total.ledger
-    parts = {"delivered": ledger.delivered, "running": ledger.running, **_prefix("waste", ledger.waste)}
-    parts |= {**_prefix("overhead", meter.overhead), "idle": account.total.idle}
-    return render(
+    parts = {"delivered": ledger.delivered, "running": ledger.running, **_prefix_names("waste", ledger.waste)}
+    parts |= {**_prefix_names("overhead", meter.overhead), "idle": account.total.idle}
+    return render_page(
         "costs/house.html",
         since=since,
         until=until - timedelta(days=1),
         house=account,
         parts={name: seconds for name, seconds in parts.items() if seconds > usage.ROUNDING},
-        filters=chosen("since", "until"),
+        filters=read_filters("since", "until"),
     )
 
 
-@page("/costs/table.csv", Scope.USAGE_READ)
+@register_page("/costs/table.csv", Scope.USAGE_READ)
 def download_costs() -> Response:
-    """Answer with the same table for a spreadsheet: a line a group and currency."""
+    """Return the table as CSV: one line per group and currency."""
     since, until = _read_span()
     group_by = read_choice("by", GroupBy) or GroupBy.DAY
-    with services().database.reading() as session:
-        groups = usage.tally_by(session, caller().owner, since, until, group_by)
+    with current_context().database.reading() as session:
+        groups = usage.load_usage_by_group(session, current_caller().owner, since, until, group_by)
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
@@ -83,27 +85,27 @@ def download_costs() -> Response:
         for currency, amount in (group.amounts or {"": Decimal(0)}).items():
             spent = (group.gpu_seconds, group.delivered, sum(group.waste.values()))
             images = group.images.get(currency, 0)
-            writer.writerow([name, group.jobs, group.attempts, images, *map(_spell, spent), amount, currency])
+            writer.writerow([name, group.jobs, group.attempts, images, *map(_format_seconds, spent), amount, currency])
     response = Response(file.getvalue(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="pressroom-costs-by-{group_by}.csv"'
     return response
 
 
-def _draw_numbers(owner: str, since: datetime, until: datetime, group_by: GroupBy) -> str:
-    with services().database.reading() as session:
-        days = usage.tally_by(session, owner, since, until, GroupBy.DAY)
+def _render_numbers(owner: str, since: datetime, until: datetime, group_by: GroupBy) -> str:
+    with current_context().database.reading() as session:
+        days = usage.load_usage_by_group(session, owner, since, until, GroupBy.DAY)
         if group_by is GroupBy.DAY:
-            groups, total = days, usage.tally(session, owner, since, until)
+            groups, total = days, usage.load_usage(session, owner, since, until)
         else:
-            groups = usage.tally_by(session, owner, since, until, group_by)
-            total = sum(groups.values(), Usage())  # all attempts at a job are of one group, unless groups are days
+            groups = usage.load_usage_by_group(session, owner, since, until, group_by)
+            total = sum(groups.values(), Usage())  # unless groups are days, all attempts of a job are in one group
     return render_template(
         "console/costs/numbers.html",
         total=total,
         groups=groups,
         group_by=group_by,
-        series=json.dumps(_draw(days, since, until)),
-        filters=chosen("since", "until", "by"),
+        series=json.dumps(_build_chart_columns(days, since, until)),
+        filters=read_filters("since", "until", "by"),
     )
 
 
@@ -111,10 +113,10 @@ def _read_span() -> tuple[datetime, datetime]:
     today = utcnow().replace(hour=0, minute=0, second=0, microsecond=0)
     until = read_day("until", after=True) or today + timedelta(days=1)
     since = read_day("since") or until - timedelta(days=DEFAULT_DAYS)
-    return max(min(since, until - timedelta(days=1)), until - LONGEST), until
+    return max(min(since, until - timedelta(days=1)), until - LONGEST_SPAN), until
 
 
-def _draw(days: dict[str, Usage], since: datetime, until: datetime) -> list[list[float]]:
+def _build_chart_columns(days: dict[str, Usage], since: datetime, until: datetime) -> list[list[float]]:
     """Return the chart's columns: days as Unix seconds, seconds delivered, seconds wasted, money charged."""
     columns: list[list[float]] = [[], [], [], []]
     day, today = since, min(until, utcnow())
@@ -127,9 +129,9 @@ def _draw(days: dict[str, Usage], since: datetime, until: datetime) -> list[list
     return columns
 
 
-def _prefix(kind: str, named: dict[str, float]) -> dict[str, float]:
+def _prefix_names(kind: str, named: dict[str, float]) -> dict[str, float]:
     return {f"{kind}: {name.replace('_', ' ')}": seconds for name, seconds in named.items()}
 
 
-def _spell(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return f"{seconds:.3f}"

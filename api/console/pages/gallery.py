@@ -1,4 +1,4 @@
-"""Gallery: all prints, narrowed, compared side by side, drawn on a contact sheet, deleted."""
+"""Gallery: filter, compare and delete images, and draw contact sheets."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -7,16 +7,24 @@ from uuid import UUID
 from flask import request
 from werkzeug.wrappers import Response
 
-from api.auth.bearer import caller
-from api.console.access import demand, visitor
-from api.console.query_params import chosen, read_choice, read_cursor, read_day, read_ids, read_text, write_cursor
-from api.console.rendering import render
-from api.console.routing import page
-from api.console.urls import lead_to
+from api.auth.bearer import current_caller
+from api.console.access import current_user, require_scope
+from api.console.query_params import (
+    decode_cursor,
+    encode_cursor,
+    read_choice,
+    read_day,
+    read_filters,
+    read_ids,
+    read_text,
+)
+from api.console.rendering import render_page
+from api.console.routing import register_page
+from api.console.urls import redirect_to
 from api.images import serializers
-from api.images.routes import erase
+from api.images.routes import erase_image
 from api.images.schemas import Image as ShownImage
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from common.campaigns import queries
 from common.errors import IllegalTransitionError
@@ -32,14 +40,14 @@ PAGE_SIZE = 48
 MOST_COMPARED = 4
 FILTERS = ("status", "verdict", "model", "style", "palette", "campaign", "since", "until")
 PALETTES = {"half or more": 0.5, "three quarters or more": 0.75, "nine tenths or more": 0.9}
-"""How well prints keep to their palette, in words."""
+"""Minimum palette scores by label."""
 MOST_STYLES = MOST_CAMPAIGNS = 100
 
 
-@page("/gallery", Scope.JOBS_READ)
+@register_page("/gallery", Scope.JOBS_READ)
 def show_gallery() -> Response:
-    """Show prints, the newest first."""
-    context = services()
+    """Show images, newest first."""
+    context = current_context()
     wanted = Wanted(
         status=read_choice("status", ImageStatus),
         verdict=read_choice("verdict", Verdict),
@@ -52,20 +60,22 @@ def show_gallery() -> Response:
     )
     with context.database.reading() as session:
         rows = image_search.list_page(
-            session, caller().owner, wanted, after=read_cursor("gallery"), limit=PAGE_SIZE + 1
+            session, current_caller().owner, wanted, after=decode_cursor("gallery"), limit=PAGE_SIZE + 1
         )
         worn, campaigns = list[str](), list[Campaign]()
-        if visitor().may(Scope.STYLES_READ):
-            newest = styles.list_newest(session, caller().owner, after=None, limit=MOST_STYLES)
+        if current_user().may(Scope.STYLES_READ):
+            newest = styles.list_newest_styles(session, current_caller().owner, after=None, limit=MOST_STYLES)
             worn += [row.name for row in newest]
-        if visitor().may(Scope.CAMPAIGNS_READ):
-            campaigns += queries.list_page(session, caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS)
+        if current_user().may(Scope.CAMPAIGNS_READ):
+            campaigns += queries.list_page(
+                session, current_caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS
+            )
     shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    return render(
+    return render_page(
         "gallery/gallery.html",
-        prints=_show(shown),
-        next=write_cursor("gallery", shown[-1][0].id if has_more else None),
-        filters=chosen(*FILTERS),
+        prints=_serialize_images(shown),
+        next=encode_cursor("gallery", shown[-1][0].id if has_more else None),
+        filters=read_filters(*FILTERS),
         models=[card.name for card in context.offer.cards()],
         styles=worn,
         palettes=PALETTES,
@@ -75,30 +85,30 @@ def show_gallery() -> Response:
     )
 
 
-@page("/gallery/compare", Scope.JOBS_READ)
+@register_page("/gallery/compare", Scope.JOBS_READ)
 def compare() -> Response:
-    """Show a few prints side by side, zoomed together."""
-    with services().database.reading() as session:
-        found = image_search.find_chosen(session, caller().owner, read_ids("image", MOST_COMPARED))
-    return render("gallery/compare.html", prints=_show(found), most=MOST_COMPARED)
+    """Show selected images side by side."""
+    with current_context().database.reading() as session:
+        found = image_search.find_chosen(session, current_caller().owner, read_ids("image", MOST_COMPARED))
+    return render_page("gallery/compare.html", prints=_serialize_images(found), most=MOST_COMPARED)
 
 
-@page("/gallery/sheet", Scope.JOBS_READ)
+@register_page("/gallery/sheet", Scope.JOBS_READ)
 def draw_sheet() -> Response:
-    """Draw the chosen prints on one picture."""
-    from common.images.contact_sheet import Print, draw_contact_sheet  # noqa: PLC0415  (Pillow, for this page alone)
+    """Return a contact sheet of the selected images."""
+    from common.images.contact_sheet import Print, draw_contact_sheet  # noqa: PLC0415  (Pillow is needed only here)
 
-    context = services()
+    context = current_context()
     with context.database.reading() as session:
-        found = image_search.find_chosen(session, caller().owner, read_ids("image", PAGE_SIZE))
+        found = image_search.find_chosen(session, current_caller().owner, read_ids("image", PAGE_SIZE))
     prints = []
     for image, job in found:
-        wanted = serializers.file_of(image, thumbnail=True) or serializers.file_of(image)
+        wanted = serializers.find_linked_file(image, thumbnail=True) or serializers.find_linked_file(image)
         if wanted is not None:
             note = f"seed {image.seed} · {image.width} × {image.height}"
             prints.append(Print(context.storage.get(wanted.key), job.request["prompt"], note))
     if not prints:
-        raise RefusedError("image_not_readable", "Choose at least one print that was delivered.")
+        raise RefusedError("image_not_readable", "Select at least one delivered image.")
     models = ", ".join(dict.fromkeys(job.model for _, job in found))
     sheet = draw_contact_sheet(prints, f"Contact sheet of {len(prints)}", model=models)
     response = Response(sheet, content_type="image/png")
@@ -106,28 +116,28 @@ def draw_sheet() -> Response:
     return response
 
 
-@page("/gallery/chosen", Scope.JOBS_READ, post=True)
+@register_page("/gallery/chosen", Scope.JOBS_READ, post=True)
 def use_chosen() -> Response:
-    """Lead to what is to be done with the chosen prints."""
+    """Redirect to the chosen action on the selected images."""
     ids = read_ids("image", PAGE_SIZE)
     if not ids:
-        return lead_to("gallery:show_gallery", note="none-chosen", **chosen(*FILTERS))
+        return redirect_to("gallery:show_gallery", note="none-chosen", **read_filters(*FILTERS))
     act = request.form.get("act")
     if act == "delete":
-        return _delete(ids)
+        return _erase_images(ids)
     target = "gallery:draw_sheet" if act == "sheet" else "gallery:compare"
-    return lead_to(target, image=[str(image_id) for image_id in ids])
+    return redirect_to(target, image=[str(image_id) for image_id in ids])
 
 
-def _delete(ids: Sequence[UUID]) -> Response:
-    """Erase prints for good; those that wait for a reviewer are left as they are."""
-    demand(Scope.JOBS_WRITE)
+def _erase_images(ids: Sequence[UUID]) -> Response:
+    """Permanently erase images, except those waiting for review."""
+    require_scope(Scope.JOBS_WRITE)
     for image_id in ids:
         with suppress(IllegalTransitionError):
-            erase(image_id)
-    return lead_to("gallery:show_gallery", note="images-deleted", **chosen(*FILTERS))
+            erase_image(image_id)
+    return redirect_to("gallery:show_gallery", note="images-deleted", **read_filters(*FILTERS))
 
 
-def _show(found: Sequence[tuple[Image, Job]]) -> list[tuple[ShownImage, Job]]:
-    context = services()
-    return [(serializers.show_image(image, context), job) for image, job in found]
+def _serialize_images(found: Sequence[tuple[Image, Job]]) -> list[tuple[ShownImage, Job]]:
+    context = current_context()
+    return [(serializers.serialize_image(image, context), job) for image, job in found]

@@ -1,4 +1,4 @@
-"""Between the form that orders a picture and the wish that the api knows."""
+"""Convert between the Generate form and the body of a job request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from werkzeug.datastructures import MultiDict
 from api.jobs.schemas import Request
 from common.jobs.styles import StyleSpec
 
-WHOLE = ("width", "height", "steps", "num_images", "seed")
-BROKEN = ("guidance_scale", "strength")
-WORDS = (
+INTEGER_FIELDS = ("width", "height", "steps", "num_images", "seed")
+FLOAT_FIELDS = ("guidance_scale", "strength")
+TEXT_FIELDS = (
     "prompt",
     "negative_prompt",
     "model",
@@ -23,44 +23,44 @@ WORDS = (
 )
 
 
-def read(form: MultiDict[str, str]) -> dict[str, Any]:
-    """Return the body that the form stands for: empty fields left out, numbers as numbers where they are some."""
+def parse_generate_form(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return the request body of the form; empty fields are omitted, valid numbers are converted."""
     wish: dict[str, Any] = {}
-    for name in (*WHOLE, *BROKEN, *WORDS):
+    for name in (*INTEGER_FIELDS, *FLOAT_FIELDS, *TEXT_FIELDS):
         text = form.get(name, "").strip()
         if text:
-            wish[name] = read_number(text) if name not in WORDS else text
-    adapters = [_read_adapter(name, form.get(f"scale:{name}", "").strip()) for name in form.getlist("adapter")]
+            wish[name] = parse_number(text) if name not in TEXT_FIELDS else text
+    adapters = [_parse_adapter(name, form.get(f"scale:{name}", "").strip()) for name in form.getlist("adapter")]
     if adapters:
         wish["adapters"] = adapters
     if "init_image" not in wish:
-        wish.pop("strength", None)  # its slider is always there, and means nothing without a picture
+        wish.pop("strength", None)  # the slider always sends a value, which needs a source image
     return wish
 
 
-def leave_to_style(wish: dict[str, Any], spec: StyleSpec) -> dict[str, Any]:
-    """Return *wish* without what a style says of the look: every field of the form is filled in, asked for or not."""
+def drop_styled_fields(wish: dict[str, Any], spec: StyleSpec) -> dict[str, Any]:
+    """Return *wish* without the fields that the style sets: the form always fills in all of them."""
     said = {name for name, value in spec.model_dump().items() if value not in (None, (), "")}
     return {name: value for name, value in wish.items() if name not in said}
 
 
-def of_request(request: Request) -> dict[str, Any]:
-    """Return the wish that asks for the same again."""
+def build_from_request(request: Request) -> dict[str, Any]:
+    """Return the body that repeats *request*."""
     return {name: value for name, value in request.model_dump(mode="json").items() if value not in (None, [], "")}
 
 
-def fill(wish: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what stands in the form for *wish*."""
+def fill_generate_form(wish: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form values for *wish*."""
     scales = {str(each["name"]): each.get("scale") for each in wish.get("adapters", []) if "name" in each}
     return {**wish, "adapters": scales}
 
 
-def _read_adapter(name: str, scale: str) -> dict[str, Any]:
-    return {"name": name, "scale": read_number(scale)} if scale else {"name": name}
+def _parse_adapter(name: str, scale: str) -> dict[str, Any]:
+    return {"name": name, "scale": parse_number(scale)} if scale else {"name": name}
 
 
-def read_number(text: str) -> Any:
-    """Return the number that *text* spells; else the text, so that the wish is refused with its place."""
+def parse_number(text: str) -> Any:
+    """Return *text* as a number, or unchanged so that validation rejects it and names the field."""
     for kind in (int, float):
         try:
             return kind(text)

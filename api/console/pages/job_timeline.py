@@ -1,4 +1,4 @@
-"""The story of a job, moment by moment, as far as the rows tell it."""
+"""The timeline of a job, built from its attempts, images and webhook messages."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,21 +9,21 @@ from api.images.schemas import Image
 from common.tables import Attempt, Job, WebhookAttempt, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 
-ENDS = {
+OUTCOME_LABELS = {
     Outcome.SUCCEEDED: "finished",
-    Outcome.BLOCKED: "ended: the safety check let no image through",
-    Outcome.FAILED: "failed for good",
-    Outcome.RETRIED: "failed, and the job went back to the queue",
-    Outcome.RELEASED: "was given back: its press was stopping",
-    Outcome.LOST: "was lost: its press died or fell silent",
-    Outcome.FENCED: "came too late: another had taken over",
+    Outcome.BLOCKED: "ended: the safety check blocked all images",
+    Outcome.FAILED: "failed permanently",
+    Outcome.RETRIED: "failed; the job was requeued",
+    Outcome.RELEASED: "was released because its press was stopping",
+    Outcome.LOST: "was lost because its press stopped responding",
+    Outcome.FENCED: "was superseded by a later attempt",
     Outcome.CANCELED: "was canceled",
-    Outcome.EXPIRED: "ran out of time",
+    Outcome.EXPIRED: "timed out",
 }
 
 
-class Moment(NamedTuple):
-    """Something that happened; *kind* gives it its colour."""
+class TimelineEntry(NamedTuple):
+    """An event in the timeline; *kind* selects its colour."""
 
     at: datetime
     kind: str
@@ -31,30 +31,30 @@ class Moment(NamedTuple):
     detail: str = ""
 
 
-def tell(
+def build_timeline(
     job: Job,
     attempts: Sequence[Attempt],
     images: Sequence[Image],
     messages: Sequence[WebhookMessage],
     tries: Mapping[UUID, Sequence[WebhookAttempt]],
-) -> list[Moment]:
-    """Return what happened to a job, in order."""
-    moments = [Moment(job.created_at, "queued", "Queued", f"{job.priority}, {job.num_images} of {job.model}")]
+) -> list[TimelineEntry]:
+    """Return the events of a job in order."""
+    moments = [TimelineEntry(job.created_at, "queued", "Queued", f"{job.priority}, {job.num_images} of {job.model}")]
     for attempt in attempts:
-        moments += _tell_attempt(attempt, job)
-    moments += _tell_images(job, images)
+        moments += _list_attempt_entries(attempt, job)
+    moments += _list_image_entries(job, images)
     for message in messages:
-        moments += _tell_message(message, tries.get(message.id, ()))
+        moments += _list_message_entries(message, tries.get(message.id, ()))
     if job.finished_at is not None:
-        # The attempt's own end is written a little later, by the same transaction.
+        # The same transaction writes the attempt's end slightly later.
         at = max([job.finished_at, *(attempt.ended_at for attempt in attempts[-1:] if attempt.ended_at)])
-        moments.append(Moment(at, str(job.status), str(job.status).capitalize(), job.error_message or ""))
+        moments.append(TimelineEntry(at, str(job.status), str(job.status).capitalize(), job.error_message or ""))
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def _tell_attempt(attempt: Attempt, job: Job) -> list[Moment]:
+def _list_attempt_entries(attempt: Attempt, job: Job) -> list[TimelineEntry]:
     told = [
-        Moment(
+        TimelineEntry(
             attempt.started_at,
             "running",
             f"Claimed for attempt {attempt.number}",
@@ -63,33 +63,36 @@ def _tell_attempt(attempt: Attempt, job: Job) -> list[Moment]:
     ]
     if attempt.outcome is Outcome.RUNNING:
         if job.progress_step:
-            last = Moment(attempt.started_at, "running", f"Step {job.progress_step} of {job.steps}")
+            last = TimelineEntry(attempt.started_at, "running", f"Step {job.progress_step} of {job.steps}")
             told.append(last)
     elif attempt.ended_at is not None:
         kind = "succeeded" if attempt.outcome is Outcome.SUCCEEDED else "failed"
         spent = f"{attempt.gpu_seconds:.2f} accelerator seconds"
         detail = f"{attempt.error_code}, {spent}" if attempt.error_code else spent
-        told.append(Moment(attempt.ended_at, kind, f"Attempt {attempt.number} {ENDS[attempt.outcome]}", detail))
+        told.append(
+            TimelineEntry(attempt.ended_at, kind, f"Attempt {attempt.number} {OUTCOME_LABELS[attempt.outcome]}", detail)
+        )
     return told
 
 
-def _tell_images(job: Job, images: Sequence[Image]) -> list[Moment]:
+def _list_image_entries(job: Job, images: Sequence[Image]) -> list[TimelineEntry]:
     if not images or job.finished_at is None or job.status not in (JobStatus.SUCCEEDED, JobStatus.FAILED):
         return []
     at = min(image.created_at for image in images)
     verdicts = ", ".join(f"{image.index + 1}: {image.safety.verdict}" for image in images)
     stored = sum(image.url is not None for image in images)
-    told = [Moment(min(at, job.finished_at), "running", "Steps done, prints checked", verdicts)]
+    told = [TimelineEntry(min(at, job.finished_at), "running", "Steps done, images checked", verdicts)]
     if stored:
-        told.append(Moment(job.finished_at, "running", f"Uploaded {stored} of {len(images)}"))
+        told.append(TimelineEntry(job.finished_at, "running", f"Uploaded {stored} of {len(images)}"))
     return told
 
 
-def _tell_message(message: WebhookMessage, tries: Sequence[WebhookAttempt]) -> list[Moment]:
+def _list_message_entries(message: WebhookMessage, tries: Sequence[WebhookAttempt]) -> list[TimelineEntry]:
     told = []
     for attempt in tries:
         answer = f"HTTP {attempt.status}" if attempt.status else ""
-        outcome = ", ".join(filter(None, (attempt.error or ("delivered" if answer else "under way"), answer)))
+        outcome = ", ".join(filter(None, (attempt.error or ("delivered" if answer else "in progress"), answer)))
         kind = "failed" if attempt.error else "succeeded"
-        told.append(Moment(attempt.started_at, kind, f"Webhook {message.event}, try {attempt.number}", outcome))
+        title = f"Webhook {message.event}, attempt {attempt.number}"
+        told.append(TimelineEntry(attempt.started_at, kind, title, outcome))
     return told

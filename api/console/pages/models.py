@@ -1,29 +1,29 @@
-"""Models: what may be asked for, with limits and adapters, and which presses have it now."""
+"""Models: limits, adapters and current availability."""
 
 from datetime import timedelta
 
 from werkzeug.wrappers import Response
 
-from api.console.rendering import render
-from api.console.routing import page
+from api.console.rendering import render_page
+from api.console.routing import register_page
 from api.jobs import resolve
-from api.runtime.context import services
-from api.system.models import find_served
+from api.runtime.context import current_context
+from api.system.models import list_served_models
 from common.keys import Scope
 from common.models import catalog
 
 
-@page("/models", Scope.JOBS_READ)
+@register_page("/models", Scope.JOBS_READ)
 def list_models() -> Response:
     """List all models."""
-    context = services()
+    context = current_context()
     with context.database.reading() as session:
         cards = catalog.cards(session)
-        served = find_served(session, timedelta(seconds=context.settings.lease_seconds))
-    return render(
+        served = list_served_models(session, timedelta(seconds=context.settings.lease_seconds))
+    return render_page(
         "models/list.html",
         cards=cards,
         served=served,
-        default=resolve.default_name(cards, context.settings),
+        default=resolve.find_default_model(cards, context.settings),
         most=context.settings.max_pixel_steps,
     )

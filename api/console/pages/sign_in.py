@@ -1,73 +1,77 @@
-"""Signing in by an API key, and out."""
+"""Sign in with an API key, and sign out."""
 
 from flask import make_response, request
 from werkzeug.wrappers import Response
 
 from api.console.navigation import SECTIONS
-from api.console.rendering import render
-from api.console.routing import page
-from api.console.session import COOKIE, LASTS_SECONDS
-from api.console.state import SIGN_INS, desk
-from api.console.urls import lead_to, link
-from api.runtime.context import services
-from api.web.strict_json import BODY_SECONDS, hurrying
+from api.console.rendering import render_page
+from api.console.routing import register_page
+from api.console.session import COOKIE, SESSION_SECONDS
+from api.console.state import SIGN_IN_LIMIT, console_state
+from api.console.urls import build_page_url, redirect_to
+from api.runtime.context import current_context
+from api.web.strict_json import BODY_SECONDS, limit_read_time
 from common import keys
 from common.tables import ApiKey
 
 
-@page("/sign-in", None)
+@register_page("/sign-in", None)
 def show_sign_in() -> Response:
-    """Ask for a key."""
-    return render("sign_in/sign_in.html", then=request.args.get("then", ""))
+    """Show the sign-in form."""
+    return render_page("sign_in/sign_in.html", then=request.args.get("then", ""))
 
 
-@page("/sign-in", None, post=True)
+@register_page("/sign-in", None, post=True)
 def sign_in() -> Response:
-    """Set the cookie of a valid key."""
-    with hurrying(request, BODY_SECONDS):
+    """Start a session for a valid key."""
+    with limit_read_time(request, BODY_SECONDS):
         given, then = request.form.get("key", "").strip(), request.form.get("then", "")
-    if not desk().sign_ins.test(SIGN_INS, request.remote_addr or ""):
-        response = render("sign_in/sign_in.html", 429, then=then, fault="Too many attempts. Try again in one minute.")
+    if not console_state().sign_ins.test(SIGN_IN_LIMIT, request.remote_addr or ""):
+        response = render_page(
+            "sign_in/sign_in.html", 429, then=then, fault="Too many attempts. Try again in one minute."
+        )
         response.headers["Retry-After"] = "60"
         return response
-    with services().database.reading() as session:
-        row = keys.find(session, given)
+    with current_context().database.reading() as session:
+        row = keys.find_api_key(session, given)
     if row is None:
-        # Only tries that fail count: behind a proxy all people share one address.
-        desk().sign_ins.hit(SIGN_INS, request.remote_addr or "")
-        fault = "This is no valid key. Keys begin with prk_; one that was revoked or has expired opens nothing."
-        return render("sign_in/sign_in.html", 401, then=then, fault=fault)
-    return _set_cookie(_choose_page(row, then), desk().sessions.open(row.id), LASTS_SECONDS)
+        # Only failed attempts count: behind a proxy all visitors share one address.
+        console_state().sign_ins.hit(SIGN_IN_LIMIT, request.remote_addr or "")
+        fault = "Invalid API key. Keys begin with prk_; revoked and expired keys are rejected."
+        return render_page("sign_in/sign_in.html", 401, then=then, fault=fault)
+    return _set_cookie(_redirect_after_sign_in(row, then), console_state().sessions.open(row.id), SESSION_SECONDS)
 
 
-@page("/sign-out", None, post=True)
+@register_page("/sign-out", None, post=True)
 def sign_out() -> Response:
-    """Take the cookie away."""
-    return _set_cookie(lead_to("sign_in:show_sign_in"), "", 0)
+    """End the session."""
+    return _set_cookie(redirect_to("sign_in:show_sign_in"), "", 0)
 
 
-@page("/", None)
+@register_page("/", None)
 def show_home() -> Response:
-    """Lead to the first section that the key may see."""
-    found = desk().sessions.read(request.cookies.get(COOKIE, ""))
-    return lead_to("overview:show_floor" if found else "sign_in:show_sign_in")
+    """Redirect to the overview or the sign-in page."""
+    found = console_state().sessions.read(request.cookies.get(COOKIE, ""))
+    return redirect_to("overview:show_overview" if found else "sign_in:show_sign_in")
 
 
-@page("/<path:rest>", None)
-def miss(rest: str) -> Response:
-    """Say that there is no such page."""
-    return render("problem.html", 404, title="There is no such page", detail="The link may be old or mistyped.")
+@register_page("/<path:rest>", None)
+def show_not_found(rest: str) -> Response:
+    """Return a 404 page."""
+    return render_page(
+        "problem.html", 404, title="Page not found", detail="Check the address, or use the navigation to find the page."
+    )
 
 
-def _choose_page(row: ApiKey, then: str) -> Response:
-    """Lead on to the page that was asked for, if it is one of ours, else to the first that the key may see."""
-    home = link("sign_in:show_home")
+def _redirect_after_sign_in(row: ApiKey, then: str) -> Response:
+    """Redirect to the requested page if it is in the console, else to the first visible section."""
+    home = build_page_url("sign_in:show_home")
     if then.startswith(home) and "\\" not in then:
         return make_response("", 303, {"Location": then})
     for section in SECTIONS:
         if section.scope in row.scopes:
-            return lead_to(f"{section.name}:{section.home}")
-    return lead_to("sign_in:show_sign_in")
+            return redirect_to(section.home)
+    return redirect_to("sign_in:show_sign_in")
 
 
 def _set_cookie(response: Response, value: str, seconds: int) -> Response:
@@ -75,8 +79,8 @@ def _set_cookie(response: Response, value: str, seconds: int) -> Response:
         COOKIE,
         value,
         max_age=seconds,
-        path=f"{services().path_prefix}/console",
-        secure=services().settings.base_url.startswith("https:"),
+        path=f"{current_context().path_prefix}/console",
+        secure=current_context().settings.base_url.startswith("https:"),
         httponly=True,
         samesite="Lax",
     )

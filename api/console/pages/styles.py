@@ -1,23 +1,23 @@
-"""Styles: how pictures shall look, kept under a name; their versions, where they are used, and new ones."""
+"""Styles: list, create, and show versions and usage."""
 
 from typing import Any
 
 from flask import request
 from werkzeug.wrappers import Response
 
-from api.auth.bearer import caller
-from api.console.access import demand, visitor
-from api.console.pages.generate_form import read_number
-from api.console.query_params import read_cursor, write_cursor
-from api.console.rendering import render
-from api.console.routing import page
-from api.console.urls import lead_to
+from api.auth.bearer import current_caller
+from api.console.access import current_user, require_scope
+from api.console.pages.generate_form import parse_number
+from api.console.query_params import decode_cursor, encode_cursor
+from api.console.rendering import render_page
+from api.console.routing import register_page
+from api.console.urls import redirect_to
 from api.images import serializers
 from api.jobs import styles as job_styles
 from api.jobs.styles import NewStyle, Style
-from api.runtime.context import services
+from api.runtime.context import current_context
 from api.web.errors import RefusedError
-from api.web.validation import not_found
+from api.web.validation import refuse_not_found
 from common.images import search
 from common.images.search import Wanted
 from common.jobs import styles
@@ -28,107 +28,109 @@ from common.tables import Campaign, Image, Job
 
 PAGE_SIZE = 50
 MOST_VERSIONS, MOST_PRINTS, MOST_CAMPAIGNS = 50, 12, 10
-WORDS = ("name", "prompt_prefix", "prompt_suffix", "negative_prompt", "model", "scheduler", "output_format")
-NUMBERS = ("width", "height", "steps", "guidance_scale")
+TEXT_FIELDS = ("name", "prompt_prefix", "prompt_suffix", "negative_prompt", "model", "scheduler", "output_format")
+NUMBER_FIELDS = ("width", "height", "steps", "guidance_scale")
 FIRST_COLOUR = "#888888"
-"""What an unused place of the palette shows."""
+"""The colour shown for an unused palette entry."""
 
 
-@page("/styles", Scope.STYLES_READ)
+@register_page("/styles", Scope.STYLES_READ)
 def list_styles() -> Response:
     """List the newest version of each style, by name."""
-    with services().database.reading() as session:
-        found = styles.list_newest(session, caller().owner, after=read_cursor("styles"), limit=PAGE_SIZE + 1)
+    with current_context().database.reading() as session:
+        found = styles.list_newest_styles(
+            session, current_caller().owner, after=decode_cursor("styles"), limit=PAGE_SIZE + 1
+        )
     shown = found[:PAGE_SIZE]
-    following = write_cursor("styles", shown[-1].id if len(found) > PAGE_SIZE else None)
-    return render("styles/list.html", styles=[job_styles.show(row) for row in shown], next=following)
+    following = encode_cursor("styles", shown[-1].id if len(found) > PAGE_SIZE else None)
+    return render_page("styles/list.html", styles=[job_styles.serialize_style(row) for row in shown], next=following)
 
 
-@page("/styles/new", Scope.STYLES_WRITE)
+@register_page("/styles/new", Scope.STYLES_WRITE)
 def show_form() -> Response:
-    """Show the form of a new style, or of the next version of the one that the address names."""
+    """Show the form for a new style, or for the next version of the style in ``of``."""
     reference = request.args.get("of", "")
     if not reference:
-        return _show_form({})
-    demand(Scope.STYLES_READ)
-    return _show_form(_find(reference).model_dump(mode="json"))
+        return _render_form({})
+    require_scope(Scope.STYLES_READ)
+    return _render_form(_load_style(reference).model_dump(mode="json"))
 
 
-@page("/styles/new", Scope.STYLES_WRITE, post=True)
+@register_page("/styles/new", Scope.STYLES_WRITE, post=True)
 def create_style() -> Response:
-    """Keep the style that the form says; or show it again, with what is wrong with it."""
-    wish = _read_form()
+    """Create the style, or show the form again with its errors."""
+    wish = _parse_form()
     try:
-        row, is_new = job_styles.make(NewStyle.model_validate(wish))
+        row, is_new = job_styles.insert_style(NewStyle.model_validate(wish))
     except RefusedError as refused:
-        return _show_form(wish, refused)
-    return lead_to("styles:show_style", name=row.name, note="style-made" if is_new else "style-same")
+        return _render_form(wish, refused)
+    return redirect_to("styles:show_style", name=row.name, note="style-made" if is_new else "style-same")
 
 
-@page("/styles/<name>", Scope.STYLES_READ)
+@register_page("/styles/<name>", Scope.STYLES_READ)
 def show_style(name: str) -> Response:
-    """Show a style: its versions, the newest first, and where it is used."""
-    context, owner = services(), caller().owner
+    """Show a style: its versions, newest first, and its usage."""
+    context, owner = current_context(), current_caller().owner
     with context.database.reading() as session:
-        found = styles.list_versions(session, owner, name, after=None, limit=MOST_VERSIONS)
+        found = styles.list_style_versions(session, owner, name, after=None, limit=MOST_VERSIONS)
         if not found:
-            raise not_found()
+            raise refuse_not_found()
         prints, campaigns = list[tuple[Image, Job]](), list[Campaign]()
-        if visitor().may(Scope.JOBS_READ):
+        if current_user().may(Scope.JOBS_READ):
             prints += search.list_page(session, owner, Wanted(style=name), after=None, limit=MOST_PRINTS)
-        if visitor().may(Scope.CAMPAIGNS_READ):
-            campaigns += styles.list_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
-    return render(
+        if current_user().may(Scope.CAMPAIGNS_READ):
+            campaigns += styles.list_style_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
+    return render_page(
         "styles/style.html",
         name=name,
-        versions=[job_styles.show(row) for row in found],
-        prints=[(serializers.show_image(image, context), job) for image, job in prints],
+        versions=[job_styles.serialize_style(row) for row in found],
+        prints=[(serializers.serialize_image(image, context), job) for image, job in prints],
         campaigns=campaigns,
     )
 
 
-def _find(reference: str) -> Style:
-    with services().database.reading() as session:
-        row = styles.find(session, caller().owner, reference)
+def _load_style(reference: str) -> Style:
+    with current_context().database.reading() as session:
+        row = styles.find_style(session, current_caller().owner, reference)
     if row is None:
-        raise not_found()
-    return job_styles.show(row)
+        raise refuse_not_found()
+    return job_styles.serialize_style(row)
 
 
-def _show_form(wish: dict[str, Any], refused: RefusedError | None = None) -> Response:
-    return render(
+def _render_form(wish: dict[str, Any], refused: RefusedError | None = None) -> Response:
+    return render_page(
         "styles/form.html",
         200 if refused is None else 422,
         wish=wish,
-        adapters=_spell_adapters(wish.get("adapters") or []),
+        adapters=_format_adapters(wish.get("adapters") or []),
         palette=[*(wish.get("palette") or []), *[None] * MOST_COLOURS][:MOST_COLOURS],
         first_colour=FIRST_COLOUR,
-        models=[card.name for card in services().offer.cards()],
+        models=[card.name for card in current_context().offer.cards()],
         schedulers=[*SchedulerName],
         formats=[*OutputFormat],
         refused=refused,
     )
 
 
-def _read_form() -> dict[str, Any]:
-    """Return the body that the form stands for: what is empty is left open."""
+def _parse_form() -> dict[str, Any]:
+    """Return the request body of the form; empty fields are omitted."""
     wish: dict[str, Any] = {}
-    for field in (*WORDS, *NUMBERS):
+    for field in (*TEXT_FIELDS, *NUMBER_FIELDS):
         text = request.form.get(field, "")
         if text.strip():
-            wish[field] = read_number(text.strip()) if field in NUMBERS else text
-    # A suffix may begin with a space on purpose; a name may not.
+            wish[field] = parse_number(text.strip()) if field in NUMBER_FIELDS else text
+    # Leading spaces are kept in a suffix, but not in a name.
     wish["name"] = str(wish.get("name", "")).strip()
-    adapters = [_read_adapter(text) for text in request.form.get("adapters", "").split(",") if text.strip()]
+    adapters = [_parse_adapter(text) for text in request.form.get("adapters", "").split(",") if text.strip()]
     palette = [request.form.get(f"colour:{place}", "") for place in request.form.getlist("use")]
     return wish | ({"adapters": adapters} if adapters else {}) | ({"palette": palette} if palette else {})
 
 
-def _read_adapter(text: str) -> dict[str, Any]:
+def _parse_adapter(text: str) -> dict[str, Any]:
     name, colon, scale = text.strip().partition(":")
-    return {"name": name.strip(), "scale": read_number(scale.strip())} if colon else {"name": name}
+    return {"name": name.strip(), "scale": parse_number(scale.strip())} if colon else {"name": name}
 
 
-def _spell_adapters(adapters: list[dict[str, Any]]) -> str:
+def _format_adapters(adapters: list[dict[str, Any]]) -> str:
     scales = [(each["name"], each.get("scale")) for each in adapters]
     return ", ".join(name if scale is None else f"{name}:{scale}" for name, scale in scales)

@@ -1,4 +1,4 @@
-// Hands in files: a list of recipients as the body itself, with a bar while it is sent, and a picture that stands in.
+// Uploads files: a list of recipients as the request body, with a progress bar, and the fallback image.
 
 for (const form of document.querySelectorAll("form[data-upload]")) {
   const kinds = JSON.parse(document.getElementById("kinds").textContent);
@@ -15,7 +15,7 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     bar.hidden = true;
     if (request.status === 200) location.assign(JSON.parse(request.responseText).url);
     else if (request.getResponseHeader("HX-Redirect")) location.assign(request.getResponseHeader("HX-Redirect"));
-    else tell(request.responseText || "<p class='notice notice-bad' role='alert'>The file could not be sent. Try again.</p>");
+    else tell(request.responseText || "<p class='notice notice-bad' role='alert'>The upload failed. Try again.</p>");
   }
 
   form.addEventListener("submit", (event) => {
@@ -47,6 +47,6 @@ for (const input of document.querySelectorAll("input[data-picture]")) {
     const headers = { "X-CSRF-Token": input.dataset.token, Accept: "application/json" };
     const answer = await fetch(input.dataset.picture, { method: "POST", body, headers });
     if (answer.ok) document.getElementById(input.dataset.into).value = (await answer.json()).id;
-    note.textContent = answer.ok ? "The picture was handed in." : "The picture could not be used; try a PNG, JPEG or WebP file.";
+    note.textContent = answer.ok ? "Image uploaded." : "The image could not be read. Use a PNG, JPEG or WebP file.";
   });
 }

@@ -1,8 +1,8 @@
-// Zooms and moves all prints of the page together.
+// Zooms and pans all images on the page together.
 
 const panes = [...document.querySelectorAll("#compare .pane")];
 const slider = document.getElementById("zoom");
-const view = { scale: 1, x: 0, y: 0 }; // x and y: of the part that is out of sight, in shares of the pane
+const view = { scale: 1, x: 0, y: 0 }; // x and y: offset as a fraction of the pane
 
 function show() {
   const most = (view.scale - 1) / 2;

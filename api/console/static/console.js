@@ -1,4 +1,4 @@
-// What every page does in the browser: times in the reader's zone, parts that keep up to date, copying, confirming.
+// Behaviour shared by all pages: local times, live fragments, copy buttons and confirmations.
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const SLOWEST_SECONDS = 10;
@@ -32,9 +32,9 @@ showTimes();
 setInterval(showTimes, 10 * SECOND);
 document.addEventListener("htmx:after:swap", showTimes);
 
-// --- parts that keep up to date --------------------------------------------------------------------------------------
-// An element with data-live=SECONDS is asked for again after so long; more rarely while nothing changes, and not at all
-// while nobody looks at the page.
+// --- live fragments --------------------------------------------------------------------------------------------------
+// An element with data-live=SECONDS is reloaded at that interval, less often while nothing changes, and not at all
+// while the page is hidden.
 
 const seen = new WeakMap();
 
@@ -79,7 +79,7 @@ document.addEventListener("htmx:finally:request", (event) => {
 document.addEventListener("htmx:after:swap", () => follow(document));
 follow(document);
 
-// --- small things ----------------------------------------------------------------------------------------------------
+// --- helpers ---------------------------------------------------------------------------------------------------------
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -108,7 +108,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
-// On a phone the sections are a strip; the one that is open may lie outside.
+// On a phone the sections are a horizontal strip; scroll the current one into view.
 for (const strip of document.querySelectorAll(".masthead nav, .steps ol")) {
   const open = strip.querySelector("[aria-current]");
   if (open) strip.scrollLeft = open.offsetLeft - strip.offsetLeft - (strip.clientWidth - open.offsetWidth) / 2;

@@ -1,4 +1,4 @@
-// Draws what was spent by day: seconds delivered and wasted as bars, money as a line.
+// Draws the costs by day: delivered and wasted seconds as bars, the amount charged as a line.
 
 const place = document.getElementById("chart");
 let chart = null;
@@ -22,7 +22,7 @@ function draw() {
       { ...axis, side: 1, scale: "money", size: 70, grid: { show: false } }],
     series: [
       { value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 10)) },
-      { label: "with waste", paths: bars, fill: ink("--bad-soft"), stroke: ink("--bad"), width: 1, points: { show: false }, value: spell("s", 2) },
+      { label: "including waste", paths: bars, fill: ink("--bad-soft"), stroke: ink("--bad"), width: 1, points: { show: false }, value: spell("s", 2) },
       { label: "delivered", paths: bars, fill: ink("--chart"), stroke: ink("--chart"), width: 1, points: { show: false }, value: spell("s", 2) },
       { label: "charged", scale: "money", stroke: ink("--accent"), width: 2, points: { show: days.length < 40 },
         value: spell(place.dataset.currency, 4) },

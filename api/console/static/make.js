@@ -1,4 +1,4 @@
-// The form that orders a picture: it knows each model's limits, takes a picture to start from, and has a mask painted.
+// The Generate form: applies each model's limits, uploads a source image and lets the reader paint a mask.
 
 const given = JSON.parse(document.getElementById("cards")?.textContent ?? "null");
 const MOST_STEPS_SHOWN = 100;
@@ -73,7 +73,7 @@ document.addEventListener("alpine:init", () => {
     },
     leave() { this.wish.init_image = ""; this.start = null; this.wipe(); },
 
-    // The mask: white where it was painted over, black elsewhere, in the picture's own pixels.
+    // The mask: white where painted, black elsewhere, at the resolution of the source image.
     fit() {
       const picture = document.getElementById("start"), canvas = document.getElementById("mask");
       canvas.width = picture.naturalWidth;

@@ -13,10 +13,10 @@ from common.campaigns import digest, rendering, webhook_events
 from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move
-from common.db.clock import now
-from common.failpoints import fault
+from common.db.clock import now_sql
+from common.failpoints import failpoint
 from common.jobs import lifecycle
-from common.jobs.spec import Order
+from common.jobs.spec import JobSpec
 from common.settings import Settings
 from common.tables import Campaign, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -54,7 +54,7 @@ def feed(session: Session, campaign: Campaign, settings: Settings, most: int = W
     ordered = order(session, campaign, spec, affordable, reservation) if affordable else 0
     if not in_hand and not ordered:
         _stop(session, campaign, waiting)
-    fault("feeding")
+    failpoint("feeding")
     return ordered
 
 
@@ -72,7 +72,7 @@ def order(
     if not rows or not budget.hold(session, campaign, reservation * len(rows)):
         return 0
     orders = [_spell(campaign, spec, made, to, reservation, priority) for made, to in rows]
-    lifecycle.submit_all(session, orders, max_queued=0)
+    lifecycle.submit_jobs(session, orders, max_queued=0)
     prints.write(
         session,
         [
@@ -110,7 +110,7 @@ def _stop(session: Session, campaign: Campaign, waiting: int) -> None:
     if waiting:
         _hold(session, campaign, OUT_OF_BUDGET)
     elif not prints.has_unfed(session, campaign):
-        move(session, campaign, CampaignStatus.COMPLETED, finished_at=now(session))
+        move(session, campaign, CampaignStatus.COMPLETED, finished_at=now_sql(session))
         webhook_events.tell(session, campaign)
 
 
@@ -133,10 +133,10 @@ def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) ->
 
 def _spell(
     campaign: Campaign, spec: CampaignSpec, made: Print, to: Recipient, reservation: Decimal, priority: Priority | None
-) -> Order:
+) -> JobSpec:
     arm = spec.arm(made.arm)
     request, _ = rendering.request_of(spec, campaign.salt, to, made.index, made.rerolls)
-    return Order(
+    return JobSpec(
         owner=campaign.owner,
         key_id=campaign.key_id,
         request=request,

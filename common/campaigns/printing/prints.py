@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, aliased
 from common.campaigns import rendering
 from common.campaigns.rendering import RenderingError
 from common.campaigns.spec import CampaignSpec
-from common.db.clock import read_clock
-from common.ids import new_id
+from common.db.clock import fetch_now
+from common.ids import create_id
 from common.tables import Campaign, Print, Recipient, RecipientList
 from common.tables.campaign_states import ListStatus, PrintStatus
 
@@ -86,7 +86,7 @@ def make(session: Session, campaign: Campaign, spec: CampaignSpec, recipients: S
     What was asked before is the same print: a copy, which stands as its original does. The campaign is locked.
     """
     made = _existing(session, recipients)
-    fresh = {"updated_at": read_clock(session)} | own
+    fresh = {"updated_at": fetch_now(session)} | own
     planned = [
         _plan(campaign, spec, recipient, index) | fresh
         for recipient in recipients
@@ -112,7 +112,7 @@ def write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Bring prints up to date, each by its ``id``, and their copies with them."""
     if not rows:
         return
-    moment = read_clock(session)
+    moment = fetch_now(session)
     session.execute(update(Print), [{**row, "updated_at": moment} for row in rows])
     follow(session, [row["id"] for row in rows])
 
@@ -165,7 +165,7 @@ def _find_originals(session: Session, campaign: Campaign, digests: Sequence[str 
 
 def _plan(campaign: Campaign, spec: CampaignSpec, recipient: Recipient, index: int) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "id": new_id(),
+        "id": create_id(),
         "campaign_id": campaign.id,
         "recipient_pk": recipient.id,
         "index": index,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from common.campaigns import progress
 from common.campaigns.printing.settlement import is_stand_in
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.jobs.request import ImageRequest
 from common.tables import Attempt, Campaign, Image, Model, Press, Print
 from common.tables.campaign_states import PrintStatus
@@ -193,6 +193,6 @@ def _count_presses(session: Session, spec: CampaignSpec) -> int:
     """Return how many presses are up that offer the models of *spec*."""
     models = {arm.request.model for arm in spec.arms}
     up = session.scalars(
-        select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now(session, -LIVE))
+        select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now_sql(session, -LIVE))
     )
     return sum(models <= set(offered) for offered in up)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec, OnBlock
-from common.failpoints import fault
+from common.failpoints import failpoint
 from common.tables import Campaign, Image, Job, Print
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import TERMINAL, JobStatus
@@ -37,7 +37,7 @@ def settle(session: Session, campaign: Campaign) -> int:
     budget.settle(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
     budget.learn(session, campaign, [image for image in delivered if not is_stand_in(image)])
     prints.write(session, [_judge(made, job, images.get(job.id), kept, spec, may_roll=may_roll) for made, job in ended])
-    fault("settling")
+    failpoint("settling")
     return len(ended)
 
 

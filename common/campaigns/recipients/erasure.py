@@ -16,7 +16,7 @@ from common.campaigns import queries
 from common.campaigns.printing import prints, settlement
 from common.campaigns.recipients import lists
 from common.campaigns.recipients.validation import ID_COLUMN
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.images import erasure
@@ -145,12 +145,12 @@ def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept
     ).all()
     for job in theirs:
         if job.status not in TERMINAL:
-            lifecycle.cancel(session, job)
+            lifecycle.cancel_job(session, job)
         job.recipient_id = None
     ids = [job.id for job in theirs]
     session.flush()
     erasure.erase_words(session, Job.id.in_(ids), len(ids))
-    outbox.forget_of(session, ids)
+    outbox.delete_job_messages(session, ids)
     return ids
 
 
@@ -165,7 +165,7 @@ def _blank(made: Print) -> None:
 def _bury(session: Session, person: Recipient) -> None:
     person.recipient_id = person.key = f"erased-{person.id.hex}"
     person.fields = {}
-    person.erased_at = session.scalars(select(now(session))).one()
+    person.erased_at = session.scalars(select(now_sql(session))).one()
 
 
 def _blank_rejected(session: Session, campaign: Campaign, key: str) -> int:

@@ -20,7 +20,7 @@ from common.campaigns.recipients.validation import Bad, Fault, Good
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move
 from common.errors import IllegalTransitionError
-from common.ids import new_id
+from common.ids import create_id
 from common.tables import Campaign, RecipientList, RejectedRow
 from common.tables.campaign_states import CampaignStatus, ListStatus
 
@@ -204,7 +204,7 @@ def _part(loading: Loading, good: Sequence[Good], known: dict[str, tuple[int, in
 def _insert(session: Session, loading: Loading, rows: Sequence[Good]) -> None:
     dialect = session.get_bind().dialect.name
     campaign = _spell_id(loading.campaign_id, dialect)
-    ids = (_spell_id(new_id(), dialect) for _ in itertools.count())
+    ids = (_spell_id(create_id(), dialect) for _ in itertools.count())
     values = (
         (next(ids), campaign, loading.number, row.number, row.recipient_id, row.key, row.values, row.arm)
         for row in rows

@@ -63,7 +63,9 @@ class Names:
 
 def sanitise(name: str) -> str:
     """Return *name* as every file system takes it: nothing that leads elsewhere, hides, or is reserved."""
-    return str(sanitize_filename(prompt_text.clean(name), "_", platform="universal", max_len=LONGEST_NAME)).strip(". ")
+    return str(sanitize_filename(prompt_text.clean_text(name), "_", platform="universal", max_len=LONGEST_NAME)).strip(
+        ". "
+    )
 
 
 def pack(storage: Storage, lines: Iterable[Line], names: Names) -> Iterator[bytes]:

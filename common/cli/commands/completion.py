@@ -1,4 +1,4 @@
-"""``pressroom completion``: have a shell complete what is typed."""
+"""``pressroom completion``: print a shell completion script."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -10,11 +10,11 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what has SHELL complete commands and options.
+    """Print the completion script for SHELL.
 
-    For bash, put this into ~/.bashrc: eval "$(pressroom completion bash)"
+    For bash, add this to ~/.bashrc: eval "$(pressroom completion bash)"
     """
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.ClickException(f"Nothing is known of the shell {shell}.")
+        raise click.ClickException(f"Unsupported shell {shell}.")
     click.echo(kind(ctx.find_root().command, {}, "pressroom", "_PRESSROOM_COMPLETE").source())

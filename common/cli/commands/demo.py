@@ -1,4 +1,4 @@
-"""``pressroom demo``: the whole way of ten orders and of a campaign, on this machine, with nothing set up."""
+"""``pressroom demo``: ten jobs and a campaign on this machine, without any configuration."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from common.cli.campaign_client import CampaignClient
 from common.cli.client import Client, Json
 from common.cli.connection import EXTENSIONS
 from common.cli.demo.campaign import PEOPLE, print_campaign
-from common.cli.demo.temporary_stack import rehearse
+from common.cli.demo.temporary_stack import run_temporary_stack
 from common.cli.output import print_table
 from common.db.engine import Database
 from common.images.contact_sheet import Print, draw_contact_sheet
@@ -38,9 +38,9 @@ CONTACT_SHEET = "contact-sheet.png"
 
 @click.command()
 def demo() -> None:
-    """Start a stack of its own, print ten pictures and a campaign of 24, draw contact sheets, and stop the stack.
+    """Run a temporary stack, generate ten images and a campaign of 24, draw contact sheets, and stop the stack.
 
-    Everything stays under the data directory's folder `demo`.
+    All files are saved in the folder `demo` of the data directory.
     """
     settings = Settings.from_environ()
     started = time.monotonic()
@@ -48,24 +48,24 @@ def demo() -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     pictures = folder / f"pictures-{stamp}"
     click.echo("Starting the stack: api, press, clerk, message broker …", err=True)
-    with rehearse(folder / f"stack-{stamp}", os.environ) as stage:
-        with CampaignClient(stage.client_url, _make_key(stage)) as client:
+    with run_temporary_stack(folder / f"stack-{stamp}", os.environ) as stage:
+        with CampaignClient(stage.client_url, _create_key(stage)) as client:
             jobs = _print_pictures(client)
-            files = _save(client, jobs, pictures)
+            files = _save_pictures(client, jobs, pictures)
             is_whole = print_campaign(client, pictures / "campaign")
         click.echo("Stopping the stack …", err=True)
-    _report(jobs, files, pictures)
+    _print_report(jobs, files, pictures)
     seconds = time.monotonic() - started
-    click.echo(f"\n{len(jobs)} jobs and a campaign for {len(PEOPLE)} in {seconds:.0f} s, start and stop included.")
+    click.echo(f"\n{len(jobs)} jobs and a campaign for {len(PEOPLE)} in {seconds:.0f} s, including start and stop.")
     if not is_whole or any(job["status"] != JobStatus.SUCCEEDED for job in jobs):
-        raise click.ClickException("Not every picture was printed.")
+        raise click.ClickException("Some images were not generated.")
 
 
-def _make_key(settings: Settings) -> str:
+def _create_key(settings: Settings) -> str:
     database = Database(settings.sqlalchemy_url)
     try:
         with database.transaction() as session:
-            return keys.create(session, "demo")
+            return keys.create_api_key(session, "demo")
     finally:
         database.close()
 
@@ -74,7 +74,7 @@ def _print_pictures(client: Client) -> list[Json]:
     orders = [{"prompt": prompt, "seed": FIRST_SEED + number} for number, prompt in enumerate(PROMPTS)]
     jobs = [client.submit(order) for order in orders]
     with click.progressbar(
-        length=sum(job["progress"]["steps"] for job in jobs), file=sys.stderr, label=f"Printing {len(jobs)} pictures"
+        length=sum(job["progress"]["steps"] for job in jobs), file=sys.stderr, label=f"Generating {len(jobs)} images"
     ) as bar:
         done: list[Json] = []
         for job in jobs:
@@ -88,8 +88,8 @@ def _print_pictures(client: Client) -> list[Json]:
     return done
 
 
-def _save(client: Client, jobs: list[Json], pictures: Path) -> dict[str, Path]:
-    """Save each picture and a contact sheet of all; return the files by the ids of their images."""
+def _save_pictures(client: Client, jobs: list[Json], pictures: Path) -> dict[str, Path]:
+    """Save each image and a contact sheet; return the files by image id."""
     pictures.mkdir(parents=True)
     files: dict[str, Path] = {}
     prints = []
@@ -104,21 +104,21 @@ def _save(client: Client, jobs: list[Json], pictures: Path) -> dict[str, Path]:
             note = f"seed {image['seed']}, {image['cost']['gpu_seconds']:.2f} accelerator seconds"
             prints.append(Print(data, job["request"]["prompt"], note))
     if prints:
-        sheet = draw_contact_sheet(prints, "Pressroom: first prints", model=jobs[0]["request"]["model"])
+        sheet = draw_contact_sheet(prints, "Pressroom: first images", model=jobs[0]["request"]["model"])
         (pictures / CONTACT_SHEET).write_bytes(sheet)
     return files
 
 
-def _report(jobs: list[Json], files: dict[str, Path], pictures: Path) -> None:
-    rows = [row for job in jobs for row in _rows(job, files)]
+def _print_report(jobs: list[Json], files: dict[str, Path], pictures: Path) -> None:
+    rows = [row for job in jobs for row in _build_rows(job, files)]
     click.echo()
     print_table(["job", "seed", "seconds", "accelerator s", "cost", "safety score", "file"], rows)
     spent = sum(job["cost"]["gpu_seconds"] for job in jobs)
-    click.echo(f"\n{spent:.2f} accelerator seconds in all. Contact sheet: {pictures / CONTACT_SHEET}")
+    click.echo(f"\n{spent:.2f} accelerator seconds in total. Contact sheet: {pictures / CONTACT_SHEET}")
 
 
-def _rows(job: Json, files: dict[str, Path]) -> list[list[object]]:
-    seconds = f"{_seconds(job):.2f}" if job["started_at"] and job["finished_at"] else None
+def _build_rows(job: Json, files: dict[str, Path]) -> list[list[object]]:
+    seconds = f"{_compute_seconds(job):.2f}" if job["started_at"] and job["finished_at"] else None
     return [
         [
             job["id"],
@@ -133,5 +133,5 @@ def _rows(job: Json, files: dict[str, Path]) -> list[list[object]]:
     ] or [[job["id"], job["request"]["seed"], seconds, None, None, None, job["status"]]]
 
 
-def _seconds(job: Json) -> float:
+def _compute_seconds(job: Json) -> float:
     return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["started_at"])).total_seconds()

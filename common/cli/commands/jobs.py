@@ -5,7 +5,7 @@ import sys
 import click
 
 from common.cli.client import Json
-from common.cli.connection import connect, watch as follow
+from common.cli.connection import connect_client, watch_job as follow
 from common.cli.output import as_json_option, print_json, print_table
 from common.tables.states import JobStatus
 
@@ -20,16 +20,16 @@ def jobs() -> None:
 @jobs.command(name="list")
 @click.option("--status", type=click.Choice([str(status) for status in JobStatus]), help="Only jobs with this status.")
 @click.option("--model", help="Only jobs of this model.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Maximum number of jobs.")
 @as_json_option
 def list_(status: str | None, model: str | None, limit: int, as_json: bool) -> None:
     """List the newest jobs."""
-    with connect() as client:
+    with connect_client() as client:
         found = list(client.jobs(status=status, model=model, limit=limit))
     if as_json:
         print_json(found)
         return
-    print_table(["job", "status", "images", "cost", "made", "prompt"], [_row(job) for job in found])
+    print_table(["job", "status", "images", "cost", "created", "prompt"], [_build_row(job) for job in found])
 
 
 @jobs.command()
@@ -37,19 +37,19 @@ def list_(status: str | None, model: str | None, limit: int, as_json: bool) -> N
 @as_json_option
 def show(job_id: str, as_json: bool) -> None:
     """Show one job and its images."""
-    with connect() as client:
+    with connect_client() as client:
         job = client.job(job_id)
-    _print(job, as_json=as_json)
+    _print_job(job, as_json=as_json)
 
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
 @as_json_option
 def watch(job_id: str, as_json: bool) -> None:
-    """Follow a job until it has ended, then show it; the exit status is 1 unless it succeeded."""
-    with connect() as client:
+    """Follow a job until it ends, then show it; the exit status is 1 unless it succeeded."""
+    with connect_client() as client:
         job = follow(client, client.job(job_id))
-    _print(job, as_json=as_json)
+    _print_job(job, as_json=as_json)
     if job["status"] != JobStatus.SUCCEEDED:
         sys.exit(1)
 
@@ -58,8 +58,8 @@ def watch(job_id: str, as_json: bool) -> None:
 @click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
 @as_json_option
 def cancel(job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Cancel jobs: a press that works on one stops at its next step."""
-    with connect() as client:
+    """Cancel jobs; running jobs stop at the next step."""
+    with connect_client() as client:
         found = [client.cancel(job_id) for job_id in job_ids]
     if as_json:
         print_json(found)
@@ -72,8 +72,8 @@ def cancel(job_ids: tuple[str, ...], as_json: bool) -> None:
 @click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
 @as_json_option
 def retry(job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Make new jobs with the requests, seeds included, of jobs that have ended; print their ids."""
-    with connect() as client:
+    """Create new jobs from ended ones, with the same seeds, and print their ids."""
+    with connect_client() as client:
         made = [client.retry(job_id) for job_id in job_ids]
     if as_json:
         print_json(made)
@@ -82,7 +82,7 @@ def retry(job_ids: tuple[str, ...], as_json: bool) -> None:
         click.echo(job["id"])
 
 
-def _print(job: Json, *, as_json: bool) -> None:
+def _print_job(job: Json, *, as_json: bool) -> None:
     if as_json:
         print_json(job)
         return
@@ -106,7 +106,7 @@ def _print(job: Json, *, as_json: bool) -> None:
         click.echo(f"image {image['index']:<3} {image['status']}, seed {image['seed']}  {image['url'] or ''}".rstrip())
 
 
-def _row(job: Json) -> list[object]:
+def _build_row(job: Json) -> list[object]:
     prompt = job["request"]["prompt"]
     short = prompt if len(prompt) <= LONGEST_PROMPT else f"{prompt[: LONGEST_PROMPT - 1]}…"
     cost = f"{job['cost']['amount']} {job['cost']['currency']}"

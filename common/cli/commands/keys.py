@@ -1,4 +1,4 @@
-"""``pressroom keys``: how whoever runs the service makes the first key of each owner."""
+"""``pressroom keys``: create, list and revoke API keys in the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from common import keys as key_store
 from common.cli.output import as_json_option, print_json, print_table
 from common.db import schema
 from common.db.engine import Database
-from common.keys import NAME, TENANT_SCOPES, Kept, Scope
+from common.keys import KEY_NAME_PATTERN, TENANT_SCOPES, RetentionDays, Scope
 from common.safety.policy import Policy, Recourse, ReviewAction, Wish
 from common.settings import Settings
 from common.settings.webhooks import LEAST_WEBHOOK_DAYS
@@ -20,60 +20,58 @@ from common.settings.webhooks import LEAST_WEBHOOK_DAYS
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Create, list and revoke API keys."""
 
 
 @keys.command()
-@click.option("--name", required=True, help="What the key is called.")
-@click.option("--owner", help="Whose jobs it makes and sees; by default an owner called like the key.")
+@click.option("--name", required=True, help="Name of the key.")
+@click.option("--owner", help="Owner of the key's jobs; by default the name of the key.")
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     type=click.Choice([scope.value for scope in Scope]),
     default=[scope.value for scope in TENANT_SCOPES],
-    help=f"What it may do, repeated for several; by default all but {Scope.USAGE_HOUSE}, which shows every owner's, "
-    f"{Scope.SAFETY_REVIEW}, which sees blocked pictures, and {Scope.KEYS_ADMIN}, which makes keys.",
+    help=f"Scope of the key; can be repeated. By default all except {Scope.USAGE_HOUSE} (costs of all owners), "
+    f"{Scope.SAFETY_REVIEW} (review of blocked images) and {Scope.KEYS_ADMIN} (management of keys).",
 )
-@click.option("--image-days", type=click.IntRange(1), help="How long its images are kept.")
-@click.option("--asset-days", type=click.IntRange(1), help="How long pictures that it hands in are kept.")
-@click.option("--prompt-days", type=click.IntRange(1), help="How long prompts and metadata of its ended jobs are kept.")
+@click.option("--image-days", type=click.IntRange(1), help="Days to keep images.")
+@click.option("--asset-days", type=click.IntRange(1), help="Days to keep uploaded assets.")
+@click.option("--prompt-days", type=click.IntRange(1), help="Days to keep prompts and metadata of ended jobs.")
+@click.option("--webhook-days", type=click.IntRange(LEAST_WEBHOOK_DAYS), help="Days to keep webhook messages.")
 @click.option(
-    "--webhook-days", type=click.IntRange(LEAST_WEBHOOK_DAYS), help="How long messages about its jobs are kept."
+    "--review-above", type=click.FloatRange(0, 1), help="Safety score at which images are in the review band."
 )
-@click.option(
-    "--review-above", type=click.FloatRange(0, 1), help="Score from which its pictures are in the review band."
-)
-@click.option("--block-above", type=click.FloatRange(0, 1), help="Score from which its pictures are blocked.")
+@click.option("--block-above", type=click.FloatRange(0, 1), help="Safety score at which images are blocked.")
 @click.option(
     "--review-action",
     type=click.Choice([action.value for action in ReviewAction]),
-    help="What happens to its pictures in the review band.",
+    help="Action for images in the review band.",
 )
 @click.option(
     "--on-block",
     type=click.Choice([each.value for each in Recourse]),
-    help="What becomes of its jobs that are blocked.",
+    help="Action for blocked jobs.",
 )
 @as_json_option
 def create(name: str, owner: str | None, scopes: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Make a key and print it, alone, on standard output: it cannot be shown again.
+    """Create a key and print it on standard output; it cannot be shown again.
 
-    What is not said about how long things are kept is as PRESSROOM_IMAGE_DAYS and the like say.
+    Retention options that are not set default to PRESSROOM_IMAGE_DAYS and the other retention settings.
     """
     for label, value in (("name", name), ("owner", owner or name)):
-        if not NAME.fullmatch(value):
+        if not KEY_NAME_PATTERN.fullmatch(value):
             raise click.BadParameter(
-                "1 to 64 letters, digits, spaces and . _ @ + - are allowed, a letter or digit first.",
+                "Use 1 to 64 letters, digits, spaces and . _ @ + -, starting with a letter or digit.",
                 param_hint=f"--{label}",
             )
-    kept = Kept(**{field.name: options.pop(field.name) for field in fields(Kept)})
+    kept = RetentionDays(**{field.name: options.pop(field.name) for field in fields(RetentionDays)})
     wish = Wish.model_validate(options)
     if looser := Policy.of(Settings.from_environ()).find_looser(wish):
         option = f"--{looser[0].replace('_', '-')}"
-        raise click.BadParameter("A key may only be stricter than the settings.", param_hint=option)
-    with _transaction() as session:
-        key = key_store.create(session, name, owner, [*map(Scope, scopes)], kept=kept, safety=wish)
+        raise click.BadParameter("A key's limits must not be less strict than the settings.", param_hint=option)
+    with _open_transaction() as session:
+        key = key_store.create_api_key(session, name, owner, [*map(Scope, scopes)], kept=kept, safety=wish)
     if as_json:
         print_json({"key": key, "name": name, "owner": owner or name, "scopes": list(scopes)})
     else:
@@ -83,8 +81,8 @@ def create(name: str, owner: str | None, scopes: tuple[str, ...], as_json: bool,
 @keys.command(name="list")
 @as_json_option
 def list_(as_json: bool) -> None:
-    """List all keys; what they open with is not kept."""
-    with _transaction() as session:
+    """List all keys, without their secrets."""
+    with _open_transaction() as session:
         rows = [
             {
                 "id": row.prefix,
@@ -96,7 +94,7 @@ def list_(as_json: bool) -> None:
                 "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
                 "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
             }
-            for row in key_store.list_all(session)
+            for row in key_store.list_api_keys(session)
         ]
     if as_json:
         print_json(rows)
@@ -115,10 +113,10 @@ def list_(as_json: bool) -> None:
 @as_json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke the key with this ID: the eight characters after `prk_`."""
-    with _transaction() as session:
-        is_revoked = key_store.revoke(session, key_id)
+    with _open_transaction() as session:
+        is_revoked = key_store.revoke_api_key(session, key_id)
     if not is_revoked:
-        raise click.ClickException(f"There is no key {key_id!r} to revoke; `pressroom keys list` shows all.")
+        raise click.ClickException(f"Unknown or already revoked key {key_id!r}; see `pressroom keys list`.")
     if as_json:
         print_json({"revoked": key_id})
     else:
@@ -126,11 +124,11 @@ def revoke(key_id: str, as_json: bool) -> None:
 
 
 @contextmanager
-def _transaction() -> Iterator[Session]:
+def _open_transaction() -> Iterator[Session]:
     settings = Settings.from_environ()
     database = Database(settings.sqlalchemy_url)
     try:
-        schema.require_newest(database)
+        schema.check_schema_current(database)
         with database.transaction() as session:
             yield session
     finally:

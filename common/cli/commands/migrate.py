@@ -11,14 +11,14 @@ from common.settings import Settings
 @click.command()
 @as_json_option
 def migrate(as_json: bool) -> None:
-    """Bring the database to the newest schema.
+    """Migrate the database to the newest schema.
 
-    `pressroom up` does it by itself. No model is needed: each press enters the ones that it offers.
+    `pressroom up` does this automatically. Models are registered by the presses, not by this command.
     """
     database = Database(Settings.from_environ().sqlalchemy_url)
     try:
-        schema.upgrade(database)
-        revision = schema.read_revision(database)
+        schema.upgrade_schema(database)
+        revision = schema.fetch_revision(database)
     finally:
         database.close()
     if as_json:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from common.cli.client import OwnerClient
-from common.cli.connection import connect_as
+from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
 from common.errors import ModelUnavailableError
 from common.models import catalog, files
@@ -19,14 +19,14 @@ _directory = click.argument("directory", type=click.Path(exists=True, file_okay=
 
 @click.group()
 def models() -> None:
-    """List models; check and add a directory that holds one."""
+    """List, check and add models."""
 
 
 @models.command(name="list")
 @as_json_option
 def list_(as_json: bool) -> None:
-    """List the models that may be asked for."""
-    with connect_as(OwnerClient) as client:
+    """List the available models."""
+    with connect_client_as(OwnerClient) as client:
         found = client.models()
     if as_json:
         print_json(found)
@@ -43,18 +43,18 @@ def list_(as_json: bool) -> None:
         ]
         for each in found
     ]
-    print_table(["model", "family", "at work", "usual size", "steps", "adapters", "title"], rows)
+    print_table(["model", "family", "available", "default size", "steps", "adapters", "title"], rows)
 
 
 @models.command()
 @_directory
 @as_json_option
 def check(directory: Path, as_json: bool) -> None:
-    """Tell what model DIRECTORY holds, and what keeps it from being offered; nothing of it is run.
+    """Check whether the model in DIRECTORY can be served; its code is not run.
 
-    The exit status is 1 if it cannot be offered.
+    The exit status is 1 if it cannot be served.
     """
-    card, fault = _examine(directory)
+    card, fault = _examine_directory(directory)
     if as_json:
         print_json({"card": None if card is None else card.model_dump(mode="json"), "fault": fault})
     elif card is not None:
@@ -69,13 +69,13 @@ def check(directory: Path, as_json: bool) -> None:
 @_directory
 @as_json_option
 def add(directory: Path, as_json: bool) -> None:
-    """Check the model in DIRECTORY, and print the setting that offers it beside those that are offered now.
+    """Check the model in DIRECTORY and print the setting that adds it to the current models.
 
-    Presses read it when they start: put the line into their environment, and start them anew.
+    Add the line to the environment of every press, then restart the presses.
     """
-    card, fault = _examine(directory)
+    card, fault = _examine_directory(directory)
     if card is None or fault is not None:
-        raise ModelUnavailableError(fault or f"{directory} holds no model.")
+        raise ModelUnavailableError(fault or f"{directory} does not contain a model.")
     settings = Settings.from_environ()
     now = [entry for entry in settings.models or (str(STARTER),) if entry != PAINTED]
     entries = [*now, *([] if str(directory.resolve()) in now else [str(directory.resolve())])]
@@ -83,12 +83,12 @@ def add(directory: Path, as_json: bool) -> None:
     if as_json:
         print_json({"name": card.name, "setting": SETTING, "value": ",".join(entries)})
         return
-    click.echo(f"{card.title} will be offered as {card.name}. Set this for every press, and start it anew:", err=True)
+    click.echo(f"{card.title} will be available as {card.name}. Set this for every press, then restart it:", err=True)
     click.echo(f"{SETTING}={','.join(entries)}")
 
 
-def _examine(directory: Path) -> tuple[ModelCard | None, str | None]:
-    """Return the card of a directory as far as it can be told, and what is wrong with it."""
+def _examine_directory(directory: Path) -> tuple[ModelCard | None, str | None]:
+    """Return the card of a directory if it can be read, and its fault if there is one."""
     card = None
     try:
         card = catalog.read_card(directory)
@@ -103,13 +103,13 @@ def _print_card(card: ModelCard) -> None:
         "model": card.name,
         "title": card.title,
         "family": card.family,
-        "batching": "together with other requests" if card.batching else "one request at a time",
-        "sizes": f"{card.min_size} to {card.max_size}, by {card.size_multiple};"
-        f" usually {card.default_width} × {card.default_height}",
-        "steps": f"{card.max_steps} at most; usually {card.default_steps}",
+        "batching": "with other requests" if card.batching else "one request at a time",
+        "sizes": f"{card.min_size} to {card.max_size}, multiples of {card.size_multiple};"
+        f" default {card.default_width} × {card.default_height}",
+        "steps": f"{card.max_steps} at most; default {card.default_steps}",
         "guidance": card.default_guidance_scale,
         "modes": ", ".join(card.modes),
-        "samplers": ", ".join(card.schedulers) or "its own",
+        "samplers": ", ".join(card.schedulers) or "model default",
         "adapters": ", ".join(adapter.name for adapter in card.adapters) or "–",
     }
     for name, value in facts.items():

@@ -1,4 +1,4 @@
-"""``pressroom provenance``: a certificate to sign images with."""
+"""``pressroom provenance``: create a certificate for signing images."""
 
 import click
 
@@ -11,23 +11,25 @@ from common.settings import PREFIX, Settings
 
 @click.group()
 def provenance() -> None:
-    """Make a certificate that images are signed with."""
+    """Create a certificate for signing images."""
 
 
 @provenance.command()
-@click.option("--organisation", default="Pressroom trial", show_default=True, help="Who the certificate says signs.")
-@click.option("--days", default=365, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
+@click.option("--organisation", default="Pressroom trial", show_default=True, help="Name in the certificate.")
+@click.option("--days", default=365, show_default=True, type=click.IntRange(1, 3650), help="Validity in days.")
 @as_json_option
 def init(organisation: str, days: int, as_json: bool) -> None:
-    """Make a certificate for trying out, of an authority of your own, and have images signed with it.
+    """Create a test certificate with its own authority, and sign images with it.
 
-    Nobody else knows that authority: readers call the signature valid, and its signer unknown. Run it again before the
-    certificate ends, and the same authority issues the next one.
+    Other software does not trust this authority: it reports the signature as valid and the signer as unknown. Run the
+    command again before the certificate expires to renew it from the same authority.
     """
     settings = Settings.from_environ()
     folder = certificates.default_folder(settings)
     if Credentials.of(settings) != Credentials(folder / certificates.CHAIN, folder / certificates.KEY):
-        raise SettingsError(f"{PREFIX}PROVENANCE_CERTIFICATE names a certificate of yours; it is left as it is.")
+        raise SettingsError(
+            f"{PREFIX}PROVENANCE_CERTIFICATE is set to another certificate. Unset it to create a test certificate."
+        )
     ends = certificates.make_chain(folder, organisation, days=days)
     if as_json:
         print_json(
@@ -39,4 +41,4 @@ def init(organisation: str, days: int, as_json: bool) -> None:
         )
         return
     click.echo(f"{folder / certificates.CHAIN} signs as {organisation} until {ends:%Y-%m-%d}.")
-    click.echo("Presses and apis on other machines need copies of it; only presses need key.pem.", err=True)
+    click.echo("Copy it to presses and APIs on other machines; only presses need key.pem.", err=True)

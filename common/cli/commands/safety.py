@@ -1,4 +1,4 @@
-"""``pressroom safety``: what an operator needs besides the settings of that name."""
+"""``pressroom safety``: download safety checkers and count refused prompts."""
 
 import click
 
@@ -11,27 +11,27 @@ from common.settings import Settings
 
 @click.group()
 def safety() -> None:
-    """Fetch further checkers; count refused prompts."""
+    """Download safety checkers; count refused prompts."""
 
 
 @safety.command()
 @as_json_option
 def fetch(as_json: bool) -> None:
-    """Fetch the weights of the checker nsfwjs from npm, 6 MB, and keep them under PRESSROOM_HOME."""
+    """Download the weights of the checker nsfwjs (6 MB) from npm to PRESSROOM_HOME."""
     folder = nsfwjs_package.fetch(Settings.from_environ().home)
     if as_json:
         print_json({"folder": str(folder)})
         return
-    click.echo(f"The weights are in {folder}; PRESSROOM_CHECKER=open_nsfw,nsfwjs has both look.", err=True)
+    click.echo(f"The weights are in {folder}. Set PRESSROOM_CHECKER=open_nsfw,nsfwjs to use both checkers.", err=True)
 
 
 @safety.command(name="refusals")
 @as_json_option
 def refusals_(as_json: bool) -> None:
-    """Count the prompts that were refused, by day, owner and category."""
+    """Count refused prompts by day, owner and category."""
     database = Database(Settings.from_environ().sqlalchemy_url)
     try:
-        schema.require_newest(database)
+        schema.check_schema_current(database)
         with database.reading() as session:
             rows = refusal_counts.list_all(session)
     finally:

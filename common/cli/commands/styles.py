@@ -6,31 +6,31 @@ import click
 
 from common.cli.campaign_client import CampaignClient
 from common.cli.client import Json
-from common.cli.connection import connect_as
+from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
 from common.jobs.request import OutputFormat, SchedulerName
 
 
 @click.group()
 def styles() -> None:
-    """List, show and make styles."""
+    """List, show and create styles."""
 
 
 @styles.command(name="list")
 @as_json_option
 def list_(as_json: bool) -> None:
     """List the newest version of each style."""
-    with connect_as(CampaignClient) as client:
+    with connect_client_as(CampaignClient) as client:
         found = list(client.styles())
-    _print_list(found, as_json=as_json)
+    _print_styles(found, as_json=as_json)
 
 
 @styles.command()
 @click.argument("reference", metavar="STYLE")
 @as_json_option
 def show(reference: str, as_json: bool) -> None:
-    """Show a style: NAME for its newest version, NAME@3 for one that stays."""
-    with connect_as(CampaignClient) as client:
+    """Show a style: NAME for the newest version, NAME@3 for a fixed one."""
+    with connect_client_as(CampaignClient) as client:
         found = client.style(reference)
     if as_json:
         print_json(found)
@@ -44,30 +44,30 @@ def show(reference: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json_option
 def versions(name: str, as_json: bool) -> None:
-    """List the versions of the style NAME, the newest first."""
-    with connect_as(CampaignClient) as client:
+    """List the versions of the style NAME, newest first."""
+    with connect_client_as(CampaignClient) as client:
         found = list(client.style_versions(name))
-    _print_list(found, as_json=as_json)
+    _print_styles(found, as_json=as_json)
 
 
 @styles.command()
 @click.argument("name")
-@click.option("--prefix", "prompt_prefix", help="Words before every prompt.")
-@click.option("--suffix", "prompt_suffix", help="Words after every prompt.")
-@click.option("--negative", "negative_prompt", help="What the pictures shall not show.")
-@click.option("--model", help="One of the service's models.")
-@click.option("--width", type=int, help="Pixels.")
-@click.option("--height", type=int, help="Pixels.")
+@click.option("--prefix", "prompt_prefix", help="Text before every prompt.")
+@click.option("--suffix", "prompt_suffix", help="Text after every prompt.")
+@click.option("--negative", "negative_prompt", help="Negative prompt.")
+@click.option("--model", help="Name of a model.")
+@click.option("--width", type=int, help="In pixels.")
+@click.option("--height", type=int, help="In pixels.")
 @click.option("--steps", type=int, help="Denoising steps.")
 @click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.")
-@click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
+@click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="Scheduler of the model.")
 @click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
-@click.option("--colour", "palette", multiple=True, help="A colour to keep to, as #ff8800; up to eight.")
+@click.option("--colour", "palette", multiple=True, help="Palette colour such as #ff8800; up to eight.")
 @as_json_option
 def create(as_json: bool, **style: Any) -> None:
-    """Make the style NAME, or its next version; what was made before stays as it is."""
+    """Create the style NAME or its next version; earlier versions do not change."""
     wish = {name: list(value) if isinstance(value, tuple) else value for name, value in style.items()}
-    with connect_as(CampaignClient) as client:
+    with connect_client_as(CampaignClient) as client:
         made = client.create_style({name: value for name, value in wish.items() if value not in (None, [])})
     if as_json:
         print_json(made)
@@ -75,16 +75,16 @@ def create(as_json: bool, **style: Any) -> None:
         click.echo(made["reference"])
 
 
-def _print_list(found: list[Json], *, as_json: bool) -> None:
+def _print_styles(found: list[Json], *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
     rows = [
-        [each["reference"], each["model"], _spell_prompt(each), " ".join(each["palette"]), each["created_at"]]
+        [each["reference"], each["model"], _format_prompt(each), " ".join(each["palette"]), each["created_at"]]
         for each in found
     ]
-    print_table(["style", "model", "prompt", "palette", "made"], rows)
+    print_table(["style", "model", "prompt", "palette", "created"], rows)
 
 
-def _spell_prompt(style: Json) -> str:
+def _format_prompt(style: Json) -> str:
     return f"{style['prompt_prefix']} … {style['prompt_suffix']}".strip()

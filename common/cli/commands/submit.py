@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from common.cli.client import Client, Json
-from common.cli.connection import connect, save_images, watch
+from common.cli.connection import connect_client, save_images, watch_job
 from common.jobs.request import OutputFormat, SchedulerName
 from common.tables.states import JobStatus, Priority
 
 
 class _NamedScale(click.ParamType[Json]):
-    """An adapter's name and, after a colon, its scale."""
+    """An adapter name with an optional scale after a colon."""
 
     name = "NAME[:SCALE]"
 
@@ -28,7 +28,7 @@ class _NamedScale(click.ParamType[Json]):
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            self.fail(f"{scale!r} is no scale; write a number, as in {name}:0.8.", param, ctx)
+            self.fail(f"{scale!r} is not a number; use for example {name}:0.8.", param, ctx)
         return {"name": name, "scale": number}
 
 
@@ -37,31 +37,31 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 @click.command()
 @click.argument("prompt")
-@click.option("--negative", "negative_prompt", help="What the picture shall not show.")
-@click.option("--model", help="One of the service's models.")
-@click.option("--style", help="One of your styles, NAME or NAME@VERSION.")
-@click.option("--width", type=int, help="Pixels.")
-@click.option("--height", type=int, help="Pixels.")
+@click.option("--negative", "negative_prompt", help="Negative prompt.")
+@click.option("--model", help="Name of a model.")
+@click.option("--style", help="Style, NAME or NAME@VERSION.")
+@click.option("--width", type=int, help="In pixels.")
+@click.option("--height", type=int, help="In pixels.")
 @click.option("--steps", type=int, help="Denoising steps.")
 @click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.")
-@click.option("--seed", type=int, help="Seed of the first image; each further image has the next.")
-@click.option("--num-images", type=int, help="How many images.")
-@click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="One that the model takes.")
-@click.option("--adapter", "adapters", type=_NamedScale(), multiple=True, help="One of the model's; can be repeated.")
-@click.option("--init-image", type=_FILE, help="A picture to start from.")
-@click.option("--mask", "mask_image", type=_FILE, help="White where that picture is to be made anew.")
-@click.option("--strength", type=float, help="How much of that picture is given up, from 0 to 1.")
+@click.option("--seed", type=int, help="Seed of the first image; increased by one for each further image.")
+@click.option("--num-images", type=int, help="Number of images.")
+@click.option("--scheduler", type=click.Choice([str(name) for name in SchedulerName]), help="Scheduler of the model.")
+@click.option("--adapter", "adapters", type=_NamedScale(), multiple=True, help="Adapter of the model; can be repeated.")
+@click.option("--init-image", type=_FILE, help="Source image file.")
+@click.option("--mask", "mask_image", type=_FILE, help="Mask file; white areas are regenerated.")
+@click.option("--strength", type=float, help="How much the source image may change, from 0 to 1.")
 @click.option("--format", "output_format", type=click.Choice([str(name) for name in OutputFormat]), help="File format.")
-@click.option("--priority", type=click.Choice([str(name) for name in Priority]), help="Who goes first.")
-@click.option("--wait", is_flag=True, help="Wait for the end; the exit status is 1 unless the job succeeded.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Wait, and save the images here.")
+@click.option("--priority", type=click.Choice([str(name) for name in Priority]), help="Priority class.")
+@click.option("--wait", is_flag=True, help="Wait until the job ends; the exit status is 1 unless it succeeded.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Wait and save the images here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def submit(wait: bool, out: Path | None, as_json: bool, **order: Any) -> None:
-    """Order the picture that PROMPT describes.
+    """Submit a job for PROMPT.
 
-    Prints the job's id; with --wait the links of its images; with --out the files that were saved.
+    Prints the job id; with --wait the image URLs; with --out the saved files.
     """
-    with connect() as client:
+    with connect_client() as client:
         for field in ("init_image", "mask_image"):
             if isinstance(file := order[field], Path):
                 order[field] = client.hand_in(file.name, file.read_bytes())["id"]
@@ -69,13 +69,13 @@ def submit(wait: bool, out: Path | None, as_json: bool, **order: Any) -> None:
         if not wait and out is None:
             click.echo(json.dumps(job, indent=2) if as_json else job["id"])
             return
-        job = watch(client, job)
-        _report(client, job, out, as_json=as_json)
+        job = watch_job(client, job)
+        _print_outcome(client, job, out, as_json=as_json)
     if job["status"] != JobStatus.SUCCEEDED:
         sys.exit(1)
 
 
-def _report(client: Client, job: Json, out: Path | None, *, as_json: bool) -> None:
+def _print_outcome(client: Client, job: Json, out: Path | None, *, as_json: bool) -> None:
     files = save_images(client, job, out) if out else []
     if as_json:
         click.echo(json.dumps(job, indent=2))
@@ -87,8 +87,8 @@ def _report(client: Client, job: Json, out: Path | None, *, as_json: bool) -> No
             click.echo(image["url"] or f"image {image['index']} was {image['status']}")
     if job["status"] != JobStatus.SUCCEEDED:
         reason = f": {job['error']['message']}" if job["error"] else ""
-        click.echo(f"Job {job['id']} {_ended(job['status'])}{reason}", err=True)
+        click.echo(f"Job {job['id']} {_format_ending(job['status'])}{reason}", err=True)
 
 
-def _ended(status: str) -> str:
+def _format_ending(status: str) -> str:
     return {JobStatus.FAILED: "failed", JobStatus.EXPIRED: "expired"}.get(JobStatus(status), f"was {status}")

@@ -10,10 +10,10 @@ from common.settings import Settings
 
 
 @click.command()
-@click.option("--presses", default=1, show_default=True, type=click.IntRange(0, 64), help="How many presses to run.")
+@click.option("--presses", default=1, show_default=True, type=click.IntRange(0, 64), help="Number of presses.")
 def up(presses: int) -> None:
-    """Run the whole stack in the foreground: api, presses, clerk, embedded servers.
+    """Run the whole stack in the foreground: API, presses, clerk, embedded servers.
 
-    What dies is started again. Ctrl-C or SIGTERM ends it all: the presses finish what they can, then the rest stops.
+    Processes that exit are restarted. Ctrl-C or SIGTERM stops the stack after the presses finish their current work.
     """
-    sys.exit(stack.run(Settings.from_environ(), os.environ, presses=presses))
+    sys.exit(stack.run_stack(Settings.from_environ(), os.environ, presses=presses))

@@ -6,7 +6,7 @@ import sys
 import click
 
 from common.cli.client import Json, OwnerClient
-from common.cli.connection import connect_as
+from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
 from common.usage.usage import GroupBy
 
@@ -18,17 +18,17 @@ PRESS_FIELDS = (
 
 
 @click.command()
-@click.option("--by", "group_by", type=click.Choice([str(by) for by in GroupBy]), help="Tell usage apart by this.")
+@click.option("--by", "group_by", type=click.Choice([str(by) for by in GroupBy]), help="Group usage by this field.")
 @since_option
 @until_option
-@click.option("--house", is_flag=True, help="The time of all presses, for whoever runs them.")
+@click.option("--house", is_flag=True, help="Report on all presses (for the operator).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @as_json_option
 def usage(group_by: str | None, since: str | None, until: str | None, house: bool, as_csv: bool, as_json: bool) -> None:
-    """Account for accelerator seconds and money; by default of the last 30 days."""
+    """Report accelerator time and costs, by default for the last 30 days."""
     if house and group_by:
-        raise click.UsageError("The account of the house is told apart by press alone; leave --by out.")
-    with connect_as(OwnerClient) as client:
+        raise click.UsageError("--house cannot be combined with --by; it is always grouped by press.")
+    with connect_client_as(OwnerClient) as client:
         if house:
             report = client.house(since=since, until=until)
         else:
@@ -36,34 +36,35 @@ def usage(group_by: str | None, since: str | None, until: str | None, house: boo
     if as_json:
         print_json(report)
         return
-    titles, rows = _tabulate_house(report) if house else _tabulate(report)
+    titles, rows = _tabulate_operator_report(report) if house else _tabulate_usage(report)
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([titles, *rows])
         return
     print_table([title.replace("_", " ") for title in titles], rows)
 
 
-def _tabulate(report: Json) -> tuple[list[str], list[list[object]]]:
-    """Return a line for each group, and one for all of them."""
+def _tabulate_usage(report: Json) -> tuple[list[str], list[list[object]]]:
+    """Return a line per group and a total."""
     titles = [report["group_by"] or "group", *FIELDS, "waste_gpu_seconds", "charged"]
     lines = [(each["group"], each) for each in report["data"]] + [("total", report["total"])]
     return titles, [
-        [name, *(_round(line[field]) for field in FIELDS), _waste(line), _money(line)] for name, line in lines
+        [name, *(_round_number(line[field]) for field in FIELDS), _compute_waste(line), _format_money(line)]
+        for name, line in lines
     ]
 
 
-def _tabulate_house(report: Json) -> tuple[list[str], list[list[object]]]:
-    return list(PRESS_FIELDS), [[_round(each[field]) for field in PRESS_FIELDS] for each in report["data"]]
+def _tabulate_operator_report(report: Json) -> tuple[list[str], list[list[object]]]:
+    return list(PRESS_FIELDS), [[_round_number(each[field]) for field in PRESS_FIELDS] for each in report["data"]]
 
 
-def _waste(line: Json) -> float:
+def _compute_waste(line: Json) -> float:
     wasted: dict[str, float] = line["waste_gpu_seconds"]
     return round(sum(wasted.values()), 3)
 
 
-def _money(line: Json) -> str:
+def _format_money(line: Json) -> str:
     return " + ".join(f"{each['amount']} {each['currency']}" for each in line["charged"])
 
 
-def _round(value: object) -> object:
+def _round_number(value: object) -> object:
     return round(value, 3) if isinstance(value, float) else value

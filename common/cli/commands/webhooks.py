@@ -3,7 +3,7 @@
 import click
 
 from common.cli.client import Json, OwnerClient
-from common.cli.connection import connect_as
+from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
 from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, MessageState
 
@@ -13,14 +13,14 @@ _webhook = click.argument("webhook_id", metavar="WEBHOOK")
 
 @click.group()
 def webhooks() -> None:
-    """List, make and try webhooks, and see what was sent."""
+    """List, create and test webhooks, and show deliveries."""
 
 
 @webhooks.command(name="list")
 @as_json_option
 def list_(as_json: bool) -> None:
-    """List webhooks, the newest first."""
-    with connect_as(OwnerClient) as client:
+    """List webhooks, newest first."""
+    with connect_client_as(OwnerClient) as client:
         found = client.webhooks()
     if as_json:
         print_json(found)
@@ -31,15 +31,15 @@ def list_(as_json: bool) -> None:
 
 @webhooks.command()
 @click.argument("url", required=False)
-@click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="What it tells; can be repeated.")
-@click.option("--description", help="For people.")
+@click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="Event to send; can be repeated.")
+@click.option("--description", help="Description.")
 @as_json_option
 def create(url: str | None, events: tuple[str, ...], description: str | None, as_json: bool) -> None:
-    """Make a webhook that goes to URL; left out, it signs for jobs that name a URL of their own.
+    """Create a webhook for URL; without URL, it signs messages of jobs that set webhook_url.
 
-    Prints its secret, alone, on standard output: it cannot be shown again.
+    Prints only its secret on standard output; the secret cannot be shown again.
     """
-    with connect_as(OwnerClient) as client:
+    with connect_client_as(OwnerClient) as client:
         made = client.create_webhook(url, events, description)
     _print_secret(made, as_json=as_json)
 
@@ -49,18 +49,18 @@ def create(url: str | None, events: tuple[str, ...], description: str | None, as
 @as_json_option
 def test(webhook_id: str, as_json: bool) -> None:
     """Send a test message."""
-    with connect_as(OwnerClient) as client:
+    with connect_client_as(OwnerClient) as client:
         delivery = client.change_webhook(webhook_id, "test")
     _print_delivery(delivery, as_json=as_json)
 
 
 @webhooks.command()
 @_webhook
-@click.option("--overlap", type=click.IntRange(0), help="Seconds for which the old secret signs too; usually a day.")
+@click.option("--overlap", type=click.IntRange(0), help="Seconds until the old secret expires; by default a day.")
 @as_json_option
 def rotate(webhook_id: str, overlap: int | None, as_json: bool) -> None:
-    """Give a webhook a new secret, and print it: it cannot be shown again."""
-    with connect_as(OwnerClient) as client:
+    """Rotate the secret of a webhook and print the new one, which cannot be shown again."""
+    with connect_client_as(OwnerClient) as client:
         made = client.rotate(webhook_id, overlap)
     _print_secret(made, as_json=as_json)
 
@@ -69,16 +69,16 @@ def rotate(webhook_id: str, overlap: int | None, as_json: bool) -> None:
 @_webhook
 @as_json_option
 def enable(webhook_id: str, as_json: bool) -> None:
-    """Send messages to a webhook again."""
-    _change(webhook_id, "enable", as_json=as_json)
+    """Enable a webhook."""
+    _change_webhook(webhook_id, "enable", as_json=as_json)
 
 
 @webhooks.command()
 @_webhook
 @as_json_option
 def disable(webhook_id: str, as_json: bool) -> None:
-    """Send nothing more to a webhook."""
-    _change(webhook_id, "disable", as_json=as_json)
+    """Disable a webhook."""
+    _change_webhook(webhook_id, "disable", as_json=as_json)
 
 
 @webhooks.command()
@@ -86,10 +86,10 @@ def disable(webhook_id: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @as_json_option
 def delete(webhook_id: str, yes: bool, as_json: bool) -> None:
-    """Delete a webhook and the record of what was sent to it."""
+    """Delete a webhook and its deliveries."""
     if not yes:
         click.confirm("Delete this webhook and all its deliveries?", err=True, abort=True)
-    with connect_as(OwnerClient) as client:
+    with connect_client_as(OwnerClient) as client:
         client.delete_webhook(webhook_id)
     if as_json:
         print_json({"deleted": webhook_id})
@@ -97,21 +97,21 @@ def delete(webhook_id: str, yes: bool, as_json: bool) -> None:
 
 @webhooks.command()
 @_webhook
-@click.option("--state", type=click.Choice([str(state) for state in MessageState]), help="Only in this state.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--state", type=click.Choice([str(state) for state in MessageState]), help="Filter by state.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Maximum number of deliveries.")
 @as_json_option
 def deliveries(webhook_id: str, state: str | None, limit: int, as_json: bool) -> None:
-    """List what was sent to a webhook, the newest first."""
-    with connect_as(OwnerClient) as client:
+    """List the deliveries of a webhook, newest first."""
+    with connect_client_as(OwnerClient) as client:
         found = list(client.deliveries(webhook_id, state=state, limit=limit))
     if as_json:
         print_json(found)
         return
     rows = [
-        [each["id"], each["event"], each["state"], each["attempts"], _answer(each), each["created_at"]]
+        [each["id"], each["event"], each["state"], each["attempts"], _format_answer(each), each["created_at"]]
         for each in found
     ]
-    print_table(["delivery", "event", "state", "tries", "last answer", "made"], rows)
+    print_table(["delivery", "event", "state", "attempts", "last response", "created"], rows)
 
 
 @webhooks.command()
@@ -119,14 +119,14 @@ def deliveries(webhook_id: str, state: str | None, limit: int, as_json: bool) ->
 @click.argument("delivery_id", metavar="DELIVERY")
 @as_json_option
 def resend(webhook_id: str, delivery_id: str, as_json: bool) -> None:
-    """Send a message again."""
-    with connect_as(OwnerClient) as client:
+    """Resend a delivery."""
+    with connect_client_as(OwnerClient) as client:
         delivery = client.resend(webhook_id, delivery_id)
     _print_delivery(delivery, as_json=as_json)
 
 
-def _change(webhook_id: str, verb: str, *, as_json: bool) -> None:
-    with connect_as(OwnerClient) as client:
+def _change_webhook(webhook_id: str, verb: str, *, as_json: bool) -> None:
+    with connect_client_as(OwnerClient) as client:
         changed = client.change_webhook(webhook_id, verb)
     if as_json:
         print_json(changed)
@@ -138,7 +138,7 @@ def _print_secret(webhook: Json, *, as_json: bool) -> None:
     if as_json:
         print_json(webhook)
         return
-    click.echo(f"Webhook {webhook['id']}; its secret, shown this once:", err=True)
+    click.echo(f"Webhook {webhook['id']}; its secret, which is not shown again:", err=True)
     click.echo(webhook["secret"])
 
 
@@ -149,6 +149,6 @@ def _print_delivery(delivery: Json, *, as_json: bool) -> None:
         click.echo(f"Delivery {delivery['id']} is {delivery['state']}.", err=True)
 
 
-def _answer(delivery: Json) -> str | None:
+def _format_answer(delivery: Json) -> str | None:
     last = delivery["last_attempt"]
     return None if last is None else str(last["error"] or last["status"])

@@ -1,1 +1,1 @@
-"""``pressroom demo``: a stack that lives for one run, its pictures and a small campaign."""
+"""``pressroom demo``: a temporary stack that generates images and a small campaign."""

@@ -1,4 +1,4 @@
-"""The demo's campaign: one template and a few made-up people, from their file to a folder of results."""
+"""The demo campaign: one template and 24 invented recipients."""
 
 import csv
 from pathlib import Path
@@ -40,14 +40,14 @@ PEOPLE = (
 
 
 def print_campaign(client: CampaignClient, folder: Path) -> bool:
-    """Print a picture for each of the people above, save all in *folder*, and tell whether all was printed."""
+    """Run the demo campaign, save its results in *folder*, and return whether everything was printed."""
     folder.mkdir(parents=True)
     recipients = folder / "recipients.csv"
     with recipients.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("recipient_id", "favourite", "colour"), *PEOPLE])
-    click.echo(f"A campaign: {TEMPLATE!r} for {len(PEOPLE)} people", err=True)
+    click.echo(f"Campaign: {TEMPLATE!r} for {len(PEOPLE)} recipients", err=True)
     wish = {"name": "Demo campaign", "template": {"prompt": TEMPLATE}, "budget": {"amount": BUDGET}}
-    made = campaign_run.prepare(client, wish, recipients, folder)
-    made = campaign_run.run(client, campaign_run.proof(client, made, PROOFS, folder))
+    made = campaign_run.prepare_campaign(client, wish, recipients, folder)
+    made = campaign_run.run_campaign(client, campaign_run.run_proofs(client, made, PROOFS, folder))
     campaign_run.save_results(client, made["id"], folder)
-    return campaign_run.tell_end(made, folder)
+    return campaign_run.print_outcome(made, folder)

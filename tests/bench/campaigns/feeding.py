@@ -42,7 +42,7 @@ def measure(kind: str, windows: int) -> Cost:
             server = stack.enter_context(services.start_postgresql(durable=True))
             urls = [services.create_database(server, name) for name in ("ours", "plain")]
         database = Database(urls[0])
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         fed, settled = _feed(Bureau(database, Settings(home=Path(folder))), windows)
         database.close()
         return Cost(fed, settled, _loop(urls[1], broker, ordering.WINDOW))

@@ -96,10 +96,10 @@ def tabulate(found: dict[str, Taken], rows: int) -> Table:
 @contextmanager
 def _serving(url: str, broker: str) -> Iterator[Server]:
     database = Database(url)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     with database.transaction() as session:
         catalog.register(session, [catalog.PAINTED_CARD])
-        key = keys.create(session, "bench")
+        key = keys.create_api_key(session, "bench")
     database.close()
     (port,) = free_ports(1)
     with own_folder() as folder:

@@ -152,10 +152,10 @@ def _serve(stack: ExitStack, jobs: int) -> tuple[str, str, psutil.Process]:
     broker = stack.enter_context(services.start_redis())
     url = services.create_database(stack.enter_context(services.start_postgresql()), "console")
     database = Database(url)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     with database.transaction() as session:
         catalog.register(session, [catalog.PAINTED_CARD])
-        key = keys.create(session, OWNER, scopes=tuple(Scope))
+        key = keys.create_api_key(session, OWNER, scopes=tuple(Scope))
     stock.fill(database, OWNER, jobs)
     database.close()
     (port,), folder = free_ports(1), stack.enter_context(own_folder())

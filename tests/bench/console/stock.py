@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 
 from common.clock import utcnow
 from common.db.engine import Database
-from common.ids import first_id, new_id
+from common.ids import compute_first_id, create_id
 from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from common.tables.webhook_states import JOB_EVENTS, MessageState
@@ -116,7 +116,7 @@ def _print(chance: random.Random, job: dict[str, Any], moment: Any) -> dict[str,
 
 def _tell(job: dict[str, Any], endpoint_id: Any) -> dict[str, Any]:
     return {
-        "id": new_id(),
+        "id": create_id(),
         "endpoint_id": endpoint_id,
         "owner": job["owner"],
         "destination": "hooks.example",
@@ -132,5 +132,5 @@ def _tell(job: dict[str, Any], endpoint_id: Any) -> dict[str, Any]:
 
 def _id_at(moment: Any) -> Any:
     """Return a fresh id that is as old as *moment*."""
-    fresh, stamp = new_id(), first_id(moment)
+    fresh, stamp = create_id(), compute_first_id(moment)
     return type(fresh)(int=stamp.int | (fresh.int & ((1 << 80) - 1)))

@@ -92,7 +92,7 @@ def main(words: list[str] | None = None) -> None:
     whole: Row = {}
     names = given.variants.split(",")
     for name in names:
-        pipeline = optimizations.apply(
+        pipeline = optimizations.apply_speedups(
             make(architecture, device.torch, device.dtype, is_tiny=given.tiny), VARIANTS[name]
         )
         if card.default_width >= 1024:

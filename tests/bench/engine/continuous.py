@@ -17,10 +17,10 @@ from common.models.catalog import Family, ModelCard
 from common.tables.states import Priority
 from tests.bench.engine.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
 from tests.bench.engine.queueing import LARGEST_BATCH, Order, Served
-from worker.engine.batch_limits import Caps
-from worker.engine.interface import Inputs, Unwatched
-from worker.engine.loop import Loop
-from worker.engine.model_cache import Resident, Residents
+from worker.engine.batch_limits import BatchLimits
+from worker.engine.interface import Inputs, NullObserver
+from worker.engine.loop import EngineLoop
+from worker.engine.model_cache import LoadedModel, ModelCache
 from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
 from worker.metering.meter import Meter
@@ -58,17 +58,17 @@ class Server:
     def __init__(self, clock: Clock) -> None:
         self.accelerator = EmulatedAccelerator(clock)
         self.meter = Meter(clock.now)
-        self.caps = Caps([CARD], LARGEST_BATCH)
+        self.caps = BatchLimits([CARD], LARGEST_BATCH)
         offer: dict[str, tuple[ModelCard, Path | None]] = {CARD.name: (CARD, None)}
-        residents = Residents(
+        residents = ModelCache(
             offer,
-            lambda *_: Resident(EmulatedFamily(self.accelerator)),
+            lambda *_: LoadedModel(EmulatedFamily(self.accelerator)),
             self.accelerator,
             self.meter,
             self.caps,
             budget_bytes=1,
         )
-        self._loop = Loop(self.accelerator, residents, self.caps, Watchdog(HANG_SECONDS), leave=_fail)
+        self._loop = EngineLoop(self.accelerator, residents, self.caps, Watchdog(HANG_SECONDS), leave=_fail)
         self._clock = clock
         self._queue: deque[Order] = deque()
         self._in_hand = 0
@@ -106,7 +106,7 @@ class Server:
         while self._queue and self._in_hand < self.caps.most:
             self._in_hand += 1
             order = self._queue.popleft()
-            ticket = HandedOver(_request(order), Unwatched(), Inputs(), Priority.BULK, self.meter.account())
+            ticket = HandedOver(_request(order), NullObserver(), Inputs(), Priority.BULK, self.meter.account())
             ticket.on_end = partial(self._end, order.number)
             self._loop.take(ticket)
 

@@ -19,8 +19,8 @@ from common.tables.states import Priority
 from tests.bench.service.service import PROMPT
 from worker.engine.engine import BatchingEngine
 from worker.engine.families.factory import FAMILIES
-from worker.engine.interface import NO_INPUTS, Unwatched
-from worker.engine.model_cache import Resident
+from worker.engine.interface import NO_INPUTS, NullObserver
+from worker.engine.model_cache import LoadedModel
 from worker.engine.torch_backend.accelerator import TorchAccelerator
 from worker.metering.meter import Meter
 from worker.torch_device import Device
@@ -99,7 +99,7 @@ class EngineLoop:
             {card.name: (card, None)},
             self.meter,
             accelerator=TorchAccelerator(device),
-            load=lambda _card, _directory: Resident(family),
+            load=lambda _card, _directory: LoadedModel(family),
             budget_bytes=1,
         )
 
@@ -123,4 +123,4 @@ class EngineLoop:
             guidance_scale=card.default_guidance_scale,
             seed=seed,
         )
-        return request, Unwatched(), NO_INPUTS, Priority.BULK
+        return request, NullObserver(), NO_INPUTS, Priority.BULK

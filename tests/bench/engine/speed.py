@@ -107,14 +107,14 @@ def measure(
 def vary(plain: DenoisingFamily, way: str) -> DenoisingFamily:
     """Return the same model with what *way* says done to a copy of its denoiser and its decoder."""
     words = set(way.split("+")) - set(PRECISIONS)
-    chosen = optimizations.choose(words, Device(str(plain.device.torch), precision_of(way)))
+    chosen = optimizations.choose_speedups(words, Device(str(plain.device.torch), precision_of(way)))
     pipeline = copy.copy(plain.pipeline)
     for name in ("unet", "transformer", "vae"):
         if getattr(pipeline, name, None) is not None:
             part = copy.deepcopy(getattr(pipeline, name))
             torch.nn.Module.to(part, PRECISIONS.get(precision_of(way)))  # diffusers' own warns that it is not loading
             setattr(pipeline, name, part)
-    return type(plain)(optimizations.apply(pipeline, chosen), plain.card, plain.device)
+    return type(plain)(optimizations.apply_speedups(pipeline, chosen), plain.card, plain.device)
 
 
 def precision_of(way: str) -> str:

@@ -31,16 +31,16 @@ def compose_pairs(vocabulary: Vocabulary, sprites: dict[str, Any]) -> list[Pixel
     drawn = []
     for name, colour in vocabulary.held_out:
         placed = pictures.draw_placement(dice, CPU.spread)
-        drawn.append(pictures.compose([(sprites[name], placed)], vocabulary.backgrounds[colour], CPU.side))
+        drawn.append(pictures.compose_picture([(sprites[name], placed)], vocabulary.backgrounds[colour], CPU.side))
     return drawn
 
 
 @torch.no_grad()
 def pass_through(pipeline: StableDiffusionPipeline, composed: list[Pixels]) -> list[Pixels]:
     """The same pictures encoded and decoded: the best that a perfect denoiser could reach."""
-    given = autoencoder.to_network(torch.from_numpy(np.stack(composed)))
+    given = autoencoder.encode_pixels(torch.from_numpy(np.stack(composed)))
     parts = [pipeline.vae.decoder(pipeline.vae.encoder(part)) for part in given.split(16)]
-    return list(autoencoder.to_pixels(torch.cat(parts)).numpy())
+    return list(autoencoder.decode_pixels(torch.cat(parts)).numpy())
 
 
 def time_pictures(pipeline: StableDiffusionPipeline, steps: int, guidance: float, count: int = 7) -> float:
@@ -48,7 +48,7 @@ def time_pictures(pipeline: StableDiffusionPipeline, steps: int, guidance: float
     taken = []
     for seed in range(count):
         start = time.perf_counter()
-        drawing.draw(pipeline, ["a fox on a red background"], [seed], steps, guidance)
+        drawing.draw_pictures(pipeline, ["a fox on a red background"], [seed], steps, guidance)
         taken.append(time.perf_counter() - start)
     return statistics.median(taken[1:])
 
@@ -56,7 +56,7 @@ def time_pictures(pipeline: StableDiffusionPipeline, steps: int, guidance: float
 def spread_of_seeds(pipeline: StableDiffusionPipeline, steps: int, guidance: float) -> float:
     """Mean absolute difference (of 255) between pictures of one prompt from neighbouring seeds."""
     drawn = np.stack(
-        drawing.draw(pipeline, ["a rocket on a navy background"] * 8, list(range(8)), steps, guidance)
+        drawing.draw_pictures(pipeline, ["a rocket on a navy background"] * 8, list(range(8)), steps, guidance)
     ).astype(float)
     return float(np.abs(np.diff(drawn, axis=0)).mean())
 
@@ -82,15 +82,15 @@ def main() -> None:
     card = json.loads((options.model / "pressroom.json").read_text("utf-8"))
     steps = options.steps or card["default_steps"]
     guidance = options.guidance or card["default_guidance_scale"]
-    emoji.fetch(options.work / "npm")
+    emoji.fetch_packages(options.work / "npm")
     vocabulary = subjects.read_vocabulary()
     sprites = dataset.read_sprites(options.work / "npm", list(vocabulary.subjects))
     templates = evaluation.build_templates(sprites)
-    pipeline = drawing.load(options.model)
+    pipeline = drawing.load_pipeline(options.model)
     asked = vocabulary.held_out[: options.pairs]
     composed = compose_pairs(vocabulary, sprites)[: options.pairs]
-    prompts = [captions.ask(*pair) for pair in asked]
-    drawn = drawing.draw(pipeline, prompts, [options.seed + n for n in range(len(asked))], steps, guidance)
+    prompts = [captions.build_plain_prompt(*pair) for pair in asked]
+    drawn = drawing.draw_pictures(pipeline, prompts, [options.seed + n for n in range(len(asked))], steps, guidance)
     rows: dict[str, Any] = {}
     for title, shown in {
         "composed (no model)": composed,
@@ -98,9 +98,10 @@ def main() -> None:
         "drawn": drawn,
     }.items():
         verdicts = [
-            evaluation.judge(picture, pair, vocabulary, templates) for picture, pair in zip(shown, asked, strict=True)
+            evaluation.evaluate_picture(picture, pair, vocabulary, templates)
+            for picture, pair in zip(shown, asked, strict=True)
         ]
-        backgrounds, right = evaluation.shares(verdicts)
+        backgrounds, right = evaluation.compute_shares(verdicts)
         rows[title] = {"backgrounds": backgrounds, "subjects": right}
     mistaken = [f"{v.asked[0]} -> {v.subject}" for v in verdicts if v.subject != v.asked[0]]
     result = {
@@ -116,7 +117,7 @@ def main() -> None:
     for path in (options.json, options.sheet):
         path.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    sheet = pictures.contact_sheet(drawn, 12)
+    sheet = pictures.build_contact_sheet(drawn, 12)
     sheet.save(options.sheet)
     if options.card:
         sheet.reduce(2).quantize(192).save(options.card / "samples.png", optimize=True)

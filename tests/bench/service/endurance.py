@@ -113,7 +113,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--database-url", help="of an empty database; by default SQLite in a temporary folder")
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        logs.configure(Settings(log_level="ERROR"), "endurance")
+        logs.configure_logging(Settings(log_level="ERROR"), "endurance")
         with open_house(Path(folder), given.database_url) as house:
             report = endure(house, given.jobs, random.Random(given.seed))
     print(report.as_text())
@@ -135,7 +135,7 @@ def open_house(folder: Path, database_url: str | None = None) -> Iterator[House]
         database_url=database_url or f"sqlite:///{folder / 'pressroom.db'}",
     )
     database = Database(settings.sqlalchemy_url)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     yield House(database, open_storage(settings), settings)
     database.close()
 
@@ -165,7 +165,7 @@ def at_work(house: House) -> Iterator[Press]:
 
         def listen() -> None:
             while not done.is_set():
-                runner.hear(press)
+                runner.run_next_job(press)
                 done.wait(LOOK_SECONDS)
 
         threads = [threading.Thread(target=listen, name=f"hear-{place}") for place in range(press.threads)]
@@ -195,7 +195,7 @@ def drive(house: House, number: int, dice: random.Random, report: Report) -> Non
             report.wanted[order(house, dice, fate)] = fate
         cancel_some(house, dice, report)
         with house.database.transaction() as session:
-            lifecycle.expire_due(session)
+            lifecycle.expire_due_jobs(session)
         time.sleep(LOOK_SECONDS)
 
 
@@ -218,7 +218,7 @@ def cancel_some(house: House, dice: random.Random, report: Report) -> None:
         for job in open_ones:
             if report.wanted.get(job.id) == "cancelled" and (job.status is JobStatus.RUNNING or dice.random() < 0.1):
                 try:
-                    lifecycle.cancel(session, job)
+                    lifecycle.cancel_job(session, job)
                 except IllegalTransitionError:
                     continue  # it was faster
 

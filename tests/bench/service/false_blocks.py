@@ -18,7 +18,7 @@ from common.settings.parsing import split_commas
 from tests.bench.outcome import FOLDER, Outcome, Table
 from worker.checkers.factory import open_checker
 from worker.checkers.interface import Checker
-from worker.self_test_image import flatten
+from worker.self_test_image import flatten_alpha
 from worker.starter import emoji
 
 EMOJI = Path("var/starter/cpu/npm")
@@ -34,7 +34,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=None, help="pictures at most")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where results are written")
     options = parser.parse_args(words)
-    emoji.fetch(options.folder)
+    emoji.fetch_packages(options.folder)
     pictures = dict(list(read_pictures(options.folder))[: options.count])
     scores, seconds = {}, {}
     for name in options.checkers:
@@ -62,10 +62,10 @@ def main(words: list[str] | None = None) -> None:
 
 def read_pictures(folder: Path) -> Iterator[tuple[str, Image.Image]]:
     """Yield the emoji that have keywords, flat on white, in the size they come in."""
-    for name, found in emoji.read(folder).items():
+    for name, found in emoji.read_emoji(folder).items():
         if found.keywords:
             with Image.open(found.path) as picture:
-                yield name, flatten(picture)
+                yield name, flatten_alpha(picture)
 
 
 def judge(checker: Checker, pictures: dict[str, Image.Image]) -> tuple[dict[str, float], float]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import c2pa
 
-from common.ids import new_id
+from common.ids import create_id
 from common.images.certificates import CHAIN, KEY, make_chain
 from common.jobs.request import OutputFormat
 from common.models.catalog import PAINTED, STARTER, read_card
@@ -103,8 +103,8 @@ def _take_emulated(images: int) -> float:
 
 def read_back(form: OutputFormat) -> dict[str, Any]:
     """Return what readers say of a signed file of a format."""
-    mark = Mark(job_id=new_id(), model="bench")
-    data = open_trial_signer().sign(encode.encode(draw_photo(128), form, mark), form.content_type, mark).data
+    mark = Mark(job_id=create_id(), model="bench")
+    data = open_trial_signer().sign(encode.encode_picture(draw_photo(128), form, mark), form.content_type, mark).data
     state = c2pa.Reader(form.content_type, io.BytesIO(data)).get_validation_state()
     return {"c2pa": state, **_ask_exiftool(data)}
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from PIL import Image
 
-from common.ids import new_id
+from common.ids import create_id
 from common.images.certificates import CHAIN, KEY, Credentials, make_chain
 from common.images.perceptual_hash import take_fingerprint
 from common.jobs.request import OutputFormat
@@ -72,12 +72,12 @@ def main(words: list[str] | None = None) -> None:
 
 def encoders(photo: Image.Image) -> dict[str, Callable[[], bytes]]:
     """Return the ways to make a PNG of *photo* that there are here."""
-    mark = Mark(job_id=new_id(), model="bench")
+    mark = Mark(job_id=create_id(), model="bench")
     found: dict[str, Callable[[], bytes]] = {
         "Pillow, default": lambda: save(photo),
         "Pillow, level 1": lambda: save(photo, compress_level=1),
         "Pillow, level 1, runs only": lambda: save(photo, compress_level=1, compress_type=zlib.Z_RLE),
-        OURS: lambda: encode.encode(photo, OutputFormat.PNG, mark),
+        OURS: lambda: encode.encode_picture(photo, OutputFormat.PNG, mark),
     }
     if find_spec("isal"):
         found["ours with isal's deflate, level 1"] = lambda: deflate_with_isal(photo)
@@ -107,17 +107,17 @@ def measure_encoders(photo: Image.Image, times: int) -> dict[str, dict[str, floa
 
 def measure_parts(photo: Image.Image, checker: Checker, storage: Storage, times: int) -> dict[str, float]:
     """Return the core-milliseconds of each part of the tail."""
-    mark = Mark(job_id=new_id(), model="bench")
-    data, small = encode.encode(photo, OutputFormat.PNG, mark), encode.thumbnail(photo, mark)
+    mark = Mark(job_id=create_id(), model="bench")
+    data, small = encode.encode_picture(photo, OutputFormat.PNG, mark), encode.encode_thumbnail(photo, mark)
     signer = open_trial_signer()
     return core_milliseconds(
         {
             "check": lambda: checker.check(photo),
-            "encode": lambda: encode.encode(photo, OutputFormat.PNG, mark),
+            "encode": lambda: encode.encode_picture(photo, OutputFormat.PNG, mark),
             "of that, mark": mark.as_xmp,
             "sign": lambda: signer.sign(data, "image/png", mark),
             "fingerprint": lambda: take_fingerprint(photo),
-            "thumbnail": lambda: encode.thumbnail(photo, mark),
+            "thumbnail": lambda: encode.encode_thumbnail(photo, mark),
             "hash": lambda: hashlib.sha256(data).hexdigest(),
             "store": lambda: (storage.put("bench/a.png", data, "image/png"), storage.put("bench/a.webp", small, "")),
         },
@@ -149,13 +149,13 @@ def core_milliseconds(works: Mapping[str, Work], times: int) -> dict[str, float]
 
 def measure_overlap(photo: Image.Image, checker: Checker, storage: Storage, times: int) -> dict[str, float]:
     """Return pictures per second through the whole tail by one and by two threads, and the longest stalls."""
-    mark, signer = Mark(job_id=new_id(), model="bench"), open_trial_signer()
+    mark, signer = Mark(job_id=create_id(), model="bench"), open_trial_signer()
 
     def finish(number: int) -> None:
         checker.check(photo)
-        data = signer.sign(encode.encode(photo, OutputFormat.PNG, mark), "image/png", mark).data
+        data = signer.sign(encode.encode_picture(photo, OutputFormat.PNG, mark), "image/png", mark).data
         take_fingerprint(photo)
-        small = encode.thumbnail(photo, mark)
+        small = encode.encode_thumbnail(photo, mark)
         storage.put(f"bench/{number}-{hashlib.sha256(data).hexdigest()}.png", data, "image/png")
         storage.put(f"bench/{number}.webp", small, "image/webp")
 

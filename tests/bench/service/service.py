@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from common import keys
 from common.cli.client import Client
-from common.cli.demo.temporary_stack import rehearse
+from common.cli.demo.temporary_stack import run_temporary_stack
 from common.db.engine import Database
 from common.settings import PREFIX, Settings
 from common.tables import Attempt, Job, Press
@@ -122,10 +122,10 @@ def running(
         environ[f"{PREFIX}MODELS"] = ",".join(str(model) for model in models)
     if torch_threads is not None:
         environ["OMP_NUM_THREADS"] = str(torch_threads)
-    with tempfile.TemporaryDirectory() as folder, rehearse(Path(folder) / "home", environ) as inner:
+    with tempfile.TemporaryDirectory() as folder, run_temporary_stack(Path(folder) / "home", environ) as inner:
         database = Database(inner.sqlalchemy_url)
         with database.transaction() as session:
-            key = keys.create(session, "bench")
+            key = keys.create_api_key(session, "bench")
         with Client(inner.client_url, key) as client:
             service = Service(inner, database, client)
             service.take(WARM_UP)

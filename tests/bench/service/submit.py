@@ -115,10 +115,10 @@ def drive(server: Server, orders: int, connections: int) -> Run:
 @contextmanager
 def _ours(url: str, broker: str) -> Iterator[Server]:
     database = Database(url)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     with database.transaction() as session:
         catalog.register(session, [catalog.PAINTED_CARD])
-        key = keys.create(session, "bench")
+        key = keys.create_api_key(session, "bench")
     database.close()
     environ = {
         "PRESSROOM_DATABASE_URL": url,

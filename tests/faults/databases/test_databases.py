@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from common import clock
 from common.db import engine
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.jobs import lifecycle
@@ -38,7 +38,7 @@ def test_f10_whoever_is_stopped_inside_a_transaction_soon_holds_no_row(postgresq
         stopped.execute(text("SET LOCAL idle_in_transaction_session_timeout = '100ms'"))
         stopped.execute(select(Job.id).with_for_update())
         with postgresql.transaction() as other:
-            lifecycle.cancel(other, other.get_one(Job, held.job_id))  # waits for the row, and gets it
+            lifecycle.cancel_job(other, other.get_one(Job, held.job_id))  # waits for the row, and gets it
         stopped.execute(select(Job.id))
     assert factories.read(postgresql, held.job_id).status is JobStatus.CANCELED
 
@@ -69,11 +69,11 @@ def test_f43_a_wrong_clock_of_a_machine_bends_no_lease(
         monkeypatch.setattr(module, "utcnow", lambda: right() + timedelta(hours=hours))
     held = factories.running(postgresql)
     with postgresql.transaction() as session:
-        left = session.scalar(select(Job.lease_until - now(session)).where(Job.id == held.job_id))
+        left = session.scalar(select(Job.lease_until - now_sql(session)).where(Job.id == held.job_id))
         assert left is not None
         assert timedelta() < left <= factories.LEASE
-        assert lifecycle.return_lost(session, factories.MAX_STRIKES) == (0, 0)
-        assert lifecycle.expire_due(session) == 0
+        assert lifecycle.requeue_lost_jobs(session, factories.MAX_STRIKES) == (0, 0)
+        assert lifecycle.expire_due_jobs(session) == 0
 
 
 INJECTED = (
@@ -117,7 +117,7 @@ def test_f31_a_press_whose_transactions_are_refused_tries_again_and_publishes_on
 
 def _hear_all(press: Press, house: House, job_ids: list[UUID]) -> bool:
     with suppress(DatabaseUnavailableError):
-        runner.hear(press)
+        runner.run_next_job(press)
     return all(factories.read(house.database, job_id).status is JobStatus.SUCCEEDED for job_id in job_ids)
 
 

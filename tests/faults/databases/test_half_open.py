@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from common.db.engine import POSTGRESQL_LINK, Database
+from common.db.engine import POSTGRESQL_CONNECT_ARGS, Database
 from common.errors import DatabaseUnavailableError
 from common.tables.states import JobStatus
 from tests.faults.support import press_process
@@ -58,12 +58,12 @@ def test_f25_a_database_whose_machine_is_gone_is_noticed(far_database: Database)
                 "keepalives_idle": end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
                 "keepalives_interval": end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
                 "keepalives_count": end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
-                "connect_timeout": POSTGRESQL_LINK["connect_timeout"],
+                "connect_timeout": POSTGRESQL_CONNECT_ARGS["connect_timeout"],
                 "tcp_user_timeout": 20_000,
             }
             assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 500, "as the URL says"
-    assert asked == POSTGRESQL_LINK
+    assert asked == POSTGRESQL_CONNECT_ARGS
 
 
 def test_f25_a_database_that_does_not_take_the_connection_is_given_up(link: Proxy, far_database: Database) -> None:

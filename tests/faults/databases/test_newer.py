@@ -68,7 +68,7 @@ def test_94_a_job_in_a_state_that_only_a_newer_version_knows_is_shown_and_left_a
     assert {job["id"]: job["status"] for job in listed.json["data"]} == {str(strange): "unknown", str(plain): "queued"}
     with house.press() as press:
         for _ in range(2):
-            runner.hear(press)
+            runner.run_next_job(press)
     assert factories.read(lenient, plain).status is JobStatus.SUCCEEDED
     assert house.attempts(strange) == []
 
@@ -84,7 +84,7 @@ def test_94_a_job_with_a_wish_that_only_a_newer_version_knows_is_shown_and_left_
     assert api.get(f"/v1/jobs/{strange}").status_code == 200
     with house.press() as press:
         for _ in range(2):
-            runner.hear(press)
+            runner.run_next_job(press)
     assert factories.read(database, plain).status is JobStatus.SUCCEEDED, "it does not stand in the way"
     assert factories.read(database, strange).status is JobStatus.QUEUED
     assert house.attempts(strange) == []
@@ -102,17 +102,17 @@ def test_100_a_press_refuses_tables_of_an_older_version_and_changes_none(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     with sqlite_database.engine.connect() as connection:
-        config = schema._config()
+        config = schema._build_alembic_config()
         config.attributes["connection"] = connection
         command.downgrade(config, "0005")
         connection.commit()
-    older = schema.read_revision(sqlite_database)
+    older = schema.fetch_revision(sqlite_database)
     done = _start_press(sqlite_database, tmp_path)
-    assert (done.returncode, schema.read_revision(sqlite_database)) == (EXIT_UNAVAILABLE, older)
+    assert (done.returncode, schema.fetch_revision(sqlite_database)) == (EXIT_UNAVAILABLE, older)
     assert "run `pressroom migrate`" in done.stderr
 
 
 def test_100_tables_of_a_newer_version_are_worked_on(sqlite_database: Database) -> None:
     with sqlite_database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    schema.refuse_older(sqlite_database)
+    schema.check_schema_not_older(sqlite_database)

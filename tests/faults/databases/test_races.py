@@ -42,17 +42,17 @@ def race() -> Iterator[Race]:
 def _cancel(database: Database, held: Claim | Job) -> None:
     job_id = held.job_id if isinstance(held, Claim) else held.id
     with database.transaction() as session:
-        lifecycle.cancel(session, session.get_one(Job, job_id))
+        lifecycle.cancel_job(session, session.get_one(Job, job_id))
 
 
 def _succeed(database: Database, held: Claim) -> None:
     with database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(1.0))
 
 
 def _sweep(database: Database) -> int:
     with database.transaction() as session:
-        return sum(lifecycle.return_lost(session, factories.MAX_STRIKES))
+        return sum(lifecycle.requeue_lost_jobs(session, factories.MAX_STRIKES))
 
 
 def _facts(database: Database, held: Claim) -> tuple[JobStatus, Outcome, int]:

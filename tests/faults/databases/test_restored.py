@@ -73,7 +73,7 @@ def test_f30_an_order_that_a_fail_over_has_lost_can_be_seen_and_is_ordered_again
     whole = House(replica, house.storage, house.settings)
     with whole.press() as press:
         for _ in before.bell.rung:  # three, of which one rings for a job that is no more
-            runner.hear(press)
+            runner.run_next_job(press)
     whole.check()
 
 
@@ -82,11 +82,11 @@ def test_f64_after_a_restore_nothing_is_deleted_at_once_printed_twice_or_billed_
 ) -> None:
     early = factories.submit(database)
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     backup = copy()
     late = factories.submit(database)
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     written = set(house.storage.list_keys(""))
     restored = House(backup, house.storage, house.settings)
     retention.collect_orphans(backup, house.storage)
@@ -96,8 +96,8 @@ def test_f64_after_a_restore_nothing_is_deleted_at_once_printed_twice_or_billed_
     assert isinstance(house.storage, FileStorage)
     with restored.press() as press:
         again = factories.submit(backup)
-        runner.hear(press)
-        runner.hear(press)
+        runner.run_next_job(press)
+        runner.run_next_job(press)
     for job_id in (early.id, again.id):
         assert factories.read(backup, job_id).status is JobStatus.SUCCEEDED
         assert len(restored.attempts(job_id)) == 1

@@ -114,7 +114,7 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
 
 def _sweep(database: Database) -> tuple[int, int]:
     with database.transaction() as session:
-        return lifecycle.return_lost(session, factories.MAX_STRIKES)
+        return lifecycle.requeue_lost_jobs(session, factories.MAX_STRIKES)
 
 
 def test_f43_a_clock_set_forward_ends_the_leases_of_sqlite_and_all_is_printed_once(
@@ -124,9 +124,9 @@ def test_f43_a_clock_set_forward_ends_the_leases_of_sqlite_and_all_is_printed_on
     _set_clock(monkeypatch, 1)
     assert _sweep(sqlite_house.database) == (1, 0)
     with sqlite_house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     with pytest.raises(FencedError), sqlite_house.database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(1.0))
     assert [attempt.outcome for attempt in sqlite_house.attempts(held.job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
     sqlite_house.check()
 
@@ -141,10 +141,10 @@ def test_f43_a_clock_set_back_lengthens_the_leases_of_sqlite_until_it_has_caught
         with sqlite_house.press() as press:
             other = factories.submit(sqlite_house.database)
             factories.age(sqlite_house.database, other.id, "due_at", timedelta(hours=1))  # SQL's clock is set back too
-            runner.hear(press)
+            runner.run_next_job(press)
         assert factories.read(sqlite_house.database, other.id).status is JobStatus.SUCCEEDED, "work goes on"
     factories.age(sqlite_house.database, held.job_id, "lease_until", timedelta(minutes=1))
     assert _sweep(sqlite_house.database) == (1, 0)
     with sqlite_house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     sqlite_house.check()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy
 
-from common.jobs.notifier import CeleryBell, create_celery
+from common.jobs.notifier import CeleryNotifier, create_celery
 from tests.faults.support.proxy import Proxy
 from tests.functional.backends import Services
 from tests.functional.stack import Client, Stack
@@ -60,10 +60,10 @@ def api(stack: Stack, *faults: str, **settings: str) -> Iterator[Client]:
 
 
 @contextmanager
-def bell(stack: Stack) -> Iterator[CeleryBell]:
+def bell(stack: Stack) -> Iterator[CeleryNotifier]:
     """Ring by hand."""
     celery = create_celery(stack.settings, patient=False)
-    yield CeleryBell(celery)
+    yield CeleryNotifier(celery)
     celery.close()
 
 

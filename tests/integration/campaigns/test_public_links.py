@@ -12,7 +12,7 @@ from api.app import create_app
 from common.campaigns import lifecycle
 from common.campaigns.results.public_links import PublicLinks, Token
 from common.campaigns.spec import OnBlock
-from common.ids import new_id
+from common.ids import create_id
 from common.tables import Campaign
 from tests.integration.campaigns.test_api_results import hand_in, lines, start, store
 from tests.support.apis import Api, open_api
@@ -138,7 +138,7 @@ def test_nothing_but_a_genuine_token_leads_anywhere(
     assert re.fullmatch(r"[A-Za-z0-9_-]{46}", token)
     swapped = str(other)[3:27] + token[24:]
     changed = token[:-1] + ("A" if token[-1] != "A" else "B")
-    index_one = PublicLinks(b"guessed", "http://x").url(bureau.read(campaign_id), new_id(), 0).rpartition("/")[2]
+    index_one = PublicLinks(b"guessed", "http://x").url(bureau.read(campaign_id), create_id(), 0).rpartition("/")[2]
     for wrong in (swapped, changed, index_one, f"{token}=", f"{token}A", token[:-1], "x", "..", "%00", "é"):
         answer = api.get(f"/p/{wrong}", key=None)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), wrong
@@ -146,8 +146,8 @@ def test_nothing_but_a_genuine_token_leads_anywhere(
 
 
 def test_a_token_has_one_spelling() -> None:
-    campaign = Campaign(id=new_id(), link_version=1, has_links=True)
-    url = PublicLinks(b"secret", "https://p.example").url(campaign, new_id(), 3)
+    campaign = Campaign(id=create_id(), link_version=1, has_links=True)
+    url = PublicLinks(b"secret", "https://p.example").url(campaign, create_id(), 3)
     token = url.removeprefix("https://p.example/p/")
     read = Token.parse(token)
     assert read is not None

@@ -200,7 +200,7 @@ def test_what_waits_for_a_reviewer_is_erased_too(bureau: Bureau, api: Api) -> No
     (image,) = factories.images(held, ImageStatus.BLOCKED)
     image.status = ImageStatus.QUARANTINED
     with bureau.database.transaction() as session:
-        lifecycle.block(session, held, [image], Spent(1.0))
+        lifecycle.block_job(session, held, [image], Spent(1.0))
     bureau.go_round()
     erase(api, campaign_id)
     with bureau.database.reading() as session:

@@ -14,10 +14,10 @@ from common.campaigns.recipients import importing, lists
 from common.campaigns.recipients.formats.csv_rows import CsvSheet
 from common.campaigns.recipients.importing import CHUNK
 from common.campaigns.recipients.lists import Loading
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
-from common.ids import new_id
+from common.ids import create_id
 from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 from tests.support.campaigns.campaigns import SALT, spec
@@ -74,7 +74,7 @@ def count(database: Database, table: type) -> int:
 
 def age(database: Database, table: type, by: timedelta) -> None:
     with database.transaction() as session:
-        session.execute(update(table).values(created_at=now(session, -by)))
+        session.execute(update(table).values(created_at=now_sql(session, -by)))
 
 
 def clear(database: Database) -> None:
@@ -140,7 +140,7 @@ def test_replaced_rows_go_some_at_a_time_and_proofs_of_them_at_once(database: Da
         recipient = session.scalars(select(Recipient).limit(1)).one()
         session.add(
             Print(
-                id=new_id(),
+                id=create_id(),
                 campaign_id=campaign_id,
                 recipient_pk=recipient.id,
                 index=0,

@@ -11,6 +11,7 @@ from common.campaigns import lifecycle, progress as campaign_progress
 from common.campaigns.printing import ordering
 from common.campaigns.spec import OnBlock, SeedRule
 from common.errors import IllegalTransitionError
+from common.jobs import lifecycle as job_lifecycle
 from common.tables import Campaign, Image, Job, Model, Print, RecipientList
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from common.tables.states import JobStatus
@@ -244,7 +245,7 @@ def test_a_job_that_its_owner_cancels_is_no_more_than_a_print_that_was_canceled(
     bureau.do(campaign_id, lifecycle.start, bureau.settings)
     first = bureau.prints(campaign_id)[0]
     with bureau.database.transaction() as session:
-        lifecycle.jobs.cancel(session, session.get_one(Job, first.job_id))
+        job_lifecycle.cancel_job(session, session.get_one(Job, first.job_id))
     bureau.print_all()
     campaign = bureau.read(campaign_id)
     assert (campaign.status, campaign.held, campaign.spent) == (CampaignStatus.COMPLETED, 0, PRICE)

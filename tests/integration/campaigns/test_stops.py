@@ -31,7 +31,7 @@ def test_a_job_that_its_press_gives_back_after_the_stop_is_taken_back_too(
     assert held is not None
     bureau.do(campaign_id, stop)
     with bureau.database.transaction() as session:
-        lifecycle.release(session, held, Spent(0.5))
+        lifecycle.release_job(session, held, Spent(0.5))
     bureau.go_round()
     assert bureau.claim() is None
     assert bureau.read(campaign_id).held == Decimal(0)

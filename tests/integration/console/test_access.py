@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from api.console.routing import blueprint, scope_of
+from api.console.routing import blueprint, get_page_scope
 from api.console.session import COOKIE
 from common import keys
 from common.db.engine import Database
@@ -78,7 +78,7 @@ def test_a_revoked_key_is_out_at_once(api: Api) -> None:
     key = sign_in(api)
     assert api.client.get("/console/jobs").status_code == 200
     with api.database.transaction() as session:
-        keys.revoke(session, key.split("_")[1])
+        keys.revoke_api_key(session, key.split("_")[1])
     assert api.client.get("/console/jobs").status_code == 303
 
 
@@ -86,7 +86,7 @@ def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, m
     key = sign_in(api)
     assert api.client.get("/console/floor/now").status_code == 200
     with api.database.transaction() as session:
-        keys.revoke(session, key.split("_")[1])
+        keys.revoke_api_key(session, key.split("_")[1])
     monkeypatch.setattr("api.console.key_cache.FRESH_SECONDS", 0.0)
     until(lambda: api.client.get("/console/floor/now").status_code == 303, "the page to be cut off")
     answer = api.client.get("/console/floor/now", headers={"HX-Request": "true"})
@@ -133,7 +133,7 @@ def test_every_page_wants_a_key_and_its_scope(api: Api) -> None:
     for rule in api.app.url_map.iter_rules():
         if not rule.endpoint.startswith(f"{blueprint.name}."):
             continue
-        scope = scope_of(api.app.view_functions[rule.endpoint])
+        scope = get_page_scope(api.app.view_functions[rule.endpoint])
         path = re.sub("<[^>]+>", "01a206df-29df-717a-b844-d5aa57ee2490", rule.rule)
         if scope is None:
             open_pages.add(rule.endpoint.partition(".")[2])
@@ -148,7 +148,7 @@ def test_every_page_wants_a_key_and_its_scope(api: Api) -> None:
             assert answer.status_code == 403, path
             assert f"lacks the scope {lacking}" in answer.text, path
     assert open_pages == {
-        *(f"sign_in:{view}" for view in ("show_sign_in", "sign_in", "sign_out", "show_home", "miss")),
+        *(f"sign_in:{view}" for view in ("show_sign_in", "sign_in", "sign_out", "show_home", "show_not_found")),
         "static:serve",
     }
 
@@ -163,7 +163,7 @@ def test_the_navigation_shows_what_the_key_may_see(api: Api) -> None:
     sign_in(api, Scope.JOBS_READ)
     page = api.client.get("/console/jobs").text
     assert "/console/gallery" in page
-    for hidden in ("/console/make", "/console/costs", "/console/keys", "/console/webhooks", "Cancel chosen"):
+    for hidden in ("/console/make", "/console/costs", "/console/keys", "/console/webhooks", "Cancel selected"):
         assert hidden not in page
 
 

@@ -74,13 +74,13 @@ def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, bureau: Bureau) 
     assert "0 of 2 proofs are printed" in page(api, campaign_id, "proofs")
     bureau.print_all()
     proofs = page(api, campaign_id, "proofs")
-    assert "All of it costs about" in proofs
+    assert "Estimated total cost" in proofs
     assert "data-live-end" in proofs
     approval = page(api, campaign_id, "approve")
     digest = api.get(f"/v1/campaigns/{campaign_id}").json["spec_digest"]
     assert digest in approval
-    assert "up to <b>4 pictures</b>" in approval
-    assert "never more than <b>20.00 USD</b>" in approval
+    assert "up to <b>4 images</b>" in approval
+    assert "never exceeds <b>20.00 USD</b>" in approval
     post(api, f"/{campaign_id}/approve", spec_digest=digest)
     assert bureau.read(UUID(campaign_id)).status is CampaignStatus.APPROVED
     assert "Start printing" in page(api, campaign_id, "watch")
@@ -155,7 +155,7 @@ def test_a_running_campaign_is_paused_resumed_raised_retried_and_canceled(api: A
     bureau.fail(bureau.claim())
     bureau.go_round()
     shown = page(api, campaign_id, "watch")
-    for words in ("Pause", "Try failed again", "Try blocked from other seeds", "Change the budget"):
+    for words in ("Pause", "Retry failed", "Retry blocked with new seeds", "Change budget"):
         assert words in shown
     for act, status in (("pause", "paused"), ("resume", "running")):
         post(api, f"/{campaign_id}/do/{act}")
@@ -178,7 +178,7 @@ def test_a_campaign_that_stopped_at_its_budget_says_what_to_do(api: Api, bureau:
     campaign_id = start(bureau, 30, budget=1)
     bureau.print_all(cost=bureau.read(campaign_id).budget)
     assert bureau.read(campaign_id).status is CampaignStatus.HELD
-    assert "would not fit the budget" in page(api, campaign_id, "watch")
+    assert "would exceed the budget" in page(api, campaign_id, "watch")
 
 
 def test_results_are_paged_without_losing_or_repeating_one(api: Api, bureau: Bureau) -> None:
@@ -226,8 +226,8 @@ def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, bur
     campaign_id = start(bureau)
     bureau.print_all()
     bureau.do(campaign_id, add_list, 2, ["zoe"])
-    assert "1 recipient was added that nobody has approved yet" in page(api, campaign_id, "watch")
-    assert "1 more, beside 3 that are approved" in page(api, campaign_id, "approve")
+    assert "1 recipient was added and not approved yet" in page(api, campaign_id, "watch")
+    assert "1 more, in addition to 3 already approved" in page(api, campaign_id, "approve")
     digest = api.get(f"/v1/campaigns/{campaign_id}").json["spec_digest"]
     post(api, f"/{campaign_id}/approve", spec_digest=digest)
     assert "Start printing" in page(api, campaign_id, "watch")

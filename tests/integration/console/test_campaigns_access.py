@@ -70,14 +70,14 @@ def test_a_key_sees_only_what_it_may_do(api: Api, bureau: Bureau) -> None:
     seen["list"] = api.client.get("/console/campaigns").text
     seen["proofs"] = page(api, ready, "proofs")
     for name, text in seen.items():
-        for hidden in ("Pause", "Cancel", "Erase", "Make links", "Check the rows", "Print proofs", "/approve", "/new"):
+        for hidden in ("Pause", "Cancel", "Erase", "Create links", "Upload and", "Print proofs", "/approve", "/new"):
             assert hidden not in text, (name, hidden)
     for act in ("do/pause", "delete", "links/make", "erase", "proofs", "approve"):
         assert post(api, f"/{campaign_id}/{act}").status_code == 403, act
     sign_in(api, *WRITER)
     assert "Print proofs" in page(api, ready, "proofs")
     assert "/approve" not in page(api, ready, "proofs")
-    assert "waits for somebody who may approve" in page(api, ready, "proofs")
+    assert "Waiting for approval" in page(api, ready, "proofs")
     assert api.client.get(f"/console/campaigns/{ready}/approve").status_code == 403
 
 

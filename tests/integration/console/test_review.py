@@ -40,7 +40,7 @@ def waiting(api: Api) -> list[str]:
 
 def test_nothing_to_review_says_how_there_would_be(api: Api) -> None:
     assert "PRESSROOM_QUARANTINE=keep" in api.client.get("/console/review").text
-    assert "Choose another state" in api.client.get("/console/review?state=released").text
+    assert "Select another state" in api.client.get("/console/review?state=released").text
 
 
 def test_prints_that_wait_are_listed_blurred_page_by_page(
@@ -63,7 +63,7 @@ def test_prints_that_wait_are_listed_blurred_page_by_page(
 def test_a_look_goes_on_record_and_the_record_is_shown(api: Api, kept: House) -> None:
     print_blocked(kept)
     (image_id,) = waiting(api)
-    assert "Nobody has looked" in api.client.get(f"/console/review/{image_id}").text
+    assert "Not viewed yet" in api.client.get(f"/console/review/{image_id}").text
     seen = api.client.get(f"/console/review/{image_id}/preview")
     assert (seen.status_code, seen.content_type, seen.headers["Cache-Control"]) == (200, "image/webp", "no-store")
     assert [act for act, _, _ in acts(api.database)] == [ReviewAct.PREVIEWED]

@@ -37,7 +37,7 @@ def test_a_style_shows_prints_and_campaigns_to_who_may_read_them(api: Api) -> No
     alone = see(api, "/styles/bright", Scope.STYLES_READ)
     assert 'class="print"' not in alone
     assert "spring" not in alone
-    assert "Nowhere yet" not in alone
+    assert "Not used yet" not in alone
     with_jobs = see(api, "/styles/bright", Scope.STYLES_READ, Scope.JOBS_READ)
     assert 'class="print"' in with_jobs
     assert "spring" not in with_jobs

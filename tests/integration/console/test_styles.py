@@ -43,7 +43,7 @@ def test_a_style_is_made_by_a_form_and_the_next_version_begins_with_the_one_befo
     assert [each["version"] for each in api.get("/v1/styles/bright/versions").json["data"]] == [2, 1]
     page = api.client.get("/console/styles/bright").text
     assert "bright@1" in page
-    assert "Nowhere yet" in page
+    assert "Not used yet" in page
     assert api.client.get("/console/styles/new?of=bright@1").text.count(" checked") == 2
 
 
@@ -72,7 +72,7 @@ def test_the_gallery_is_narrowed_by_style_palette_and_campaign(api: Api) -> None
     ):
         page = api.client.get(f"/console/gallery?{query}").text
         assert page.count('name="image"') == found, query
-    assert "All its prints" in api.client.get("/console/styles/bright").text
+    assert "View all images in this style" in api.client.get("/console/styles/bright").text
 
 
 def test_a_style_with_mistakes_comes_back_with_all_of_them_and_what_was_typed(api: Api) -> None:
@@ -103,6 +103,6 @@ def test_styles_of_others_are_as_good_as_missing_and_readers_change_nothing(api:
     sign_in(api, Scope.STYLES_READ, Scope.JOBS_READ, owner="bob")
     assert api.client.get("/console/styles/bright").status_code == 404
     assert "bright" not in api.client.get("/console/styles").text
-    assert "No style yet" in api.client.get("/console/styles").text
+    assert "No styles yet" in api.client.get("/console/styles").text
     assert "/console/styles/new" not in api.client.get("/console/styles").text
     assert api.client.get("/console/styles/new").status_code == 403

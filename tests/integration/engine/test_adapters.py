@@ -14,7 +14,7 @@ from common.jobs.request import Adapter
 from common.models.catalog import read_card
 from common.settings import Settings
 from worker.engine.factory import open_engine
-from worker.engine.interface import Picture, Unwatched
+from worker.engine.interface import NullObserver, Picture
 
 FAMILIES = ("sd15", "sdxl", "sd3", "flux")
 
@@ -151,12 +151,12 @@ def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        ("replace_with_another_models", "does not go with"),
+        ("replace_with_another_models", "does not fit"),
         ("replace_with_pickle", "damaged"),
         ("replace_with_a_link_that_leads_out", "leads elsewhere"),
         ("cut_short", "damaged"),
         ("remove", "leads to no file"),
-        ("lie_about_its_rank", "cannot be laid over"),
+        ("lie_about_its_rank", "cannot be applied to"),
     ],
 )
 def test_a_file_that_was_spoilt_after_the_start_is_refused_and_the_model_goes_on(kit, sd15, rigs, spoil, reason):
@@ -191,10 +191,10 @@ def test_the_engine_prints_lanes_with_other_adapters_side_by_side(kit, sd15):
     engine = open_engine(Settings(models=(str(sd15.model),), device="cpu"), sd15.meter, sd15.shelf)
     engine.load()
     sets = [{}, {"ink": 1.0}, {"ink": -1.0}, {"ink": 1.0}]
-    alone = [engine.generate(sd15.ask(scales), Unwatched())[0] for scales in sets]
+    alone = [engine.generate(sd15.ask(scales), NullObserver())[0] for scales in sets]
     with ThreadPoolExecutor(len(sets) + 1) as threads:
-        bad = threads.submit(engine.generate, sd15.ask({"oil.2": 1.0}), Unwatched())
-        together = list(threads.map(lambda scales: engine.generate(sd15.ask(scales), Unwatched())[0], sets))
+        bad = threads.submit(engine.generate, sd15.ask({"oil.2": 1.0}), NullObserver())
+        together = list(threads.map(lambda scales: engine.generate(sd15.ask(scales), NullObserver())[0], sets))
         with pytest.raises(ModelUnavailableError, match="does not offer the adapter"):
             bad.result()
     engine.close()

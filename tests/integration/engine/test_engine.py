@@ -19,7 +19,7 @@ from common.models.catalog import Family
 from common.settings import Settings
 from tests.support.factories import image_request
 from worker.engine.factory import open_engine
-from worker.engine.interface import Unwatched
+from worker.engine.interface import NullObserver
 from worker.metering.meter import Meter
 
 CLOSE = 2
@@ -75,7 +75,7 @@ def directory(directories, tmp_path):
 
 
 def generate(engine, watch=None, **changes):
-    return engine.generate(image_request(**({"model": "sd15", "steps": 3} | changes)), watch or Unwatched())
+    return engine.generate(image_request(**({"model": "sd15", "steps": 3} | changes)), watch or NullObserver())
 
 
 def largest_difference(one, other):

@@ -16,7 +16,7 @@ from tests.support.engine.engines import Background, Recorder
 from tests.support.factories import image_request
 from worker.engine.batch_selection import SWAP_PATIENCE
 from worker.engine.factory import open_engine
-from worker.engine.interface import NO_INPUTS, Unwatched
+from worker.engine.interface import NO_INPUTS, NullObserver
 from worker.metering.meter import Meter
 
 CLOSE = 2
@@ -71,7 +71,7 @@ def start(directories):
 
 
 def generate(engine, *, watch=None, priority=Priority.INTERACTIVE, **changes):
-    return engine.generate(image_request(**changes), watch or Unwatched(), NO_INPUTS, priority)
+    return engine.generate(image_request(**changes), watch or NullObserver(), NO_INPUTS, priority)
 
 
 def print_together(engine, orders):

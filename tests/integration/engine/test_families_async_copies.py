@@ -24,28 +24,28 @@ def waits_in():
 
     from tests.support.engine.mixed_batches import Waits
     from worker.engine.families import flow_matching
-    from worker.engine.families.async_copies import told_ahead
-    from worker.engine.families.denoising import Denoising, generator
-    from worker.engine.families.modes import _keeping
+    from worker.engine.families.async_copies import allow_async_copies
+    from worker.engine.families.denoising import Denoising, create_generator
+    from worker.engine.families.modes import _build_mask_restorer
     from worker.engine.torch_backend import schedulers
 
     own = {Family.SD15: PNDMScheduler(skip_prk_steps=True), Family.SD3: FlowMatchEulerDiscreteScheduler()}
 
     def take_steps(family, name, device="cpu", *, inpaints=False):
-        scheduler = schedulers.make(own[family], family, name, STEPS)
+        scheduler = schedulers.create_scheduler(own[family], family, name, STEPS)
         scheduler.set_timesteps(STEPS, device="cpu")
         request = image_request(steps=STEPS)
         latents = torch.empty(SHAPE, device="meta", dtype=torch.bfloat16)
-        options = flow_matching.step_options(scheduler, generator(0))
+        options = flow_matching.build_step_options(scheduler, create_generator(0))
         drawing = Denoising(request, 0, scheduler, scheduler.timesteps, latents, {}, options)
         if inpaints:
             if hasattr(scheduler, "set_begin_index"):
                 scheduler.set_begin_index(0)
-            drawing.after_step = _keeping(latents, latents, latents)
+            drawing.after_step = _build_mask_restorer(latents, latents, latents)
         with Waits() as waits:
             while drawing.done < drawing.total:
                 drawing.scaled_latents()
-                with told_ahead(torch.device(device), drawing):
+                with allow_async_copies(torch.device(device), drawing):
                     drawing.advance(torch.empty_like(latents))
         assert drawing.latents.is_meta
         assert drawing.latents.dtype == torch.bfloat16
@@ -79,16 +79,16 @@ def test_a_step_that_is_told_ahead_is_the_same_step(name):
     from diffusers import PNDMScheduler
 
     from worker.engine.families import flow_matching
-    from worker.engine.families.async_copies import Ahead
+    from worker.engine.families.async_copies import AsyncCopyMode
     from worker.engine.torch_backend import schedulers
 
     ends = []
-    for context in (nullcontext(), Ahead()):
+    for context in (nullcontext(), AsyncCopyMode()):
         dice = torch.Generator().manual_seed(0)
         latents, output = torch.randn(2, *SHAPE, generator=dice)
-        scheduler = schedulers.make(PNDMScheduler(skip_prk_steps=True), Family.SD15, name, STEPS)
+        scheduler = schedulers.create_scheduler(PNDMScheduler(skip_prk_steps=True), Family.SD15, name, STEPS)
         scheduler.set_timesteps(STEPS, device="cpu")
-        options = flow_matching.step_options(scheduler, dice)
+        options = flow_matching.build_step_options(scheduler, dice)
         with context:
             for timestep in scheduler.timesteps:
                 scheduler.scale_model_input(latents, timestep)

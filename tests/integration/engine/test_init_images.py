@@ -21,8 +21,8 @@ from common.tables import Asset
 from common.tables.states import JobStatus, Verdict
 from tests.support import factories
 from tests.support.press_fixture import House
-from worker.checkers.scripted import ScriptedChecker, in_turn
-from worker.engine.interface import Engine, Inputs, Picture, Watch
+from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
+from worker.engine.interface import Engine, Inputs, Picture, StepObserver
 from worker.press import runner
 
 
@@ -36,7 +36,7 @@ class Listening:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sound, name)
 
-    def generate(self, request: Any, watch: Watch, inputs: Inputs, *rest: Any) -> list[Picture]:
+    def generate(self, request: Any, watch: StepObserver, inputs: Inputs, *rest: Any) -> list[Picture]:
         self.heard.append(inputs)
         return self._sound.generate(request, watch, inputs, *rest)
 
@@ -91,7 +91,7 @@ def test_the_engine_is_handed_the_pictures_that_the_job_names(house: House) -> N
     job = submit(house, init_image=init, mask_image=mask)
     engines: list[Listening] = []
     with house.press(engine=lambda sound: engines.append(Listening(sound)) or engines[0]) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.SUCCEEDED, None)
     (heard,) = engines[0].heard
     assert heard.init_image is not None
@@ -106,11 +106,11 @@ def test_an_input_is_looked_at_once_for_each_policy(house: House) -> None:
     for _ in range(3):
         submit(house, init_image=init)
     with house.press(checker=checker) as press:
-        runner.hear(press)
-        runner.hear(press)
+        runner.run_next_job(press)
+        runner.run_next_job(press)
         assert checker.looked == 1 + 2, "the input once, and each job's picture"
         checker.digest = "2"
-        runner.hear(press)
+        runner.run_next_job(press)
         assert checker.looked == 3 + 2
     row = read(house, init)
     assert row is not None
@@ -121,8 +121,8 @@ def test_an_input_is_looked_at_once_for_each_policy(house: House) -> None:
 def test_a_blocked_input_ends_the_job_before_anything_is_printed(house: House) -> None:
     init = hand_in(house)
     job = submit(house, init_image=init)
-    with house.press(checker=ScriptedChecker(in_turn(Verdict.BLOCK))) as press:
-        runner.hear(press)
+    with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.BLOCK))) as press:
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.FAILED, "input_blocked")
     assert factories.read(house.database, job).error_retryable is False
     assert [attempt.gpu_seconds for attempt in house.attempts(job)] == [0.0]
@@ -131,15 +131,15 @@ def test_a_blocked_input_ends_the_job_before_anything_is_printed(house: House) -
     assert row.verdict is Verdict.BLOCK
     second = submit(house, init_image=init)
     with house.press(checker=ScriptedChecker()) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert ended(house, second) == (JobStatus.FAILED, "input_blocked"), "by the verdict that was kept"
     house.check()
 
 
 def test_a_mask_is_checked_too(house: House) -> None:
     job = submit(house, init_image=hand_in(house), mask_image=hand_in(house))
-    with house.press(checker=ScriptedChecker(in_turn(Verdict.PASS, Verdict.BLOCK))) as press:
-        runner.hear(press)
+    with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK))) as press:
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.FAILED, "input_blocked")
 
 
@@ -150,7 +150,7 @@ def test_an_input_without_verdict_starts_nothing(house: House) -> None:
     init = hand_in(house)
     job = submit(house, init_image=init)
     with house.press(checker=ScriptedChecker(refuse)) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.QUEUED, None)
     row = read(house, init)
     assert row is not None
@@ -170,7 +170,7 @@ def test_an_input_that_is_not_as_it_was_ends_the_job(house: House, fault: str) -
         with house.database.transaction() as session:
             assets.hide(session, session.get_one(Asset, init))
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.FAILED, "input_missing")
     house.check()
 
@@ -186,10 +186,10 @@ def test_a_storage_that_is_away_for_a_moment_is_tried_again(house: House, monkey
 
     monkeypatch.setattr(house.storage, "get", get_later)
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
         assert ended(house, job) == (JobStatus.QUEUED, None)
         factories.make_due(house.database, job)
-        runner.hear(press)
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.SUCCEEDED, None)
     house.check()
 
@@ -201,7 +201,7 @@ def test_an_asset_that_expires_while_its_job_waits_is_kept_for_it(house: House) 
     assert retention.collect_assets(house.database, house.storage) == 1
     assert read(house, other) is None
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.SUCCEEDED, None)
     assert retention.collect_assets(house.database, house.storage) == 1
     assert (read(house, init), keys(house)) == (None, [])
@@ -234,7 +234,7 @@ def test_an_owner_s_open_jobs_are_all_that_keep_an_asset(house: House) -> None:
     with house.database.reading() as session:
         assert assets.list_named(session, "ada") == {init}
     with house.database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent())
+        lifecycle.succeed_job(session, held, factories.images(held), Spent())
     with house.database.reading() as session:
         assert assets.list_named(session, "ada") == set()
         assert session.scalars(select(Asset.id).where(Asset.owner == "ada")).all()

@@ -17,7 +17,7 @@ from diffusers import (
 from PIL import Image, ImageDraw
 
 from common.errors import GenerationError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs.request import ImageRequest, Mode, SchedulerName
 from common.models.catalog import Family, ModelCard, read_card
 from tests.support.engine import tiny_pipelines
@@ -71,7 +71,7 @@ def mask_picture(size: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
 
 
 def asked(card: ModelCard, mode: Mode, **changes: Any) -> ImageRequest:
-    named = {"init_image": new_id()} | ({"mask_image": new_id()} if mode is Mode.INPAINT else {})
+    named = {"init_image": create_id()} | ({"mask_image": create_id()} if mode is Mode.INPAINT else {})
     return image_request(model=card.name, width=SIDE, height=SIDE, **named, **changes)
 
 
@@ -106,7 +106,7 @@ def draw_alone(family: DenoisingFamily, request: ImageRequest, given: Inputs) ->
     """Return the final latents of the stock pipeline."""
     kind = STOCK[family.card.family, request.mode]
     stock: Any = kind(**family.pipeline.components, **options_of(family.card))
-    stock.scheduler = schedulers.make(stock.scheduler, family.card.family, request.scheduler, request.steps)
+    stock.scheduler = schedulers.create_scheduler(stock.scheduler, family.card.family, request.scheduler, request.steps)
     stock.set_progress_bar_config(disable=True)
     further = {"mask_image": given.mask_image, "width": SIDE, "height": SIDE} if given.mask_image else {}
     return stock(
@@ -215,5 +215,5 @@ def test_what_the_mask_leaves_stays_and_what_it_names_does_not(family: Denoising
 
 def test_a_strength_that_leaves_no_step_is_refused(family: DenoisingFamily) -> None:
     request = asked(family.card, Mode.IMAGE, steps=2, strength=0.1)
-    with pytest.raises(GenerationError, match="leaves none"):
+    with pytest.raises(GenerationError, match="No step is left"):
         family.begin(request, [1], Inputs(init_picture()))

@@ -172,16 +172,16 @@ def test_compiled_code_draws_the_same(directories):
 
 
 def test_how_many_rows_a_compiled_model_is_given():
-    from worker.engine.torch_backend.optimizations import round_up
+    from worker.engine.torch_backend.optimizations import round_up_rows
 
-    assert [round_up(rows) for rows in (1, 2, 3, 4, 5, 8, 9, 16, 17)] == [1, 2, 4, 4, 8, 8, 16, 16, 32]
+    assert [round_up_rows(rows) for rows in (1, 2, 3, 4, 5, 8, 9, 16, 17)] == [1, 2, 4, 4, 8, 8, 16, 16, 32]
 
 
 def choose(*words):
     from worker.engine.torch_backend import optimizations
     from worker.torch_device import Device
 
-    return optimizations.choose(words, Device("cpu"))
+    return optimizations.choose_speedups(words, Device("cpu"))
 
 
 def test_by_default_a_cpu_gets_what_was_measured_to_help():

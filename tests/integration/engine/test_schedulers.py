@@ -40,7 +40,7 @@ def test_every_scheduler_takes_any_number_of_steps_whatever_the_models_own_is(ki
 
     own = make_own(kind)
     for steps in (1, 2, 60):
-        scheduler = schedulers.make(own, Family.SD15, name, steps)
+        scheduler = schedulers.create_scheduler(own, Family.SD15, name, steps)
         scheduler.set_timesteps(steps, device="cpu")
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(0)
@@ -59,10 +59,10 @@ def test_a_models_own_lcm_takes_more_steps_than_its_schedule_has_and_is_itself_l
 
     own = make_own("LCMScheduler")
     for name in (None, SchedulerName.LCM):
-        made = schedulers.make(own, Family.SD15, name, 60)
+        made = schedulers.create_scheduler(own, Family.SD15, name, 60)
         made.set_timesteps(60)
         assert len(made.timesteps) == 60
-    assert schedulers.make(own, Family.SD15, None, 4).config.original_inference_steps == 20
+    assert schedulers.create_scheduler(own, Family.SD15, None, 4).config.original_inference_steps == 20
     assert own.config.original_inference_steps == 20
 
 
@@ -71,4 +71,4 @@ def test_a_scheduler_that_the_family_does_not_know_is_refused():
 
     for family in (Family.FLUX, Family.OTHER):
         with pytest.raises(GenerationError, match="unipc"):
-            schedulers.make(make_own("PNDMScheduler"), family, SchedulerName.UNIPC, 4)
+            schedulers.create_scheduler(make_own("PNDMScheduler"), family, SchedulerName.UNIPC, 4)

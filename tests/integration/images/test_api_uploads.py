@@ -146,7 +146,7 @@ def test_the_content_counts_and_not_what_it_is_called(api: Api) -> None:
 
 def test_a_picture_that_takes_too_much_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     large = encode(Image.new("RGB", (2000, 2000)))
-    monkeypatch.setattr(uploads, "REDRAWING_BYTES", 64 * 2**20)
+    monkeypatch.setattr(uploads, "PROGRAM_BYTES", 64 * 2**20)
     assert hand_in(api, large).json["code"] == "damaged_image"
     monkeypatch.undo()
     assert hand_in(api, large).status_code == 201
@@ -155,15 +155,15 @@ def test_a_picture_that_takes_too_much_is_given_up(api: Api, monkeypatch: pytest
 def test_a_picture_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     slow = tmp_path / "slow.py"
     slow.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(uploads, "REDRAWING", slow)
-    monkeypatch.setattr(uploads, "REDRAWING_SECONDS", 0.05)
+    monkeypatch.setattr(uploads, "SANITIZE_PROGRAM", slow)
+    monkeypatch.setattr(uploads, "PROGRAM_SECONDS", 0.05)
     assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
 
 
 def test_no_one_waits_for_ever_behind_slow_pictures(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "_turns", BoundedSemaphore(1))
-    monkeypatch.setattr(uploads, "TURN_SECONDS", 0.01)
-    with uploads._turns:
+    monkeypatch.setattr(uploads, "_program_slots", BoundedSemaphore(1))
+    monkeypatch.setattr(uploads, "SLOT_WAIT_SECONDS", 0.01)
+    with uploads._program_slots:
         answer = hand_in(api, PNG)
         assert (answer.status_code, answer.json["code"]) == (429, "too_many_uploads")
         assert answer.headers["Retry-After"] == "5"
@@ -179,7 +179,7 @@ def test_the_decoder_sees_no_secret(api: Api, monkeypatch: pytest.MonkeyPatch, t
         "sys.exit(1)"
     )
     monkeypatch.setenv("PRESSROOM_SECRET_KEY", "x" * 32)
-    monkeypatch.setattr(uploads, "REDRAWING", nosy)
+    monkeypatch.setattr(uploads, "SANITIZE_PROGRAM", nosy)
     assert hand_in(api, encode(picture())).json["code"] == "unsupported_image"
 
 

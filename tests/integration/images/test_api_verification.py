@@ -22,7 +22,7 @@ from tests.support import certificates, factories
 from tests.support.apis import Api, open_api
 from tests.support.picture_files import PNG, encode, form
 from tests.support.press_fixture import House
-from worker.engine.painted import paint
+from worker.engine.painted import paint_picture
 from worker.press import runner
 
 SIDE = 128
@@ -51,7 +51,7 @@ def printer(api: Api) -> Printer:
         wish = {"width": SIDE, "height": SIDE, "steps": 1} | request
         job = factories.submit(api.database, owner, request=wish)
         with house.press() as press:
-            runner.hear(press)
+            runner.run_next_job(press)
         assert factories.read(api.database, job.id).status is JobStatus.SUCCEEDED
         (image,) = house.images(job.id)
         return image
@@ -146,14 +146,14 @@ def test_no_picture_that_was_never_printed_here_is_recognised(api: Api, print_on
     seen = [_appraise(number) for number in range(STRANGERS)]
     with api.database.reading() as session:
         assert [similarity.find_copied(session, "ada", each, 10) for each in seen] == [[]] * STRANGERS
-    told = verify(api, encode(paint("somebody else's", 7, SIDE, SIDE)))
+    told = verify(api, encode(paint_picture("somebody else's", 7, SIDE, SIDE)))
     assert (told["printed_here"], told["recognised_by"], told["candidates"]) == (False, None, [])
 
 
 def _appraise(number: int) -> Fingerprint:
     from common.images.perceptual_hash import take_fingerprint  # noqa: PLC0415  (beside what the api may import)
 
-    return take_fingerprint(paint(f"never printed {number}", 1000 + number, SIDE, SIDE))
+    return take_fingerprint(paint_picture(f"never printed {number}", 1000 + number, SIDE, SIDE))
 
 
 def test_a_manifest_that_somebody_else_has_signed_does_not_pass_for_ours(

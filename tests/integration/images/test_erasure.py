@@ -35,7 +35,7 @@ def print_job(api: Api, owner: str = "ada", **changes: Any) -> tuple[Job, Image]
     job = factories.submit(api.database, owner, **changes)
     house = House(api.database, api.storage, api.services.settings)
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     (image,) = house.images(job.id)
     return factories.read(api.database, job.id), image
 
@@ -71,7 +71,7 @@ def test_an_image_is_erased_on_request_and_what_it_cost_stays(api: Api) -> None:
     assert api.get(link.removeprefix(api.services.settings.base_url), key=None).json["code"] == "object_missing"
     assert remembered(api) == set()
     with api.database.reading() as session:
-        tally = usage.tally(session, "ada", utcnow() - DAY, utcnow() + DAY)
+        tally = usage.load_usage(session, "ada", utcnow() - DAY, utcnow() + DAY)
         assert tally.delivered == pytest.approx(image.gpu_seconds)
 
 
@@ -164,7 +164,7 @@ def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
     office.subscribe("https://example.com/hook")
     held = factories.running(api.database, annotations={"name": "Ada"})
     with api.database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(gpu_seconds=1.0))
     age(api.database, held.job_id, 4 * DAY)
     settle_messages(api.database)
     retention.erase_words(api.database, 3)

@@ -46,7 +46,7 @@ def print_all(house: House, **request: Any) -> Any:
     job = factories.submit(house.database, request=request)
     with house.press() as press:
         for _ in range(3):
-            runner.hear(press)
+            runner.run_next_job(press)
             factories.make_due(house.database, job.id)
     return factories.read(house.database, job.id)
 
@@ -107,7 +107,7 @@ def test_f60_a_certificate_that_ends_while_the_press_runs_stops_what_must_be_sig
         for module in (image_certificates, signing):
             monkeypatch.setattr(module, "utcnow", lambda: utcnow() + timedelta(days=2))
         for _ in range(3):
-            runner.hear(press)
+            runner.run_next_job(press)
             factories.make_due(house.database, job.id)
     row = factories.read(house.database, job.id)
     assert row.status is status

@@ -13,16 +13,16 @@ from PIL import Image as Pillow
 from sqlalchemy import select, update
 
 from common.clerk import quarantine as broom
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError, StorageError
-from common.ids import new_id
+from common.ids import create_id
 from common.images import quarantine
 from common.images.quarantine_encryption import Part, PictureSealer, SealUnreadableError
 from common.keys import Scope
 from common.settings import Settings
 from common.storage import open_storage
-from common.storage.keys import QUARANTINE, quarantine_key
+from common.storage.keys import QUARANTINE_PREFIX, build_quarantine_key
 from common.tables import Image, Job, QuarantinedImage, Review, WebhookMessage
 from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus, JobStatus, Verdict
@@ -31,7 +31,7 @@ from tests.support.apis import Api, open_api
 from tests.support.invariants import MARK
 from tests.support.press_fixture import House
 from tests.support.servers.services import Bucket
-from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.press import runner
 
 HOOK = "https://hooks.example/pressroom"
@@ -62,8 +62,8 @@ def hook(api: Api) -> str:
 
 def print_blocked(house: House, *verdicts: Verdict, num_images: int = 1) -> Job:
     job = factories.submit(house.database, request={"num_images": num_images})
-    with house.press(checker=ScriptedChecker(in_turn(*(verdicts or (Verdict.BLOCK,))))) as press:
-        runner.hear(press)
+    with house.press(checker=ScriptedChecker(build_sequence_rule(*(verdicts or (Verdict.BLOCK,))))) as press:
+        runner.run_next_job(press)
     return factories.read(house.database, job.id)
 
 
@@ -83,14 +83,14 @@ def test_what_is_kept_is_sealed_where_no_link_leads(kept: House) -> None:
     assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
     assert (image.status, image.amount, image.storage_key) == (ImageStatus.QUARANTINED, 0, None)
     keys = sorted(kept.storage.list_keys(""))
-    assert keys == sorted(quarantine_key(image.id, part) for part in Part)
+    assert keys == sorted(build_quarantine_key(image.id, part) for part in Part)
     for key in keys:
         data = kept.storage.get(key)
         assert MARK not in data
         assert b"PNG" not in data[:100]
         with pytest.raises(StorageError, match="quarantine"):
             kept.storage.sign(key, content_type="image/png", filename="x.png", seconds=60)
-    sealed = kept.storage.get(quarantine_key(image.id, Part.FULL))
+    sealed = kept.storage.get(build_quarantine_key(image.id, Part.FULL))
     full = PictureSealer(kept.settings.read_secret()).open(image.id, Part.FULL, sealed)
     assert hashlib.sha256(full).hexdigest() == image.sha256
     kept.check()
@@ -103,13 +103,13 @@ def test_by_default_nothing_that_is_blocked_is_kept(house: House) -> None:
 
 
 def test_a_sealed_file_opens_for_its_image_and_its_house_alone() -> None:
-    sealer, image_id = PictureSealer(b"x" * 32), new_id()
+    sealer, image_id = PictureSealer(b"x" * 32), create_id()
     sealed = sealer.seal(image_id, Part.FULL, b"picture")
     assert sealer.open(image_id, Part.FULL, sealed) == b"picture"
     assert sealer.seal(image_id, Part.FULL, b"picture") != sealed, "never the same nonce"
     flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for attempt in (
-        lambda: sealer.open(new_id(), Part.FULL, sealed),
+        lambda: sealer.open(create_id(), Part.FULL, sealed),
         lambda: sealer.open(image_id, Part.THUMBNAIL, sealed),
         lambda: PictureSealer(b"y" * 32).open(image_id, Part.FULL, sealed),
         lambda: sealer.open(image_id, Part.FULL, flipped),
@@ -133,7 +133,7 @@ def test_a_reviewer_sees_all_that_waits_and_nobody_else_does(kept: House, api: A
         assert api.get(f"/v1/quarantine{path}").status_code == 403
     for act in ("release", "confirm"):
         assert api.post(f"/v1/quarantine/{shown[0]['id']}/{act}", json={}).status_code == 403
-        assert api.post(f"/v1/quarantine/{new_id()}/{act}", json={}, key=reviewer).status_code == 404
+        assert api.post(f"/v1/quarantine/{create_id()}/{act}", json={}, key=reviewer).status_code == 404
     assert api.get("/v1/quarantine?cursor=nonsense", key=reviewer).json["code"] == "invalid_cursor"
     assert api.get(f"/v1/images/{shown[0]['id']}").json["url"] is None
     assert api.get(f"/v1/images/{shown[0]['id']}/content").status_code == 404
@@ -175,7 +175,7 @@ def test_what_is_released_is_delivered_as_it_was_printed_free_of_charge(
     assert (after.status, after.finished_at, after.error_code) == (job.status, job.finished_at, job.error_code)
     assert used(api) == before
     assert [(act, note) for act, _, note in acts(api.database)] == [(ReviewAct.RELEASED, "a donkey")]
-    assert list(kept.storage.list_keys(QUARANTINE)) == []
+    assert list(kept.storage.list_keys(QUARANTINE_PREFIX)) == []
     broom.collect(kept.database, kept.storage)
     kept.check()
 
@@ -209,9 +209,9 @@ def test_what_is_confirmed_is_blocked_and_gone(kept: House, api: Api, reviewer: 
 def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept: House) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
-        quarantine.confirm(session, image, new_id(), "")
+        quarantine.confirm(session, image, create_id(), "")
     with pytest.raises(IllegalTransitionError), kept.database.transaction() as session:
-        quarantine.release(session, image, new_id(), "")
+        quarantine.release(session, image, create_id(), "")
     assert len(acts(kept.database)) == 1
 
 
@@ -219,7 +219,7 @@ def test_a_picture_that_nobody_decides_on_expires_and_its_files_are_collected(ke
     (image,) = kept.images(print_blocked(kept).id)
     assert broom.expire(kept.database) == 0
     with kept.database.transaction() as session:
-        session.execute(update(QuarantinedImage).values(expires_at=now(session, -timedelta(seconds=1))))
+        session.execute(update(QuarantinedImage).values(expires_at=now_sql(session, -timedelta(seconds=1))))
     assert broom.expire(kept.database) == 1
     assert broom.collect(kept.database, kept.storage) == 1
     assert broom.collect(kept.database, kept.storage) == 0
@@ -245,11 +245,11 @@ def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: Hou
 
 
 def test_sealed_files_that_no_row_tells_of_are_collected_once_they_are_old(kept: House) -> None:
-    old, young = UUID(int=1 << 80), new_id()
+    old, young = UUID(int=1 << 80), create_id()
     for image_id in (old, young):
-        kept.storage.put(quarantine_key(image_id, Part.FULL), b"noise", "application/octet-stream")
+        kept.storage.put(build_quarantine_key(image_id, Part.FULL), b"noise", "application/octet-stream")
     assert broom.collect(kept.database, kept.storage) == 1
-    assert list(kept.storage.list_keys("")) == [quarantine_key(young, Part.FULL)]
+    assert list(kept.storage.list_keys("")) == [build_quarantine_key(young, Part.FULL)]
 
 
 def test_no_link_leads_into_quarantine_on_s3_either(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,4 +257,4 @@ def test_no_link_leads_into_quarantine_on_s3_either(s3: Bucket, monkeypatch: pyt
         monkeypatch.setenv(name, value)
     storage = open_storage(Settings.from_environ())
     with pytest.raises(StorageError, match="quarantine"):
-        storage.sign(quarantine_key(new_id(), Part.FULL), content_type="image/png", filename="x", seconds=60)
+        storage.sign(build_quarantine_key(create_id(), Part.FULL), content_type="image/png", filename="x", seconds=60)

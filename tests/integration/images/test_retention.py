@@ -15,8 +15,8 @@ from common.db.engine import Database
 from common.errors import GenerationError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.keys import Kept, Scope
-from common.storage.keys import attempt_prefix
+from common.keys import RetentionDays, Scope
+from common.storage.keys import build_attempt_prefix
 from common.tables import WebhookMessage
 from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages
@@ -36,7 +36,7 @@ def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_setting
     held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
     for each in held:
         with api.database.transaction() as session:
-            lifecycle.succeed(session, each, factories.images(each), Spent(gpu_seconds=1.0))
+            lifecycle.succeed_job(session, each, factories.images(each), Spent(gpu_seconds=1.0))
         age(api.database, each.job_id, 10 * DAY)
     settle_messages(api.database)
     with api.database.reading() as session:
@@ -52,18 +52,20 @@ def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_setting
 
 def test_a_key_that_a_key_makes_keeps_things_no_longer(api: Api) -> None:
     with api.database.transaction() as session:
-        own = keys.create(session, "ada", scopes=[Scope.KEYS_ADMIN, Scope.JOBS_WRITE], kept=Kept(image_days=2))
+        own = keys.create_api_key(
+            session, "ada", scopes=[Scope.KEYS_ADMIN, Scope.JOBS_WRITE], kept=RetentionDays(image_days=2)
+        )
     made = api.post("/v1/keys", key=own, json={"name": "child"})
     assert made.status_code == 201
     with api.database.reading() as session:
-        row = keys.find(session, made.json["key"])
+        row = keys.find_api_key(session, made.json["key"])
         assert row is not None
-        assert asdict(Kept.of(row))["image_days"] == 2
+        assert asdict(RetentionDays.of(row))["image_days"] == 2
 
 
 def test_what_a_key_hands_in_is_kept_as_long_as_it_says(api: Api) -> None:
     with api.database.transaction() as session:
-        key = keys.create(session, "ada", kept=Kept(asset_days=2))
+        key = keys.create_api_key(session, "ada", kept=RetentionDays(asset_days=2))
     asset = hand_in(api, PNG, key=key).json
     kept = _time(asset["expires_at"]) - _time(asset["created_at"])
     assert kept == 2 * DAY
@@ -79,9 +81,9 @@ def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlit
     done = CliRunner().invoke(pressroom, words, env=environ)
     assert done.exit_code == 0, done.output
     with sqlite_database.reading() as session:
-        row = keys.find(session, done.output.strip())
+        row = keys.find_api_key(session, done.output.strip())
         assert row is not None
-        assert Kept.of(row) == Kept(image_days=30, prompt_days=7)
+        assert RetentionDays.of(row) == RetentionDays(image_days=30, prompt_days=7)
     refused = CliRunner().invoke(pressroom, [*words, "--webhook-days", "1"], env=environ)
     assert refused.exit_code == 2
     assert "--webhook-days" in refused.output
@@ -89,11 +91,11 @@ def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlit
 
 def test_what_a_failed_attempt_has_left_is_collected_only_when_no_late_upload_can_follow(api: Api) -> None:
     held = factories.running(api.database)
-    key = f"{attempt_prefix(held.owner, held.job_id, held.attempt)}0-late.png"
+    key = f"{build_attempt_prefix(held.owner, held.job_id, held.attempt)}0-late.png"
     api.storage.put(key, PNG, "image/png")
     assert retention.collect_orphans(api.database, api.storage) == 0, "the attempt is under way"
     with api.database.transaction() as session:
-        lifecycle.fail(session, held, GenerationError(), Spent(gpu_seconds=1.0))
+        lifecycle.fail_job(session, held, GenerationError(), Spent(gpu_seconds=1.0))
     age(api.database, held.job_id, retention.ORPHANS_KEPT - timedelta(minutes=1))
     assert retention.collect_orphans(api.database, api.storage) == 0, "a press may still be uploading"
     age(api.database, held.job_id, retention.ORPHANS_KEPT + timedelta(minutes=1))

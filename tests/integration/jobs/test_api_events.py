@@ -13,13 +13,13 @@ import sqlalchemy
 
 from api.jobs import event_stream
 from api.runtime import job_watcher
-from api.runtime.event_ids import Look
+from api.runtime.event_ids import JobSnapshot
 from api.web import sse
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.tables.states import ImageStatus, JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
@@ -61,18 +61,18 @@ def claim(api: Api) -> Claim:
 
 def step(api: Api, held: Claim, number: int) -> None:
     with api.database.transaction() as session:
-        lifecycle.beat(session, held.press_id, [Holding(held, number, Spent())], factories.LEASE, {})
+        lifecycle.record_heartbeat(session, held.press_id, [ClaimProgress(held, number, Spent())], factories.LEASE, {})
 
 
 def lose(api: Api, held: Claim) -> None:
     factories.age(api.database, held.job_id, "lease_until", timedelta(seconds=1))
     with api.database.transaction() as session:
-        lifecycle.return_lost(session, factories.MAX_STRIKES)
+        lifecycle.requeue_lost_jobs(session, factories.MAX_STRIKES)
 
 
 def succeed(api: Api, held: Claim) -> None:
     with api.database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(gpu_seconds=1.0))
 
 
 def live(api: Api) -> UUID:
@@ -191,7 +191,7 @@ def test_an_id_that_the_job_never_had_is_passed_over(plain: Api) -> None:
 def test_another_owners_job_is_as_good_as_missing(plain: Api) -> None:
     job = factories.submit(plain.database)
     foreign = plain.get(f"/v1/jobs/{job.id}/events", key=plain.make_key("bob"))
-    missing = plain.get(f"/v1/jobs/{new_id()}/events")
+    missing = plain.get(f"/v1/jobs/{create_id()}/events")
     assert foreign.status_code == missing.status_code == 404
     assert foreign.json | {"request_id": ""} == missing.json | {"request_id": ""}
 
@@ -265,9 +265,9 @@ def test_one_thread_and_one_query_serve_all_streams(api: Api) -> None:
     assert len(lookouts()) == 1
     queries: list[str] = []
     with _counting(api.database, queries):
-        looks = job_watcher.look_at(api.database, seen)
+        looks = job_watcher.load_snapshots(api.database, seen)
     assert set(looks) == set(seen)
-    assert set(looks.values()) == {Look(JobStatus.QUEUED, 0, 0, 4, 1)}
+    assert set(looks.values()) == {JobSnapshot(JobStatus.QUEUED, 0, 0, 4, 1)}
     assert len([query for query in queries if query.startswith("SELECT")]) == 1
     for line in lines:
         line.close()
@@ -287,10 +287,10 @@ class Faltering(Database):
             yield session
 
 
-def watch(database: Database, job_id: UUID) -> Look | None:
+def watch(database: Database, job_id: UUID) -> JobSnapshot | None:
     """Return the first news of a job that was queued when it was looked at last."""
-    tower = job_watcher.Lookout(database, lambda: False)
-    watched = tower.watch(job_id, Look(JobStatus.QUEUED, 0, 0, 4, 1))
+    tower = job_watcher.JobWatcher(database, lambda: False)
+    watched = tower.watch(job_id, JobSnapshot(JobStatus.QUEUED, 0, 0, 4, 1))
     try:
         return watched.news.get(timeout=30)
     finally:
@@ -304,7 +304,7 @@ def test_the_lookout_outlasts_a_database_that_is_away(sqlite_url: str) -> None:
     database.faults = []
     held = factories.running(database)
     database.faults = [DatabaseUnavailableError("away")] * 3
-    assert watch(database, held.job_id) == Look(JobStatus.RUNNING, 1, 0, 4, 1)
+    assert watch(database, held.job_id) == JobSnapshot(JobStatus.RUNNING, 1, 0, 4, 1)
     assert database.faults == []
 
 
@@ -312,7 +312,7 @@ def test_the_lookout_outlasts_a_database_that_is_away(sqlite_url: str) -> None:
 def test_a_lookout_that_breaks_sends_its_streams_home(sqlite_url: str) -> None:
     database = Faltering(sqlite_url)
     database.faults = [ZeroDivisionError()]
-    assert watch(database, new_id()) is None
+    assert watch(database, create_id()) is None
 
 
 def lookouts() -> list[threading.Thread]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from common.jobs import lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.tables import Job
 from tests.support import factories
 from tests.support.servers.api_servers import Server, serving
@@ -68,7 +68,7 @@ def run_job(server: Server) -> Claim:
 
 def step(server: Server, held: Claim, number: int) -> None:
     with server.database.transaction() as session:
-        lifecycle.beat(session, held.press_id, [Holding(held, number, Spent())], factories.LEASE, {})
+        lifecycle.record_heartbeat(session, held.press_id, [ClaimProgress(held, number, Spent())], factories.LEASE, {})
 
 
 def test_events_come_one_by_one_and_the_line_ends_with_the_job(server: Server) -> None:
@@ -78,7 +78,7 @@ def test_events_come_one_by_one_and_the_line_ends_with_the_job(server: Server) -
     step(server, held, 7)
     line.read_until(b'"step":7')
     with server.database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent())
+        lifecycle.succeed_job(session, held, factories.images(held), Spent())
     line.read_until(b"\r\n0\r\n\r\n")
     line.close()
     body = b"".join(part for part in line.come.split(b"\r\n")[1:] if b"event: " in part)

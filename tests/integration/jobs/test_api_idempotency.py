@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text, update
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IdempotencyInProgressError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import idempotency
 from common.jobs.idempotency import Reservation
 from common.tables import IdempotencyKey
@@ -79,7 +79,7 @@ def test_a_refused_request_is_not_remembered(api: Api) -> None:
 def test_an_old_key_makes_a_new_job(api: Api) -> None:
     first = ask(api)
     with api.database.transaction() as session:
-        session.execute(update(IdempotencyKey).values(created_at=now(session, -timedelta(hours=25))))
+        session.execute(update(IdempotencyKey).values(created_at=now_sql(session, -timedelta(hours=25))))
     assert ask(api).json["id"] != first.json["id"]
 
 
@@ -102,9 +102,9 @@ def test_a_request_that_cannot_wait_for_the_first_is_told_so(postgresql_url: str
     database = Database(postgresql_url)
     with database.transaction() as first, database.transaction() as second:
         second.execute(text("SET LOCAL lock_timeout = '50ms'"))
-        assert idempotency.reserve(first, Reservation("ada", "k", "digest", new_id()), 24) is None
+        assert idempotency.reserve_idempotency_key(first, Reservation("ada", "k", "digest", create_id()), 24) is None
         with pytest.raises(IdempotencyInProgressError):
-            idempotency.reserve(second, Reservation("ada", "k", "digest", new_id()), 24)
+            idempotency.reserve_idempotency_key(second, Reservation("ada", "k", "digest", create_id()), 24)
         second.rollback()
         first.rollback()
     database.close()

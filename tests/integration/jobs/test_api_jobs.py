@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from common.db.engine import Database
-from common.errors import BellUnavailableError, InvalidPictureError
+from common.errors import BrokerUnavailableError, InvalidPictureError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.tables.states import JobStatus
@@ -33,10 +33,10 @@ class DeadBell:
     """A bell that nobody can ring."""
 
     def ring(self, model: str, job_id: UUID) -> None:
-        raise BellUnavailableError
+        raise BrokerUnavailableError
 
     def waiting(self, model: str) -> int:
-        raise BellUnavailableError
+        raise BrokerUnavailableError
 
 
 def finish(api: Api) -> None:
@@ -46,7 +46,7 @@ def finish(api: Api) -> None:
         held = factories.claim(api.database, press_id)
         if held is not None:
             with api.database.transaction() as session:
-                lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.0))
+                lifecycle.succeed_job(session, held, factories.images(held), Spent(gpu_seconds=1.0))
             return
         time.sleep(0.05)
 
@@ -154,7 +154,7 @@ def test_a_finished_job_shows_images_cost_and_links(api: Api) -> None:
 def test_a_failed_job_says_why(api: Api) -> None:
     held = factories.running(api.database)
     with api.database.transaction() as session:
-        lifecycle.block(session, held, [], Spent(gpu_seconds=1.0))
+        lifecycle.block_job(session, held, [], Spent(gpu_seconds=1.0))
     job = api.get(f"/v1/jobs/{held.job_id}").json
     assert job["status"] == "failed"
     assert (job["error"]["code"], job["error"]["retryable"]) == ("content_blocked", False)
@@ -293,9 +293,9 @@ def test_each_attempt_says_what_it_spent_and_why_it_ended(api: Api) -> None:
         with api.database.transaction() as session:
             spent = Spent(1.0, phases={"denoise": 1.0})
             if error is not None:
-                lifecycle.fail(session, held, error, spent)
+                lifecycle.fail_job(session, held, error, spent)
             else:
-                lifecycle.succeed(session, held, factories.images(held), spent)
+                lifecycle.succeed_job(session, held, factories.images(held), spent)
     first, second = api.get(f"/v1/jobs/{job_id}/attempts").json["data"]
     assert (first["number"], first["outcome"], first["error_code"]) == (1, "retried", "invalid_picture")
     assert (second["number"], second["outcome"], second["error_code"]) == (2, "succeeded", None)

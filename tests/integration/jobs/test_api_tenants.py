@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from common import keys
 from common.clock import utcnow
 from common.db.engine import Database
-from common.ids import new_id
+from common.ids import create_id
 from common.images import assets
 from common.images.assets import PictureFile
 from common.keys import Scope
@@ -55,7 +55,7 @@ def make_things(api: Api) -> dict[str, str]:
     """Return the ids of one of everything that ada has."""
     job_id, (image,) = api.print_job("ada")
     asset = assets.add(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=99)
-    webhook = api.post("/v1/webhooks", json={"url": f"https://hooks.example/{new_id()}"}).json
+    webhook = api.post("/v1/webhooks", json={"url": f"https://hooks.example/{create_id()}"}).json
     delivery = api.post(f"/v1/webhooks/{webhook['id']}/test").json
     template = {"prompt": "a cake for {{ name }}"}
     wish = {"name": "birthdays", "template": template, "budget": {"amount": "9"}}
@@ -78,7 +78,7 @@ def make_things(api: Api) -> dict[str, str]:
 
 
 def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> None:
-    missing = {name: str(new_id()) for name in IDS}
+    missing = {name: str(create_id()) for name in IDS}
     api.key, bob = api.make_key("ada", tuple(Scope)), api.make_key("bob", tuple(Scope))
     tried = 0
     for method, path in routes(api):
@@ -116,13 +116,13 @@ def test_lists_show_no_one_elses(api: Api) -> None:
 
 def test_every_route_wants_a_key_and_its_scope(api: Api) -> None:
     for method, path in routes(api):
-        url = path.format(**{name: new_id() for name in IDS})
+        url = path.format(**{name: create_id() for name in IDS})
         assert api.call(method, url, key=None).status_code == 401, path
     scopes = dict.fromkeys(Scope, 0)
     for scope in Scope:
         key = api.make_key(f"only {scope}", (scope,))
         for method, path in routes(api):
-            answer = api.call(method, path.format(**{name: new_id() for name in IDS}), key=key)
+            answer = api.call(method, path.format(**{name: create_id() for name in IDS}), key=key)
             if answer.status_code == 403:
                 assert answer.json["code"] == "insufficient_scope"
                 assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
@@ -135,7 +135,7 @@ def test_every_route_wants_a_key_and_its_scope(api: Api) -> None:
 def test_revoked_and_expired_keys_are_as_good_as_none(api: Api) -> None:
     revoked, expired = api.make_key("revoked"), api.make_key("expired")
     with api.database.transaction() as session:
-        keys.revoke(session, revoked.split("_")[1])
+        keys.revoke_api_key(session, revoked.split("_")[1])
         session.execute(update(ApiKey).where(ApiKey.owner == "expired").values(expires_at=utcnow() - timedelta(1)))
     for key in (revoked, expired):
         assert api.get("/v1/jobs", key=key).status_code == 401

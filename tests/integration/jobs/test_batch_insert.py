@@ -12,25 +12,21 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from api.runtime import flat_combining
-from api.runtime.batch_insert import Intake, Made, Outcome, Wish
+from api.runtime.batch_insert import BatchInserter, InsertedJob, InsertOutcome, PendingJob
 from common.db.engine import Database
-from common.errors import (
-    BellUnavailableError,
-    IdempotencyKeyReusedError,
-    QueueFullError,
-)
-from common.ids import new_id
-from common.jobs.idempotency import Reservation, reserve
-from common.jobs.notifier import Bell
-from common.jobs.spec import Order
+from common.errors import BrokerUnavailableError, IdempotencyKeyReusedError, QueueFullError
+from common.ids import create_id
+from common.jobs.idempotency import Reservation, reserve_idempotency_key
+from common.jobs.notifier import Notifier
+from common.jobs.spec import JobSpec
 from common.settings import Settings
 from common.tables import IdempotencyKey, Job, WebhookEndpoint
-from common.webhooks.signing_secrets import Sealer
+from common.webhooks.signing_secrets import SecretCipher
 from tests.support import factories
 from tests.support.waiting import until
 
 RACERS = 16
-Asked = tuple[Order, Reservation | None]
+Asked = tuple[JobSpec, Reservation | None]
 
 
 class HeldBell:
@@ -53,7 +49,7 @@ class DeadBell(HeldBell):
 
     def ring(self, _model: str, *job_ids: UUID) -> None:
         self.rings.append([*job_ids])
-        raise BellUnavailableError
+        raise BrokerUnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +63,11 @@ def bell() -> HeldBell:
 
 
 @pytest.fixture
-def open_intake(database: Database, tmp_path: Path, bell: HeldBell) -> Callable[..., Intake]:
+def open_intake(database: Database, tmp_path: Path, bell: HeldBell) -> Callable[..., BatchInserter]:
     """Return an intake on the database, with settings of its own."""
 
-    def open_with(bell: Bell = bell, **changes: Any) -> Intake:
-        return Intake(database, bell, Sealer(b"secret"), Settings(home=tmp_path, **changes))
+    def open_with(bell: Notifier = bell, **changes: Any) -> BatchInserter:
+        return BatchInserter(database, bell, SecretCipher(b"secret"), Settings(home=tmp_path, **changes))
 
     return open_with
 
@@ -82,12 +78,12 @@ def ask(owner: str = "ada", key: str | None = None, digest: str = "d", **changes
     return order, None if key is None else Reservation(owner, key, digest, order.id)
 
 
-def take_together(intake: Intake, bell: HeldBell, asked: Sequence[Asked]) -> list[Outcome | Exception]:
+def take_together(intake: BatchInserter, bell: HeldBell, asked: Sequence[Asked]) -> list[InsertOutcome | Exception]:
     """Have all of *asked* wait while another order is seen to; return what became of each."""
     with ThreadPoolExecutor(len(asked) + 1) as pool:
         before = pool.submit(intake.take, *ask("zoe"))
         until(lambda: bell.rings, "an order that is seen to")
-        futures: list[Future[Made | UUID]] = []
+        futures: list[Future[InsertedJob | UUID]] = []
         for each in asked:
             futures.append(pool.submit(intake.take, *each))
             until(lambda: len(intake._combiner._waiting) == len(futures), "those who wait")
@@ -102,12 +98,12 @@ def count(database: Database, table: Any) -> int:
 
 
 def test_orders_that_wait_are_rung_for_together_and_stand_in_line(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
     asked = [ask(owner, request={"num_images": images}) for owner, images in (("ada", 2), ("bob", 1), ("ada", 1))]
     took = take_together(open_intake(), bell, asked)
     assert bell.rings[1] == [order.id for order, _ in asked]
-    made = [each for each in took if isinstance(each, Made)]
+    made = [each for each in took if isinstance(each, InsertedJob)]
     assert [each.job.id for each in made] == [order.id for order, _ in asked]
     assert [each.job.fair_tag for each in made] == [0, 0, 2]
     # The order of zoe, whose tag is 0 too, was written last.
@@ -116,10 +112,10 @@ def test_orders_that_wait_are_rung_for_together_and_stand_in_line(
 
 
 def test_one_key_that_comes_sixteen_times_at_once_makes_one_job(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
     took = take_together(open_intake(), bell, [ask(key="k") for _ in range(RACERS)])
-    (made,) = (each for each in took if isinstance(each, Made))
+    (made,) = (each for each in took if isinstance(each, InsertedJob))
     assert {each for each in took if each is not made} == {made.job.id}
     assert len(bell.rings) == 2
     assert bell.rings[1] == [made.job.id]
@@ -127,72 +123,81 @@ def test_one_key_that_comes_sixteen_times_at_once_makes_one_job(
 
 
 def test_one_key_that_races_through_two_apis_makes_one_job(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
     bell.may_go_on.set()
     intakes, barrier = [open_intake(), open_intake()], Barrier(RACERS)
 
-    def race(number: int) -> Made | UUID:
+    def race(number: int) -> InsertedJob | UUID:
         barrier.wait(60)
         return intakes[number % 2].take(*ask(key="k"))
 
     with ThreadPoolExecutor(RACERS) as pool:
         took = list(pool.map(race, range(RACERS)))
-    (made,) = (each for each in took if isinstance(each, Made))
+    (made,) = (each for each in took if isinstance(each, InsertedJob))
     assert {each for each in took if each is not made} == {made.job.id}
     assert count(database, Job) == 1
 
 
 def test_many_keys_in_opposite_orders_through_two_apis_make_one_job_each(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
     bell.may_go_on.set()
     intakes, barrier = [open_intake(), open_intake()], Barrier(RACERS)
 
-    def race(number: int) -> Made | UUID:
+    def race(number: int) -> InsertedJob | UUID:
         barrier.wait(60)
         place = number // 2
         return intakes[number % 2].take(*ask(key=f"k{place if number % 2 else 7 - place}"))
 
     with ThreadPoolExecutor(RACERS) as pool:
         took = list(pool.map(race, range(RACERS)))
-    assert sum(isinstance(each, Made) for each in took) == RACERS // 2
+    assert sum(isinstance(each, InsertedJob) for each in took) == RACERS // 2
     assert count(database, Job) == RACERS // 2
 
 
 def test_a_key_of_another_request_is_refused_and_its_company_is_not(
-    open_intake: Callable[..., Intake], bell: HeldBell
+    open_intake: Callable[..., BatchInserter], bell: HeldBell
 ) -> None:
     took = take_together(open_intake(), bell, [ask(key="k"), ask(key="k", digest="other"), ask(key="l"), ask()])
-    assert [type(each) for each in took] == [Made, IdempotencyKeyReusedError, Made, Made]
+    assert [type(each) for each in took] == [InsertedJob, IdempotencyKeyReusedError, InsertedJob, InsertedJob]
     assert len(bell.rings[1]) == 3
 
 
-def test_a_key_that_was_used_before_is_answered_in_company(open_intake: Callable[..., Intake], bell: HeldBell) -> None:
+def test_a_key_that_was_used_before_is_answered_in_company(
+    open_intake: Callable[..., BatchInserter], bell: HeldBell
+) -> None:
     intake, (order, reservation) = open_intake(), ask(key="k")
-    (made,) = open_intake(DeadBell()).take_all([Wish(order, reservation)])
-    assert isinstance(made, Made)
+    (made,) = open_intake(DeadBell()).take_all([PendingJob(order, reservation)])
+    assert isinstance(made, InsertedJob)
     took = take_together(intake, bell, [ask(key="k"), ask(), ask(key="k", digest="other")])
     assert took[0] == order.id
-    assert [type(each) for each in took[1:]] == [Made, IdempotencyKeyReusedError]
+    assert [type(each) for each in took[1:]] == [InsertedJob, IdempotencyKeyReusedError]
 
 
 def test_the_queue_fills_up_in_the_middle_of_company_and_keys_of_the_refused_stay_free(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
     asked = [ask(key="a"), ask("bob"), ask(key="b"), ask(key="c"), ask(key="c"), ask(key="a")]
     took = take_together(open_intake(max_queued_jobs=2), bell, asked)
-    assert [type(each) for each in took] == [Made, Made, Made, QueueFullError, QueueFullError, UUID]
+    assert [type(each) for each in took] == [
+        InsertedJob,
+        InsertedJob,
+        InsertedJob,
+        QueueFullError,
+        QueueFullError,
+        UUID,
+    ]
     with database.reading() as session:
         assert sorted(session.scalars(select(IdempotencyKey.key))) == ["a", "b"]
     assert count(database, Job) == 4
 
 
 def test_an_order_that_the_database_refuses_does_not_hurt_its_company(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
-    took = take_together(open_intake(), bell, [ask(key="a"), ask(key="b", retry_of=new_id()), ask()])
-    assert [type(each) for each in took] == [Made, IntegrityError, Made]
+    took = take_together(open_intake(), bell, [ask(key="a"), ask(key="b", retry_of=create_id()), ask()])
+    assert [type(each) for each in took] == [InsertedJob, IntegrityError, InsertedJob]
     assert count(database, Job) == 3
     assert sorted(map(len, bell.rings)) == [1, 1, 1]
     with database.reading() as session:
@@ -200,28 +205,28 @@ def test_an_order_that_the_database_refuses_does_not_hurt_its_company(
 
 
 def test_whoever_names_a_receiver_is_seen_to_once(
-    open_intake: Callable[..., Intake], bell: HeldBell, database: Database
+    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
 ) -> None:
     asked = [ask(owner, webhook_url="https://hook.example/") for owner in ("bob", "ada", "bob")]
     took = take_together(open_intake(), bell, [*asked, ask("eve")])
-    assert {type(each) for each in took} == {Made}
+    assert {type(each) for each in took} == {InsertedJob}
     with database.reading() as session:
         assert sorted(session.scalars(select(WebhookEndpoint.owner))) == ["ada", "bob"]
 
 
-def test_orders_are_taken_though_nobody_can_ring(open_intake: Callable[..., Intake], database: Database) -> None:
+def test_orders_are_taken_though_nobody_can_ring(open_intake: Callable[..., BatchInserter], database: Database) -> None:
     bell = DeadBell()
-    took = open_intake(bell).take_all([Wish(*ask()), Wish(*ask("bob"))])
-    assert {type(each) for each in took} == {Made}
+    took = open_intake(bell).take_all([PendingJob(*ask()), PendingJob(*ask("bob"))])
+    assert {type(each) for each in took} == {InsertedJob}
     assert [len(ring) for ring in bell.rings] == [2]
     assert count(database, Job) == 2
 
 
 def test_a_key_in_use_elsewhere_keeps_nobody_else_waiting(postgresql_url: str, tmp_path: Path, bell: HeldBell) -> None:
     ours, elsewhere = Database(postgresql_url), Database(postgresql_url)
-    intake = Intake(ours, bell, Sealer(b"secret"), Settings(home=tmp_path))
+    intake = BatchInserter(ours, bell, SecretCipher(b"secret"), Settings(home=tmp_path))
     with ThreadPoolExecutor(4) as pool, elsewhere.transaction() as session:
-        reserve(session, Reservation("ada", "k", "d", new_id()), 24)
+        reserve_idempotency_key(session, Reservation("ada", "k", "d", create_id()), 24)
         before = pool.submit(intake.take, *ask("zoe"))
         until(lambda: bell.rings, "an order that is seen to")
         contested = pool.submit(intake.take, *ask(key="k"))
@@ -229,9 +234,9 @@ def test_a_key_in_use_elsewhere_keeps_nobody_else_waiting(postgresql_url: str, t
         until(lambda: len(intake._combiner._waiting) == 3, "those who wait")
         bell.may_go_on.set()
         for each in (before, *company):
-            assert isinstance(each.result(60), Made)
+            assert isinstance(each.result(60), InsertedJob)
         assert not contested.done(), "it waits, alone, for as long as the database lets it"
         session.rollback()
-        assert isinstance(contested.result(60), Made)
+        assert isinstance(contested.result(60), InsertedJob)
     ours.close()
     elsewhere.close()

@@ -162,7 +162,7 @@ def test_a_job_that_comes_back_keeps_its_place(database: Database) -> None:
     held = factories.claim(database, press)
     assert held is not None
     with database.transaction() as session:
-        lifecycle.release(session, held, Spent())
+        lifecycle.release_job(session, held, Spent())
     again = factories.claim(database, press)
     assert again is not None
     assert again.job_id == jobs_of_ada[0]

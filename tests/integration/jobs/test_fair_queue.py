@@ -7,16 +7,16 @@ from uuid import UUID
 from sqlalchemy import func, inspect, select
 
 from common.db.engine import Database
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import lifecycle
-from common.jobs.spec import Order
+from common.jobs.spec import JobSpec
 from common.tables import Job
 from common.tables.states import Priority
 from common.tables.webhook_states import EventType
 from tests.conftest import empty
 from tests.support import factories
 
-CAMPAIGN = new_id()
+CAMPAIGN = create_id()
 COLUMNS = [column.key for column in inspect(Job).column_attrs]
 MIXED: list[tuple[str, dict[str, Any]]] = [
     ("ada", {"request": {"num_images": 4}}),
@@ -30,9 +30,9 @@ MIXED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def _submit_all(database: Database, orders: list[Order], max_queued: int = 100) -> dict[UUID, Job]:
+def _submit_all(database: Database, orders: list[JobSpec], max_queued: int = 100) -> dict[UUID, Job]:
     with database.transaction() as session:
-        return lifecycle.submit_all(session, orders, max_queued)
+        return lifecycle.submit_jobs(session, orders, max_queued)
 
 
 def _tags_of_mix(database: Database, *, together: bool) -> list[int]:

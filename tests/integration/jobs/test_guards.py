@@ -9,8 +9,8 @@ from sqlalchemy.exc import DatabaseError
 
 from common.db.engine import Database
 from common.jobs import lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
-from common.tables.states import TRANSITIONS, JobStatus
+from common.jobs.attempts import Claim, ClaimProgress, Spent
+from common.tables.states import JOB_TRANSITIONS, JobStatus
 from tests.support import factories
 
 
@@ -26,7 +26,7 @@ def printed(guarded: Database) -> Claim:
     """A job that has succeeded."""
     held = factories.running(guarded)
     with guarded.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(2.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(2.0))
     return held
 
 
@@ -41,7 +41,7 @@ def test_exactly_the_moves_of_the_table_are_let_through(guarded: Database) -> No
         for target in JobStatus:
             factories.put(guarded, job.id, source)
             statement = "UPDATE jobs SET status = :status"
-            if target is source or target in TRANSITIONS[source]:
+            if target is source or target in JOB_TRANSITIONS[source]:
                 write(guarded, statement, status=target)
             else:
                 with pytest.raises(DatabaseError, match=f"may not go from {source} to {target}"):
@@ -80,8 +80,10 @@ def test_no_image_appears_that_is_not_of_the_attempt_that_ended_its_job(guarded:
 def test_an_account_of_an_attempt_that_arrives_late_changes_nothing(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(2.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(2.0))
     with database.transaction() as session:
-        lifecycle.beat(session, held.press_id, [Holding(held, 1, Spent(1.0))], factories.LEASE, {"busy_seconds": 2.0})
+        lifecycle.record_heartbeat(
+            session, held.press_id, [ClaimProgress(held, 1, Spent(1.0))], factories.LEASE, {"busy_seconds": 2.0}
+        )
     with database.reading() as session:
         assert session.execute(text("SELECT gpu_seconds FROM attempts")).scalar_one() == 2.0

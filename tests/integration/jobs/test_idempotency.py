@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IdempotencyKeyReusedError, QueueFullError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import idempotency, lifecycle
 from common.jobs.idempotency import Reservation
-from common.jobs.spec import Order
+from common.jobs.spec import JobSpec
 from common.tables import IdempotencyKey, Job
 from tests.support import factories
 
@@ -23,9 +23,9 @@ HOURS = 24
 
 
 def _reserve(database: Database, key: str = "k1", digest: str = "d1", owner: str = "ada") -> tuple[UUID | None, UUID]:
-    job_id = new_id()
+    job_id = create_id()
     with database.transaction() as session:
-        return idempotency.reserve(session, Reservation(owner, key, digest, job_id), HOURS), job_id
+        return idempotency.reserve_idempotency_key(session, Reservation(owner, key, digest, job_id), HOURS), job_id
 
 
 def test_a_new_key_is_free_and_a_known_one_leads_to_its_job(database: Database) -> None:
@@ -45,15 +45,15 @@ def test_another_request_under_the_same_key_is_refused(database: Database) -> No
         _reserve(database, digest="d2")
 
 
-def _reserved_order(session: Session) -> Order:
+def _reserved_order(session: Session) -> JobSpec:
     order = factories.order()
-    idempotency.reserve(session, Reservation("ada", "k1", "d1", order.id), HOURS)
+    idempotency.reserve_idempotency_key(session, Reservation("ada", "k1", "d1", order.id), HOURS)
     return order
 
 
 def test_a_request_that_fails_leaves_its_key_free(database: Database) -> None:
     with pytest.raises(QueueFullError), database.transaction() as session:
-        lifecycle.submit(session, _reserved_order(session), max_queued=0)
+        lifecycle.submit_job(session, _reserved_order(session), max_queued=0)
     assert _reserve(database, digest="d2")[0] is None
 
 
@@ -64,10 +64,10 @@ def test_a_key_is_forgotten_after_its_hours(database: Database) -> None:
         session.execute(
             update(IdempotencyKey)
             .where(IdempotencyKey.key == "k1")
-            .values(created_at=now(session, -timedelta(hours=HOURS, seconds=1)))
+            .values(created_at=now_sql(session, -timedelta(hours=HOURS, seconds=1)))
         )
     with database.transaction() as session:
-        idempotency.forget_old(session, HOURS)
+        idempotency.delete_old_idempotency_keys(session, HOURS)
     with database.reading() as session:
         assert session.scalars(select(IdempotencyKey.key)).all() == ["k2"]
     assert _reserve(database, digest="d2")[0] is None
@@ -76,7 +76,7 @@ def test_a_key_is_forgotten_after_its_hours(database: Database) -> None:
 def test_an_old_key_is_free_even_before_it_is_swept(database: Database) -> None:
     _reserve(database)
     with database.transaction() as session:
-        session.execute(update(IdempotencyKey).values(created_at=now(session, -timedelta(hours=HOURS, seconds=1))))
+        session.execute(update(IdempotencyKey).values(created_at=now_sql(session, -timedelta(hours=HOURS, seconds=1))))
     assert _reserve(database, digest="d2")[0] is None
 
 
@@ -87,8 +87,8 @@ def test_twenty_requests_with_one_key_at_the_same_moment_make_one_job(database: 
         order = factories.order()
         barrier.wait(30)
         with database.transaction() as session:
-            earlier = idempotency.reserve(session, Reservation("ada", "k1", "d1", order.id), HOURS)
-            return earlier or lifecycle.submit(session, order, 100).id
+            earlier = idempotency.reserve_idempotency_key(session, Reservation("ada", "k1", "d1", order.id), HOURS)
+            return earlier or lifecycle.submit_job(session, order, 100).id
 
     with ThreadPoolExecutor(20) as pool:
         answers = set(pool.map(request, range(20)))
@@ -98,21 +98,21 @@ def test_twenty_requests_with_one_key_at_the_same_moment_make_one_job(database: 
 
 
 def test_a_fingerprint_sees_what_is_asked_and_not_how_it_is_written() -> None:
-    one = idempotency.fingerprint("POST", "/v1/jobs", {"prompt": "é", "steps": 4})
-    assert idempotency.fingerprint("POST", "/v1/jobs", {"steps": 4, "prompt": "é"}) == one
+    one = idempotency.fingerprint_request("POST", "/v1/jobs", {"prompt": "é", "steps": 4})
+    assert idempotency.fingerprint_request("POST", "/v1/jobs", {"steps": 4, "prompt": "é"}) == one
     for method, path, body in [
         ("PUT", "/v1/jobs", {"prompt": "é", "steps": 4}),
         ("POST", "/v1/other", {"prompt": "é", "steps": 4}),
         ("POST", "/v1/jobs", {"prompt": "é", "steps": 5}),
     ]:
-        assert idempotency.fingerprint(method, path, body) != one
+        assert idempotency.fingerprint_request(method, path, body) != one
 
 
 @pytest.mark.parametrize("header", ["abc", '"abc"', "A_b-9", "x" * 255])
 def test_a_key_may_be_quoted_or_bare(header: str) -> None:
-    assert idempotency.parse(header) == header.strip('"')
+    assert idempotency.parse_idempotency_key(header) == header.strip('"')
 
 
 @pytest.mark.parametrize("header", ["", '""', "x" * 256, "a b", "🎈", "a\n", '"abc', 'abc"', "a\tb", "a,b", '"a"b"'])
 def test_a_malformed_key_is_refused(header: str) -> None:
-    assert idempotency.parse(header) is None
+    assert idempotency.parse_idempotency_key(header) is None

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from common.db.engine import Database
 from common.errors import FencedError, GenerationError
 from common.jobs import attempts, lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.tables import Attempt, Image, Job
 from common.tables.states import JobStatus, Outcome
 from tests.support import factories
@@ -21,7 +21,7 @@ LATE = Spent(gpu_seconds=9.0, cpu_seconds=1.0, phases={"denoise": 9.0})
 def _lose(database: Database, held: Claim, max_strikes: int = 3) -> tuple[int, int]:
     factories.age(database, held.job_id, "lease_until", timedelta(seconds=1))
     with database.transaction() as session:
-        return lifecycle.return_lost(session, max_strikes)
+        return lifecycle.requeue_lost_jobs(session, max_strikes)
 
 
 def _outcomes(database: Database, held: Claim) -> list[Outcome]:
@@ -34,7 +34,7 @@ def _outcomes(database: Database, held: Claim) -> list[Outcome]:
 def test_a_lease_that_runs_out_puts_the_job_back(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.beat(session, held.press_id, [Holding(held, 3, Spent())], factories.LEASE, {})
+        lifecycle.record_heartbeat(session, held.press_id, [ClaimProgress(held, 3, Spent())], factories.LEASE, {})
     assert _lose(database, held) == (1, 0)
     job = factories.read(database, held.job_id)
     assert (job.status, job.strikes, job.lease_until, job.press_id) == (JobStatus.QUEUED, 1, None, None)
@@ -45,7 +45,7 @@ def test_a_lease_that_runs_out_puts_the_job_back(database: Database) -> None:
 def test_a_lease_that_still_runs_is_left_alone(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        assert lifecycle.return_lost(session, 3) == (0, 0)
+        assert lifecycle.requeue_lost_jobs(session, 3) == (0, 0)
     assert factories.read(database, held.job_id).status is JobStatus.RUNNING
 
 
@@ -71,7 +71,7 @@ def test_a_released_attempt_does_not_count_towards_the_cap(database: Database) -
     held = factories.running(database, press)
     for _ in range(5):
         with database.transaction() as session:
-            lifecycle.release(session, held, Spent())
+            lifecycle.release_job(session, held, Spent())
         again = factories.claim(database, press)
         assert again is not None
         held = again
@@ -79,10 +79,10 @@ def test_a_released_attempt_does_not_count_towards_the_cap(database: Database) -
 
 
 LATE_MOVES: dict[str, Callable[[Session, Claim], object]] = {
-    "succeed": lambda session, late: lifecycle.succeed(session, late, factories.images(late), LATE),
-    "block": lambda session, late: lifecycle.block(session, late, factories.images(late), LATE),
-    "fail": lambda session, late: lifecycle.fail(session, late, GenerationError(), LATE),
-    "release": lambda session, late: lifecycle.release(session, late, LATE),
+    "succeed": lambda session, late: lifecycle.succeed_job(session, late, factories.images(late), LATE),
+    "block": lambda session, late: lifecycle.block_job(session, late, factories.images(late), LATE),
+    "fail": lambda session, late: lifecycle.fail_job(session, late, GenerationError(), LATE),
+    "release": lambda session, late: lifecycle.release_job(session, late, LATE),
 }
 
 
@@ -97,7 +97,7 @@ def test_a_late_press_changes_nothing_but_its_own_attempt(database: Database, ve
     with pytest.raises(FencedError), database.transaction() as session:
         LATE_MOVES[verb](session, late)
     with database.transaction() as session:
-        attempts.book_late(session, late, LATE)
+        attempts.record_late_spend(session, late, LATE)
 
     after = factories.read(database, late.job_id)
     assert _columns(after) == _columns(before)
@@ -108,7 +108,7 @@ def test_a_late_press_changes_nothing_but_its_own_attempt(database: Database, ve
     assert (second.outcome, second.gpu_seconds) == (Outcome.RUNNING, 0.0)
 
     with database.transaction() as session:
-        lifecycle.succeed(session, current, factories.images(current), Spent(1.0))
+        lifecycle.succeed_job(session, current, factories.images(current), Spent(1.0))
     assert factories.read(database, late.job_id).status is JobStatus.SUCCEEDED
 
 
@@ -119,9 +119,9 @@ def _columns(job: Job) -> dict[str, object]:
 def test_a_press_that_finishes_twice_publishes_once(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(1.0))
     with pytest.raises(FencedError), database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(2.0))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(2.0))
     with database.reading() as session:
         assert len(session.scalars(select(Image)).all()) == 1
         assert session.scalars(select(Attempt.gpu_seconds)).all() == [1.0]
@@ -130,9 +130,9 @@ def test_a_press_that_finishes_twice_publishes_once(database: Database) -> None:
 def test_what_a_canceled_attempt_spent_afterwards_is_still_booked(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.cancel(session, session.get_one(Job, held.job_id))
+        lifecycle.cancel_job(session, session.get_one(Job, held.job_id))
     with database.transaction() as session:
-        attempts.book_late(session, held, LATE)
+        attempts.record_late_spend(session, held, LATE)
     assert _outcomes(database, held) == [Outcome.CANCELED]
     with database.reading() as session:
         assert session.scalars(select(Attempt.gpu_seconds)).all() == [9.0]

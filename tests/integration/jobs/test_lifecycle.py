@@ -8,9 +8,9 @@ from sqlalchemy import select
 from common.db.engine import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, OutOfMemoryError, QueueFullError
 from common.jobs import lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.tables import Attempt, Image, Job, Press
-from common.tables.states import TRANSITIONS, ImageStatus, JobStatus, Outcome
+from common.tables.states import JOB_TRANSITIONS, ImageStatus, JobStatus, Outcome
 from tests.support import factories
 
 SPENT = Spent(gpu_seconds=1.5, cpu_seconds=0.25, phases={"encode": 0.1, "denoise": 1.3, "decode": 0.1})
@@ -23,7 +23,7 @@ def _attempts(database: Database, job_id: object) -> list[Attempt]:
 
 def _succeed(database: Database, held: Claim) -> None:
     with database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), SPENT)
+        lifecycle.succeed_job(session, held, factories.images(held), SPENT)
 
 
 def test_a_job_is_queued_claimed_printed_and_published(database: Database) -> None:
@@ -59,20 +59,20 @@ def _to(target: JobStatus, database: Database, held: Claim) -> None:
     with database.transaction() as session:
         match target:
             case JobStatus.SUCCEEDED:
-                lifecycle.succeed(session, held, factories.images(held), SPENT)
+                lifecycle.succeed_job(session, held, factories.images(held), SPENT)
             case JobStatus.FAILED:
-                lifecycle.fail(session, held, GenerationError(), SPENT)
+                lifecycle.fail_job(session, held, GenerationError(), SPENT)
             case JobStatus.CANCELED:
-                lifecycle.cancel(session, session.get_one(Job, held.job_id))
+                lifecycle.cancel_job(session, session.get_one(Job, held.job_id))
             case JobStatus.QUEUED:
-                lifecycle.release(session, held, SPENT)
+                lifecycle.release_job(session, held, SPENT)
             case JobStatus.EXPIRED:
-                if not lifecycle.expire_due(session):
+                if not lifecycle.expire_due_jobs(session):
                     raise IllegalTransitionError
             case JobStatus.RUNNING:
                 models = [held.request.model]
                 lease = factories.LEASE
-                if lifecycle.claim(session, held.press_id, models, (), lease=lease, max_strikes=3) is None:
+                if lifecycle.claim_job(session, held.press_id, models, (), lease=lease, max_strikes=3) is None:
                     raise IllegalTransitionError
 
 
@@ -88,7 +88,7 @@ def test_a_job_makes_the_moves_of_the_table_and_no_other(
     if target is JobStatus.EXPIRED:
         factories.age(database, held.job_id, "deadline_at", timedelta(seconds=1))
 
-    if target in TRANSITIONS[source]:
+    if target in JOB_TRANSITIONS[source]:
         _to(target, database, held)
         assert factories.read(database, held.job_id).status is target
     else:
@@ -108,7 +108,7 @@ def test_a_terminal_job_cannot_be_canceled_and_says_why(database: Database) -> N
     with database.transaction() as session:
         job = session.get_one(Job, held.job_id)
         with pytest.raises(IllegalTransitionError, match="succeeded already"):
-            lifecycle.cancel(session, job)
+            lifecycle.cancel_job(session, job)
 
 
 def test_an_owner_may_queue_so_many_jobs_and_no_more(database: Database) -> None:
@@ -125,7 +125,7 @@ def test_an_owner_may_queue_so_many_jobs_and_no_more(database: Database) -> None
 def test_a_permanent_error_ends_the_job_at_once(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        assert lifecycle.fail(session, held, GenerationError("The model is upset."), SPENT) is JobStatus.FAILED
+        assert lifecycle.fail_job(session, held, GenerationError("The model is upset."), SPENT) is JobStatus.FAILED
     job = factories.read(database, held.job_id)
     assert (job.status, job.error_code, job.error_retryable) == (JobStatus.FAILED, "generation_failed", False)
     assert job.error_message == "The model is upset."
@@ -142,7 +142,7 @@ def test_a_transient_error_waits_longer_each_time_and_gives_up_at_the_cap(databa
         assert held is not None
         assert held.strikes == strikes
         with database.transaction() as session:
-            assert lifecycle.fail(session, held, OutOfMemoryError(), SPENT) is JobStatus.QUEUED
+            assert lifecycle.fail_job(session, held, OutOfMemoryError(), SPENT) is JobStatus.QUEUED
         row = factories.read(database, job.id)
         ended = _attempts(database, job.id)[-1].ended_at
         assert ended is not None
@@ -155,7 +155,7 @@ def test_a_transient_error_waits_longer_each_time_and_gives_up_at_the_cap(databa
     last = factories.claim(database, press)
     assert last is not None
     with database.transaction() as session:
-        assert lifecycle.fail(session, last, OutOfMemoryError(), SPENT) is JobStatus.FAILED
+        assert lifecycle.fail_job(session, last, OutOfMemoryError(), SPENT) is JobStatus.FAILED
     row = factories.read(database, job.id)
     assert (row.error_code, row.error_retryable) == ("out_of_memory", True)
     assert [attempt.outcome for attempt in _attempts(database, job.id)] == [
@@ -168,7 +168,7 @@ def test_a_transient_error_waits_longer_each_time_and_gives_up_at_the_cap(databa
 def test_a_job_whose_images_are_all_blocked_fails_without_a_price(database: Database) -> None:
     held = factories.running(database, request={"num_images": 2})
     with database.transaction() as session:
-        lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
+        lifecycle.block_job(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
     job = factories.read(database, held.job_id)
     assert (job.status, job.error_code, job.error_retryable) == (JobStatus.FAILED, "content_blocked", False)
     (attempt,) = _attempts(database, held.job_id)
@@ -184,7 +184,7 @@ def test_a_job_whose_images_are_all_blocked_fails_without_a_price(database: Data
 def test_a_released_job_gets_its_strike_back_and_keeps_its_attempt_number(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.release(session, held, SPENT)
+        lifecycle.release_job(session, held, SPENT)
     job = factories.read(database, held.job_id)
     assert (job.status, job.attempt, job.strikes, job.press_id) == (JobStatus.QUEUED, 1, 0, None)
     again = factories.claim(database, factories.press(database))
@@ -198,7 +198,9 @@ def test_a_beat_extends_the_lease_books_the_seconds_and_shows_the_progress(datab
     before = factories.read(database, held.job_id)
     with database.transaction() as session:
         clock = {"busy_seconds": 3.0, "cpu_seconds": 1.0, "overhead": {"load": 2.0}}
-        kept = lifecycle.beat(session, held.press_id, [Holding(held, 3, SPENT)], timedelta(seconds=90), clock)
+        kept = lifecycle.record_heartbeat(
+            session, held.press_id, [ClaimProgress(held, 3, SPENT)], timedelta(seconds=90), clock
+        )
     assert kept == {held.fence}
     after = factories.read(database, held.job_id)
     assert before.lease_until is not None
@@ -216,7 +218,7 @@ def test_a_beat_without_jobs_is_still_a_heartbeat(database: Database) -> None:
     with database.reading() as session:
         before = session.get_one(Press, press).heartbeat_at
     with database.transaction() as session:
-        assert lifecycle.beat(session, press, [], factories.LEASE, {}) == set()
+        assert lifecycle.record_heartbeat(session, press, [], factories.LEASE, {}) == set()
     with database.reading() as session:
         assert session.get_one(Press, press).heartbeat_at > before
 
@@ -225,15 +227,15 @@ def test_a_beat_tells_by_absence_what_was_taken_away(database: Database) -> None
     press = factories.press(database)
     kept, canceled, expired, lost = (factories.running(database, press) for _ in range(4))
     with database.transaction() as session:
-        lifecycle.cancel(session, session.get_one(Job, canceled.job_id))
+        lifecycle.cancel_job(session, session.get_one(Job, canceled.job_id))
     factories.age(database, expired.job_id, "deadline_at", timedelta(seconds=1))
     factories.age(database, lost.job_id, "lease_until", timedelta(seconds=1))
     with database.transaction() as session:
-        lifecycle.expire_due(session)
-        lifecycle.return_lost(session, 3)
+        lifecycle.expire_due_jobs(session)
+        lifecycle.requeue_lost_jobs(session, 3)
     with database.transaction() as session:
-        holdings = [Holding(held, 2, SPENT) for held in (kept, canceled, expired, lost)]
-        assert lifecycle.beat(session, press, holdings, factories.LEASE, {}) == {kept.fence}
+        holdings = [ClaimProgress(held, 2, SPENT) for held in (kept, canceled, expired, lost)]
+        assert lifecycle.record_heartbeat(session, press, holdings, factories.LEASE, {}) == {kept.fence}
     for held in (canceled, expired, lost):
         assert factories.read(database, held.job_id).lease_until is None
         assert _attempts(database, held.job_id)[0].gpu_seconds == 1.5
@@ -247,7 +249,7 @@ def test_jobs_past_their_deadline_expire_queued_or_running(database: Database) -
     for job_id in (running.job_id, queued.id):
         factories.age(database, job_id, "deadline_at", timedelta(seconds=1))
     with database.transaction() as session:
-        assert lifecycle.expire_due(session) == 2
+        assert lifecycle.expire_due_jobs(session) == 2
     for job_id in (running.job_id, queued.id):
         job = factories.read(database, job_id)
         assert (job.status, job.error_code) == (JobStatus.EXPIRED, "deadline_exceeded")

@@ -6,25 +6,25 @@ from typing import Any
 
 import redis
 
-from common.ids import new_id
-from common.jobs.notifier import TASK, CeleryBell, create_celery, queue_of
+from common.ids import create_id
+from common.jobs.notifier import TASK_NAME, CeleryNotifier, create_celery, name_queue
 from common.settings import Settings
 from tests.support.servers import services
 
 
 def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
-    job_id = new_id()
+    job_id = create_id()
     with services.start_redis() as url, redis.Redis.from_url(url) as broker:
         celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": url}), patient=False)
-        celery.send_task(TASK, args=[str(job_id)], queue=queue_of("painted"))
-        bell = CeleryBell(celery)
+        celery.send_task(TASK_NAME, args=[str(job_id)], queue=name_queue("painted"))
+        bell = CeleryNotifier(celery)
         bell.ring("painted", job_id)
         assert bell.waiting("painted") == 2
-        ours, theirs = (json.loads(raw) for raw in broker.lrange(queue_of("painted"), 0, -1))
+        ours, theirs = (json.loads(raw) for raw in broker.lrange(name_queue("painted"), 0, -1))
         celery.pool.force_close_all()
         celery.close()
     assert _tell(ours) == _tell(theirs)
-    assert ours["headers"].items() >= {"task": TASK, "lang": "py", "retries": 0}.items()
+    assert ours["headers"].items() >= {"task": TASK_NAME, "lang": "py", "retries": 0}.items()
     assert ours.keys() == theirs.keys()
     assert ours["properties"].keys() == theirs["properties"].keys() - {"reply_to"}
     for each in (ours, theirs):
@@ -33,11 +33,11 @@ def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
 
 def test_many_rings_are_as_many_messages_the_oldest_at_the_end_that_is_heard(redis_url: str) -> None:
     celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": redis_url}), patient=False)
-    job_ids = [new_id() for _ in range(3)]
-    CeleryBell(celery).ring("painted", *job_ids)
+    job_ids = [create_id() for _ in range(3)]
+    CeleryNotifier(celery).ring("painted", *job_ids)
     with redis.Redis.from_url(redis_url) as broker:
-        heard = [json.loads(broker.rpop(queue_of("painted"))) for _ in job_ids]  # type: ignore[arg-type]
-        assert broker.llen(queue_of("painted")) == 0
+        heard = [json.loads(broker.rpop(name_queue("painted"))) for _ in job_ids]  # type: ignore[arg-type]
+        assert broker.llen(name_queue("painted")) == 0
     celery.pool.force_close_all()
     celery.close()
     assert [_tell(message)[2][0] for message in heard] == [[str(job_id)] for job_id in job_ids]

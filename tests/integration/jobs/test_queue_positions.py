@@ -18,16 +18,16 @@ def test_many_are_counted_at_once_as_each_by_itself(database: Database) -> None:
         for model in ("painted", "another")
     ]
     with database.transaction() as session:
-        made = lifecycle.submit_all(session, orders, 100)
-        counts = fair_queue.count_all_ahead(session, made.values())
-        assert counts == {job_id: fair_queue.count_ahead(session, job) for job_id, job in made.items()}
+        made = lifecycle.submit_jobs(session, orders, 100)
+        counts = fair_queue.count_jobs_ahead_of_each(session, made.values())
+        assert counts == {job_id: fair_queue.count_jobs_ahead(session, job) for job_id, job in made.items()}
     assert len(set(counts.values())) > 4
 
 
 def test_counting_stops_at_a_thousand(database: Database) -> None:
     with database.transaction() as session:
-        lifecycle.submit_all(session, [factories.order("ada") for _ in range(fair_queue.FARTHEST - 1)], 10_000)
-        last = lifecycle.submit_all(session, [factories.order("ada") for _ in range(3)], 10_000)
-        assert [*fair_queue.count_all_ahead(session, last.values()).values()] == [999, 1000, 1000]
-        later = lifecycle.submit_all(session, [factories.order("ada") for _ in range(2)], 10_000)
-        assert [*fair_queue.count_all_ahead(session, later.values()).values()] == [1000, 1000]
+        lifecycle.submit_jobs(session, [factories.order("ada") for _ in range(fair_queue.FARTHEST - 1)], 10_000)
+        last = lifecycle.submit_jobs(session, [factories.order("ada") for _ in range(3)], 10_000)
+        assert [*fair_queue.count_jobs_ahead_of_each(session, last.values()).values()] == [999, 1000, 1000]
+        later = lifecycle.submit_jobs(session, [factories.order("ada") for _ in range(2)], 10_000)
+        assert [*fair_queue.count_jobs_ahead_of_each(session, later.values()).values()] == [1000, 1000]

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from common.db.engine import Database
 from common.errors import FencedError, IllegalTransitionError
 from common.jobs import lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.tables import Attempt, Image, Job
 from common.tables.states import JobStatus, Outcome
 from tests.support import factories
@@ -69,11 +69,11 @@ def test_cancel_and_success_race_and_exactly_one_wins(database: Database) -> Non
 
         def cancel(held: Claim = held) -> None:
             with database.transaction() as session:
-                lifecycle.cancel(session, session.get_one(Job, held.job_id))
+                lifecycle.cancel_job(session, session.get_one(Job, held.job_id))
 
         def succeed(held: Claim = held) -> None:
             with database.transaction() as session:
-                lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
+                lifecycle.succeed_job(session, held, factories.images(held), Spent(1.0))
 
         answers = _race([cancel, succeed])
         job = factories.read(database, held.job_id)
@@ -99,11 +99,11 @@ def test_the_sweep_and_a_late_success_race_and_exactly_one_wins(database: Databa
 
         def sweep() -> int:
             with database.transaction() as session:
-                return lifecycle.return_lost(session, 3)[0]
+                return lifecycle.requeue_lost_jobs(session, 3)[0]
 
         def succeed(held: Claim = held) -> None:
             with database.transaction() as session:
-                lifecycle.succeed(session, held, factories.images(held), Spent(1.0))
+                lifecycle.succeed_job(session, held, factories.images(held), Spent(1.0))
 
         answers = _race([sweep, sweep, succeed])
         job = factories.read(database, held.job_id)
@@ -114,7 +114,7 @@ def test_the_sweep_and_a_late_success_race_and_exactly_one_wins(database: Databa
             assert sorted(answers[:2]) == [0, 1]  # type: ignore[type-var]  # numbers
             assert answers[2] is FencedError
             with database.transaction() as session:
-                lifecycle.cancel(session, session.get_one(Job, job.id))
+                lifecycle.cancel_job(session, session.get_one(Job, job.id))
 
 
 ROUNDS = 12
@@ -122,29 +122,29 @@ ROUNDS = 12
 
 def _beat(database: Database, press: UUID, claims: list[Claim]) -> None:
     for number in range(ROUNDS):
-        holdings = [Holding(claim, number, Spent(number)) for claim in random.sample(claims, len(claims))]
+        holdings = [ClaimProgress(claim, number, Spent(number)) for claim in random.sample(claims, len(claims))]
         with database.transaction() as session:
-            lifecycle.beat(session, press, holdings, timedelta(seconds=0.05), {})
+            lifecycle.record_heartbeat(session, press, holdings, timedelta(seconds=0.05), {})
 
 
 def _sweep(database: Database) -> None:
     for _ in range(ROUNDS):
         with database.transaction() as session:
-            lifecycle.return_lost(session, 99)
+            lifecycle.requeue_lost_jobs(session, 99)
         with database.transaction() as session:
-            lifecycle.expire_due(session)
+            lifecycle.expire_due_jobs(session)
 
 
 def _cancel(database: Database, claims: list[Claim]) -> None:
     for claim in claims:
         with suppress(IllegalTransitionError), database.transaction() as session:
-            lifecycle.cancel(session, session.get_one(Job, claim.job_id))
+            lifecycle.cancel_job(session, session.get_one(Job, claim.job_id))
 
 
 def _succeed(database: Database, claims: list[Claim]) -> None:
     for claim in claims:
         with suppress(FencedError), database.transaction() as session:
-            lifecycle.succeed(session, claim, factories.images(claim), Spent(1.0))
+            lifecycle.succeed_job(session, claim, factories.images(claim), Spent(1.0))
 
 
 def test_beats_sweeps_cancels_and_ends_do_not_lock_each_other_out(database: Database) -> None:

@@ -22,15 +22,15 @@ from hypothesis.stateful import (
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, InvalidPictureError
 from common.jobs import attempts, idempotency, lifecycle
-from common.jobs.attempts import Claim, Holding, Spent
+from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.jobs.idempotency import Reservation
 from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
 from common.tables.states import ImageStatus, JobStatus, Outcome
-from common.tables.webhook_states import OF_STATUS, EventType
+from common.tables.webhook_states import EVENT_OF_STATUS, EventType
 from tests.conftest import empty
 from tests.support import factories, invariants
 
@@ -56,13 +56,13 @@ THOROUGH = settings(
 Ending = Callable[[Session, Claim, Spent], object]
 
 ENDINGS: dict[str, Ending] = {
-    "succeed": lambda session, held, spent: lifecycle.succeed(session, held, factories.images(held), spent),
-    "block": lambda session, held, spent: lifecycle.block(
+    "succeed": lambda session, held, spent: lifecycle.succeed_job(session, held, factories.images(held), spent),
+    "block": lambda session, held, spent: lifecycle.block_job(
         session, held, factories.images(held, ImageStatus.BLOCKED), spent
     ),
-    "fail for good": lambda session, held, spent: lifecycle.fail(session, held, GenerationError(), spent),
-    "fail for now": lambda session, held, spent: lifecycle.fail(session, held, InvalidPictureError(), spent),
-    "release": lifecycle.release,
+    "fail for good": lambda session, held, spent: lifecycle.fail_job(session, held, GenerationError(), spent),
+    "fail for now": lambda session, held, spent: lifecycle.fail_job(session, held, InvalidPictureError(), spent),
+    "release": lifecycle.release_job,
 }
 
 
@@ -107,9 +107,9 @@ class Jobs(RuleBasedStateMachine):
     def submit_with_key(self, key: str) -> None:
         order = factories.order(TOLD)
         with self.database.transaction() as session:
-            earlier = idempotency.reserve(session, Reservation(TOLD, key, "digest", order.id), 24)
+            earlier = idempotency.reserve_idempotency_key(session, Reservation(TOLD, key, "digest", order.id), 24)
             if earlier is None:
-                lifecycle.submit(session, order, 1000)
+                lifecycle.submit_job(session, order, 1000)
         assert earlier == self.keys.get(key)
         self.accepted.add(self.keys.setdefault(key, order.id))
 
@@ -120,7 +120,7 @@ class Jobs(RuleBasedStateMachine):
         was_over = factories.read(self.database, job_id).status.is_terminal
         try:
             with self.database.transaction() as session:
-                lifecycle.cancel(session, session.get_one(Job, job_id))
+                lifecycle.cancel_job(session, session.get_one(Job, job_id))
         except IllegalTransitionError:
             assert was_over
         else:
@@ -146,9 +146,9 @@ class Jobs(RuleBasedStateMachine):
             return
         hand = self.hands[press]
         mine = {held.fence for held in hand if self._is_held(held)}
-        holdings = [Holding(held, 1, self._spend(held)) for held in hand]
+        holdings = [ClaimProgress(held, 1, self._spend(held)) for held in hand]
         with self.database.transaction() as session:
-            kept = lifecycle.beat(session, self.presses[press], holdings, factories.LEASE, {})
+            kept = lifecycle.record_heartbeat(session, self.presses[press], holdings, factories.LEASE, {})
         assert kept == mine
         for held in hand:
             self._note(held)
@@ -196,9 +196,9 @@ class Jobs(RuleBasedStateMachine):
     def go_round(self, duty: str) -> None:
         with self.database.transaction() as session:
             if duty == "return_lost":
-                lifecycle.return_lost(session, factories.MAX_STRIKES)
+                lifecycle.requeue_lost_jobs(session, factories.MAX_STRIKES)
             else:
-                lifecycle.expire_due(session)
+                lifecycle.expire_due_jobs(session)
 
     # What must be true after each step.
 
@@ -242,14 +242,18 @@ class Jobs(RuleBasedStateMachine):
         for _ in range(3 * factories.MAX_STRIKES):
             with self.database.transaction() as session:
                 factories.lift_guards(session)
-                session.execute(update(Job).where(Job.lease_until.is_not(None)).values(lease_until=now(session, -PAST)))
-                session.execute(update(Job).where(Job.status == JobStatus.QUEUED).values(due_at=now(session, -PAST)))
+                session.execute(
+                    update(Job).where(Job.lease_until.is_not(None)).values(lease_until=now_sql(session, -PAST))
+                )
+                session.execute(
+                    update(Job).where(Job.status == JobStatus.QUEUED).values(due_at=now_sql(session, -PAST))
+                )
             self.go_round("return_lost")
             self.go_round("expire_due")
             while (held := factories.claim(self.database, self.presses[0])) is not None:
                 self._open(held)
                 with self._settling(held) as spent, self.database.transaction() as session:
-                    lifecycle.succeed(session, held, factories.images(held), spent)
+                    lifecycle.succeed_job(session, held, factories.images(held), spent)
         self.promises_hold()
         with self.database.reading() as session:
             rows = {job.id: job for job in session.scalars(select(Job))}
@@ -271,7 +275,7 @@ class Jobs(RuleBasedStateMachine):
     def _list_awaited(self) -> list[tuple[UUID, str]]:
         """Return what time may bring to which job: the end of a lease, of a back-off, or of all patience."""
         with self.database.reading() as session:
-            time = now(session)
+            time = now_sql(session)
             awaited = {
                 "lease_until": Job.lease_until > time,
                 "due_at": and_(Job.status == JobStatus.QUEUED, Job.due_at > time),
@@ -285,7 +289,7 @@ class Jobs(RuleBasedStateMachine):
 
     def _list_due(self) -> list[UUID]:
         with self.database.reading() as session:
-            time = now(session)
+            time = now_sql(session)
             open_ended = or_(Job.deadline_at.is_(None), Job.deadline_at > time)
             due = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.due_at <= time, open_ended)
             return list(session.scalars(due))
@@ -317,7 +321,7 @@ class Jobs(RuleBasedStateMachine):
         except FencedError:
             assert not was_held
             with self.database.transaction() as session:
-                attempts.book_late(session, held, spent)
+                attempts.record_late_spend(session, held, spent)
         else:
             assert was_held
         self._note(held)
@@ -338,9 +342,9 @@ def _check_images(job: Job, prints: list[Image]) -> None:
 
 def _check_messages(job: Job, events: list[str]) -> None:
     """Each start and the one end was owed in its transaction; to an owner without a webhook, nothing."""
-    owed = [str(OF_STATUS[JobStatus.RUNNING])] * job.attempt
+    owed = [str(EVENT_OF_STATUS[JobStatus.RUNNING])] * job.attempt
     if job.status.is_terminal:
-        owed.append(str(OF_STATUS[job.status]))
+        owed.append(str(EVENT_OF_STATUS[job.status]))
     assert sorted(events) == (sorted(owed) if job.owner == TOLD else [])
 
 

@@ -13,13 +13,13 @@ WARM = StyleSpec(prompt_prefix="a watercolour of", steps=4, palette=("#ff8800", 
 
 def save(database: Database, name: str, spec: StyleSpec, owner: str = "ada") -> str:
     with database.transaction() as session:
-        row, _ = styles.save(session, owner, name, spec)
-        return styles.spell(row)
+        row, _ = styles.save_style(session, owner, name, spec)
+        return styles.format_style_reference(row)
 
 
 def resolve(database: Database, reference: str, owner: str = "ada") -> tuple[str, StyleSpec]:
     with database.reading() as session:
-        return styles.resolve(session, owner, reference)
+        return styles.resolve_style(session, owner, reference)
 
 
 def test_a_name_means_its_newest_version_and_a_number_always_the_same(database: Database) -> None:
@@ -66,11 +66,11 @@ def test_styles_are_listed_by_name_and_versions_newest_first(database: Database)
         save(database, name, WARM)
     save(database, "winter", StyleSpec())
     with database.reading() as session:
-        first = styles.list_newest(session, "ada", after=None, limit=2)
-        assert [styles.spell(row) for row in first] == ["autumn@1", "spring@1"]
-        rest = styles.list_newest(session, "ada", after=first[-1].id, limit=2)
-        assert [styles.spell(row) for row in rest] == ["winter@2"]
-        versions = styles.list_versions(session, "ada", "winter", after=None, limit=5)
+        first = styles.list_newest_styles(session, "ada", after=None, limit=2)
+        assert [styles.format_style_reference(row) for row in first] == ["autumn@1", "spring@1"]
+        rest = styles.list_newest_styles(session, "ada", after=first[-1].id, limit=2)
+        assert [styles.format_style_reference(row) for row in rest] == ["winter@2"]
+        versions = styles.list_style_versions(session, "ada", "winter", after=None, limit=5)
         assert [row.version for row in versions] == [2, 1]
-        older = styles.list_versions(session, "ada", "winter", after=versions[0].id, limit=5)
+        older = styles.list_style_versions(session, "ada", "winter", after=versions[0].id, limit=5)
         assert [row.version for row in older] == [1]

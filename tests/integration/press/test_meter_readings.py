@@ -12,7 +12,7 @@ from common.db.engine import Database
 from common.jobs import lifecycle
 from common.tables import Press, PressReading
 from common.usage import meter_readings
-from common.usage.meter_readings import Totals
+from common.usage.meter_readings import MeterTotals
 from tests.support import factories
 
 HOUR = timedelta(hours=1)
@@ -24,13 +24,13 @@ def clock(busy: float, energy: float | None = None) -> dict[str, Any]:
     return {"busy_seconds": busy, "cpu_seconds": busy / 4, "overhead": {"load": busy / 2}, "energy_joules": energy}
 
 
-def shown(busy: float, energy: float | None = None) -> Totals:
-    return Totals(busy, busy / 4, {"load": busy / 2}, energy)
+def shown(busy: float, energy: float | None = None) -> MeterTotals:
+    return MeterTotals(busy, busy / 4, {"load": busy / 2}, energy)
 
 
 def beat(database: Database, press_id: UUID, busy: float) -> None:
     with database.transaction() as session:
-        lifecycle.beat(session, press_id, [], factories.LEASE, clock(busy, busy * 100))
+        lifecycle.record_heartbeat(session, press_id, [], factories.LEASE, clock(busy, busy * 100))
 
 
 def kept(database: Database) -> list[PressReading]:
@@ -43,10 +43,10 @@ def put_down(database: Database, press_id: UUID, at: Any, busy: float) -> None:
         session.add(PressReading(press_id=press_id, read_at=at, **clock(busy, busy * 100)))
 
 
-def read(database: Database, at: Any) -> list[Totals]:
+def read(database: Database, at: Any) -> list[MeterTotals]:
     with database.reading() as session:
         presses = list(session.scalars(select(Press).order_by(Press.started_at)))
-        found = meter_readings.read(session, presses, at)
+        found = meter_readings.load_meter_totals(session, presses, at)
         return [found[press.id] for press in presses]
 
 
@@ -56,7 +56,7 @@ def test_the_last_totals_of_an_hour_are_put_down_at_the_first_beat_of_a_later_on
     beat(database, press_id, 9.0)
     (reading,) = kept(database)
     assert (reading.press_id, reading.read_at) == (press_id, last_seen)
-    assert meter_readings._totals(reading) == shown(7.0, 700.0)
+    assert meter_readings._build_totals(reading) == shown(7.0, 700.0)
 
 
 def test_further_beats_of_the_same_hour_put_nothing_down(database: Database) -> None:
@@ -70,7 +70,7 @@ def test_further_beats_of_the_same_hour_put_nothing_down(database: Database) -> 
 
 def test_before_its_start_a_meter_shows_nothing_and_after_its_last_beat_all(database: Database) -> None:
     factories.press(database, started_at=NOON, heartbeat_at=NOON + HOUR, **clock(8.0))
-    assert read(database, NOON - HOUR) == read(database, NOON) == [Totals()]
+    assert read(database, NOON - HOUR) == read(database, NOON) == [MeterTotals()]
     assert read(database, NOON + HOUR) == read(database, NOON + 9 * HOUR) == [shown(8.0)]
 
 
@@ -98,7 +98,7 @@ def test_each_press_is_read_by_its_own_meter(database: Database) -> None:
 
 
 def test_what_two_meters_show_adds_up() -> None:
-    one, other = Totals(1.0, 2.0, {"load": 3.0}), Totals(10.0, 20.0, {"load": 30.0, "warm_up": 40.0}, 50.0)
-    assert one + other == other + one == Totals(11.0, 22.0, {"load": 33.0, "warm_up": 40.0}, 50.0)
+    one, other = MeterTotals(1.0, 2.0, {"load": 3.0}), MeterTotals(10.0, 20.0, {"load": 30.0, "warm_up": 40.0}, 50.0)
+    assert one + other == other + one == MeterTotals(11.0, 22.0, {"load": 33.0, "warm_up": 40.0}, 50.0)
     assert (one + one).energy is None
-    assert one + other - one == Totals(10.0, 20.0, {"load": 30.0, "warm_up": 40.0}, 50.0)
+    assert one + other - one == MeterTotals(10.0, 20.0, {"load": 30.0, "warm_up": 40.0}, 50.0)

@@ -19,17 +19,17 @@ from tests.support.press_fixture import House
 from tests.support.waiting import until
 from worker.checkers.interface import Thresholds
 from worker.checkers.open_nsfw import DONKEY, OpenNsfwChecker
-from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.engine.interface import Engine, Picture
 from worker.engine.painted import MOST_ROWS
 from worker.press import runner
-from worker.press.held_job import Work
+from worker.press.held_job import HeldJob
 
 
 def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:
     job = factories.submit(house.database, request={"num_images": 2})
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     for image in house.images(job.id):
         assert float(image.amount) == pytest.approx(image.gpu_seconds, abs=1e-6), "a second costs one here"
@@ -38,7 +38,7 @@ def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:
 
 def test_a_bell_without_work_is_answered_by_nothing(house: House) -> None:
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     house.check()
 
 
@@ -49,7 +49,7 @@ def test_the_donkey_is_blocked_by_the_real_checker_and_nothing_of_it_can_be_read
     job = factories.submit(house.database, request={"width": 256, "height": 256})
     checker = OpenNsfwChecker(Thresholds(house.settings.safety_review_above, house.settings.safety_block_above))
     with house.press(checker=checker, picture=donkey) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
 
     row = factories.read(house.database, job.id)
     assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "content_blocked", False)
@@ -66,8 +66,10 @@ def test_the_donkey_is_blocked_by_the_real_checker_and_nothing_of_it_can_be_read
 
 def test_where_some_images_are_blocked_the_others_are_delivered(house: House) -> None:
     job = factories.submit(house.database, request={"num_images": 3})
-    with house.press(checker=ScriptedChecker(in_turn(Verdict.PASS, Verdict.BLOCK, Verdict.REVIEW))) as press:
-        runner.hear(press)
+    with house.press(
+        checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK, Verdict.REVIEW))
+    ) as press:
+        runner.run_next_job(press)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     assert [(image.status, image.amount > 0) for image in house.images(job.id)] == [
         (ImageStatus.DELIVERED, True),
@@ -84,7 +86,7 @@ def test_a_checker_that_gives_no_verdict_lets_nothing_out(house: House) -> None:
     job = factories.submit(house.database)
     with house.press(checker=ScriptedChecker(refuse)) as press:
         for _ in range(3):
-            runner.hear(press)
+            runner.run_next_job(press)
             factories.make_due(house.database, job.id)
     row = factories.read(house.database, job.id)
     assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)
@@ -112,10 +114,10 @@ class Broken:
 def test_a_transient_fault_of_the_engine_is_tried_again(house: House) -> None:
     job = factories.submit(house.database)
     with house.press(engine=lambda sound: Broken(sound, [InvalidPictureError()])) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
         assert factories.read(house.database, job.id).status is JobStatus.QUEUED
         factories.make_due(house.database, job.id)
-        runner.hear(press)
+        runner.run_next_job(press)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     house.check()
 
@@ -123,8 +125,8 @@ def test_a_transient_fault_of_the_engine_is_tried_again(house: House) -> None:
 def test_what_nobody_foresaw_ends_the_job_and_not_the_press(house: House) -> None:
     first, second = factories.submit(house.database), factories.submit(house.database)
     with house.press(engine=lambda sound: Broken(sound, [ZeroDivisionError("inner workings")])) as press:
-        runner.hear(press)
-        runner.hear(press)
+        runner.run_next_job(press)
+        runner.run_next_job(press)
     row = factories.read(house.database, first.id)
     assert (row.status, row.error_code) == (JobStatus.FAILED, "internal_error")
     assert "inner workings" not in (row.error_message or "")
@@ -143,7 +145,7 @@ def test_a_storage_that_fails_once_costs_no_second_print(house: House, monkeypat
 
     monkeypatch.setattr(house.storage, "put", put_later)
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     assert len(house.attempts(job.id)) == 1
     house.check()
@@ -153,11 +155,11 @@ def test_a_press_that_leaves_gives_back_what_it_has_not_finished(house: House) -
     job = factories.submit(house.database)
     with house.press() as press:
         press.leave()
-        runner.hear(press)
+        runner.run_next_job(press)
     assert factories.read(house.database, job.id).status is JobStatus.QUEUED
     assert house.attempts(job.id) == []
     with house.press() as another:
-        runner.hear(another)
+        runner.run_next_job(another)
     assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
     house.check()
 
@@ -168,10 +170,10 @@ def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(hou
         factories.submit(house.database, priority=Priority.BULK, request={"steps": 100}) for _ in range(MOST_ROWS + 1)
     ]
     with replace(house, settings=slow).press() as press, ThreadPoolExecutor() as threads:
-        heard = [threads.submit(runner.hear, press) for _ in bulk]
+        heard = [threads.submit(runner.run_next_job, press) for _ in bulk]
         until(lambda: [factories.read(house.database, job.id).status for job in bulk].count(JobStatus.RUNNING), "bulk")
         urgent = factories.submit(house.database, request={"steps": 5})
-        heard.append(threads.submit(runner.hear, press))
+        heard.append(threads.submit(runner.run_next_job, press))
         for each in heard:
             each.result()
     ended = {job.id: factories.read(house.database, job.id).finished_at for job in [urgent, *bulk]}
@@ -184,14 +186,14 @@ def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(h
     job = factories.submit(house.database, request={"steps": 10_000})
     with ThreadPoolExecutor() as threads:
         with replace(house, settings=slow).press() as press:
-            heard = threads.submit(runner.hear, press)
+            heard = threads.submit(runner.run_next_job, press)
             until(lambda: any(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id)), "the first steps")
         heard.result()
     assert factories.read(house.database, job.id).status is JobStatus.QUEUED
     (attempt,) = house.attempts(job.id)
     assert attempt.outcome is Outcome.RELEASED
     with house.database.transaction() as session:
-        lifecycle.cancel(session, session.get_one(Job, job.id))
+        lifecycle.cancel_job(session, session.get_one(Job, job.id))
     house.check()
 
 
@@ -202,11 +204,11 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
         for _ in range(2):
             held = factories.claim(house.database, press.id, models=["painted"])
             assert held is not None
-            works.append(Work(held))
+            works.append(HeldJob(held))
             if len(works) == 1:
                 factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
                 with house.database.transaction() as session:
-                    lifecycle.return_lost(session, max_strikes=3)
+                    lifecycle.requeue_lost_jobs(session, max_strikes=3)
         old, new = works
         with press.holding(new):
             with press.holding(old), house.database.transaction() as session:
@@ -217,9 +219,9 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
             factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
             with house.database.transaction() as session:
                 press.report(session)
-                assert lifecycle.return_lost(session, max_strikes=3) == (0, 0), "its lease was extended"
+                assert lifecycle.requeue_lost_jobs(session, max_strikes=3) == (0, 0), "its lease was extended"
             with house.database.transaction() as session:
-                lifecycle.release(session, new.claim, new.spent)
+                lifecycle.release_job(session, new.claim, new.spent)
 
 
 def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(house: House) -> None:
@@ -230,7 +232,7 @@ def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(ho
         worn = factories.submit(house.database, palette=["#f0d040", "#102080"])
         broken = factories.submit(house.database, palette=["#102080"])
         for _ in range(3):
-            runner.hear(press)
+            runner.run_next_job(press)
     scores = [house.images(job.id)[0].palette_score for job in (plain, worn, broken)]
     assert scores == [None, pytest.approx(1, abs=0.05), pytest.approx(0.5, abs=0.05)]
     colours = house.images(plain.id)[0].colours or []
@@ -241,13 +243,15 @@ def test_a_picture_is_charged_no_more_than_its_job_may_be_and_the_rest_is_overru
     most = Decimal("0.001")
     job = factories.submit(house.database, max_amount=most)
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     (image,), (attempt,) = house.images(job.id), house.attempts(job.id)
     assert image.amount == most
     assert image.gpu_seconds == pytest.approx(0.001), "a second costs one here"
     assert image.gpu_seconds + image.overrun_seconds == pytest.approx(attempt.gpu_seconds)
     with house.database.reading() as session:
-        used = usage.add_up(session, lambda statement: statement, Attempt.press_id.expression)[attempt.press_id]
+        used = usage.aggregate_usage(session, lambda statement: statement, Attempt.press_id.expression)[
+            attempt.press_id
+        ]
     assert used.waste == {usage.OVERRUN: pytest.approx(image.overrun_seconds)}
     assert used.delivered == pytest.approx(image.gpu_seconds)
     house.check()

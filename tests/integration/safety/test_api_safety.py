@@ -81,7 +81,7 @@ def test_a_job_that_asks_for_nothing_shows_the_operators_policy(api: Api) -> Non
 def test_what_a_key_is_held_to_holds_for_its_jobs_and_for_the_keys_that_it_makes(api: Api) -> None:
     wish = Wish(block_above=0.5, review_action=ReviewAction.BLOCK, on_block=Recourse.REROLL)
     with api.database.transaction() as session:
-        strict = keys.create(session, "strict", "ada", tuple(keys.Scope), safety=wish)
+        strict = keys.create_api_key(session, "strict", "ada", tuple(keys.Scope), safety=wish)
     made = api.post("/v1/keys", json={"name": "child", "scopes": ["jobs:write"]}, key=strict).json["key"]
     for key in (strict, made):
         refuse(api, 403, "safety_not_configurable", safety={"block_above": 0.6}, key=key)
@@ -128,10 +128,10 @@ def test_the_command_line_makes_keys_that_are_stricter_and_none_that_are_laxer(
     strict = CliRunner().invoke(pressroom, ["keys", "create", "--name", "ada", "--block-above", "0.5"])
     assert strict.exit_code == 0, strict.output
     with database.reading() as session:
-        (row,) = keys.list_all(session)
+        (row,) = keys.list_api_keys(session)
     assert row.safety == {"block_above": 0.5}
     lax = CliRunner().invoke(pressroom, ["keys", "create", "--name", "bob", "--block-above", "0.9"])
     assert lax.exit_code != 0
     assert "--block-above" in lax.output
     with database.reading() as session:
-        assert len(keys.list_all(session)) == 1
+        assert len(keys.list_api_keys(session)) == 1

@@ -20,9 +20,9 @@ from worker.checkers.interface import Checker, Finding, Thresholds
 from worker.checkers.open_nsfw import OpenNsfwChecker
 from worker.checkers.scripted import ScriptedChecker
 from worker.checkers.wrappers import StrictestChecker
-from worker.engine.painted import paint, paint_donkey
+from worker.engine.painted import paint_donkey, paint_picture
 from worker.press import runner
-from worker.self_test_image import DONKEY, draw_gradient, flatten
+from worker.self_test_image import DONKEY, draw_gradient, flatten_alpha
 
 THRESHOLDS = Thresholds(0.2, 0.8)
 
@@ -42,21 +42,21 @@ def classifier(tiny: ModuleType, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sd_checker(tiny: ModuleType, tmp_path: Path) -> Path:
-    from worker.checkers.model_directories import Place  # noqa: PLC0415
+    from worker.checkers.model_directories import CheckerDirectory  # noqa: PLC0415
     from worker.checkers.sd_checker import SdCheckerNetwork  # noqa: PLC0415
 
     directory = tiny.save_sd_checker(tmp_path / "blank")
-    network = SdCheckerNetwork(Place(directory, digest=digest_of(directory)))
+    network = SdCheckerNetwork(CheckerDirectory(directory, digest=digest_of(directory)))
     network.load(tiny.torch.device("cpu"))
     refused, passed = network.prepare(paint_donkey(64, 64)), network.prepare(draw_gradient())
     return tiny.save_sd_checker(tmp_path / "sd", refused, passed)
 
 
 def digest_of(directory: Path) -> str:
-    from worker.checkers.model_directories import Place  # noqa: PLC0415
+    from worker.checkers.model_directories import CheckerDirectory  # noqa: PLC0415
 
     with pytest.raises(SafetyUnavailableError, match="sha256=") as told:
-        Place(directory).admit()
+        CheckerDirectory(directory).admit()
     return told.value.message.partition("sha256=")[2].rstrip(".")
 
 
@@ -92,7 +92,7 @@ def test_the_stable_diffusion_checker_refuses_what_comes_too_near_to_a_concept(s
     checker = open_named(f"sd_checker:{sd_checker}?sha256={digest_of(sd_checker)}")
     assert checker.check(draw_gradient()).verdict is Verdict.PASS
     with Image.open(DONKEY) as donkey:
-        assert checker.check(flatten(donkey)).verdict is Verdict.BLOCK
+        assert checker.check(flatten_alpha(donkey)).verdict is Verdict.BLOCK
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_of_several_checkers_the_strictest_counts_and_all_scores_stand(classifie
     word = f"classifier:{classifier}?label=nsfw&sha256={digest_of(classifier)}"
     checker = open_named("open_nsfw", word)
     with Image.open(DONKEY) as file:
-        finding = checker.check(flatten(file))
+        finding = checker.check(flatten_alpha(file))
     assert finding.verdict is Verdict.BLOCK
     assert finding.checker == "open_nsfw+classifier:vit"
     assert finding.scores["open_nsfw.nsfw"] > 0.8 > finding.scores["classifier:vit.classifier:vit"]
@@ -198,7 +198,7 @@ class Broken(ScriptedChecker):
 def test_f59_one_broken_checker_of_two_lets_nothing_out(house: House, answer: object) -> None:
     job = factories.submit(house.database)
     with house.press(checker=StrictestChecker([ScriptedChecker(), Broken(answer)])) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.RETRIED]
     assert [attempt.error_code for attempt in house.attempts(job.id)] == ["safety_unavailable"]
     assert all(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id)), "booked as waste"
@@ -210,7 +210,7 @@ def test_f59_a_picture_of_one_colour_never_leaves(house: House, colour: str) -> 
     job = factories.submit(house.database)
     with house.press(picture=Image.new("RGB", (64, 64), colour)) as press:
         for _ in range(3):
-            runner.hear(press)
+            runner.run_next_job(press)
             factories.make_due(house.database, job.id)
     row = factories.read(house.database, job.id)
     assert (row.status, row.error_code) == (JobStatus.FAILED, "invalid_picture")
@@ -222,4 +222,4 @@ def test_f59_a_picture_of_one_colour_never_leaves(house: House, colour: str) -> 
 def test_harmless_paintings_pass_both_thresholds(classifier: Path) -> None:
     checker = OpenNsfwChecker(THRESHOLDS)
     checker.load()
-    assert checker.check(paint("a fox", 3, 128, 128)).verdict is Verdict.PASS
+    assert checker.check(paint_picture("a fox", 3, 128, 128)).verdict is Verdict.PASS

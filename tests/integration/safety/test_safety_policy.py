@@ -19,10 +19,10 @@ from common.tables import Image, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests.support import factories
 from tests.support.press_fixture import House
-from worker.checkers.scripted import ScriptedChecker, in_turn
+from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.checkers.wrappers import NoChecker
-from worker.engine.painted import paint
-from worker.pictures.safety_verdict import Judge
+from worker.engine.painted import paint_picture
+from worker.pictures.safety_verdict import SafetyPolicyEngine
 from worker.press import runner
 
 STRICT = Policy(review_above=0.2, block_above=0.8)
@@ -35,9 +35,9 @@ def policy(**changes: Any) -> dict[str, Any]:
 def order(house: House, *verdicts: Verdict, num_images: int = 1, **changes: Any) -> Job:
     """Have a job printed whose pictures get *verdicts*, by a policy with *changes*."""
     job = factories.submit(house.database, request={"num_images": num_images, "safety": policy(**changes)})
-    with house.press(checker=ScriptedChecker(in_turn(*verdicts))) as press:
+    with house.press(checker=ScriptedChecker(build_sequence_rule(*verdicts))) as press:
         for _ in range(5):
-            runner.hear(press)
+            runner.run_next_job(press)
     return factories.read(house.database, job.id)
 
 
@@ -80,7 +80,7 @@ def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_i
     (image,) = house.images(job.id)
     assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.BLURRED, Verdict.REVIEW)
     assert image.amount > 0
-    seen, painted = read_picture(house, image), paint("a lighthouse at dusk", image.seed, 64, 64)
+    seen, painted = read_picture(house, image), paint_picture("a lighthouse at dusk", image.seed, 64, 64)
     assert seen.size == painted.size
     assert measure_detail(seen) < 0.5 * measure_detail(painted), "no detail is left"
     house.check()
@@ -103,11 +103,11 @@ def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_i
 
 def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(house: House) -> None:
     with house.database.transaction() as session:
-        keys.create(session, "ada", safety=Wish(block_above=0.4, on_block=Recourse.REROLL))
-        (key,) = keys.list_all(session)
+        keys.create_api_key(session, "ada", safety=Wish(block_above=0.4, on_block=Recourse.REROLL))
+        (key,) = keys.list_api_keys(session)
     job = factories.submit(house.database, key_id=key.id)
-    with house.press(checker=ScriptedChecker(in_turn(Verdict.REVIEW))) as press:
-        runner.hear(press)
+    with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.REVIEW))) as press:
+        runner.run_next_job(press)
     assert factories.read(house.database, job.id).error_code == "content_blocked"
     assert house.images(job.id)[0].safety["thresholds"] == {"review": 0.2, "block": 0.4}
 
@@ -147,7 +147,7 @@ def test_a_job_of_which_something_passed_is_not_printed_again(house: House) -> N
 @pytest.fixture
 def fallback(tmp_path: Path) -> Path:
     path = tmp_path / "fallback.png"
-    paint("somewhere over the rainbow", 3, 100, 60).save(path)
+    paint_picture("somewhere over the rainbow", 3, 100, 60).save(path)
     return path
 
 
@@ -166,7 +166,7 @@ def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_a
 
 def test_a_press_whose_fallback_picture_is_blocked_takes_no_work(house: House, fallback: Path) -> None:
     settings = house.settings.model_copy(update={"fallback_image": fallback})
-    judge = Judge(ScriptedChecker(in_turn(Verdict.BLOCK)), settings)
+    judge = SafetyPolicyEngine(ScriptedChecker(build_sequence_rule(Verdict.BLOCK)), settings)
     with pytest.warns(StandInWarning), pytest.raises(SafetyUnavailableError, match="blocks the fallback"):
         judge.load()
 
@@ -184,7 +184,7 @@ def test_what_leaves_unchecked_is_stamped_with_it(house: House) -> None:
     house = with_settings(house, checker=("none",), safety_off_acknowledged=True)
     job = factories.submit(house.database)
     with house.press(checker=NoChecker()) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     (image,) = house.images(job.id)
     assert (image.status, image.verdict) == (ImageStatus.DELIVERED, Verdict.UNCHECKED)
     assert (image.safety_mode, image.safety["checker"]) == (SafetyMode.OFF, "none")
@@ -193,7 +193,7 @@ def test_what_leaves_unchecked_is_stamped_with_it(house: House) -> None:
 def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_there_is_one(house: House) -> None:
     job = factories.submit(house.database)
     with house.press(checker=NoChecker()) as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     assert house.attempts(job.id)[0].error_code == "safety_unavailable"
     assert list(house.storage.list_keys("")) == []
 

@@ -134,7 +134,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An api that only ever refuses, so that one will do for all rows."""
     folder = tmp_path_factory.mktemp("api")
     database = Database(f"sqlite:///{folder / 'pressroom.db'}")
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     yield open_api(database, folder)
     database.close()
 

@@ -9,7 +9,7 @@ import pytest
 from api.app import create_app
 from api.runtime import readiness
 from common.db.engine import Database
-from common.errors import BellUnavailableError, DatabaseUnavailableError
+from common.errors import BrokerUnavailableError, DatabaseUnavailableError
 from tests.support.apis import Api, open_api
 
 
@@ -27,10 +27,10 @@ class DeadBell:
     """A bell behind a broker that is gone."""
 
     def ring(self, model: str, job_id: object) -> None:
-        raise BellUnavailableError
+        raise BrokerUnavailableError
 
     def waiting(self, model: str) -> int:
-        raise BellUnavailableError
+        raise BrokerUnavailableError
 
 
 def parts(api: Api, status: int) -> dict[str, str]:

@@ -38,7 +38,7 @@ def print_one(database: Database, owner: str) -> str:
     )
     held = factories.running(database, press_id, owner=owner)
     with database.transaction() as session:
-        lifecycle.succeed(session, held, factories.images(held), Spent(gpu_seconds=1.5))
+        lifecycle.succeed_job(session, held, factories.images(held), Spent(gpu_seconds=1.5))
     return str(press_id)
 
 

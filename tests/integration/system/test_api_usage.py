@@ -28,14 +28,14 @@ def api(database: Database, tmp_path: Path) -> Api:
     api.print_job("bob")
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
+        lifecycle.block_job(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
     held = factories.running(database)
     with database.transaction() as session:
-        lifecycle.cancel(session, session.get_one(factories.Job, held.job_id))
-        attempts.book_late(session, held, Spent(gpu_seconds=4.0))
+        lifecycle.cancel_job(session, session.get_one(factories.Job, held.job_id))
+        attempts.record_late_spend(session, held, Spent(gpu_seconds=4.0))
     held = factories.running(database)
     with database.transaction() as session:
-        attempts.book(session, held, Spent(gpu_seconds=8.0))
+        attempts.record_spend(session, held, Spent(gpu_seconds=8.0))
     return api
 
 
@@ -101,5 +101,5 @@ def test_the_ends_of_the_calendar_are_times_too(database: Database, tmp_path: Pa
 
 def test_an_owner_with_nothing_used_nothing(database: Database) -> None:
     with database.reading() as session:
-        nothing = usage.tally(session, "ada", utcnow() - DAY, utcnow())
+        nothing = usage.load_usage(session, "ada", utcnow() - DAY, utcnow())
     assert (nothing.jobs, nothing.gpu_seconds, nothing.amounts, Decimal(0)) == (0, 0.0, {}, 0)

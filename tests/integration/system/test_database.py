@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from common.clock import utcnow
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.tables import Image, Job
@@ -33,8 +33,8 @@ def test_reading_keeps_nothing(database: Database) -> None:
 
 def test_the_database_tells_the_time_aware_and_in_utc(database: Database) -> None:
     with database.reading() as session:
-        current = session.scalar(select(now(session)))
-        ahead = session.scalar(select(now(session, timedelta(seconds=90))))
+        current = session.scalar(select(now_sql(session)))
+        ahead = session.scalar(select(now_sql(session, timedelta(seconds=90))))
     assert current is not None
     assert ahead is not None
     assert current.tzinfo is UTC

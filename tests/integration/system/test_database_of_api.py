@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from common.db.clock import Clock, now
+from common.db.clock import DatabaseClock, now_sql
 from common.db.engine import Database
 from common.tables import Job
 from tests.support import factories
@@ -27,8 +27,8 @@ def test_on_sqlite_only_who_promises_syncs_each_commit(tmp_path: Path, *, is_dur
 @pytest.mark.parametrize("hours", [0, -24])
 def test_the_clock_of_statements_is_that_of_now(database: Database, hours: int) -> None:
     with database.reading() as session:
-        told = session.scalar(select(Clock(timedelta(hours=hours))))
-        expected = session.scalar(select(now(session, timedelta(hours=hours))))
+        told = session.scalar(select(DatabaseClock(timedelta(hours=hours))))
+        expected = session.scalar(select(now_sql(session, timedelta(hours=hours))))
     assert told is not None
     assert expected is not None
     assert told.tzinfo is UTC

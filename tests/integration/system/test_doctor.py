@@ -15,12 +15,12 @@ from common.cli.diagnostics import (
     Finding,
     Grade,
     check_broker,
-    examine,
     examine_adapters,
     examine_api,
     examine_press,
     examine_provenance,
     examine_services,
+    run_diagnostics,
 )
 from common.images.certificates import default_folder
 from common.models.catalog import STARTER
@@ -57,7 +57,7 @@ def the_fault(findings: Iterable[Finding]) -> Finding:
 
 
 def test_a_sound_machine_has_no_fault(environ):
-    assert {finding.name: finding.grade for finding in examine(read(environ), environ)} == {
+    assert {finding.name: finding.grade for finding in run_diagnostics(read(environ), environ)} == {
         "database": Grade.SOUND,
         "broker": Grade.SOUND,
         "storage": Grade.SOUND,
@@ -175,7 +175,7 @@ def test_a_fault_sets_the_exit_status_and_json_lists_all(environ):
     ("words", "days", "grade", "part"),
     [
         ({}, None, Grade.WARNING, "not signed"),
-        ({"PRESSROOM_PROVENANCE": "required"}, None, Grade.FAULT, "No image can leave unsigned"),
+        ({"PRESSROOM_PROVENANCE": "required"}, None, Grade.FAULT, "Signing is required but not available"),
         ({"PRESSROOM_PROVENANCE": "off"}, None, Grade.SOUND, "not signed"),
         ({"PRESSROOM_PROVENANCE": "required"}, 300, Grade.SOUND, "signed until"),
         ({}, 3, Grade.WARNING, "signed until"),

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from common.errors import ObjectMissingError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import lifecycle
 from common.tables import Attempt, Image, Job, Likeness, Press, WebhookMessage
 from common.tables.states import JobStatus, Outcome
@@ -51,7 +51,7 @@ def _tell_twice(house: House) -> None:
     with house.database.transaction() as session:
         (message,) = session.query(WebhookMessage)
         columns = {column.key: getattr(message, column.key) for column in WebhookMessage.__table__.columns}
-        session.add(WebhookMessage(**columns | {"id": new_id()}))
+        session.add(WebhookMessage(**columns | {"id": create_id()}))
 
 
 BROKEN: dict[str, Callable[[House], None]] = {
@@ -83,7 +83,7 @@ def printed(house: House) -> House:
     Office(house.database).subscribe("https://hooks.example/", events=TERMINAL_EVENTS)
     factories.submit(house.database, request={"num_images": 2})
     with house.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     house.check()
     return house
 
@@ -100,7 +100,7 @@ def test_what_a_lost_attempt_left_in_storage_is_no_fault(printed: House) -> None
     printed.storage.put(f"owners/ada/jobs/{held.job_id}/a1/0-left.png", b"left", "image/png")
     factories.age(printed.database, held.job_id, "lease_until", timedelta(seconds=1))
     with printed.database.transaction() as session:
-        lifecycle.return_lost(session, 3)
+        lifecycle.requeue_lost_jobs(session, 3)
     with printed.press() as press:
-        runner.hear(press)
+        runner.run_next_job(press)
     printed.check()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, update
 
 from api.runtime import key_cache
-from api.runtime.key_cache import Keyring
+from api.runtime.key_cache import KeyCache
 from common import keys
 from common.clock import utcnow
 from common.db.engine import Database
@@ -18,7 +18,7 @@ from tests.support.waiting import until
 @pytest.fixture
 def key(database: Database) -> str:
     with database.transaction() as session:
-        return keys.create(session, "ada")
+        return keys.create_api_key(session, "ada")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_key_that_comes_again_is_not_looked_up_again(
     database: Database, key: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
-    ring = Keyring(database)
+    ring = KeyCache(database)
     first = ring.find(key)
     assert first is not None
     assert first.owner == "ada"
@@ -48,10 +48,10 @@ def test_a_key_that_comes_again_is_not_looked_up_again(
 
 
 def test_a_key_that_is_revoked_opens_nothing_soon_after(database: Database, key: str) -> None:
-    ring = Keyring(database)
+    ring = KeyCache(database)
     assert ring.find(key) is not None
     with database.transaction() as session:
-        assert keys.revoke(session, key.split("_")[1])
+        assert keys.revoke_api_key(session, key.split("_")[1])
     until(lambda: ring.find(key) is None, "the key to be forgotten")
     assert key_cache.FRESH_SECONDS <= 1
 
@@ -60,7 +60,7 @@ def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monk
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
     with database.transaction() as session:
         session.execute(update(ApiKey).values(expires_at=utcnow() - timedelta(days=1)))
-    ring = Keyring(database)
+    ring = KeyCache(database)
     assert ring.find(key) is None
     with database.transaction() as session:
         session.execute(update(ApiKey).values(expires_at=utcnow() + timedelta(days=1)))
@@ -69,10 +69,10 @@ def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monk
 
 
 def test_only_so_many_keys_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_cache, "MOST", 2)
-    ring = Keyring(database)
+    monkeypatch.setattr(key_cache, "MOST_KEYS", 2)
+    ring = KeyCache(database)
     with database.transaction() as session:
-        several = [keys.create(session, owner) for owner in ("ada", "bob", "eve")]
+        several = [keys.create_api_key(session, owner) for owner in ("ada", "bob", "eve")]
     for each in several:
         assert ring.find(each) is not None
     assert len(ring._known) <= 2

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from common import keys
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.keys import Scope
 from common.tables import ApiKey
@@ -14,13 +14,13 @@ from common.tables import ApiKey
 
 def _create(database: Database, name: str = "ada", **changes: object) -> str:
     with database.transaction() as session:
-        return keys.create(session, name, **changes)  # type: ignore[arg-type]  # an owner or scopes
+        return keys.create_api_key(session, name, **changes)  # type: ignore[arg-type]  # an owner or scopes
 
 
 def test_a_key_finds_its_owner_and_its_scopes(database: Database) -> None:
     key = _create(database, "shop", owner="ada", scopes=(Scope.JOBS_READ,))
     with database.reading() as session:
-        row = keys.find(session, key)
+        row = keys.find_api_key(session, key)
     assert row is not None
     assert (row.owner, row.name, row.scopes) == ("ada", "shop", ["jobs:read"])
 
@@ -53,26 +53,26 @@ def test_what_is_not_the_key_finds_nothing(database: Database) -> None:
         "x" * 1_000_000,
     ]
     with database.reading() as session:
-        assert [keys.find(session, each) for each in wrong] == [None] * len(wrong)
+        assert [keys.find_api_key(session, each) for each in wrong] == [None] * len(wrong)
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
 def test_a_key_that_has_ended_finds_nothing(database: Database, column: str) -> None:
     key = _create(database)
     with database.transaction() as session:
-        session.execute(update(ApiKey).values({column: now(session, -timedelta(seconds=1))}))
+        session.execute(update(ApiKey).values({column: now_sql(session, -timedelta(seconds=1))}))
     with database.reading() as session:
-        assert keys.find(session, key) is None
+        assert keys.find_api_key(session, key) is None
 
 
 def test_a_key_can_be_revoked_once_by_its_id(database: Database) -> None:
     key = _create(database)
     prefix = key.split("_")[1]
     with database.transaction() as session:
-        assert keys.revoke(session, prefix)
-        assert not keys.revoke(session, prefix)
-        assert keys.find(session, key) is None
-        assert [row.prefix for row in keys.list_all(session)] == [prefix]
+        assert keys.revoke_api_key(session, prefix)
+        assert not keys.revoke_api_key(session, prefix)
+        assert keys.find_api_key(session, key) is None
+        assert [row.prefix for row in keys.list_api_keys(session)] == [prefix]
 
 
 def test_use_is_noted_at_most_once_a_minute(database: Database) -> None:
@@ -80,9 +80,9 @@ def test_use_is_noted_at_most_once_a_minute(database: Database) -> None:
 
     def use() -> object:
         with database.transaction() as session:
-            row = keys.find(session, key)
+            row = keys.find_api_key(session, key)
             assert row is not None
-            keys.note_use(session, row)
+            keys.record_api_key_use(session, row)
         with database.reading() as session:
             return session.scalar(select(ApiKey.last_used_at))
 
@@ -90,5 +90,5 @@ def test_use_is_noted_at_most_once_a_minute(database: Database) -> None:
     assert first is not None
     assert use() == first
     with database.transaction() as session:
-        session.execute(update(ApiKey).values(last_used_at=now(session, -timedelta(minutes=2))))
+        session.execute(update(ApiKey).values(last_used_at=now_sql(session, -timedelta(minutes=2))))
     assert use() >= first  # type: ignore[operator]  # times

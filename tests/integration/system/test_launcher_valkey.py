@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from common.errors import BellUnavailableError, SettingsError
+from common.errors import BrokerUnavailableError, SettingsError
 from common.launcher import valkey
 from common.launcher.child import Child
 
@@ -27,8 +27,8 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def broker(home) -> Iterator[Child]:
-    valkey.prepare(home / "data", home / "run" / "socket")
-    command = valkey.command(home / "data", home / "run" / "socket")
+    valkey.prepare_server(home / "data", home / "run" / "socket")
+    command = valkey.build_command(home / "data", home / "run" / "socket")
     child = Child("broker", command, environ=os.environ, grace_seconds=10, say=lambda name, line: None)
     yield child
     child.stop()
@@ -36,7 +36,7 @@ def broker(home) -> Iterator[Child]:
 
 def start(child: Child, home: Path) -> redis.Redis:
     child.start()
-    valkey.await_ready(home / "run" / "socket", is_alive=lambda: not child.wait(0))
+    valkey.await_server(home / "run" / "socket", is_alive=lambda: not child.wait(0))
     return redis.Redis(unix_socket_path=str(home / "run" / "socket"))
 
 
@@ -61,13 +61,13 @@ def test_what_it_was_told_outlives_a_kill(home, broker):
 
 def test_a_server_left_behind_is_ended_first(home, broker):
     start(broker, home).close()
-    valkey.prepare(home / "data", home / "run" / "socket")
+    valkey.prepare_server(home / "data", home / "run" / "socket")
     assert broker.wait(10)
 
 
 def test_one_that_has_ended_is_not_waited_for(home, broker):
-    with pytest.raises(BellUnavailableError, match="has ended"):
-        valkey.await_ready(home / "nowhere", is_alive=lambda: False)
+    with pytest.raises(BrokerUnavailableError, match="has ended"):
+        valkey.await_server(home / "nowhere", is_alive=lambda: False)
 
 
 def test_an_installed_server_is_preferred(monkeypatch, tmp_path):

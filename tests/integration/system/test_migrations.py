@@ -40,20 +40,20 @@ def test_the_migrated_tables_are_those_of_the_models(database: Database) -> None
 
 
 def test_migrations_go_up_and_down_and_up_again(bare: Database) -> None:
-    assert schema.read_revision(bare) is None
-    schema.upgrade(bare)
-    assert schema.read_revision(bare) == schema.newest_revision()
+    assert schema.fetch_revision(bare) is None
+    schema.upgrade_schema(bare)
+    assert schema.fetch_revision(bare) == schema.load_newest_revision()
     with bare.engine.connect() as connection:
-        config = schema._config()
+        config = schema._build_alembic_config()
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         connection.commit()
     assert sqlalchemy.inspect(bare.engine).get_table_names() == ["alembic_version"]
-    schema.upgrade(bare)
+    schema.upgrade_schema(bare)
     assert _differences(bare) == []
 
 
 def test_an_upgrade_of_what_is_up_to_date_keeps_every_row(database: Database) -> None:
     job = factories.submit(database)
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     assert factories.read(database, job.id).id == job.id

@@ -15,11 +15,11 @@ from sqlalchemy import event, update
 from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import attempts, lifecycle
-from common.jobs.attempts import Holding, Spent
+from common.jobs.attempts import ClaimProgress, Spent
 from common.tables import Attempt, PressReading
 from common.tables.states import ImageStatus, Outcome
 from common.usage import operator_report
-from common.usage.operator_report import Account, House, Money
+from common.usage.operator_report import CurrencyTotals, OperatorReport, PressAccount
 from tests.support import factories
 
 HOUR = timedelta(hours=1)
@@ -28,10 +28,10 @@ NOON = utcnow().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(
 
 
 def account(
-    database: Database, since: datetime = operator_report.ALWAYS[0], until: datetime = operator_report.ALWAYS[1]
-) -> House:
+    database: Database, since: datetime = operator_report.WHOLE_TIME[0], until: datetime = operator_report.WHOLE_TIME[1]
+) -> OperatorReport:
     with database.reading() as session:
-        return operator_report.account(session, since, until)
+        return operator_report.build_operator_report(session, since, until)
 
 
 def print_one(database: Database, press_id: UUID, seconds: float, currency: str = "USD") -> None:
@@ -41,7 +41,7 @@ def print_one(database: Database, press_id: UUID, seconds: float, currency: str 
     for image in images:
         image.currency = currency
     with database.transaction() as session:
-        lifecycle.succeed(session, held, images, Spent(gpu_seconds=seconds))
+        lifecycle.succeed_job(session, held, images, Spent(gpu_seconds=seconds))
 
 
 def begin_at(database: Database, job_id: UUID, at: datetime) -> None:
@@ -55,7 +55,7 @@ def clock(busy: float, **overhead: float) -> dict[str, Any]:
 
 def test_an_empty_house_has_an_account_of_nothing(database: Database) -> None:
     found = account(database)
-    assert found == House([], Account(), {})
+    assert found == OperatorReport([], PressAccount(), {})
     total = found.total
     assert (total.idle, total.utilisation, total.delivered_share, total.carried) == (0.0, None, None, 0.0)
 
@@ -65,15 +65,15 @@ def test_every_second_that_a_press_was_busy_is_accounted_for(database: Database)
     print_one(database, press_id, 1.5)
     held = factories.running(database, press_id)
     with database.transaction() as session:
-        lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
+        lifecycle.block_job(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(gpu_seconds=2.0))
     held = factories.running(database, press_id)
     with database.transaction() as session:
-        lifecycle.cancel(session, session.get_one(factories.Job, held.job_id))
-        attempts.book_late(session, held, Spent(gpu_seconds=4.0))
+        lifecycle.cancel_job(session, session.get_one(factories.Job, held.job_id))
+        attempts.record_late_spend(session, held, Spent(gpu_seconds=4.0))
     held = factories.running(database, press_id)
     with database.transaction() as session:
-        holding = Holding(held, 1, Spent(gpu_seconds=8.0))
-        lifecycle.beat(session, press_id, [holding], factories.LEASE, clock(16.5, load=0.75, warm_up=0.25))
+        holding = ClaimProgress(held, 1, Spent(gpu_seconds=8.0))
+        lifecycle.record_heartbeat(session, press_id, [holding], factories.LEASE, clock(16.5, load=0.75, warm_up=0.25))
     ((press, own),) = account(database).presses
     total = account(database).total
     assert press.id == press_id
@@ -93,7 +93,7 @@ def test_seconds_that_nobody_booked_are_seen(database: Database) -> None:
     press_id = factories.press(database)
     print_one(database, press_id, 1.0)
     with database.transaction() as session:
-        lifecycle.beat(session, press_id, [], factories.LEASE, clock(5.0, load=1.0))
+        lifecycle.record_heartbeat(session, press_id, [], factories.LEASE, clock(5.0, load=1.0))
     assert account(database).total.carried == 3.0
 
 
@@ -108,9 +108,9 @@ def test_an_image_costs_what_the_house_costs_while_it_is_up(database: Database) 
     print_one(database, euros, 1.0, "EUR")
     found = account(database)
     assert found.money == {
-        "CHF": Money(up=Decimal(14), charged=Decimal(0), images=0),
-        "EUR": Money(up=Decimal(6), charged=Decimal("0.000166667"), images=1),
-        "USD": Money(up=Decimal("3.2"), charged=Decimal("0.000666668"), images=4),
+        "CHF": CurrencyTotals(up=Decimal(14), charged=Decimal(0), images=0),
+        "EUR": CurrencyTotals(up=Decimal(6), charged=Decimal("0.000166667"), images=1),
+        "USD": CurrencyTotals(up=Decimal("3.2"), charged=Decimal("0.000666668"), images=4),
     }
     assert [money.per_image for money in found.money.values()] == [None, Decimal(6), Decimal("0.8")]
     assert found.total.up == 4 * 7200
@@ -146,7 +146,7 @@ def test_what_is_carried_over_the_end_of_a_span_is_carried_into_the_next(databas
     held = factories.running(database, press_id)
     begin_at(database, held.job_id, NOON + HOUR - timedelta(seconds=15))
     with database.transaction() as session:
-        attempts.end(session, held, Outcome.FAILED, Spent(gpu_seconds=40.0), None)
+        attempts.end_attempt(session, held, Outcome.FAILED, Spent(gpu_seconds=40.0), None)
     first, second = (account(database, NOON + n * HOUR, NOON + (n + 1) * HOUR).total for n in (0, 1))
     both = account(database, NOON, NOON + 2 * HOUR).total
     assert (first.meter.busy, first.ledger.waste, first.carried) == (25.0, {"failed": 40.0}, -25.0)
@@ -213,7 +213,7 @@ def test_what_spans_hold_adds_up_to_what_their_sum_holds(database: Database) -> 
         held = factories.running(database, press_id)
         begin_at(database, held.job_id, began + chance.uniform(0, hours) * HOUR)
         with database.transaction() as session:
-            attempts.book(session, held, Spent(gpu_seconds=chance.uniform(0, 500)))
+            attempts.record_spend(session, held, Spent(gpu_seconds=chance.uniform(0, 500)))
     cuts = [NOON - 4 * HOUR, *sorted(NOON + chance.uniform(-4, 12) * HOUR for _ in range(6)), NOON + 12 * HOUR]
     parts = [account(database, since, until).total for since, until in pairwise(cuts)]
     whole = account(database).total

@@ -47,7 +47,7 @@ def test_a_webhook_is_made_and_its_secret_shown_once(api: Api) -> None:
     assert made["events"] == [*ENDING, "image.released", *CAMPAIGN_ENDING]
     assert made["description"] == "for the shop"
     assert (made["status"], made["disabled_reason"], made["failures"]) == ("enabled", None, 0)
-    assert len(signing_secrets.parse(made["secret"])) == 32
+    assert len(signing_secrets.parse_secret(made["secret"])) == 32
     looked = api.get(f"/v1/webhooks/{made['id']}").json
     assert looked == made | {"secret": None}
     assert api.get("/v1/webhooks").json["data"] == [looked]
@@ -57,11 +57,11 @@ def test_secrets_are_sealed_in_the_database(api: Api) -> None:
     made = make(api)
     with api.database.reading() as session:
         (row,) = session.query(WebhookEndpoint)
-    assert signing_secrets.parse(made["secret"]) not in row.secret
+    assert signing_secrets.parse_secret(made["secret"]) not in row.secret
 
 
 def test_a_secret_of_ones_own_is_taken(plain: Api) -> None:
-    secret = signing_secrets.spell(b"x" * 24)
+    secret = signing_secrets.format_secret(b"x" * 24)
     assert make(plain, secret=secret)["secret"] == secret
 
 
@@ -163,7 +163,7 @@ def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(api: Api) ->
     assert rotated["secret"] not in (None, made["secret"])
     assert rotated["previous_secret_until"] is not None
     assert api.get(path).json["secret"] is None
-    own = signing_secrets.spell(b"y" * 64)
+    own = signing_secrets.format_secret(b"y" * 64)
     again = api.post(f"{path}/rotate", json={"secret": own, "overlap_s": 0}).json
     assert (again["secret"], again["previous_secret_until"]) == (own, None)
 
@@ -217,5 +217,5 @@ def test_why_a_webhook_was_disabled_is_shown(plain: Api) -> None:
     webhook = make(plain)
     with plain.database.transaction() as session:
         (row,) = session.query(WebhookEndpoint)
-        endpoints.disable(session, row, DisabledReason.FAILING)
+        endpoints.disable_endpoint(session, row, DisabledReason.FAILING)
     assert plain.get(f"/v1/webhooks/{webhook['id']}").json["disabled_reason"] == "failing"

@@ -7,7 +7,7 @@ from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints, outbox
 from common.webhooks.claiming import Delivery
-from common.webhooks.outcomes import Outcome
+from common.webhooks.outcomes import DeliveryOutcome
 from tests.support.servers.webhook_receivers import Receiver
 from tests.support.webhook_fixture import Office
 
@@ -28,7 +28,7 @@ def test_a_sender_that_dies_before_it_can_tell_is_followed_by_another(office: Of
     assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
     for request in receiver.received:
         request.verify(secret)
-    assert office.record(dead, Outcome(1.0, Failure.TIMEOUT)) is None, "it comes too late"
+    assert office.record(dead, DeliveryOutcome(1.0, Failure.TIMEOUT)) is None, "it comes too late"
     assert office.message(message_id).state is MessageState.DELIVERED
     assert office.endpoint(endpoint_id).failures == 0
 
@@ -82,8 +82,8 @@ def test_an_endpoint_deleted_under_way_leaves_nothing_behind(office: Office, rec
     office.test(endpoint_id)
     (delivery,) = office.claim()
     with office.database.transaction() as session:
-        endpoints.remove(session, session.get_one(WebhookEndpoint, endpoint_id))
-    assert office.record(delivery, Outcome(1.0, None, 204)) is None
+        endpoints.delete_endpoint(session, session.get_one(WebhookEndpoint, endpoint_id))
+    assert office.record(delivery, DeliveryOutcome(1.0, None, 204)) is None
     assert office.messages() == []
 
 
@@ -96,6 +96,6 @@ def test_old_messages_are_forgotten_but_not_those_that_wait(office: Office, rece
         for message_id in (done, waiting):
             session.get_one(WebhookMessage, message_id).created_at -= timedelta(days=31)
     with office.database.transaction() as session:
-        assert outbox.forget_old(session, 30) == 1
+        assert outbox.delete_old_messages(session, 30) == 1
     assert [message.id for message in office.messages()] == [waiting]
     assert office.attempts(done) == []

@@ -7,13 +7,13 @@ import pytest
 from common.clock import utcnow
 from common.db.engine import Database
 from common.tables.webhook_states import MessageState
-from common.webhooks.transport import Limits
+from common.webhooks.transport import Timeouts
 from tests.support.servers.webhook_receivers import receiving, tarpit
 from tests.support.webhook_fixture import Office
 
 GOOD, EACH, BAD = 50, 2, 12
 LOOK_SECONDS = 0.05
-PATIENT = Limits(total=50)
+PATIENT = Timeouts(total=50)
 """So that the slow one is not cut off while the test looks, however busy the machine is."""
 
 

@@ -10,10 +10,10 @@ from common.settings import Settings
 from common.tables import WebhookMessage
 from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import outbox
-from common.webhooks.deliverer import Courier
+from common.webhooks.deliverer import Deliverer
 from common.webhooks.retry_schedule import MOST_TRIES
-from common.webhooks.signing_secrets import Sealer
-from common.webhooks.ssrf_guard import Guard, Rules
+from common.webhooks.signing_secrets import SecretCipher
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from tests.support import factories
 from tests.support.servers.webhook_receivers import Receiver, answer, receiving, tarpit
 from tests.support.webhook_fixture import LOOPBACK, Office
@@ -88,7 +88,7 @@ def test_f38_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_a
         assert len(receiver.received) == MOST_TRIES, "no further try"
         assert factories.read(office.database, held.job_id).status == "running", "the job knows nothing of it"
         with office.database.transaction() as session:
-            outbox.resend(session, session.get_one(WebhookMessage, message.id))
+            outbox.resend_message(session, session.get_one(WebhookMessage, message.id))
         office.deliver()
     assert office.message(message.id).state is MessageState.DELIVERED
     assert len({(request.body, request.headers["webhook-id"]) for request in receiver.received}) == 1
@@ -144,7 +144,7 @@ def test_retry_after_puts_off_the_next_try_and_never_hastens_it(
 def test_a_secret_of_another_house_signs_nothing(office: Office, receiver: Receiver) -> None:
     endpoint_id, _ = office.subscribe(receiver.url)
     message_id = office.test(endpoint_id)
-    courier = Courier(office.database, Sealer(b"another house"), LOOPBACK, clock=office.clock)
+    courier = Deliverer(office.database, SecretCipher(b"another house"), LOOPBACK, clock=office.clock)
     office.deliver(courier)
     assert receiver.received == []
     assert office.attempts(message_id)[0].error == Failure.UNREADABLE
@@ -153,8 +153,8 @@ def test_a_secret_of_another_house_signs_nothing(office: Office, receiver: Recei
 def test_f40_a_name_that_turns_inward_after_registration_reaches_nobody(office: Office) -> None:
     answers = iter(["93.184.215.14", "127.0.0.1", "127.0.0.1"])
     with receiving() as canary:
-        rules = Rules.of(Settings(webhook_http=True, webhook_ports=(str(canary.port),)))
-        guard = Guard(rules, resolve=lambda *_: [ip_address(next(answers))], is_own=lambda _: False)
+        rules = SsrfRules.of(Settings(webhook_http=True, webhook_ports=(str(canary.port),)))
+        guard = SsrfGuard(rules, resolve=lambda *_: [ip_address(next(answers))], is_own=lambda _: False)
         url = guard.check(f"http://rebinding.example:{canary.port}/").url
         endpoint_id, _ = office.subscribe(url)
         message_id = office.test(endpoint_id)

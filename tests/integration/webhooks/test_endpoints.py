@@ -6,7 +6,7 @@ from uuid import UUID
 from common.tables import WebhookEndpoint
 from common.tables.webhook_states import DisabledReason, EndpointStatus, MessageState
 from common.webhooks import endpoints, outbox, signing_secrets
-from common.webhooks.signing_secrets import Sealer
+from common.webhooks.signing_secrets import SecretCipher
 from tests.support import factories
 from tests.support.servers.webhook_receivers import Receiver, answer, receiving
 from tests.support.webhook_fixture import Office
@@ -94,15 +94,15 @@ def test_an_endpoint_that_is_enabled_again_gets_what_it_missed_when_asked(office
     missed = [office.test(endpoint_id) for _ in range(3)]
     with office.database.transaction() as session:
         row = session.get_one(WebhookEndpoint, endpoint_id)
-        endpoints.disable(session, row, DisabledReason.FAILING)
+        endpoints.disable_endpoint(session, row, DisabledReason.FAILING)
     office.deliver()
     assert receiver.received == []
     with office.database.transaction() as session:
         row = session.get_one(WebhookEndpoint, endpoint_id)
-        endpoints.enable(row)
+        endpoints.enable_endpoint(row)
         since = row.created_at
-        assert outbox.resend_all(session, row, since, since, delivered=False) == 0
-        assert outbox.resend_all(session, row, since, None, delivered=False) == 3
+        assert outbox.resend_messages(session, row, since, since, delivered=False) == 0
+        assert outbox.resend_messages(session, row, since, None, delivered=False) == 3
     office.deliver()
     assert {UUID(request.headers["webhook-id"]) for request in receiver.received} == set(missed)
 
@@ -124,8 +124,8 @@ def test_during_a_rotation_both_secrets_verify_and_afterwards_the_new_one_alone(
     endpoint_id, old = office.subscribe(receiver.url)
     with office.database.transaction() as session:
         row = session.get_one(WebhookEndpoint, endpoint_id)
-        new = signing_secrets.spell(
-            endpoints.rotate(session, Sealer(b"the signing secret of the tests"), row, timedelta(hours=1))
+        new = signing_secrets.format_secret(
+            endpoints.rotate_secret(session, SecretCipher(b"the signing secret of the tests"), row, timedelta(hours=1))
         )
     office.test(endpoint_id)
     office.deliver()

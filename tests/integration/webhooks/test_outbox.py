@@ -14,9 +14,9 @@ from common.errors import FencedError, GenerationError, OutOfMemoryError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.tables import WebhookEndpoint
-from common.tables.states import ImageStatus, JobStatus, version_of
+from common.tables.states import ImageStatus, JobStatus, compute_job_version
 from common.tables.webhook_states import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
-from common.tables.webhooks import DIRECT
+from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints
 from tests.support import factories
 from tests.support.webhook_fixture import Office, read
@@ -27,28 +27,28 @@ SPENT = Spent(gpu_seconds=1.0)
 
 def succeed(session: Session, database: Database, job_id: UUID) -> None:
     held = _held(job_id)
-    lifecycle.succeed(session, held, factories.images(held), SPENT)
+    lifecycle.succeed_job(session, held, factories.images(held), SPENT)
 
 
 def block(session: Session, database: Database, job_id: UUID) -> None:
     held = _held(job_id)
-    lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
+    lifecycle.block_job(session, held, factories.images(held, ImageStatus.BLOCKED), SPENT)
 
 
 def fail(session: Session, database: Database, job_id: UUID) -> None:
-    lifecycle.fail(session, _held(job_id), GenerationError("It broke."), SPENT)
+    lifecycle.fail_job(session, _held(job_id), GenerationError("It broke."), SPENT)
 
 
 def cancel(session: Session, database: Database, job_id: UUID) -> None:
-    lifecycle.cancel(session, session.get_one(lifecycle.Job, job_id))
+    lifecycle.cancel_job(session, session.get_one(lifecycle.Job, job_id))
 
 
 def expire(session: Session, database: Database, job_id: UUID) -> None:
-    assert lifecycle.expire_due(session) == 1
+    assert lifecycle.expire_due_jobs(session) == 1
 
 
 def lose(session: Session, database: Database, job_id: UUID) -> None:
-    assert lifecycle.return_lost(session, max_strikes=1) == (0, 1)
+    assert lifecycle.requeue_lost_jobs(session, max_strikes=1) == (0, 1)
 
 
 MOVES: dict[EventType, list[Callable[[Session, Database, UUID], None]]] = {
@@ -116,7 +116,7 @@ def test_a_job_that_nobody_wants_to_hear_of_owes_nothing(office: Office) -> None
     endpoint_id, _ = office.subscribe(HOOK)
     office.see_to_direct()
     with office.database.transaction() as session:
-        endpoints.disable(session, session.get_one(WebhookEndpoint, endpoint_id), DisabledReason.OWNER)
+        endpoints.disable_endpoint(session, session.get_one(WebhookEndpoint, endpoint_id), DisabledReason.OWNER)
     job_id = running(office.database)
     with office.database.transaction() as session:
         succeed(session, office.database, job_id)
@@ -127,7 +127,7 @@ def test_a_press_that_comes_too_late_owes_nothing(office: Office) -> None:
     office.subscribe(HOOK, events=TERMINAL_EVENTS)
     job_id = running(office.database)
     with office.database.transaction() as session:
-        assert lifecycle.return_lost(session, max_strikes=3) == (1, 0)
+        assert lifecycle.requeue_lost_jobs(session, max_strikes=3) == (1, 0)
     with pytest.raises(FencedError), office.database.transaction() as session:
         succeed(session, office.database, job_id)
     assert office.messages() == []
@@ -138,12 +138,12 @@ def test_of_a_job_that_is_queued_again_only_its_starts_are_told(office: Office) 
     press_id = factories.press(office.database)
     held = factories.running(office.database, press_id)
     with office.database.transaction() as session:
-        lifecycle.fail(session, held, OutOfMemoryError(), SPENT)
+        lifecycle.fail_job(session, held, OutOfMemoryError(), SPENT)
     factories.make_due(office.database, held.job_id)
     again = factories.claim(office.database, press_id)
     assert again is not None
     with office.database.transaction() as session:
-        lifecycle.release(session, again, SPENT)
+        lifecycle.release_job(session, again, SPENT)
     assert office.told() == [("ada", "job.started")] * 2
     assert [read(message)["attempt"] for message in office.messages()] == [1, 2]
 
@@ -154,7 +154,7 @@ def test_a_sweep_owes_for_each_of_its_jobs_to_its_own_owner(office: Office) -> N
     for owner in ("ada", "grace"):
         office.subscribe(HOOK, owner=owner)
     with office.database.transaction() as session:
-        assert lifecycle.expire_due(session) == 4
+        assert lifecycle.expire_due_jobs(session) == 4
     assert sorted(office.told()) == [("ada", "job.expired")] * 2 + [("grace", "job.expired")]
 
 
@@ -172,7 +172,7 @@ def test_a_job_may_name_a_receiver_of_its_own(office: Office) -> None:
     direct = [message for message in told if message.endpoint_id != endpoint_id]
     assert [message.event for message in direct] == ["job.succeeded", "job.started", "job.started", "job.succeeded"]
     assert {message.url for message in direct} == {own}
-    assert {office.endpoint(message.endpoint_id).url for message in direct} == {DIRECT}
+    assert {office.endpoint(message.endpoint_id).url for message in direct} == {DIRECT_URL}
     assert len({message.destination for message in direct}) == 1
 
 
@@ -206,9 +206,9 @@ def test_a_message_stays_small_whatever_the_job_carries(office: Office) -> None:
 def test_the_version_grows_with_every_move() -> None:
     life = [(JobStatus.QUEUED, 0), (JobStatus.RUNNING, 1), (JobStatus.QUEUED, 1), (JobStatus.RUNNING, 2)]
     for end in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED):
-        versions = [version_of(*step) for step in [*life, (end, 2)]]
+        versions = [compute_job_version(*step) for step in [*life, (end, 2)]]
         assert versions == sorted(set(versions))
-    assert version_of(JobStatus.CANCELED, 1) > version_of(JobStatus.QUEUED, 1)
+    assert compute_job_version(JobStatus.CANCELED, 1) > compute_job_version(JobStatus.QUEUED, 1)
 
 
 def test_an_endpoint_may_be_deleted_while_jobs_end(office: Office) -> None:
@@ -230,9 +230,9 @@ def test_an_endpoint_may_be_deleted_while_jobs_end(office: Office) -> None:
         thread.start()
         barrier.wait()
         with office.database.transaction() as session:
-            row = endpoints.find(session, "ada", endpoint_id, to_change=True)
+            row = endpoints.find_endpoint(session, "ada", endpoint_id, to_change=True)
             assert row is not None
-            endpoints.remove(session, row)
+            endpoints.delete_endpoint(session, row)
         thread.join()
         assert factories.read(office.database, job_id).status is JobStatus.SUCCEEDED
     assert faults == []

@@ -14,16 +14,16 @@ from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import JOB_EVENTS, DisabledReason, Failure
 from common.webhooks import claiming, endpoints, outbox, outcomes
 from common.webhooks.claiming import Delivery
-from common.webhooks.outcomes import Outcome
+from common.webhooks.outcomes import DeliveryOutcome
 from tests.support import factories
 from tests.support.webhook_fixture import SEALER, Office
 
 ROUNDS = 40
 OUTCOMES = [
-    Outcome(0.1, None, 204),
-    Outcome(0.1, Failure.STATUS, 500),
-    Outcome(0.1, Failure.STATUS, 429, retry_after="1"),
-    Outcome(0.1, Failure.GONE, 410),
+    DeliveryOutcome(0.1, None, 204),
+    DeliveryOutcome(0.1, Failure.STATUS, 500),
+    DeliveryOutcome(0.1, Failure.STATUS, 429, retry_after="1"),
+    DeliveryOutcome(0.1, Failure.GONE, 410),
 ]
 
 
@@ -53,47 +53,47 @@ class Crowd:
 
     def deliver(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
-            taken = claiming.claim(session, self.office.clock(session), 8, threads=100)
+            taken = claiming.claim_deliveries(session, self.office.clock(session), 8, threads=100)
         while taken:
             delivery = taken.pop()
             self.taken.append(delivery)
             with self.database.transaction() as session:
                 moment = self.office.clock(session)
-                outcomes.record(session, delivery, dice.choice(OUTCOMES), moment)
-                taken += claiming.claim(session, moment, 1, threads=100) if dice.random() < 0.5 else []
+                outcomes.record_outcome(session, delivery, dice.choice(OUTCOMES), moment)
+                taken += claiming.claim_deliveries(session, moment, 1, threads=100) if dice.random() < 0.5 else []
 
     def finish_a_job(self, dice: random.Random) -> None:
         job = factories.submit(self.database)
         with self.database.transaction() as session:
-            lifecycle.cancel(session, session.get_one(lifecycle.Job, job.id))
+            lifecycle.cancel_job(session, session.get_one(lifecycle.Job, job.id))
 
     def switch(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
             row = self._pick(session, dice)
             if row is not None:
                 if dice.random() < 0.3:
-                    endpoints.disable(session, row, DisabledReason.OWNER)
+                    endpoints.disable_endpoint(session, row, DisabledReason.OWNER)
                 else:
-                    endpoints.enable(row)
+                    endpoints.enable_endpoint(row)
 
     def resend(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
             row = self._pick(session, dice)
             if row is not None:
-                outbox.resend_all(session, row, row.created_at, None, delivered=True)
+                outbox.resend_messages(session, row, row.created_at, None, delivered=True)
 
     def replace(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
             row = self._pick(session, dice)
             if row is not None:
-                endpoints.remove(session, row)
+                endpoints.delete_endpoint(session, row)
         with self.database.transaction() as session:
             wish = endpoints.NewEndpoint("ada", f"https://hooks.example/{dice.random()}", JOB_EVENTS)
-            endpoints.add(session, SEALER, wish, most=1000)
+            endpoints.create_endpoint(session, SEALER, wish, most=1000)
 
     def _pick(self, session: Session, dice: random.Random) -> WebhookEndpoint | None:
         ids = session.scalars(select(WebhookEndpoint.id)).all()
-        return endpoints.find(session, "ada", dice.choice(ids), to_change=True) if ids else None
+        return endpoints.find_endpoint(session, "ada", dice.choice(ids), to_change=True) if ids else None
 
 
 @pytest.mark.timeout(300)

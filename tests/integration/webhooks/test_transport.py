@@ -12,9 +12,9 @@ import pytest
 import trustme
 
 from common.tables.webhook_states import Failure
-from common.webhooks.ssrf_guard import Approach
-from common.webhooks.transport import Answer, Limits, Transport, UndeliveredError
-from common.webhooks.urls import parse
+from common.webhooks.ssrf_guard import ResolvedTarget
+from common.webhooks.transport import ReceiverResponse, Timeouts, Transport, UndeliveredError
+from common.webhooks.urls import parse_url
 from tests.support.servers.webhook_receivers import (
     Receiver,
     Script,
@@ -26,7 +26,7 @@ from tests.support.servers.webhook_receivers import (
     tarpit,
 )
 
-QUICK = Limits(total=1.0, connect=0.5, text=0.3)
+QUICK = Timeouts(total=1.0, connect=0.5, text=0.3)
 BODY = b'{"type":"webhook.test"}'
 OK = b"HTTP/1.1 200 OK\r\n"
 SEVERAL_CHUNKS = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
@@ -40,18 +40,20 @@ def canary() -> Iterator[Receiver]:
     assert receiver.connections == 0
 
 
-def approach(receiver: Receiver, *, host: str = "127.0.0.1", scheme: str = "http", may_quote: bool = True) -> Approach:
+def approach(
+    receiver: Receiver, *, host: str = "127.0.0.1", scheme: str = "http", may_quote: bool = True
+) -> ResolvedTarget:
     url = f"{scheme}://{host}:{receiver.port}/hook?a=b"
-    return Approach(parse(url), (ip_address("127.0.0.1"),), may_quote)
+    return ResolvedTarget(parse_url(url), (ip_address("127.0.0.1"),), may_quote)
 
 
-def post(script: Script, *, limits: Limits | None = None, may_quote: bool = True) -> Answer:
+def post(script: Script, *, limits: Timeouts | None = None, may_quote: bool = True) -> ReceiverResponse:
     with receiving(script) as receiver:
-        transport = Transport(limits=limits or Limits())
+        transport = Transport(limits=limits or Timeouts())
         return transport.post(approach(receiver, may_quote=may_quote), {"webhook-id": "1"}, BODY)
 
 
-def failure(script: Script, limits: Limits = QUICK) -> Failure:
+def failure(script: Script, limits: Timeouts = QUICK) -> Failure:
     with pytest.raises(UndeliveredError) as caught:
         post(script, limits=limits)
     return caught.value.failure
@@ -147,7 +149,7 @@ def test_of_an_endless_text_little_is_read_and_memory_stays_flat() -> None:
 def test_a_compressed_text_is_neither_unpacked_nor_kept() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
-    assert post(answer(200, headers, bomb)) == Answer(200)
+    assert post(answer(200, headers, bomb)) == ReceiverResponse(200)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_a_compressed_text_is_neither_unpacked_nor_kept() -> None:
     ids=["100k headers", "a long header", "no HTTP", "no status", "two lengths"],
 )
 def test_an_answer_that_is_none_is_a_failure(head: bytes) -> None:
-    assert failure(say(head), Limits()) in (Failure.PROTOCOL, Failure.BROKEN)
+    assert failure(say(head), Timeouts()) in (Failure.PROTOCOL, Failure.BROKEN)
 
 
 @pytest.mark.parametrize("script", [reset_after(), say(), reset_after(b"HTTP/1.1 2")], ids=["reset", "closed", "cut"])
@@ -181,7 +183,7 @@ def test_who_refuses_the_connection_is_a_failure() -> None:
 def test_the_next_address_is_tried_when_one_refuses() -> None:
     with receiving() as receiver:
         both = (ip_address("::1"), ip_address("127.0.0.1"))
-        assert Transport().post(Approach(approach(receiver).destination, both, True), {}, BODY).status == 204
+        assert Transport().post(ResolvedTarget(approach(receiver).destination, both, True), {}, BODY).status == 204
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from common.campaigns import digest, rendering
 from common.campaigns.spec import Arm, CampaignSpec, Template
 from common.clerk import campaigns as duties
-from common.db.clock import now
+from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import GenerationError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Spent
 from common.settings import Settings
@@ -82,7 +82,7 @@ def approve(session: Session, campaign: Campaign, settings: Settings) -> None:
     named = digest.compute(session, campaign, settings)
     for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)):
         if each.approved_at is None:
-            each.approved_at = session.scalar(select(now(session)))
+            each.approved_at = session.scalar(select(now_sql(session)))
             each.approved_digest = named
     session.flush()
 
@@ -93,7 +93,7 @@ class Bureau:
 
     database: Database
     settings: Settings
-    press_id: UUID = field(default_factory=new_id)
+    press_id: UUID = field(default_factory=create_id)
 
     def __post_init__(self) -> None:
         factories.press(self.database, id=self.press_id)
@@ -169,17 +169,17 @@ class Bureau:
         image.amount = cost if held.max_amount is None else min(cost, held.max_amount)
         _change(image, changes)
         with self.database.transaction() as session:
-            lifecycle.succeed(session, held, [image], Spent(1.0))
+            lifecycle.succeed_job(session, held, [image], Spent(1.0))
 
     def block(self, held: Claim) -> None:
         """End an attempt with its one picture blocked."""
         with self.database.transaction() as session:
-            lifecycle.block(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(1.0))
+            lifecycle.block_job(session, held, factories.images(held, ImageStatus.BLOCKED), Spent(1.0))
 
     def fail(self, held: Claim) -> None:
         """End an attempt for good without a picture."""
         with self.database.transaction() as session:
-            lifecycle.fail(session, held, GenerationError(), Spent(1.0))
+            lifecycle.fail_job(session, held, GenerationError(), Spent(1.0))
 
     def print_all(self, cost: Decimal = PRICE) -> int:
         """Print, settle and feed until nothing is left to do; return how many pictures that made."""
@@ -200,7 +200,7 @@ class Bureau:
     def age(self, campaign_id: UUID, column: str, by: timedelta) -> None:
         """Set one time of a campaign to *by* before now."""
         with self.database.transaction() as session:
-            setattr(session.get_one(Campaign, campaign_id), column, session.scalar(select(now(session, -by))))
+            setattr(session.get_one(Campaign, campaign_id), column, session.scalar(select(now_sql(session, -by))))
 
 
 def _change(image: Image, changes: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from tests.support.factories import image_request
 from worker.engine.families.denoising import Denoising, DenoisingFamily
 from worker.engine.interface import Inputs
 from worker.engine.torch_backend import load_pipeline
-from worker.engine.torch_backend.adapters import Adapters
+from worker.engine.torch_backend.adapters import PipelineAdapters
 from worker.metering.meter import Meter
 from worker.torch_device import Device
 
@@ -51,8 +51,8 @@ class Rig:
         return mixed_batches.KINDS[card.family](load_pipeline.open_pipeline(self.model, device), card, device)
 
     @functools.cached_property
-    def adapters(self) -> Adapters:
-        return Adapters(self.family.pipeline, self.family.card, self.shelf, self.meter)
+    def adapters(self) -> PipelineAdapters:
+        return PipelineAdapters(self.family.pipeline, self.family.card, self.shelf, self.meter)
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Denoising]:
         self.adapters.activate(request.adapters)
@@ -116,10 +116,10 @@ def open_rig(name: str, root: Path) -> Rig:
     return Rig(model, directory)
 
 
-def open_foreign(directory: Path, shelf: Shelf) -> Adapters:
+def open_foreign(directory: Path, shelf: Shelf) -> PipelineAdapters:
     """Return the adapters of a model of a kind that Pressroom does not know."""
     model = tiny_pipelines.save("pixart", directory)
-    return Adapters(load_pipeline.open_pipeline(model, Device("cpu")), read_card(model), shelf, Meter())
+    return PipelineAdapters(load_pipeline.open_pipeline(model, Device("cpu")), read_card(model), shelf, Meter())
 
 
 def replace_with_another_models(path: Path, elsewhere: Path) -> None:

@@ -16,10 +16,10 @@ from common.models.catalog import Family, ModelCard
 from common.tables.states import Priority
 from tests.support.factories import image_request
 from worker.engine.accelerator import Exposure
-from worker.engine.batch_limits import Caps
-from worker.engine.interface import NO_INPUTS, Inputs, Picture, Watch
-from worker.engine.loop import Loop
-from worker.engine.model_cache import Resident, Residents
+from worker.engine.batch_limits import BatchLimits
+from worker.engine.interface import NO_INPUTS, Inputs, Picture, StepObserver
+from worker.engine.loop import EngineLoop
+from worker.engine.model_cache import LoadedModel, ModelCache
 from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
 from worker.metering.meter import Meter
@@ -62,7 +62,7 @@ class Order(Ticket):
     """A ticket of the fake model."""
 
     def __init__(
-        self, meter: Meter, watch: Watch | None = None, priority: Priority = Priority.INTERACTIVE, **request: Any
+        self, meter: Meter, watch: StepObserver | None = None, priority: Priority = Priority.INTERACTIVE, **request: Any
     ) -> None:
         made = image_request(**({"model": MODEL} | request))
         super().__init__(made, watch or Recorder(), NO_INPUTS, priority, meter.account())
@@ -200,7 +200,7 @@ class Workshop:
         most: int = 16,
         directories: dict[str, Path] | None = None,
         budget_bytes: float = 1,
-        load: Callable[[ModelCard, Path | None], Resident] | None = None,
+        load: Callable[[ModelCard, Path | None], LoadedModel] | None = None,
         **family: Any,
     ) -> None:
         self.device = Device(ahead)
@@ -209,9 +209,9 @@ class Workshop:
         cards = [card(name) for name in names or (MODEL,)]
         self.families = {each.name: FakeFamily(self.device, **family) for each in cards}
         offer = {each.name: (each, (directories or {}).get(each.name)) for each in cards}
-        self.caps = Caps(cards, most)
-        self.residents = Residents(offer, load or self.load, self.device, self.meter, self.caps, budget_bytes)
-        self.loop = Loop(self.device, self.residents, self.caps, Watchdog(PATIENCE_SECONDS * 3), self.left.append)
+        self.caps = BatchLimits(cards, most)
+        self.residents = ModelCache(offer, load or self.load, self.device, self.meter, self.caps, budget_bytes)
+        self.loop = EngineLoop(self.device, self.residents, self.caps, Watchdog(PATIENCE_SECONDS * 3), self.left.append)
 
     def __enter__(self) -> Self:
         return self
@@ -224,9 +224,9 @@ class Workshop:
     def family(self) -> FakeFamily:
         return self.families[MODEL]
 
-    def load(self, of: ModelCard, directory: Path | None) -> Resident:
+    def load(self, of: ModelCard, directory: Path | None) -> LoadedModel:
         self.device.tell(8.0)
-        return Resident(self.families[of.name])
+        return LoadedModel(self.families[of.name])
 
     def order(self, **options: Any) -> Order:
         return Order(self.meter, **options)

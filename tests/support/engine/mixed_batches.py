@@ -117,7 +117,7 @@ def draw_together(family: DenoisingFamily, guests: Iterable[Guest]) -> list[Deno
 def draw_alone(family: DenoisingFamily, request: ImageRequest, output_type: str = "latent") -> torch.Tensor:
     """Return what the stock pipeline makes of *request*: its final latents, or another output."""
     stock = copy.copy(family.pipeline)
-    stock.scheduler = schedulers.make(stock.scheduler, family.card.family, request.scheduler, request.steps)
+    stock.scheduler = schedulers.create_scheduler(stock.scheduler, family.card.family, request.scheduler, request.steps)
     further = {"negative_prompt": request.negative_prompt or None} if family.card.negative_prompt else {}
     return stock(
         prompt=request.prompt,

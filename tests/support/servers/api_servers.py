@@ -34,10 +34,10 @@ def serving(**settings: str) -> Iterator[Server]:
     with processes.own_folder() as folder:
         (port,) = processes.free_ports(1)
         database = Database(f"sqlite:///{folder / 'pressroom.db'}")
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         with database.transaction() as session:
             catalog.register(session, [catalog.PAINTED_CARD])
-            key = keys.create(session, "ada")
+            key = keys.create_api_key(session, "ada")
         environ = {
             "PYTHONPATH": str(ROOT),
             "PRESSROOM_HOME": str(folder),

@@ -7,24 +7,24 @@ import pytest
 
 from common import failpoints
 from common.errors import SettingsError, StandInWarning
-from common.failpoints import Fault, InjectedError, fault, parse
+from common.failpoints import Failpoint, InjectedError, failpoint, parse_failpoints
 from common.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def _disarmed() -> Iterator[None]:
     yield
-    failpoints.arm((), Path())
+    failpoints.arm_failpoints((), Path())
 
 
 def arm(folder: Path, *words: str) -> None:
     with pytest.warns(StandInWarning, match="breaks on purpose"):
-        failpoints.arm(words, folder)
+        failpoints.arm_failpoints(words, folder)
 
 
 def breaks(point: str) -> bool:
     try:
-        fault(point)
+        failpoint(point)
     except InjectedError:
         return True
     return False
@@ -33,14 +33,14 @@ def breaks(point: str) -> bool:
 @pytest.mark.parametrize(
     ("word", "meaning"),
     [
-        ("claimed:kill", Fault("claimed", "kill", 0, 1, 1)),
-        ("claimed:exit@3", Fault("claimed", "exit", 0, 3, 3)),
-        ("stepped:sleep=0.5@2-4", Fault("stepped", "sleep", 0.5, 2, 4)),
-        ("heard:raise@1-", Fault("heard", "raise", 0, 1, None)),
+        ("claimed:kill", Failpoint("claimed", "kill", 0, 1, 1)),
+        ("claimed:exit@3", Failpoint("claimed", "exit", 0, 3, 3)),
+        ("stepped:sleep=0.5@2-4", Failpoint("stepped", "sleep", 0.5, 2, 4)),
+        ("heard:raise@1-", Failpoint("heard", "raise", 0, 1, None)),
     ],
 )
-def test_a_word_says_where_what_and_when(word: str, meaning: Fault) -> None:
-    assert parse([word]) == {meaning.point: meaning}
+def test_a_word_says_where_what_and_when(word: str, meaning: Failpoint) -> None:
+    assert parse_failpoints([word]) == {meaning.point: meaning}
 
 
 @pytest.mark.parametrize(

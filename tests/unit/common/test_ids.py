@@ -2,21 +2,21 @@
 
 import pytest
 
-from common.ids import new_id, parse_id
+from common.ids import create_id, parse_id
 
 
 def test_ids_grow_in_the_order_in_which_they_are_made() -> None:
-    made = [new_id() for _ in range(1000)]
+    made = [create_id() for _ in range(1000)]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
 
 
 def test_ids_are_uuids_of_version_seven() -> None:
-    assert new_id().version == 7
+    assert create_id().version == 7
 
 
 def test_an_id_reads_back() -> None:
-    made = new_id()
+    made = create_id()
     assert parse_id(str(made)) == made
     assert parse_id(str(made).upper()) == made
 

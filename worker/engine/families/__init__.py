@@ -1,1 +1,1 @@
-"""Kinds of models: one file each for what their pipelines do differently."""
+"""Model families: one module for each kind of pipeline."""

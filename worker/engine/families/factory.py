@@ -1,4 +1,4 @@
-"""Which family a loaded pipeline gets: one that steps many pictures together, or the pipeline's own loop."""
+"""Choose the family for a loaded pipeline: one that batches images, or the pipeline's own loop."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,7 +9,7 @@ from worker.engine.families.flux import FluxFamily
 from worker.engine.families.sd3 import Sd3Family
 from worker.engine.families.sd15 import Sd15Family
 from worker.engine.families.sdxl import SdxlFamily
-from worker.engine.families.single_image import WholeFamily
+from worker.engine.families.single_image import SingleImageFamily
 from worker.engine.torch_backend import load_pipeline
 from worker.torch_device import Device
 
@@ -20,4 +20,4 @@ def open_family(card: ModelCard, directory: Path, device: Device, speedups: Coll
     """Load the model in *directory*; raise ModelUnavailableError or OutOfMemoryError."""
     pipeline = load_pipeline.open_pipeline(directory, device, speedups)
     known = FAMILIES.get(card.family)
-    return known(pipeline, card, device) if known else WholeFamily(pipeline, card)
+    return known(pipeline, card, device) if known else SingleImageFamily(pipeline, card)

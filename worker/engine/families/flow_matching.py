@@ -1,4 +1,4 @@
-"""What the models that match flows have in common: a schedule that may look at the picture's size."""
+"""Shared code of flow-matching models: a schedule that may depend on the image size."""
 
 import inspect
 from typing import Any
@@ -7,8 +7,8 @@ import torch
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
 
-def shift(config: Any, tokens: int, most: float) -> float:
-    """Return mu: how far the schedule of a picture of so many *tokens* leans towards noise; *most* where none is set.
+def compute_shift(config: Any, tokens: int, most: float) -> float:
+    """Return mu, the shift of the schedule towards noise for an image of *tokens* tokens; *most* if not configured.
 
     Esser et al. (2024), section 5.3.2.
     """
@@ -22,6 +22,6 @@ def shift(config: Any, tokens: int, most: float) -> float:
     return mu
 
 
-def step_options(scheduler: Any, dice: torch.Generator) -> dict[str, Any]:
-    """Return what its steps take: the picture's own dice, where it may throw any."""
+def build_step_options(scheduler: Any, dice: torch.Generator) -> dict[str, Any]:
+    """Return the step arguments: the image's random generator, if the scheduler uses one."""
     return {"generator": dice} if "generator" in inspect.signature(scheduler.step).parameters else {}

@@ -1,4 +1,4 @@
-"""The port between the engine's loop and a kind of model: begin some pictures, step them together, decode them."""
+"""Interface between the engine's loop and a model family: begin images, step them together, decode them."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -8,20 +8,20 @@ from worker.engine.interface import Inputs
 
 
 class Drawing(Protocol):
-    """One picture in the making; what it consists of is its family's own business."""
+    """One image in progress; its contents are private to its family."""
 
     seed: int
 
     @property
     def done(self) -> int:
-        """Return how many of its steps are done."""
+        """Return the number of steps done."""
 
     @property
     def total(self) -> int:
-        """Return how many steps it takes; img2img takes fewer than were asked for."""
+        """Return the number of steps; img2img takes fewer than requested."""
 
     def close(self) -> None:
-        """Give it up; nothing more is asked of it."""
+        """Abandon the drawing; it is not used again."""
 
 
 class Family(Protocol):
@@ -29,13 +29,13 @@ class Family(Protocol):
 
     @property
     def most_rows(self) -> int | None:
-        """Return how many pictures it can step together, or None where only memory and time set a bound."""
+        """Return the maximum batch size, or None if only memory and time limit it."""
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Any]:
-        """Encode the prompt once and return a drawing for each seed, no step done. Raises what torch raises."""
+        """Encode the prompt once and return an initial drawing for each seed. Raises torch's errors."""
 
     def step(self, drawings: Sequence[Any]) -> None:
-        """Take one denoising step with all *drawings*, which are of one lane; all or none of them are advanced."""
+        """Take one denoising step with all *drawings* of one lane; either all or none advance."""
 
     def decode(self, drawings: Sequence[Any]) -> Any:
-        """Return the finished pictures: a float tensor [rows, 3, height, width] from 0 to 1, on the accelerator."""
+        """Return the finished images: a float tensor [rows, 3, height, width] from 0 to 1, on the accelerator."""

@@ -1,7 +1,7 @@
-"""Pictures from pictures: each drawing begins as in the stock img2img or inpainting pipeline, made of the same parts.
+"""Image-to-image and inpainting: each drawing begins as in the stock pipeline, built from the same parts.
 
-Meng et al., "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations" (2022), for the way
-back into noise; Lugmayr et al., "RePaint" (2022), for keeping what the mask does not name.
+Meng et al., "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations" (2022), for
+adding noise to the input; Lugmayr et al., "RePaint" (2022), for keeping the area outside the mask.
 """
 
 import copy
@@ -15,13 +15,13 @@ from PIL import Image
 
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
-from worker.engine.families.denoising import Denoising, Tensor, generator
+from worker.engine.families.denoising import Denoising, Tensor, create_generator
 from worker.engine.interface import Inputs
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a drawing begins: its latents, what the model sees beside them, and what happens after each step."""
+class DrawingStart:
+    """The start of a drawing: its latents, extra model inputs, and a function applied after each step."""
 
     latents: Tensor
     beside: Tensor | None = None
@@ -29,7 +29,7 @@ class Start:
 
 
 class StockModes:
-    """The stock pipelines of one model for pictures and masks; no weight is held twice."""
+    """The stock img2img and inpainting pipelines of one model, sharing its weights."""
 
     def __init__(self, pipeline: Any, kinds: Mapping[Mode, Callable[..., Any]], options: Mapping[str, Any]) -> None:
         self._pipeline = pipeline
@@ -40,13 +40,13 @@ class StockModes:
     def draw(
         self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor], scheduler: Any
     ) -> Denoising:
-        """Return the drawing of one seed, no step done, by the pictures in *inputs*; *scheduler* becomes its own."""
+        """Return the initial drawing for one seed from the images in *inputs*; it takes ownership of *scheduler*."""
         mode = Mode.IMAGE if inputs.mask_image is None else Mode.INPAINT
         if request.steps_taken < 1:
-            raise GenerationError("With so few steps this strength leaves none to take.")
+            raise GenerationError("No step is left at this strength: increase strength or steps.")
         own = copy.copy(self._stock(mode))
         own.scheduler = scheduler
-        dice = generator(seed)
+        dice = create_generator(seed)
         retrieve_timesteps(scheduler, request.steps, "cpu")
         timesteps, _ = own.get_timesteps(request.steps, request.strength, "cpu")
         begin = _begin_image if mode is Mode.IMAGE else _begin_inpaint
@@ -70,18 +70,20 @@ class StockModes:
         return self._made[mode]
 
 
-def make_all_anew(request: ImageRequest) -> Inputs:
-    """Return what a U-Net that can only inpaint is handed for a request of text alone, as for its first tries."""
+def create_blank_inputs(request: ImageRequest) -> Inputs:
+    """Return inputs that repaint everything, for text-only requests to a U-Net that can only inpaint."""
     size = (request.width, request.height)
     return Inputs(Image.new("RGB", size, "grey"), Image.new("L", size, "white"))
 
 
-def _begin_image(own: Any, request: ImageRequest, inputs: Inputs, first: Tensor, dice: torch.Generator) -> Start:
+def _begin_image(own: Any, request: ImageRequest, inputs: Inputs, first: Tensor, dice: torch.Generator) -> DrawingStart:
     pixels = own.image_processor.preprocess(inputs.init_image, request.height, request.width)
-    return Start(own.prepare_latents(pixels, first, 1, 1, own.unet.dtype, own.device, dice))
+    return DrawingStart(own.prepare_latents(pixels, first, 1, 1, own.unet.dtype, own.device, dice))
 
 
-def _begin_inpaint(own: Any, request: ImageRequest, inputs: Inputs, first: Tensor, dice: torch.Generator) -> Start:
+def _begin_inpaint(
+    own: Any, request: ImageRequest, inputs: Inputs, first: Tensor, dice: torch.Generator
+) -> DrawingStart:
     size = (request.height, request.width)
     pixels = own.image_processor.preprocess(inputs.init_image, *size).float()
     redrawn = own.mask_processor.preprocess(inputs.mask_image, *size)
@@ -99,24 +101,24 @@ def _begin_inpaint(own: Any, request: ImageRequest, inputs: Inputs, first: Tenso
         return_noise=True,
         return_image_latents=seen == channels,
     )
-    # Encoded in either case: it draws from the dice, and later draws must be those of the stock pipeline.
+    # Always encoded: it consumes random numbers, and later ones must match the stock pipeline.
     mask, masked = own.prepare_mask_latents(
         redrawn, pixels * (1 - redrawn), 1, *size, own.unet.dtype, own.device, dice, False
     )
     if seen == channels:
-        return Start(latents, after_step=_keeping(kept[0], noise, mask))
+        return DrawingStart(latents, after_step=_build_mask_restorer(kept[0], noise, mask))
     beside = torch.cat([mask, masked], dim=1)
     if seen != channels + beside.shape[1]:
         raise GenerationError(f"This model's U-Net takes {seen} channels, so it cannot inpaint.")
-    return Start(latents, beside=beside)
+    return DrawingStart(latents, beside=beside)
 
 
-def _keeping(kept: Tensor, noise: Tensor, mask: Tensor) -> Callable[[Denoising], None]:
-    """Return what puts back, after each step, everything but what the mask tells to draw anew."""
+def _build_mask_restorer(kept: Tensor, noise: Tensor, mask: Tensor) -> Callable[[Denoising], None]:
+    """Return a function that restores everything outside the mask after each step."""
 
     def put_back(drawing: Denoising) -> None:
         behind = kept
-        if drawing.done < drawing.total:  # as noisy as the rest will be at the next step
+        if drawing.done < drawing.total:  # with the noise level of the next step
             behind = drawing.scheduler.add_noise(kept, noise, drawing.timestep.reshape(1))
         drawing.latents = (1 - mask) * behind + mask * drawing.latents
 

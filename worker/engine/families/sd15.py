@@ -12,8 +12,8 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retri
 
 from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
-from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
-from worker.engine.families.modes import StockModes, make_all_anew
+from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, create_generator, stack_conditions
+from worker.engine.families.modes import StockModes, create_blank_inputs
 from worker.engine.interface import Inputs
 from worker.torch_device import Device
 
@@ -33,7 +33,7 @@ class Sd15Family(DenoisingFamily):
         self._stock_modes = StockModes(pipeline, self.kinds, self.kind_options)
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
-        """Return the prompt's embedding, below the negative prompt's where guidance is on."""
+        """Return the prompt embedding, preceded by the negative prompt's if guidance is on."""
         guided = self._guides(request)
         prompt, negative = self.pipeline.encode_prompt(
             request.prompt, self.device.torch, 1, guided, request.negative_prompt or None
@@ -42,16 +42,16 @@ class Sd15Family(DenoisingFamily):
         return condition | self._tell_scale(request, prompt.dtype)
 
     def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
-        """Return the drawing of one seed, from pure noise or from the pictures that were handed in."""
-        own, dice = self.own_pipeline(request), generator(seed)
+        """Return the initial drawing for one seed, from pure noise or from the input images."""
+        own, dice = self.own_pipeline(request), create_generator(seed)
         can_only_inpaint = own.unet.config.in_channels != own.vae.config.latent_channels
         if request.mode is Mode.TEXT and can_only_inpaint:
-            inputs = make_all_anew(request)
+            inputs = create_blank_inputs(request)
         if request.mode is not Mode.TEXT or can_only_inpaint:
             return self._stock_modes.draw(request, seed, inputs, condition, own.scheduler)
         timesteps, _ = retrieve_timesteps(own.scheduler, request.steps, "cpu")
         if hasattr(own.scheduler, "set_begin_index"):
-            own.scheduler.set_begin_index(0)  # not found by its time, which rounding may give to the second step too
+            own.scheduler.set_begin_index(0)  # not looked up by timestep, which may repeat after rounding
         latents = own.prepare_latents(
             1,
             own.unet.config.in_channels,
@@ -65,26 +65,26 @@ class Sd15Family(DenoisingFamily):
         return Denoising(request, seed, own.scheduler, timesteps, latents, condition, options)
 
     def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
-        """Return what the U-Net says of *rows*."""
-        prompts = stack(drawings, "prompt")
-        scales = None if self._scale_width is None else stack(drawings, "guidance")
+        """Return the U-Net's output for *rows*."""
+        prompts = stack_conditions(drawings, "prompt")
+        scales = None if self._scale_width is None else stack_conditions(drawings, "guidance")
         said: tuple[Tensor, ...] = self.pipeline.unet(
             rows, times, prompts, timestep_cond=scales, added_cond_kwargs=self.added(drawings), return_dict=False
         )
         return said[0]
 
     def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor] | None:
-        """Return what this kind of U-Net is told besides the prompt."""
+        """Return the U-Net's conditions other than the prompt."""
         return None
 
     def decode(self, drawings: Sequence[Denoising]) -> Tensor:
-        """Return the finished pictures, from 0 to 1."""
+        """Return the finished images, from 0 to 1."""
         latents = torch.cat([drawing.latents for drawing in drawings])
         return self.paint(latents / self.pipeline.vae.config.scaling_factor)
 
     @property
     def _scale_width(self) -> int | None:
-        """Return in how many numbers the U-Net is told the guidance scale, if it was distilled to be told."""
+        """Return the size of the guidance-scale embedding if the U-Net was distilled to use one."""
         width: int | None = self.pipeline.unet.config.time_cond_proj_dim
         return width
 
@@ -92,7 +92,7 @@ class Sd15Family(DenoisingFamily):
         return request.is_guided and self._scale_width is None
 
     def _tell_scale(self, request: ImageRequest, dtype: torch.dtype) -> dict[str, Tensor]:
-        """Return the guidance scale for such a U-Net (Luo et al., "Latent Consistency Models", 2023)."""
+        """Return the guidance-scale embedding for such a U-Net (Luo et al., "Latent Consistency Models", 2023)."""
         if self._scale_width is None:
             return {}
         over_none = torch.tensor([request.guidance_scale - 1])

@@ -1,4 +1,4 @@
-"""Stable Diffusion 3 and 3.5: a transformer that matches flows, three text encoders, classifier-free guidance.
+"""Stable Diffusion 3 and 3.5: a flow-matching transformer, three text encoders, classifier-free guidance.
 
 Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (2024).
 """
@@ -11,18 +11,18 @@ from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import r
 
 from common.jobs.request import ImageRequest
 from worker.engine.families import flow_matching
-from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, generator, stack
+from worker.engine.families.denoising import Denoising, DenoisingFamily, Tensor, create_generator, stack_conditions
 from worker.engine.interface import Inputs
 
 MOST_SHIFT = 1.16
-"""What the stock pipeline takes where the scheduler names none."""
+"""The stock pipeline's default if the scheduler does not set it."""
 
 
 class Sd3Family(DenoisingFamily):
     """One Stable Diffusion 3 or 3.5 model."""
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
-        """Return the three encoders' embeddings and their summary."""
+        """Return the embeddings of the three encoders and the pooled embedding."""
         prompt, negative, pooled, negative_pooled = self.pipeline.encode_prompt(
             request.prompt,
             None,
@@ -36,8 +36,8 @@ class Sd3Family(DenoisingFamily):
         return {"prompt": prompt, "pooled": pooled}
 
     def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
-        """Return the drawing of one seed: pure noise."""
-        own, dice = self.own_pipeline(request), generator(seed)
+        """Return the initial drawing for one seed: pure noise."""
+        own, dice = self.own_pipeline(request), create_generator(seed)
         latents = own.prepare_latents(
             1,
             own.transformer.config.in_channels,
@@ -49,22 +49,22 @@ class Sd3Family(DenoisingFamily):
         )
         shift = {"mu": self._shift(own.scheduler, latents)} if own.scheduler.config.get("use_dynamic_shifting") else {}
         timesteps, _ = retrieve_timesteps(own.scheduler, request.steps, "cpu", **shift)
-        options = flow_matching.step_options(own.scheduler, dice)
+        options = flow_matching.build_step_options(own.scheduler, dice)
         return Denoising(request, seed, own.scheduler, timesteps, latents, condition, options)
 
     def ask(self, rows: Tensor, times: Tensor, drawings: Sequence[Denoising]) -> Tensor:
-        """Return what the transformer says of *rows*."""
+        """Return the transformer's output for *rows*."""
         said: tuple[Tensor, ...] = self.pipeline.transformer(
-            rows, stack(drawings, "prompt"), stack(drawings, "pooled"), times, return_dict=False
+            rows, stack_conditions(drawings, "prompt"), stack_conditions(drawings, "pooled"), times, return_dict=False
         )
         return said[0]
 
     def decode(self, drawings: Sequence[Denoising]) -> Tensor:
-        """Return the finished pictures, from 0 to 1."""
+        """Return the finished images, from 0 to 1."""
         scale = self.pipeline.vae.config
         latents = torch.cat([drawing.latents for drawing in drawings])
         return self.paint(latents / scale.scaling_factor + scale.shift_factor)
 
     def _shift(self, scheduler: Any, latents: Tensor) -> float:
         patch, (height, width) = self.pipeline.transformer.config.patch_size, latents.shape[-2:]
-        return flow_matching.shift(scheduler.config, (height // patch) * (width // patch), MOST_SHIFT)
+        return flow_matching.compute_shift(scheduler.config, (height // patch) * (width // patch), MOST_SHIFT)

@@ -1,4 +1,4 @@
-"""Stable Diffusion XL: a larger U-Net, two text encoders, and a model that is told the picture's size.
+"""Stable Diffusion XL: a larger U-Net, two text encoders, and conditioning on the image size.
 
 Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis" (2023).
 """
@@ -10,7 +10,7 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
 
 from common.jobs.request import ImageRequest, Mode
-from worker.engine.families.denoising import Denoising, Tensor, stack
+from worker.engine.families.denoising import Denoising, Tensor, stack_conditions
 from worker.engine.families.sd15 import Sd15Family
 
 
@@ -21,36 +21,34 @@ class SdxlFamily(Sd15Family):
         Mode.IMAGE: StableDiffusionXLImg2ImgPipeline,
         Mode.INPAINT: StableDiffusionXLInpaintPipeline,
     }
-    kind_options: Mapping[str, Any] = {"add_watermarker": False}  # the press marks what it prints itself
+    kind_options: Mapping[str, Any] = {"add_watermarker": False}  # the press marks its images itself
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
-        """Return both encoders' embeddings, their summary and the picture's size."""
+        """Return the embeddings of both encoders, the pooled embedding and the image size."""
         guided = self._guides(request)
         prompt, negative, pooled, negative_pooled = self.pipeline.encode_prompt(
             request.prompt,
             device=self.device.torch,
             do_classifier_free_guidance=guided,
-            # Where none is given the model wants the zeros of its training, not the embedding of an empty text.
+            # For an absent text the model expects zeros, as in training, not the embedding of an empty text.
             negative_prompt=request.negative_prompt or None,
         )
         if guided:
             prompt, pooled = torch.cat([negative, prompt]), torch.cat([negative_pooled, pooled])
         size = (request.height, request.width)
-        sizes = torch.tensor(
-            [[*size, 0, 0, *size]], dtype=prompt.dtype
-        )  # the original's, its cut corner, the picture's
+        sizes = torch.tensor([[*size, 0, 0, *size]], dtype=prompt.dtype)  # original size, crop corner, target size
         sizes = sizes.to(self.device.torch).repeat(len(prompt), 1)
         return {"prompt": prompt, "pooled": pooled, "sizes": sizes} | self._tell_scale(request, prompt.dtype)
 
     def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor]:
-        """Return the summary of the prompts and the sizes."""
-        return {"text_embeds": stack(drawings, "pooled"), "time_ids": stack(drawings, "sizes")}
+        """Return the pooled embedding and the size conditions."""
+        return {"text_embeds": stack_conditions(drawings, "pooled"), "time_ids": stack_conditions(drawings, "sizes")}
 
     def decode(self, drawings: Sequence[Denoising]) -> Tensor:
-        """Return the finished pictures, from 0 to 1."""
+        """Return the finished images, from 0 to 1."""
         vae = self.pipeline.vae
         if vae.dtype == torch.float16 and vae.config.force_upcast:
-            vae.to(torch.float32)  # its numbers run out of the bounds of 16 bits
+            vae.to(torch.float32)  # its values overflow 16 bits
         latents = torch.cat([drawing.latents for drawing in drawings]).to(vae.dtype)
         mean, deviation = vae.config.get("latents_mean"), vae.config.get("latents_std")
         if mean is None or deviation is None:

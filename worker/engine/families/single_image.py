@@ -1,7 +1,7 @@
-"""Any diffusers text-to-image pipeline that no family knows, run whole: its own loop is stopped at each step.
+"""Fallback family for any other diffusers text-to-image pipeline: one image at a time, paused after each step.
 
-The pipeline's call runs as a coroutine of the engine's thread (a greenlet), which hands back control wherever its
-scheduler has taken a step. So it takes its turns like every other request, and can be given up between two steps.
+The pipeline's call runs as a coroutine (a greenlet) in the engine's thread, which returns control after each step of
+its scheduler. So it takes turns like every other request, and can be abandoned between two steps.
 """
 
 import copy
@@ -17,13 +17,13 @@ from greenlet import getcurrent, greenlet
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
-from worker.engine.families.denoising import generator
+from worker.engine.families.denoising import create_generator
 from worker.engine.interface import Inputs
 from worker.engine.torch_backend import schedulers
 
 
-class WholeRun:
-    """One call of a pipeline for one picture."""
+class PipelineRun:
+    """One call of a pipeline for one image."""
 
     def __init__(self, call: Callable[[], Any], request: ImageRequest, seed: int, scheduler: Any) -> None:
         self.seed = seed
@@ -34,23 +34,23 @@ class WholeRun:
 
     @property
     def total(self) -> int:
-        """Return how many steps it takes; its scheduler knows once it has begun."""
+        """Return the number of steps, which the scheduler knows once the run has begun."""
         return len(self._scheduler.timesteps) if self.done else self._request.steps
 
     def go_on(self) -> Any:
-        """Run until it hands back control; return what the call returned, if it has."""
+        """Run until the pipeline yields control; return the call's result once it has returned."""
         return self._greenlet.switch()
 
     def close(self) -> None:
-        """Give it up where it stands."""
+        """Abandon the run at its current step."""
         if self._greenlet:
-            with suppress(Exception):  # a pipeline may raise whatever it likes on its way out; nobody waits for it
+            with suppress(Exception):  # a pipeline may raise anything while it is unwound; nothing waits for it
                 self._greenlet.throw()
-        vars(self._scheduler).pop("step", None)  # what hands back control refers to this run, which refers to it
+        vars(self._scheduler).pop("step", None)  # breaks a reference cycle with the callback
 
 
-class WholeFamily:
-    """One model that only its own pipeline knows how to run."""
+class SingleImageFamily:
+    """One model that can only be run by its own pipeline."""
 
     most_rows = 1
 
@@ -58,36 +58,36 @@ class WholeFamily:
         self.pipeline = pipeline
         self._card = card
 
-    def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[WholeRun]:
-        """Return a run for each seed; each encodes the prompt for itself, in its first step."""
+    def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[PipelineRun]:
+        """Return a run for each seed; each encodes the prompt in its first step."""
         if request.mode is not Mode.TEXT:
-            raise GenerationError(f"This model cannot work in the mode {request.mode}.")
+            raise GenerationError(f"This model does not support the mode {request.mode}.")
         return [self._make_run(request, seed) for seed in seeds]
 
-    def step(self, drawings: Sequence[WholeRun]) -> None:
-        """Let each run go on to the end of its next step."""
+    def step(self, drawings: Sequence[PipelineRun]) -> None:
+        """Continue each run to the end of its next step."""
         for run in drawings:
             before = run.done
             run.go_on()
             if run.done == before:
                 raise GenerationError("The pipeline ended before its last step.")
 
-    def decode(self, drawings: Sequence[WholeRun]) -> torch.Tensor:
-        """Let each run go on to its end; return the pictures, from 0 to 1."""
+    def decode(self, drawings: Sequence[PipelineRun]) -> torch.Tensor:
+        """Continue each run to its end; return the images, from 0 to 1."""
         return torch.cat([run.go_on().images for run in drawings])
 
-    def _make_run(self, request: ImageRequest, seed: int) -> WholeRun:
-        own = copy.copy(self.pipeline)  # shares every part, but is given a scheduler of its own
-        own.scheduler = schedulers.make(own.scheduler, self._card.family, request.scheduler, request.steps)
-        run = WholeRun(lambda: own(**_arguments(own, self._card, request, seed)), request, seed, own.scheduler)
-        _hand_back_after_steps(own.scheduler, run)
+    def _make_run(self, request: ImageRequest, seed: int) -> PipelineRun:
+        own = copy.copy(self.pipeline)  # shares every part, but gets its own scheduler
+        own.scheduler = schedulers.create_scheduler(own.scheduler, self._card.family, request.scheduler, request.steps)
+        run = PipelineRun(lambda: own(**_build_arguments(own, self._card, request, seed)), request, seed, own.scheduler)
+        _yield_after_steps(own.scheduler, run)
         return run
 
 
-def _hand_back_after_steps(scheduler: Any, run: WholeRun) -> None:
-    """Have *scheduler* hand control back to the engine after each of its steps.
+def _yield_after_steps(scheduler: Any, run: PipelineRun) -> None:
+    """Make *scheduler* return control to the engine after each step.
 
-    Every pipeline calls it once per step, while ``callback_on_step_end`` is missing in some.
+    Every pipeline calls its scheduler once per step, while some do not support ``callback_on_step_end``.
     """
     step: Callable[..., Any] = scheduler.step
 
@@ -102,23 +102,23 @@ def _hand_back_after_steps(scheduler: Any, run: WholeRun) -> None:
     scheduler.step = step_and_hand_back
 
 
-def _arguments(pipeline: Any, card: ModelCard, request: ImageRequest, seed: int) -> dict[str, Any]:
-    """Return what this pipeline's call takes of the request."""
+def _build_arguments(pipeline: Any, card: ModelCard, request: ImageRequest, seed: int) -> dict[str, Any]:
+    """Return the arguments of the request that this pipeline's call accepts."""
     wanted: dict[str, Any] = {
         "prompt": request.prompt,
         "width": request.width,
         "height": request.height,
         "num_inference_steps": request.steps,
         "guidance_scale": request.guidance_scale,
-        "generator": generator(seed),
+        "create_generator": create_generator(seed),
         "output_type": "pt",
     }
     if card.negative_prompt:
         wanted["negative_prompt"] = request.negative_prompt
-    taken = _parameters(type(pipeline).__call__)
+    taken = _list_parameters(type(pipeline).__call__)
     return {name: value for name, value in wanted.items() if name in taken}
 
 
 @functools.cache
-def _parameters(call: Callable[..., Any]) -> frozenset[str]:
+def _list_parameters(call: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(call).parameters)

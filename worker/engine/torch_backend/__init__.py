@@ -1,1 +1,1 @@
-"""The accelerator that torch drives: loading, schedulers, adapters and optimizations."""
+"""The torch backend: accelerator, model loading, schedulers, adapters and optimizations."""

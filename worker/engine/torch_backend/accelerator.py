@@ -1,4 +1,4 @@
-"""The accelerator as torch drives it. CUDA is told ahead and keeps its own time; other devices are waited for."""
+"""Torch accelerator: asynchronous on CUDA with GPU timing, synchronous on other devices."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.errors import GenerationError, InvalidPictureError
 from worker.engine.accelerator import Exit, Exposure, Mark
-from worker.engine.torch_backend.errors import translating
+from worker.engine.torch_backend.errors import translate_errors
 from worker.torch_device import Device
 
 RGB = 3
@@ -21,37 +21,37 @@ PICTURES = 4
 
 
 class CudaMark:
-    """An event in the stream: the GPU itself notes when it gets there."""
+    """A CUDA event in the stream, timed by the GPU itself."""
 
     def __init__(self, device: Device) -> None:
         self._event = torch.cuda.Event(enable_timing=True)
         self._event.record(torch.cuda.current_stream(device.torch))
 
     def wait(self) -> None:
-        """Block until the GPU has got there."""
+        """Block until the GPU reaches this point."""
         self._event.synchronize()
 
     def seconds_since(self, earlier: Self) -> float:
-        """Return the GPU's time between the two."""
+        """Return the GPU time between two marks."""
         return float(earlier._event.elapsed_time(self._event)) / 1000
 
 
 @dataclass(frozen=True)
 class FinishedMark:
-    """A moment at which the device had done all that it was told."""
+    """A point in time at which the device had finished all submitted work."""
 
     at: float
 
     def wait(self) -> None:
-        """Return: it has passed."""
+        """Return at once: the point has passed."""
 
     def seconds_since(self, earlier: Self) -> float:
-        """Return the time between the two."""
+        """Return the time between two marks."""
         return self.at - earlier.at
 
 
 class TorchAccelerator:
-    """Implements ``worker.engine.accelerator.Accelerator`` on one device of torch."""
+    """``worker.engine.accelerator.Accelerator`` for one torch device."""
 
     def __init__(self, device: Device, leave: Exit = os._exit) -> None:
         self._device = device
@@ -59,48 +59,48 @@ class TorchAccelerator:
 
     @property
     def title(self) -> str:
-        """Return what it is called."""
+        """Return the device name."""
         return self._device.title
 
     @property
     def ahead(self) -> int:
-        """Return how many passes it is told ahead."""
+        """Return how many passes may be submitted ahead."""
         return 1 if self._device.torch.type == "cuda" else 0
 
     def mark(self) -> Mark:
-        """Mark the point that its work has been told up to."""
+        """Mark the current point in the submitted work."""
         if self._device.torch.type == "cuda":
             return CudaMark(self._device)
         self._device.finish()
         return FinishedMark(time.perf_counter())
 
     def working(self) -> AbstractContextManager[object]:
-        """Return the context in which torch keeps no gradients."""
+        """Return a context in which torch records no gradients."""
         return torch.no_grad()
 
     def translating(self) -> AbstractContextManager[object]:
-        """Return a context that turns torch's errors into ours and leaves the process where CUDA is broken for good."""
-        return translating(self._device, self._leave)
+        """Return a context that translates torch's errors and ends the process if CUDA is permanently broken."""
+        return translate_errors(self._device, self._leave)
 
     def expose(self, decoded: torch.Tensor) -> list[Exposure]:
-        """Begin to bring pictures [rows, 3, height, width], from 0 to 1, to the host."""
+        """Start copying images [rows, 3, height, width], from 0 to 1, to the host."""
         if decoded.dim() != PICTURES or decoded.shape[1] != RGB:
-            raise GenerationError("The model's output is no RGB picture.")
+            raise GenerationError("The model's output is not an RGB image.")
         sound = torch.isfinite(decoded).flatten(1).all(dim=1)
         pixels = (decoded.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         arrived = self._fetch(pixels, sound)
         return [_expose_row(arrived, row) for row in range(len(decoded))]
 
     def free(self) -> None:
-        """Give back the memory that is held but not used."""
+        """Release cached memory that is not in use."""
         self._device.free()
 
     def _fetch(self, pixels: torch.Tensor, sound: torch.Tensor) -> Callable[[], tuple[torch.Tensor, torch.Tensor]]:
-        """Start the copies; the function that is returned waits for them."""
+        """Start the copies and return a function that waits for them."""
         if self._device.torch.type != "cuda":
             here = pixels.cpu(), sound.cpu()
             return lambda: here
-        here = _pin(pixels), _pin(sound)
+        here = _pin_tensor(pixels), _pin_tensor(sound)
         copied = CudaMark(self._device)
 
         def wait() -> tuple[torch.Tensor, torch.Tensor]:
@@ -110,8 +110,8 @@ class TorchAccelerator:
         return wait
 
 
-def _pin(tensor: torch.Tensor) -> torch.Tensor:
-    # Only into pinned memory is a copy asynchronous.
+def _pin_tensor(tensor: torch.Tensor) -> torch.Tensor:
+    # A copy is asynchronous only into pinned memory.
     return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
 
@@ -119,10 +119,10 @@ def _expose_row(arrived: Callable[[], tuple[torch.Tensor, torch.Tensor]], row: i
     def expose() -> Image.Image:
         pixels, sound = arrived()
         if not bool(sound[row]):
-            raise InvalidPictureError("The model's numbers ran out of bounds, so there is no picture.")
+            raise InvalidPictureError("The model's output contains invalid values (NaN or infinity).")
         picture = Image.fromarray(pixels[row].numpy())
         if all(len(set(channel.getextrema())) == 1 for channel in picture.split()):
-            raise InvalidPictureError("The model produced a picture of one colour.")
+            raise InvalidPictureError("The model produced an image of a single colour.")
         return picture
 
     return expose

@@ -1,4 +1,4 @@
-"""What goes wrong on an accelerator, in the words of ``common.errors``."""
+"""Translate accelerator errors into the errors of ``common.errors``."""
 
 import os
 import traceback
@@ -13,27 +13,27 @@ from worker.engine.accelerator import Exit
 from worker.torch_device import Device
 
 EXIT_BROKEN_ACCELERATOR = 70
-"""Exit status of a press whose accelerator fails (``EX_SOFTWARE`` of sysexits.h)."""
+"""Exit status of a press whose accelerator failed (``EX_SOFTWARE`` in sysexits.h)."""
 
 log = get_logger(__name__)
 
 
 @contextmanager
-def translating(device: Device, leave: Exit = os._exit) -> Iterator[None]:
-    """Turn any fault of torch or of a pipeline into a GenerationError; leave the process if CUDA is broken for good.
+def translate_errors(device: Device, leave: Exit = os._exit) -> Iterator[None]:
+    """Turn any error of torch or a pipeline into a GenerationError; end the process if CUDA is permanently broken.
 
-    After such an error every call to CUDA in this process fails, so only a new process can go on.
+    After such an error every CUDA call in this process fails, so only a new process can continue.
     """
     try:
         yield
     except PressroomError:
         raise
-    except Exception as error:  # noqa: BLE001  (pipelines raise whatever their parts raise, and the press must live on)
-        # Neither its words nor its traceback are logged: they may quote the prompt.
+    except Exception as error:  # noqa: BLE001  (pipelines may raise anything, and the press must keep running)
+        # Neither the message nor the traceback is logged: they may quote the prompt.
         log.error("pipeline_failed", error=type(error).__name__, where=_last_line(error))  # noqa: TRY400
         if isinstance(error, torch.AcceleratorError):
             leave(EXIT_BROKEN_ACCELERATOR)
-        traceback.clear_frames(error.__traceback__)  # they hold the tensors that filled the memory
+        traceback.clear_frames(error.__traceback__)  # the frames hold the tensors that filled the memory
         if _is_out_of_memory(error):
             device.free()
             raise OutOfMemoryError from None

@@ -1,4 +1,4 @@
-"""A pipeline from its directory: admitted, local, safetensors only, without code of its own."""
+"""Load a pipeline from a validated local directory: safetensors only, no custom code."""
 
 import inspect
 from collections.abc import Collection
@@ -16,20 +16,20 @@ from common.models.catalog import INPAINTING
 from worker.engine.torch_backend import optimizations
 from worker.torch_device import Device
 
-NEEDED = frozenset({"prompt", "height", "width", "num_inference_steps", "generator", "output_type"})
-"""What the call of every text-to-image pipeline takes."""
+REQUIRED_PARAMETERS = frozenset({"prompt", "height", "width", "num_inference_steps", "generator", "output_type"})
+"""Arguments that every text-to-image pipeline accepts."""
 
-FOREIGN = frozenset({"mask_image", "num_frames", "control_image"})
-"""What only pipelines of other kinds take: repairing, filming, tracing."""
+FOREIGN_PARAMETERS = frozenset({"mask_image", "num_frames", "control_image"})
+"""Arguments of other kinds of pipelines only: inpainting, video, control images."""
 
 
 def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = ()) -> Any:
-    """Return the pipeline of *directory*, on *device*, with all done that ``speed.choose`` chose.
+    """Return the pipeline of *directory* on *device*, with the chosen optimizations applied.
 
-    Raises ModelUnavailableError, a plain sentence, or OutOfMemoryError.
+    Raises ModelUnavailableError or OutOfMemoryError.
     """
     files.admit(directory)
-    _keep_quiet()
+    _silence_libraries()
     try:
         pipeline = DiffusionPipeline.from_pretrained(
             str(directory),
@@ -38,22 +38,22 @@ def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = (
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            **_left_out(directory),
+            **_build_checker_omission(directory),
         )
-        _expect_text_to_image(directory, pipeline)
+        _check_text_to_image(directory, pipeline)
         pipeline.set_progress_bar_config(disable=True)
-        return optimizations.apply(pipeline.to(device.torch), speedups)
+        return optimizations.apply_speedups(pipeline.to(device.torch), speedups)
     except (ModelUnavailableError, torch.AcceleratorError):
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise OutOfMemoryError(f"The accelerator's memory does not suffice for the model {directory}.") from error
-    except Exception as error:  # loading raises whatever a file's content leads to; for the press it is all one
+        raise OutOfMemoryError(f"The accelerator does not have enough memory for the model {directory}.") from error
+    except Exception as error:  # loading may raise anything; all errors are treated alike
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelUnavailableError(f"The model {directory} cannot be loaded: {reason}") from error
 
 
-def _left_out(directory: Path) -> dict[str, Any]:
-    """Return the options that drop the pipeline's own safety checker: the press checks what it prints itself."""
+def _build_checker_omission(directory: Path) -> dict[str, Any]:
+    """Return options that disable the pipeline's own safety checker: the press runs its own check."""
     index = files.read_object(directory / "model_index.json")
     options: dict[str, Any] = {part: None for part in sorted(files.DISPENSABLE) if part in index}
     if "safety_checker" in options:
@@ -61,14 +61,14 @@ def _left_out(directory: Path) -> dict[str, Any]:
     return options
 
 
-def _expect_text_to_image(directory: Path, pipeline: Any) -> None:
+def _check_text_to_image(directory: Path, pipeline: Any) -> None:
     taken = set(inspect.signature(pipeline.__call__).parameters)
     kind = type(pipeline).__name__
-    if NEEDED - taken or (FOREIGN & taken and kind not in INPAINTING):
-        raise ModelUnavailableError(f"The model {directory} is a {kind}, which does not make pictures from text alone.")
+    if REQUIRED_PARAMETERS - taken or (FOREIGN_PARAMETERS & taken and kind not in INPAINTING):
+        raise ModelUnavailableError(f"The model {directory} is a {kind}, which does not support text-to-image.")
 
 
-def _keep_quiet() -> None:
+def _silence_libraries() -> None:
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()

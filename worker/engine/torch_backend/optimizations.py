@@ -1,6 +1,6 @@
-"""What makes a loaded model faster: memory format, joined projections, narrow integers, compiled code.
+"""Speed optimizations for a loaded model: memory format, fused projections, quantization, compilation.
 
-The words are those of the setting ``PRESSROOM_SPEED``; docs/performance.md says what each gave, and where.
+The names are those of the setting ``PRESSROOM_SPEED``; docs/performance.md lists the measured effect of each.
 """
 
 from collections.abc import Collection
@@ -14,59 +14,59 @@ from common.settings import PREFIX
 from worker.torch_device import Device
 
 MEASURED_TO_HELP = {"cpu": frozenset({"channels_last"})}
-"""What ``auto`` stands for, by kind of device."""
+"""Optimizations applied by ``auto``, by kind of device."""
 
-TRIED = ("int8", "fp8", "compile")
-"""What can be missing on a machine: a package, a compiler, or instructions of the device."""
+TRIED_SPEEDUPS = ("int8", "fp8", "compile")
+"""Optimizations whose requirements may be missing: a package, a compiler, or device instructions."""
 
 MOST_COMPILED = 64
-"""Shapes for which one part of a model is kept compiled; beyond them torch runs it as it is."""
+"""Number of shapes compiled per part of a model; beyond it torch runs that part uncompiled."""
 
 NARROW = ("emb", "norm")
-"""In names of layers that see one row for each picture: too few to gain, and too few for some kernels."""
+"""Name parts of layers with one row per image: too few rows to gain, and too few for some kernels."""
 
 PROBE = 64
-"""Rows and columns of the layer that is tried."""
+"""Rows and columns of the trial layer."""
 
 
-def choose(words: Collection[str], device: Device) -> frozenset[str]:
-    """Return what to do on *device*, each tried on a small layer; raise SettingsError, a sentence, if one fails."""
+def choose_speedups(words: Collection[str], device: Device) -> frozenset[str]:
+    """Return the optimizations for *device*, each tried on a small layer; raise SettingsError if one fails."""
     chosen = frozenset(words) - {"auto", "none"}
     if "auto" in words:
         chosen |= MEASURED_TO_HELP.get(device.torch.type, frozenset())
-    for word in TRIED:
+    for word in TRIED_SPEEDUPS:
         if word in chosen:
-            _try(word, device)
+            _try_speedup(word, device)
     return chosen
 
 
-def apply(pipeline: Any, chosen: Collection[str]) -> Any:
-    """Do what was chosen to a loaded pipeline and return it; a word that a model has no use for changes nothing."""
+def apply_speedups(pipeline: Any, chosen: Collection[str]) -> Any:
+    """Apply the chosen optimizations to a loaded pipeline and return it; inapplicable ones have no effect."""
     denoiser = find_denoiser(pipeline)
     if denoiser is None:
         return pipeline
     if "channels_last" in chosen:
-        # Weights are enough: a convolution gives its output in their format, so nobody need convert the latents.
+        # Converting the weights is enough: a convolution's output has their format, so the latents need no conversion.
         for part in (denoiser, getattr(pipeline, "vae", None)):
             if part is not None:
                 part.to(memory_format=torch.channels_last)
-    _rework(denoiser, chosen)
+    _optimize_denoiser(denoiser, chosen)
     return pipeline
 
 
 def is_compiled(pipeline: Any) -> bool:
-    """Tell whether the pipeline's denoiser is compiled: then each new number of rows costs a compilation."""
+    """Return whether the pipeline's denoiser is compiled; each new number of rows then needs a compilation."""
     denoiser = find_denoiser(pipeline)
     return denoiser is not None and any(part._compiled_call_impl is not None for part in denoiser.modules())  # noqa: SLF001
 
 
-def round_up(rows: int) -> int:
-    """Return the number of rows that a compiled model is given for so many: 1, 2, 4, 8, 16 and so on."""
+def round_up_rows(rows: int) -> int:
+    """Return the padded number of rows for a compiled model: 1, 2, 4, 8, 16 and so on."""
     return 1 << (rows - 1).bit_length()
 
 
 def find_denoiser(pipeline: Any) -> Any:
-    """Return the model that takes the steps, or None where the pipeline keeps it under a name of its own."""
+    """Return the denoising model, or None if the pipeline keeps it under an unknown name."""
     for name in ("unet", "transformer"):
         part = getattr(pipeline, name, None)
         if isinstance(part, torch.nn.Module):
@@ -74,22 +74,22 @@ def find_denoiser(pipeline: Any) -> Any:
     return None
 
 
-def _rework(denoiser: Any, chosen: Collection[str]) -> None:
-    """Change the layers themselves, in the one order that works: join them, narrow them, compile what came of it."""
+def _optimize_denoiser(denoiser: Any, chosen: Collection[str]) -> None:
+    """Change the layers in the only order that works: fuse, quantize, then compile."""
     if "fuse_qkv" in chosen and hasattr(denoiser, "fuse_qkv_projections"):
         denoiser.fuse_qkv_projections()
     for word in ("int8", "fp8"):
         if word in chosen:
-            _quantize(denoiser, word)
+            _quantize_layers(denoiser, word)
     if "compile" in chosen:
-        _compile(denoiser)
+        _compile_denoiser(denoiser)
 
 
-def _compile(denoiser: Any) -> None:
-    """Have the model compiled for each shape when it is first seen.
+def _compile_denoiser(denoiser: Any) -> None:
+    """Compile the model for each shape on first use.
 
-    A transformer is little but its repeated blocks, so one compiled block serves all, in a fraction of the time. What
-    a U-Net repeats is only its smaller half, and it is compiled whole.
+    A transformer consists mostly of repeated blocks, so one compiled block serves all of them, in a fraction of the
+    time. In a U-Net the repeated blocks are the smaller half, so it is compiled as a whole.
     """
     options: dict[str, Any] = {"dynamic": False, "recompile_limit": MOST_COMPILED}
     blocks = {type(block).__name__ for part in denoiser.children() if isinstance(part, ModuleList) for block in part}
@@ -99,14 +99,14 @@ def _compile(denoiser: Any) -> None:
         denoiser.compile(**options)
 
 
-def _quantize(module: torch.nn.Module, word: str) -> None:
-    """Have the linear layers multiply in 8 bits, inputs scaled as they come (Dettmers et al., 2022; torchao)."""
-    from torchao.quantization import quantize_  # noqa: PLC0415  (an extra, which takes a second to import)
+def _quantize_layers(module: torch.nn.Module, word: str) -> None:
+    """Quantize the linear layers to 8 bits, with dynamically scaled inputs (Dettmers et al., 2022; torchao)."""
+    from torchao.quantization import quantize_  # noqa: PLC0415  (an optional extra that takes a second to import)
 
-    quantize_(module, _configuration(word), filter_fn=_is_wide)
+    quantize_(module, _create_quantization_config(word), filter_fn=_is_wide)
 
 
-def _configuration(word: str) -> Any:
+def _create_quantization_config(word: str) -> Any:
     import torchao.quantization as torchao  # noqa: PLC0415  (the same)
 
     if word == "int8":
@@ -119,7 +119,7 @@ def _is_wide(module: torch.nn.Module, name: str) -> bool:
 
 
 class _Probe(torch.nn.Module):
-    """One small layer, and something after it that a compiler writes code for."""
+    """A small layer followed by an operation that a compiler can fuse."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,17 +129,17 @@ class _Probe(torch.nn.Module):
         return torch.sin(self.layer(rows))
 
 
-def _try(word: str, device: Device) -> None:
-    """Do to one small layer what is to be done to a model, so that what is missing shows before a job is taken."""
+def _try_speedup(word: str, device: Device) -> None:
+    """Apply an optimization to one small layer, so that missing requirements are found before a job is claimed."""
     probe = _Probe().to(device.torch, device.dtype)
     try:
-        _rework(probe, {word})
+        _optimize_denoiser(probe, {word})
         with torch.no_grad():
             probe(torch.zeros(PROBE, PROBE, device=device.torch, dtype=device.dtype))
         device.finish()
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
-        raise SettingsError(f"{PREFIX}SPEED: {word} needs {package}, which the extra `quantize` installs.") from error
-    except Exception as error:  # compilers and kernels fail in ways of their own; here it means one thing
+        raise SettingsError(f"{PREFIX}SPEED: {word} requires {package}; install the extra `quantize`.") from error
+    except Exception as error:  # compilers and kernels may raise anything; it means: unavailable
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SettingsError(f"{PREFIX}SPEED: {word} does not work on this device, {device.title}: {reason}") from error

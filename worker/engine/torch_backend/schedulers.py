@@ -1,4 +1,4 @@
-"""The schedulers that may be asked for by name, each made from the model's own configuration."""
+"""Schedulers that a request can name, each built from the model's own configuration."""
 
 import copy
 from typing import Any
@@ -17,7 +17,7 @@ from common.errors import GenerationError
 from common.jobs.request import SchedulerName
 from common.models.catalog import Family
 
-# A configuration may ask for one of these, and no scheduler goes by two.
+# A configuration may set one of these; no scheduler supports two.
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
 
 _DPMPP_2M = {**_PLAIN, "use_lu_lambdas": False, "algorithm_type": "dpmsolver++", "solver_order": 2}
@@ -25,12 +25,12 @@ _DPMPP_2M = {**_PLAIN, "use_lu_lambdas": False, "algorithm_type": "dpmsolver++",
 _DIFFUSING: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
     SchedulerName.EULER: (EulerDiscreteScheduler, _PLAIN),
     SchedulerName.EULER_ANCESTRAL: (EulerAncestralDiscreteScheduler, {}),
-    # Latents have no bounds; DDIM's own default would cut them off at 1.
+    # Latents are unbounded; DDIM's default would clip them at 1.
     SchedulerName.DDIM: (DDIMScheduler, {"clip_sample": False}),
     SchedulerName.DPMPP_2M: (DPMSolverMultistepScheduler, _DPMPP_2M),
     SchedulerName.DPMPP_2M_KARRAS: (DPMSolverMultistepScheduler, {**_DPMPP_2M, "use_karras_sigmas": True}),
     SchedulerName.LCM: (LCMScheduler, {"clip_sample": False}),
-    # Its other kind, bh1, divides by nothing at the last step.
+    # The variant bh1 divides by zero at the last step.
     SchedulerName.UNIPC: (UniPCMultistepScheduler, {**_PLAIN, "solver_type": "bh2"}),
 }
 
@@ -41,15 +41,15 @@ _FLOWING: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
 _KNOWN = {Family.SD15: _DIFFUSING, Family.SDXL: _DIFFUSING, Family.SD3: _FLOWING, Family.FLUX: _FLOWING}
 
 
-def make(own: Any, family: Family, name: SchedulerName | None, steps: int) -> Any:
-    """Return a fresh scheduler with the configuration of the model's *own*, which is never run itself."""
-    made = copy.deepcopy(own) if name is None else _make_known(own, family, name)
+def create_scheduler(own: Any, family: Family, name: SchedulerName | None, steps: int) -> Any:
+    """Return a new scheduler with the configuration of *own*, the model's scheduler, which is never run itself."""
+    made = copy.deepcopy(own) if name is None else _create_known_scheduler(own, family, name)
     if isinstance(made, LCMScheduler) and steps > made.config.original_inference_steps:
-        made.register_to_config(original_inference_steps=steps)  # which its steps are chosen from
+        made.register_to_config(original_inference_steps=steps)  # the range its steps are chosen from
     return made
 
 
-def _make_known(own: Any, family: Family, name: SchedulerName) -> Any:
+def _create_known_scheduler(own: Any, family: Family, name: SchedulerName) -> Any:
     entry = _KNOWN.get(family, {}).get(name)
     if entry is None:
         raise GenerationError(f"This model cannot be run with the scheduler {name.value}.")

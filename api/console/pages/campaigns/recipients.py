@@ -1,4 +1,4 @@
-"""The recipients of a campaign: a file handed in, what is wrong with its rows, and the prompts that they make."""
+"""The recipients of a campaign: upload a file, and show rejected rows and prompts."""
 
 from itertools import islice
 
@@ -7,12 +7,12 @@ from werkzeug.wrappers import Response
 
 from api.campaigns import recipients
 from api.campaigns.recipient_schemas import ErrorsQuery, UploadQuery
-from api.console.pages.campaigns.steps import find, path_of, render_step
-from api.console.query_params import chosen, read_cursor, read_text, write_cursor
-from api.console.routing import page
-from api.console.urls import link
-from api.runtime.context import services
-from api.web.validation import not_found
+from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
+from api.console.query_params import decode_cursor, encode_cursor, read_filters, read_text
+from api.console.routing import register_page
+from api.console.urls import build_page_url
+from api.runtime.context import current_context
+from api.web.validation import refuse_not_found
 from common.campaigns import queries
 from common.campaigns.recipients import importing, queries as recipient_queries
 from common.campaigns.recipients.formats.detect import MEDIA_TYPES
@@ -24,10 +24,10 @@ PAGE_SIZE = 20
 MOST_ERRORS = 50
 
 
-@page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_READ)
+@register_page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_READ)
 def show_recipients(campaign_id: str) -> Response:
-    """Show which lists there are, and what is wrong with the newest."""
-    context, row = services(), find(campaign_id)
+    """Show the lists of recipients and the rejected rows of the newest."""
+    context, row = current_context(), load_campaign(campaign_id)
     with context.database.reading() as session:
         lists = queries.current_lists(session, row.id)
         newest = recipient_queries.find_list(session, row, None)
@@ -47,36 +47,36 @@ def show_recipients(campaign_id: str) -> Response:
     )
 
 
-@page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_WRITE, post=True)
-def take_recipients(campaign_id: str) -> Response:
-    """Take a file in, which is the body itself; rows that cannot be printed are left out, and shown."""
+@register_page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_WRITE, post=True)
+def upload_recipients(campaign_id: str) -> Response:
+    """Import the uploaded file (the request body); invalid rows are rejected and shown."""
     mode = "append" if request.args.get("mode") == "append" else "replace"
-    receipt = recipients.take(path_of(campaign_id), UploadQuery(mode=mode, on_error="skip"))
+    receipt = recipients.receive_recipients(parse_path(campaign_id), UploadQuery(mode=mode, on_error="skip"))
     note = "recipients-taken" if not receipt.rejected else "recipients-taken-in-part"
-    return jsonify(url=link("campaigns_recipients:show_recipients", campaign_id=campaign_id, note=note))
+    return jsonify(url=build_page_url("campaigns_recipients:show_recipients", campaign_id=campaign_id, note=note))
 
 
-@page("/campaigns/<campaign_id>/errors.csv", Scope.CAMPAIGNS_READ)
+@register_page("/campaigns/<campaign_id>/errors.csv", Scope.CAMPAIGNS_READ)
 def send_errors(campaign_id: str) -> Response:
-    """Send the rows that cannot be printed, with the reasons."""
-    row, query = find(campaign_id), ErrorsQuery.model_validate(chosen("list"))
-    with services().database.reading() as session:
+    """Return the rejected rows with their errors as CSV."""
+    row, query = load_campaign(campaign_id), ErrorsQuery.model_validate(read_filters("list"))
+    with current_context().database.reading() as session:
         found = recipient_queries.find_list(session, row, query.list)
     if found is None:
-        raise not_found()
+        raise refuse_not_found()
     return recipients.send_errors(found)
 
 
-@page("/campaigns/<campaign_id>/prompts", Scope.CAMPAIGNS_READ)
+@register_page("/campaigns/<campaign_id>/prompts", Scope.CAMPAIGNS_READ)
 def show_prompts(campaign_id: str) -> Response:
-    """Show the words that each recipient's pictures would be made of; nothing is printed."""
-    row, wanted, book = find(campaign_id), read_text("recipient", 255), f"campaigns/{campaign_id}/prompts"
-    with services().database.reading() as session:
+    """Show the prompt of each recipient; nothing is printed."""
+    row, wanted, book = load_campaign(campaign_id), read_text("recipient", 255), f"campaigns/{campaign_id}/prompts"
+    with current_context().database.reading() as session:
         if wanted:
             one = queries.find_recipient(session, row, wanted)
             found = [one] if one is not None else []
         else:
-            found = [*recipient_queries.list_page(session, row, after=read_cursor(book), limit=PAGE_SIZE + 1)]
+            found = [*recipient_queries.list_page(session, row, after=decode_cursor(book), limit=PAGE_SIZE + 1)]
     shown, spec = found[:PAGE_SIZE], CampaignSpec.from_row(row.spec)
     return render_step(
         "prompts.html",
@@ -85,5 +85,5 @@ def show_prompts(campaign_id: str) -> Response:
         rows=[recipients.render_prompts(row, spec, each) for each in shown if each.erased_at is None],
         wanted=wanted,
         arms=spec.arms,
-        next=write_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),
+        next=encode_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),
     )

@@ -1,4 +1,4 @@
-"""The path through a campaign: its steps, which of them are open, and what each page of it shows at its head."""
+"""The steps of a campaign: which are open, which are done, and how their pages are rendered."""
 
 from typing import Any, NamedTuple
 
@@ -6,9 +6,9 @@ from werkzeug.wrappers import Response
 
 from api.campaigns import serializers
 from api.campaigns.schemas import CampaignPath
-from api.console.access import visitor
-from api.console.rendering import render
-from api.runtime.context import services
+from api.console.access import current_user
+from api.console.rendering import render_page
+from api.runtime.context import current_context
 from common.keys import Scope
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus
@@ -18,8 +18,8 @@ EMPTY = (_S.DRAFT, _S.VALIDATING)
 UNAPPROVED = (*EMPTY, _S.READY, _S.PROOFING)
 
 
-class Step(NamedTuple):
-    """One page of the path."""
+class CampaignStep(NamedTuple):
+    """One step and its page."""
 
     title: str
     view: str
@@ -27,34 +27,34 @@ class Step(NamedTuple):
     is_done: bool
 
 
-def path_of(text: str) -> CampaignPath:
-    """Return the path that a part of the address means; raise RefusedError with ``not_found``."""
+def parse_path(text: str) -> CampaignPath:
+    """Return the path parameters for a campaign id; raise RefusedError with ``not_found``."""
     return CampaignPath.model_validate({"campaign_id": text})
 
 
-def find(text: str) -> Campaign:
+def load_campaign(text: str) -> Campaign:
     """Return the caller's campaign; raise RefusedError with ``not_found``."""
-    with services().database.reading() as session:
-        return serializers.find(session, path_of(text))
+    with current_context().database.reading() as session:
+        return serializers.load_campaign(session, parse_path(text))
 
 
-def list_steps(row: Campaign) -> list[Step]:
-    """Return the steps of a campaign, as its state and the visitor's key allow them."""
+def list_steps(row: Campaign) -> list[CampaignStep]:
+    """Return the steps of a campaign that its state and the visitor's scopes allow."""
     has_rows, is_approved = row.status not in EMPTY, row.status not in UNAPPROVED
     is_over = row.status.is_over
     steps = [
-        Step("Recipients", "campaigns_recipients:show_recipients", True, has_rows),
-        Step("Prompts", "campaigns_recipients:show_prompts", has_rows, row.quote is not None or is_approved),
-        Step("Proofs", "campaigns_proofs:show_proofs", has_rows, row.quote is not None or is_approved),
-        Step("Approve", "campaigns_proofs:show_approval", has_rows, is_approved),
-        Step("Print", "campaigns_runs:show_watch", is_approved or is_over, is_over),
-        Step("Results", "campaigns_results:show_results", is_approved or row.quote is not None, is_over),
+        CampaignStep("Recipients", "campaigns_recipients:show_recipients", True, has_rows),
+        CampaignStep("Prompts", "campaigns_recipients:show_prompts", has_rows, row.quote is not None or is_approved),
+        CampaignStep("Proofs", "campaigns_proofs:show_proofs", has_rows, row.quote is not None or is_approved),
+        CampaignStep("Approve", "campaigns_proofs:show_approval", has_rows, is_approved),
+        CampaignStep("Print", "campaigns_runs:show_progress", is_approved or is_over, is_over),
+        CampaignStep("Results", "campaigns_results:show_results", is_approved or row.quote is not None, is_over),
     ]
-    return [step for step in steps if step.title != "Approve" or visitor().may(Scope.CAMPAIGNS_APPROVE)]
+    return [step for step in steps if step.title != "Approve" or current_user().may(Scope.CAMPAIGNS_APPROVE)]
 
 
-def stand_of(row: Campaign) -> str:
-    """Return the view of the step at which a campaign stands."""
+def find_current_view(row: Campaign) -> str:
+    """Return the view of the current step of a campaign."""
     match row.status:
         case _S.DRAFT | _S.VALIDATING:
             return "campaigns_recipients:show_recipients"
@@ -63,9 +63,9 @@ def stand_of(row: Campaign) -> str:
         case _S.COMPLETED | _S.CANCELED | _S.EXPIRED:
             return "campaigns_results:show_results"
         case _:
-            return "campaigns_runs:show_watch"
+            return "campaigns_runs:show_progress"
 
 
 def render_step(template: str, row: Campaign, title: str, status: int = 200, **values: Any) -> Response:
     """Return the page of one step of *row*."""
-    return render(f"campaigns/{template}", status, campaign=row, steps=list_steps(row), step=title, **values)
+    return render_page(f"campaigns/{template}", status, campaign=row, steps=list_steps(row), step=title, **values)

@@ -11,11 +11,11 @@ import pytest
 from werkzeug.datastructures import MultiDict
 
 from api.console import session
-from api.console.fragment_cache import Snapshots
+from api.console.fragment_cache import FragmentCache
 from api.console.navigation import SECTIONS
 from api.console.pages import generate_form
-from api.console.pages.code_snippets import write_recipes
-from api.console.rendering import show_money, show_seconds
+from api.console.pages.code_snippets import render_snippets
+from api.console.rendering import format_money, format_seconds
 from api.console.session import Sessions
 from api.jobs.schemas import Request
 from tests.support import factories
@@ -24,7 +24,7 @@ REQUEST = Request(**factories.image_request(prompt='it\'s a "fox" & $HOME').mode
 
 
 def test_a_snapshot_is_made_once_for_all_who_ask_at_once() -> None:
-    snapshots, made, shown = Snapshots(), [], []
+    snapshots, made, shown = FragmentCache(), [], []
     together = threading.Barrier(8)
 
     def make() -> str:
@@ -44,7 +44,7 @@ def test_a_snapshot_is_made_once_for_all_who_ask_at_once() -> None:
 
 
 def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
-    snapshots = Snapshots()
+    snapshots = FragmentCache()
 
     def fail() -> str:
         raise ConnectionError
@@ -55,8 +55,8 @@ def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
 
 
 def test_whoever_asks_while_it_is_made_anew_is_shown_what_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.console.fragment_cache.SHARE", 1e9)
-    snapshots = Snapshots()
+    monkeypatch.setattr("api.console.fragment_cache.RENDER_TIME_SHARE", 1e9)
+    snapshots = FragmentCache()
     snapshots.read("floor", lambda: "old", 0)
     begun, finish = threading.Event(), threading.Event()
 
@@ -82,7 +82,7 @@ def test_a_cookie_is_read_by_the_server_that_wrote_it_until_it_expires(monkeypat
     assert read.key_id == key_id
     assert Sessions(b"another secret").read(cookie) is None
     assert sessions.read(cookie + "x") is None
-    later = session.utcnow() + timedelta(seconds=session.LASTS_SECONDS + 1)
+    later = session.utcnow() + timedelta(seconds=session.SESSION_SECONDS + 1)
     monkeypatch.setattr(session, "utcnow", lambda: later)
     assert sessions.read(cookie) is None
 
@@ -101,7 +101,7 @@ def test_a_form_is_read_with_numbers_as_numbers_and_nothing_for_what_was_left_em
     )
     form.setlist("adapter", ["ink"])
     form["scale:ink"] = "0.5"
-    assert generate_form.read(form) == {
+    assert generate_form.parse_generate_form(form) == {
         "prompt": "a fox",
         "width": 64,
         "guidance_scale": 4.5,
@@ -111,7 +111,7 @@ def test_a_form_is_read_with_numbers_as_numbers_and_nothing_for_what_was_left_em
 
 
 def test_a_recipe_is_what_a_shell_and_python_read_back_unchanged() -> None:
-    recipes = write_recipes(REQUEST, "https://pressroom.example")
+    recipes = render_snippets(REQUEST, "https://pressroom.example")
     body = json.loads(shlex.split(recipes.curl)[-1])
     assert body["prompt"] == REQUEST.prompt
     assert "init_image" not in body
@@ -130,14 +130,14 @@ def test_a_recipe_is_what_a_shell_and_python_read_back_unchanged() -> None:
     ],
 )
 def test_amounts_are_told_from_nothing(amount: str, shown: str) -> None:
-    assert show_money(Decimal(amount), "USD") == shown
+    assert format_money(Decimal(amount), "USD") == shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.5, "0.50 s"), (59, "59 s"), (61, "1 min 1 s"), (3700, "1 h 1 min"), (200_000, "2.3 days")]
 )
 def test_spans_are_told_in_what_matters(seconds: float, shown: str) -> None:
-    assert show_seconds(seconds) == shown
+    assert format_seconds(seconds) == shown
 
 
 def test_every_section_leads_to_a_view_of_its_module() -> None:

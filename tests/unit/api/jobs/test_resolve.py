@@ -7,9 +7,9 @@ import pytest
 from api.jobs import resolve
 from api.jobs.schemas import NewJob
 from api.web.errors import RefusedError
-from common.ids import new_id
+from common.ids import create_id
 from common.jobs.request import Adapter, Mode, SchedulerName
-from common.jobs.spec import Order
+from common.jobs.spec import JobSpec
 from common.models.catalog import PAINTED_CARD, AdapterCard, ModelCard
 from common.settings import Settings
 
@@ -19,9 +19,11 @@ PLAIN = PAINTED_CARD.model_copy(
 CARDS = [PAINTED_CARD, PLAIN]
 
 
-def place(cards: list[ModelCard] | None = None, settings: dict[str, Any] | None = None, **wish: Any) -> Order:
+def place(cards: list[ModelCard] | None = None, settings: dict[str, Any] | None = None, **wish: Any) -> JobSpec:
     asked = NewJob.model_validate({"prompt": "x"} | wish)
-    return resolve.place(asked, CARDS if cards is None else cards, Settings(**(settings or {})), "ada", new_id())
+    return resolve.build_job_spec(
+        asked, CARDS if cards is None else cards, Settings(**(settings or {})), "ada", create_id()
+    )
 
 
 def refused(**wish: Any) -> dict[str, str]:
@@ -126,7 +128,7 @@ def test_more_adapters_than_can_be_told_apart_are_refused() -> None:
 TEXT_ONLY = PAINTED_CARD.model_copy(update={"name": "text", "modes": [Mode.TEXT], "default_steps": 4})
 REPAIRING = PAINTED_CARD.model_copy(update={"name": "repairing", "modes": [Mode.INPAINT]})
 WITH_MODES = [TEXT_ONLY, REPAIRING, PAINTED_CARD]
-NAMED = str(new_id())
+NAMED = str(create_id())
 
 
 def test_a_model_says_what_it_can_start_from() -> None:

@@ -3,17 +3,17 @@
 import pytest
 
 from api.runtime.cursors import Cursors
-from common.ids import new_id
+from common.ids import create_id
 
 
 def test_a_cursor_comes_back_as_its_id() -> None:
-    last = new_id()
+    last = create_id()
     cursors = Cursors(b"secret")
     assert cursors.read("ada", cursors.write("ada", last)) == last
 
 
 def test_a_cursor_is_another_owners_or_secrets_nonsense() -> None:
-    cursor = Cursors(b"secret").write("ada", new_id())
+    cursor = Cursors(b"secret").write("ada", create_id())
     assert Cursors(b"secret").read("bob", cursor) is None
     assert Cursors(b"other").read("ada", cursor) is None
 

@@ -5,8 +5,8 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from api.runtime.event_ids import Look, Place, find_place, list_moves, parse_id
-from common.tables.states import TRANSITIONS, JobStatus
+from api.runtime.event_ids import EventPosition, JobSnapshot, find_position, list_status_changes, parse_event_id
+from common.tables.states import JOB_TRANSITIONS, JobStatus
 
 LONGEST = 7
 Life = list[tuple[JobStatus, int]]
@@ -17,15 +17,15 @@ def lives(life: Life) -> Iterator[Life]:
     yield life
     status, attempt = life[-1]
     if len(life) < LONGEST:
-        for target in sorted(TRANSITIONS[status]):
+        for target in sorted(JOB_TRANSITIONS[status]):
             yield from lives([*life, (target, attempt + (target is JobStatus.RUNNING))])
 
 
 LIVES = list(lives([(JobStatus.QUEUED, 0)]))
 
 
-def look(status: JobStatus = JobStatus.RUNNING, attempt: int = 1, step: int = 0) -> Look:
-    return Look(status, attempt, step, steps=20, num_images=2)
+def look(status: JobStatus = JobStatus.RUNNING, attempt: int = 1, step: int = 0) -> JobSnapshot:
+    return JobSnapshot(status, attempt, step, steps=20, num_images=2)
 
 
 def test_there_are_lives_of_every_end() -> None:
@@ -37,31 +37,33 @@ def test_whoever_comes_back_is_told_exactly_the_statuses_that_were_missed(life: 
     looks = [look(status, attempt) for status, attempt in life]
     for then, now in combinations(range(len(life)), 2):
         was_queued_last = life[now - 1][0] is JobStatus.QUEUED
-        moves = list(list_moves(Place(looks[then].turn, 0), looks[now], was_queued_last=was_queued_last))
+        moves = list(
+            list_status_changes(EventPosition(looks[then].turn, 0), looks[now], was_queued_last=was_queued_last)
+        )
         assert [(move.status, move.attempt) for move in moves] == life[then + 1 : now + 1]
         assert all(before.place < after.place for before, after in pairwise(moves))
-        assert moves[-1].place == Place(looks[now].turn, 0)
+        assert moves[-1].place == EventPosition(looks[now].turn, 0)
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: "-".join(status[:3] for status, _ in life))
 def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(life: Life) -> None:
     now = look(*life[-1])
-    (move,) = list_moves(None, now)
+    (move,) = list_status_changes(None, now)
     assert (move.status, move.attempt) == life[-1]
-    assert list(list_moves(move.place, now)) == []
-    assert list(list_moves(now.last, now)) == []
+    assert list(list_status_changes(move.place, now)) == []
+    assert list(list_status_changes(now.last, now)) == []
 
 
 @pytest.mark.parametrize(
     "event_id", ["", "1", "1.", ".1", "1.2.3", "-1.2", "1,2", " 1.2", "1.2\n", "１.2", "1" * 20 + ".1"]
 )
 def test_what_is_no_id_names_no_place(event_id: str) -> None:
-    assert parse_id(event_id) is None
-    assert find_place(event_id, look()) is None
+    assert parse_event_id(event_id) is None
+    assert find_position(event_id, look()) is None
 
 
 def test_an_id_names_its_place() -> None:
-    assert parse_id(Place(3, 14).id) == Place(3, 14)
+    assert parse_event_id(EventPosition(3, 14).id) == EventPosition(3, 14)
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,14 @@ def test_an_id_names_its_place() -> None:
         (look(JobStatus.SUCCEEDED, attempt=1), "3.3", "3.4"),
     ],
 )
-def test_an_id_that_the_job_has_not_come_to_names_no_place(now: Look, reached: str, beyond: str) -> None:
-    assert find_place(reached, now) == parse_id(reached)
-    assert find_place(beyond, now) is None
+def test_an_id_that_the_job_has_not_come_to_names_no_place(now: JobSnapshot, reached: str, beyond: str) -> None:
+    assert find_position(reached, now) == parse_event_id(reached)
+    assert find_position(beyond, now) is None
 
 
 def test_progress_has_its_place_after_its_status_and_before_the_next() -> None:
     running = look(step=3)
     assert running.progress is not None
-    assert Place(1, 0) < running.progress < Place(2, 0)
+    assert EventPosition(1, 0) < running.progress < EventPosition(2, 0)
     assert look(step=0).progress is None
     assert look(JobStatus.QUEUED, attempt=1, step=3).progress is None

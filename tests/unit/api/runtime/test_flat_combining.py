@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from api.runtime import flat_combining
-from api.runtime.flat_combining import Combiner
+from api.runtime.flat_combining import FlatCombiner
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
 from tests.support.waiting import until
 
@@ -22,7 +22,7 @@ class Desk:
         self.bad = bad
         self.groups: list[list[int]] = []
         self.may_go_on = Event()
-        self.combiner = Combiner(self.act)
+        self.combiner = FlatCombiner(self.act)
 
     def act(self, wishes: Sequence[int]) -> list[int]:
         self.groups.append([*wishes])
@@ -121,7 +121,7 @@ def test_however_impatient_they_are_everybody_gets_its_own_answer(
             raise DatabaseBusyError
         return [10 * wish for wish in wishes]
 
-    tried = Combiner(act)
+    tried = FlatCombiner(act)
 
     def ask(wish: int) -> int:
         try:

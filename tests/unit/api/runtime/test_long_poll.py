@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from api.runtime.long_poll import WaitingRoom, parse_preference
+from api.runtime.long_poll import LongPollSlots, parse_preference
 
 
 @pytest.mark.parametrize(
@@ -30,17 +30,17 @@ def test_preferences_are_read_as_far_as_they_are_understood(header: str, seconds
 
 def test_waiting_ends_when_it_is_over() -> None:
     looks = iter([False, False, True])
-    assert WaitingRoom(1).wait(lambda: next(looks), 60)
+    assert LongPollSlots(1).wait(lambda: next(looks), 60)
 
 
 def test_waiting_ends_when_the_time_is_up() -> None:
     began = time.monotonic()
-    assert WaitingRoom(1).wait(lambda: False, 0.1)
+    assert LongPollSlots(1).wait(lambda: False, 0.1)
     assert 0.1 <= time.monotonic() - began < 1
 
 
 def test_a_full_room_turns_away_and_has_room_again_later() -> None:
-    room = WaitingRoom(1)
+    room = LongPollSlots(1)
     refused = []
     assert room.wait(lambda: not refused.append(room.wait(lambda: True, 1)), 1)  # type: ignore[func-returns-value]  # None
     assert refused == [False]
@@ -48,18 +48,18 @@ def test_a_full_room_turns_away_and_has_room_again_later() -> None:
 
 
 def test_a_seat_is_free_again_after_a_fault() -> None:
-    room = WaitingRoom(1)
+    room = LongPollSlots(1)
     with pytest.raises(ZeroDivisionError):
         room.wait(lambda: bool(1 / 0), 1)
     assert room.wait(lambda: True, 1)
 
 
 def test_a_room_without_seats_keeps_nobody() -> None:
-    assert not WaitingRoom(0).wait(lambda: True, 1)
+    assert not LongPollSlots(0).wait(lambda: True, 1)
 
 
 def test_a_seat_can_be_taken_and_given_back() -> None:
-    room = WaitingRoom(1)
+    room = LongPollSlots(1)
     assert room.enter()
     assert not room.enter()
     room.leave()
@@ -67,7 +67,7 @@ def test_a_seat_can_be_taken_and_given_back() -> None:
 
 
 def test_nobody_waits_while_the_server_stops() -> None:
-    room = WaitingRoom(1)
+    room = LongPollSlots(1)
     looks: list[None] = []
     room.close_when(lambda: len(looks) == 2)
     assert room.wait(lambda: bool(looks.append(None)), 3600)  # type: ignore[func-returns-value]  # None

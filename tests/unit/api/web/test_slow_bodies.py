@@ -73,7 +73,7 @@ def test_a_form_that_does_not_arrive_is_given_up(
     client.sendall(FORM[:-10])
     slow = request(server, FORM, "multipart/form-data; boundary=x")
     with pytest.raises(RefusedError) as caught:
-        uploads.receive(slow, 5000)
+        uploads.receive_picture(slow, 5000)
     assert caught.value.code == "request_timeout"
     slow.environ["wsgi.input"].close()
 
@@ -84,6 +84,6 @@ def test_a_form_whose_client_hangs_up_is_another_matter(ends: tuple[socket.socke
     client.shutdown(socket.SHUT_WR)
     gone = request(server, FORM, "multipart/form-data; boundary=x")
     with pytest.raises(RefusedError) as caught:
-        uploads.receive(gone, 5000)
+        uploads.receive_picture(gone, 5000)
     assert caught.value.code == "bad_request"
     gone.environ["wsgi.input"].close()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies
 
 from api.web.errors import RefusedError
-from api.web.strict_json import MAX_DEPTH, MAX_KEYS, load
+from api.web.strict_json import MAX_DEPTH, MAX_KEYS, parse_json_object
 
 TEXTS = strategies.text(strategies.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 NUMBERS = strategies.integers() | strategies.floats(allow_nan=False, allow_infinity=False)
@@ -21,34 +21,34 @@ VALUES = strategies.recursive(
 
 def refused(body: bytes | str) -> str:
     with pytest.raises(RefusedError) as caught:
-        load(body if isinstance(body, bytes) else body.encode())
+        parse_json_object(body if isinstance(body, bytes) else body.encode())
     return caught.value.code
 
 
 @given(strategies.dictionaries(TEXTS, VALUES, max_size=4))
 def test_every_plain_object_comes_back_as_it_was(value: dict[str, Any]) -> None:
-    assert load(json.dumps(value).encode()) == value
-    assert load(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse_json_object(json.dumps(value).encode()) == value
+    assert parse_json_object(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(strategies.binary(max_size=64))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with contextlib.suppress(RefusedError):
-        assert isinstance(load(body), dict)
+        assert isinstance(parse_json_object(body), dict)
 
 
 def test_nesting_is_allowed_to_its_limit() -> None:
-    assert load(b'{"a":' * (MAX_DEPTH - 1) + b"{}" + b"}" * (MAX_DEPTH - 1))
+    assert parse_json_object(b'{"a":' * (MAX_DEPTH - 1) + b"{}" + b"}" * (MAX_DEPTH - 1))
     assert refused('{"a":' * MAX_DEPTH + "{}" + "}" * MAX_DEPTH) == "json_too_deep"
 
 
 def test_as_many_keys_as_the_limit_are_read() -> None:
-    assert len(load(json.dumps(dict.fromkeys(map(str, range(MAX_KEYS)), 0)).encode())) == MAX_KEYS
+    assert len(parse_json_object(json.dumps(dict.fromkeys(map(str, range(MAX_KEYS)), 0)).encode())) == MAX_KEYS
     assert refused(json.dumps(dict.fromkeys(map(str, range(MAX_KEYS + 1)), 0))) == "too_many_keys"
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
-    assert load(rb'{"a": "\ud83d\ude00"}') == {"a": "\U0001f600"}
+    assert parse_json_object(rb'{"a": "\ud83d\ude00"}') == {"a": "\U0001f600"}
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_what_readers_would_disagree_about_is_refused(body: bytes | str, code: s
 
 def test_the_place_of_a_control_character_is_a_json_pointer() -> None:
     with pytest.raises(RefusedError) as caught:
-        load(b'{"a/b": [0, {"c~d": "\\u0000"}]}')
+        parse_json_object(b'{"a/b": [0, {"c~d": "\\u0000"}]}')
     assert caught.value.faults[0].pointer == "/a~1b/1/c~0d"
 
 
 def test_a_long_key_is_not_echoed_whole() -> None:
     with pytest.raises(RefusedError) as caught:
-        load(f'{{"{"x" * 500}": 1, "{"x" * 500}": 2}}'.encode())
+        parse_json_object(f'{{"{"x" * 500}": 1, "{"x" * 500}": 2}}'.encode())
     assert "x" * 65 not in caught.value.message

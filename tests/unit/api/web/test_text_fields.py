@@ -23,12 +23,12 @@ def test_a_text_with_ink_is_not(text: str) -> None:
 
 @given(strategies.text())
 def test_what_is_not_blank_has_something_left_when_cleaned(text: str) -> None:
-    assert prompt_text.is_blank(text) or prompt_text.clean(text)
+    assert prompt_text.is_blank(text) or prompt_text.clean_text(text)
 
 
 @given(strategies.text())
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    assert prompt_text.clean(prompt_text.clean(text)) == prompt_text.clean(text)
+    assert prompt_text.clean_text(prompt_text.clean_text(text)) == prompt_text.clean_text(text)
 
 
 @given(strategies.text())
@@ -38,12 +38,12 @@ def test_the_documented_pattern_agrees_with_the_check(text: str) -> None:
 
 
 def test_direction_overrides_and_controls_go_and_joiners_stay() -> None:
-    assert prompt_text.clean("a\u202eb\u0007\u2066c\u200d\ufeff") == "abc\u200d"
+    assert prompt_text.clean_text("a\u202eb\u0007\u2066c\u200d\ufeff") == "abc\u200d"
 
 
 def test_letters_and_their_accents_are_composed() -> None:
-    assert prompt_text.clean("e\u0301") == "\u00e9"
+    assert prompt_text.clean_text("e\u0301") == "\u00e9"
 
 
 def test_lines_become_one() -> None:
-    assert prompt_text.clean(" two\r\n lines\u2028more ") == "two  lines more"
+    assert prompt_text.clean_text(" two\r\n lines\u2028more ") == "two  lines more"

@@ -2,7 +2,7 @@
 
 import threading
 
-from api.web.timeouts import LOOK_SECONDS, Alarms
+from api.web.timeouts import POLL_SECONDS, Alarms
 
 
 def test_an_alarm_goes_off_once() -> None:
@@ -20,6 +20,6 @@ def test_an_alarm_that_was_called_off_stays_silent() -> None:
     called_off, rung = threading.Event(), threading.Event()
     alarms = Alarms()
     alarms.clear(alarms.set(0, called_off.set))
-    alarms.set(2 * LOOK_SECONDS, rung.set)
+    alarms.set(2 * POLL_SECONDS, rung.set)
     assert rung.wait(30)
     assert not called_off.is_set()

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 
 from common.campaigns import templates
 from common.campaigns.templates import MOST_FILTERS, MissingValueError, TemplateError, Words
-from common.jobs.prompt_text import clean
+from common.jobs.prompt_text import clean_text
 
 VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
 
@@ -115,7 +115,7 @@ def test_the_short_way_and_liquids_own_come_to_the_same(parts: list[str], values
 
     def fill(way: Callable[[dict[str, str]], str]) -> str:
         try:
-            return clean(way(values))  # ends of lines, which Liquid makes one of, are none in a prompt
+            return clean_text(way(values))  # ends of lines, which Liquid makes one of, are none in a prompt
         except MissingValueError as error:
             return error.name
 

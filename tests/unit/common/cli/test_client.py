@@ -69,7 +69,7 @@ def url(script: Script) -> Iterator[str]:
 @pytest.fixture
 def client(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr(cli_client, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(cli_client, "COME_BACK_SECONDS", 0.01)
+    monkeypatch.setattr(cli_client, "RECONNECT_SECONDS", 0.01)
     monkeypatch.setattr(cli_client, "FIRST_PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(cli_client, "PATIENCE_SECONDS", 0.3)
     with Client(url, "prk_key") as opened:
@@ -151,18 +151,18 @@ def test_a_list_goes_on_over_pages_up_to_its_limit(client, script):
 def test_an_image_that_arrives_changed_is_refused(client, script):
     script.say(200, b"pixels")
     assert client.download({"id": "1", "sha256": hashlib.sha256(b"pixels").hexdigest()}) == b"pixels"
-    with pytest.raises(ApiRefusedError, match="did not arrive as it was published"):
+    with pytest.raises(ApiRefusedError, match="does not match its checksum"):
         client.download({"id": "1", "sha256": "0" * 64})
 
 
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
     [
-        (401, {"detail": "no"}, "does not accept this key"),
+        (401, {"detail": "no"}, "Invalid API key"),
         (404, {"detail": "There is no such job."}, "There is no such job."),
         (422, {"errors": [{"pointer": "/width", "detail": "must be a multiple of 8"}]}, "/width must be a multiple"),
-        (500, b"<html>", "The api answered 500."),
-        (400, [1], "The api answered 400."),
+        (500, b"<html>", "The API returned status 500."),
+        (400, [1], "The API returned status 400."),
     ],
 )
 def test_a_refusal_is_told_in_a_sentence(client, script, status, body, sentence):
@@ -181,6 +181,6 @@ def test_another_server_is_recognised(client, script):
 @pytest.mark.parametrize("ask", [lambda client: client.job("1"), lambda client: list(client.events("1"))])
 def test_an_api_that_is_not_there_is_told_in_a_sentence(monkeypatch, url, ask):
     monkeypatch.setattr(cli_client, "FIRST_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(cli_client, "COME_BACK_SECONDS", 0.01)
+    monkeypatch.setattr(cli_client, "RECONNECT_SECONDS", 0.01)
     with pytest.raises(ApiUnreachableError, match="PRESSROOM_API_URL"), Client(url, "prk_key") as opened:
         ask(opened)

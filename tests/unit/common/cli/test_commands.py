@@ -93,14 +93,14 @@ def test_keys_need_a_migrated_database(home):
 def test_an_order_without_a_key_says_how_to_make_one(home):
     done = run_apart("submit", "a fox")
     assert done.returncode == EXIT_BAD_SETTINGS
-    assert done.stderr.startswith("Error: PRESSROOM_API_KEY is not set; `pressroom keys create")
+    assert done.stderr.startswith("Error: PRESSROOM_API_KEY is not set. Create a key with `pressroom keys create")
 
 
 def test_an_api_that_is_not_there_is_told_in_one_sentence(home, monkeypatch):
     monkeypatch.setenv("PRESSROOM_API_KEY", "prk_key")
     monkeypatch.setenv("PRESSROOM_API_URL", "http://127.0.0.1:1")
     monkeypatch.setattr(client, "FIRST_PATIENCE_SECONDS", 0)
-    assert "does not answer" in str(run("jobs", "list").exception)
+    assert "does not respond" in str(run("jobs", "list").exception)
 
 
 def test_a_table_lines_up(capsys):
@@ -135,4 +135,4 @@ def test_adapters_are_named_with_their_scales(words, adapters):
 
 @pytest.mark.parametrize("scale", ["", "much", "nan", "inf", "1:2"])
 def test_a_scale_that_is_no_number_is_refused(home, scale):
-    assert "is no scale" in run("submit", "a fox", "--adapter", f"ink:{scale}").output
+    assert "is not a number" in run("submit", "a fox", "--adapter", f"ink:{scale}").output

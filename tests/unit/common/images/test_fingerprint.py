@@ -8,13 +8,13 @@ from PIL import Image
 
 from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, neighbours
 from common.images.perceptual_hash import take_fingerprint
-from worker.engine.painted import paint
+from worker.engine.painted import paint_picture
 
 SIDE = 192
 
 
 def pictures(count):
-    return [paint(f"picture {number}", number, SIDE, SIDE) for number in range(count)]
+    return [paint_picture(f"picture {number}", number, SIDE, SIDE) for number in range(count)]
 
 
 def compress(picture, form="JPEG", **options):
@@ -43,7 +43,7 @@ def test_pictures_that_were_painted_differently_do_not_look_alike():
 
 
 def test_the_same_shape_in_other_colours_is_another_picture():
-    picture = paint("a lighthouse", 1, SIDE, SIDE)
+    picture = paint_picture("a lighthouse", 1, SIDE, SIDE)
     red, green, blue = picture.split()
     turned = Image.merge("RGB", (blue, green, red))
     assert not take_fingerprint(turned).is_near(take_fingerprint(picture))

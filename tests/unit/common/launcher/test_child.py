@@ -87,7 +87,7 @@ def test_the_pause_doubles_with_each_failure_up_to_a_bound(make, monkeypatch):
 def test_a_failure_after_a_sound_life_counts_as_the_first(make, monkeypatch):
     child = make("")
     for life in (30, 30, 0):
-        monkeypatch.setattr(child_module, "SOUND_AFTER_SECONDS", life)
+        monkeypatch.setattr(child_module, "HEALTHY_AFTER_SECONDS", life)
         child.start()
         child.wait(10)
         child.collect()

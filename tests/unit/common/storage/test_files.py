@@ -6,7 +6,7 @@ from common.errors import ObjectMissingError, SettingsError, StorageError
 from common.settings import Settings
 from common.storage import open_storage
 from common.storage.files import FileStorage
-from common.storage.links import Links
+from common.storage.links import LinkSigner
 from common.storage.port import LONGEST_KEY
 
 KEY = "owners/ann/jobs/1/a1/0-ab.png"
@@ -14,7 +14,7 @@ KEY = "owners/ann/jobs/1/a1/0-ab.png"
 
 @pytest.fixture
 def storage(tmp_path: Path) -> FileStorage:
-    return FileStorage(tmp_path / "images", Links(b"0123456789abcdef", "http://127.0.0.1:8000"))
+    return FileStorage(tmp_path / "images", LinkSigner(b"0123456789abcdef", "http://127.0.0.1:8000"))
 
 
 def test_what_was_put_is_read_back(storage):
@@ -88,7 +88,7 @@ def test_a_sound_directory_passes_the_check_and_keeps_nothing_of_it(storage):
 
 def test_a_directory_that_cannot_be_made_fails_the_check_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    storage = FileStorage(tmp_path / "file" / "images", Links(b"0123456789abcdef", "http://127.0.0.1:8000"))
+    storage = FileStorage(tmp_path / "file" / "images", LinkSigner(b"0123456789abcdef", "http://127.0.0.1:8000"))
     with pytest.raises(StorageError, match=r"^The image directory .* cannot be written: not a directory\.$"):
         storage.check()
 

@@ -2,18 +2,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.storage.links import PATH, Linked, Links, content_disposition
+from common.storage.links import LINK_PATH, LinkSigner, LinkTarget, format_content_disposition
 
-LINKED = Linked("owners/ann/jobs/1/a1/0-ab.png", "image/png", "print.png")
+LINKED = LinkTarget("owners/ann/jobs/1/a1/0-ab.png", "image/png", "print.png")
 
 
 @pytest.fixture
-def links() -> Links:
-    return Links(b"0123456789abcdef", "https://press.example/")
+def links() -> LinkSigner:
+    return LinkSigner(b"0123456789abcdef", "https://press.example/")
 
 
-def read(links: Links, url: str) -> Linked | None:
-    return links.read(urlsplit(url).path.removeprefix(PATH))
+def read(links: LinkSigner, url: str) -> LinkTarget | None:
+    return links.read(urlsplit(url).path.removeprefix(LINK_PATH))
 
 
 def test_a_link_leads_to_what_was_signed(links):
@@ -27,7 +27,7 @@ def test_a_link_ends_when_its_time_is_over(links):
 
 
 def test_a_link_of_another_secret_leads_nowhere(links):
-    assert read(Links(b"fedcba9876543210", "https://press.example"), links.url(*LINKED, seconds=60)) is None
+    assert read(LinkSigner(b"fedcba9876543210", "https://press.example"), links.url(*LINKED, seconds=60)) is None
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b", "é", "WyJhIl0.", "." * 5000])
@@ -43,6 +43,6 @@ def test_a_changed_token_leads_nowhere(links):
 
 
 def test_a_filename_cannot_end_its_header():
-    header = content_disposition('a"; x="\r\nSet-Cookie: b.png')
+    header = format_content_disposition('a"; x="\r\nSet-Cookie: b.png')
     assert header.isascii()
     assert not set('"\r\n ') & set(header.removeprefix("attachment; "))

@@ -1,10 +1,10 @@
 """The states of a job and the moves between them."""
 
-from common.tables.states import TERMINAL, TRANSITIONS, ImageStatus, JobStatus, sources_of
+from common.tables.states import JOB_TRANSITIONS, TERMINAL, ImageStatus, JobStatus, list_job_source_statuses
 
 
 def test_every_state_has_its_row_in_the_table() -> None:
-    assert set(TRANSITIONS) == set(JobStatus)
+    assert set(JOB_TRANSITIONS) == set(JobStatus)
 
 
 def test_the_four_ends_are_final() -> None:
@@ -13,20 +13,20 @@ def test_the_four_ends_are_final() -> None:
 
 
 def test_no_move_leads_back_to_its_own_start() -> None:
-    assert all(status not in targets for status, targets in TRANSITIONS.items())
+    assert all(status not in targets for status, targets in JOB_TRANSITIONS.items())
 
 
 def test_every_state_can_be_reached_from_queued() -> None:
     reached, frontier = {JobStatus.QUEUED}, {JobStatus.QUEUED}
     while frontier:
-        frontier = {target for status in frontier for target in TRANSITIONS[status]} - reached
+        frontier = {target for status in frontier for target in JOB_TRANSITIONS[status]} - reached
         reached |= frontier
     assert reached == set(JobStatus)
 
 
 def test_the_sources_of_a_state_are_the_moves_read_backwards() -> None:
-    assert {(source, target) for target in JobStatus for source in sources_of(target)} == {
-        (source, target) for source, targets in TRANSITIONS.items() for target in targets
+    assert {(source, target) for target in JobStatus for source in list_job_source_statuses(target)} == {
+        (source, target) for source, targets in JOB_TRANSITIONS.items() for target in targets
     }
 
 

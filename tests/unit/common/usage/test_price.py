@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from common.usage.price import charge, price
+from common.usage.price import compute_charge, price_gpu_seconds
 
 
 @pytest.mark.parametrize(
@@ -19,26 +19,26 @@ from common.usage.price import charge, price
     ],
 )
 def test_an_hour_costs_the_price_and_a_second_its_share(gpu_seconds: float, per_hour: str, amount: str) -> None:
-    assert price(gpu_seconds, Decimal(per_hour)) == Decimal(amount)
+    assert price_gpu_seconds(gpu_seconds, Decimal(per_hour)) == Decimal(amount)
 
 
 @given(st.lists(st.floats(0, 10_000, allow_nan=False), min_size=1, max_size=50))
 def test_the_parts_add_up_to_the_whole_but_for_rounding(parts: list[float]) -> None:
     per_hour = Decimal("1.25")
     whole = sum((Decimal(repr(part)) for part in parts), Decimal(0)) * per_hour / 3600
-    assert abs(sum(price(part, per_hour) for part in parts) - whole) <= Decimal("1e-9") * len(parts)
+    assert abs(sum(price_gpu_seconds(part, per_hour) for part in parts) - whole) <= Decimal("1e-9") * len(parts)
 
 
 @pytest.mark.parametrize("most", [None, Decimal("0.01"), Decimal(1)])
 def test_what_costs_no_more_than_it_may_is_charged_whole(most: Decimal | None) -> None:
-    charged = charge(0.01, Decimal(3600), most)
+    charged = compute_charge(0.01, Decimal(3600), most)
     assert (charged.amount, charged.gpu_seconds, charged.overrun_seconds) == (Decimal("0.01"), 0.01, 0.0)
 
 
 @given(st.floats(0.001, 10_000), st.integers(0, 10**9))
 def test_what_costs_more_is_charged_the_most_and_its_seconds_add_up(seconds: float, nanos: int) -> None:
     most = Decimal(nanos) / 10**9
-    charged = charge(seconds, Decimal(3600), most)
+    charged = compute_charge(seconds, Decimal(3600), most)
     assert charged.amount <= most
     assert charged.gpu_seconds + charged.overrun_seconds == pytest.approx(seconds)
     assert charged.gpu_seconds == pytest.approx(float(charged.amount), abs=1e-9)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.webhooks.urls import InvalidUrlError, NotAllowedError, parse
+from common.webhooks.urls import DestinationNotAllowedError, InvalidUrlError, parse_url
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from common.webhooks.urls import InvalidUrlError, NotAllowedError, parse
     ],
 )
 def test_a_url_has_one_spelling(url: str, spelling: str) -> None:
-    assert parse(url).url == spelling
-    assert parse(spelling).url == spelling
+    assert parse_url(url).url == spelling
+    assert parse_url(spelling).url == spelling
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_url_has_one_spelling(url: str, spelling: str) -> None:
 )
 def test_what_can_be_read_in_two_ways_or_in_none_is_refused(url: str) -> None:
     with pytest.raises(InvalidUrlError):
-        parse(url)
+        parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ def test_what_can_be_read_in_two_ways_or_in_none_is_refused(url: str) -> None:
     ],
 )
 def test_numbers_that_only_some_readers_take_for_addresses_are_refused(host: str) -> None:
-    with pytest.raises(NotAllowedError):
-        parse(f"https://{host}/")
+    with pytest.raises(DestinationNotAllowedError):
+        parse_url(f"https://{host}/")
 
 
 @pytest.mark.parametrize("host", ["①②⑦.⓪.⓪.①", "127.0.0.1.", "１２７.0.0.1", "127。0。0。1"])
 def test_an_address_in_disguise_is_read_as_what_it_is(host: str) -> None:
-    assert parse(f"https://{host}/").host == "127.0.0.1"
+    assert parse_url(f"https://{host}/").host == "127.0.0.1"
 
 
 def test_the_host_header_leaves_out_the_usual_port() -> None:
-    assert parse("https://example.com:443/").authority == "example.com"
-    assert parse("https://example.com:8443/").authority == "example.com:8443"
-    assert parse("https://[2606::1]:8443/").authority == "[2606::1]:8443"
+    assert parse_url("https://example.com:443/").authority == "example.com"
+    assert parse_url("https://example.com:8443/").authority == "example.com:8443"
+    assert parse_url("https://[2606::1]:8443/").authority == "[2606::1]:8443"

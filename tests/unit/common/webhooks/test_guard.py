@@ -8,9 +8,9 @@ import pytest
 
 from common.errors import SettingsError
 from common.settings import Settings
-from common.webhooks.public_addresses import UnresolvedError, is_own, is_public, resolve
-from common.webhooks.ssrf_guard import Guard, Rules
-from common.webhooks.urls import Address, InvalidUrlError, NotAllowedError
+from common.webhooks.public_addresses import UnresolvedError, is_own_address, is_public_address, resolve_host
+from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
+from common.webhooks.urls import Address, DestinationNotAllowedError, InvalidUrlError
 
 PUBLIC = "93.184.215.14"
 
@@ -30,8 +30,8 @@ class Names:
         return [ip_address(text) for text in answer]
 
 
-def guard(*answers: tuple[str, ...], is_own: Callable[[Address], bool] = lambda _: False, **changes: Any) -> Guard:
-    return Guard(Rules.of(Settings(**changes)), resolve=Names(*(answers or ((PUBLIC,),))), is_own=is_own)
+def guard(*answers: tuple[str, ...], is_own: Callable[[Address], bool] = lambda _: False, **changes: Any) -> SsrfGuard:
+    return SsrfGuard(SsrfRules.of(Settings(**changes)), resolve=Names(*(answers or ((PUBLIC,),))), is_own=is_own)
 
 
 INSIDE = [
@@ -65,12 +65,12 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_an_address_on_the_inside_is_not_public(address: str) -> None:
-    assert not is_public(ip_address(address))
+    assert not is_public_address(ip_address(address))
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
-    assert is_public(ip_address(address))
+    assert is_public_address(ip_address(address))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 def test_a_literal_or_an_inner_name_is_not_allowed_whatever_it_resolves_to(scheme: str, host: str) -> None:
     judge = guard((PUBLIC,))
     for ask in (judge.check, judge.admit):
-        with pytest.raises(NotAllowedError) as caught:
+        with pytest.raises(DestinationNotAllowedError) as caught:
             ask(f"{scheme}://{host}/")
         assert caught.value.message == "Destination not allowed."
     assert judge.resolve.asked == [], "nothing is looked up for it"
@@ -96,7 +96,7 @@ def test_a_literal_or_an_inner_name_is_not_allowed_whatever_it_resolves_to(schem
 @pytest.mark.parametrize("address", INSIDE)
 def test_a_public_name_with_an_inner_address_is_not_allowed_even_beside_public_ones(address: str) -> None:
     for answer in ((address,), (PUBLIC, address), (*[PUBLIC] * 999, address)):
-        with pytest.raises(NotAllowedError) as caught:
+        with pytest.raises(DestinationNotAllowedError) as caught:
             guard(answer).check("https://hooks.example/")
         assert address not in caught.value.message
 
@@ -104,7 +104,7 @@ def test_a_public_name_with_an_inner_address_is_not_allowed_even_beside_public_o
 def test_a_name_that_turns_inward_on_the_second_look_is_refused_then() -> None:
     judge = guard((PUBLIC,), ("127.0.0.1",))
     assert judge.check("https://hooks.example/").host == "hooks.example"
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(DestinationNotAllowedError):
         judge.admit("https://hooks.example/")
 
 
@@ -145,7 +145,7 @@ def test_an_allowed_network_is_allowed_by_address_and_by_name_and_its_answers_ar
         assert not judge.admit(url).may_quote, "or it would be a window to the inside"
     assert guard().admit("https://hooks.example/").may_quote
     for url in ("https://10.2.0.1/", "https://127.0.0.1/"):
-        with pytest.raises(NotAllowedError):
+        with pytest.raises(DestinationNotAllowedError):
             judge.check(url)
 
 
@@ -153,7 +153,7 @@ def test_an_allowed_name_is_allowed_wherever_it_leads() -> None:
     judge = guard(("192.168.7.7",), webhook_allow=("Hooks.Internal",))
     approach = judge.admit("http://hooks.internal:3000/")
     assert approach.may_quote
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(DestinationNotAllowedError):
         judge.check("http://other.internal/")
 
 
@@ -170,14 +170,14 @@ OWN = {
     "url", ["https://images.example/v1/jobs", "https://s3.example/bucket", "https://db.example:5432/"]
 )
 def test_the_house_s_own_services_are_not_allowed(url: str) -> None:
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(DestinationNotAllowedError):
         guard(**OWN).check(url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000/", "http://10.1.0.9:6379/", "http://10.1.0.5:5432/"])
 def test_the_house_s_own_ports_are_not_allowed_even_in_allowed_networks(url: str) -> None:
     judge = guard(**OWN, webhook_allow=("10.1.0.0/16", "127.0.0.1"))
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(DestinationNotAllowedError):
         judge.check(url)
     assert judge.check("http://10.1.0.9:3000/").port == 3000
 
@@ -198,15 +198,15 @@ def test_settings_that_would_allow_something_else_than_was_meant_are_refused(nam
 
 
 def test_a_public_address_of_this_very_machine_is_not_allowed() -> None:
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(DestinationNotAllowedError):
         guard(is_own=lambda address: str(address) == PUBLIC).check("https://hooks.example/")
 
 
 def test_a_machine_knows_its_own_addresses() -> None:
-    assert is_own(ip_address("127.0.0.1"))
+    assert is_own_address(ip_address("127.0.0.1"))
 
 
 def test_the_system_resolves_the_names_that_it_knows() -> None:
-    assert ip_address("127.0.0.1") in resolve("localhost", 80, 5)
+    assert ip_address("127.0.0.1") in resolve_host("localhost", 80, 5)
     with pytest.raises(UnresolvedError):
-        resolve("a.label.that.is.far.too.long." + "x" * 64, 80, 5)
+        resolve_host("a.label.that.is.far.too.long." + "x" * 64, 80, 5)

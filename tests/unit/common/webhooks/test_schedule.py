@@ -11,7 +11,7 @@ NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 def test_a_message_is_tried_ten_times_in_a_little_over_three_days() -> None:
     waits = []
-    while (wait := retry_schedule.wait_after(len(waits) + 1)) is not None:
+    while (wait := retry_schedule.compute_retry_wait(len(waits) + 1)) is not None:
         waits.append(wait)
     assert len(waits) == 9
     assert timedelta(hours=75, minutes=35, seconds=5) <= sum(waits, timedelta()) <= timedelta(hours=84)
@@ -19,7 +19,7 @@ def test_a_message_is_tried_ten_times_in_a_little_over_three_days() -> None:
 
 def test_a_wait_is_at_most_a_tenth_longer_than_the_schedule_says() -> None:
     for tries, seconds in enumerate(retry_schedule.WAITS, 1):
-        drawn = {retry_schedule.wait_after(tries) for _ in range(50)}
+        drawn = {retry_schedule.compute_retry_wait(tries) for _ in range(50)}
         assert len(drawn) > 1, "what failed together must not come back together"
         assert all(wait and seconds <= wait.total_seconds() <= 1.1 * seconds for wait in drawn)
 
@@ -43,7 +43,7 @@ def test_a_wait_is_at_most_a_tenth_longer_than_the_schedule_says() -> None:
     ],
 )
 def test_retry_after_is_heeded_between_a_second_and_a_day(header: str, seconds: float) -> None:
-    assert retry_schedule.read_advice(header, NOW) == timedelta(seconds=seconds)
+    assert retry_schedule.parse_retry_after(header, NOW) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_retry_after_is_heeded_between_a_second_and_a_day(header: str, seconds: 
     [None, "", "NaN", "inf", "-inf", "1e9", "1.5", "٣", "soon", "--5", "-", "0x10", "Fri, 99 May 2026", "1, 2"],
 )
 def test_a_retry_after_that_says_nothing_is_passed_over(header: str | None) -> None:
-    assert retry_schedule.read_advice(header, NOW) is None
+    assert retry_schedule.parse_retry_after(header, NOW) is None
 
 
 def test_one_failure_is_the_message_s_own_and_more_make_longer_and_longer_pauses() -> None:
-    pauses = [retry_schedule.pause_after(failures) for failures in range(1, 20)]
+    pauses = [retry_schedule.compute_pause(failures) for failures in range(1, 20)]
     assert pauses[0] == timedelta()
     assert pauses == sorted(pauses)
     assert pauses[-1] == timedelta(minutes=5)

@@ -5,35 +5,35 @@ import base64
 import pytest
 
 from common.webhooks import signing_secrets
-from common.webhooks.signing_secrets import InvalidSecretError, Sealer, SecretUnreadableError
+from common.webhooks.signing_secrets import InvalidSecretError, SecretCipher, SecretUnreadableError
 
 
 def test_a_secret_is_opened_by_the_signing_secret_that_sealed_it_and_by_no_other() -> None:
-    secret = signing_secrets.make()
-    sealed = Sealer(b"one house").seal(secret)
+    secret = signing_secrets.create_secret()
+    sealed = SecretCipher(b"one house").seal(secret)
     assert secret not in sealed
-    assert Sealer(b"one house").open(sealed) == secret
+    assert SecretCipher(b"one house").open(sealed) == secret
     with pytest.raises(SecretUnreadableError):
-        Sealer(b"another house").open(sealed)
+        SecretCipher(b"another house").open(sealed)
 
 
 def test_the_same_secret_never_looks_the_same_sealed() -> None:
-    sealer = Sealer(b"one house")
+    sealer = SecretCipher(b"one house")
     assert sealer.seal(b"x" * 24) != sealer.seal(b"x" * 24)
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])
 def test_a_secret_is_spelled_and_read_back(size: int) -> None:
-    assert signing_secrets.parse(signing_secrets.spell(b"\xff" * size)) == b"\xff" * size
+    assert signing_secrets.parse_secret(signing_secrets.format_secret(b"\xff" * size)) == b"\xff" * size
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        signing_secrets.spell(b"8 bytes."),
-        signing_secrets.spell(b"x" * 23),
-        signing_secrets.spell(b"x" * 65),
-        signing_secrets.spell(b"x" * 1_000_000),
+        signing_secrets.format_secret(b"8 bytes."),
+        signing_secrets.format_secret(b"x" * 23),
+        signing_secrets.format_secret(b"x" * 65),
+        signing_secrets.format_secret(b"x" * 1_000_000),
         "whsec_not base64!",
         "whsec_",
         "",
@@ -46,9 +46,9 @@ def test_a_secret_is_spelled_and_read_back(size: int) -> None:
 )
 def test_a_secret_too_short_too_long_or_misspelled_is_refused(text: str) -> None:
     with pytest.raises(InvalidSecretError):
-        signing_secrets.parse(text)
+        signing_secrets.parse_secret(text)
 
 
 def test_a_new_secret_has_256_random_bits() -> None:
-    assert len(signing_secrets.make()) == 32
-    assert signing_secrets.make() != signing_secrets.make()
+    assert len(signing_secrets.create_secret()) == 32
+    assert signing_secrets.create_secret() != signing_secrets.create_secret()

@@ -9,8 +9,8 @@ from common.tables.states import Verdict
 from worker.checkers.factory import open_checker
 from worker.checkers.interface import Thresholds
 from worker.checkers.open_nsfw import DIGEST, DONKEY, OpenNsfwChecker
-from worker.checkers.scripted import ScriptedChecker, in_turn
-from worker.engine.painted import paint
+from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
+from worker.engine.painted import paint_picture
 
 THRESHOLDS = Thresholds(review=0.2, block=0.8)
 
@@ -64,11 +64,11 @@ def test_the_donkey_is_blocked_as_a_file_and_on_white(checker, donkey):
 
 
 def test_painted_pictures_pass(checker):
-    assert {checker.check(paint("a fox", seed, 128, 128)).verdict for seed in range(5)} == {Verdict.PASS}
+    assert {checker.check(paint_picture("a fox", seed, 128, 128)).verdict for seed in range(5)} == {Verdict.PASS}
 
 
 def test_a_finding_names_all_that_explains_it(checker):
-    finding = checker.check(paint("a fox", 1, 64, 64)).as_json()
+    finding = checker.check(paint_picture("a fox", 1, 64, 64)).as_json()
     assert finding.keys() == {"verdict", "scores", "checker", "digest", "thresholds"}
     assert (finding["verdict"], finding["checker"], finding["digest"]) == ("pass", "open_nsfw", DIGEST)
     assert finding["thresholds"] == {"review": 0.2, "block": 0.8}
@@ -102,7 +102,7 @@ def test_a_checker_that_was_not_loaded_passes_nothing():
 
 def test_weights_with_another_digest_are_refused(tmp_path):
     (tmp_path / "open-nsfw.onnx").write_bytes(b"something else")
-    with pytest.raises(SafetyUnavailableError, match="another digest"):
+    with pytest.raises(SafetyUnavailableError, match="pinned digest"):
         OpenNsfwChecker(THRESHOLDS, tmp_path / "open-nsfw.onnx").load()
 
 
@@ -122,13 +122,13 @@ def test_a_network_that_cannot_tell_the_donkey_from_a_gradient_fails_its_self_te
 
 def test_the_scripted_checker_passes_all_by_default_and_warns():
     checker = ScriptedChecker()
-    with pytest.warns(StandInWarning, match="without looking"):
+    with pytest.warns(StandInWarning, match="without examining"):
         checker.load()
     assert checker.check(Image.new("RGB", (8, 8))).verdict is Verdict.PASS
 
 
 def test_the_scripted_checker_says_what_it_is_told(donkey):
-    in_order = ScriptedChecker(in_turn(Verdict.BLOCK, Verdict.REVIEW))
+    in_order = ScriptedChecker(build_sequence_rule(Verdict.BLOCK, Verdict.REVIEW))
     assert [in_order.check(donkey).verdict for _ in range(3)] == [Verdict.BLOCK, Verdict.REVIEW, Verdict.PASS]
     by_width = ScriptedChecker(lambda picture: Verdict.BLOCK if picture.width > 100 else Verdict.PASS)
     assert by_width.check(donkey).verdict is Verdict.BLOCK

@@ -2,7 +2,7 @@ import pytest
 
 from tests.support.engine.engines import Device, FakeFamily, card
 from tests.support.factories import image_request
-from worker.engine.batch_limits import LONGEST_PASS_SECONDS, Caps
+from worker.engine.batch_limits import LONGEST_PASS_SECONDS, BatchLimits
 from worker.engine.watchdog import Watchdog
 
 CARD = card()
@@ -12,7 +12,7 @@ TYPICAL = {"model": CARD.name, "guidance_scale": CARD.default_guidance_scale}
 def profile(costs=lambda rows: rows, most=16, **family):
     """Return the caps after a profile of a model whose step with so many rows takes so many seconds."""
     device = Device()
-    caps = Caps([CARD], most)
+    caps = BatchLimits([CARD], most)
     made = FakeFamily(device, most_rows=family.pop("most_rows", None), seconds=costs, **family)
     caps.profile(made, CARD, device, Watchdog(60))
     caps.family, caps.device = made, device
@@ -104,7 +104,7 @@ def test_other_sizes_get_as_many_rows_as_make_the_same_work_and_guidance_doubles
 
 
 def test_a_model_that_has_not_been_profiled_may_take_the_most():
-    assert Caps([CARD], 12).of(image_request(**TYPICAL)) == 12
+    assert BatchLimits([CARD], 12).of(image_request(**TYPICAL)) == 12
 
 
 def test_a_lane_is_lowered_alone_for_good_and_never_below_one():
@@ -120,4 +120,4 @@ def test_a_lane_is_lowered_alone_for_good_and_never_below_one():
 
 @pytest.mark.parametrize(("batching", "wanted"), [(True, 16), (False, 1)])
 def test_the_largest_batch_of_all_is_one_where_no_model_batches(batching, wanted):
-    assert Caps([card(batching=batching)], 16).most == wanted
+    assert BatchLimits([card(batching=batching)], 16).most == wanted

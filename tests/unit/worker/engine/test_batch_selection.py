@@ -25,7 +25,7 @@ def rows(count=1, priority=INTERACTIVE, model=HERE, width=64, steps=10):
 
 
 def choose(in_hand, cap=4):
-    return batch_selection.choose(in_hand, lambda row: cap, lambda model: model == HERE)
+    return batch_selection.select_batch(in_hand, lambda row: cap, lambda model: model == HERE)
 
 
 arrivals = st.lists(
@@ -55,7 +55,7 @@ def test_no_row_ever_waits_longer_than_the_bound(arrivals, caps, comes):
             _, priority, model, width, count, steps = waiting.pop(0)
             in_hand += rows(count, priority, model, width, steps)
         resident = {HERE, AWAY} if comes is not None and passes >= comes else {HERE}
-        batch = batch_selection.choose(
+        batch = batch_selection.select_batch(
             in_hand, lambda row: cap_of_width[row.ticket.request.width], resident.__contains__
         )
         assert batch
@@ -63,7 +63,9 @@ def test_no_row_ever_waits_longer_than_the_bound(arrivals, caps, comes):
         assert len(set(batch)) == len(batch) <= max(1, cap_of_width[batch[0].ticket.request.width])
         for row in in_hand:
             is_resident = comes is None and row.ticket.request.model == HERE
-            patience = batch_selection.patience_of(row, is_resident=is_resident) if comes is None else SWAP_PATIENCE
+            patience = (
+                batch_selection.compute_patience(row, is_resident=is_resident) if comes is None else SWAP_PATIENCE
+            )
             if row.waited == patience and row not in overdue_among:
                 overdue_among[row] = len(in_hand)
             if row.waited == 0:

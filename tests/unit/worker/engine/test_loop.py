@@ -17,7 +17,7 @@ from common.errors import (
 from common.tables.states import Priority
 from tests.support.engine.engines import DECODE_SECONDS, ENCODE_SECONDS, Background, FakeFamily, Recorder, Workshop
 from worker.engine.batch_selection import PATIENCE
-from worker.engine.model_cache import Resident
+from worker.engine.model_cache import LoadedModel
 
 AHEAD = pytest.mark.parametrize("ahead", [0, 1])
 """A device that does things at once, and one that is told ahead."""
@@ -200,7 +200,7 @@ def test_a_step_that_fails_half_way_leaves_no_row_a_step_short_or_over():
                 raise ValueError
             super().step(drawings)
 
-    with Workshop(load=lambda *_: Resident(family)) as shop:
+    with Workshop(load=lambda *_: LoadedModel(family)) as shop:
         family = HalfWay(shop.device)
         orders = [shop.order(**each) for each in seeds(1, 2, steps=3)]
         assert [len(pictures) for pictures in shop.print(*orders)] == [1, 1]
@@ -215,7 +215,7 @@ def test_a_picture_that_needs_no_step_is_decoded_even_beyond_the_batch():
                 drawing.total = 0
             return begun
 
-    with Workshop(load=lambda *_: Resident(Finished(shop.device, most_rows=2))) as shop:
+    with Workshop(load=lambda *_: LoadedModel(Finished(shop.device, most_rows=2))) as shop:
         assert [len(pictures) for pictures in shop.print(shop.order(num_images=5))] == [5]
 
 
@@ -223,7 +223,7 @@ def test_a_model_that_cannot_be_loaded_fails_only_those_who_want_it():
     def load(card, directory):
         if card.name == "broken":
             raise ModelUnavailableError("It is broken.")
-        return Resident(shop.families[card.name])
+        return LoadedModel(shop.families[card.name])
 
     with Workshop("fake", "broken", load=load) as shop:
         good, bad, worse = (shop.order(model=model) for model in ("fake", "broken", "broken"))

@@ -6,7 +6,7 @@ from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryErr
 from common.jobs.request import Adapter
 from tests.support.engine.engines import FakeFamily, Workshop
 from tests.support.factories import image_request
-from worker.engine.model_cache import Resident
+from worker.engine.model_cache import LoadedModel
 
 SIZE = 100
 
@@ -84,7 +84,7 @@ def test_a_model_that_leaves_is_gone_before_its_memory_is_given_back_and_the_nex
         family = FakeFamily(shop.device)
         family.itself = family  # as the parts of real models do
         alive.append((card.name, weakref.ref(family)))
-        return Resident(family)
+        return LoadedModel(family)
 
     shop = workshop(directories, 1, load=load)
     for name in ("a", "b", "a"):
@@ -99,7 +99,7 @@ def test_where_a_load_runs_out_of_memory_the_others_leave_and_it_is_tried_again(
         tries.append((card.name, in_memory(shop)))
         if in_memory(shop) and card.name == "c":
             raise OutOfMemoryError
-        return Resident(FakeFamily(shop.device))
+        return LoadedModel(FakeFamily(shop.device))
 
     shop = workshop(directories, 3, load=load)
     for name in ("a", "b", "c"):
@@ -115,7 +115,7 @@ def test_a_model_that_cannot_be_loaded_is_not_in_memory_and_may_be_tried_again(d
     def load(card, directory):
         if faults:
             raise faults.pop()
-        return Resident(FakeFamily(shop.device))
+        return LoadedModel(FakeFamily(shop.device))
 
     shop = workshop(directories, 3, load=load)
     with pytest.raises(error):
@@ -125,7 +125,7 @@ def test_a_model_that_cannot_be_loaded_is_not_in_memory_and_may_be_tried_again(d
 
 
 def test_a_model_without_adapters_refuses_them(directories):
-    with pytest.raises(GenerationError, match="no adapters"):
+    with pytest.raises(GenerationError, match="does not support adapters"):
         open_model(workshop(directories, 1), "a", adapters=(Adapter(name="ink"),))
 
 
@@ -146,7 +146,7 @@ class Wardrobe:
 
 def test_exactly_the_adapters_of_the_request_are_on(directories):
     wardrobe = Wardrobe("ink")
-    shop = workshop(directories, 1, load=lambda card, directory: Resident(FakeFamily(shop.device), wardrobe))
+    shop = workshop(directories, 1, load=lambda card, directory: LoadedModel(FakeFamily(shop.device), wardrobe))
     ink, gold = (image_request(model="a", adapters=(Adapter(name=name),)) for name in ("ink", "gold"))
     open_model(shop, "a")
     assert wardrobe.on == ()

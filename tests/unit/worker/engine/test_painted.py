@@ -9,7 +9,7 @@ from common.errors import InterruptedAttemptError, StandInWarning
 from common.settings import Settings
 from tests.support.factories import image_request
 from worker.engine.factory import open_engine
-from worker.engine.interface import Inputs, Unwatched
+from worker.engine.interface import Inputs, NullObserver
 from worker.engine.painted import PaintedEngine
 from worker.metering.meter import Meter
 
@@ -54,7 +54,7 @@ def attempts_of(meter):
 
 
 def paint(engine, **changes):
-    return engine.generate(image_request(**changes), Unwatched())
+    return engine.generate(image_request(**changes), NullObserver())
 
 
 def test_the_same_request_gives_the_same_picture_alone_or_in_company(engine):
@@ -89,7 +89,7 @@ def test_it_starts_from_a_picture_as_strongly_as_it_is_told_and_only_where_the_m
 
     def redraw(strength, mask=None):
         request = image_request(init_image=UUID(int=1), mask_image=mask and UUID(int=2), strength=strength)
-        (picture,) = engine.generate(request, Unwatched(), Inputs(init, mask))
+        (picture,) = engine.generate(request, NullObserver(), Inputs(init, mask))
         return picture.pixels
 
     (plain,) = paint(engine)

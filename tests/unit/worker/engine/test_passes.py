@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.support.engine.engines import Device, Order
-from worker.engine.passes import DECODE, DENOISE, ENCODE, Passes, tickets_of
+from worker.engine.passes import DECODE, DENOISE, ENCODE, PassQueue, collect_tickets
 from worker.metering.meter import Meter
 
 
@@ -20,7 +20,7 @@ def meter(device):
 
 @pytest.fixture
 def passes(device):
-    return Passes(device)
+    return PassQueue(device)
 
 
 def test_the_rows_of_a_pass_share_its_time_equally(device, meter, passes):
@@ -75,7 +75,7 @@ def test_a_ticket_counts_once_however_many_of_its_rows_are_in_a_pass(device, met
     order = Order(meter, num_images=3)
     passes.run(DENOISE, order.rows, lambda: None)
     assert order.open_passes == 1
-    assert tickets_of(order.rows) == [order]
+    assert collect_tickets(order.rows) == [order]
 
 
 @settings(deadline=None)
@@ -88,7 +88,7 @@ def test_a_ticket_counts_once_however_many_of_its_rows_are_in_a_pass(device, met
 )
 def test_attempts_and_overheads_add_up_to_busy_whatever_fails(work, dice: random.Random):
     device = Device(ahead=1)
-    meter, passes = Meter(device.now), Passes(device)
+    meter, passes = Meter(device.now), PassQueue(device)
     orders = [Order(meter, num_images=count) for count in (1, 2, 3)]
     rows = [row for order in orders for row in order.rows]
     for phase, seconds, fails, left in work:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from common.images import provenance
 from common.jobs.request import OutputFormat
-from worker.engine.painted import paint
+from worker.engine.painted import paint_picture
 from worker.pictures import encode
 from worker.pictures.mark import Mark
 
@@ -36,14 +36,14 @@ def noise(width, height):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (64, 64), (200, 33)])
 def test_a_png_decodes_to_the_exact_pixels(size):
-    for picture in (noise(*size), paint("a lighthouse", 7, *size) if min(size) > 30 else noise(*size)):
-        assert read(encode.encode(picture, OutputFormat.PNG, MARK)).tobytes() == picture.tobytes()
+    for picture in (noise(*size), paint_picture("a lighthouse", 7, *size) if min(size) > 30 else noise(*size)):
+        assert read(encode.encode_picture(picture, OutputFormat.PNG, MARK)).tobytes() == picture.tobytes()
 
 
 @pytest.mark.parametrize("form", OutputFormat)
 def test_a_file_is_of_the_kind_asked_for_and_close_to_the_pixels(form):
-    picture = paint("a lighthouse", 7, 96, 64)
-    read_back = read(encode.encode(picture, form, MARK))
+    picture = paint_picture("a lighthouse", 7, 96, 64)
+    read_back = read(encode.encode_picture(picture, form, MARK))
     assert (read_back.format.lower(), read_back.size, read_back.mode) == (form.value, (96, 64), "RGB")
     differences = [abs(a - b) for a, b in zip(picture.tobytes(), read_back.tobytes(), strict=True)]
     assert sum(differences) / len(differences) < 4
@@ -51,7 +51,7 @@ def test_a_file_is_of_the_kind_asked_for_and_close_to_the_pixels(form):
 
 @pytest.mark.parametrize("form", OutputFormat)
 def test_every_file_says_to_machines_that_a_trained_algorithm_made_it(form):
-    mark = read_mark(read(encode.encode(noise(64, 64), form, MARK)))
+    mark = read_mark(read(encode.encode_picture(noise(64, 64), form, MARK)))
     assert mark[f"{IPTC}DigitalSourceType"] == (
         "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     )
@@ -61,7 +61,7 @@ def test_every_file_says_to_machines_that_a_trained_algorithm_made_it(form):
 
 
 def test_a_thumbnail_is_marked_webp_of_at_most_256_pixels():
-    small = read(encode.thumbnail(noise(512, 128), MARK))
+    small = read(encode.encode_thumbnail(noise(512, 128), MARK))
     assert (small.format, small.size) == ("WEBP", (256, 64))
     assert read_mark(small)[f"{IPTC}DigitalSourceType"] == provenance.DIGITAL_SOURCE_TYPE
 
@@ -69,14 +69,14 @@ def test_a_thumbnail_is_marked_webp_of_at_most_256_pixels():
 def test_a_small_picture_is_its_own_thumbnail_size_and_stays_untouched():
     picture = noise(64, 32)
     before = picture.tobytes()
-    assert read(encode.thumbnail(picture, MARK)).size == (64, 32)
+    assert read(encode.encode_thumbnail(picture, MARK)).size == (64, 32)
     assert picture.tobytes() == before
 
 
 def test_a_png_names_its_software():
-    assert read(encode.encode(noise(8, 8), OutputFormat.PNG, MARK)).text["Software"].startswith("Pressroom")
+    assert read(encode.encode_picture(noise(8, 8), OutputFormat.PNG, MARK)).text["Software"].startswith("Pressroom")
 
 
 def test_pictures_that_are_not_rgb_are_refused():
     with pytest.raises(ValueError, match="RGBA"):
-        encode.encode(Image.new("RGBA", (8, 8)), OutputFormat.PNG, MARK)
+        encode.encode_picture(Image.new("RGBA", (8, 8)), OutputFormat.PNG, MARK)

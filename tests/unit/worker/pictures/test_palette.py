@@ -43,12 +43,18 @@ def test_shares_are_those_of_the_picture_and_the_largest_is_first():
     ],
 )
 def test_the_score_says_how_much_of_the_picture_keeps_to_the_palette(palette, low, high):
-    assert low <= picture_palette.score(picture_palette.find_colours(halves("#102080", "#f0d040")), palette) <= high
+    assert (
+        low
+        <= picture_palette.score_palette(picture_palette.find_colours(halves("#102080", "#f0d040")), palette)
+        <= high
+    )
 
 
 def test_a_difference_that_is_larger_counts_more():
     picture = picture_palette.find_colours(Image.new("RGB", (64, 64), "#d04020"))
-    scores = [picture_palette.score(picture, [colour]) for colour in ("#d04020", "#d85030", "#e07050", "#f0b090")]
+    scores = [
+        picture_palette.score_palette(picture, [colour]) for colour in ("#d04020", "#d85030", "#e07050", "#f0b090")
+    ]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > 0.95
     assert scores[-1] < 0.2

@@ -18,13 +18,13 @@ from common.images.certificates import Credentials
 from common.jobs.request import OutputFormat
 from common.settings import Settings
 from tests.support import certificates
-from worker.engine.painted import paint
+from worker.engine.painted import paint_picture
 from worker.pictures import encode, signing
 from worker.pictures.mark import Mark
 from worker.pictures.signing import C2paSigner, LenientSigner, NoSigner, open_signer
 
 MARK = Mark(job_id=UUID(int=5), model="painted")
-PICTURE = paint("a lighthouse", 3, 96, 64)
+PICTURE = paint_picture("a lighthouse", 3, 96, 64)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def credentials(tmp_path_factory):
 
 
 def encoded(form=OutputFormat.PNG):
-    return encode.encode(PICTURE, form, MARK)
+    return encode.encode_picture(PICTURE, form, MARK)
 
 
 def read(data, form, authority=None):

@@ -2,13 +2,13 @@ import pytest
 
 from tests.support.engine.engines import Background
 from worker.press import capacity
-from worker.press.capacity import Room
+from worker.press.capacity import Capacity
 
 
 @pytest.fixture
 def room(monkeypatch):
-    monkeypatch.setattr(capacity, "LOOK_SECONDS", 0.01)
-    return Room()
+    monkeypatch.setattr(capacity, "POLL_SECONDS", 0.01)
+    return Capacity()
 
 
 def test_an_empty_room_lets_anybody_in_at_once(room):
@@ -44,7 +44,7 @@ def test_what_is_urgent_is_let_in_up_to_a_quarter_more(room):
 
 
 def test_whoever_waits_is_woken_when_a_share_is_given_back(room, monkeypatch):
-    monkeypatch.setattr(capacity, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(capacity, "POLL_SECONDS", 60)
     with room.taken(1.0):
         waiting = Background(room.wait)
     assert waiting.result() is True

@@ -22,14 +22,14 @@ def pack(folder, text="hello"):
 def test_an_archive_with_another_digest_is_refused_and_leaves_nothing(tmp_path):
     archive = pack(tmp_path)
     with pytest.raises(emoji.DataError, match=r"it\.tgz has SHA-512"):
-        emoji.unpack(archive, "c3Vycmlzw6k=", tmp_path / "it")
+        emoji.unpack_archive(archive, "c3Vycmlzw6k=", tmp_path / "it")
     assert not (tmp_path / "it").exists()
 
 
 def test_an_archive_with_the_right_digest_is_unpacked(tmp_path):
     archive = pack(tmp_path)
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    emoji.unpack(archive, digest, tmp_path / "it")
+    emoji.unpack_archive(archive, digest, tmp_path / "it")
     assert (tmp_path / "it/package/index.txt").read_text() == "hello"
 
 
@@ -42,7 +42,7 @@ def test_pictures_names_and_keywords_are_joined_whatever_selector_they_carry(tmp
     names = {"❤️": {"name": "red heart", "group": "Symbols"}, "🦊": {"name": "fox", "group": "Animals"}}
     (tmp_path / "unicode-emoji-json/package/data-by-emoji.json").write_text(json.dumps(names))
     (tmp_path / "emojilib/package/dist/emoji-en-US.json").write_text(json.dumps({"❤️": ["red_heart", "love"]}))
-    found = emoji.read(tmp_path)
+    found = emoji.read_emoji(tmp_path)
     assert list(found) == ["red heart"]
     assert found["red heart"].keywords == ("red heart", "love")
-    assert emoji.sprite(found["red heart"].path).size == (16, 16)
+    assert emoji.read_sprite(found["red heart"].path).size == (16, 16)

@@ -34,20 +34,22 @@ def test_true_composites_are_all_judged_right(templates):
     verdicts = []
     for name, sprite in sprites().items():
         for colour, value in SHAPES.backgrounds.items():
-            drawn = pictures.compose([(sprite, pictures.draw_placement(dice, Range()))], value, 128)
-            verdicts.append(evaluation.judge(drawn, (name, colour), SHAPES, templates))
-    assert evaluation.shares(verdicts) == (1.0, 1.0)
+            drawn = pictures.compose_picture([(sprite, pictures.draw_placement(dice, Range()))], value, 128)
+            verdicts.append(evaluation.evaluate_picture(drawn, (name, colour), SHAPES, templates))
+    assert evaluation.compute_shares(verdicts) == (1.0, 1.0)
 
 
 def test_the_background_is_not_held_against_the_subject(templates):
     dice = random.Random(3)
-    drawn = pictures.compose([(sprites()["wedge"], pictures.draw_placement(dice, Range()))], (240, 200, 90), 128)
-    verdict = evaluation.judge(drawn, ("wedge", "teal"), SHAPES, templates)
+    drawn = pictures.compose_picture(
+        [(sprites()["wedge"], pictures.draw_placement(dice, Range()))], (240, 200, 90), 128
+    )
+    verdict = evaluation.evaluate_picture(drawn, ("wedge", "teal"), SHAPES, templates)
     assert (verdict.subject, verdict.background) == ("wedge", "white")
-    assert evaluation.shares([verdict]) == (0.0, 1.0)
+    assert evaluation.compute_shares([verdict]) == (0.0, 1.0)
 
 
 def test_the_corner_colour_survives_one_spoiled_corner():
     picture = np.full((32, 32, 3), 90, np.uint8)
     picture[:8, :8] = 255
-    assert evaluation.corner_colour(picture) == (90, 90, 90)
+    assert evaluation.measure_corner_colour(picture) == (90, 90, 90)

@@ -25,14 +25,14 @@ def box(pixels, background):
 
 
 def test_the_subject_is_where_and_as_large_as_it_was_placed():
-    drawn = pictures.compose([(half_and_half(), Placement(0.5, 0.5, 0.25))], TEAL, 128)
+    drawn = pictures.compose_picture([(half_and_half(), Placement(0.5, 0.5, 0.25))], TEAL, 128)
     assert drawn.shape == (128, 128, 3)
     assert box(drawn, TEAL) == (32, 16, 96, 48)
 
 
 def test_a_flipped_subject_faces_the_other_way():
     for flipped, left in ((False, RED), (True, (0, 0, 0))):
-        drawn = pictures.compose([(half_and_half(), Placement(0.5, flipped=flipped))], TEAL, 128)
+        drawn = pictures.compose_picture([(half_and_half(), Placement(0.5, flipped=flipped))], TEAL, 128)
         assert tuple(drawn[64, 40]) == left
 
 
@@ -40,7 +40,7 @@ def test_no_random_placement_leaves_the_picture():
     dice = random.Random(4)
     for _ in range(200):
         placed = pictures.draw_placement(dice, Range(0.7, 0.95, 0.2))
-        drawn = pictures.compose([(half_and_half(), placed)], TEAL, 64)
+        drawn = pictures.compose_picture([(half_and_half(), placed)], TEAL, 64)
         left, top, right, bottom = box(drawn, TEAL)
         assert abs((right - left) - placed.size * 64) <= 1
         assert abs((bottom - top) - placed.size * 32) <= 1
@@ -48,6 +48,6 @@ def test_no_random_placement_leaves_the_picture():
 
 def test_a_contact_sheet_shows_the_pictures_row_by_row():
     tiles = [np.full((8, 8, 3), shade, np.uint8) for shade in (10, 20, 30)]
-    sheet = np.asarray(pictures.contact_sheet(tiles, columns=2, gap=2))
+    sheet = np.asarray(pictures.build_contact_sheet(tiles, columns=2, gap=2))
     assert sheet.shape == (18, 18, 3)
     assert (int(sheet[4, 4, 0]), int(sheet[4, 14, 0]), int(sheet[14, 4, 0])) == (10, 20, 30)

@@ -10,8 +10,8 @@ CAPTIONS = ["a fox on a red background", "a piñata on a red background", "flag:
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
-    tokens.write(folder, CAPTIONS)
-    return tokens.read(folder, 24)
+    tokens.write_tokenizer(folder, CAPTIONS)
+    return tokens.load_tokenizer(folder, 24)
 
 
 def test_learned_words_are_one_token_each_whatever_their_letters(tokenizer):

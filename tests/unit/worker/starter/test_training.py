@@ -65,13 +65,13 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint_whole(tmp_path, monkeypa
 
 def test_the_rates_rise_then_fall():
     peaks = (0.02, 0.001)
-    rates = [training.learning_rates(step, 1000, peaks)[0] for step in (0, 99, 500, 999)]
+    rates = [training.compute_learning_rates(step, 1000, peaks)[0] for step in (0, 99, 500, 999)]
     assert rates[0] < rates[2] < rates[1] <= 0.02
     assert rates[3] == pytest.approx(0.0004, rel=0.01)
 
 
 def test_an_orthogonalized_matrix_stretches_all_directions_about_equally():
     matrix = torch.randn(12, 40, generator=torch.Generator().manual_seed(1)) * torch.logspace(0, 2, 12)[:, None]
-    strengths = torch.linalg.svdvals(muon.orthogonalize(matrix))
+    strengths = torch.linalg.svdvals(muon.orthogonalize_matrix(matrix))
     assert strengths.max() < 1.3
     assert strengths.min() > 0.15  # from a hundredth: three rounds are quick, not exact
