@@ -110,7 +110,7 @@ def revoke_key(path: KeyPath) -> Response:
 
 
 def issue_key(session: Session, owner: str, own: Collection[str], wish: NewKey) -> tuple[ApiKey, str]:
-    """Make a key of *owner* as somebody may who has the scopes *own*; raise RefusedError for a wish for more."""
+    """Create a key of *owner* with at most the scopes *own*; raise RefusedError if more is requested."""
     wanted = [scope for scope in own if scope != Scope.KEYS_ADMIN] if wish.scopes is None else wish.scopes
     faults = [
         FieldError(

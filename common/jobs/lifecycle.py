@@ -19,10 +19,10 @@ from common.db.clock import now_sql
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
 from common.jobs import attempts, fair_queue, webhook_events
 from common.jobs.attempts import Claim, ClaimProgress, Fence, Spent
-from common.jobs.fair_queue import FairQueue, Slot
+from common.jobs.fair_queue import FairQueue
 from common.jobs.key_policy import apply_key_policy
 from common.jobs.request import ImageRequest
-from common.jobs.spec import JobSpec
+from common.jobs.spec import JobSpec, rename_to_columns
 from common.safety.policy import Recourse
 from common.tables import Attempt, Image, Job, Press
 from common.tables.states import JobStatus, Outcome, Priority, list_job_source_statuses
@@ -36,60 +36,26 @@ _INSERT = insert(cast("Table", Job.__table__))  # the class would take the long 
 _INITIAL_VALUES = {"status": JobStatus.QUEUED, "attempt": 0, "strikes": 0, "progress_step": 0}
 
 
-def submit_job(session: Session, order: JobSpec, max_queued: int) -> Job:
+def submit_job(session: Session, spec: JobSpec, max_queued: int) -> Job:
     """Queue one job; raise QueueFullError when its owner has *max_queued* in the queue already."""
-    made = submit_jobs(session, [order], max_queued)
-    if not made:
+    jobs = submit_jobs(session, [spec], max_queued)
+    if not jobs:
         raise QueueFullError
-    return made[order.id]
+    return jobs[spec.id]
 
 
-def submit_jobs(session: Session, orders: Sequence[JobSpec], max_queued: int) -> dict[UUID, Job]:
-    """Queue *orders* as if one after the other; return their jobs by id, without those that found no room.
+def submit_jobs(session: Session, specs: Sequence[JobSpec], max_queued: int) -> dict[UUID, Job]:
+    """Queue *specs* as if one after the other; return their jobs by id, without those that found no room.
 
     An owner has room for *max_queued* jobs in the queue; those of campaigns neither need nor take any of it. The jobs
     are copies: the session does not know them.
     """
-    places = FairQueue(session, max_queued)
-    made = {order.id: _build_row(order, place) for order in orders if (place := places.take(order)) is not None}
-    if made:
-        session.connection().execute(_INSERT, [_rename_to_columns(values) for values in made.values()])
-    return {job_id: Job(**values) for job_id, values in made.items()}
-
-
-def _build_row(order: JobSpec, place: Slot) -> dict[str, Any]:
-    request, lifetime = order.request, order.deadline_seconds
-    return {
-        **_INITIAL_VALUES,
-        "id": order.id,
-        "owner": order.owner,
-        "key_id": order.key_id,
-        "request": request.model_dump(mode="json"),
-        "annotations": order.annotations,
-        "model": request.model,
-        "lane": request.lane,
-        "priority": order.priority,
-        "flow": order.flow,
-        "fair_tag": place.tag,
-        "num_images": request.num_images,
-        "steps": request.steps,
-        "retry_of": order.retry_of,
-        "campaign_id": order.campaign_id,
-        "recipient_id": order.recipient_id,
-        "style_version": order.style_version,
-        "palette": None if order.palette is None else [*order.palette],
-        "max_amount": order.max_amount,
-        "webhook_url": order.webhook_url,
-        "webhook_events": None if order.webhook_events is None else [*map(str, order.webhook_events)],
-        "created_at": place.moment,
-        "due_at": place.moment,
-        "deadline_at": place.moment + timedelta(seconds=lifetime) if lifetime else None,
-    }
-
-
-def _rename_to_columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values* by the names of columns, of which one cannot be an attribute's."""
-    return {"metadata" if name == "annotations" else name: value for name, value in values.items()}
+    queue = FairQueue(session, max_queued)
+    slots = ((spec, queue.take(spec)) for spec in specs)
+    rows = {spec.id: _INITIAL_VALUES | spec.to_row(slot.tag, slot.moment) for spec, slot in slots if slot is not None}
+    if rows:
+        session.connection().execute(_INSERT, [rename_to_columns(row) for row in rows.values()])
+    return {job_id: Job(**row) for job_id, row in rows.items()}
 
 
 def claim_job(

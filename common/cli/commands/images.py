@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from common.cli.client import Json, OwnerClient
+from common.cli.client import Json
 from common.cli.connection import EXTENSIONS, connect_client_as
 from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
+from common.cli.owner_client import OwnerClient
 from common.tables.states import ImageStatus, Verdict
 
 FILTERS = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from common.cli.client import OwnerClient
 from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
+from common.cli.owner_client import OwnerClient
 from common.errors import ModelUnavailableError
 from common.models import catalog, files
 from common.models.catalog import PAINTED, STARTER, ModelCard

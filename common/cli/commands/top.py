@@ -6,9 +6,10 @@ from datetime import datetime
 
 import click
 
-from common.cli.client import Json, OwnerClient
+from common.cli.client import Json
 from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
+from common.cli.owner_client import OwnerClient
 from common.clock import utcnow
 
 REFRESH_SECONDS = 2.0
