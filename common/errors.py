@@ -125,7 +125,7 @@ class StepTimeoutError(GenerationError):
 
 
 class InvalidPictureError(GenerationError):
-    """The model produced numbers that are no picture."""
+    """The model produced invalid numbers instead of an image."""
 
     code = "invalid_picture"
     retryable = True

@@ -22,7 +22,7 @@ from common.tables.campaign_states import CampaignStatus, PrintStatus
 
 
 class DigestMismatchError(PressroomError):
-    """The campaign is no longer what was to be approved."""
+    """The campaign has changed since this digest was computed."""
 
     code = "digest_mismatch"
 
@@ -31,12 +31,12 @@ def approve(session: Session, campaign: Campaign, digest: str, key_id: UUID, set
     """Approve *campaign*, which is locked, with all rows that it has, as the key *key_id* said.
 
     Rows that were appended after an earlier approval are approved by one of their own. One that was held because it no
-    longer is what was approved is approved anew, and may then be resumed. Raises DigestMismatchError, and
+    longer is what was approved is approved again, and may then be resumed. Raises DigestMismatchError, and
     IllegalTransitionError where there is nothing to approve.
     """
-    is_anew = campaign.status is CampaignStatus.HELD and campaign.held_reason == NOT_AS_APPROVED
+    is_again = campaign.status is CampaignStatus.HELD and campaign.held_reason == NOT_AS_APPROVED
     lists = queries.current_lists(session, campaign.id)
-    waiting = [each for each in lists if each.approved_at is None or is_anew]
+    waiting = [each for each in lists if each.approved_at is None or is_again]
     is_first = campaign.status is CampaignStatus.READY
     if not (is_first or campaign.status in SUPPLIED) or not waiting:
         raise IllegalTransitionError(f"The campaign is {campaign.status}: there is nothing to approve.")

@@ -60,7 +60,8 @@ def _create_revision_error(revision: str | None) -> DatabaseUnavailableError:
 def _fetch_existing_revision(database: Database) -> str | None:
     """Return the revision that *database* is at; raise DatabaseUnavailableError, a plain sentence, if nobody tells."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
-        raise DatabaseUnavailableError(f"There is no database {database.url.database} yet; run `pressroom migrate`.")
+        path = database.url.database
+        raise DatabaseUnavailableError(f"The database {path} does not exist yet; run `pressroom migrate`.")
     try:
         with database.reading() as session:
             return MigrationContext.configure(session.connection()).get_current_revision()

@@ -43,7 +43,7 @@ class StoredEnum(Enum):
 
 @cache
 def _create_unknown_member(members: type[enum.Enum], value: str) -> enum.Enum:
-    """Return what stands for a value that is no member: neither stored, nor listed, nor equal to any."""
+    """Return a stand-in for a value that is not a member: never stored, never listed, equal to none."""
     log.error("unknown_value", kind=members.__name__, value=value)
     unknown: enum.Enum = str.__new__(members, "unknown")  # type: ignore[type-var]  # a StrEnum, like all that are stored
     unknown._name_, unknown._value_ = "UNKNOWN", "unknown"

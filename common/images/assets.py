@@ -41,7 +41,7 @@ class Naming(Protocol):
 
     @property
     def mask_image(self) -> UUID | None:
-        """Return the asset that tells what to make anew."""
+        """Return the asset of the mask: what to generate again."""
 
 
 @dataclass(frozen=True)

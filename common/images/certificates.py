@@ -108,7 +108,7 @@ def _open_authority(folder: Path, organisation: str) -> tuple[x509.Certificate, 
     if path.exists() and key_path.exists():
         key = load_pem_private_key(key_path.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise SettingsError(f"{key_path} is no key that was made here.")
+            raise SettingsError(f"{key_path} was not created by Pressroom.")
         return x509.load_pem_x509_certificate(path.read_bytes()), key
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(organisation, "Pressroom trial authority")

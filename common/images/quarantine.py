@@ -169,4 +169,4 @@ def _move(session: Session, image_id: UUID, target: ImageStatus, *, must: bool =
         .execution_options(synchronize_session=False)
     )
     if moved is None and must:
-        raise IllegalTransitionError("The image is no longer in quarantine.")
+        raise IllegalTransitionError("The image has left quarantine already.")

@@ -151,7 +151,7 @@ def record_heartbeat(
 
 
 def succeed_job(session: Session, held: Claim, images: Sequence[Image], spent: Spent) -> None:
-    """Publish the images of an attempt; raise FencedError, having changed nothing, if the job is no longer its own."""
+    """Publish the images of an attempt; raise FencedError, having changed nothing, if the attempt has lost the job."""
     _finish_job(session, held, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, spent, progress_step=Job.steps)
     session.add_all(images)
     webhook_events.publish_job_event(session, JobStatus.SUCCEEDED, [held.job_id])
@@ -187,7 +187,7 @@ def fail_job(session: Session, held: Claim, error: PressroomError, spent: Spent)
 
 
 def release_job(session: Session, held: Claim, spent: Spent) -> None:
-    """Give a job back unfinished, its strike with it: the press is leaving, which is no fault of the job."""
+    """Give a job back unfinished, its strike with it: the press is leaving, and the job is not at fault."""
     _requeue_attempt(session, held, Outcome.RELEASED, spent, None, strikes=Job.strikes - 1)
 
 

@@ -48,7 +48,7 @@ class Mode(StrEnum):
 
     TEXT = "text"  # noise and a prompt
     IMAGE = "image"  # another picture, some way back into noise
-    INPAINT = "inpaint"  # another picture, of which a mask tells what to make anew
+    INPAINT = "inpaint"  # another image, of which a mask marks what to generate again
 
 
 class Adapter(BaseModel):
@@ -78,7 +78,7 @@ class ImageRequest(BaseModel):
     output_format: OutputFormat = OutputFormat.PNG
     adapters: tuple[Adapter, ...] = ()
     init_image: UUID | None = None  # an asset of the owner's
-    mask_image: UUID | None = None  # likewise; white is what is made anew
+    mask_image: UUID | None = None  # likewise; white is what is generated again
     strength: float = 1.0  # how far back into noise the init image goes; 1 without one
     safety: Policy | None = None  # None: the operator's as it is when the job is printed
 

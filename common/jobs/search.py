@@ -30,7 +30,7 @@ class JobFilter:
 
 
 class JobPage(NamedTuple):
-    """A page of jobs, and after which job the next begins; None if there is no next."""
+    """A page of jobs, and the job after which the next page begins; None on the last page."""
 
     rows: Sequence[Job]
     next_after: UUID | None

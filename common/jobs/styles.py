@@ -21,7 +21,7 @@ NO_SPACE_BEFORE = tuple(",.;:!?)")
 
 
 class UnknownStyleError(PressroomError):
-    """There is no such style, or no such version of it."""
+    """The style, or this version of it, does not exist."""
 
     code = "unknown_style"
 

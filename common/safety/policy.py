@@ -97,7 +97,7 @@ class Policy(BaseModel):
     def judge(self, score: float) -> Verdict:
         """Return the verdict on *score*; raise SafetyUnavailableError unless it is a number from 0 to 1."""
         if not math.isfinite(score) or not 0 <= score <= 1:
-            raise SafetyUnavailableError(f"The safety check gave {score} for a score, which is no verdict.")
+            raise SafetyUnavailableError(f"The safety check returned the invalid score {score}.")
         if score >= self.block_above:
             return Verdict.BLOCK
         if score < self.review_above:

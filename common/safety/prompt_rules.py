@@ -98,7 +98,7 @@ def _read(path: Path) -> Iterator[Rule]:
     try:
         found = _Rules.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-        reason = "is no list of rules" if isinstance(error, ValidationError) else f"cannot be read: {error}"
+        reason = "is not a list of rules" if isinstance(error, ValidationError) else f"cannot be read: {error}"
         raise SettingsError(f"{PREFIX}PROMPT_RULES {path} {reason}") from error
     for rule in found.rules:
         lists = tuple(frozenset(fold(entry) for each in entries for entry in _expand(each)) for entries in rule.words)

@@ -18,13 +18,11 @@ class LimitSettings(BaseModel):
         1024 * 1024 * 50 * 10, ge=1, description="Width × height × steps × images that one job may ask for."
     )
     max_asset_bytes: int = Field(
-        20_000_000, ge=1024, le=200_000_000, description="Size of a picture's file that may be handed in."
+        20_000_000, ge=1024, le=200_000_000, description="Largest image file that can be uploaded."
     )
     max_assets: int = Field(1000, ge=1, description="Pictures that are kept per owner; beyond it 429.")
     max_recipients: int = Field(100_000, ge=1, description="Recipients of one campaign.")
-    max_recipients_bytes: int = Field(
-        100_000_000, ge=1024, description="Size of a file of recipients that may be handed in."
-    )
+    max_recipients_bytes: int = Field(100_000_000, ge=1024, description="Largest recipients file that can be uploaded.")
     link_seconds: int = Field(900, ge=60, le=604_800, description="How long a link to an image is valid.")
     idempotency_hours: int = Field(24, ge=1, description="How long an `Idempotency-Key` is remembered.")
     api_threads: int = Field(32, ge=2, description="Threads of the api process.")

@@ -28,7 +28,7 @@ class ProvenanceSettings(BaseModel):
         None, description="Command or URL that gets every image before it is published and can say no."
     )
     publication_hook_seconds: float = Field(
-        10, gt=0, le=600, description="How long the hook may take for one image; later is no answer."
+        10, gt=0, le=600, description="How long the hook may take for one image; a later answer counts as a failure."
     )
 
     @model_validator(mode="after")

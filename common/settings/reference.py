@@ -46,7 +46,7 @@ def render_example() -> str:
 
 
 def insert_table(page: str) -> str:
-    """Return *page* with the table between its two marks made anew."""
+    """Return *page* with the table between its two marks written again."""
     before, _, rest = page.partition(TABLE_BEGINS)
     _, _, after = rest.partition(TABLE_ENDS)
     return before + TABLE_BEGINS + render_table() + TABLE_ENDS + after

@@ -12,4 +12,4 @@ class RetentionSettings(BaseModel):
         ge=1,
         description="How long the words of a job that has ended are kept: prompts and metadata; by default for ever.",
     )
-    asset_days: int = Field(7, ge=1, description="How long a picture that was handed in is kept.")
+    asset_days: int = Field(7, ge=1, description="How long an uploaded image is kept.")

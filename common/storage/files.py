@@ -94,7 +94,7 @@ class FileStorage:
         # An unmounted disk must not pass for a deleted image.
         if not self.root.is_dir():
             raise StorageError(f"The image directory {self.root} is not there.")
-        raise ObjectMissingError(f"There is no stored object {key}.")
+        raise ObjectMissingError(f"The stored object {key} does not exist.")
 
     @contextmanager
     def _translate_faults(self, done: str) -> Iterator[None]:

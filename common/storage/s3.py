@@ -149,7 +149,7 @@ class S3Storage:
             raise self._explain(error, key) from error
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise StorageError(
-                "There are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+                "S3 credentials are missing: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             ) from error
         except ResponseParserError as error:
             raise StorageError(f"What answers at {self._endpoint} is not an S3 server.") from error
@@ -165,7 +165,7 @@ class S3Storage:
         if code == "NoSuchBucket":
             return StorageError(f"The S3 server at {self._endpoint} has no bucket {self._bucket!r}.")
         if code in MISSING:
-            return ObjectMissingError(f"There is no stored object {key}.")
+            return ObjectMissingError(f"The stored object {key} does not exist.")
         if code in REFUSED:
             return StorageError(f"The S3 server at {self._endpoint} denies access to {self._bucket!r} ({code}).")
         return StorageError(f"The S3 server at {self._endpoint} answered {code}.")

@@ -85,7 +85,7 @@ class Campaign(Base):
 
 
 class RecipientList(Base):
-    """Rows handed in at once; those appended after an approval need one of their own."""
+    """Rows uploaded together; those appended after an approval need one of their own."""
 
     __tablename__ = "recipient_lists"
 
@@ -130,7 +130,7 @@ class Recipient(Base):
 
 
 class RejectedRow(Base):
-    """A row that cannot be printed, as it was handed in, and why."""
+    """A row that cannot be printed, as it was uploaded, and why."""
 
     __tablename__ = "rejected_rows"
     __table_args__ = (

@@ -68,7 +68,7 @@ class Image(Base):
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     storage_key: Mapped[str | None] = mapped_column(String(512))
     thumbnail_key: Mapped[str | None] = mapped_column(String(512))
-    signed: Mapped[bool | None]  # whether the file holds a signed manifest; None: there is no file, or it is older
+    signed: Mapped[bool | None]  # whether the file holds a signed manifest; None: it has no file, or an older one
     verdict: Mapped[Verdict] = mapped_column(stored_enum(Verdict))
     safety: Mapped[dict[str, Any]] = mapped_column(JSON)  # scores, thresholds, checker and its digest, policy
     safety_mode: Mapped[SafetyMode] = mapped_column(
@@ -85,7 +85,7 @@ class Image(Base):
 
 
 class Asset(Base):
-    """A picture that an owner has handed in for jobs to start from; always a PNG file that this service has written.
+    """An image that an owner has uploaded for jobs to start from; always a PNG file that this service has written.
 
     The row is older than its object and outlives it, so that no object is without one; ``stored_at`` tells whether the
     object is there for jobs to use.

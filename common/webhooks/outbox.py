@@ -37,7 +37,7 @@ def publish_test_event(session: Session, endpoint: WebhookEndpoint) -> WebhookMe
 
 @dataclass(frozen=True)
 class Event:
-    """What is to be told of something that is no job, and where it wants to be told besides."""
+    """An event to publish, and a URL of its own that it also goes to."""
 
     owner: str
     event: EventType
@@ -62,7 +62,7 @@ def publish_event(session: Session, news: Event) -> int:
 
 
 def resend_message(session: Session, message: WebhookMessage) -> None:
-    """Have *message* tried anew, from the beginning of the schedule; one that is being tried stays as it is."""
+    """Deliver *message* again, from the beginning of the schedule; one that is being delivered stays as it is."""
     moment = fetch_now(session)
     if message.lease_until is not None and message.lease_until >= moment:
         return
@@ -75,7 +75,7 @@ def resend_message(session: Session, message: WebhookMessage) -> None:
 def resend_messages(
     session: Session, endpoint: WebhookEndpoint, since: datetime, until: datetime | None, *, delivered: bool
 ) -> int:
-    """Have every message of a span of time tried anew that was not delivered, or is said to be; return how many."""
+    """Deliver the undelivered messages of a span of time again, or all with *delivered*; return how many."""
     states = (*UNDELIVERED, MessageState.DELIVERED) if delivered else UNDELIVERED
     chosen = [WebhookMessage.endpoint_id == endpoint.id, WebhookMessage.created_at >= since]
     if until is not None:

@@ -90,7 +90,7 @@ class SsrfGuard:
         return destination
 
     def admit(self, url: str) -> ResolvedTarget:
-        """Return how to approach *url* now; raise UnresolvedError besides what ``check`` raises."""
+        """Return how to approach *url* now; raise UnresolvedError, or what ``check`` raises."""
         return self._judge(parse_url(url), ADMIT_SECONDS)
 
     def _judge(self, destination: Destination, seconds: float) -> ResolvedTarget:

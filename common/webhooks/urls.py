@@ -99,7 +99,7 @@ def _parse_host(text: str) -> str:
         try:
             return str(IPv6Address(text[1:-1]))
         except ValueError:
-            raise InvalidUrlError("Its host is no IPv6 address.") from None
+            raise InvalidUrlError("The host is not a valid IPv6 address.") from None
     host = _encode_idna(text).lower().removesuffix(".")
     labels = host.split(".")
     if NUMBER.fullmatch(labels[-1]):
@@ -109,7 +109,7 @@ def _parse_host(text: str) -> str:
         except ValueError:
             raise DestinationNotAllowedError from None
     if len(host) > LONGEST_HOST or not all(LABEL.fullmatch(label) and _is_valid_label(label) for label in labels):
-        raise InvalidUrlError("Its host is no host name.")
+        raise InvalidUrlError("The host is not a valid host name.")
     return host
 
 
@@ -119,7 +119,7 @@ def _encode_idna(host: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):
-        raise InvalidUrlError("Its host is no host name.") from None
+        raise InvalidUrlError("The host is not a valid host name.") from None
 
 
 def _is_valid_label(label: str) -> bool:

@@ -156,5 +156,5 @@ def test_a_file_of_which_nothing_can_be_printed_says_so_where_it_was_handed_in(s
     reader.expect_status(422)
     page.get_by_label("Or paste rows").fill("name\nAda\n")
     page.get_by_role("button", name="Upload and check").click()
-    expect(page.get_by_role("alert")).to_contain_text("The template uses 'background'")
+    expect(page.get_by_role("alert")).to_contain_text("Unknown variable 'background'")
     assert reader.find_barriers() == []

@@ -22,7 +22,7 @@ MOST_SHOWN = 50
 
 
 class UnknownVariableError(PressroomError):
-    """The template names something that is no column."""
+    """The template names an unknown column."""
 
     code = "unknown_variable"
 
@@ -99,12 +99,13 @@ def variables_of(spec: CampaignSpec) -> frozenset[str]:
 
 
 def check_variables(spec: CampaignSpec, columns: Sequence[str]) -> None:
-    """Raise UnknownVariableError for a variable that is no column."""
+    """Raise UnknownVariableError for a variable without a column."""
     for name in sorted(variables_of(spec) - {*columns}):
         close = get_close_matches(name, columns, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         has = ", ".join(columns)[:200]
-        raise UnknownVariableError(f"The template uses {name[:64]!r}, which is no column.{hint} The file has {has}.")
+        detail = f"Unknown variable {name[:64]!r}: the file has no such column.{hint} Its columns: {has}."
+        raise UnknownVariableError(detail)
 
 
 def _chunks(sheet: Sheet) -> Iterator[list[Row]]:

@@ -104,7 +104,7 @@ def test_a_wrong_secret_is_told_as_denied_access(monkeypatch, s3):
 def test_missing_credentials_are_told(monkeypatch, s3, tmp_path):
     storage_environ = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path), "AWS_ACCESS_KEY_ID": ""}
     storage = open_bucket(monkeypatch, s3, **storage_environ)
-    with pytest.raises(StorageError, match="There are no credentials for S3: set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(StorageError, match="S3 credentials are missing: set AWS_ACCESS_KEY_ID"):
         storage.check()
 
 

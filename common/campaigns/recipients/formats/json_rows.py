@@ -29,7 +29,7 @@ class _Objects:
 
     def _spell(self, number: int, value: Any) -> Row:
         if not isinstance(value, dict):
-            raise InvalidFileError(f"Row {number} is no JSON object.")
+            raise InvalidFileError(f"Row {number} is not a JSON object.")
         cells, fault = [""] * len(self.columns), None
         for name, item in value.items():
             place = self._place(name.strip(), number)
@@ -141,7 +141,7 @@ def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> str:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _explain(error: Exception) -> str:

@@ -11,7 +11,7 @@ LONGEST_ROW = 1_000_000
 """Characters of a row, quotes and all; no reader holds more than that and its buffer."""
 
 ERROR_COLUMNS = ("error_row", "error_code", "error_column", "error_detail")
-"""What the file of errors has beside the columns that were handed in; ignored when it comes back."""
+"""What the errors file adds to the uploaded columns; ignored when it is uploaded again."""
 
 
 class InvalidFileError(PressroomError):

@@ -27,7 +27,7 @@ class Lines:
         """Characters since the last row; whoever ends a row sets it back."""
 
     def __iter__(self) -> Iterator[str]:
-        """Yield each line; raise InvalidFileError for what is no text, or far too long."""
+        """Yield each line; raise InvalidFileError for bytes that are not text, and for lines far too long."""
         try:
             while line := self._text.readline(LONGEST_ROW + 1):
                 self.number += 1

@@ -25,7 +25,7 @@ _turns = BoundedSemaphore(2)
 """However many workbooks arrive, only so many are open at a time: each takes memory and a core."""
 
 REASONS = {
-    "unsupported": "The file is no Excel workbook (.xlsx).",
+    "unsupported": "The file is not an Excel workbook (.xlsx).",
     "damaged": "The workbook is damaged, or protected by a password.",
     "too_large": f"The workbook unfolds to more than {UNFOLDED_BYTES // 2**20} MiB.",
 }

@@ -43,7 +43,7 @@ def main(most_bytes: int, memory_bytes: int, seconds: int) -> None:
 
 
 def _weigh(most_bytes: int) -> None:
-    """Refuse what is no workbook, or would unfold to more than *most_bytes*."""
+    """Refuse a file that is not a workbook, or would unpack to more than *most_bytes*."""
     try:
         with zipfile.ZipFile(sys.stdin.buffer) as archive:
             parts = archive.infolist()

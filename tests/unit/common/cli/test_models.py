@@ -36,7 +36,7 @@ def test_a_part_that_is_missing_is_named(copy):
     shutil.rmtree(copy / "vae")
     done = run("check", str(copy))
     assert done.exit_code == 1
-    assert "lacks its part vae" in done.stderr
+    assert "lacks the folder vae" in done.stderr
     assert "sd15" in done.stdout, "what it is can be told all the same"
     assert "vae" in json.loads(run("check", str(copy), "--json").stdout)["fault"]
 

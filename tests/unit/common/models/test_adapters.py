@@ -114,7 +114,7 @@ def test_a_supplement_that_leads_out_is_refused(directory, tmp_path):
 
 def test_a_folder_is_no_adapter(directory):
     (directory / "ink.safetensors").mkdir()
-    assert "is no file" in shelve(directory).faults["ink.safetensors"]
+    assert "is not a file" in shelve(directory).faults["ink.safetensors"]
 
 
 def test_a_damaged_file_is_told_and_the_others_go_on(directory):
@@ -146,7 +146,7 @@ def test_training_that_would_change_the_model_itself_is_refused(directory, train
 
 @pytest.mark.parametrize("text", ["{", "[]", '"x"'])
 def test_training_that_cannot_be_read_is_refused(directory, text):
-    with pytest.raises(ModelUnavailableError, match="no JSON object"):
+    with pytest.raises(ModelUnavailableError, match="not a JSON object"):
         read_adapter(lora(directory / "ink.safetensors", metadata={TRAINING: text}))
 
 
