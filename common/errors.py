@@ -1,10 +1,10 @@
-"""Every error raised on purpose: one tree, each with a stable code for clients."""
+"""The exception hierarchy: every expected error, each with a stable code for clients."""
 
 from uuid import UUID
 
 
 class PressroomError(Exception):
-    """Something Pressroom foresaw went wrong; the docstring is the default message."""
+    """Base class of all expected errors; the docstring of a subclass is its default message."""
 
     code = "internal_error"
     retryable = False
@@ -15,7 +15,7 @@ class PressroomError(Exception):
 
 
 class StandInWarning(UserWarning):
-    """A stand-in does the work of a real part: right for tests, wrong for anything else."""
+    """Warns that a stand-in replaces a real component; for tests only."""
 
 
 class SettingsError(PressroomError):
@@ -25,13 +25,13 @@ class SettingsError(PressroomError):
 
 
 class IllegalTransitionError(PressroomError):
-    """The job is not in a state that allows this."""
+    """The current state does not allow this operation."""
 
     code = "invalid_state"
 
 
 class JobUnreadableError(PressroomError):
-    """This job was written by a newer version, and must be left to one."""
+    """This job was written by a newer version of Pressroom and cannot be run by this one."""
 
     code = "job_unreadable"
 
@@ -41,65 +41,65 @@ class JobUnreadableError(PressroomError):
 
 
 class FencedError(PressroomError):
-    """This attempt no longer holds the job."""
+    """This attempt no longer owns the job."""
 
     code = "fenced"
 
 
 class QueueFullError(PressroomError):
-    """Too many jobs are queued already; try again when some are done."""
+    """Too many jobs are queued; try again when some have finished."""
 
     code = "queue_full"
     retryable = True
 
 
 class IdempotencyKeyReusedError(PressroomError):
-    """This Idempotency-Key was used before with a different request."""
+    """This Idempotency-Key was already used with a different request."""
 
     code = "idempotency_key_reused"
 
 
 class IdempotencyInProgressError(PressroomError):
-    """The first request with this Idempotency-Key is still being handled."""
+    """The first request with this Idempotency-Key is still in progress; try again shortly."""
 
     code = "idempotency_in_progress"
     retryable = True
 
 
 class DatabaseUnavailableError(PressroomError):
-    """The database does not answer."""
+    """The database is not available."""
 
     code = "database_unavailable"
     retryable = True
 
 
 class DatabaseBusyError(DatabaseUnavailableError):
-    """The database answers, but other transactions are in the way of this one."""
+    """The database is busy: other transactions block this one."""
 
 
 class BrokerUnavailableError(PressroomError):
-    """The message broker does not answer; queued work starts when it is back."""
+    """The message broker is not available; queued jobs start when it is back."""
 
     code = "broker_unavailable"
     retryable = True
 
 
 class StorageError(PressroomError):
-    """The image storage does not answer as it should."""
+    """The image storage is not available or returned an error."""
 
     code = "storage_unavailable"
     retryable = True
 
 
 class ObjectMissingError(StorageError):
-    """The stored object is gone."""
+    """The stored object does not exist any more."""
 
     code = "object_missing"
     retryable = False
 
 
 class GenerationError(PressroomError):
-    """The picture could not be made."""
+    """The image could not be generated."""
 
     code = "generation_failed"
 
@@ -111,14 +111,14 @@ class ModelUnavailableError(GenerationError):
 
 
 class OutOfMemoryError(GenerationError):
-    """The accelerator's memory does not suffice for this job."""
+    """The accelerator does not have enough memory for this job."""
 
     code = "out_of_memory"
     retryable = True
 
 
 class StepTimeoutError(GenerationError):
-    """A step took too long, and the press that took it was ended."""
+    """A step exceeded the time limit, and its press was terminated."""
 
     code = "step_timeout"
     retryable = True
@@ -132,70 +132,70 @@ class InvalidPictureError(GenerationError):
 
 
 class SafetyUnavailableError(GenerationError):
-    """The safety check gave no valid verdict, so nothing was published."""
+    """The safety check did not return a valid verdict, so nothing was published."""
 
     code = "safety_unavailable"
     retryable = True
 
 
 class RerollError(GenerationError):
-    """The safety check blocked every image, and the job asks for others."""
+    """The safety check blocked every image; the job is re-rolled."""
 
     code = "content_blocked"
 
 
 class ProvenanceUnavailableError(GenerationError):
-    """The picture could not be signed as generated, so nothing was published."""
+    """The image could not be signed, so nothing was published."""
 
     code = "provenance_unavailable"
     retryable = True
 
 
 class InputMissingError(GenerationError):
-    """A picture that the job starts from is gone."""
+    """An input image of the job does not exist any more."""
 
     code = "input_missing"
 
 
 class InputBlockedError(GenerationError):
-    """The safety check blocked a picture that the job starts from."""
+    """The safety check blocked an input image of the job."""
 
     code = "input_blocked"
 
 
 class AssetInUseError(PressroomError):
-    """A job that is queued or running, or a campaign, needs this picture."""
+    """A queued or running job, or a campaign, uses this asset."""
 
     code = "asset_in_use"
 
 
 class TooManyAssetsError(PressroomError):
-    """Too many pictures are kept already; delete some, or wait until they expire."""
+    """Too many assets are stored; delete some, or wait until they expire."""
 
     code = "too_many_assets"
 
 
 class InterruptedAttemptError(PressroomError):
-    """The job was cancelled, expired or taken away while it ran."""
+    """The job was canceled, expired or requeued while it ran."""
 
     code = "interrupted"
 
 
 class DrainingError(PressroomError):
-    """The press is shutting down and gives its work back."""
+    """The press is shutting down and returns its job to the queue."""
 
     code = "draining"
     retryable = True
 
 
 class ApiUnreachableError(PressroomError):
-    """The api does not answer."""
+    """The API is not available."""
 
     code = "api_unreachable"
     retryable = True
 
 
 class ApiRefusedError(PressroomError):
-    """The api refused the request."""
+    """The API rejected the request."""
 
     code = "api_refused"

@@ -85,7 +85,7 @@ def parse_failpoints(words: Sequence[str]) -> dict[str, Failpoint]:
     for word in words:
         found = FAILPOINT_PATTERN.fullmatch(word)
         if found is None or found["point"] not in POINTS:
-            raise ValueError(f"must hold POINT:ACTION or POINT:ACTION@PASS, not {word!r}")
+            raise ValueError(f"must be POINT:ACTION or POINT:ACTION@PASS, not {word!r}")
         first = int(found["first"] or 1)
         last = int(found["last"]) if found["last"] else None if found["more"] else first
         action = found["action"].partition("=")[0]
@@ -102,7 +102,7 @@ def arm_failpoints(words: Sequence[str], folder: Path) -> None:
         return
     _tokens = folder
     folder.mkdir(parents=True, exist_ok=True)
-    warnings.warn(f"This process breaks on purpose: {', '.join(words)}.", StandInWarning, stacklevel=2)
+    warnings.warn(f"This process injects faults for tests: {', '.join(words)}.", StandInWarning, stacklevel=2)
 
 
 def _reach_failpoint(point: str) -> None:

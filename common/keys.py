@@ -19,13 +19,13 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import DatabaseClock, now_sql
-from common.safety.policy import Wish
+from common.safety.policy import PolicyOverrides
 from common.tables import ApiKey
 
 API_KEY_PATTERN = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LAST_USED_PRECISION = timedelta(minutes=1)
-NO_POLICY = Wish()
+NO_POLICY = PolicyOverrides()
 
 
 _LIVING = select(ApiKey).where(
@@ -85,7 +85,7 @@ def create_api_key(
     scopes: Sequence[Scope] = TENANT_SCOPES,
     expires_at: datetime | None = None,
     kept: RetentionDays = RetentionDays(),
-    safety: Wish = NO_POLICY,
+    safety: PolicyOverrides = NO_POLICY,
 ) -> str:
     """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read.
 

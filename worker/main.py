@@ -15,8 +15,8 @@ from common.db import schema
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
 from common.jobs.notifier import TASK_NAME, create_celery, name_queue
-from common.models.adapters import open_shelf
-from common.models.catalog import offered
+from common.models.adapters import read_adapter_directory
+from common.models.catalog import load_offered_models
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
 from worker import celery_consumer
@@ -54,8 +54,8 @@ def main() -> int:
 def build_press(settings: Settings) -> Press:
     """Build a press from the components named in the settings."""
     meter = Meter()
-    shelf = open_shelf(settings)
-    cards = shelf.equip_all(offered(settings))
+    shelf = read_adapter_directory(settings)
+    cards = shelf.equip_all(load_offered_models(settings))
     for name, sentence in shelf.find_left_out(cards).items():
         logs.get_logger(__name__).warning("adapter_left_out", file=name, reason=sentence)
     return Press(

@@ -40,7 +40,7 @@ def run_selftest(settings: Settings) -> Iterator[PartResult]:
         alone = settings.model_copy(update={"models": (entry,), "default_model": None})
         yield _test_part("model", entry, CHOOSE_MODELS, partial(_load_models, alone))
     try:
-        catalog.offered(settings)
+        catalog.load_offered_models(settings)
     except SettingsError as error:
         yield PartResult("model", settings.default_model or "", ok=False, fault=error.message, remedy=CHOOSE_MODELS)
     except PressroomError:
@@ -49,9 +49,9 @@ def run_selftest(settings: Settings) -> Iterator[PartResult]:
 
 
 def _load_models(settings: Settings) -> None:
-    for _, directory in catalog.offered(settings).values():
+    for _, directory in catalog.load_offered_models(settings).values():
         if directory is not None:
-            files.admit(directory)  # before torch is imported: finding a damaged file is faster
+            files.check_model_directory(directory)  # before torch is imported: finding a damaged file is faster
     open_engine(settings, Meter()).load()
 
 

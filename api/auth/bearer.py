@@ -13,7 +13,7 @@ from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from common import keys
 from common.keys import Scope
-from common.safety.policy import Wish
+from common.safety.policy import PolicyOverrides
 from common.tables import ApiKey
 
 P = ParamSpec("P")
@@ -32,13 +32,13 @@ class Caller:
     key_id: UUID
     scopes: tuple[str, ...]
     kept: keys.RetentionDays
-    safety: Wish  # a policy stricter than the operator's, applied to its jobs
+    safety: PolicyOverrides  # a policy stricter than the operator's, applied to its jobs
     expires_at: datetime | None  # of the key
 
     @classmethod
     def of(cls, row: ApiKey) -> Self:
         """Return the caller that the API key *row* authenticates."""
-        kept, safety = keys.RetentionDays.of(row), Wish.model_validate(row.safety or {})
+        kept, safety = keys.RetentionDays.of(row), PolicyOverrides.model_validate(row.safety or {})
         return cls(row.owner, row.id, tuple(row.scopes), kept, safety, row.expires_at)
 
 

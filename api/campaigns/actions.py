@@ -12,7 +12,7 @@ from api.campaigns.serializers import lock_campaign
 from api.runtime.context import current_context
 from api.web import responses
 from common.campaigns import lifecycle
-from common.campaigns.lifecycle import Only
+from common.campaigns.lifecycle import RetryScope
 from common.errors import BrokerUnavailableError
 from common.jobs import dispatch
 from common.keys import Scope
@@ -29,7 +29,7 @@ log = get_logger(__name__)
 def start_campaign(path: CampaignPath) -> Response:
     """Start an approved campaign now, or print rows that were approved after it completed."""
     with lock_campaign(path) as (session, row):
-        lifecycle.start(session, row, current_context().settings)
+        lifecycle.start_campaign(session, row, current_context().settings)
     return _respond_running(path)
 
 
@@ -38,7 +38,7 @@ def start_campaign(path: CampaignPath) -> Response:
 def pause_campaign(path: CampaignPath) -> Response:
     """Pause a campaign. Prints that a press has already started are finished and charged."""
     with lock_campaign(path) as (session, row):
-        lifecycle.pause(session, row)
+        lifecycle.pause_campaign(session, row)
     return _respond_campaign(path)
 
 
@@ -47,7 +47,7 @@ def pause_campaign(path: CampaignPath) -> Response:
 def resume_campaign(path: CampaignPath) -> Response:
     """Resume a paused or held campaign. It is held again if the reason still applies."""
     with lock_campaign(path) as (session, row):
-        lifecycle.resume(session, row, current_context().settings)
+        lifecycle.resume_campaign(session, row, current_context().settings)
     return _respond_running(path)
 
 
@@ -57,7 +57,7 @@ def cancel_campaign(path: CampaignPath) -> Response:
     """Cancel a campaign permanently. Finished prints stay; prints in progress are finished and charged."""
     with lock_campaign(path) as (session, row):
         if row.status is not CampaignStatus.CANCELED:
-            lifecycle.cancel(session, row)
+            lifecycle.cancel_campaign(session, row)
     return _respond_campaign(path)
 
 
@@ -68,7 +68,9 @@ def cancel_campaign(path: CampaignPath) -> Response:
 def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
     """Retry prints that produced no image. Blocked prints are retried with another seed."""
     with lock_campaign(path) as (session, row):
-        lifecycle.retry(session, row, None if query.only is None else Only(query.only), current_context().settings)
+        lifecycle.retry_prints(
+            session, row, None if query.only is None else RetryScope(query.only), current_context().settings
+        )
     return _respond_running(path)
 
 

@@ -52,7 +52,7 @@ def _find_faults(body: NewCampaign) -> Iterator[FieldError]:
             yield FieldError(code="incompatible", detail="must be unique", pointer=f"/variants/{place}/name")
     if body.fallback_image is not None:
         with current_context().database.reading() as session:
-            if assets.find(session, current_caller().owner, body.fallback_image) is None:
+            if assets.find_asset(session, current_caller().owner, body.fallback_image) is None:
                 yield FieldError(code="unknown_asset", detail=UNKNOWN_ASSET, pointer="/fallback_image")
 
 
@@ -67,7 +67,7 @@ def _find_template_faults(body: NewCampaign) -> Iterator[FieldError]:
         for name in ("prompt", "negative_prompt"):
             source = getattr(template, name) or ""
             try:
-                templates.read(source)
+                templates.compile_template(source)
             except TemplateError as error:
                 yield FieldError(code=error.code, detail=error.message, pointer=f"{pointer}/{name}")
             _check_template(source)
@@ -80,7 +80,7 @@ def _check_template(source: str) -> None:
     if category is None:
         return
     with context.database.transaction() as session:
-        refusal_counts.count(session, current_caller().owner, category)
+        refusal_counts.count_refusal(session, current_caller().owner, category)
     raise RefusedError("prompt_rejected", f"This service does not generate content of category {category}.")
 
 

@@ -7,7 +7,7 @@ from common.campaigns import rendering
 from common.campaigns.results.lines import Line
 from common.campaigns.spec import CampaignSpec
 from common.errors import ObjectMissingError
-from common.images.contact_sheet import Print, draw_contact_sheet
+from common.images.contact_sheet import Tile, draw_contact_sheet
 from common.storage.port import Storage
 
 FETCHES_AT_ONCE = 8
@@ -21,18 +21,18 @@ def draw_campaign_sheet(title: str, spec: CampaignSpec, lines: Sequence[Line], s
     return draw_contact_sheet(prints, title, model=model)
 
 
-def _build_tile(line: Line, prompt: str, storage: Storage) -> Print:
+def _build_tile(line: Line, prompt: str, storage: Storage) -> Tile:
     caption, absence, data = f"{line.recipient.recipient_id}, {line.recipient.arm}", str(line.status), None
     if line.file is not None:
         try:
             data = storage.get(line.file.thumbnail_key or line.file.key)
         except ObjectMissingError:
             absence = "file missing"
-    return Print(data, caption, prompt, absence)
+    return Tile(data, caption, prompt, absence)
 
 
 def _render_prompt(line: Line, spec: CampaignSpec) -> str:
     """Return the prompt of a line, or an empty string for an erased recipient."""
     if line.recipient.erased_at is not None:
         return ""
-    return rendering.render(spec.arm(line.recipient.arm), line.recipient.fields).prompt
+    return rendering.render_prompts(spec.arm(line.recipient.arm), line.recipient.fields).prompt

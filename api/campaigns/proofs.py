@@ -27,7 +27,7 @@ def create_proofs(path: CampaignPath, body: NewProofs) -> Response:
     The sample is deterministic, so asking for more proofs prints only the additional rows.
     """
     with lock_campaign(path) as (session, row):
-        proofs.begin(session, row, USUAL_PROOFS if body.k is None else body.k)
+        proofs.submit_proofs(session, row, USUAL_PROOFS if body.k is None else body.k)
     notify_presses()
     return _respond_proofs(path, 202)
 

@@ -24,20 +24,20 @@ blueprint = responses.create_blueprint(
 @scope_required(Scope.CAMPAIGNS_WRITE)
 def create_campaign_links(path: CampaignPath) -> Response:
     """Create a public link for every image. The results contain the links, even before an image is printed."""
-    return _respond_links(change_links(path.campaign_id, public_links.make))
+    return _respond_links(change_links(path.campaign_id, public_links.create_links))
 
 
 @blueprint.delete("/<campaign_id>/links", **responses.describe_route(Scope.CAMPAIGNS_WRITE, {200: CampaignLinks}, 404))
 @scope_required(Scope.CAMPAIGNS_WRITE)
 def revoke_campaign_links(path: CampaignPath) -> Response:
     """Revoke all public links of a campaign. Links created later have different URLs."""
-    return _respond_links(change_links(path.campaign_id, public_links.revoke))
+    return _respond_links(change_links(path.campaign_id, public_links.revoke_links))
 
 
 def change_links(campaign_id: UUID, change: Callable[[Campaign], None]) -> Campaign:
     """Create or revoke the links of the caller's campaign; raise RefusedError with ``not_found``."""
     with current_context().database.transaction() as session:
-        campaign = queries.find(session, current_caller().owner, campaign_id, to_change=True)
+        campaign = queries.find_campaign(session, current_caller().owner, campaign_id, to_change=True)
         if campaign is None:
             raise refuse_not_found()
         change(campaign)

@@ -14,8 +14,8 @@ from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import Path
 from common.campaigns.results import lines
-from common.campaigns.results.lines import File, Line, LineStatus
-from common.campaigns.results.public_links import PublicLinks, Token
+from common.campaigns.results.lines import Line, LineStatus, StoredFile
+from common.campaigns.results.public_links import LinkToken, PublicLinks
 from common.storage.links import LinkTarget
 from common.tables import Campaign, Recipient
 
@@ -46,7 +46,7 @@ ANSWERS: responses.Success = {
 def get_public_picture(path: TokenPath) -> Response:
     """Get an image by its public link. No API key is required."""
     context = current_context()
-    token = Token.parse(path.token)
+    token = LinkToken.parse(path.token)
     with context.database.reading() as session:
         line = _find_line(session, token) if token is not None else None
     if line is None:
@@ -61,7 +61,7 @@ def get_public_picture(path: TokenPath) -> Response:
     return response
 
 
-def _respond_picture(file: File, line: Line) -> Response:
+def _respond_picture(file: StoredFile, line: Line) -> Response:
     context = current_context()
     name = f"picture-{line.index}{PurePosixPath(file.key).suffix}"
     if context.links is not None:
@@ -73,7 +73,7 @@ def _respond_picture(file: File, line: Line) -> Response:
     return Response(status=302, headers={"Location": location})
 
 
-def _find_line(session: Session, token: Token) -> Line | None:
+def _find_line(session: Session, token: LinkToken) -> Line | None:
     """Return the result line for a valid token; None for any other token."""
     recipient = session.get(Recipient, token.recipient_pk)
     campaign = session.get(Campaign, recipient.campaign_id) if recipient is not None else None

@@ -37,12 +37,12 @@ def erase_recipient_data(campaign_id: UUID, recipient_id: str) -> Erasure:
     """Erase a recipient of the caller's campaign; raise RefusedError with ``not_found``."""
     context = current_context()
     with context.database.transaction() as session:
-        campaign = queries.find(session, current_caller().owner, campaign_id, to_change=True)
-        erased = None if campaign is None else erasure.erase(session, campaign, recipient_id)
+        campaign = queries.find_campaign(session, current_caller().owner, campaign_id, to_change=True)
+        erased = None if campaign is None else erasure.erase_recipient(session, campaign, recipient_id)
     if campaign is None or erased is None:
         raise refuse_not_found()
     try:
-        erasure.drop_objects(context.database, context.storage, erased)
+        erasure.delete_objects(context.database, context.storage, erased)
     except StorageError as error:
         # The objects are hidden already; the clerk deletes them later.
         log.warning("objects_not_deleted", campaign_id=str(campaign.id), reason=error.code)

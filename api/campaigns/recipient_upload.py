@@ -19,9 +19,9 @@ from common.campaigns.recipients import importing, lists, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
 from common.campaigns.recipients.formats.xlsx_rows import BusyError
-from common.campaigns.recipients.importing import Intake
-from common.campaigns.recipients.lists import Loading
-from common.campaigns.recipients.validation import Bad
+from common.campaigns.recipients.importing import ImportResult
+from common.campaigns.recipients.lists import LoadingList
+from common.campaigns.recipients.validation import InvalidRow
 from common.tables import RecipientList
 
 UPLOAD_SECONDS = 15 * 60
@@ -58,7 +58,7 @@ class _CompleteBody:
 
 
 @contextmanager
-def load_recipients(path: CampaignPath, loading: Loading, request: Request) -> Iterator[Intake]:
+def load_recipients(path: CampaignPath, loading: LoadingList, request: Request) -> Iterator[ImportResult]:
     """Read the request body into the list that is *loading* and yield the result.
 
     Any error here or in the block abandons the list. Raises RefusedError.
@@ -74,13 +74,13 @@ def load_recipients(path: CampaignPath, loading: Loading, request: Request) -> I
         undoing.callback(_discard_lists, path, [loading], seen)
         with limit_read_time(request, UPLOAD_SECONDS) as is_late:
             try:
-                with detect.opened(cast("IO[bytes]", _CompleteBody(request)), kind, encoding) as sheet:
+                with detect.open_sheet(cast("IO[bytes]", _CompleteBody(request)), kind, encoding) as sheet:
                     try:
-                        done = importing.take_in(
+                        done = importing.import_rows(
                             context.database, loading, sheet, context.prompt_rules.judge_always, most
                         )
                     finally:
-                        seen.extend(importing.keep_columns(sheet))
+                        seen.extend(importing.list_data_columns(sheet))
             except RequestEntityTooLarge:
                 size = context.settings.max_recipients_bytes
                 raise RefusedError("body_too_large", f"The file must not exceed {size} bytes.") from None
@@ -96,8 +96,8 @@ def load_recipients(path: CampaignPath, loading: Loading, request: Request) -> I
 
 @contextmanager
 def revalidate_recipients(
-    path: CampaignPath, opened: Sequence[tuple[RecipientList, Loading]]
-) -> Iterator[list[Intake]]:
+    path: CampaignPath, opened: Sequence[tuple[RecipientList, LoadingList]]
+) -> Iterator[list[ImportResult]]:
     """Check the rows of existing lists again, each into a new list, and yield the results; raise as ``filling``."""
     context = current_context()
     with ExitStack() as undoing:
@@ -105,27 +105,27 @@ def revalidate_recipients(
         filled = []
         for old, loading in opened:
             judge, most = context.prompt_rules.judge_always, context.settings.max_recipients
-            filled.append(revalidation.recheck(context.database, old, loading, judge, most))
+            filled.append(revalidation.revalidate_list(context.database, old, loading, judge, most))
             if filled[-1].rejected > old.rejected:
                 raise refuse_rows(filled[-1])
         yield filled
         undoing.pop_all()
 
 
-def refuse_rows(done: Intake) -> RefusedError:
+def refuse_rows(done: ImportResult) -> RefusedError:
     """Return the error for a file with invalid rows."""
     total = done.accepted + done.rejected
     detail = f"{done.rejected} of {total} rows are not valid, so nothing was changed; see recipients/errors.csv."
     return RefusedError("recipients_rejected", detail, [_serialize_bad_row(each) for each in done.shown])
 
 
-def _serialize_bad_row(bad: Bad) -> FieldError:
+def _serialize_bad_row(bad: InvalidRow) -> FieldError:
     code, column, detail = bad.fault
     where = f"row {bad.number}, column {column}" if column else f"row {bad.number}"
     return FieldError(code=code, detail=f"in {where}: {detail}")
 
 
-def _discard_lists(path: CampaignPath, opened: Sequence[Loading], columns: Sequence[str] = ()) -> None:
+def _discard_lists(path: CampaignPath, opened: Sequence[LoadingList], columns: Sequence[str] = ()) -> None:
     with serializers.lock_campaign(path) as (session, campaign):
         for loading in opened:
-            lists.give_up(session, campaign, loading.number, columns)
+            lists.abandon_list(session, campaign, loading.number, columns)

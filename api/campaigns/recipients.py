@@ -16,13 +16,13 @@ from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from common.campaigns import digest, queries, rendering
-from common.campaigns.csv_injection import defuse
+from common.campaigns.csv_injection import defuse_cell
 from common.campaigns.printing import proofs
 from common.campaigns.recipients import lists, queries as recipient_queries
 from common.campaigns.recipients.formats.detect import Format
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS
-from common.campaigns.recipients.importing import Intake
-from common.campaigns.recipients.lists import Loading
+from common.campaigns.recipients.importing import ImportResult
+from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.tables import Campaign, Recipient, RecipientList
@@ -53,14 +53,14 @@ def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
     """Store the request body as a list of recipients; raise RefusedError."""
     kind, _ = recipient_upload.choose_format(request)
     with serializers.lock_campaign(path) as (session, campaign):
-        loading = lists.begin(session, campaign, replaces=query.mode == "replace")
+        loading = lists.open_list(session, campaign, replaces=query.mode == "replace")
     with recipient_upload.load_recipients(path, loading, request) as done:
         if not done.accepted or (done.rejected and query.on_error == "strict"):
             raise recipient_upload.refuse_rows(done)
         with serializers.lock_campaign(path) as (session, campaign):
-            lists.finish(session, campaign, loading, done.columns, done.digest)
+            lists.finish_list(session, campaign, loading, done.columns, done.digest)
             session.flush()
-            campaign.digest = digest.compute(session, campaign, current_context().settings)
+            campaign.digest = digest.compute_campaign_digest(session, campaign, current_context().settings)
     return _serialize_receipt(campaign, loading, kind, done)
 
 
@@ -76,7 +76,7 @@ def list_recipients(path: CampaignPath, query: recipient_schemas.RecipientQuery)
         raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
         campaign = serializers.load_campaign(session, path)
-        rows = recipient_queries.list_page(session, campaign, after=after, limit=query.limit + 1)
+        rows = recipient_queries.list_recipients(session, campaign, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     return responses.respond_json(
@@ -115,7 +115,7 @@ def preview_campaign(path: CampaignPath, body: recipient_schemas.Sample) -> Resp
         campaign = serializers.load_campaign(session, path)
         spec = CampaignSpec.from_row(campaign.spec)
         if body.recipient_id is None:
-            rows: Sequence[Recipient] = proofs.choose(
+            rows: Sequence[Recipient] = proofs.choose_recipients(
                 session, campaign, spec, body.k or recipient_schemas.USUALLY_PREVIEWED
             )
         else:
@@ -128,7 +128,9 @@ def preview_campaign(path: CampaignPath, body: recipient_schemas.Sample) -> Resp
 
 def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> recipient_schemas.Rendered:
     """Return the prompts and seeds that a recipient's prints would use."""
-    requests = [rendering.request_of(spec, campaign.salt, row, index)[0] for index in range(spec.images_per_recipient)]
+    requests = [
+        rendering.build_request(spec, campaign.salt, row, index)[0] for index in range(spec.images_per_recipient)
+    ]
     return recipient_schemas.Rendered(
         recipient_id=row.recipient_id,
         row=row.row,
@@ -152,7 +154,7 @@ def _serialize_recipient(row: Recipient) -> recipient_schemas.Recipient:
     )
 
 
-def _serialize_receipt(campaign: Campaign, loading: Loading, kind: Format, done: Intake) -> Receipt:
+def _serialize_receipt(campaign: Campaign, loading: LoadingList, kind: Format, done: ImportResult) -> Receipt:
     errors = [
         recipient_schemas.RowError(
             row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail
@@ -177,11 +179,11 @@ def _format_errors(found: RecipientList) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
-    writer.writerow([*map(defuse, found.columns), *ERROR_COLUMNS])
-    for row in recipient_queries.read_rejected(current_context().database, found):
+    writer.writerow([*map(defuse_cell, found.columns), *ERROR_COLUMNS])
+    for row in recipient_queries.iterate_rejected_rows(current_context().database, found):
         reasons = ["; ".join(error[name] for error in row.errors) for name in ("code", "column", "detail")]
         cells = row.fields + [""] * (len(found.columns) - len(row.fields))
-        writer.writerow(map(defuse, [*cells, str(row.row), *reasons]))
+        writer.writerow(map(defuse_cell, [*cells, str(row.row), *reasons]))
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

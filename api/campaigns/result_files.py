@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine
 from api.images.schemas import Colour
 from api.runtime.context import AppContext
-from common.campaigns.csv_injection import defuse
+from common.campaigns.csv_injection import defuse_cell
 from common.campaigns.results.lines import Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks
 from common.campaigns.spec import CampaignSpec
@@ -98,7 +98,7 @@ def encode_csv(lines: Iterable[ResultLine]) -> Iterator[bytes]:
 
 
 def _format_cell(value: object) -> str:
-    return "" if value is None else defuse(str(value))
+    return "" if value is None else defuse_cell(str(value))
 
 
 def _encode_rows(rows: list[list[str]]) -> str:

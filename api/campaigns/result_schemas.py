@@ -9,7 +9,7 @@ from api.images.schemas import Colour
 from api.web.output import Amount, Output, Time
 from api.web.validation import Id, Parsed, Path, Query
 from common.campaigns.results.archive import USUAL_PATTERN
-from common.campaigns.results.lines import LineStatus, Picture
+from common.campaigns.results.lines import LineStatus, PictureSource
 from common.tables.states import Verdict
 
 MOST_ON_SHEET = 100
@@ -47,7 +47,7 @@ class ResultLine(Output):
     variant: str
     style: str | None = Field(description="The style version used.")
     status: LineStatus
-    picture: Picture | None = Field(
+    picture: PictureSource | None = Field(
         description="Origin of the image: `own`; `shared` if it was printed once for several identical requests;"
         " `fallback` if it replaces a blocked image."
     )

@@ -16,7 +16,7 @@ from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
 from common.campaigns import queries
 from common.campaigns.results import archive, lines as result_lines
-from common.campaigns.results.archive import InvalidPatternError, Names
+from common.campaigns.results.archive import FileNames, InvalidPatternError
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.storage.links import format_content_disposition
@@ -76,12 +76,12 @@ def send_archive(campaign: Campaign, pattern: str) -> Response:
     """Return an archive of all available images, named by *pattern*; raise RefusedError for an invalid pattern."""
     context = current_context()
     try:
-        names = Names(pattern)
+        names = FileNames(pattern)
     except InvalidPatternError as error:
         raise refuse_request([FieldError(code=error.code, detail=error.message, parameter="name")]) from None
-    lines = result_lines.read_lines(context.database, campaign)
+    lines = result_lines.iterate_lines(context.database, campaign)
     return _stream_response(
-        archive.pack(context.storage, lines, names), "application/zip", f"{_build_file_stem(campaign)}.zip"
+        archive.pack_archive(context.storage, lines, names), "application/zip", f"{_build_file_stem(campaign)}.zip"
     )
 
 
@@ -99,7 +99,7 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
     context, spec = current_context(), CampaignSpec.from_row(campaign.spec)
     with context.database.reading() as session:
         total = result_lines.count_rows(session, campaign) * spec.images_per_recipient
-        lines = result_lines.read_page(session, campaign, (query.page - 1) * query.per_page, query.per_page)
+        lines = result_lines.fetch_lines(session, campaign, (query.page - 1) * query.per_page, query.per_page)
     pages = max(1, -(-total // query.per_page))
     if query.page > pages:
         raise refuse_not_found()
@@ -119,7 +119,7 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
 def load_campaign(campaign_id: UUID) -> Campaign:
     """Return a campaign of the caller; raise RefusedError with ``not_found``."""
     with current_context().database.reading() as session:
-        campaign = queries.find(session, current_caller().owner, campaign_id)
+        campaign = queries.find_campaign(session, current_caller().owner, campaign_id)
     if campaign is None:
         raise refuse_not_found()
     return campaign
@@ -128,7 +128,7 @@ def load_campaign(campaign_id: UUID) -> Campaign:
 def _iter_result_lines(campaign: Campaign) -> Iterator[ResultLine]:
     context = current_context()
     presenter = ResultSerializer(campaign, context)
-    return (presenter.show(line) for line in result_lines.read_lines(context.database, campaign))
+    return (presenter.show(line) for line in result_lines.iterate_lines(context.database, campaign))
 
 
 def _stream_response(content: Iterator[bytes], content_type: str, filename: str) -> Response:
@@ -138,4 +138,4 @@ def _stream_response(content: Iterator[bytes], content_type: str, filename: str)
 
 
 def _build_file_stem(campaign: Campaign) -> str:
-    return archive.sanitise(campaign.name) or "campaign"
+    return archive.sanitise_name(campaign.name) or "campaign"

@@ -113,7 +113,7 @@ def list_campaigns(query: CampaignQuery) -> Response:
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
         raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        rows = queries.list_page(session, owner, status=query.status, after=after, limit=query.limit + 1)
+        rows = queries.list_campaigns(session, owner, status=query.status, after=after, limit=query.limit + 1)
         page, has_more = rows[: query.limit], len(rows) > query.limit
         shown = [serializers.serialize_campaign(session, row, with_progress=False) for row in page]
     following = context.cursors.write(book, page[-1].id) if has_more else None
@@ -147,16 +147,16 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     with serializers.lock_campaign(path) as (session, row):
         if row.status not in lists.UNAPPROVED or row.wish != before.wish:
             raise RefusedError("invalid_state", f"The campaign is {row.status} or is being changed by another request.")
-        is_checked = revalidation.needs_check(CampaignSpec.from_row(row.spec), spec)
+        is_checked = revalidation.needs_revalidation(CampaignSpec.from_row(row.spec), spec)
         if not is_checked or row.status is not CampaignStatus.READY:
             return responses.respond_json(_update_row(session, row, _build_columns(whole, spec, wish), amount))
-        opened = revalidation.reopen(session, row, spec)
+        opened = revalidation.reopen_lists(session, row, spec)
     with (
         recipient_upload.revalidate_recipients(path, opened) as filled,
         serializers.lock_campaign(path) as (session, row),
     ):
         for (_, loading), intake in zip(opened, filled, strict=True):
-            lists.finish(session, row, loading, intake.columns, intake.digest)
+            lists.finish_list(session, row, loading, intake.columns, intake.digest)
         return responses.respond_json(_update_row(session, row, _build_columns(whole, spec, wish), amount))
 
 
@@ -165,7 +165,7 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
 def delete_campaign(path: CampaignPath) -> Response:
     """Delete a campaign that is not running, with its recipients. Its images follow the usual retention period."""
     with serializers.lock_campaign(path) as (session, row):
-        deletion.hide(session, row)
+        deletion.hide_campaign(session, row)
     return Response(status=204)
 
 
@@ -178,7 +178,7 @@ def approve_campaign(path: CampaignPath, body: Approval) -> Response:
     """Approve exactly what `spec_digest` covers: template, styles, recipients, model, safety policy and seeds."""
     context = current_context()
     with serializers.lock_campaign(path) as (session, row):
-        lifecycle.approve(session, row, body.spec_digest, current_caller().key_id, context.settings)
+        lifecycle.approve_campaign(session, row, body.spec_digest, current_caller().key_id, context.settings)
         session.flush()
         return responses.respond_json(serializers.serialize_campaign(session, row))
 
@@ -195,12 +195,12 @@ def _reserve_idempotency_key(session: Session, header: str | None, campaign_id: 
 def _update_row(session: Session, row: Row, columns: dict[str, Any], amount: Decimal | None) -> Campaign:
     """Update the columns of the locked *row*, and its budget unless *amount* is None; return its representation."""
     if row.spec != columns["spec"]:
-        proofs.drop(session, row)
+        proofs.discard_proofs(session, row)
     for name, value in columns.items():
         setattr(row, name, value)
     if amount is not None:
         session.flush()
-        budget.change(session, row, amount)
+        budget.change_budget(session, row, amount)
     if row.webhook_url is not None:
         endpoints.ensure_direct_endpoint(session, current_context().sealer, row.owner)
     session.flush()

@@ -37,7 +37,7 @@ NANO = Decimal("1e-9")
 
 def serialize_progress(session: Session, campaign: Campaign) -> CampaignProgress:
     """Return the progress of *campaign*."""
-    progress = campaign_progress.count(session, campaign)
+    progress = campaign_progress.count_progress(session, campaign)
     return CampaignProgress(
         share=progress.share,
         prints=_serialize_tally(progress.total),
@@ -68,7 +68,7 @@ def serialize_quote(campaign: Campaign) -> CampaignQuote | None:
 
 def serialize_proofs(session: Session, campaign: Campaign, context: AppContext) -> ProofList:
     """Return the proofs of *campaign* with fresh links to them, and its quote."""
-    found = [_serialize_proof(proof, context) for proof in proofs.list_all(session, campaign)]
+    found = [_serialize_proof(proof, context) for proof in proofs.list_proofs(session, campaign)]
     return ProofList(status=campaign.status, data=found, quote=serialize_quote(campaign))
 
 
@@ -114,7 +114,7 @@ def _round_amount(value: float | None) -> Decimal | None:
 
 def load_campaign(session: Session, path: schemas.CampaignPath) -> Campaign:
     """Return the caller's campaign; raise RefusedError with ``not_found``."""
-    row = queries.find(session, current_caller().owner, path.campaign_id)
+    row = queries.find_campaign(session, current_caller().owner, path.campaign_id)
     if row is None:
         raise refuse_not_found()
     return row
@@ -124,7 +124,7 @@ def load_campaign(session: Session, path: schemas.CampaignPath) -> Campaign:
 def lock_campaign(path: schemas.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
     """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
     with current_context().database.transaction() as session:
-        row = queries.find(session, current_caller().owner, path.campaign_id, to_change=True)
+        row = queries.find_campaign(session, current_caller().owner, path.campaign_id, to_change=True)
         if row is None:
             raise refuse_not_found()
         yield session, row
@@ -132,14 +132,14 @@ def lock_campaign(path: schemas.CampaignPath) -> Iterator[tuple[Session, Campaig
 
 def serialize_campaign(session: Session, row: Campaign, *, with_progress: bool = True) -> schemas.Campaign:
     """Return the representation of *row*; lists leave out the progress, which is expensive to count."""
-    spec, lists = CampaignSpec.from_row(row.spec), queries.current_lists(session, row.id)
+    spec, lists = CampaignSpec.from_row(row.spec), queries.list_current_lists(session, row.id)
     return schemas.Campaign(
         id=row.id,
         name=row.name,
         status=row.status,
         held_reason=row.held_reason,
-        spec_digest=digest.compute(session, row, current_context().settings) if lists else None,
-        variables=sorted(importing.variables_of(spec)),
+        spec_digest=digest.compute_campaign_digest(session, row, current_context().settings) if lists else None,
+        variables=sorted(importing.collect_variables(spec)),
         arms=[_serialize_arm(arm) for arm in spec.arms],
         recipients=_serialize_recipients(lists),
         budget=serialize_budget(row),

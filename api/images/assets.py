@@ -32,7 +32,7 @@ def create_asset() -> Response:
     settings = context.settings
     file = receive_picture(request, settings.max_asset_bytes)
     days = current_caller().kept.asset_days or settings.asset_days
-    row = assets.add(context.database, context.storage, owner, file, days=days, most=settings.max_assets)
+    row = assets.create_asset(context.database, context.storage, owner, file, days=days, most=settings.max_assets)
     location = {"Location": f"{context.path_prefix}/v1/assets/{row.id}"}
     return responses.respond_json(serializers.serialize_asset(row), 201, location)
 
@@ -47,7 +47,7 @@ def list_assets(query: AssetQuery) -> Response:
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
         raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        rows = assets.list_page(session, owner, after=after, limit=query.limit + 1)
+        rows = assets.list_assets(session, owner, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [serializers.serialize_asset(row) for row in page]
@@ -59,7 +59,7 @@ def list_assets(query: AssetQuery) -> Response:
 def get_asset(path: AssetPath) -> Response:
     """Get an asset."""
     with current_context().database.reading() as session:
-        row = assets.find(session, current_caller().owner, path.asset_id)
+        row = assets.find_asset(session, current_caller().owner, path.asset_id)
     if row is None:
         raise refuse_not_found()
     return responses.respond_json(serializers.serialize_asset(row))
@@ -71,12 +71,12 @@ def delete_asset(path: AssetPath) -> Response:
     """Delete an asset that is not in use by an unfinished job."""
     context = current_context()
     with context.database.transaction() as session:
-        row = assets.find(session, current_caller().owner, path.asset_id)
+        row = assets.find_asset(session, current_caller().owner, path.asset_id)
         if row is None:
             raise refuse_not_found()
-        assets.give_up(session, row)
+        assets.delete_asset(session, row)
     try:
-        assets.erase(context.database, context.storage, row)
+        assets.erase_asset(context.database, context.storage, row)
     except StorageError as error:
         # The asset is hidden already; the clerk deletes the files later.
         log.warning("asset_not_erased", asset_id=str(row.id), reason=error.code)

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from api.images.sanitize_subprocess import FORMATS, redraw_pixels, transform_stdin
-from common.images.perceptual_hash import take_fingerprint
+from common.images.perceptual_hash import compute_fingerprint
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 
 TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp"}
@@ -30,7 +30,7 @@ def main(pixels: int, memory_bytes: int, seconds: int, anchors: Path) -> int:
     trusted = anchors.read_text() if anchors.exists() else ""
 
     def answer(data: bytes) -> bytes:
-        seen = take_fingerprint(redraw_pixels(data))
+        seen = compute_fingerprint(redraw_pixels(data))
         told = {"shape": seen.shape, "look": seen.look.hex(), "manifest": _read_manifest(data, trusted)}
         return json.dumps(told).encode()
 

@@ -19,7 +19,7 @@ from api.web.validation import Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
-from common.images.quarantine_encryption import Part, PictureSealer
+from common.images.quarantine_encryption import FilePart, PictureCipher
 from common.jobs import prompt_text
 from common.keys import Scope
 from common.logs import get_logger
@@ -118,7 +118,7 @@ def list_quarantine(query: QuarantineQuery) -> Response:
     if query.cursor is not None and (after := context.cursors.read(CURSOR_BOOK, query.cursor)) is None:
         raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        rows = quarantine.list_some(session, state=query.state, after=after, limit=query.limit + 1)
+        rows = quarantine.list_quarantined(session, state=query.state, after=after, limit=query.limit + 1)
     page, has_more = rows[: query.limit], len(rows) > query.limit
     following = context.cursors.write(CURSOR_BOOK, page[-1][1].id) if has_more else None
     shown = [serialize_quarantined_image(kept, image, []) for kept, image in page]
@@ -167,8 +167,8 @@ def respond_preview(image_id: UUID) -> Response:
     context = current_context()
     with context.database.transaction() as session:
         _load_waiting_image(session, image_id)
-        quarantine.note_preview(session, image_id, current_caller().key_id)
-    preview = _decrypt_part(context, image_id, Part.PREVIEW)
+        quarantine.record_preview(session, image_id, current_caller().key_id)
+    preview = _decrypt_part(context, image_id, FilePart.PREVIEW)
     return Response(preview, 200, headers={"Cache-Control": "no-store"}, content_type=WEBP)
 
 
@@ -178,14 +178,14 @@ def release_image(image_id: UUID, body: Decision) -> None:
     with context.database.reading() as session:
         image = _load_waiting_image(session, image_id)
     # Stored before the row changes, and idempotent, so an interrupted release can simply be repeated.
-    full, thumbnail = quarantine.destination(image)
-    context.storage.put(full, _decrypt_part(context, image.id, Part.FULL), image.content_type or "")
-    context.storage.put(thumbnail, _decrypt_part(context, image.id, Part.THUMBNAIL), WEBP)
+    full, thumbnail = quarantine.build_release_keys(image)
+    context.storage.put(full, _decrypt_part(context, image.id, FilePart.FULL), image.content_type or "")
+    context.storage.put(thumbnail, _decrypt_part(context, image.id, FilePart.THUMBNAIL), WEBP)
     try:
-        _record_decision(image, quarantine.release, body)
+        _record_decision(image, quarantine.release_image, body)
     except IllegalTransitionError:
         with context.database.reading() as session:
-            strays = quarantine.strays(session, image.id)
+            strays = quarantine.list_stray_keys(session, image.id)
         for key in strays:
             context.storage.delete(key)
         raise
@@ -195,7 +195,7 @@ def confirm_block(image_id: UUID, body: Decision) -> None:
     """Confirm a block; raise RefusedError, or IllegalTransitionError if the image no longer awaits review."""
     with current_context().database.reading() as session:
         image = _load_waiting_image(session, image_id)
-    _record_decision(image, quarantine.confirm, body)
+    _record_decision(image, quarantine.confirm_block, body)
 
 
 def _record_decision(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> None:
@@ -204,7 +204,7 @@ def _record_decision(image: Image, act: Callable[[Session, Image, UUID, str], No
         act(session, image, current_caller().key_id, body.note or "")
     log.info("quarantine_decided", image_id=str(image.id), act=act.__name__)
     try:
-        for part in Part:
+        for part in FilePart:
             context.storage.delete(build_quarantine_key(image.id, part))
     except StorageError as error:
         # The decision is committed; the clerk deletes the files later.
@@ -217,21 +217,21 @@ def _respond_reviewed(image_id: UUID) -> Response:
 
 
 def _load_waiting_image(session: Session, image_id: UUID) -> Image:
-    found = quarantine.find(session, image_id)
+    found = quarantine.find_quarantined(session, image_id)
     if found is None:
         raise refuse_not_found()
     quarantine.require_waiting(*found)
     return found[1]
 
 
-def _decrypt_part(context: AppContext, image_id: UUID, part: Part) -> bytes:
-    sealer = PictureSealer(context.settings.read_secret())
+def _decrypt_part(context: AppContext, image_id: UUID, part: FilePart) -> bytes:
+    sealer = PictureCipher(context.settings.read_secret())
     return sealer.open(image_id, part, context.storage.get(build_quarantine_key(image_id, part)))
 
 
 def load_quarantined_image(session: Session, image_id: UUID) -> QuarantinedImage:
     """Return one quarantined image with its review history; raise RefusedError if it does not exist."""
-    found = quarantine.find(session, image_id)
+    found = quarantine.find_quarantined(session, image_id)
     if found is None:
         raise refuse_not_found()
     reviews = [

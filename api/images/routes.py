@@ -13,7 +13,7 @@ from api.web import responses
 from api.web.errors import RefusedError
 from common.errors import StorageError
 from common.images import erasure, search
-from common.images.search import Wanted
+from common.images.search import ImageFilter
 from common.keys import Scope
 from common.logs import get_logger
 from common.tables.states import ImageStatus
@@ -40,9 +40,9 @@ def list_images(query: ImageQuery) -> Response:
     book, after = f"{owner}/images", None
     if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
         raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
-    wanted = Wanted(**query.model_dump(exclude={"limit", "cursor"}))
+    wanted = ImageFilter(**query.model_dump(exclude={"limit", "cursor"}))
     with context.database.reading() as session:
-        rows = search.list_page(session, owner, wanted, after=after, limit=query.limit + 1)
+        rows = search.list_images(session, owner, wanted, after=after, limit=query.limit + 1)
     page, has_more = [image for image, _ in rows[: query.limit]], len(rows) > query.limit
     following = context.cursors.write(book, page[-1].id) if has_more else None
     shown = [serializers.serialize_image(image, context) for image in page]
@@ -90,7 +90,7 @@ def erase_image(image_id: UUID) -> None:
         erasure.erase_image(session, row)
     if row.status is ImageStatus.ERASED:
         try:
-            erasure.drop_objects(context.database, context.storage, row)
+            erasure.delete_objects(context.database, context.storage, row)
         except StorageError as error:
             # No new links are issued; the clerk deletes the files later.
             log.warning("image_not_erased", image_id=str(row.id), reason=error.code)

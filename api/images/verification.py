@@ -20,7 +20,7 @@ from api.web.output import Output, Time
 from common.images import similarity
 from common.images.certificates import Credentials
 from common.images.fingerprint import Fingerprint
-from common.images.provenance import read_job_urn
+from common.images.provenance import parse_job_urn
 from common.keys import Scope
 from common.tables import Image, Job
 from common.usage.usage import DELIVERED
@@ -112,7 +112,7 @@ def verify_picture() -> Response:
     seen = Fingerprint(told["shape"], bytes.fromhex(told["look"]))
     with context.database.reading() as session:
         found = _find_by_digest(session, digest) or _find_by_manifest(session, told["manifest"])
-        candidates = [] if found else similarity.find_copied(session, current_caller().owner, seen, MOST_CANDIDATES)
+        candidates = [] if found else similarity.list_similar(session, current_caller().owner, seen, MOST_CANDIDATES)
     return responses.respond_json(_serialize_verification(found, candidates, told["manifest"]))
 
 
@@ -128,7 +128,7 @@ def _find_by_digest(session: Session, digest: str) -> RecognizedPicture | None:
 
 
 def _find_by_manifest(session: Session, manifest: dict[str, Any]) -> RecognizedPicture | None:
-    job_id = read_job_urn(manifest.get("job")) if manifest.get("is_ours") else None
+    job_id = parse_job_urn(manifest.get("job")) if manifest.get("is_ours") else None
     job = session.get(Job, job_id) if job_id is not None else None
     return RecognizedPicture(Recognition.MANIFEST, job) if job is not None else None
 

@@ -18,7 +18,7 @@ from common.jobs.spec import JobSpec
 from common.jobs.styles import StyleSpec, UnknownStyleError
 from common.logs import get_logger
 from common.safety import refusal_counts
-from common.safety.policy import Policy, Recourse, Wish
+from common.safety.policy import Policy, PolicyOverrides, Recourse
 from common.tables.states import SafetyMode
 
 log = get_logger(__name__)
@@ -36,7 +36,9 @@ def _choose_policy(order: JobSpec, wish: NewSafety | None) -> Policy:
     policy = Policy.of(settings).tighten(current_caller().safety)
     if order.request.safety is not None:  # a retry must be at least as strict as the original
         policy = policy.tighten(order.request.safety)
-    wanted = Wish.model_validate(wish.model_dump(exclude_none=True)) if wish is not None else Wish()
+    wanted = (
+        PolicyOverrides.model_validate(wish.model_dump(exclude_none=True)) if wish is not None else PolicyOverrides()
+    )
     if looser := policy.find_looser(wanted):
         detail = f"/safety/{looser[0]} must not be less strict than the policy of this service or of this API key."
         raise RefusedError("safety_not_configurable", detail)
@@ -58,7 +60,7 @@ def _check_prompts(order: JobSpec) -> None:
         return
     log.info("prompt_refused", category=category)
     with context.database.transaction() as session:
-        refusal_counts.count(session, order.owner, category)
+        refusal_counts.count_refusal(session, order.owner, category)
     raise RefusedError("prompt_rejected", f"This service does not generate content of category {category}.")
 
 
@@ -111,7 +113,7 @@ def resolve_job(body: NewJob) -> JobSpec:
     version, body = apply_style(body, current_caller().owner)
     if body.init_image is not None or body.mask_image is not None:
         with context.database.reading() as session:
-            missing = assets.find_missing(session, current_caller().owner, body)
+            missing = assets.find_missing_assets(session, current_caller().owner, body)
     faults = receiver_url.find_url_faults(body.webhook_url, "/webhook_url")
     order = resolve.build_job_spec(
         body, cards, context.settings, current_caller().owner, current_caller().key_id, missing, faults

@@ -18,8 +18,8 @@ def build_retry_spec(row: Job) -> JobSpec:
     """Return a new order with the request of *row*; raise RefusedError if the job cannot be retried."""
     context = current_context()
     with context.database.reading() as session:
-        cards = catalog.cards(session)
-        missing = assets.find_missing(session, row.owner, ImageRequest.from_row(row.request))
+        cards = catalog.load_cards(session)
+        missing = assets.find_missing_assets(session, row.owner, ImageRequest.from_row(row.request))
     if not row.status.is_terminal:
         raise RefusedError("invalid_state", f"The job is {row.status}; only a finished job can be retried.")
     if row.prompt_erased_at is not None:

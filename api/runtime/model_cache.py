@@ -23,6 +23,6 @@ class ModelCache:
         if not cards or time.monotonic() > until:
             until = time.monotonic() + FRESH_SECONDS
             with self._database.glancing() as session:
-                cards = catalog.cards(session)
+                cards = catalog.load_cards(session)
             self._read = (until, cards)
         return cards

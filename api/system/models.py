@@ -90,7 +90,7 @@ def list_models() -> Response:
     """List the models with their limits and defaults."""
     context = current_context()
     with context.database.reading() as session:
-        cards = catalog.cards(session)
+        cards = catalog.load_cards(session)
         served = list_served_models(session, timedelta(seconds=context.settings.lease_seconds))
     shown = [_serialize_model(card, cards, served, context.settings) for card in cards]
     return responses.respond_json(ModelList(data=shown))

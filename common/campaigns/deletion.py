@@ -14,7 +14,7 @@ from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import CampaignStatus, ListStatus
 
 CHUNK = 2000
-LOADING_ENDS = timedelta(minutes=30)
+LOADING_TIMEOUT = timedelta(minutes=30)
 """After which a list that is being read is given up: the api that read it is gone, for it takes no longer itself."""
 ERRORS_KEPT = timedelta(days=1)
 """How long the errors of a file that was refused can be looked at, unless another comes."""
@@ -23,7 +23,7 @@ AT_REST = frozenset({CampaignStatus.DRAFT, CampaignStatus.READY, CampaignStatus.
 DELETABLE = AT_REST | {CampaignStatus.EXPIRED}
 
 
-def hide(session: Session, campaign: Campaign) -> None:
+def hide_campaign(session: Session, campaign: Campaign) -> None:
     """Have nobody see *campaign*, which is locked, any more; raise IllegalTransitionError while it is at work."""
     if campaign.status not in DELETABLE:
         raise IllegalTransitionError(f"The campaign is {campaign.status}; cancel it first.")
@@ -31,29 +31,30 @@ def hide(session: Session, campaign: Campaign) -> None:
     campaign.has_links = False
 
 
-def give_up_stale(database: Database) -> int:
+def abandon_stale_lists(database: Database) -> int:
     """Drop the lists whose reader is gone, and let their campaigns go on; return how many."""
     with database.reading() as session:
         stale = session.execute(
             select(RecipientList.campaign_id, RecipientList.number).where(
-                RecipientList.status == ListStatus.LOADING, RecipientList.created_at < now_sql(session, -LOADING_ENDS)
+                RecipientList.status == ListStatus.LOADING,
+                RecipientList.created_at < now_sql(session, -LOADING_TIMEOUT),
             )
         ).all()
     for campaign_id, number in stale:
         with database.transaction() as session:
             campaign = session.get(Campaign, campaign_id, with_for_update=True)
             if campaign is not None:
-                lists.give_up(session, campaign, number)
+                lists.abandon_list(session, campaign, number)
     return len(stale)
 
 
-def delete_dropped(database: Database) -> int:
+def delete_dropped_rows(database: Database) -> int:
     """Delete a chunk of the rows that nobody looks at any more; return how many rows went."""
     with database.reading() as session:
         found = session.execute(_select_dropped(session).limit(1)).first()
     if found is not None:
-        return _empty(database, *found)
-    return _remove_deleted(database)
+        return _delete_list_rows(database, *found)
+    return _delete_hidden_campaigns(database)
 
 
 def _select_dropped(session: Session) -> Select[UUID, int]:
@@ -74,7 +75,7 @@ def _select_dropped(session: Session) -> Select[UUID, int]:
     )
 
 
-def _empty(database: Database, campaign_id: UUID, number: int) -> int:
+def _delete_list_rows(database: Database, campaign_id: UUID, number: int) -> int:
     """Delete a chunk of a list's rows, or the list if it has none left."""
     recipients = (
         select(Recipient.id)
@@ -111,7 +112,7 @@ def _empty(database: Database, campaign_id: UUID, number: int) -> int:
         return 1
 
 
-def _remove_deleted(database: Database) -> int:
+def _delete_hidden_campaigns(database: Database) -> int:
     """Delete the campaigns that were deleted and have no rows left."""
     has_lists = exists().where(RecipientList.campaign_id == Campaign.id)
     with database.transaction() as session:

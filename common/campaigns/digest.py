@@ -13,20 +13,20 @@ from common.settings import Settings
 from common.tables import Campaign, Model
 
 
-def compute(session: Session, campaign: Campaign, settings: Settings, *, approved: bool = False) -> str:
+def compute_campaign_digest(session: Session, campaign: Campaign, settings: Settings, *, approved: bool = False) -> str:
     """Return the digest of *campaign* as it stands: spec, salt, recipients, model and adapters, safety policy.
 
     With *approved*, of those lists only that somebody has approved.
     """
     models = sorted({arm["request"]["model"] for arm in campaign.spec["arms"]})
     cards = session.execute(select(Model.name, Model.card).where(Model.name.in_(models)).order_by(Model.name))
-    return digest(
+    return hash_content(
         {
             "spec": campaign.spec,
             "salt": campaign.salt.hex(),
             "lists": [
                 [each.number, each.digest]
-                for each in queries.current_lists(session, campaign.id)
+                for each in queries.list_current_lists(session, campaign.id)
                 if each.approved_at is not None or not approved
             ],
             "models": [[row.name, row.card] for row in cards],
@@ -35,6 +35,6 @@ def compute(session: Session, campaign: Campaign, settings: Settings, *, approve
     )
 
 
-def digest(content: Any) -> str:
+def hash_content(content: Any) -> str:
     """Return the SHA-256 of *content* as JSON, the same whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from common.campaigns import digest as campaign_digest, queries, webhook_events
 from common.campaigns.printing import budget, ordering, prints
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
-from common.campaigns.recipients.lists import SUPPLIED
-from common.campaigns.status import move
+from common.campaigns.recipients.lists import EXTENDABLE
+from common.campaigns.status import move_campaign
 from common.db.clock import fetch_now, now_sql
 from common.errors import IllegalTransitionError, PressroomError
 from common.jobs import lifecycle
@@ -27,7 +27,7 @@ class DigestMismatchError(PressroomError):
     code = "digest_mismatch"
 
 
-def approve(session: Session, campaign: Campaign, digest: str, key_id: UUID, settings: Settings) -> None:
+def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: UUID, settings: Settings) -> None:
     """Approve *campaign*, which is locked, with all rows that it has, as the key *key_id* said.
 
     Rows that were appended after an earlier approval are approved by one of their own. One that was held because it no
@@ -35,22 +35,22 @@ def approve(session: Session, campaign: Campaign, digest: str, key_id: UUID, set
     IllegalTransitionError where there is nothing to approve.
     """
     is_again = campaign.status is CampaignStatus.HELD and campaign.held_reason == NOT_AS_APPROVED
-    lists = queries.current_lists(session, campaign.id)
+    lists = queries.list_current_lists(session, campaign.id)
     waiting = [each for each in lists if each.approved_at is None or is_again]
     is_first = campaign.status is CampaignStatus.READY
-    if not (is_first or campaign.status in SUPPLIED) or not waiting:
-        raise IllegalTransitionError(f"The campaign is {campaign.status}: there is nothing to approve.")
-    campaign.digest = campaign_digest.compute(session, campaign, settings)
+    if not (is_first or campaign.status in EXTENDABLE) or not waiting:
+        raise IllegalTransitionError(f"The campaign is {campaign.status}; it has nothing to approve.")
+    campaign.digest = campaign_digest.compute_campaign_digest(session, campaign, settings)
     if digest != campaign.digest:
-        raise DigestMismatchError("The campaign has changed since; look at it again.")
+        raise DigestMismatchError("The campaign has changed since this digest was computed; fetch it again.")
     for each in waiting:
         each.approved_at, each.approved_by, each.approved_digest = fetch_now(session), key_id, digest
     if is_first:
         session.flush()
-        move(session, campaign, CampaignStatus.APPROVED)
+        move_campaign(session, campaign, CampaignStatus.APPROVED)
 
 
-class Only(StrEnum):
+class RetryScope(StrEnum):
     """Which prints are tried again."""
 
     FAILED = "failed"
@@ -59,81 +59,81 @@ class Only(StrEnum):
 
 
 _FAILED = Print.status == PrintStatus.FAILED
-_CHOSEN: dict[Only | None, ColumnElement[bool]] = {
+_RETRIED: dict[RetryScope | None, ColumnElement[bool]] = {
     None: Print.status.in_((PrintStatus.FAILED, PrintStatus.BLOCKED, PrintStatus.CANCELED)),
-    Only.FAILED: _FAILED,
-    Only.BLOCKED: Print.status == PrintStatus.BLOCKED,
-    Only.RETRYABLE: and_(_FAILED, Print.error_retryable.is_(True)),
+    RetryScope.FAILED: _FAILED,
+    RetryScope.BLOCKED: Print.status == PrintStatus.BLOCKED,
+    RetryScope.RETRYABLE: and_(_FAILED, Print.error_retryable.is_(True)),
 }
 
 
-def start(session: Session, campaign: Campaign, settings: Settings) -> None:
+def start_campaign(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Have an approved campaign print, or the rows that were approved after it was completed.
 
     Its first jobs are in the queue when this returns.
     """
-    is_supplied = campaign.status is CampaignStatus.COMPLETED and prints.has_unfed(session, campaign)
+    is_supplied = campaign.status is CampaignStatus.COMPLETED and prints.has_unfed_rows(session, campaign)
     if campaign.status is not CampaignStatus.APPROVED and not is_supplied:
         raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot be started.")
-    _run(session, campaign, settings)
+    _run_campaign(session, campaign, settings)
 
 
-def resume(session: Session, campaign: Campaign, settings: Settings) -> None:
+def resume_campaign(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Have a campaign go on that is paused or held; one that still is out of budget is held again."""
     if campaign.status not in (CampaignStatus.PAUSED, CampaignStatus.HELD):
         raise IllegalTransitionError(f"The campaign is {campaign.status} and cannot be resumed.")
-    _run(session, campaign, settings)
+    _run_campaign(session, campaign, settings)
 
 
-def pause(session: Session, campaign: Campaign) -> None:
+def pause_campaign(session: Session, campaign: Campaign) -> None:
     """Take back what no press has begun; what is being printed is finished, and charged."""
-    move(session, campaign, CampaignStatus.PAUSED, held_reason=None)
-    withdraw(session, campaign)
+    move_campaign(session, campaign, CampaignStatus.PAUSED, held_reason=None)
+    cancel_campaign_jobs(session, campaign)
 
 
-def cancel(session: Session, campaign: Campaign) -> None:
+def cancel_campaign(session: Session, campaign: Campaign) -> None:
     """Print nothing more, for good; what is being printed is finished, and charged."""
-    move(session, campaign, CampaignStatus.CANCELED, finished_at=now_sql(session), held_reason=None)
-    _give_up(session, campaign)
+    move_campaign(session, campaign, CampaignStatus.CANCELED, finished_at=now_sql(session), held_reason=None)
+    _end_waiting_prints(session, campaign)
 
 
-def expire(session: Session, campaign: Campaign) -> None:
+def expire_campaign(session: Session, campaign: Campaign) -> None:
     """Give up what its deadline has overtaken."""
-    move(session, campaign, CampaignStatus.EXPIRED, finished_at=now_sql(session), held_reason=None)
-    _give_up(session, campaign)
-    webhook_events.tell(session, campaign)
+    move_campaign(session, campaign, CampaignStatus.EXPIRED, finished_at=now_sql(session), held_reason=None)
+    _end_waiting_prints(session, campaign)
+    webhook_events.publish_campaign_event(session, campaign)
 
 
-def call_off(session: Session, campaign: Campaign) -> None:
+def cancel_returned_prints(session: Session, campaign: Campaign) -> None:
     """Take back what came back to the queue, or to wait for another roll, after the campaign was stopped."""
     if campaign.status.is_over:
-        _give_up(session, campaign)
+        _end_waiting_prints(session, campaign)
     else:
-        withdraw(session, campaign)
+        cancel_campaign_jobs(session, campaign)
 
 
 def raise_budget(session: Session, campaign: Campaign, amount: Decimal, settings: Settings) -> None:
     """Set the budget, which may not be less than what is spent and held; a campaign that was held for it goes on."""
     if campaign.status.is_over and campaign.status is not CampaignStatus.COMPLETED:
-        raise IllegalTransitionError(f"The campaign is {campaign.status}: its budget buys nothing more.")
+        raise IllegalTransitionError(f"The campaign is {campaign.status}; its budget cannot be changed.")
     grows = amount > campaign.budget
-    budget.change(session, campaign, amount)
+    budget.change_budget(session, campaign, amount)
     if grows and campaign.status is CampaignStatus.HELD and campaign.held_reason == ordering.OUT_OF_BUDGET:
-        _run(session, campaign, settings)
+        _run_campaign(session, campaign, settings)
 
 
-def retry(session: Session, campaign: Campaign, only: Only | None, settings: Settings) -> int:
+def retry_prints(session: Session, campaign: Campaign, only: RetryScope | None, settings: Settings) -> int:
     """Have prints tried again that came to nothing; return how many. A completed campaign runs again for them.
 
     One that was blocked is rolled with its next seed.
     """
     stands = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.HELD, CampaignStatus.COMPLETED)
     if campaign.status not in stands:
-        raise IllegalTransitionError(f"The campaign is {campaign.status}: nothing of it can be tried again.")
-    again = _change(
+        raise IllegalTransitionError(f"The campaign is {campaign.status}; it has nothing to retry.")
+    again = _update_prints(
         session,
         campaign,
-        and_(_CHOSEN[only], Print.digest.is_not(None)),  # a row that cannot be rendered never will be
+        and_(_RETRIED[only], Print.digest.is_not(None)),  # a row that cannot be rendered never will be
         status=PrintStatus.WAITING,
         rerolls=Print.rerolls + case((Print.status == PrintStatus.BLOCKED, 1), else_=0),
         image_id=None,
@@ -142,11 +142,11 @@ def retry(session: Session, campaign: Campaign, only: Only | None, settings: Set
         error_retryable=None,
     )
     if again and campaign.status is CampaignStatus.COMPLETED:
-        _run(session, campaign, settings)
+        _run_campaign(session, campaign, settings)
     return again
 
 
-def withdraw(session: Session, campaign: Campaign) -> None:
+def cancel_campaign_jobs(session: Session, campaign: Campaign) -> None:
     """Take the jobs of *campaign* out of the queue, and let go of what was held for them."""
     ordered = session.execute(
         select(Print.job_id, Print.id, Print.held).where(
@@ -155,14 +155,14 @@ def withdraw(session: Session, campaign: Campaign) -> None:
     ).all()
     taken = set(lifecycle.cancel_queued_jobs(session, [row.job_id for row in ordered]))
     back = [row for row in ordered if row.job_id in taken]
-    budget.settle(session, campaign, sum((row.held for row in back), Decimal(0)), Decimal(0))
-    prints.write(session, [{"id": row.id, "status": PrintStatus.WAITING, "held": Decimal(0)} for row in back])
+    budget.settle_amount(session, campaign, sum((row.held for row in back), Decimal(0)), Decimal(0))
+    prints.update_prints(session, [{"id": row.id, "status": PrintStatus.WAITING, "held": Decimal(0)} for row in back])
 
 
-def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
+def _run_campaign(session: Session, campaign: Campaign, settings: Settings) -> None:
     if campaign.deadline_at is not None and campaign.deadline_at <= fetch_now(session):
-        raise IllegalTransitionError("The campaign's deadline has passed: it prints nothing more.")
-    move(
+        raise IllegalTransitionError("The campaign's deadline has passed.")
+    move_campaign(
         session,
         campaign,
         CampaignStatus.RUNNING,
@@ -170,18 +170,18 @@ def _run(session: Session, campaign: Campaign, settings: Settings) -> None:
         finished_at=None,
         started_at=campaign.started_at or now_sql(session),
     )
-    ordering.feed(session, campaign, settings, most=ordering.FIRST)
+    ordering.submit_next_prints(session, campaign, settings, most=ordering.FIRST_WINDOW)
 
 
-def _give_up(session: Session, campaign: Campaign) -> None:
+def _end_waiting_prints(session: Session, campaign: Campaign) -> None:
     """End what has no job: with the picture that a better roll was wanted of, or with none."""
-    withdraw(session, campaign)
+    cancel_campaign_jobs(session, campaign)
     waits = Print.status == PrintStatus.WAITING
-    _change(session, campaign, and_(waits, Print.image_id.is_not(None)), status=PrintStatus.PRINTED)
-    _change(session, campaign, and_(waits, Print.image_id.is_(None)), status=PrintStatus.CANCELED)
+    _update_prints(session, campaign, and_(waits, Print.image_id.is_not(None)), status=PrintStatus.PRINTED)
+    _update_prints(session, campaign, and_(waits, Print.image_id.is_(None)), status=PrintStatus.CANCELED)
 
 
-def _change(session: Session, campaign: Campaign, chosen: ColumnElement[bool], **values: Any) -> int:
+def _update_prints(session: Session, campaign: Campaign, chosen: ColumnElement[bool], **values: Any) -> int:
     """Change the prints of *campaign* that are *chosen*, and their copies; return how many, copies left out."""
     changed = session.scalars(
         update(Print)
@@ -190,5 +190,5 @@ def _change(session: Session, campaign: Campaign, chosen: ColumnElement[bool], *
         .returning(Print.id)
         .execution_options(synchronize_session=False)
     ).all()
-    prints.follow(session, changed)
+    prints.update_copies(session, changed)
     return len(changed)

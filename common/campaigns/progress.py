@@ -16,8 +16,8 @@ from common.db.clock import fetch_now, now_sql
 from common.tables import Campaign, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 
-GIVEN_UP = (CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
-SPAN = timedelta(minutes=5)
+STOPPED_EARLY = (CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
+PACE_WINDOW = timedelta(minutes=5)
 """What throughput is the mean of."""
 
 
@@ -58,7 +58,7 @@ class Progress:
         return self.total.done / self.total.wanted if self.total.wanted else 0.0
 
 
-def count(session: Session, campaign: Campaign) -> Progress:
+def count_progress(session: Session, campaign: Campaign) -> Progress:
     """Count the prints of *campaign*: those that there are, and those that rows will want which were not fed yet."""
     arms: dict[str, Tally] = defaultdict(Tally)
     lately = 0
@@ -70,12 +70,12 @@ def count(session: Session, campaign: Campaign) -> Progress:
         tally.amount += row.amount
         lately += row.lately if row.status.is_over else 0
     # What a campaign that has been given up has not fed it never will.
-    unfed = PrintStatus.CANCELED if campaign.status in GIVEN_UP else PrintStatus.WAITING
+    unfed = PrintStatus.CANCELED if campaign.status in STOPPED_EARLY else PrintStatus.WAITING
     for arm, wanted in _count_wanted(session, campaign).items():
         arms[arm].wanted = wanted
         if more := wanted - sum(arms[arm].by_status.values()):
             arms[arm].by_status[unfed] += more
-    progress = Progress(_add(arms.values()), dict(sorted(arms.items())))
+    progress = Progress(_add_tallies(arms.values()), dict(sorted(arms.items())))
     if campaign.status is CampaignStatus.RUNNING and campaign.started_at is not None:
         _add_pace(session, campaign.started_at, progress, lately)
     return progress
@@ -107,7 +107,7 @@ def count_shares(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, 
 
 
 def _select_counts(session: Session, campaign: Campaign) -> Select[*tuple[Any, ...]]:
-    is_late = Print.updated_at > now_sql(session, -SPAN)
+    is_late = Print.updated_at > now_sql(session, -PACE_WINDOW)
     return (
         select(
             Print.arm,
@@ -144,7 +144,7 @@ def _count_wanted(session: Session, campaign: Campaign) -> dict[str, int]:
     }
 
 
-def _add(arms: Iterable[Tally]) -> Tally:
+def _add_tallies(arms: Iterable[Tally]) -> Tally:
     total = Tally()
     for arm in arms:
         total.wanted += arm.wanted
@@ -158,7 +158,7 @@ def _add(arms: Iterable[Tally]) -> Tally:
 
 def _add_pace(session: Session, started_at: datetime, progress: Progress, lately: int) -> None:
     moment = fetch_now(session)
-    minutes = min(SPAN, moment - started_at) / timedelta(minutes=1)
+    minutes = min(PACE_WINDOW, moment - started_at) / timedelta(minutes=1)
     if lately and minutes > 0:
         progress.per_minute = lately / minutes
         left = progress.total.wanted - progress.total.done

@@ -11,20 +11,20 @@ from common.tables import Campaign, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus
 
 
-def key_of(recipient_id: str) -> str:
+def normalise_recipient_id(recipient_id: str) -> str:
     """Return what is the same for two spellings of an id that people would not tell apart."""
     if recipient_id.isascii():
         return recipient_id.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", recipient_id).casefold())
 
 
-def find(session: Session, owner: str, campaign_id: UUID, *, to_change: bool = False) -> Campaign | None:
+def find_campaign(session: Session, owner: str, campaign_id: UUID, *, to_change: bool = False) -> Campaign | None:
     """Return a campaign of *owner*, locked if it is *to_change*; None for another's, and for a deleted one."""
     query = select(Campaign).where(Campaign.id == campaign_id, Campaign.owner == owner, Campaign.deleted_at.is_(None))
     return session.scalar(query.with_for_update() if to_change else query)
 
 
-def list_page(
+def list_campaigns(
     session: Session, owner: str, *, status: CampaignStatus | None, after: UUID | None, limit: int
 ) -> Sequence[Campaign]:
     """Return campaigns of *owner*, the newest first, beginning after the one with the id *after*."""
@@ -36,7 +36,7 @@ def list_page(
     return session.scalars(query.order_by(Campaign.id.desc()).limit(limit)).all()
 
 
-def current_lists(session: Session, campaign_id: UUID) -> Sequence[RecipientList]:
+def list_current_lists(session: Session, campaign_id: UUID) -> Sequence[RecipientList]:
     """Return the lists whose rows belong to a campaign, in order."""
     return session.scalars(
         select(RecipientList)
@@ -55,7 +55,7 @@ def find_recipient(session: Session, campaign: Campaign, recipient_id: str) -> R
         )
         .where(
             Recipient.campaign_id == campaign.id,
-            Recipient.key == key_of(recipient_id),
+            Recipient.key == normalise_recipient_id(recipient_id),
             RecipientList.status == ListStatus.CURRENT,
         )
     )

@@ -19,7 +19,7 @@ from common.jobs.styles import StyleSpec
 LONGEST_PROMPT = prompt_text.LONGEST_PROMPT
 
 
-class Addressed(Protocol):
+class RecipientLike(Protocol):
     """What is asked of a recipient: a row of the table is one."""
 
     key: str
@@ -28,7 +28,7 @@ class Addressed(Protocol):
 
 
 @dataclass(frozen=True)
-class Prompts:
+class RenderedPrompts:
     """What a model reads for one recipient."""
 
     prompt: str
@@ -48,7 +48,7 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
     """Return the arm of the recipient called *key*: shared out by weight, and the same every time."""
     if len(spec.arms) == 1:
         return spec.arms[0]
-    drawn = _draw(salt, "arm", key) % sum(arm.weight for arm in spec.arms)
+    drawn = _derive_number(salt, "arm", key) % sum(arm.weight for arm in spec.arms)
     for arm in spec.arms:
         drawn -= arm.weight
         if drawn < 0:
@@ -56,20 +56,24 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
     return arm
 
 
-def render(arm: Arm, values: Mapping[str, str]) -> Prompts:
+def render_prompts(arm: Arm, values: Mapping[str, str]) -> RenderedPrompts:
     """Return the prompts of *arm* for a recipient's *values*; raise RenderingError."""
     given = {name: value for name, value in values.items() if value}
-    prompt = prompt_text.clean_text(_style(arm.prefix, arm.suffix).wrap(_fill(arm.template.prompt, given)))
+    prompt = prompt_text.clean_text(
+        _build_style(arm.prefix, arm.suffix).wrap(_fill_template(arm.template.prompt, given))
+    )
     if prompt_text.is_blank(prompt):
-        raise RenderingError("prompt_required", "", "The prompt comes to nothing.")
-    negative = arm.template.negative_prompt and prompt_text.clean_text(_fill(arm.template.negative_prompt, given))
-    _limit("prompt", prompt)
-    _limit("negative prompt", negative)
-    return Prompts(prompt, negative or arm.request.negative_prompt)
+        raise RenderingError("prompt_required", "", "The rendered prompt is empty.")
+    negative = arm.template.negative_prompt and prompt_text.clean_text(
+        _fill_template(arm.template.negative_prompt, given)
+    )
+    _check_length("prompt", prompt)
+    _check_length("negative prompt", negative)
+    return RenderedPrompts(prompt, negative or arm.request.negative_prompt)
 
 
-def request_of(
-    spec: CampaignSpec, salt: bytes, recipient: Addressed, index: int, rerolls: int = 0
+def build_request(
+    spec: CampaignSpec, salt: bytes, recipient: RecipientLike, index: int, rerolls: int = 0
 ) -> tuple[ImageRequest, str]:
     """Return the complete request for one picture of *recipient*, and the digest by which equal pictures are known.
 
@@ -77,7 +81,7 @@ def request_of(
     rolled. Raises RenderingError.
     """
     arm = spec.arm(recipient.arm)
-    words = render(arm, recipient.fields)
+    words = render_prompts(arm, recipient.fields)
     told = arm.request.model_copy(
         update={"prompt": words.prompt, "negative_prompt": words.negative_prompt, "seed": 0, "num_images": 1}
     )
@@ -89,9 +93,9 @@ def request_of(
     return told.model_copy(update={"seed": seed}), digest
 
 
-def _limit(name: str, text: str) -> None:
+def _check_length(name: str, text: str) -> None:
     if len(text) > LONGEST_PROMPT:
-        detail = f"The {name} comes to {len(text)} characters; it may have {LONGEST_PROMPT}."
+        detail = f"The {name} has {len(text)} characters; it must not exceed {LONGEST_PROMPT}."
         raise RenderingError("too_long", "", detail)
 
 
@@ -99,22 +103,22 @@ def _choose_seed(spec: CampaignSpec, salt: bytes, key: str, digest: str, index: 
     if spec.seed_rule is SeedRule.FIXED and not rerolls:
         return (spec.seed + index) % (LARGEST_SEED + 1)
     source = key if spec.seed_rule is SeedRule.RECIPIENT else digest
-    return _draw(salt, "seed", source, str(index), str(rerolls)) % (LARGEST_SEED + 1)
+    return _derive_number(salt, "seed", source, str(index), str(rerolls)) % (LARGEST_SEED + 1)
 
 
-def _draw(salt: bytes, *parts: str) -> int:
+def _derive_number(salt: bytes, *parts: str) -> int:
     """Return 256 bits that nobody can tell without *salt*, from parts that cannot run into each other."""
     return int.from_bytes(hmac.digest(salt, "\0".join(parts).encode(), hashlib.sha256))
 
 
 @lru_cache(64)
-def _style(prefix: str, suffix: str) -> StyleSpec:
+def _build_style(prefix: str, suffix: str) -> StyleSpec:
     return StyleSpec(prompt_prefix=prefix, prompt_suffix=suffix)
 
 
-def _fill(source: str, values: Mapping[str, str]) -> str:
+def _fill_template(source: str, values: Mapping[str, str]) -> str:
     try:
-        return templates.read(source).fill(values)
+        return templates.compile_template(source).fill(values)
     except MissingValueError as error:
         detail = f"{error.name} is empty, and the template has no default for it."
         raise RenderingError("missing_value", error.name, detail) from None

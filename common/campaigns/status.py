@@ -10,7 +10,7 @@ from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus, list_campaign_source_statuses
 
 
-def move(session: Session, campaign: Campaign, target: CampaignStatus, **values: Any) -> None:
+def move_campaign(session: Session, campaign: Campaign, target: CampaignStatus, **values: Any) -> None:
     """Move *campaign* to *target* and set *values* with it; raise IllegalTransitionError if no move leads there."""
     moved = session.execute(
         update(Campaign)

@@ -74,7 +74,7 @@ class Missing(FalsyStrictUndefined):
         raise MissingValueError(self.name)
 
 
-class Gap(NamedTuple):
+class Placeholder(NamedTuple):
     """A value in a text: what stands before it, its name, and what takes its place."""
 
     text: str
@@ -113,7 +113,7 @@ class _Environment(Environment):
 _ENVIRONMENT = _Environment(undefined=Missing)
 
 
-class Words:
+class CompiledTemplate:
     """One template, read once and filled in for each recipient."""
 
     def __init__(self, source: str) -> None:
@@ -121,11 +121,11 @@ class Words:
         try:
             self._template = _ENVIRONMENT.from_string(source)
         except LiquidError as error:
-            raise TemplateError(_describe(error)) from None
+            raise TemplateError(_format_error(error)) from None
         except RecursionError:
             raise TemplateError("is nested too deeply") from None
         self.variables = frozenset(_find_variables(self._template))
-        self._gaps = _find_gaps(self._template)
+        self._gaps = _find_placeholders(self._template)
         # What fails for every value is found here, and what never varies is filled in once and for all.
         tried = self._render({name: name for name in self.variables})
         self._constant = None if self.variables else tried
@@ -139,7 +139,7 @@ class Words:
             return self._constant
         return self._render(values) if self._gaps is None else self._join(self._gaps, values)
 
-    def _join(self, gaps: list[Gap], values: Mapping[str, str]) -> str:
+    def _join(self, gaps: list[Placeholder], values: Mapping[str, str]) -> str:
         """Return what ``_render`` would, at a tenth of the time."""
         parts: list[str] = []
         for text, name, default in gaps:
@@ -155,47 +155,47 @@ class Words:
         except MissingValueError:
             raise
         except OutputStreamLimitError:
-            raise TemplateError("comes to far too long a text") from None
+            raise TemplateError("produces a text that is too long") from None
         except LiquidError as error:
-            raise TemplateError(_describe(error)) from None
+            raise TemplateError(_format_error(error)) from None
 
 
 @lru_cache(MOST_KEPT)
-def read(source: str) -> Words:
+def compile_template(source: str) -> CompiledTemplate:
     """Return the template that *source* spells; raise TemplateError."""
-    return Words(source)
+    return CompiledTemplate(source)
 
 
 def _find_variables(template: BoundTemplate) -> Iterator[str]:
-    for expression in _walk(template.nodes, RenderContext(template)):
+    for expression in _walk_expressions(template.nodes, RenderContext(template)):
         if isinstance(expression, EqExpression | NeExpression):
-            _soften(expression)
+            _soften_comparison(expression)
         if isinstance(expression, RangeLiteral):
-            raise TemplateError("may not hold a range")
+            raise TemplateError("must not contain a range")
         if isinstance(expression, FilteredExpression):
             _check_filters(expression)
         if isinstance(expression, Path):
             first, *further = expression.path
             if further or not isinstance(first, str):
-                raise TemplateError(f"may not reach into {str(expression)[:64]}: a value is a text")
+                raise TemplateError(f"must not access {str(expression)[:64]}: values are plain text")
             yield first
 
 
-def _find_gaps(template: BoundTemplate) -> list[Gap] | None:
+def _find_placeholders(template: BoundTemplate) -> list[Placeholder] | None:
     """Return the gaps of a template that is nothing but text, values and defaults, as most are; None of any other."""
-    gaps, text = list[Gap](), ""
+    gaps, text = list[Placeholder](), ""
     for node in template.nodes:
         if isinstance(node, content.ContentNode):
             text += node.text
-        elif isinstance(node, output.OutputNode) and (found := _read_gap(node.expression)):
-            gaps.append(Gap(text, *found))
+        elif isinstance(node, output.OutputNode) and (found := _parse_placeholder(node.expression)):
+            gaps.append(Placeholder(text, *found))
             text = ""
         else:
             return None
-    return [*gaps, Gap(text, "", "")]
+    return [*gaps, Placeholder(text, "", "")]
 
 
-def _read_gap(expression: Expression) -> tuple[str, str | None] | None:
+def _parse_placeholder(expression: Expression) -> tuple[str, str | None] | None:
     """Return the variable of an output and its default, if that is all there is to it."""
     if not isinstance(expression, FilteredExpression) or not isinstance(expression.left, Path):
         return None
@@ -208,7 +208,7 @@ def _read_gap(expression: Expression) -> tuple[str, str | None] | None:
     return (name, value.value) if isinstance(value, StringLiteral) else None
 
 
-def _walk(nodes: list[Node], context: RenderContext) -> Iterator[Expression]:
+def _walk_expressions(nodes: list[Node], context: RenderContext) -> Iterator[Expression]:
     found: list[Node | Expression] = [*nodes]
     while found:
         part = found.pop()
@@ -220,7 +220,7 @@ def _walk(nodes: list[Node], context: RenderContext) -> Iterator[Expression]:
             found.extend(part.children())
 
 
-def _soften(comparison: EqExpression | NeExpression) -> None:
+def _soften_comparison(comparison: EqExpression | NeExpression) -> None:
     """Have what is missing be equal to whatever is empty, as people expect of cells; it is equal to nil already."""
     for side, other in (("left", comparison.right), ("right", comparison.left)):
         value = getattr(comparison, side)
@@ -232,13 +232,13 @@ def _soften(comparison: EqExpression | NeExpression) -> None:
 def _check_filters(expression: FilteredExpression) -> None:
     filters = expression.filters or []
     if len(filters) > MOST_FILTERS:
-        raise TemplateError(f"may have {MOST_FILTERS} filters in one place")
+        raise TemplateError(f"must not have more than {MOST_FILTERS} filters in one place")
     for each in filters:
         if each.name not in FILTERS:
-            raise TemplateError(f"has an unknown filter {each.name[:64]!r}; there are {', '.join(sorted(FILTERS))}")
+            raise TemplateError(f"has an unknown filter {each.name[:64]!r}; allowed: {', '.join(sorted(FILTERS))}")
 
 
-def _describe(error: LiquidError) -> str:
+def _format_error(error: LiquidError) -> str:
     place = error.token.start_index + 1 if error.token is not None and error.token.start_index >= 0 else None
     where = f" at character {place}" if place else ""
-    return f"cannot be read{where}: {str(error.args[0])[:120] if error.args else 'it is not Liquid'}"
+    return f"cannot be read{where}: {str(error.args[0])[:120] if error.args else 'invalid Liquid'}"

@@ -18,47 +18,47 @@ from common.webhooks.outbox import Event
 
 
 @dataclass(frozen=True)
-class Pace:
+class ProgressInterval:
     """How often ``campaign.progress`` is told: after such a time, or such a share of the prints, whichever is first."""
 
     every: timedelta
     share: float
 
 
-def tell(session: Session, campaign: Campaign) -> None:
+def publish_campaign_event(session: Session, campaign: Campaign) -> None:
     """Owe what is to be told of a campaign that has just been held, or has come to an end by itself."""
-    progress = campaign_progress.count(session, campaign)
+    progress = campaign_progress.count_progress(session, campaign)
     if campaign.status is CampaignStatus.HELD:
         event = EventType.CAMPAIGN_HELD
     elif campaign.status is CampaignStatus.COMPLETED and progress.total.by_status[PrintStatus.PRINTED]:
         event = EventType.CAMPAIGN_COMPLETED
     else:
         event = EventType.CAMPAIGN_FAILED
-    _owe(session, campaign, event, progress)
+    _publish_event(session, campaign, event, progress)
 
 
-def tell_progress(session: Session, campaign: Campaign, pace: Pace) -> bool:
+def publish_progress_event(session: Session, campaign: Campaign, pace: ProgressInterval) -> bool:
     """Owe a digest if *campaign*, which is locked, has come on far or long enough since the last; tell whether."""
     moment = clock.fetch_now(session)
     since = campaign.told_at or campaign.started_at or moment
-    progress = campaign_progress.count(session, campaign)
+    progress = campaign_progress.count_progress(session, campaign)
     gained = progress.share - campaign.told_share
     if gained <= 0 or (gained < pace.share and moment - since < pace.every):
         return False
     campaign.told_at, campaign.told_share = moment, progress.share
-    _owe(session, campaign, EventType.CAMPAIGN_PROGRESS, progress)
+    _publish_event(session, campaign, EventType.CAMPAIGN_PROGRESS, progress)
     return True
 
 
-def _owe(session: Session, campaign: Campaign, event: EventType, progress: Progress) -> None:
+def _publish_event(session: Session, campaign: Campaign, event: EventType, progress: Progress) -> None:
     moment = clock.fetch_now(session)
-    body = payloads.render_event(event, moment, _describe(campaign, progress))
+    body = payloads.render_event(event, moment, _serialize_campaign(campaign, progress))
     chosen = campaign.webhook_events
     events = CAMPAIGN_EVENTS if chosen is None else parse_events(chosen)
     outbox.publish_event(session, Event(campaign.owner, event, moment, body, campaign.webhook_url, events))
 
 
-def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:
+def _serialize_campaign(campaign: Campaign, progress: Progress) -> dict[str, Any]:
     prints = {status.value: progress.total.by_status[status] for status in PrintStatus}
     return {
         "id": str(campaign.id),
@@ -67,7 +67,7 @@ def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:
         "status": campaign.status,
         "held_reason": campaign.held_reason if campaign.status is CampaignStatus.HELD else None,
         "prints": {"wanted": progress.total.wanted, **prints},
-        **{name: payloads.format_amount(amount) for name, amount in _sums(campaign).items()},
+        **{name: payloads.format_amount(amount) for name, amount in _collect_amounts(campaign).items()},
         "currency": campaign.currency,
         "created_at": payloads.format_time(campaign.created_at),
         "started_at": payloads.format_time(campaign.started_at),
@@ -75,5 +75,5 @@ def _describe(campaign: Campaign, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _sums(campaign: Campaign) -> dict[str, Decimal]:
+def _collect_amounts(campaign: Campaign) -> dict[str, Decimal]:
     return {"budget": campaign.budget, "held": campaign.held, "spent": campaign.spent}

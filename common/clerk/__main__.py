@@ -5,7 +5,7 @@ import sys
 import threading
 
 from common import failpoints, logs
-from common.clerk.schedule import go_round, list_duties
+from common.clerk.schedule import list_duties, run_duties
 from common.db.engine import Database
 from common.errors import SettingsError
 from common.jobs.notifier import CeleryNotifier, create_celery
@@ -33,7 +33,7 @@ def main() -> int:
     guard = SsrfGuard(SsrfRules.of(settings))
     courier = Deliverer(database, SecretCipher(settings.read_secret()), guard, threads=settings.webhook_threads)
     duties = list_duties(settings, database, bell, open_storage(settings), courier)
-    go_round(duties, stop, settings.tick_seconds)
+    run_duties(duties, stop, settings.tick_seconds)
     courier.close()
     database.close()
     return 0

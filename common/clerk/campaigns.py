@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import lifecycle, webhook_events
 from common.campaigns.printing import ordering, proofs, settlement
-from common.campaigns.webhook_events import Pace
+from common.campaigns.webhook_events import ProgressInterval
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
@@ -46,69 +46,71 @@ _HAS_WAITING_PRINTS = exists().where(Print.campaign_id == Campaign.id, Print.sta
 _MAY_EXPIRE = [status for status, targets in CAMPAIGN_TRANSITIONS.items() if CampaignStatus.EXPIRED in targets]
 
 
-def begin_due(database: Database, settings: Settings) -> int:
+def start_due_campaigns(database: Database, settings: Settings) -> int:
     """Start the approved campaigns whose time has come; return how many."""
-    return _each(
+    return _update_each(
         database,
         lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now_sql(session)),
-        lambda session, campaign: lifecycle.start(session, campaign, settings),
+        lambda session, campaign: lifecycle.start_campaign(session, campaign, settings),
     )
 
 
-def expire_due(database: Database) -> int:
+def expire_due_campaigns(database: Database) -> int:
     """Expire the campaigns whose deadline has passed; return how many."""
-    return _each(
+    return _update_each(
         database,
         lambda session: and_(Campaign.status.in_(_MAY_EXPIRE), Campaign.deadline_at <= now_sql(session)),
-        lifecycle.expire,
+        lifecycle.expire_campaign,
     )
 
 
-def settle(database: Database) -> int:
+def settle_campaigns(database: Database) -> int:
     """Settle what has come of the jobs of all campaigns; return with how many there was something to settle."""
 
     def settle_one(session: Session, campaign: Campaign) -> None:
-        settlement.settle(session, campaign)
-        proofs.conclude(session, campaign)
+        settlement.settle_prints(session, campaign)
+        proofs.conclude_proofs(session, campaign)
 
-    return _each(database, lambda _: or_(_HAS_ENDED_JOBS, _IS_DONE_PROOFING), settle_one)
+    return _update_each(database, lambda _: or_(_HAS_ENDED_JOBS, _IS_DONE_PROOFING), settle_one)
 
 
-def feed(database: Database, settings: Settings) -> int:
+def feed_campaigns(database: Database, settings: Settings) -> int:
     """Order the next prints of every running campaign; return how many."""
     ordered = 0
 
     def feed_one(session: Session, campaign: Campaign) -> None:
         nonlocal ordered
-        ordered += ordering.feed(session, campaign, settings)
+        ordered += ordering.submit_next_prints(session, campaign, settings)
 
-    _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, feed_one)
+    _update_each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, feed_one)
     return ordered
 
 
-def call_off(database: Database) -> int:
+def cancel_stopped_campaigns(database: Database) -> int:
     """Take back what presses have given back, or what is to be rolled again, of campaigns that do not run any more.
 
     That is how a campaign is stopped, too, which is held because it would print what was not approved.
     """
     left = or_(and_(_IS_STOPPED, _HAS_QUEUED_JOBS), and_(_IS_OVER, _HAS_WAITING_PRINTS))
-    return _each(database, lambda _: left, lifecycle.call_off)
+    return _update_each(database, lambda _: left, lifecycle.cancel_returned_prints)
 
 
-def tell_progress(database: Database, settings: Settings) -> int:
+def publish_progress(database: Database, settings: Settings) -> int:
     """Owe the digests that are due; return about how many campaigns."""
     told = 0
-    pace = Pace(timedelta(seconds=settings.campaign_progress_seconds), settings.campaign_progress_percent / 100)
+    pace = ProgressInterval(
+        timedelta(seconds=settings.campaign_progress_seconds), settings.campaign_progress_percent / 100
+    )
 
     def tell_one(session: Session, campaign: Campaign) -> None:
         nonlocal told
-        told += webhook_events.tell_progress(session, campaign, pace)
+        told += webhook_events.publish_progress_event(session, campaign, pace)
 
-    _each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, tell_one)
+    _update_each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, tell_one)
     return told
 
 
-def _each(
+def _update_each(
     database: Database,
     choose: Callable[[Session], ColumnElement[bool]],
     act: Callable[[Session, Campaign], object],
@@ -118,10 +120,10 @@ def _each(
         ids = session.scalars(
             select(Campaign.id).where(choose(session), Campaign.deleted_at.is_(None)).order_by(Campaign.id)
         ).all()
-    return sum(_one(database, campaign_id, choose, act) for campaign_id in ids)
+    return sum(_update_one(database, campaign_id, choose, act) for campaign_id in ids)
 
 
-def _one(
+def _update_one(
     database: Database,
     campaign_id: UUID,
     choose: Callable[[Session], ColumnElement[bool]],

@@ -9,7 +9,7 @@ from common.db.clock import fetch_now
 from common.db.engine import Database
 from common.ids import compute_first_id, parse_id
 from common.images import quarantine
-from common.images.quarantine_encryption import Part
+from common.images.quarantine_encryption import FilePart
 from common.storage.keys import QUARANTINE_PREFIX, build_quarantine_key
 from common.storage.port import Storage
 from common.tables import QuarantinedImage
@@ -18,27 +18,27 @@ STRAYS_KEPT = timedelta(hours=6)
 """How long sealed files stay of which no row tells: their attempt may still be about to settle."""
 
 
-def expire(database: Database) -> int:
+def expire_quarantine(database: Database) -> int:
     """End the waits that have run out; return how many."""
     with database.transaction() as session:
-        return quarantine.expire_due(session)
+        return quarantine.expire_waiting_images(session)
 
 
-def collect(database: Database, storage: Storage) -> int:
+def collect_quarantine(database: Database, storage: Storage) -> int:
     """Delete the sealed files of pictures that were decided on or erased, and of lost attempts; return of how many."""
     with database.reading() as session:
-        over = quarantine.list_collectable(session)
+        over = quarantine.list_collectable_images(session)
     for image_id in over:
-        _delete(storage, image_id)
+        _delete_sealed_files(storage, image_id)
         with database.reading() as session:
-            left = quarantine.strays(session, image_id)
+            left = quarantine.list_stray_keys(session, image_id)
         for key in left:
             storage.delete(key)
         with database.transaction() as session:
-            quarantine.note_collected(session, image_id)
+            quarantine.record_collected(session, image_id)
     strays = _find_strays(database, storage)
     for image_id in strays:
-        _delete(storage, image_id)
+        _delete_sealed_files(storage, image_id)
     return len(over) + len(strays)
 
 
@@ -52,6 +52,6 @@ def _find_strays(database: Database, storage: Storage) -> set[UUID]:
     return {image_id for image_id in stored if image_id is not None and image_id not in known and image_id < newest}
 
 
-def _delete(storage: Storage, image_id: UUID) -> None:
-    for part in Part:
+def _delete_sealed_files(storage: Storage, image_id: UUID) -> None:
+    for part in FilePart:
         storage.delete(build_quarantine_key(image_id, part))

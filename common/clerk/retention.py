@@ -22,13 +22,13 @@ ORPHANS_KEPT = timedelta(hours=1)
 BATCH = 100
 
 
-def forget_keys(database: Database, hours: int) -> None:
+def delete_idempotency_keys(database: Database, hours: int) -> None:
     """Forget idempotency keys older than *hours*."""
     with database.transaction() as session:
         idempotency.delete_old_idempotency_keys(session, hours)
 
 
-def forget_messages(database: Database, days: int) -> int:
+def delete_messages(database: Database, days: int) -> int:
     """Forget some messages to webhooks that are older than their key, or else *days*, says; return how many."""
     forgotten = 0
     with database.reading() as session:
@@ -49,15 +49,15 @@ def erase_images(database: Database, storage: Storage, days: int | None) -> int:
             if term.jobs is not None:
                 old = old.join(Job, Job.id == Image.job_id).where(term.jobs)
             old = old.where(Image.status.in_(erasure.READABLE)).order_by(Image.created_at).limit(BATCH)
-            erasure.hide(session, session.scalars(old).all())
+            erasure.hide_images(session, session.scalars(old).all())
     with database.reading() as session:
-        hidden = erasure.list_half_erased(session, BATCH)
+        hidden = erasure.list_half_erased_images(session, BATCH)
     for image in hidden:
-        erasure.drop_objects(database, storage, image)
+        erasure.delete_objects(database, storage, image)
     return len(hidden)
 
 
-def erase_words(database: Database, days: int | None) -> int:
+def erase_prompts(database: Database, days: int | None) -> int:
     """Erase the words of some jobs that ended longer ago than their key, or else *days*, says; return how many.
 
     Messages to webhooks repeat the metadata: those about these jobs go too, once nobody waits for them.
@@ -68,7 +68,7 @@ def erase_words(database: Database, days: int | None) -> int:
     for term in found:
         with database.transaction() as session:
             old = Job.finished_at < now_sql(session, -term.age)
-            ids = erasure.erase_words(session, old if term.jobs is None else and_(old, term.jobs), BATCH)
+            ids = erasure.erase_prompts(session, old if term.jobs is None else and_(old, term.jobs), BATCH)
             outbox.delete_job_messages(session, ids)
         erased += len(ids)
     return erased
@@ -107,21 +107,21 @@ def collect_assets(database: Database, storage: Storage) -> int:
     An asset that is still named is looked at again next time.
     """
     with database.reading() as session:
-        expired, found = assets.list_expired(session), list(assets.list_unfinished(session))
-        named = {owner: assets.list_named(session, owner) for owner in {asset.owner for asset in expired}}
+        expired, found = assets.list_expired_assets(session), list(assets.list_unfinished_assets(session))
+        named = {owner: assets.list_named_assets(session, owner) for owner in {asset.owner for asset in expired}}
     for asset in expired:
         if asset.id in named[asset.owner]:
             continue
         with database.transaction() as session:
-            assets.hide(session, asset)
+            assets.hide_asset(session, asset)
         found.append(asset)
     for asset in found:
-        assets.erase(database, storage, asset)
+        assets.erase_asset(database, storage, asset)
     return len(found)
 
 
 @dataclass(frozen=True)
-class Term:
+class RetentionTerm:
     """So many days for what came of the jobs that a condition selects; None: of any, or of none."""
 
     days: int
@@ -134,18 +134,18 @@ class Term:
         return timedelta(days=self.days)
 
 
-def list_terms(session: Session, column: InstrumentedAttribute[int | None], default: int | None) -> list[Term]:
+def list_terms(session: Session, column: InstrumentedAttribute[int | None], default: int | None) -> list[RetentionTerm]:
     """Return the terms that are in force: one for each number in *column*, and *default* for all other keys."""
     own = session.scalars(select(column).where(column.is_not(None)).distinct().order_by(column)).all()
-    found = [Term(days, _by_keys(column == days)) for days in own if days is not None]
+    found = [RetentionTerm(days, _filter_by_keys(column == days)) for days in own if days is not None]
     if default is None:
         return found
     if not found:
-        return [Term(default, is_default=True)]
+        return [RetentionTerm(default, is_default=True)]
     others = Job.key_id.not_in(select(ApiKey.id).where(column.is_not(None)))
-    return [*found, Term(default, or_(Job.key_id.is_(None), others), is_default=True)]
+    return [*found, RetentionTerm(default, or_(Job.key_id.is_(None), others), is_default=True)]
 
 
-def _by_keys(chosen: ColumnElement[bool]) -> ColumnElement[bool]:
+def _filter_by_keys(chosen: ColumnElement[bool]) -> ColumnElement[bool]:
     """Select the jobs of some keys; by their owners too, for which there are indexes."""
     return and_(Job.owner.in_(select(ApiKey.owner).where(chosen)), Job.key_id.in_(select(ApiKey.id).where(chosen)))

@@ -49,27 +49,27 @@ def list_duties(
         Duty("expire_due", tick, expire_due),
         Duty("return_lost", tick, return_lost),
         Duty("deliver_webhooks", tick, courier.dispatch),
-        Duty("begin_campaigns", tick, lambda: campaigns.begin_due(database, settings)),
-        Duty("expire_campaigns", tick, lambda: campaigns.expire_due(database)),
-        Duty("settle_campaigns", tick, lambda: campaigns.settle(database)),
-        Duty("feed_campaigns", tick, lambda: campaigns.feed(database, settings)),
-        Duty("call_off_campaigns", tick, lambda: campaigns.call_off(database)),
-        Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.tell_progress(database, settings)),
+        Duty("begin_campaigns", tick, lambda: campaigns.start_due_campaigns(database, settings)),
+        Duty("expire_campaigns", tick, lambda: campaigns.expire_due_campaigns(database)),
+        Duty("settle_campaigns", tick, lambda: campaigns.settle_campaigns(database)),
+        Duty("feed_campaigns", tick, lambda: campaigns.feed_campaigns(database, settings)),
+        Duty("call_off_campaigns", tick, lambda: campaigns.cancel_stopped_campaigns(database)),
+        Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.publish_progress(database, settings)),
         Duty("top_up", tick, lambda: dispatch.notify_due_jobs(database, bell)),
-        Duty("forget_keys", HOURLY, lambda: retention.forget_keys(database, settings.idempotency_hours)),
-        Duty("forget_messages", MINUTELY, lambda: retention.forget_messages(database, settings.webhook_days)),
+        Duty("forget_keys", HOURLY, lambda: retention.delete_idempotency_keys(database, settings.idempotency_hours)),
+        Duty("forget_messages", MINUTELY, lambda: retention.delete_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),
-        Duty("erase_words", MINUTELY, lambda: retention.erase_words(database, settings.prompt_days)),
-        Duty("give_up_lists", MINUTELY, lambda: deletion.give_up_stale(database)),
-        Duty("delete_recipients", tick, lambda: deletion.delete_dropped(database)),
+        Duty("erase_words", MINUTELY, lambda: retention.erase_prompts(database, settings.prompt_days)),
+        Duty("give_up_lists", MINUTELY, lambda: deletion.abandon_stale_lists(database)),
+        Duty("delete_recipients", tick, lambda: deletion.delete_dropped_rows(database)),
         Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
-        Duty("expire_quarantine", MINUTELY, lambda: quarantine.expire(database)),
-        Duty("collect_quarantine", HOURLY, lambda: quarantine.collect(database, storage)),
+        Duty("expire_quarantine", MINUTELY, lambda: quarantine.expire_quarantine(database)),
+        Duty("collect_quarantine", HOURLY, lambda: quarantine.collect_quarantine(database, storage)),
         Duty("collect_orphans", HOURLY, lambda: retention.collect_orphans(database, storage)),
     ]
 
 
-def go_round(duties: list[Duty], stop: threading.Event, tick_seconds: float) -> None:
+def run_duties(duties: list[Duty], stop: threading.Event, tick_seconds: float) -> None:
     """Run each duty whenever it is due, until *stop* is set; a duty that fails is logged and tried again next time."""
     due = dict.fromkeys((duty.name for duty in duties), 0.0)
     while not stop.is_set():

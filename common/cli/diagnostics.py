@@ -29,7 +29,7 @@ from common.errors import (
 from common.images.certificates import Credentials
 from common.launcher import valkey
 from common.models import catalog
-from common.models.adapters import open_shelf
+from common.models.adapters import read_adapter_directory
 from common.models.catalog import PAINTED
 from common.settings import PREFIX, Settings
 from common.storage import open_storage
@@ -136,8 +136,8 @@ def examine_adapters(settings: Settings) -> Iterator[Finding]:
     if settings.adapters is None:
         return
     try:
-        shelf = open_shelf(settings)
-        cards = shelf.equip_all(catalog.offered(settings))
+        shelf = read_adapter_directory(settings)
+        cards = shelf.equip_all(catalog.load_offered_models(settings))
     except SettingsError as error:
         yield Finding("adapters", Grade.FAULT, error.message, f"Set {PREFIX}ADAPTERS to a directory, or unset it.")
         return

@@ -147,4 +147,4 @@ def _translate_faults() -> Iterator[None]:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         if state in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
             raise DatabaseBusyError(f"The database is busy: {reason}") from error
-        raise DatabaseUnavailableError(f"The database does not answer: {reason}") from error
+        raise DatabaseUnavailableError(f"The database is not available: {reason}") from error

@@ -51,9 +51,9 @@ def check_schema_current(database: Database) -> None:
 
 
 def _create_revision_error(revision: str | None) -> DatabaseUnavailableError:
-    found = f"at revision {revision}" if revision else "without tables"
+    found = f"at revision {revision}" if revision else "empty"
     return DatabaseUnavailableError(
-        f"The database is {found} and this version needs {load_newest_revision()}; run `pressroom migrate`."
+        f"The database is {found}; this version needs {load_newest_revision()}. Run `pressroom migrate`."
     )
 
 
@@ -69,7 +69,7 @@ def _fetch_existing_revision(database: Database) -> str | None:
         where = database.url.render_as_string(hide_password=True)
         cause = getattr(error.__cause__, "orig", None) or error
         reason = str(cause).strip().splitlines()[0].rstrip(".")
-        raise DatabaseUnavailableError(f"The database {where} does not answer: {reason}.") from error
+        raise DatabaseUnavailableError(f"The database {where} is not available: {reason}.") from error
 
 
 def _build_alembic_config() -> Config:

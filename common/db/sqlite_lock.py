@@ -27,7 +27,7 @@ class FileLock:
             fcntl.flock(self._file, fcntl.LOCK_EX)
         except OSError as error:
             self._thread_lock.release()
-            raise DatabaseUnavailableError(f"The database's folder cannot be written: {error.strerror}") from error
+            raise DatabaseUnavailableError(f"The database directory is not writable: {error.strerror}") from error
 
     def __exit__(self, *exception: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -32,7 +32,7 @@ FIELDS = ("init_image", "mask_image")
 _OPEN = [status for status in JobStatus if status not in TERMINAL]
 
 
-class Naming(Protocol):
+class AssetReferences(Protocol):
     """A request, complete or not yet."""
 
     @property
@@ -53,17 +53,17 @@ class PictureFile:
     height: int
 
 
-def add(database: Database, storage: Storage, owner: str, file: PictureFile, *, days: int, most: int) -> Asset:
+def create_asset(database: Database, storage: Storage, owner: str, file: PictureFile, *, days: int, most: int) -> Asset:
     """Keep a picture for *days*; raise TooManyAssetsError where its owner has *most* already."""
     with database.transaction() as session:
-        asset = _enter(session, owner, file, timedelta(days=days), most)
+        asset = _insert_asset(session, owner, file, timedelta(days=days), most)
     storage.put(asset.storage_key, file.data, CONTENT_TYPE)
     with database.transaction() as session:
         session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=now_sql(session)))
     return asset
 
 
-def find(session: Session, owner: str, asset_id: UUID) -> Asset | None:
+def find_asset(session: Session, owner: str, asset_id: UUID) -> Asset | None:
     """Return an asset of *owner* that a new job may name: stored, and not expired."""
     return session.scalar(
         select(Asset).where(
@@ -75,12 +75,12 @@ def find(session: Session, owner: str, asset_id: UUID) -> Asset | None:
     )
 
 
-def find_named(session: Session, owner: str, asset_id: UUID) -> Asset | None:
+def find_named_asset(session: Session, owner: str, asset_id: UUID) -> Asset | None:
     """Return an asset of *owner* that a job has named, even if it has expired meanwhile."""
     return session.scalar(select(Asset).where(Asset.id == asset_id, Asset.owner == owner, Asset.stored_at.is_not(None)))
 
 
-def list_page(session: Session, owner: str, *, after: UUID | None, limit: int) -> list[Asset]:
+def list_assets(session: Session, owner: str, *, after: UUID | None, limit: int) -> list[Asset]:
     """Return assets of *owner*, the newest first, beginning after the asset *after*."""
     query = (
         select(Asset)
@@ -91,22 +91,22 @@ def list_page(session: Session, owner: str, *, after: UUID | None, limit: int) -
     return list(session.scalars(query if after is None else query.where(Asset.id < after)))
 
 
-def find_missing(session: Session, owner: str, wanted: Naming) -> list[str]:
+def find_missing_assets(session: Session, owner: str, wanted: AssetReferences) -> list[str]:
     """Return the fields of *wanted* that name no asset of *owner* that a new job may name."""
     named = {name: getattr(wanted, name) for name in FIELDS}
-    return [name for name, asset_id in named.items() if asset_id and find(session, owner, asset_id) is None]
+    return [name for name, asset_id in named.items() if asset_id and find_asset(session, owner, asset_id) is None]
 
 
-def list_named(session: Session, owner: str) -> set[UUID]:
+def list_named_assets(session: Session, owner: str) -> set[UUID]:
     """Return the assets that jobs of *owner* name which have not ended, and those that campaigns name."""
     names = [Job.request[field].as_string() for field in FIELDS]
     rows = session.execute(
         select(*names).where(Job.owner == owner, Job.status.in_(_OPEN), or_(*(name.is_not(None) for name in names)))
     )
-    return {UUID(name) for row in rows for name in row if name} | _list_named_by_campaigns(session, owner)
+    return {UUID(name) for row in rows for name in row if name} | _list_campaign_assets(session, owner)
 
 
-def _list_named_by_campaigns(session: Session, owner: str) -> set[UUID]:
+def _list_campaign_assets(session: Session, owner: str) -> set[UUID]:
     specs = session.scalars(select(Campaign.spec).where(Campaign.owner == owner, Campaign.deleted_at.is_(None)))
     found = set[UUID]()
     for spec in specs:  # as stored, see common.campaigns.spec
@@ -115,44 +115,44 @@ def _list_named_by_campaigns(session: Session, owner: str) -> set[UUID]:
     return found
 
 
-def note_finding(session: Session, asset_id: UUID, verdict: Verdict, safety: Mapping[str, Any]) -> None:
+def record_verdict(session: Session, asset_id: UUID, verdict: Verdict, safety: Mapping[str, Any]) -> None:
     """Keep what a checker said of an asset."""
     session.execute(update(Asset).where(Asset.id == asset_id).values(verdict=verdict, safety=dict(safety)))
 
 
-def give_up(session: Session, asset: Asset) -> None:
+def delete_asset(session: Session, asset: Asset) -> None:
     """Hide an asset; raise AssetInUseError while a job that has not ended names it."""
-    if asset.id in list_named(session, asset.owner):
+    if asset.id in list_named_assets(session, asset.owner):
         raise AssetInUseError
-    hide(session, asset)
+    hide_asset(session, asset)
 
 
-def hide(session: Session, asset: Asset) -> None:
+def hide_asset(session: Session, asset: Asset) -> None:
     """Take an asset away from all jobs, before it is erased."""
     session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=None))
 
 
-def erase(database: Database, storage: Storage, asset: Asset) -> None:
+def erase_asset(database: Database, storage: Storage, asset: Asset) -> None:
     """Delete the object of a hidden asset, then its row."""
     storage.delete(asset.storage_key)
     with database.transaction() as session:
         session.execute(delete(Asset).where(Asset.id == asset.id, Asset.stored_at.is_(None)))
 
 
-def list_expired(session: Session) -> Sequence[Asset]:
+def list_expired_assets(session: Session) -> Sequence[Asset]:
     """Return the assets whose time has passed."""
     return session.scalars(
         select(Asset).where(Asset.stored_at.is_not(None), Asset.expires_at <= now_sql(session))
     ).all()
 
 
-def list_unfinished(session: Session) -> Sequence[Asset]:
+def list_unfinished_assets(session: Session) -> Sequence[Asset]:
     """Return the assets that an upload or a deletion left hidden."""
     long_ago = now_sql(session, -UNFINISHED_KEPT)
     return session.scalars(select(Asset).where(Asset.stored_at.is_(None), Asset.created_at < long_ago)).all()
 
 
-def _enter(session: Session, owner: str, file: PictureFile, kept: timedelta, most: int) -> Asset:
+def _insert_asset(session: Session, owner: str, file: PictureFile, kept: timedelta, most: int) -> Asset:
     owned = select(Asset.id).where(Asset.owner == owner).limit(most)
     if (session.scalar(select(func.count()).select_from(owned.subquery())) or 0) >= most:
         raise TooManyAssetsError

@@ -48,15 +48,15 @@ class Credentials:
         """Return the files that *settings* name, or else those in the data directory; they need not be there."""
         if settings.provenance_certificate is not None and settings.provenance_key is not None:
             return cls(settings.provenance_certificate, settings.provenance_key)
-        folder = default_folder(settings)
+        folder = resolve_default_folder(settings)
         return cls(folder / CHAIN, folder / KEY)
 
     def read_chain(self) -> list[x509.Certificate]:
         """Return the certificates, the signer's own first; raise ProvenanceUnavailableError if there are none."""
         try:
-            return x509.load_pem_x509_certificates(_read(self.chain))
+            return x509.load_pem_x509_certificates(_read_file(self.chain))
         except ValueError:
-            raise ProvenanceUnavailableError(f"{self.chain} holds no certificate as PEM.") from None
+            raise ProvenanceUnavailableError(f"{self.chain} does not contain a PEM certificate.") from None
 
     def read_current(self) -> x509.Certificate:
         """Return the signer's certificate; raise ProvenanceUnavailableError if it is not valid now."""
@@ -68,15 +68,15 @@ class Credentials:
 
     def read_key(self) -> bytes:
         """Return the private key as PEM; raise ProvenanceUnavailableError if it cannot be read."""
-        return _read(self.key)
+        return _read_file(self.key)
 
 
-def default_folder(settings: Settings) -> Path:
+def resolve_default_folder(settings: Settings) -> Path:
     """Return where certificates lie unless the settings say otherwise."""
     return settings.home / "provenance"
 
 
-def make_chain(folder: Path, organisation: str, *, days: int) -> datetime:
+def create_chain(folder: Path, organisation: str, *, days: int) -> datetime:
     """Write a certificate for *organisation* that holds so many days, and its key; return when it ends.
 
     It is issued by an authority of its own, which is made first if the folder has none: so the next certificate is
@@ -87,7 +87,7 @@ def make_chain(folder: Path, organisation: str, *, days: int) -> datetime:
     key = ec.generate_private_key(ec.SECP256R1())
     ends = min(utcnow() + timedelta(days=days), authority.not_valid_after_utc)
     certificate = (
-        _begin(_name(organisation, "Pressroom"), authority.subject, key.public_key(), ends)
+        _create_certificate_builder(_build_name(organisation, "Pressroom"), authority.subject, key.public_key(), ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(**NO_USE | {"digital_signature": True}), critical=True)
         # One of the uses that C2PA lets a signer have (specification 2.2, section 14.5.1.1).
@@ -111,9 +111,9 @@ def _open_authority(folder: Path, organisation: str) -> tuple[x509.Certificate, 
             raise SettingsError(f"{key_path} was not created by Pressroom.")
         return x509.load_pem_x509_certificate(path.read_bytes()), key
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(organisation, "Pressroom trial authority")
+    name = _build_name(organisation, "Pressroom trial authority")
     certificate = (
-        _begin(name, name, key.public_key(), utcnow() + timedelta(days=AUTHORITY_DAYS))
+        _create_certificate_builder(name, name, key.public_key(), utcnow() + timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.KeyUsage(**NO_USE | {"key_cert_sign": True, "crl_sign": True}), critical=True)
         .sign(key, hashes.SHA256())
@@ -123,7 +123,7 @@ def _open_authority(folder: Path, organisation: str) -> tuple[x509.Certificate, 
     return certificate, key
 
 
-def _begin(
+def _create_certificate_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, ends: datetime
 ) -> x509.CertificateBuilder:
     return (
@@ -138,7 +138,7 @@ def _begin(
     )
 
 
-def _name(organisation: str, common: str) -> x509.Name:
+def _build_name(organisation: str, common: str) -> x509.Name:
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
@@ -154,7 +154,7 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
         file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _read(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:

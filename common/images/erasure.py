@@ -24,13 +24,15 @@ READABLE = tuple(status for status in ImageStatus if status.is_readable)
 def erase_image(session: Session, image: Image) -> None:
     """Hide an image for good; nothing happens to one of which nothing is kept. Raises IllegalTransitionError."""
     if image.status is ImageStatus.QUARANTINED:
-        raise IllegalTransitionError("The image waits for a reviewer; it is deleted when that is over.")
+        raise IllegalTransitionError(
+            "The image is waiting for review and cannot be deleted until the review has ended."
+        )
     if image.status.is_readable:
-        hide(session, [image.id])
+        hide_images(session, [image.id])
         session.refresh(image)
 
 
-def hide(session: Session, image_ids: Sequence[UUID], states: Sequence[ImageStatus] = READABLE) -> None:
+def hide_images(session: Session, image_ids: Sequence[UUID], states: Sequence[ImageStatus] = READABLE) -> None:
     """Mark images that are in *states*, by default published, as erased, and forget what they look like."""
     moved = session.scalars(
         update(Image)
@@ -39,10 +41,10 @@ def hide(session: Session, image_ids: Sequence[UUID], states: Sequence[ImageStat
         .returning(Image.id)
         .execution_options(synchronize_session=False)
     ).all()
-    similarity.forget(session, moved)
+    similarity.delete_fingerprints(session, moved)
 
 
-def drop_objects(database: Database, storage: Storage, image: Image) -> None:
+def delete_objects(database: Database, storage: Storage, image: Image) -> None:
     """Delete the objects of an image that is hidden; raise StorageError, and then try again some time."""
     for key in (image.thumbnail_key, image.storage_key):
         if key is not None:
@@ -55,13 +57,13 @@ def drop_objects(database: Database, storage: Storage, image: Image) -> None:
         )
 
 
-def list_half_erased(session: Session, most: int) -> Sequence[Image]:
+def list_half_erased_images(session: Session, most: int) -> Sequence[Image]:
     """Return images that are hidden and whose objects may be there still."""
     half = select(Image).where(Image.status == ImageStatus.ERASED, Image.storage_key.is_not(None))
     return session.scalars(half.order_by(Image.created_at).limit(most)).all()
 
 
-def erase_words(session: Session, whose: ColumnElement[bool], most: int) -> list[UUID]:
+def erase_prompts(session: Session, whose: ColumnElement[bool], most: int) -> list[UUID]:
     """Erase prompts and metadata of some ended jobs that *whose* selects; return which."""
     rows = session.scalars(
         select(Job)

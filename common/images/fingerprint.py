@@ -39,6 +39,6 @@ class Fingerprint:
         return self.distance(other) <= NEAR and max(map(abs, map(sub, self.look, other.look))) <= ALIKE
 
 
-def neighbours(band: int) -> list[int]:
+def list_neighbours(band: int) -> list[int]:
     """Return *band* and the 16 that differ from it in one bit."""
     return [band, *(band ^ 1 << bit for bit in range(BAND_BITS))]

@@ -20,24 +20,24 @@ PLACES = 8
 _SIGN = 1 << 63
 
 
-def take_fingerprint(picture: Image.Image) -> Fingerprint:
+def compute_fingerprint(picture: Image.Image) -> Fingerprint:
     """Return the fingerprint of an RGB picture."""
     look = picture.resize((PLACES, PLACES), Image.Resampling.BOX).tobytes()
     small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS).tobytes()
-    return Fingerprint(_shape(small), look)
+    return Fingerprint(_compute_hash(small), look)
 
 
-def _shape(small: bytes) -> int:
-    waves = _waves()
+def _compute_hash(small: bytes) -> int:
+    waves = _compute_cosines()
     rows = [small[start : start + SIDE] for start in range(0, SIDE * SIDE, SIDE)]
     across = [[sum(map(mul, wave, row)) for row in rows] for wave in waves]
     strengths = [sum(map(mul, wave, column)) for wave in waves for column in across]
     middle = sorted(strengths[1:])[len(strengths) // 2]  # the first is the mean brightness, far off the others
-    return _pack(strength > middle for strength in strengths)
+    return _pack_bits(strength > middle for strength in strengths)
 
 
 @cache
-def _waves() -> list[list[float]]:
+def _compute_cosines() -> list[list[float]]:
     """Return the cosines of the lowest frequencies of the DCT-II."""
     return [
         [math.cos(math.pi * frequency * (2 * place + 1) / (2 * SIDE)) for place in range(SIDE)]
@@ -45,6 +45,6 @@ def _waves() -> list[list[float]]:
     ]
 
 
-def _pack(bits: Iterable[bool]) -> int:
+def _pack_bits(bits: Iterable[bool]) -> int:
     number = sum(1 << place for place, bit in enumerate(bits) if bit)
     return (number ^ _SIGN) - _SIGN  # as databases store it

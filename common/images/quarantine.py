@@ -17,7 +17,7 @@ from common.tables.quarantine import QuarantineState, ReviewAct
 from common.tables.states import ImageStatus
 
 BATCH = 100
-OF_ACT = {
+STATE_OF_ACT = {
     ReviewAct.RELEASED: QuarantineState.RELEASED,
     ReviewAct.CONFIRMED: QuarantineState.CONFIRMED,
     ReviewAct.EXPIRED: QuarantineState.EXPIRED,
@@ -25,7 +25,7 @@ OF_ACT = {
 """The state that an act leads to; a look leads to none."""
 
 
-def enter(session: Session, images: Sequence[Image], days: int) -> None:
+def quarantine_images(session: Session, images: Sequence[Image], days: int) -> None:
     """Enter which of *images*, just written, are kept for a reviewer, and for so many days."""
     session.flush()
     session.add_all(
@@ -40,7 +40,7 @@ def enter(session: Session, images: Sequence[Image], days: int) -> None:
     )
 
 
-def list_some(
+def list_quarantined(
     session: Session, *, state: QuarantineState | None, after: UUID | None, limit: int
 ) -> list[tuple[QuarantinedImage, Image]]:
     """Return what was put into quarantine, of every owner, the newest first, beginning after the image *after*."""
@@ -53,7 +53,7 @@ def list_some(
     return [(row, image) for row, image in session.execute(query)]
 
 
-def find(session: Session, image_id: UUID) -> tuple[QuarantinedImage, Image] | None:
+def find_quarantined(session: Session, image_id: UUID) -> tuple[QuarantinedImage, Image] | None:
     """Return one picture that was put into quarantine, or None."""
     query = select(QuarantinedImage, Image).join(Image, Image.id == QuarantinedImage.image_id)
     found = session.execute(query.where(QuarantinedImage.image_id == image_id)).one_or_none()
@@ -65,7 +65,7 @@ def list_reviews(session: Session, image_id: UUID) -> list[Review]:
     return list(session.scalars(select(Review).where(Review.image_id == image_id).order_by(Review.id)))
 
 
-def name_keys(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+def load_key_names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """Return the names of keys, revoked ones included, by their id."""
     rows = session.execute(select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(ids)))
     return {row.id: row.name for row in rows}
@@ -75,35 +75,35 @@ def require_waiting(kept: QuarantinedImage, image: Image) -> None:
     """Raise IllegalTransitionError unless the picture still waits for a reviewer."""
     if kept.state is not QuarantineState.WAITING or image.status is not ImageStatus.QUARANTINED:
         state = image.status if kept.state is QuarantineState.WAITING else kept.state
-        raise IllegalTransitionError(f"The picture no longer waits for a reviewer: it is {state}.")
+        raise IllegalTransitionError(f"The image no longer waits for review; it is {state}.")
 
 
-def note_preview(session: Session, image_id: UUID, key_id: UUID) -> None:
+def record_preview(session: Session, image_id: UUID, key_id: UUID) -> None:
     """Write down that somebody looks at a picture."""
     session.add(Review(image_id=image_id, act=ReviewAct.PREVIEWED, key_id=key_id, created_at=now_sql(session)))
 
 
-def destination(image: Image) -> tuple[str, str]:
+def build_release_keys(image: Image) -> tuple[str, str]:
     """Return the keys under which a released image and its thumbnail lie."""
     prefix = build_released_prefix(image.owner, image.job_id)
     digest, form = image.sha256 or "", OutputFormat((image.content_type or "").removeprefix("image/"))
     return build_image_key(prefix, image.position, digest, form), build_thumbnail_key(prefix, image.position, digest)
 
 
-def strays(session: Session, image_id: UUID) -> tuple[str, ...]:
+def list_stray_keys(session: Session, image_id: UUID) -> tuple[str, ...]:
     """Return under which keys a release that came to nothing may have left a picture that is not delivered."""
     image = session.get_one(Image, image_id, populate_existing=True)
-    return () if image.released_at is not None or image.sha256 is None else destination(image)
+    return () if image.released_at is not None or image.sha256 is None else build_release_keys(image)
 
 
-def release(session: Session, image: Image, key_id: UUID, note: str) -> None:
+def release_image(session: Session, image: Image, key_id: UUID, note: str) -> None:
     """Deliver an image whose files lie at their destination, and owe the event; what it cost stays ours.
 
     Raises IllegalTransitionError if somebody was faster.
     """
-    full, thumbnail = destination(image)
-    _end(session, image.id, ReviewAct.RELEASED, key_id, note)
-    _move(
+    full, thumbnail = build_release_keys(image)
+    _close_review(session, image.id, ReviewAct.RELEASED, key_id, note)
+    _move_image(
         session,
         image.id,
         ImageStatus.DELIVERED,
@@ -114,25 +114,25 @@ def release(session: Session, image: Image, key_id: UUID, note: str) -> None:
     webhook_events.publish_release_event(session, image.job_id)
 
 
-def confirm(session: Session, image: Image, key_id: UUID, note: str) -> None:
+def confirm_block(session: Session, image: Image, key_id: UUID, note: str) -> None:
     """Say that the block was right; the sealed files are the clerk's to delete. Raises IllegalTransitionError."""
-    _end(session, image.id, ReviewAct.CONFIRMED, key_id, note)
-    _move(session, image.id, ImageStatus.BLOCKED)
+    _close_review(session, image.id, ReviewAct.CONFIRMED, key_id, note)
+    _move_image(session, image.id, ImageStatus.BLOCKED)
 
 
-def expire_due(session: Session) -> int:
+def expire_waiting_images(session: Session) -> int:
     """End the wait of some pictures that no reviewer has decided on in time; return how many."""
     late = select(QuarantinedImage.image_id).where(
         QuarantinedImage.state == QuarantineState.WAITING, QuarantinedImage.expires_at <= now_sql(session)
     )
     ids = session.scalars(late.order_by(QuarantinedImage.image_id).limit(BATCH).with_for_update(skip_locked=True)).all()
     for image_id in ids:
-        _end(session, image_id, ReviewAct.EXPIRED, None, "")
-        _move(session, image_id, ImageStatus.BLOCKED, must=False)
+        _close_review(session, image_id, ReviewAct.EXPIRED, None, "")
+        _move_image(session, image_id, ImageStatus.BLOCKED, must=False)
     return len(ids)
 
 
-def list_collectable(session: Session) -> list[UUID]:
+def list_collectable_images(session: Session) -> list[UUID]:
     """Return some images whose sealed files nobody needs any more: decided on, or erased meanwhile."""
     is_erased = exists().where(and_(Image.id == QuarantinedImage.image_id, Image.status != ImageStatus.QUARANTINED))
     over = or_(QuarantinedImage.state != QuarantineState.WAITING, is_erased)
@@ -140,27 +140,27 @@ def list_collectable(session: Session) -> list[UUID]:
     return list(session.scalars(query.order_by(QuarantinedImage.image_id).limit(BATCH)))
 
 
-def note_collected(session: Session, image_id: UUID) -> None:
+def record_collected(session: Session, image_id: UUID) -> None:
     """Write down that the sealed files of an image are gone."""
     row = update(QuarantinedImage).where(QuarantinedImage.image_id == image_id)
     session.execute(row.values(collected_at=now_sql(session)).execution_options(synchronize_session=False))
 
 
-def _end(session: Session, image_id: UUID, act: ReviewAct, key_id: UUID | None, note: str) -> None:
+def _close_review(session: Session, image_id: UUID, act: ReviewAct, key_id: UUID | None, note: str) -> None:
     waiting = and_(QuarantinedImage.image_id == image_id, QuarantinedImage.state == QuarantineState.WAITING)
     moved = session.scalar(
         update(QuarantinedImage)
         .where(waiting)
-        .values(state=OF_ACT[act], ended_at=now_sql(session))
+        .values(state=STATE_OF_ACT[act], ended_at=now_sql(session))
         .returning(QuarantinedImage.image_id)
         .execution_options(synchronize_session=False)
     )
     if moved is None:
-        raise IllegalTransitionError("The picture no longer waits for a reviewer.")
+        raise IllegalTransitionError("The image no longer waits for review.")
     session.add(Review(image_id=image_id, act=act, key_id=key_id, note=note, created_at=now_sql(session)))
 
 
-def _move(session: Session, image_id: UUID, target: ImageStatus, *, must: bool = True, **values: object) -> None:
+def _move_image(session: Session, image_id: UUID, target: ImageStatus, *, must: bool = True, **values: object) -> None:
     moved = session.scalar(
         update(Image)
         .where(Image.id == image_id, Image.status == ImageStatus.QUARANTINED)
@@ -169,4 +169,4 @@ def _move(session: Session, image_id: UUID, target: ImageStatus, *, must: bool =
         .execution_options(synchronize_session=False)
     )
     if moved is None and must:
-        raise IllegalTransitionError("The image has left quarantine already.")
+        raise IllegalTransitionError("The image has already left quarantine.")

@@ -18,7 +18,7 @@ PURPOSE = b"pressroom.quarantine.files"
 NONCE_BYTES = 12
 
 
-class Part(StrEnum):
+class FilePart(StrEnum):
     """Which of an image's files."""
 
     FULL = "full"
@@ -27,29 +27,31 @@ class Part(StrEnum):
 
 
 class SealUnreadableError(PressroomError):
-    """The picture was sealed under another signing secret, or has been changed since."""
+    """The image was encrypted with a different PRESSROOM_SECRET_KEY, or has been modified."""
 
     code = "seal_unreadable"
 
 
-class PictureSealer:
+class PictureCipher:
     """Seals and opens files; whoever has the storage without the signing secret has noise."""
 
     def __init__(self, signing_secret: bytes) -> None:
         self._cipher = AESGCM(hmac.new(signing_secret, PURPOSE, hashlib.sha256).digest())
 
-    def seal(self, image_id: UUID, part: Part, data: bytes) -> bytes:
+    def seal(self, image_id: UUID, part: FilePart, data: bytes) -> bytes:
         """Return *data* encrypted and authenticated, its nonce before it."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, data, _bind(image_id, part))
+        return nonce + self._cipher.encrypt(nonce, data, _build_associated_data(image_id, part))
 
-    def open(self, image_id: UUID, part: Part, sealed: bytes) -> bytes:
+    def open(self, image_id: UUID, part: FilePart, sealed: bytes) -> bytes:
         """Return the file; raise SealUnreadableError."""
         try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bind(image_id, part))
+            return self._cipher.decrypt(
+                sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _build_associated_data(image_id, part)
+            )
         except (InvalidTag, ValueError):
             raise SealUnreadableError from None
 
 
-def _bind(image_id: UUID, part: Part) -> bytes:
+def _build_associated_data(image_id: UUID, part: FilePart) -> bytes:
     return f"{image_id} {part}".encode()

@@ -14,7 +14,7 @@ from common.tables.states import ImageStatus, Verdict
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageFilter:
     """Which prints are looked for; what is None narrows nothing, but erased ones are shown only when asked for."""
 
     status: ImageStatus | None = None
@@ -28,14 +28,14 @@ class Wanted:
     palette_from: float | None = None  # the least that their palette score may be
 
 
-def list_page(
-    session: Session, owner: str, wanted: Wanted, *, after: UUID | None, limit: int
+def list_images(
+    session: Session, owner: str, wanted: ImageFilter, *, after: UUID | None, limit: int
 ) -> Sequence[tuple[Image, Job]]:
     """Return prints of *owner* with their jobs, the newest first, beginning after the image *after*."""
     query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner)
     if wanted.status is None:
         query = query.where(Image.status != ImageStatus.ERASED)
-    query = query.where(*_conditions(wanted))
+    query = query.where(*_build_conditions(wanted))
     if wanted.since is not None:
         query = query.where(Image.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
@@ -45,7 +45,7 @@ def list_page(
     return session.execute(query.order_by(Image.id.desc()).limit(limit)).all()
 
 
-def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def _build_conditions(wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
     """Yield what is asked of each print, but for the time when it was made."""
     for column, value in (
         (Image.status, wanted.status),
@@ -64,7 +64,7 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         yield Image.palette_score >= wanted.palette_from
 
 
-def find_chosen(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:
+def list_chosen_images(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:
     """Return those of the images *ids* that are the owner's, with their jobs, in the order of *ids*."""
     query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner, Image.id.in_(ids))
     found = {image.id: (image, job) for image, job in session.execute(query)}

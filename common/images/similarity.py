@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from common.images.fingerprint import Fingerprint, neighbours
+from common.images.fingerprint import Fingerprint, list_neighbours
 from common.tables import Image
 from common.tables.images import Likeness
 
-MOST_LOOKED_AT = 5_000
+MOST_COMPARED = 5_000
 """Rows of which a shape is compared at most: prints of one template may share a band by the thousand."""
 
 
@@ -23,7 +23,7 @@ class Candidate:
     distance: int
 
 
-def remember(image: Image, seen: Fingerprint) -> None:
+def store_fingerprint(image: Image, seen: Fingerprint) -> None:
     """Enter what *image* looks like; it is stored together with it."""
     band0, band1, band2, band3 = seen.bands
     Likeness(
@@ -38,15 +38,15 @@ def remember(image: Image, seen: Fingerprint) -> None:
     )
 
 
-def find_copied(session: Session, owner: str, seen: Fingerprint, most: int) -> list[Candidate]:
+def list_similar(session: Session, owner: str, seen: Fingerprint, most: int) -> list[Candidate]:
     """Return the prints of *owner* that look like *seen*, the nearest first, *most* at the most."""
     columns = (Likeness.band0, Likeness.band1, Likeness.band2, Likeness.band3)
-    is_close = or_(*(column.in_(neighbours(band)) for column, band in zip(columns, seen.bands, strict=True)))
+    is_close = or_(*(column.in_(list_neighbours(band)) for column, band in zip(columns, seen.bands, strict=True)))
     rows = session.execute(
         select(Likeness.image_id, Likeness.shape, Likeness.look)
         .where(Likeness.owner == owner, is_close)
         .order_by(Likeness.image_id.desc())
-        .limit(MOST_LOOKED_AT)
+        .limit(MOST_COMPARED)
     )
     near = [
         (found.distance(seen), image_id)
@@ -60,6 +60,6 @@ def find_copied(session: Session, owner: str, seen: Fingerprint, most: int) -> l
     return [Candidate(images[image_id], distance) for distance, image_id in nearest]
 
 
-def forget(session: Session, image_ids: Collection[UUID]) -> None:
+def delete_fingerprints(session: Session, image_ids: Collection[UUID]) -> None:
     """Forget what these prints looked like."""
     session.execute(delete(Likeness).where(Likeness.image_id.in_(image_ids)))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.jobs.request import ImageRequest
-from common.safety.policy import Policy, Wish
+from common.safety.policy import Policy, PolicyOverrides
 from common.tables import ApiKey
 
 LAXEST = Policy(review_above=1, block_above=1)
@@ -20,5 +20,7 @@ def apply_key_policy(session: Session, key_id: UUID | None, request: ImageReques
     found = session.scalar(select(ApiKey.safety).where(ApiKey.id == key_id))
     if not found:
         return request
-    wish = Wish.model_validate(found).model_copy(update={"on_block": None})  # a campaign has its own answer to that
+    wish = PolicyOverrides.model_validate(found).model_copy(
+        update={"on_block": None}
+    )  # a campaign has its own answer to that
     return request.model_copy(update={"safety": LAXEST.tighten(wish)})

@@ -198,7 +198,7 @@ def cancel_job(session: Session, job: Job) -> None:
     )
     if not moved:
         session.refresh(job)
-        raise IllegalTransitionError(f"The job is {job.status} already and cannot be canceled.")
+        raise IllegalTransitionError(f"The job is {job.status} and cannot be canceled.")
     attempts.close_attempts(session, moved, Outcome.CANCELED)
     webhook_events.publish_job_event(session, JobStatus.CANCELED, [job.id])
     session.refresh(job)
@@ -222,7 +222,11 @@ def cancel_queued_jobs(session: Session, job_ids: Collection[UUID]) -> list[UUID
 def expire_due_jobs(session: Session) -> int:
     """Expire every job, queued or running, whose deadline has passed; return how many."""
     late = _select_unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now_sql(session))
-    fault = {"error_code": "deadline_exceeded", "error_message": "The deadline passed first.", "error_retryable": False}
+    fault = {
+        "error_code": "deadline_exceeded",
+        "error_message": "The job did not finish before its deadline.",
+        "error_retryable": False,
+    }
     moved = _transition_jobs(session, JobStatus.EXPIRED, late, finished_at=now_sql(session), lease_until=None, **fault)
     attempts.close_attempts(session, moved, Outcome.EXPIRED)
     webhook_events.publish_job_event(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])
@@ -237,7 +241,7 @@ def requeue_lost_jobs(session: Session, max_strikes: int) -> tuple[int, int]:
     silent = _select_unlocked(JobStatus.QUEUED, Job.lease_until < now_sql(session))
     fault = {
         "error_code": "worker_lost",
-        "error_message": f"Each of {max_strikes} attempts ended with the death or silence of its press.",
+        "error_message": f"The job failed after {max_strikes} attempts whose press died or stopped responding.",
         "error_retryable": True,
     }
     given_up = _transition_jobs(

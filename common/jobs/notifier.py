@@ -77,7 +77,7 @@ class RecordingNotifier:
     """Remembers who rang and tells nobody: a stand-in for tests."""
 
     def __init__(self) -> None:
-        warnings.warn("RecordingBell rings for nobody: no press will hear of new work", stacklevel=2)
+        warnings.warn("RecordingBell is for tests: no press is notified of new work", stacklevel=2)
         self.rung: list[tuple[str, UUID]] = []
 
     def ring(self, model: str, *job_ids: UUID) -> None:

@@ -19,7 +19,7 @@ from common.launcher import valkey
 from common.launcher.child import Child
 from common.launcher.supervisor import Supervisor, print_line
 from common.models import catalog
-from common.models.adapters import open_shelf
+from common.models.adapters import read_adapter_directory
 from common.settings import PREFIX, Settings
 
 API_GRACE_SECONDS = 15
@@ -53,12 +53,12 @@ def run_stack(settings: Settings, environ: Mapping[str, str], *, presses: int = 
 
 def prepare_database(settings: Settings) -> None:
     """Bring the database to the newest schema and enter the models on offer."""
-    cards = open_shelf(settings).equip_all(catalog.offered(settings))
+    cards = read_adapter_directory(settings).equip_all(catalog.load_offered_models(settings))
     database = Database(settings.sqlalchemy_url)
     try:
         schema.upgrade_schema(database)
         with database.transaction() as session:
-            catalog.register(session, cards)
+            catalog.register_models(session, cards)
     finally:
         database.close()
 
@@ -122,7 +122,7 @@ class _ReadinessAnnouncer:
             print(_format_welcome(self._settings), flush=True)  # noqa: T201  (for whoever started it)
         elif now > self._late_at:
             self._late_at = now + PATIENCE_SECONDS
-            print_line("up", f"the api does not answer yet at {self._url}")
+            print_line("up", f"the api is not responding yet at {self._url}")
 
     def _answers(self) -> bool:
         try:
@@ -141,10 +141,10 @@ def _format_welcome(settings: Settings) -> str:
     Documentation  {url}/docs
     Data           {settings.home.resolve()}
 
-    Make a key     {program} keys create --name me
-    First picture  PRESSROOM_API_KEY=<the key> {program} submit "a fox on a red background" --wait --out .
+    Create a key   {program} keys create --name me
+    First image    PRESSROOM_API_KEY=<the key> {program} submit "a fox on a red background" --wait --out .
 
-  Ctrl-C ends it all.
+  Press Ctrl-C to stop.
 """
 
 
@@ -168,7 +168,7 @@ def _lock_data_directory(settings: Settings) -> Iterator[None]:
             file.seek(0)
             holder = file.read().decode(errors="replace").strip()
             raise SettingsError(
-                f"Pressroom is already up on {settings.home} (process {holder}); stop it, or set {PREFIX}HOME."
+                f"Pressroom is already running in {settings.home} (process {holder}); stop it, or set {PREFIX}HOME."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()).encode())

@@ -43,7 +43,7 @@ class Supervisor:
                 return EXIT_BAD_SETTINGS
             if ended is not None:
                 print_line(
-                    "up", f"{child.name} {_format_exit_status(ended)}; starts again in {child.pause_seconds:.1f} s"
+                    "up", f"{child.name} {_format_exit_status(ended)}; restarting in {child.pause_seconds:.1f} s"
                 )
             if child.is_due:
                 child.start()
@@ -52,7 +52,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         for child in self._farewell:
             if not child.stop(is_hurried=lambda: self._signals > 1):
-                print_line("up", f"{child.name} did not end by itself and was killed")
+                print_line("up", f"{child.name} did not stop in time and was killed")
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -80,5 +80,5 @@ def print_line(name: str, line: str) -> None:
 
 def _format_exit_status(status: int) -> str:
     if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
+        return f"was terminated by {signal.Signals(-status).name}"
+    return f"exited with status {status}"

@@ -78,9 +78,9 @@ def await_server(socket: Path, is_alive: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not is_server_ready(socket):
         if not is_alive():
-            raise BrokerUnavailableError("The embedded message broker has ended; what it wrote says why.")
+            raise BrokerUnavailableError("The embedded message broker has exited; see its output above.")
         if time.monotonic() > deadline:
-            raise BrokerUnavailableError(f"The embedded message broker does not answer within {READY_SECONDS} s.")
+            raise BrokerUnavailableError(f"The embedded message broker did not become ready within {READY_SECONDS} s.")
         time.sleep(PAUSE_SECONDS)
 
 

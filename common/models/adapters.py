@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from common.errors import ModelUnavailableError, SettingsError
 from common.models import safetensors_file
-from common.models.catalog import NAME, AdapterCard, Family, ModelCard, Offer
+from common.models.catalog import NAME, AdapterCard, Family, ModelCard, OfferedModels
 from common.models.lora_layers import TITLES, Layer, Weights, find_misfit, guess_family, read_layers, read_weights
 from common.settings import PREFIX, Settings
 
@@ -44,14 +44,14 @@ class AdapterFile:
     def find_misfit(self, card: ModelCard, weights: Weights) -> str | None:
         """Return why it does not go with the model that has *weights*, in words, or None if it does."""
         if card.family not in TITLES:
-            return "models of this kind take no adapters"
+            return "models of this kind do not support adapters"
         if self.base is not None and self.base not in (card.family, card.name):
-            return f"it is said to be for {self.base}"
+            return f"its base is {self.base}"
         return find_misfit(self.layers, card.family, weights)
 
 
 @dataclass(frozen=True)
-class Shelf:
+class AdapterDirectory:
     """What the directory of adapters holds: the files by the adapters' names, and the faults by the files' names."""
 
     files: dict[str, AdapterFile] = field(default_factory=dict)
@@ -70,20 +70,20 @@ class Shelf:
             fitting = [file for file in fitting if file.find_misfit(card, weights) is None]
         return card.model_copy(update={"adapters": [file.card for file in fitting]})
 
-    def equip_all(self, offer: Offer) -> list[ModelCard]:
+    def equip_all(self, offer: OfferedModels) -> list[ModelCard]:
         """Return the cards of all models on offer with their adapters."""
         return [self.equip(card, directory) for card, directory in offer.values()]
 
     def find_left_out(self, cards: Sequence[ModelCard]) -> dict[str, str]:
         """Return, in words, why files are faulty or go with none of the equipped *cards*, by the file's name."""
         used = {adapter.name for card in cards for adapter in card.adapters}
-        unused = {file.path.name: _describe_unused(file) for name, file in self.files.items() if name not in used}
+        unused = {file.path.name: _describe_unused_file(file) for name, file in self.files.items() if name not in used}
         return self.faults | unused
 
 
-def open_shelf(settings: Settings) -> Shelf:
+def read_adapter_directory(settings: Settings) -> AdapterDirectory:
     """Return what is in the directory of adapters; raise SettingsError if the directory does not exist."""
-    shelf = Shelf()
+    shelf = AdapterDirectory()
     if settings.adapters is None:
         return shelf
     try:
@@ -101,7 +101,7 @@ def open_shelf(settings: Settings) -> Shelf:
             else:
                 shelf.files[file.card.name] = file
         elif suffix in safetensors_file.RISKY:
-            shelf.faults[path.name] = f"{path} is of a kind that can carry code; only safetensors are read."
+            shelf.faults[path.name] = f"{path} has a format that can contain code; use .safetensors."
     return shelf
 
 
@@ -110,14 +110,14 @@ def read_adapter(path: Path) -> AdapterFile:
     name = path.name.removesuffix(WEIGHTS)
     if not NAME.fullmatch(name):
         raise ModelUnavailableError(
-            f"{path} must be named with small letters, digits, dots, dashes and underscores only, 64 at most."
+            f"{path} must have a name of at most 64 lower-case letters, digits, dots, dashes and underscores."
         )
-    _expect_inside(path)
+    _check_location(path)
     if path.stat().st_size > LARGEST_FILE:
-        raise ModelUnavailableError(f"{path} has more than {LARGEST_FILE} bytes, which no adapter needs.")
-    header = safetensors_file.examine(path)
+        raise ModelUnavailableError(f"{path} must not exceed {LARGEST_FILE} bytes.")
+    header = safetensors_file.read_header(path)
     try:
-        _expect_plain_training(header.metadata.get(TRAINING, "{}"))
+        _check_training(header.metadata.get(TRAINING, "{}"))
         layers = read_layers(header.shapes)
     except ModelUnavailableError as error:
         raise ModelUnavailableError(f"{path} cannot be used as an adapter: {error.message}.") from None
@@ -125,18 +125,18 @@ def read_adapter(path: Path) -> AdapterFile:
     return AdapterFile(card, path, base, layers)
 
 
-def _expect_inside(path: Path) -> None:
+def _check_location(path: Path) -> None:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # a link to nothing, or to itself
-        raise ModelUnavailableError(f"{path} leads to no file.") from None
+        raise ModelUnavailableError(f"{path} is a broken link.") from None
     if target.parent != path.parent.resolve() or target.suffix != path.suffix:
-        raise ModelUnavailableError(f"{path} is a link that leads elsewhere; copy the file itself there instead.")
+        raise ModelUnavailableError(f"{path} is a link that leads out of its directory; copy the file there instead.")
     if not target.is_file():
         raise ModelUnavailableError(f"{path} is not a file.")
 
 
-def _expect_plain_training(text: str) -> None:
+def _check_training(text: str) -> None:
     """Refuse an adapter that would change the model beyond the layers that it names."""
     try:
         training = json.loads(text)
@@ -153,14 +153,14 @@ def _expect_plain_training(text: str) -> None:
 def _read_supplement(path: Path, name: str) -> tuple[AdapterCard, str | None]:
     if not path.exists():
         return AdapterCard(name=name, title=name), None
-    _expect_inside(path)
+    _check_location(path)
     try:
         told: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise ModelUnavailableError(f"{path} cannot be read as JSON.") from None
     base = told.pop("base", None) if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(base, str | None):
-        raise ModelUnavailableError(f"{path} holds no JSON object with a text as its base.")
+        raise ModelUnavailableError(f"{path} must contain a JSON object whose base is a string.")
     try:
         return AdapterCard.model_validate({"title": name, **told, "name": name}), base
     except ValidationError as error:
@@ -169,7 +169,7 @@ def _read_supplement(path: Path, name: str) -> tuple[AdapterCard, str | None]:
         raise ModelUnavailableError(f"{path}: {where}: {fault['msg']}.") from None
 
 
-def _describe_unused(file: AdapterFile) -> str:
+def _describe_unused_file(file: AdapterFile) -> str:
     family: Family | None = guess_family(file.layers)
-    made_for = f"; it looks made for {TITLES[family]}" if family is not None else ""
-    return f"The adapter {file.card.name} goes with none of the models on offer{made_for}."
+    made_for = f"; it appears to be made for {TITLES[family]}" if family is not None else ""
+    return f"The adapter {file.card.name} is not supported by any of the models{made_for}."

@@ -91,14 +91,14 @@ INPAINTING = frozenset({"StableDiffusionInpaintPipeline", "StableDiffusionXLInpa
 _EVERY_SCHEDULER, _EVERY_MODE = list(SchedulerName), list(Mode)
 
 
-def _sizes(default: int, least: int, most: int, multiple: int) -> dict[str, int]:
+def _build_sizes(default: int, least: int, most: int, multiple: int) -> dict[str, int]:
     square = {"default_width": default, "default_height": default}
     return {**square, "min_size": least, "max_size": most, "size_multiple": multiple}
 
 
 _DEFAULTS: dict[Family, dict[str, Any]] = {
     Family.SD15: {
-        **_sizes(512, 256, 1024, 8),
+        **_build_sizes(512, 256, 1024, 8),
         "default_steps": 25,
         "default_guidance_scale": 7.5,
         "schedulers": _EVERY_SCHEDULER,
@@ -106,7 +106,7 @@ _DEFAULTS: dict[Family, dict[str, Any]] = {
         "modes": _EVERY_MODE,
     },
     Family.SDXL: {
-        **_sizes(1024, 512, 2048, 8),
+        **_build_sizes(1024, 512, 2048, 8),
         "default_steps": 30,
         "default_guidance_scale": 5.0,
         "schedulers": _EVERY_SCHEDULER,
@@ -115,22 +115,22 @@ _DEFAULTS: dict[Family, dict[str, Any]] = {
     },
     # The two that match flows know one sampler of the list.
     Family.SD3: {
-        **_sizes(1024, 256, 2048, 16),
+        **_build_sizes(1024, 256, 2048, 16),
         "default_steps": 28,
         "default_guidance_scale": 4.5,
         "schedulers": [SchedulerName.EULER],
         "negative_prompt": True,
     },
     Family.FLUX: {
-        **_sizes(1024, 256, 2048, 16),
+        **_build_sizes(1024, 256, 2048, 16),
         "default_steps": 28,
         "default_guidance_scale": 3.5,
         "schedulers": [SchedulerName.EULER],
     },
     # Its samplers are not known, so it keeps its own; what else it takes, its supplement may say.
-    Family.OTHER: {**_sizes(1024, 256, 2048, 32), "default_steps": 28, "default_guidance_scale": 5.0},
+    Family.OTHER: {**_build_sizes(1024, 256, 2048, 32), "default_steps": 28, "default_guidance_scale": 5.0},
     Family.PAINTED: {
-        **_sizes(512, 64, 2048, 8),
+        **_build_sizes(512, 64, 2048, 8),
         "default_steps": 20,
         "default_guidance_scale": 5.0,
         "schedulers": _EVERY_SCHEDULER,  # all the same to a brush, so that requests for any model can be tried on it
@@ -142,7 +142,7 @@ _DEFAULTS: dict[Family, dict[str, Any]] = {
 PAINTED_CARD = ModelCard(
     name=PAINTED,
     title="Painted stand-in",
-    description="Draws shapes with a brush instead of a model; for tests.",
+    description="Test model that paints simple shapes.",
     family=Family.PAINTED,
     batching=True,
     **_DEFAULTS[Family.PAINTED],
@@ -150,7 +150,7 @@ PAINTED_CARD = ModelCard(
 
 _CARDS = select(Model.card).order_by(Model.position, Model.name)
 
-Offer = dict[str, tuple[ModelCard, Path | None]]
+OfferedModels = dict[str, tuple[ModelCard, Path | None]]
 
 
 def read_card(directory: Path) -> ModelCard:
@@ -158,12 +158,12 @@ def read_card(directory: Path) -> ModelCard:
     name = directory.resolve().name.lower()
     if not NAME.fullmatch(name):
         raise ModelUnavailableError(
-            f"The model directory {directory} must be named with letters, digits, dots, dashes and underscores only."
+            f"The model directory {directory} must have a name of letters, digits, dots, dashes and underscores only."
         )
     index = _read_json(directory / INDEX)
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
-        raise ModelUnavailableError(f"{directory / INDEX} names no diffusers pipeline as its _class_name.")
+        raise ModelUnavailableError(f"{directory / INDEX} does not name a diffusers pipeline as _class_name.")
     family = _FAMILIES.get(pipeline, Family.OTHER)
     supplement = _read_json(directory / SUPPLEMENT) if (directory / SUPPLEMENT).exists() else {}
     try:
@@ -184,31 +184,35 @@ def read_card(directory: Path) -> ModelCard:
         raise ModelUnavailableError(f"{directory / SUPPLEMENT}: {where}: {fault['msg']}.") from None
 
 
-def offered(settings: Settings) -> Offer:
+def load_offered_models(settings: Settings) -> OfferedModels:
     """Return the models that *settings* offer, by name, the default first.
 
     Raises ModelUnavailableError for a directory that holds no model, SettingsError for a choice that cannot be.
     """
-    offer: Offer = {}
+    offer: OfferedModels = {}
     for entry in settings.models or (str(STARTER),):
         directory = None if entry == PAINTED else Path(entry)
         card = PAINTED_CARD if directory is None else read_card(directory)
         if directory is not None and card.name == PAINTED:
-            raise SettingsError(f"{directory}: the name {PAINTED!r} is the stand-in's; rename the directory.")
+            raise SettingsError(f"{directory}: the name {PAINTED!r} is reserved; rename the directory.")
         if card.name in offer:
-            raise SettingsError(f"PRESSROOM_MODELS names two models {card.name!r}; rename one of the directories.")
+            raise SettingsError(
+                f"PRESSROOM_MODELS contains two models named {card.name!r}; rename one of the directories."
+            )
         offer[card.name] = (card, directory)
     if PAINTED in offer and len(offer) > 1:
-        raise SettingsError("PRESSROOM_MODELS names the painted stand-in beside real models; offer one or the other.")
+        raise SettingsError("PRESSROOM_MODELS must not combine painted with real models.")
     default = settings.default_model
     if default is None:
         return offer
     if default not in offer:
-        raise SettingsError(f"PRESSROOM_DEFAULT_MODEL is {default!r}, but PRESSROOM_MODELS offers: {', '.join(offer)}.")
+        raise SettingsError(
+            f"PRESSROOM_DEFAULT_MODEL is {default!r}, which is not in PRESSROOM_MODELS: {', '.join(offer)}."
+        )
     return {default: offer[default], **offer}
 
 
-def register(session: Session, cards: Sequence[ModelCard]) -> None:
+def register_models(session: Session, cards: Sequence[ModelCard]) -> None:
     """Enter *cards* into the table, or bring their rows up to date; their order is the order of listing."""
     for position, card in enumerate(cards):
         values = {"card": card.model_dump(mode="json"), "position": position, "registered_at": utcnow()}
@@ -216,7 +220,7 @@ def register(session: Session, cards: Sequence[ModelCard]) -> None:
     session.flush()
 
 
-def cards(session: Session) -> list[ModelCard]:
+def load_cards(session: Session) -> list[ModelCard]:
     """Return the cards of all models that some press has offered, in order; the first is the default."""
     return [ModelCard.model_validate(card) for card in session.scalars(_CARDS)]
 
@@ -231,5 +235,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelUnavailableError(f"{path} is not valid JSON.") from error
     if not isinstance(content, dict):
-        raise ModelUnavailableError(f"{path} holds no JSON object.")
+        raise ModelUnavailableError(f"{path} must contain a JSON object.")
     return content

@@ -19,18 +19,18 @@ DISPENSABLE = frozenset({"safety_checker", "feature_extractor", "image_encoder"}
 """Parts that are never loaded, so that a directory may lack them."""
 
 
-def admit(directory: Path) -> None:
+def check_model_directory(directory: Path) -> None:
     """Raise ModelUnavailableError, a plain sentence that names the file, unless *directory* may be loaded."""
-    admit_files(directory)
-    for name, part in read_object(directory / "model_index.json").items():
-        _admit_part(directory, name, part)
+    check_files(directory)
+    for name, part in read_json_object(directory / "model_index.json").items():
+        _check_part(directory, name, part)
 
 
-def admit_files(directory: Path) -> list[Path]:
+def check_files(directory: Path) -> list[Path]:
     """Return the files of a directory, if each of them may be opened; raise ModelUnavailableError like ``admit``."""
-    files = list(_files(directory))
+    files = list(_iterate_files(directory))
     for path in files:
-        _admit_file(directory, path)
+        _check_file(directory, path)
     return files
 
 
@@ -43,7 +43,7 @@ def find_variant(directory: Path) -> str | None:
     return None
 
 
-def _files(directory: Path) -> Iterator[Path]:
+def _iterate_files(directory: Path) -> Iterator[Path]:
     root = directory.resolve()
     for path in sorted(directory.rglob("*")):
         if path.is_symlink() and not path.resolve().is_relative_to(root):
@@ -54,25 +54,25 @@ def _files(directory: Path) -> Iterator[Path]:
             yield path
 
 
-def _admit_file(directory: Path, path: Path) -> None:
+def _check_file(directory: Path, path: Path) -> None:
     where = path.relative_to(directory)
     suffix = path.suffix.lower()
     if suffix == ".py":
-        raise ModelUnavailableError(f"The model {directory} brings code of its own ({where}), which is never run.")
+        raise ModelUnavailableError(f"The model {directory} contains code ({where}), which is never run.")
     if suffix in RISKY:
         raise ModelUnavailableError(
-            f"The model {directory} holds {where}, and files of that kind can carry code; keep its safetensors only."
+            f"The model {directory} contains {where}, a format that can contain code; keep only its safetensors files."
         )
     if suffix == ".safetensors":
-        safetensors_file.examine(path)
+        safetensors_file.read_header(path)
     elif path.name.endswith(".index.json"):
-        _admit_shards(path)
-    elif path.name == "config.json" and "auto_map" in read_object(path):
-        raise ModelUnavailableError(f"{path} asks for code of its own (auto_map), which is never run.")
+        _check_shards(path)
+    elif path.name == "config.json" and "auto_map" in read_json_object(path):
+        raise ModelUnavailableError(f"{path} refers to custom code (auto_map), which is never run.")
 
 
-def _admit_shards(path: Path) -> None:
-    shards = read_object(path).get("weight_map")
+def _check_shards(path: Path) -> None:
+    shards = read_json_object(path).get("weight_map")
     if not isinstance(shards, dict):
         raise ModelUnavailableError(f"{path} has no weight_map.")
     for shard in {str(name) for name in shards.values()}:
@@ -82,29 +82,29 @@ def _admit_shards(path: Path) -> None:
             raise ModelUnavailableError(f"{path} names {shard}, but that file is missing.")
 
 
-def _admit_part(directory: Path, name: str, part: Any) -> None:
+def _check_part(directory: Path, name: str, part: Any) -> None:
     """Check one entry of the index: a part is a pair, the library and the class; all else is an option."""
     if not isinstance(part, list):
         return
     if len(part) != 2 or name.startswith("_"):  # noqa: PLR2004  (a pair)
-        raise ModelUnavailableError(f"{directory / 'model_index.json'}: {name} asks for code of its own.")
+        raise ModelUnavailableError(f"{directory / 'model_index.json'}: {name} refers to custom code.")
     library, _ = part
     if library is None or name in DISPENSABLE or not isinstance(library, str):
         return
     if library not in LIBRARIES:
         raise ModelUnavailableError(
-            f"{directory / 'model_index.json'}: {name} comes from {library}, which is not known."
+            f"{directory / 'model_index.json'}: {name} comes from the unknown library {library}."
         )
     if not (directory / name).is_dir():
         raise ModelUnavailableError(f"The model {directory} lacks the folder {name}.")
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in the file at *path*; raise ModelUnavailableError if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelUnavailableError(f"{path} cannot be read as JSON.") from error
     if not isinstance(content, dict):
-        raise ModelUnavailableError(f"{path} holds no JSON object.")
+        raise ModelUnavailableError(f"{path} must contain a JSON object.")
     return content

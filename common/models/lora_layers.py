@@ -69,7 +69,7 @@ def read_layers(shapes: Mapping[str, Shape]) -> list[Layer]:
         side = "down" if found["side"] in ("A", "down") else "up"
         pairs.setdefault(found["layer"], {})[side] = shape
     if not pairs:
-        raise ModelUnavailableError("it holds no LoRA")
+        raise ModelUnavailableError("it does not contain a LoRA")
     return [_read_layer(name, pair) for name, pair in pairs.items()]
 
 
@@ -85,13 +85,13 @@ def find_misfit(layers: Sequence[Layer], family: Family, weights: Weights) -> st
             return f"the model's {layer.part} has no layer {layer.name}"
         if (layer.outputs, layer.inputs) != shape[:2]:
             wanted, had = f"{layer.inputs} × {layer.outputs}", f"{shape[1]} × {shape[0]}"
-            return f"its layer {layer.name} is made for {wanted} numbers, and the model's has {had}"
+            return f"its layer {layer.name} is made for {wanted} values; the model's has {had}"
     return None
 
 
 def guess_family(layers: Sequence[Layer]) -> Family | None:
     """Return the family that *layers* look made for, judged by the released models; None where nothing tells."""
-    return next((family for layer in layers if (family := _guess(layer)) is not None), None)
+    return next((family for layer in layers if (family := _guess_layer_family(layer)) is not None), None)
 
 
 def read_weights(directory: Path) -> Weights:
@@ -99,7 +99,7 @@ def read_weights(directory: Path) -> Weights:
     return {part: dict(_read_part(directory / part)) for part in PARTS}
 
 
-def flatten(layer: str) -> str:
+def flatten_name(layer: str) -> str:
     """Return the one spelling of a layer's name that this module compares."""
     return layer.replace(".", "_").removeprefix("text_model_")
 
@@ -107,25 +107,25 @@ def flatten(layer: str) -> str:
 def _read_layer(name: str, pair: Mapping[str, Shape]) -> Layer:
     down, up = pair.get("down", ()), pair.get("up", ())
     if min(len(down), len(up)) < 2 or down[0] != up[1]:  # noqa: PLR2004  (matrices)
-        raise ModelUnavailableError(f"the two matrices of its layer {name} do not go together")
+        raise ModelUnavailableError(f"the two matrices of its layer {name} do not match")
     release = next((family for mark, family in _FIRST_RELEASES.items() if mark in name), None)
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
     if prefix is None and release is None:
-        raise ModelUnavailableError(f"it changes {name}, which is a layer of no model that is known")
+        raise ModelUnavailableError(f"it changes {name}, a layer of no known model")
     part = _PREFIXES[prefix] if prefix is not None else "transformer"
-    return Layer(part, _spell(part, name.removeprefix(prefix or "")), down[1], up[0], release)
+    return Layer(part, _translate_name(part, name.removeprefix(prefix or "")), down[1], up[0], release)
 
 
-def _spell(part: str, layer: str) -> str:
+def _translate_name(part: str, layer: str) -> str:
     """Return a layer's name in the model's own words; old versions of diffusers had others for attention."""
-    name = flatten(layer.replace(".processor.", "."))
+    name = flatten_name(layer.replace(".processor.", "."))
     stem, last = name[: name.rfind("to_")], name[name.rfind("to_") :]
     if part.startswith("text_encoder"):
         return stem + _ATTENTION_OF_TEXT[last] if last in _ATTENTION_OF_TEXT else name
     return f"{name}_0" if last == "to_out" else name
 
 
-def _guess(layer: Layer) -> Family | None:
+def _guess_layer_family(layer: Layer) -> Family | None:
     if layer.release is not None:
         return layer.release
     if layer.part == "unet" and layer.name.endswith(("attn2_to_k", "attn2_to_v")):
@@ -135,6 +135,6 @@ def _guess(layer: Layer) -> Family | None:
 
 def _read_part(directory: Path) -> Iterator[tuple[str, Shape]]:
     for path in sorted(directory.glob("*.safetensors")):
-        for tensor, shape in safetensors_file.examine(path).shapes.items():
+        for tensor, shape in safetensors_file.read_header(path).shapes.items():
             if tensor.endswith(".weight"):
-                yield flatten(tensor.removesuffix(".weight")), shape
+                yield flatten_name(tensor.removesuffix(".weight")), shape

@@ -22,58 +22,58 @@ BITS = {
 
 
 @dataclass(frozen=True)
-class Header:
+class SafetensorsHeader:
     """What a file holds: the shape of each tensor by its name, and the texts that its maker put in."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
 
 
-def examine(path: Path) -> Header:
+def read_header(path: Path) -> SafetensorsHeader:
     """Return the header of the file at *path*; raise ModelUnavailableError, a plain sentence, unless it is whole."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(LENGTH_BYTES), "little")
             if size < LENGTH_BYTES or length > min(LARGEST_HEADER, size - LENGTH_BYTES):
-                raise _damaged(path, f"of {size} bytes cannot hold a header of {length}")
+                raise _build_damage_error(path, f"of {size} bytes is too short for a header of {length} bytes")
             header = json.loads(file.read(length))
     except OSError as error:
-        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+        raise _build_damage_error(path, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError):
-        raise _damaged(path, "has a header that is not JSON") from None
+        raise _build_damage_error(path, "has a header that is not JSON") from None
     metadata = header.pop(METADATA, {}) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise _damaged(path, "has a header that is not an object of tensors and texts")
+        raise _build_damage_error(path, "has a header that is not an object of tensors and texts")
     fault = _find_gap(header, size - LENGTH_BYTES - length)
     if fault is not None:
-        raise _damaged(path, fault)
-    return Header({name: tuple(tensor["shape"]) for name, tensor in header.items()}, metadata)
+        raise _build_damage_error(path, fault)
+    return SafetensorsHeader({name: tuple(tensor["shape"]) for name, tensor in header.items()}, metadata)
 
 
-def _damaged(path: Path, fault: str) -> ModelUnavailableError:
-    return ModelUnavailableError(f"The weights {path} are damaged: the file {fault}; fetch it again.")
+def _build_damage_error(path: Path, fault: str) -> ModelUnavailableError:
+    return ModelUnavailableError(f"The weights {path} are damaged: the file {fault}; download it again.")
 
 
 def _find_gap(tensors: dict[str, Any], size: int) -> str | None:
     try:
-        places = sorted((*_ends_of(tensor), _bytes_of(tensor), name) for name, tensor in tensors.items())
+        places = sorted((*_parse_offsets(tensor), _count_bytes(tensor), name) for name, tensor in tensors.items())
     except (TypeError, KeyError, ValueError):
-        return "describes a tensor in a way that is not known"
+        return "has an unknown tensor description"
     reached = 0
     for begin, end, wanted, name in places:
         if begin != reached or end - begin != wanted:
             return f"has its tensor {name} in the wrong place"
         reached = end
-    return None if reached == size else f"should hold {reached} bytes of tensors and holds {size}"
+    return None if reached == size else f"should contain {reached} bytes of tensors, but contains {size}"
 
 
-def _ends_of(tensor: dict[str, Any]) -> tuple[int, int]:
+def _parse_offsets(tensor: dict[str, Any]) -> tuple[int, int]:
     begin, end = tensor["data_offsets"]
     return begin, end
 
 
-def _bytes_of(tensor: dict[str, Any]) -> int:
+def _count_bytes(tensor: dict[str, Any]) -> int:
     shape = tensor["shape"]
     if not all(isinstance(side, int) and side >= 0 for side in shape):
         raise ValueError("no shape")

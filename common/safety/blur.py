@@ -9,7 +9,7 @@ PREVIEW_CELLS = 24
 """The same for a reviewer, who must tell a donkey from what may be no donkey."""
 
 
-def blur(picture: Image.Image, cells: int = PUBLISHED_CELLS) -> Image.Image:
+def blur_picture(picture: Image.Image, cells: int = PUBLISHED_CELLS) -> Image.Image:
     """Return *picture* in its size, made of so many colours along its longer side and no other information."""
     scale = cells / max(picture.size)
     small = picture.resize(

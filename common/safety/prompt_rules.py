@@ -14,10 +14,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import SettingsError
-from common.safety.text_folding import fold
+from common.safety.text_folding import fold_text
 from common.settings import PREFIX
 
-ALWAYS = Path(__file__).with_name("rules.toml")
+BUILT_IN_RULES = Path(__file__).with_name("rules.toml")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 LITERAL = re.compile(r""""([^"]*)"|'([^']*)'""")
@@ -70,47 +70,49 @@ class PromptRules:
     @classmethod
     def open(cls, path: Path | None) -> Self:
         """Read the rules, the operator's from *path*; raise SettingsError for a file that is none of rules."""
-        return cls(tuple(_read(ALWAYS)), () if path is None else tuple(_read(path)))
+        return cls(tuple(_load_rules(BUILT_IN_RULES)), () if path is None else tuple(_load_rules(path)))
 
     def judge(self, text: str) -> str | None:
         """Return the first category that *text* is of; None for most."""
-        return _judge((*self.always, *self.own), text)
+        return _find_category((*self.always, *self.own), text)
 
     def judge_always(self, text: str) -> str | None:
         """Return the same by the rules alone that nobody can do without: for texts that hold people's names."""
-        return _judge(self.always, text)
+        return _find_category(self.always, text)
 
     def judge_template(self, source: str) -> str | None:
         """Return the category of a Liquid template's own words; what its recipients put in is not among them."""
-        return self.judge(TAG.sub(lambda tag: f" {_literals(tag.group())} ", source))
+        return self.judge(TAG.sub(lambda tag: f" {_extract_literals(tag.group())} ", source))
 
 
-def _judge(rules: tuple[Rule, ...], text: str) -> str | None:
-    folded = fold(text)
+def _find_category(rules: tuple[Rule, ...], text: str) -> str | None:
+    folded = fold_text(text)
     return next((rule.category for rule in rules if rule.matches(folded)), None)
 
 
-def _literals(tag: str) -> str:
+def _extract_literals(tag: str) -> str:
     return " ".join(first or second for first, second in LITERAL.findall(tag))
 
 
-def _read(path: Path) -> Iterator[Rule]:
+def _load_rules(path: Path) -> Iterator[Rule]:
     try:
         found = _Rules.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         reason = "is not a list of rules" if isinstance(error, ValidationError) else f"cannot be read: {error}"
         raise SettingsError(f"{PREFIX}PROMPT_RULES {path} {reason}") from error
     for rule in found.rules:
-        lists = tuple(frozenset(fold(entry) for each in entries for entry in _expand(each)) for entries in rule.words)
+        lists = tuple(
+            frozenset(fold_text(entry) for each in entries for entry in _expand_entry(each)) for entries in rule.words
+        )
         if not all(entries and "" not in entries for entries in lists):
             raise SettingsError(f"{PREFIX}PROMPT_RULES {path} has an empty list, or an entry without a word.")
         yield Rule(rule.category, lists)
 
 
-def _expand(entry: str) -> Iterator[str]:
+def _expand_entry(entry: str) -> Iterator[str]:
     found = RANGE.search(entry)
     if found is None:
         yield entry
         return
     for number in range(int(found[1]), int(found[2]) + 1):
-        yield from _expand(f"{entry[: found.start()]}{number}{entry[found.end() :]}")
+        yield from _expand_entry(f"{entry[: found.start()]}{number}{entry[found.end() :]}")

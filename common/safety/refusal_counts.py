@@ -8,7 +8,7 @@ from common.clock import utcnow
 from common.tables import PromptRefusals
 
 
-def count(session: Session, owner: str, category: str) -> None:
+def count_refusal(session: Session, owner: str, category: str) -> None:
     """Count one more refusal of today."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     row = insert(PromptRefusals).values(day=utcnow().date().isoformat(), owner=owner, category=category, count=1)
@@ -16,7 +16,7 @@ def count(session: Session, owner: str, category: str) -> None:
     session.execute(row.on_conflict_do_update(index_elements=key, set_={"count": PromptRefusals.count + 1}))
 
 
-def list_all(session: Session) -> list[PromptRefusals]:
+def list_refusals(session: Session) -> list[PromptRefusals]:
     """Return all counts, the newest first."""
     ordered = (PromptRefusals.day.desc(), PromptRefusals.owner, PromptRefusals.category)
     return list(session.scalars(select(PromptRefusals).order_by(*ordered)))

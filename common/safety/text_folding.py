@@ -11,7 +11,7 @@ INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
 """Categories of Unicode that leave no mark of their own: zero width, variation selectors, accents, controls."""
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """Return the words of *text*, one space between: forms (NFKC) and look-alikes made one, no case, no accents."""
     return " ".join(filter(None, map(_fold_word, text.split())))
 
@@ -20,11 +20,11 @@ def fold(text: str) -> str:
 def _fold_word(text: str) -> str:
     compatible = unicodedata.normalize("NFKC", text)
     # Before the case is folded and after: some letters look like a Latin one in one case only.
-    seen = "".join(map(_to_latin, _show(compatible))).casefold()
-    return " ".join(WORD.findall("".join(map(_to_latin, _show(seen)))))
+    seen = "".join(map(_to_latin, _strip_invisible(compatible))).casefold()
+    return " ".join(WORD.findall("".join(map(_to_latin, _strip_invisible(seen)))))
 
 
-def _show(text: str) -> str:
+def _strip_invisible(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text)
     spaced = (" " if character.isspace() else character for character in decomposed)
     return "".join(character for character in spaced if unicodedata.category(character) not in INVISIBLE)

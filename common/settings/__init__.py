@@ -23,7 +23,7 @@ from common.settings.webhooks import WebhookSettings
 __all__ = ["EXIT_BAD_SETTINGS", "PREFIX", "Settings"]
 
 EXIT_BAD_SETTINGS = 78
-"""Exit status of a process that refuses its settings (``EX_CONFIG`` of sysexits.h)."""
+"""Exit status of a process with invalid settings (``EX_CONFIG`` in sysexits.h)."""
 
 
 class Settings(
@@ -37,14 +37,14 @@ class Settings(
     ServiceSettings,
     BaseSettings,
 ):
-    """The settings of one process; immutable, and every name but these is refused."""
+    """All settings of one process; immutable, and unknown names are rejected."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     @model_validator(mode="after")
     def _check_faults(self) -> Self:
         if self.faults and self.models != ("painted",):
-            raise ValueError(f"{PREFIX}FAULTS is for tests: it needs {PREFIX}MODELS=painted")
+            raise ValueError(f"{PREFIX}FAULTS is for tests and requires {PREFIX}MODELS=painted")
         try:
             failpoints.parse_failpoints(self.faults)
         except ValueError as error:
@@ -54,12 +54,12 @@ class Settings(
     @model_validator(mode="after")
     def _check_stand_in(self) -> Self:
         if self.checker == (STAND_IN,) and self.models != ("painted",):
-            raise ValueError(f"{PREFIX}CHECKER=scripted is for tests: it needs {PREFIX}MODELS=painted")
+            raise ValueError(f"{PREFIX}CHECKER=scripted is for tests and requires {PREFIX}MODELS=painted")
         return self
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the settings from *environ* (``os.environ``); raise SettingsError, one sentence per fault."""
+        """Read the settings from *environ* (default: ``os.environ``); raise SettingsError with one clause per error."""
         known = {PREFIX + name.upper() for name in cls.model_fields}
         for name in environ if environ is not None else os.environ:
             if name.startswith(PREFIX) and name not in known:

@@ -1,4 +1,4 @@
-"""What every group of settings is written with: the prefix of the variables, and lists in them."""
+"""Helpers shared by all settings groups: the variable prefix and comma-separated lists."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ PREFIX = "PRESSROOM_"
 
 
 def split_commas(value: object) -> object:
-    """Return the parts of a text between its commas; anything else as it is."""
+    """Split a string at its commas; return any other value unchanged."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""How pictures are marked as generated, and who may stop one before it is published."""
+"""Settings: provenance marks of images, and the hook that runs before publication."""
 
 import shlex
 from pathlib import Path
@@ -11,24 +11,24 @@ from common.settings.parsing import PREFIX
 
 
 class ProvenanceSettings(BaseModel):
-    """How pictures are marked as generated, and who may stop one before it is published."""
+    """Settings: provenance marks of images, and the hook that runs before publication."""
 
     provenance: Literal["auto", "off", "required"] = Field(
         "auto",
-        description="Signed manifests (C2PA) in images: `auto`: where a certificate is there; `required`: no image"
-        " leaves without; `off`: none. The mark in XMP is always there.",
+        description="Signed C2PA manifests in images. `auto`: if a certificate is present; `required`: no image is"
+        " published without one; `off`: never. The XMP mark is always written.",
     )
     provenance_certificate: Path | None = Field(
-        None, description="Certificate to sign with and its chain, as PEM; by default `HOME/provenance/chain.pem`."
+        None, description="Signing certificate and its chain, as PEM. Default: `HOME/provenance/chain.pem`."
     )
     provenance_key: Path | None = Field(
-        None, description="The certificate's private key, as PEM; by default `HOME/provenance/key.pem`."
+        None, description="Private key of the certificate, as PEM. Default: `HOME/provenance/key.pem`."
     )
     publication_hook: SecretStr | None = Field(
-        None, description="Command or URL that gets every image before it is published and can say no."
+        None, description="Command or URL that receives every image before publication and can reject it."
     )
     publication_hook_seconds: float = Field(
-        10, gt=0, le=600, description="How long the hook may take for one image; a later answer counts as a failure."
+        10, gt=0, le=600, description="Timeout of the hook per image; a later answer counts as a failure."
     )
 
     @model_validator(mode="after")
@@ -45,12 +45,12 @@ class ProvenanceSettings(BaseModel):
         if "://" in hook.partition(" ")[0]:
             parts = urlsplit(hook)
             if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"{PREFIX}PUBLICATION_HOOK must be a command, or a URL of http or https")
+                raise ValueError(f"{PREFIX}PUBLICATION_HOOK must be a command or an http(s) URL")
             return self
         try:
             words = shlex.split(hook)
         except ValueError:
             words = []
         if not words:
-            raise ValueError(f"{PREFIX}PUBLICATION_HOOK must be a command, or a URL of http or https")
+            raise ValueError(f"{PREFIX}PUBLICATION_HOOK must be a command or an http(s) URL")
         return self

@@ -1,6 +1,6 @@
-"""The settings as people read them: the table of ``docs/settings.md`` and ``docker/.env.example``.
+"""Generates the settings reference: the table in ``docs/settings.md`` and ``docker/.env.example``.
 
-``python -m common.settings_reference`` writes both; a test holds them to the class.
+``python -m common.settings.reference`` writes both; a test checks that they match the class.
 """
 
 from pathlib import Path
@@ -16,28 +16,28 @@ EXAMPLE = ROOT / "docker" / ".env.example"
 TABLE_BEGINS, TABLE_ENDS = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 COMPOSE_OWN = """\
-# Passwords of the services that compose.yaml starts; it refuses to start without them. Letters and digits only.
+# Passwords of the services that compose.yaml starts. All three are required; use letters and digits only.
 POSTGRES_PASSWORD=
 REDIS_PASSWORD=
 S3_PASSWORD=
-# The host's folder with model directories, seen by the press as /models.
+# Directory with the model directories on the host; mounted in the press as /models.
 #MODELS_DIRECTORY=./models
 """
 
 
 def render_table() -> str:
-    """Return one Markdown row for each setting, in the order of the class."""
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    """Return the Markdown table of all settings, in the order of the class."""
+    rows = ["| variable | default | description |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         rows.append(f"| `{PREFIX}{name.upper()}` | {_format_default(field.default)} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 
 def render_example() -> str:
-    """Return an env file that sets nothing but the passwords, and shows every setting with its default."""
+    """Return an env file with empty passwords and every setting commented out at its default."""
     lines = [
         COMPOSE_OWN,
-        "# Every setting of Pressroom with its default; compose.yaml sets the services' own addresses.",
+        "# Every setting of Pressroom with its default. compose.yaml sets the addresses of the services.",
     ]
     for name, field in Settings.model_fields.items():
         default = _format_default(field.default).strip("`")

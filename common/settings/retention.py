@@ -1,15 +1,15 @@
-"""How long things are kept, where the key they came by says nothing else."""
+"""Settings: how long data is kept, unless the API key says otherwise."""
 
 from pydantic import BaseModel, Field
 
 
 class RetentionSettings(BaseModel):
-    """How long things are kept, where the key they came by says nothing else."""
+    """Settings: how long data is kept, unless the API key says otherwise."""
 
-    image_days: int | None = Field(None, ge=1, description="How long images are kept; by default until deleted.")
+    image_days: int | None = Field(None, ge=1, description="Days that images are kept. Default: until deleted.")
     prompt_days: int | None = Field(
         None,
         ge=1,
-        description="How long the words of a job that has ended are kept: prompts and metadata; by default for ever.",
+        description="Days that prompts and metadata of a finished job are kept. Default: forever.",
     )
-    asset_days: int = Field(7, ge=1, description="How long an uploaded image is kept.")
+    asset_days: int = Field(7, ge=1, description="Days that an uploaded image is kept.")

@@ -1,4 +1,4 @@
-"""Where things are: the data directory, addresses, databases, logs."""
+"""Settings: data directory, addresses, database, broker, storage and logs."""
 
 import hashlib
 import os
@@ -14,33 +14,41 @@ LONGEST_SOCKET_PATH = 100
 
 
 class ServiceSettings(BaseModel):
-    """Where things are: the data directory, addresses, databases, logs."""
+    """Settings: data directory, addresses, database, broker, storage and logs."""
 
-    home: Path = Field(Path("var"), description="Data directory of the embedded defaults.")
+    home: Path = Field(Path("var"), description="Data directory of the embedded services.")
     bind: str = Field("127.0.0.1:8000", description="Address and port that the api listens on.")
-    public_url: str | None = Field(None, description="Base of the links given out; by default `http://` + `BIND`.")
+    public_url: str | None = Field(None, description="Base URL of all links in responses. Default: `http://` + `BIND`.")
     secret_key: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Signs links and cursors, seals webhooks' secrets; made and kept under `HOME` at the first `up`.",
+        description="Signs links and cursors and encrypts webhook secrets. Default: generated under `HOME`.",
     )
     database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL of PostgreSQL or SQLite; by default SQLite under `HOME`."
+        None, description="SQLAlchemy URL of PostgreSQL or SQLite. Default: SQLite under `HOME`."
     )
     redis_url: SecretStr | None = Field(
-        None, description="URL of Redis or Valkey; by default an embedded server under `HOME`."
+        None, description="URL of Redis or Valkey. Default: an embedded server under `HOME`."
     )
     storage_url: str | None = Field(
-        None, description="`file:DIRECTORY` or `s3://BUCKET/PREFIX`; by default `file:HOME/images`."
+        None, description="Image storage: `file:DIRECTORY` or `s3://BUCKET/PREFIX`. Default: `file:HOME/images`."
     )
-    s3_endpoint: str | None = Field(None, description="URL of an S3-compatible server; by default Amazon's.")
+    s3_endpoint: str | None = Field(None, description="URL of an S3-compatible server. Default: Amazon S3.")
     s3_public_endpoint: str | None = Field(
-        None, description="The same server as clients reach it, used in signed links; by default `S3_ENDPOINT`."
+        None, description="URL of that server as clients reach it, used in signed links. Default: `S3_ENDPOINT`."
     )
-    api_url: str | None = Field(None, description="Where the command line finds the api; by default `PUBLIC_URL`.")
-    api_key: SecretStr | None = Field(None, description="The key with which the command line signs in.")
-    log_level: str = Field("INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
-    log_format: str = Field("auto", pattern=r"^(auto|json|console)$", description="`auto`: console on a terminal.")
+    api_url: str | None = Field(None, description="URL of the api for the command line. Default: `PUBLIC_URL`.")
+    api_key: SecretStr | None = Field(None, description="API key of the command line.")
+    log_level: str = Field(
+        "INFO",
+        pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",
+        description="Minimum log level.",
+    )
+    log_format: str = Field(
+        "auto",
+        pattern=r"^(auto|json|console)$",
+        description="`auto`: console on a terminal, else JSON.",
+    )
 
     @property
     def base_url(self) -> str:
@@ -49,24 +57,24 @@ class ServiceSettings(BaseModel):
 
     @property
     def client_url(self) -> str:
-        """Return where the command line finds the api, without a trailing slash."""
+        """Return the URL of the api for the command line, without a trailing slash."""
         return (self.api_url or self.base_url).rstrip("/")
 
     @property
     def sqlalchemy_url(self) -> str:
-        """Return the database's URL; SQLite under the data directory unless one is set."""
+        """Return the database URL; SQLite under the data directory by default."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.home.resolve() / 'pressroom.db'}"
 
     @property
     def is_redis_embedded(self) -> bool:
-        """Tell whether our launcher is to start the message broker."""
+        """Return whether the launcher must start the message broker."""
         return self.redis_url is None
 
     @property
     def redis_socket(self) -> Path:
-        """Return the Unix socket of the embedded broker; short enough for the kernel."""
+        """Return the path of the embedded broker's Unix socket, short enough for the kernel."""
         home = self.home.resolve()
         path = home / "valkey" / "valkey.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
@@ -76,18 +84,18 @@ class ServiceSettings(BaseModel):
 
     @property
     def broker_url(self) -> str:
-        """Return the URL of the message broker, embedded or not, in the form that Celery reads."""
+        """Return the URL of the message broker, embedded or external, in Celery's format."""
         if self.redis_url is not None:
             return self.redis_url.get_secret_value()
         return f"redis+socket://{quote(str(self.redis_socket))}?virtual_host=0"
 
     @property
     def images_url(self) -> str:
-        """Return where images are stored: ``file:DIRECTORY`` or ``s3://BUCKET/PREFIX``."""
+        """Return the storage URL: ``file:DIRECTORY`` or ``s3://BUCKET/PREFIX``."""
         return self.storage_url or f"file:{self.home.resolve() / 'images'}"
 
     def read_secret(self) -> bytes:
-        """Return the signing secret: the one set, else the one kept under the data directory, made if missing."""
+        """Return the configured signing secret, or the one under the data directory, which is created if missing."""
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         path = self.home / "secret_key"

@@ -1,4 +1,4 @@
-"""How long leases, attempts and stops last; and, for tests, what breaks."""
+"""Settings: leases, retries and shutdown, and fault injection for tests."""
 
 from typing import Self
 
@@ -8,16 +8,18 @@ from common.settings.parsing import PREFIX, CommaSeparated
 
 
 class TimingSettings(BaseModel):
-    """How long leases, attempts and stops last; and, for tests, what breaks."""
+    """Settings: leases, retries and shutdown, and fault injection for tests."""
 
-    lease_seconds: float = Field(60, ge=1, description="How long a press may be silent before its jobs are taken back.")
-    beat_seconds: float = Field(1, gt=0, description="How often a press extends its leases and hears of cancels.")
-    tick_seconds: float = Field(0.5, gt=0, description="How often the clerk goes round.")
-    max_strikes: int = Field(3, ge=1, description="Attempts that may be lost before a job fails with `worker_lost`.")
-    drain_seconds: float = Field(60, ge=0, description="Time that a stopped press gets to finish the jobs in hand.")
+    lease_seconds: float = Field(60, ge=1, description="Time after which the jobs of a silent press are requeued.")
+    beat_seconds: float = Field(
+        1, gt=0, description="Interval at which a press renews its leases and notices cancellations."
+    )
+    tick_seconds: float = Field(0.5, gt=0, description="Interval of the clerk's main duties.")
+    max_strikes: int = Field(3, ge=1, description="Number of lost attempts after which a job fails with `worker_lost`.")
+    drain_seconds: float = Field(60, ge=0, description="Time that a stopping press has to finish its running jobs.")
     faults: CommaSeparated = Field(
         (),
-        description="For tests, and refused unless `MODELS` is `painted`: points at which a process breaks on purpose.",
+        description="Fault injection for tests (requires `MODELS=painted`): points at which a process fails.",
     )
 
     @model_validator(mode="after")

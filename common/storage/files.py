@@ -77,10 +77,10 @@ class FileStorage:
         self.put(key, PROBE, "text/plain")
         try:
             if self.get(key) != PROBE:
-                raise StorageError(f"The image directory {self.root} gave back something else than was written.")
+                raise StorageError(f"The image directory {self.root} returned different data than was written.")
             url = self.sign(key, content_type="text/plain", filename="probe.txt", seconds=PROBE_LINK_SECONDS)
             if self.links.read(url.rpartition(LINK_PATH)[2]) != LinkTarget(key, "text/plain", "probe.txt"):
-                raise StorageError("A link to an image that was just signed cannot be read.")
+                raise StorageError("A newly signed image link cannot be verified.")
         finally:
             self.delete(key)
         if shutil.disk_usage(self.root).free < LEAST_FREE_BYTES:
@@ -93,7 +93,7 @@ class FileStorage:
     def _miss(self, key: str) -> NoReturn:
         # An unmounted disk must not pass for a deleted image.
         if not self.root.is_dir():
-            raise StorageError(f"The image directory {self.root} is not there.")
+            raise StorageError(f"The image directory {self.root} does not exist.")
         raise ObjectMissingError(f"The stored object {key} does not exist.")
 
     @contextmanager

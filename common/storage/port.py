@@ -53,4 +53,4 @@ def check_linkable_key(key: str) -> None:
     """Raise StorageError for what no link may ever lead to, and for what ``check_key`` refuses."""
     check_storage_key(key)
     if key.startswith(QUARANTINE_PREFIX):
-        raise StorageError("No link is ever signed for a picture in quarantine.")
+        raise StorageError("Links to images in quarantine are never signed.")

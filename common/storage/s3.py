@@ -64,7 +64,7 @@ class S3Storage:
             public_client = _create_client(session, public_endpoint) if public_endpoint else client
             trust = ssl.create_default_context(cafile=environment.get_config_variable("ca_bundle"))
         except (ValueError, OSError, BotoCoreError) as error:
-            raise SettingsError(f"The settings of S3 cannot be used: {_format_error(error)}.") from None
+            raise SettingsError(f"The S3 settings are invalid: {_format_error(error)}.") from None
         return cls(client, public_client, bucket, prefix=prefix, trust=trust)
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
@@ -78,7 +78,7 @@ class S3Storage:
             )
             size = self._client.head_object(Bucket=self._bucket, Key=name)["ContentLength"]
         if size != len(data):
-            raise StorageError(f"The S3 server at {self._endpoint} stored {size} bytes of {len(data)}.")
+            raise StorageError(f"The S3 server at {self._endpoint} stored only {size} of {len(data)} bytes.")
 
     def get(self, key: str) -> bytes:
         """Return an object's content."""
@@ -126,7 +126,7 @@ class S3Storage:
         self.put(key, PROBE, "text/plain")
         try:
             if self.get(key) != PROBE:
-                raise StorageError(f"The S3 server at {self._endpoint} gave back something else than was written.")
+                raise StorageError(f"The S3 server at {self._endpoint} returned different data than was written.")
             url = self.sign(key, content_type="text/plain", filename="probe.txt", seconds=PROBE_LINK_SECONDS)
             self._check_link(url)
         finally:
@@ -139,7 +139,7 @@ class S3Storage:
         except httpx2.HTTPError as error:
             raise StorageError(f"Signed links cannot be fetched from {endpoint}: {_format_error(error)}.") from error
         if response.status_code != httpx2.codes.OK or response.content != PROBE:
-            raise StorageError(f"Signed links to {endpoint} are answered with status {response.status_code}.")
+            raise StorageError(f"Signed links to {endpoint} return status {response.status_code}.")
 
     @contextmanager
     def _translate_faults(self, key: str) -> Iterator[None]:
@@ -152,9 +152,9 @@ class S3Storage:
                 "S3 credentials are missing: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             ) from error
         except ResponseParserError as error:
-            raise StorageError(f"What answers at {self._endpoint} is not an S3 server.") from error
+            raise StorageError(f"The server at {self._endpoint} is not an S3 server.") from error
         except SSLError as error:
-            raise StorageError(f"The S3 server at {self._endpoint} has no certificate that is trusted here.") from error
+            raise StorageError(f"The S3 server at {self._endpoint} does not have a trusted certificate.") from error
         except (UnreachableError, HTTPClientError) as error:
             raise StorageError(f"The S3 server at {self._endpoint} does not answer.") from error
         except BotoCoreError as error:

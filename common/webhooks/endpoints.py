@@ -32,13 +32,13 @@ log = get_logger(__name__)
 
 
 class WebhookExistsError(PressroomError):
-    """There is a webhook with this URL already."""
+    """A webhook with this URL already exists."""
 
     code = "webhook_exists"
 
 
 class TooManyWebhooksError(PressroomError):
-    """Too many webhooks exist already; delete some."""
+    """The maximum number of webhooks is reached; delete one first."""
 
     code = "too_many_webhooks"
 

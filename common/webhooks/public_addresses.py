@@ -55,7 +55,7 @@ IsOwn = Callable[[Address], bool]
 
 
 class UnresolvedError(PressroomError):
-    """The name of the receiver has no address just now."""
+    """The host name of the receiver cannot be resolved."""
 
     code = "unresolved"
     retryable = True

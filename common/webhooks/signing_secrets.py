@@ -17,13 +17,13 @@ FEWEST_BYTES, MOST_BYTES = 24, 64
 
 
 class SecretUnreadableError(PressroomError):
-    """The secret was sealed under another signing secret; rotate it."""
+    """The secret was encrypted with a different PRESSROOM_SECRET_KEY; rotate it."""
 
     code = "secret_unreadable"
 
 
 class InvalidSecretError(PressroomError):
-    """The secret must be `whsec_` and base64 of 24 to 64 bytes."""
+    """The secret must be `whsec_` followed by 24 to 64 base64-encoded bytes."""
 
     code = "invalid_secret"
 

@@ -120,10 +120,10 @@ class SsrfGuard:
         if is_allowed:
             return
         if destination.scheme == "http" and not self.rules.http:
-            raise InvalidUrlError("It must begin with https://.")
+            raise InvalidUrlError("The URL must begin with https://.")
         if destination.port not in self.rules.ports:
             ports = ", ".join(map(str, sorted(self.rules.ports)))
-            raise InvalidUrlError(f"Its port must be one of {ports}.")
+            raise InvalidUrlError(f"The port must be one of {ports}.")
 
 
 def _list_own_services(settings: Settings) -> Iterator[tuple[str, int]]:

@@ -51,7 +51,7 @@ class ReceiverResponse:
 
 
 class UndeliveredError(PressroomError):
-    """The receiver gave no answer."""
+    """The receiver did not respond."""
 
     code = "undelivered"
 

@@ -27,7 +27,7 @@ Address = IPv4Address | IPv6Address
 
 
 class InvalidUrlError(PressroomError):
-    """It must be an absolute https URL."""
+    """The URL must be an absolute https URL."""
 
     code = "invalid_url"
 
@@ -75,22 +75,22 @@ class Destination:
 def parse_url(url: str) -> Destination:
     """Return what *url* leads to; raise InvalidUrlError, or NotAllowedError for a number in place of a name."""
     if len(url) > LONGEST_URL:
-        raise InvalidUrlError(f"It must have at most {LONGEST_URL} characters.")
+        raise InvalidUrlError(f"The URL must not exceed {LONGEST_URL} characters.")
     shape = SHAPE.fullmatch(url)
     if shape is None or (scheme := shape[1].lower()) not in DEFAULT_PORTS:
         raise InvalidUrlError
     authority = AUTHORITY.fullmatch(shape[2])
     if authority is None:
-        raise InvalidUrlError("It must name a host, without user or password.")
+        raise InvalidUrlError("The URL must contain a host, and no user or password.")
     if TARGET.fullmatch(shape[3]) is None:
-        raise InvalidUrlError("Its path and query must be percent-encoded ASCII, without a fragment.")
+        raise InvalidUrlError("The path and query must be percent-encoded ASCII, without a fragment.")
     port = int(authority[2] or DEFAULT_PORTS[scheme])
     if not 0 < port <= LARGEST_PORT:
-        raise InvalidUrlError("Its port must be 1 to 65535.")
+        raise InvalidUrlError("The port must be 1 to 65535.")
     target = shape[3] if shape[3].startswith("/") else f"/{shape[3]}"
     destination = Destination(scheme, _parse_host(authority[1]), port, target)
     if len(destination.url) > LONGEST_URL:  # names grow as they are put into ASCII
-        raise InvalidUrlError(f"It must have at most {LONGEST_URL} characters.")
+        raise InvalidUrlError(f"The URL must not exceed {LONGEST_URL} characters.")
     return destination
 
 

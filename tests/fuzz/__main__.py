@@ -89,7 +89,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
     try:
         schema.upgrade_schema(database)
         with database.transaction() as session:
-            catalog.register(session, [CARD])
+            catalog.register_models(session, [CARD])
             key = keys.create_api_key(session, OWNER, scopes=tuple(Scope))
         held = factories.running(database, owner=OWNER)
         with database.transaction() as session:
@@ -98,7 +98,9 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             style, _ = styles.save_style(session, OWNER, "fuzzed", StyleSpec(steps=4))
             file = LinkTarget(str(image.storage_key), "image/png", "image.png")
         storage.put(file.key, b"pixels", file.content_type)
-        init, mask = (assets.add(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2))
+        init, mask = (
+            assets.create_asset(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2)
+        )
         known = {
             "model": CARD.name,
             "adapter": ADAPTER.name,

@@ -117,7 +117,7 @@ def open_api(
     guard = SsrfGuard(SsrfRules.of(settings), resolve=resolve, is_own=lambda address: False)
     services = Services(database, bell or recording, storage, storage.links, settings, guard)
     with database.transaction() as session:
-        catalog.register(session, [catalog.PAINTED_CARD])
+        catalog.register_models(session, [catalog.PAINTED_CARD])
         key = keys.create_api_key(session, "ada")
     made = Api(_equip(services), services, recording, storage, key)
     weakref.finalize(made, _idle.append, made.app)

@@ -14,5 +14,5 @@ def make(folder: Path, *, days: int = 365, made: timedelta = timedelta()) -> Cre
     """Make a certificate of an authority of its own, as if *made* ago."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certificates, "utcnow", lambda: utcnow() - made)
-        certificates.make_chain(folder, "Trial", days=days)
+        certificates.create_chain(folder, "Trial", days=days)
     return Credentials(folder / CHAIN, folder / KEY)

@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from common.db.engine import Database
-from common.images.quarantine_encryption import Part
+from common.images.quarantine_encryption import FilePart
 from common.storage.keys import build_quarantine_key
 from common.storage.port import Storage
 from common.tables import (
@@ -67,7 +67,7 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         known = {image.storage_key for image in images} | {image.thumbnail_key for image in images}
         known |= set(session.scalars(select(Asset.storage_key)))
         sealed = session.scalars(select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None)))
-        known |= {build_quarantine_key(image_id, part) for image_id in sealed for part in Part}
+        known |= {build_quarantine_key(image_id, part) for image_id in sealed for part in FilePart}
     _check_objects(storage, images)
     _check_nothing_else_is_stored(storage, known, attempts)
 

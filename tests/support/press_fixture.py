@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from common.db.engine import Database
 from common.errors import PressroomError, StandInWarning
-from common.models.catalog import offered
+from common.models.catalog import load_offered_models
 from common.settings import Settings
 from common.storage import open_storage
 from common.storage.port import Storage
@@ -53,7 +53,7 @@ class House:
         meter = Meter()
         press = Press(
             self.settings,
-            [card for card, _ in offered(self.settings).values()],
+            [card for card, _ in load_offered_models(self.settings).values()],
             database=Database(self.database.url.render_as_string(hide_password=False)),
             storage=self.storage,
             engine=engine(PaintedEngine(self.settings, meter, picture=picture)),

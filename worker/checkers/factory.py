@@ -38,7 +38,7 @@ def _open_network_checker(word: str, settings: Settings, thresholds: Thresholds)
     kind, _, place = word.partition(":")
     network: Network
     if kind == "nsfwjs":
-        network = NsfwjsNetwork(nsfwjs_package.place(settings.home))
+        network = NsfwjsNetwork(nsfwjs_package.locate_weights(settings.home))
     elif kind == "classifier":
         network = ClassifierNetwork(CheckerDirectory.parse(place))
     else:

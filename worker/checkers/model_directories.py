@@ -43,7 +43,7 @@ class CheckerDirectory:
         if not self.directory.is_dir():
             raise SafetyUnavailableError(f"The directory {self.directory} does not exist.")
         try:
-            found = _compute_digest(self.directory, files.admit_files(self.directory))
+            found = _compute_digest(self.directory, files.check_files(self.directory))
         except ModelUnavailableError as error:
             raise SafetyUnavailableError(error.message) from error
         if found != self.digest:

@@ -3,7 +3,7 @@
 import os
 
 from common.jobs.request import ImageRequest
-from common.models.catalog import Offer
+from common.models.catalog import OfferedModels
 from common.settings import Settings
 from common.tables.states import Priority
 from worker.engine.accelerator import Accelerator, Exit
@@ -24,7 +24,7 @@ class BatchingEngine:
     def __init__(
         self,
         settings: Settings,
-        offer: Offer,
+        offer: OfferedModels,
         meter: Meter,
         *,
         accelerator: Accelerator,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.errors import ModelUnavailableError
 from common.models import catalog
-from common.models.adapters import Shelf
+from common.models.adapters import AdapterDirectory
 from common.models.catalog import ModelCard
 from common.settings import Settings
 from worker.engine.accelerator import Exit
@@ -17,18 +17,22 @@ from worker.metering.energy import open_gauge
 from worker.metering.meter import Meter
 
 
-def open_engine(settings: Settings, meter: Meter, shelf: Shelf | None = None, leave: Exit = os._exit) -> Engine:
+def open_engine(
+    settings: Settings, meter: Meter, shelf: AdapterDirectory | None = None, leave: Exit = os._exit
+) -> Engine:
     """Return the engine of this press, not yet loaded, with the adapters of *shelf*.
 
     torch is imported only if a real model is offered.
     """
-    offered = catalog.offered(settings)
+    offered = catalog.load_offered_models(settings)
     if catalog.PAINTED in offered:
         return PaintedEngine(settings, meter)
-    return _open_diffusers(settings, offered, meter, shelf or Shelf(), leave)
+    return _open_diffusers(settings, offered, meter, shelf or AdapterDirectory(), leave)
 
 
-def _open_diffusers(settings: Settings, offered: catalog.Offer, meter: Meter, shelf: Shelf, leave: Exit) -> Engine:
+def _open_diffusers(
+    settings: Settings, offered: catalog.OfferedModels, meter: Meter, shelf: AdapterDirectory, leave: Exit
+) -> Engine:
     # These import torch, which takes seconds.
     from worker.engine.families.factory import open_family  # noqa: PLC0415
     from worker.engine.torch_backend import optimizations  # noqa: PLC0415

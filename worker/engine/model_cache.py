@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
 from common.jobs.request import Adapter, ImageRequest
 from common.logs import get_logger
-from common.models.catalog import ModelCard, Offer
+from common.models.catalog import ModelCard, OfferedModels
 from worker.engine.accelerator import Accelerator
 from worker.engine.batch_limits import BatchLimits
 from worker.engine.watchdog import Watchdog
@@ -46,7 +46,13 @@ class ModelCache:
     """Loaded models by name; only the engine's thread opens them."""
 
     def __init__(
-        self, offer: Offer, load: Opener, accelerator: Accelerator, meter: Meter, caps: BatchLimits, budget_bytes: float
+        self,
+        offer: OfferedModels,
+        load: Opener,
+        accelerator: Accelerator,
+        meter: Meter,
+        caps: BatchLimits,
+        budget_bytes: float,
     ) -> None:
         self._offer = offer
         self._load = load

@@ -6,9 +6,9 @@ import zlib
 
 from PIL import Image, ImageChops
 
-from common.images.provenance import SOFTWARE, xmp_packet
+from common.images.provenance import SOFTWARE, build_xmp_packet
 from common.jobs.request import OutputFormat
-from common.safety.blur import PREVIEW_CELLS, blur
+from common.safety.blur import PREVIEW_CELLS, blur_picture
 from worker.pictures.mark import Mark
 
 THUMBNAIL_SIDE = 256
@@ -44,8 +44,8 @@ def encode_thumbnail(picture: Image.Image, mark: Mark) -> bytes:
 def encode_preview(thumbnail_file: bytes) -> bytes:
     """Return a marked WebP file for a reviewer: a coarse pattern of the image's colours only."""
     with Image.open(io.BytesIO(thumbnail_file), formats=("WEBP",)) as seen:
-        blurred = blur(seen.convert("RGB"), PREVIEW_CELLS)
-    return _encode_with_pillow(blurred, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD, xmp=xmp_packet())
+        blurred = blur_picture(seen.convert("RGB"), PREVIEW_CELLS)
+    return _encode_with_pillow(blurred, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD, xmp=build_xmp_packet())
 
 
 def _encode_with_pillow(picture: Image.Image, name: str, **options: object) -> bytes:

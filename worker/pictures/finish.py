@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.images.fingerprint import Fingerprint
-from common.images.perceptual_hash import take_fingerprint
+from common.images.perceptual_hash import compute_fingerprint
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.settings import Settings
@@ -59,7 +59,7 @@ class Finisher:
         if not self._hook.allows(marked.data, form.content_type, job_id):
             log.warning("image_refused", by=REFUSED_BY_HOOK)
             return judged.refuse(REFUSED_BY_HOOK), None
-        seen = take_fingerprint(judged.pixels)
+        seen = compute_fingerprint(judged.pixels)
         return judged, File(marked.data, encode.encode_thumbnail(judged.pixels, mark), marked.is_signed, seen)
 
 

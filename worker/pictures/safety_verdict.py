@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from common.errors import InvalidPictureError, SafetyUnavailableError
 from common.jobs.request import ImageRequest
-from common.safety.blur import blur
+from common.safety.blur import blur_picture
 from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings
 from common.tables.states import ImageStatus, SafetyMode, Verdict
@@ -90,7 +90,7 @@ class SafetyPolicyEngine:
         blocked = ImageStatus.QUARANTINED if self._keeps else ImageStatus.BLOCKED
         passed = ImageStatus.BLURRED if blurs else ImageStatus.DELIVERED
         return AssessedPicture(
-            pixels=blur(picture) if blurs else picture,
+            pixels=blur_picture(picture) if blurs else picture,
             status=blocked if verdict is Verdict.BLOCK else passed,
             verdict=verdict,
             mode=policy.mode,

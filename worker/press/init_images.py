@@ -35,7 +35,7 @@ def fetch_inputs(press: Press, work: HeldJob) -> Inputs:
 
 def _open_asset(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
     with press.database.reading() as session:
-        asset = None if asset_id is None else assets.find_named(session, owner, asset_id)
+        asset = None if asset_id is None else assets.find_named_asset(session, owner, asset_id)
     if asset is None:
         raise InputMissingError
     try:
@@ -58,5 +58,5 @@ def _check_asset(press: Press, asset: Asset, picture: Image.Image) -> Finding:
     finding = check_picture(press.checker, picture)
     log.info("input_checked", asset_id=str(asset.id), verdict=finding.verdict)
     with press.database.transaction() as session:
-        assets.note_finding(session, asset.id, finding.verdict, finding.as_json())
+        assets.record_verdict(session, asset.id, finding.verdict, finding.as_json())
     return finding

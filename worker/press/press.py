@@ -18,7 +18,7 @@ from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
-from common.models.catalog import ModelCard, register
+from common.models.catalog import ModelCard, register_models
 from common.settings import Settings
 from common.storage.port import Storage
 from common.tables import Press as PressRow
@@ -100,7 +100,7 @@ class Press:
     def start(self) -> None:
         """Offer the models, then load them and the checker. The press takes no work until this returns."""
         with self.database.transaction() as session:
-            register(session, self.cards)
+            register_models(session, self.cards)
             session.add(
                 PressRow(
                     id=self.id,

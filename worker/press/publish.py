@@ -17,7 +17,7 @@ from common.errors import RerollError, StorageError
 from common.failpoints import failpoint
 from common.ids import create_id
 from common.images import similarity
-from common.images.quarantine_encryption import Part, PictureSealer
+from common.images.quarantine_encryption import FilePart, PictureCipher
 from common.logs import get_logger
 from common.storage.keys import build_attempt_prefix, build_image_key, build_quarantine_key, build_thumbnail_key
 from common.tables import Image
@@ -77,7 +77,7 @@ def _upload_picture(press: Press, work: HeldJob, position: int, made: FinishedPi
     row.content_type = output_format.content_type
     row.bytes = len(file.data)
     row.signed = file.is_signed
-    similarity.remember(row, file.seen)
+    similarity.store_fingerprint(row, file.seen)
     if row.status is ImageStatus.QUARANTINED:
         _upload_encrypted(press, work, row.id, file)
         return row
@@ -92,8 +92,12 @@ def _upload_picture(press: Press, work: HeldJob, position: int, made: FinishedPi
 
 
 def _upload_encrypted(press: Press, work: HeldJob, image_id: UUID, file: File) -> None:
-    sealer = PictureSealer(press.settings.read_secret())
-    parts = {Part.FULL: file.data, Part.THUMBNAIL: file.thumbnail, Part.PREVIEW: encode_preview(file.thumbnail)}
+    sealer = PictureCipher(press.settings.read_secret())
+    parts = {
+        FilePart.FULL: file.data,
+        FilePart.THUMBNAIL: file.thumbnail,
+        FilePart.PREVIEW: encode_preview(file.thumbnail),
+    }
     for part, data in parts.items():
         _put_object(
             press, work, build_quarantine_key(image_id, part), sealer.seal(image_id, part, data), ENCRYPTED_TYPE

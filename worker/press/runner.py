@@ -83,7 +83,7 @@ def _settle_with_images(
     press: Press, work: HeldJob, end: OutcomeWriter, images: Sequence[Image], session: Session
 ) -> None:
     end(session, work.claim, images, work.spent)
-    quarantine.enter(session, images, press.settings.quarantine_days)
+    quarantine.quarantine_images(session, images, press.settings.quarantine_days)
 
 
 def _fail_attempt(press: Press, work: HeldJob, error: PressroomError) -> Settlement:

@@ -30,7 +30,7 @@ from common.campaigns import queries
 from common.errors import IllegalTransitionError
 from common.ids import parse_id
 from common.images import search as image_search
-from common.images.search import Wanted
+from common.images.search import ImageFilter
 from common.jobs import styles
 from common.keys import Scope
 from common.tables import Campaign, Image, Job
@@ -48,7 +48,7 @@ MOST_STYLES = MOST_CAMPAIGNS = 100
 def show_gallery() -> Response:
     """Show images, newest first."""
     context = current_context()
-    wanted = Wanted(
+    wanted = ImageFilter(
         status=read_choice("status", ImageStatus),
         verdict=read_choice("verdict", Verdict),
         model=read_text("model", 64) or None,
@@ -59,7 +59,7 @@ def show_gallery() -> Response:
         until=read_day("until", after=True),
     )
     with context.database.reading() as session:
-        rows = image_search.list_page(
+        rows = image_search.list_images(
             session, current_caller().owner, wanted, after=decode_cursor("gallery"), limit=PAGE_SIZE + 1
         )
         worn, campaigns = list[str](), list[Campaign]()
@@ -67,7 +67,7 @@ def show_gallery() -> Response:
             newest = styles.list_newest_styles(session, current_caller().owner, after=None, limit=MOST_STYLES)
             worn += [row.name for row in newest]
         if current_user().may(Scope.CAMPAIGNS_READ):
-            campaigns += queries.list_page(
+            campaigns += queries.list_campaigns(
                 session, current_caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS
             )
     shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
@@ -89,24 +89,24 @@ def show_gallery() -> Response:
 def compare() -> Response:
     """Show selected images side by side."""
     with current_context().database.reading() as session:
-        found = image_search.find_chosen(session, current_caller().owner, read_ids("image", MOST_COMPARED))
+        found = image_search.list_chosen_images(session, current_caller().owner, read_ids("image", MOST_COMPARED))
     return render_page("gallery/compare.html", prints=_serialize_images(found), most=MOST_COMPARED)
 
 
 @register_page("/gallery/sheet", Scope.JOBS_READ)
 def draw_sheet() -> Response:
     """Return a contact sheet of the selected images."""
-    from common.images.contact_sheet import Print, draw_contact_sheet  # noqa: PLC0415  (Pillow is needed only here)
+    from common.images.contact_sheet import Tile, draw_contact_sheet  # noqa: PLC0415  (Pillow is needed only here)
 
     context = current_context()
     with context.database.reading() as session:
-        found = image_search.find_chosen(session, current_caller().owner, read_ids("image", PAGE_SIZE))
+        found = image_search.list_chosen_images(session, current_caller().owner, read_ids("image", PAGE_SIZE))
     prints = []
     for image, job in found:
         wanted = serializers.find_linked_file(image, thumbnail=True) or serializers.find_linked_file(image)
         if wanted is not None:
             note = f"seed {image.seed} · {image.width} × {image.height}"
-            prints.append(Print(context.storage.get(wanted.key), job.request["prompt"], note))
+            prints.append(Tile(context.storage.get(wanted.key), job.request["prompt"], note))
     if not prints:
         raise RefusedError("image_not_readable", "Select at least one delivered image.")
     models = ", ".join(dict.fromkeys(job.model for _, job in found))

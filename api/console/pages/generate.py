@@ -149,7 +149,7 @@ def _find_asset(text: str) -> Asset | None:
     if asset_id is None:
         return None
     with current_context().database.reading() as session:
-        return assets.find(session, current_caller().owner, asset_id)
+        return assets.find_asset(session, current_caller().owner, asset_id)
 
 
 def _sanitize_bytes(data: bytes) -> PictureFile:
@@ -162,7 +162,7 @@ def _sanitize_bytes(data: bytes) -> PictureFile:
 def _store_asset(file: PictureFile) -> Asset:
     context = current_context()
     most, days = context.settings.max_assets, current_caller().kept.asset_days or context.settings.asset_days
-    return assets.add(context.database, context.storage, current_caller().owner, file, days=days, most=most)
+    return assets.create_asset(context.database, context.storage, current_caller().owner, file, days=days, most=most)
 
 
 def _link_asset(asset: Asset) -> str:

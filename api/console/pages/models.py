@@ -18,7 +18,7 @@ def list_models() -> Response:
     """List all models."""
     context = current_context()
     with context.database.reading() as session:
-        cards = catalog.cards(session)
+        cards = catalog.load_cards(session)
         served = list_served_models(session, timedelta(seconds=context.settings.lease_seconds))
     return render_page(
         "models/list.html",

@@ -32,7 +32,7 @@ def list_quarantine() -> Response:
     given = request.args.get("state", QuarantineState.WAITING)
     state = QuarantineState(given) if given in {*QuarantineState} else None
     with current_context().database.reading() as session:
-        found = quarantine.list_some(session, state=state, after=decode_cursor(CURSOR_BOOK), limit=PAGE_SIZE + 1)
+        found = quarantine.list_quarantined(session, state=state, after=decode_cursor(CURSOR_BOOK), limit=PAGE_SIZE + 1)
     shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
     return render_page(
         "review/list.html",
@@ -73,7 +73,7 @@ def decide(image_id: str, act: str) -> Response:
 def _render_review(image_id: UUID, refused: Exception | None = None) -> Response:
     with current_context().database.reading() as session:
         shown = image_quarantine.load_quarantined_image(session, image_id)
-        names = quarantine.name_keys(session, {each.key_id for each in shown.reviews if each.key_id is not None})
+        names = quarantine.load_key_names(session, {each.key_id for each in shown.reviews if each.key_id is not None})
     return render_page("review/print.html", 200 if refused is None else 422, print=shown, names=names, refused=refused)
 
 

@@ -19,7 +19,7 @@ from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from common.images import search
-from common.images.search import Wanted
+from common.images.search import ImageFilter
 from common.jobs import styles
 from common.jobs.request import OutputFormat, SchedulerName
 from common.jobs.styles import MOST_COLOURS
@@ -77,7 +77,7 @@ def show_style(name: str) -> Response:
             raise refuse_not_found()
         prints, campaigns = list[tuple[Image, Job]](), list[Campaign]()
         if current_user().may(Scope.JOBS_READ):
-            prints += search.list_page(session, owner, Wanted(style=name), after=None, limit=MOST_PRINTS)
+            prints += search.list_images(session, owner, ImageFilter(style=name), after=None, limit=MOST_PRINTS)
         if current_user().may(Scope.CAMPAIGNS_READ):
             campaigns += styles.list_style_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
     return render_page(

@@ -16,37 +16,37 @@ from common.usage.usage import WAS_DELIVERED
 MARGIN = Decimal("1.5")
 """Of what is held to the dearest known: a picture that is alone in its batch costs more than one in company."""
 
-SOUNDINGS = 4
+PROBE_PRINTS = 4
 """As long as nobody knows what a print costs, so many are ordered at once, each with such a share of what is left."""
 
-RECENT = 500
-LIKE = 50
+RECENT_IMAGES = 500
+SIMILAR_IMAGES = 50
 
 
 class BudgetTooLowError(PressroomError):
-    """The budget is less than what is spent and held already."""
+    """The budget must not be less than the amount already spent and held."""
 
     code = "budget_too_low"
 
 
-def remaining(campaign: Campaign) -> Decimal:
+def compute_remaining(campaign: Campaign) -> Decimal:
     """Return what is neither spent nor held."""
     return campaign.budget - campaign.spent - campaign.held
 
 
-def offer(campaign: Campaign, most: int) -> tuple[int, Decimal]:
+def compute_affordable(campaign: Campaign, most: int) -> tuple[int, Decimal]:
     """Return how many prints, *most* at most, may be ordered now, and what is to be held for each."""
-    left = remaining(campaign)
+    left = compute_remaining(campaign)
     if campaign.reservation is None:
-        share = Decimal(int(max(left, Decimal(0)) * NANO) // SOUNDINGS) / NANO
-        sounded = SOUNDINGS if share > 0 and not campaign.held else 0
+        share = Decimal(int(max(left, Decimal(0)) * NANO) // PROBE_PRINTS) / NANO
+        sounded = PROBE_PRINTS if share > 0 and not campaign.held else 0
         return min(most, sounded), share
     if campaign.reservation == 0:
         return (most if left >= 0 else 0), campaign.reservation
     return max(0, min(most, int(left // campaign.reservation))), campaign.reservation
 
 
-def hold(session: Session, campaign: Campaign, amount: Decimal) -> bool:
+def hold_amount(session: Session, campaign: Campaign, amount: Decimal) -> bool:
     """Set *amount* aside; tell whether it was there."""
     more = literal(amount, Money())
     held = session.execute(
@@ -60,7 +60,7 @@ def hold(session: Session, campaign: Campaign, amount: Decimal) -> bool:
     return bool(held)
 
 
-def settle(session: Session, campaign: Campaign, freed: Decimal, spent: Decimal) -> None:
+def settle_amount(session: Session, campaign: Campaign, freed: Decimal, spent: Decimal) -> None:
     """Let go of what was held, and enter what of it was spent."""
     session.execute(
         update(Campaign)
@@ -71,7 +71,7 @@ def settle(session: Session, campaign: Campaign, freed: Decimal, spent: Decimal)
     session.refresh(campaign, ["held", "spent"])
 
 
-def change(session: Session, campaign: Campaign, amount: Decimal) -> None:
+def change_budget(session: Session, campaign: Campaign, amount: Decimal) -> None:
     """Give *campaign* another budget; raise BudgetTooLowError if that is gone already."""
     changed = session.execute(
         update(Campaign)
@@ -85,25 +85,25 @@ def change(session: Session, campaign: Campaign, amount: Decimal) -> None:
     session.refresh(campaign, ["budget"])
 
 
-def reserve(session: Session, campaign: Campaign, spec: CampaignSpec) -> None:
+def estimate_reservation(session: Session, campaign: Campaign, spec: CampaignSpec) -> None:
     """Set the reservation by what was printed lately like each arm's pictures; leave it open where nothing was."""
     if campaign.reservation is not None:
         return
-    costs = [_dearest_like(session, arm.request, campaign.currency) for arm in spec.arms]
+    costs = [_find_dearest_cost(session, arm.request, campaign.currency) for arm in spec.arms]
     if all(cost is not None for cost in costs):
-        campaign.reservation = _with_margin(cost for cost in costs if cost is not None)
+        campaign.reservation = _add_margin(cost for cost in costs if cost is not None)
         session.flush()
 
 
-def learn(session: Session, campaign: Campaign, images: Iterable[Image]) -> None:
+def update_reservation(session: Session, campaign: Campaign, images: Iterable[Image]) -> None:
     """Set the reservation by the first prints, and raise it where one would have cost more.
 
     Nothing is held for prints that cost nothing, until one does: then it is unknown again what they cost.
     """
-    costs = [_full_cost(image) for image in images]
+    costs = [_compute_full_cost(image) for image in images]
     dearest = max((cost for cost in costs if cost is not None), default=Decimal(0))
     if dearest > (campaign.reservation or 0):
-        campaign.reservation = _with_margin([dearest])
+        campaign.reservation = _add_margin([dearest])
     elif None in costs and not campaign.reservation:
         campaign.reservation = None
     elif costs and campaign.reservation is None:
@@ -111,8 +111,10 @@ def learn(session: Session, campaign: Campaign, images: Iterable[Image]) -> None
     session.flush()
 
 
-def _dearest_like(session: Session, request: ImageRequest, currency: str) -> Decimal | None:
-    recent = select(Image.id).where(Image.storage_key.is_not(None)).order_by(Image.created_at.desc()).limit(RECENT)
+def _find_dearest_cost(session: Session, request: ImageRequest, currency: str) -> Decimal | None:
+    recent = (
+        select(Image.id).where(Image.storage_key.is_not(None)).order_by(Image.created_at.desc()).limit(RECENT_IMAGES)
+    )
     alike = session.scalars(
         select(Image)
         .join(Job, Job.id == Image.job_id)
@@ -120,12 +122,12 @@ def _dearest_like(session: Session, request: ImageRequest, currency: str) -> Dec
         # What nobody is charged for, such as a stand-in for a blocked picture, or was as long as printing was free,
         # tells nothing of the cost.
         .where(Image.amount > 0, WAS_DELIVERED)
-        .limit(LIKE)
+        .limit(SIMILAR_IMAGES)
     ).all()
-    return max((cost for image in alike if (cost := _full_cost(image)) is not None), default=None)
+    return max((cost for image in alike if (cost := _compute_full_cost(image)) is not None), default=None)
 
 
-def _full_cost(image: Image) -> Decimal | None:
+def _compute_full_cost(image: Image) -> Decimal | None:
     """Return what an image would have cost had nothing capped it; None where it was capped at nothing."""
     if image.amount == 0 and image.overrun_seconds > 0:
         return None
@@ -134,5 +136,5 @@ def _full_cost(image: Image) -> Decimal | None:
     return image.amount * Decimal(repr(1 + image.overrun_seconds / image.gpu_seconds))
 
 
-def _with_margin(costs: Iterable[Decimal]) -> Decimal:
+def _add_margin(costs: Iterable[Decimal]) -> Decimal:
     return (max(costs) * MARGIN).quantize(Decimal("1e-9"))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from common.campaigns import digest, rendering, webhook_events
 from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.status import move
+from common.campaigns.status import move_campaign
 from common.db.clock import now_sql
 from common.failpoints import failpoint
 from common.jobs import lifecycle
@@ -25,40 +25,40 @@ from common.tables.states import Priority
 WINDOW = 400
 """Jobs that one campaign has in hand: enough for many presses between two rounds of the clerk, few to take back."""
 
-FIRST = 100
+FIRST_WINDOW = 100
 """How many of them are ordered before the start is answered, which should not take long; the clerk orders the rest."""
 
-LOOKS = 8
+MOST_ROW_FETCHES = 8
 """How often rows are taken in one call while all that comes of them are copies."""
 
 OUT_OF_BUDGET = "budget"
 NOT_AS_APPROVED = "not_as_approved"
 
 
-def feed(session: Session, campaign: Campaign, settings: Settings, most: int = WINDOW) -> int:
+def submit_next_prints(session: Session, campaign: Campaign, settings: Settings, most: int = WINDOW) -> int:
     """Order the next prints of a running *campaign*, which is locked, and *most* at most; return how many.
 
     It is completed here when nothing is left to do, and held when the next print would not fit the budget, or when
     what it would print is not what was approved: the model may have changed, or the safety policy.
     """
     if not _is_as_approved(session, campaign, settings):
-        _hold(session, campaign, NOT_AS_APPROVED)
+        _hold_campaign(session, campaign, NOT_AS_APPROVED)
         return 0
     spec = CampaignSpec.from_row(campaign.spec)
-    budget.reserve(session, campaign, spec)
-    in_hand = prints.count(session, campaign, PrintStatus.ORDERED)
+    budget.estimate_reservation(session, campaign, spec)
+    in_hand = prints.count_prints(session, campaign, PrintStatus.ORDERED)
     room = min(most, WINDOW - in_hand)
-    waiting = _take_rows(session, campaign, spec, room) if room > 0 else 0
+    waiting = _create_waiting_prints(session, campaign, spec, room) if room > 0 else 0
     wanted = min(room, waiting)
-    affordable, reservation = budget.offer(campaign, max(wanted, 0))
-    ordered = order(session, campaign, spec, affordable, reservation) if affordable else 0
+    affordable, reservation = budget.compute_affordable(campaign, max(wanted, 0))
+    ordered = submit_prints(session, campaign, spec, affordable, reservation) if affordable else 0
     if not in_hand and not ordered:
-        _stop(session, campaign, waiting)
+        _complete_or_hold(session, campaign, waiting)
     failpoint("feeding")
     return ordered
 
 
-def order(
+def submit_prints(
     session: Session,
     campaign: Campaign,
     spec: CampaignSpec,
@@ -69,11 +69,11 @@ def order(
 ) -> int:
     """Order up to *most* of the prints that wait, holding *reservation* for each; return how many."""
     rows = session.execute(prints.select_waiting(campaign, most)).all()
-    if not rows or not budget.hold(session, campaign, reservation * len(rows)):
+    if not rows or not budget.hold_amount(session, campaign, reservation * len(rows)):
         return 0
-    orders = [_spell(campaign, spec, made, to, reservation, priority) for made, to in rows]
+    orders = [_build_job_spec(campaign, spec, made, to, reservation, priority) for made, to in rows]
     lifecycle.submit_jobs(session, orders, max_queued=0)
-    prints.write(
+    prints.update_prints(
         session,
         [
             {
@@ -92,31 +92,31 @@ def order(
     return len(rows)
 
 
-def _take_rows(session: Session, campaign: Campaign, spec: CampaignSpec, room: int) -> int:
+def _create_waiting_prints(session: Session, campaign: Campaign, spec: CampaignSpec, room: int) -> int:
     """See that enough prints wait to fill *room*, as long as there are rows; return how many do."""
-    waiting = prints.count(session, campaign, PrintStatus.WAITING)
-    for _ in range(LOOKS):
+    waiting = prints.count_prints(session, campaign, PrintStatus.WAITING)
+    for _ in range(MOST_ROW_FETCHES):
         if waiting >= room:
             break
         rows = -(-(room - waiting) // spec.images_per_recipient)
-        recipients = prints.next_recipients(session, campaign, rows)
+        recipients = prints.fetch_next_recipients(session, campaign, rows)
         if not recipients:
             break
-        waiting += prints.make(session, campaign, spec, recipients)
+        waiting += prints.create_prints(session, campaign, spec, recipients)
     return waiting
 
 
-def _stop(session: Session, campaign: Campaign, waiting: int) -> None:
+def _complete_or_hold(session: Session, campaign: Campaign, waiting: int) -> None:
     if waiting:
-        _hold(session, campaign, OUT_OF_BUDGET)
-    elif not prints.has_unfed(session, campaign):
-        move(session, campaign, CampaignStatus.COMPLETED, finished_at=now_sql(session))
-        webhook_events.tell(session, campaign)
+        _hold_campaign(session, campaign, OUT_OF_BUDGET)
+    elif not prints.has_unfed_rows(session, campaign):
+        move_campaign(session, campaign, CampaignStatus.COMPLETED, finished_at=now_sql(session))
+        webhook_events.publish_campaign_event(session, campaign)
 
 
-def _hold(session: Session, campaign: Campaign, reason: str) -> None:
-    move(session, campaign, CampaignStatus.HELD, held_reason=reason)
-    webhook_events.tell(session, campaign)
+def _hold_campaign(session: Session, campaign: Campaign, reason: str) -> None:
+    move_campaign(session, campaign, CampaignStatus.HELD, held_reason=reason)
+    webhook_events.publish_campaign_event(session, campaign)
 
 
 def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) -> bool:
@@ -128,14 +128,14 @@ def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) ->
         .order_by(RecipientList.approved_at.desc(), RecipientList.number.desc())
         .limit(1)
     )
-    return named == digest.compute(session, campaign, settings, approved=True)
+    return named == digest.compute_campaign_digest(session, campaign, settings, approved=True)
 
 
-def _spell(
+def _build_job_spec(
     campaign: Campaign, spec: CampaignSpec, made: Print, to: Recipient, reservation: Decimal, priority: Priority | None
 ) -> JobSpec:
     arm = spec.arm(made.arm)
-    request, _ = rendering.request_of(spec, campaign.salt, to, made.index, made.rerolls)
+    request, _ = rendering.build_request(spec, campaign.salt, to, made.index, made.rerolls)
     return JobSpec(
         owner=campaign.owner,
         key_id=campaign.key_id,

@@ -22,7 +22,7 @@ _SHARED = ("status", "image_id", "job_id", "seed", "error_code", "error_message"
 """What a copy has from its original."""
 
 
-def count(session: Session, campaign: Campaign, status: PrintStatus) -> int:
+def count_prints(session: Session, campaign: Campaign, status: PrintStatus) -> int:
     """Return how many prints of *campaign* are in *status*, copies left out."""
     originals = select(func.count()).where(
         Print.campaign_id == campaign.id, Print.status == status, Print.original_id.is_(None)
@@ -41,12 +41,12 @@ def select_waiting(campaign: Campaign, most: int) -> Select[Print, Recipient]:
     )
 
 
-def next_recipients(session: Session, campaign: Campaign, most: int) -> list[Recipient]:
+def fetch_next_recipients(session: Session, campaign: Campaign, most: int) -> list[Recipient]:
     """Return the next rows of the approved lists, in their order, and note that they have been fed."""
     found: list[Recipient] = []
     lists = (
         select(RecipientList)
-        .where(_approved(campaign), RecipientList.fed < last_row(RecipientList))
+        .where(_filter_approved(campaign), RecipientList.fed < select_last_row(RecipientList))
         .order_by(RecipientList.number)
     )
     for each in session.scalars(lists):
@@ -65,7 +65,7 @@ def next_recipients(session: Session, campaign: Campaign, most: int) -> list[Rec
     return found
 
 
-def last_row(of: type[RecipientList]) -> ColumnElement[int]:
+def select_last_row(of: type[RecipientList]) -> ColumnElement[int]:
     """Return, as SQL, the number of a list's last row; nothing of an empty one, which compares as false."""
     return (
         select(func.max(Recipient.row))
@@ -74,21 +74,23 @@ def last_row(of: type[RecipientList]) -> ColumnElement[int]:
     )
 
 
-def has_unfed(session: Session, campaign: Campaign) -> bool:
+def has_unfed_rows(session: Session, campaign: Campaign) -> bool:
     """Tell whether an approved row has not been fed yet."""
-    unfed = exists().where(_approved(campaign), RecipientList.fed < last_row(RecipientList))
+    unfed = exists().where(_filter_approved(campaign), RecipientList.fed < select_last_row(RecipientList))
     return bool(session.scalar(select(unfed)))
 
 
-def make(session: Session, campaign: Campaign, spec: CampaignSpec, recipients: Sequence[Recipient], **own: Any) -> int:
+def create_prints(
+    session: Session, campaign: Campaign, spec: CampaignSpec, recipients: Sequence[Recipient], **own: Any
+) -> int:
     """Want the prints of *recipients*, but for those that exist; return how many must be printed.
 
     What was asked before is the same print: a copy, which stands as its original does. The campaign is locked.
     """
-    made = _existing(session, recipients)
+    made = _fetch_existing(session, recipients)
     fresh = {"updated_at": fetch_now(session)} | own
     planned = [
-        _plan(campaign, spec, recipient, index) | fresh
+        _build_print_row(campaign, spec, recipient, index) | fresh
         for recipient in recipients
         for index in range(spec.images_per_recipient)
         if (recipient.id, index) not in made
@@ -104,26 +106,28 @@ def make(session: Session, campaign: Campaign, spec: CampaignSpec, recipients: S
             copied.add(original_id)
     if planned:
         session.connection().execute(_INSERT, planned)
-        follow(session, copied)
+        update_copies(session, copied)
     return sum(row["original_id"] is None and row["status"] is PrintStatus.WAITING for row in planned)
 
 
-def write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+def update_prints(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Bring prints up to date, each by its ``id``, and their copies with them."""
     if not rows:
         return
     moment = fetch_now(session)
     session.execute(update(Print), [{**row, "updated_at": moment} for row in rows])
-    follow(session, [row["id"] for row in rows])
+    update_copies(session, [row["id"] for row in rows])
 
 
-def follow(session: Session, original_ids: Sequence[UUID] | set[UUID]) -> None:
+def update_copies(session: Session, original_ids: Sequence[UUID] | set[UUID]) -> None:
     """Have the copies of some prints stand as these do; those of erased recipients stay erased."""
     original, ids = aliased(Print), sorted(original_ids)
     for start in range(0, len(ids), BATCH):
         session.execute(
             update(Print)
-            .where(Print.original_id.in_(_living(ids[start : start + BATCH])), Print.status != PrintStatus.ERASED)
+            .where(
+                Print.original_id.in_(_select_living(ids[start : start + BATCH])), Print.status != PrintStatus.ERASED
+            )
             .values(
                 {
                     name: select(getattr(original, name)).where(original.id == Print.original_id).scalar_subquery()
@@ -134,12 +138,12 @@ def follow(session: Session, original_ids: Sequence[UUID] | set[UUID]) -> None:
         )
 
 
-def _living(ids: Sequence[UUID]) -> Select[UUID]:
+def _select_living(ids: Sequence[UUID]) -> Select[UUID]:
     other = aliased(Print)
     return select(other.id).where(other.id.in_(ids), other.status != PrintStatus.ERASED)
 
 
-def _approved(campaign: Campaign) -> ColumnElement[bool]:
+def _filter_approved(campaign: Campaign) -> ColumnElement[bool]:
     return (
         (RecipientList.campaign_id == campaign.id)
         & (RecipientList.status == ListStatus.CURRENT)
@@ -147,7 +151,7 @@ def _approved(campaign: Campaign) -> ColumnElement[bool]:
     )
 
 
-def _existing(session: Session, recipients: Sequence[Recipient]) -> set[tuple[UUID, int]]:
+def _fetch_existing(session: Session, recipients: Sequence[Recipient]) -> set[tuple[UUID, int]]:
     ids = [recipient.id for recipient in recipients]
     found = session.execute(select(Print.recipient_pk, Print.index).where(Print.recipient_pk.in_(ids)))
     return {(recipient_pk, index) for recipient_pk, index in found}
@@ -163,7 +167,7 @@ def _find_originals(session: Session, campaign: Campaign, digests: Sequence[str 
     return {row.digest: row.id for row in found}
 
 
-def _plan(campaign: Campaign, spec: CampaignSpec, recipient: Recipient, index: int) -> dict[str, Any]:
+def _build_print_row(campaign: Campaign, spec: CampaignSpec, recipient: Recipient, index: int) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": create_id(),
         "campaign_id": campaign.id,
@@ -181,7 +185,7 @@ def _plan(campaign: Campaign, spec: CampaignSpec, recipient: Recipient, index: i
     if recipient.erased_at is not None:
         return row | {"status": PrintStatus.ERASED}
     try:
-        request, digest = rendering.request_of(spec, campaign.salt, recipient, index)
+        request, digest = rendering.build_request(spec, campaign.salt, recipient, index)
     except (
         RenderingError
     ) as error:  # its row was checked when it came in; whatever has changed since, it is accounted for

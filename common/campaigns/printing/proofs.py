@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from common.campaigns import rendering
 from common.campaigns.printing import budget, ordering, prints, quote as printing_quote
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.status import move
+from common.campaigns.status import move_campaign
 from common.errors import IllegalTransitionError, PressroomError
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -27,7 +27,7 @@ _SCALE = Decimal(10) ** 9
 
 
 class BudgetSpentError(PressroomError):
-    """What is left of the budget does not pay for this."""
+    """The remaining budget is not sufficient."""
 
     code = "budget_spent"
 
@@ -42,49 +42,49 @@ class Proof:
     image: Image | None
 
 
-def begin(session: Session, campaign: Campaign, rows: int) -> int:
+def submit_proofs(session: Session, campaign: Campaign, rows: int) -> int:
     """Order the prints of *rows* sample rows that are not printed yet, urgently; return how many were ordered.
 
     The sample is the first row, the one with the longest prompt, and rows drawn by the campaign's own lot: the same
     every time. Raises IllegalTransitionError unless the campaign, which is locked, is ready; BudgetSpentError.
     """
     if campaign.status is not CampaignStatus.READY:
-        raise IllegalTransitionError(f"The campaign is {campaign.status}; proofs are made once it is ready.")
+        raise IllegalTransitionError(f"The campaign is {campaign.status}; proofs require status ready.")
     spec = CampaignSpec.from_row(campaign.spec)
-    budget.reserve(session, campaign, spec)
-    prints.make(session, campaign, spec, choose(session, campaign, spec, rows), is_proof=True)
-    waiting = prints.count(session, campaign, PrintStatus.WAITING)
+    budget.estimate_reservation(session, campaign, spec)
+    prints.create_prints(session, campaign, spec, choose_recipients(session, campaign, spec, rows), is_proof=True)
+    waiting = prints.count_prints(session, campaign, PrintStatus.WAITING)
     if not waiting:
         return 0
-    left = max(budget.remaining(campaign), Decimal(0))
+    left = max(budget.compute_remaining(campaign), Decimal(0))
     reservation = campaign.reservation
     if reservation is None:
         reservation = Decimal(int(left * _SCALE) // waiting) / _SCALE
     if left <= 0 or reservation * waiting > left:
         raise BudgetSpentError
-    move(session, campaign, CampaignStatus.PROOFING)
-    return ordering.order(session, campaign, spec, waiting, reservation, priority=Priority.INTERACTIVE)
+    move_campaign(session, campaign, CampaignStatus.PROOFING)
+    return ordering.submit_prints(session, campaign, spec, waiting, reservation, priority=Priority.INTERACTIVE)
 
 
-def conclude(session: Session, campaign: Campaign) -> None:
+def conclude_proofs(session: Session, campaign: Campaign) -> None:
     """Make the quote, and the campaign ready again, once all proofs have come to an end; roll again what is to be."""
     if campaign.status is not CampaignStatus.PROOFING:
         return
-    waiting = prints.count(session, campaign, PrintStatus.WAITING)
+    waiting = prints.count_prints(session, campaign, PrintStatus.WAITING)
     if waiting:
-        affordable, reservation = budget.offer(campaign, waiting)
+        affordable, reservation = budget.compute_affordable(campaign, waiting)
         spec = CampaignSpec.from_row(campaign.spec)
-        if affordable and ordering.order(
+        if affordable and ordering.submit_prints(
             session, campaign, spec, affordable, reservation, priority=Priority.INTERACTIVE
         ):
             return
-    if prints.count(session, campaign, PrintStatus.ORDERED):
+    if prints.count_prints(session, campaign, PrintStatus.ORDERED):
         return
-    quote = printing_quote.make(session, campaign)
-    move(session, campaign, CampaignStatus.READY, quote=None if quote is None else quote.as_json())
+    quote = printing_quote.build_quote(session, campaign)
+    move_campaign(session, campaign, CampaignStatus.READY, quote=None if quote is None else quote.as_json())
 
 
-def drop(session: Session, campaign: Campaign) -> None:
+def discard_proofs(session: Session, campaign: Campaign) -> None:
     """Forget the proofs of a campaign that is to print something else now; what they cost stays spent."""
     mine = Print.campaign_id == campaign.id
     session.execute(update(Print).where(mine).values(original_id=None, digest=None))
@@ -94,17 +94,17 @@ def drop(session: Session, campaign: Campaign) -> None:
     session.flush()
 
 
-def choose(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> list[Recipient]:
+def choose_recipients(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> list[Recipient]:
     """Return *rows* recipients, or all if they are fewer: the first, the longest, and some by lot."""
     chosen: dict[UUID, Recipient] = {}
-    for recipient in _candidates(session, campaign, spec, rows):
+    for recipient in _iterate_candidates(session, campaign, spec, rows):
         chosen.setdefault(recipient.id, recipient)
         if len(chosen) == rows:
             break
     return list(chosen.values())
 
 
-def list_all(session: Session, campaign: Campaign) -> list[Proof]:
+def list_proofs(session: Session, campaign: Campaign) -> list[Proof]:
     """Return the proofs in the order of their rows."""
     found = session.execute(
         select(Print, Recipient, Image)
@@ -114,58 +114,60 @@ def list_all(session: Session, campaign: Campaign) -> list[Proof]:
         .order_by(Recipient.list_number, Recipient.row, Print.index)
     ).all()
     spec = CampaignSpec.from_row(campaign.spec)
-    return [Proof(made, to, _prompt_of(spec, made, to), image) for made, to, image in found]
+    return [Proof(made, to, _render_prompt(spec, made, to), image) for made, to, image in found]
 
 
-def _prompt_of(spec: CampaignSpec, made: Print, to: Recipient) -> str:
-    return "" if to.erased_at is not None else rendering.render(spec.arm(made.arm), to.fields).prompt
+def _render_prompt(spec: CampaignSpec, made: Print, to: Recipient) -> str:
+    return "" if to.erased_at is not None else rendering.render_prompts(spec.arm(made.arm), to.fields).prompt
 
 
-def _candidates(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> Iterator[Recipient]:
+def _iterate_candidates(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> Iterator[Recipient]:
     """Return recipients in the order in which they are wanted, some more than once."""
-    lists = _last_rows(session, campaign)
+    lists = _fetch_last_rows(session, campaign)
     if not lists:
         return
-    yield from _from_row(session, campaign, *next(iter(lists.items())), first=1)
-    yield from _longest(session, campaign, spec)
+    yield from _fetch_from_row(session, campaign, *next(iter(lists.items())), first=1)
+    yield from _fetch_longest(session, campaign, spec)
     drawn = hmac.digest(campaign.salt, b"proofs", hashlib.sha256)
     lot = Random(drawn)  # noqa: S311  (a lot to be drawn the same way again, not a secret)
     numbers = list(lists)
     for _ in range(8 * rows):
         number = lot.choices(numbers, weights=[lists[each] for each in numbers])[0]
-        yield from _from_row(session, campaign, number, lists[number], first=lot.randint(1, lists[number]))
+        yield from _fetch_from_row(session, campaign, number, lists[number], first=lot.randint(1, lists[number]))
     # Few rows are left over where the lot has drawn the same ones again and again.
-    yield from session.scalars(_current(campaign).order_by(Recipient.list_number, Recipient.row).limit(rows))
+    yield from session.scalars(_select_current(campaign).order_by(Recipient.list_number, Recipient.row).limit(rows))
 
 
-def _last_rows(session: Session, campaign: Campaign) -> dict[int, int]:
+def _fetch_last_rows(session: Session, campaign: Campaign) -> dict[int, int]:
     """Return the last row of each list that has any."""
     found = session.execute(
-        select(RecipientList.number, prints.last_row(RecipientList).label("last"))
+        select(RecipientList.number, prints.select_last_row(RecipientList).label("last"))
         .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
         .order_by(RecipientList.number)
     )
     return {number: last for number, last in found if last is not None}
 
 
-def _from_row(session: Session, campaign: Campaign, number: int, last: int, *, first: int) -> Sequence[Recipient]:
+def _fetch_from_row(session: Session, campaign: Campaign, number: int, last: int, *, first: int) -> Sequence[Recipient]:
     """Return the first recipient at or after a row: rows that were rejected leave gaps."""
     rows = Recipient.row.between(first, last)
     found = select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.list_number == number, rows)
     return session.scalars(found.order_by(Recipient.row).limit(1)).all()
 
 
-def _longest(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[Recipient]:
+def _fetch_longest(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[Recipient]:
     """Return the recipient with the longest prompt of those with the longest values."""
     length = func.length(cast(Recipient.fields, String))
     found = session.scalars(
-        _current(campaign).order_by(length.desc(), Recipient.list_number, Recipient.row).limit(CANDIDATES)
+        _select_current(campaign).order_by(length.desc(), Recipient.list_number, Recipient.row).limit(CANDIDATES)
     ).all()
-    longest = max(found, key=lambda each: len(rendering.render(spec.arm(each.arm), each.fields).prompt), default=None)
+    longest = max(
+        found, key=lambda each: len(rendering.render_prompts(spec.arm(each.arm), each.fields).prompt), default=None
+    )
     return [longest] if longest is not None else []
 
 
-def _current(campaign: Campaign) -> Select[Recipient]:
+def _select_current(campaign: Campaign) -> Select[Recipient]:
     return (
         select(Recipient)
         .join(

@@ -31,18 +31,18 @@ class Batch:
     cost: float = 1.0  # of a picture in the expected batch, as a share of one in the measured
 
 
-def expect(session: Session, campaign: Campaign, spec: CampaignSpec, wanted: int) -> Batch:
+def estimate_batch(session: Session, campaign: Campaign, spec: CampaignSpec, wanted: int) -> Batch:
     """Return what to expect of *wanted* pictures; without a press's profile of the very sizes, the same as measured."""
-    measured = _measure(session, campaign)
+    measured = _measure_parallelism(session, campaign)
     profiles = [_find_rates(session, arm.request) for arm in spec.arms]
     if not all(profiles):
         return Batch(measured, measured)
     expected = min(*(max(rates) for rates in profiles), max(1, wanted))
-    costs = [rate_at(rates, measured) / rate_at(rates, expected) for rates in profiles]
+    costs = [interpolate_rate(rates, measured) / interpolate_rate(rates, expected) for rates in profiles]
     return Batch(measured, expected, min(1.0, fmean(costs))) if expected > measured else Batch(measured, measured)
 
 
-def rate_at(rates: Mapping[int, float], batch: float) -> float:
+def interpolate_rate(rates: Mapping[int, float], batch: float) -> float:
     """Return the rate of a *batch*, in a line between the two that were profiled beside it."""
     known = sorted(rates.items())
     for (fewer, slow), (more, fast) in pairwise(known):
@@ -63,7 +63,7 @@ def _find_rates(session: Session, request: ImageRequest) -> dict[int, float]:
     return {}
 
 
-def _measure(session: Session, campaign: Campaign) -> float:
+def _measure_parallelism(session: Session, campaign: Campaign) -> float:
     """Return how many of the proofs' attempts were in hand at once, on average over the time of each."""
     mine = select(Print.job_id).where(Print.campaign_id == campaign.id, Print.is_proof)
     spans = [
@@ -135,17 +135,17 @@ class Quote:
         return cls(**(stored | spans))
 
 
-def make(session: Session, campaign: Campaign) -> Quote | None:
+def build_quote(session: Session, campaign: Campaign) -> Quote | None:
     """Return the quote that the proofs of *campaign* give, as they stand; None if none was printed."""
-    images = _images(session, campaign)
+    images = _fetch_proof_images(session, campaign)
     printed = [image for image in images if was_delivered(image) and not is_stand_in(image)]
     if not printed:
         return None
     spec = CampaignSpec.from_row(campaign.spec)
     block_rate = 1 - len(printed) / len(images)
-    wanted = progress.count(session, campaign).total.wanted
-    rolls, delivered = _expect(spec, block_rate)
-    batch = expect(session, campaign, spec, wanted)
+    wanted = progress.count_progress(session, campaign).total.wanted
+    rolls, delivered = _estimate_delivery(spec, block_rate)
+    batch = estimate_batch(session, campaign, spec, wanted)
     seconds = estimate_mean([image.gpu_seconds + image.overrun_seconds for image in printed], wanted).times(batch.cost)
     amounts = estimate_mean([float(image.amount) for image in printed], wanted).times(batch.cost)
     presses = _count_presses(session, spec)
@@ -173,7 +173,7 @@ def estimate_mean(sample: Sequence[float], population: int) -> Interval:
     return Interval(mean, max(0.0, mean - margin), mean + margin)
 
 
-def _expect(spec: CampaignSpec, block_rate: float) -> tuple[float, float]:
+def _estimate_delivery(spec: CampaignSpec, block_rate: float) -> tuple[float, float]:
     """Return how often a print is rolled on average, and with what chance it is delivered in the end."""
     if spec.on_block is not OnBlock.REROLL or block_rate >= 1:
         return 1.0, 1 - block_rate
@@ -181,7 +181,7 @@ def _expect(spec: CampaignSpec, block_rate: float) -> tuple[float, float]:
     return (1 - never) / (1 - block_rate), 1 - never
 
 
-def _images(session: Session, campaign: Campaign) -> list[Image]:
+def _fetch_proof_images(session: Session, campaign: Campaign) -> list[Image]:
     """Return what was printed of the proofs, every roll of it."""
     mine = select(Print.job_id).where(
         Print.campaign_id == campaign.id, Print.is_proof, Print.status != PrintStatus.ERASED, Print.job_id.is_not(None)

@@ -23,20 +23,22 @@ BATCH = 500
 BLOCKED = "content_blocked"
 
 
-def settle(session: Session, campaign: Campaign) -> int:
+def settle_prints(session: Session, campaign: Campaign) -> int:
     """Settle the prints of *campaign*, which is locked, whose jobs have ended; return how many."""
     ended = session.execute(_select_ended(campaign)).all()
     if not ended:
         return 0
-    images = _images_of(session, [job.id for _, job in ended])
-    kept = _kept_images(session, [made for made, _ in ended])
+    images = _fetch_images(session, [job.id for _, job in ended])
+    kept = _fetch_kept_images(session, [made for made, _ in ended])
     spec = CampaignSpec.from_row(campaign.spec)
     may_roll = not campaign.status.is_over
     delivered = [image for image in images.values() if was_delivered(image)]
     spent = sum((image.amount for image in delivered), Decimal(0))
-    budget.settle(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
-    budget.learn(session, campaign, [image for image in delivered if not is_stand_in(image)])
-    prints.write(session, [_judge(made, job, images.get(job.id), kept, spec, may_roll=may_roll) for made, job in ended])
+    budget.settle_amount(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
+    budget.update_reservation(session, campaign, [image for image in delivered if not is_stand_in(image)])
+    prints.update_prints(
+        session, [_settle_job(made, job, images.get(job.id), kept, spec, may_roll=may_roll) for made, job in ended]
+    )
     failpoint("settling")
     return len(ended)
 
@@ -58,18 +60,18 @@ def _select_ended(campaign: Campaign) -> Any:
     )
 
 
-def _images_of(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Image]:
+def _fetch_images(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Image]:
     """Return the one image of each job that has any."""
     return {image.job_id: image for image in session.scalars(select(Image).where(Image.job_id.in_(job_ids)))}
 
 
-def _kept_images(session: Session, made: Sequence[Print]) -> dict[UUID, Image]:
+def _fetch_kept_images(session: Session, made: Sequence[Print]) -> dict[UUID, Image]:
     """Return the best of the earlier rolls of each print that has one."""
     ids = [each.image_id for each in made if each.image_id is not None]
     return {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(ids)))} if ids else {}
 
 
-def _judge(
+def _settle_job(
     made: Print, job: Job, image: Image | None, kept: dict[UUID, Image], spec: CampaignSpec, *, may_roll: bool
 ) -> dict[str, Any]:
     """Return how a print stands now that its job has ended."""
@@ -81,28 +83,28 @@ def _judge(
     before = kept.get(made.image_id) if made.image_id is not None else None
     rolls_left = may_roll and made.rerolls < spec.max_rerolls
     if job.status is JobStatus.SUCCEEDED and image is not None and not is_stand_in(image):
-        best = _better(before, image)
+        best = _choose_better(before, image)
         rolls = rolls_left and _is_off_palette(best, spec)
-        return row | {"image_id": best.id} | (_again(made) if rolls else {"status": PrintStatus.PRINTED})
+        return row | {"image_id": best.id} | (_reroll_print(made) if rolls else {"status": PrintStatus.PRINTED})
     if before is not None:  # a better roll was wanted, and did not come
         return row | {"status": PrintStatus.PRINTED}
     is_blocked = job.error_code == BLOCKED or job.status is JobStatus.SUCCEEDED
     if is_blocked and rolls_left and spec.on_block is OnBlock.REROLL:
-        return row | _again(made)
-    return row | (_block(image) if is_blocked else _fail(job))
+        return row | _reroll_print(made)
+    return row | (_block_print(image) if is_blocked else _fail_print(job))
 
 
-def _block(image: Image | None) -> dict[str, Any]:
+def _block_print(image: Image | None) -> dict[str, Any]:
     return {
         "status": PrintStatus.BLOCKED,
         "image_id": image.id if image is not None else None,  # a reviewer may yet let it out
         "error_code": BLOCKED,
-        "error_message": "The safety check blocked the picture.",
+        "error_message": "The safety check blocked the image.",
         "error_retryable": False,
     }
 
 
-def _fail(job: Job) -> dict[str, Any]:
+def _fail_print(job: Job) -> dict[str, Any]:
     return {
         "status": PrintStatus.CANCELED if job.status is JobStatus.CANCELED else PrintStatus.FAILED,
         "error_code": job.error_code,
@@ -111,11 +113,11 @@ def _fail(job: Job) -> dict[str, Any]:
     }
 
 
-def _again(made: Print) -> dict[str, Any]:
+def _reroll_print(made: Print) -> dict[str, Any]:
     return {"status": PrintStatus.WAITING, "rerolls": made.rerolls + 1}
 
 
-def _better(before: Image | None, image: Image) -> Image:
+def _choose_better(before: Image | None, image: Image) -> Image:
     if before is None or (image.palette_score or 0.0) > (before.palette_score or 0.0):
         return image
     return before

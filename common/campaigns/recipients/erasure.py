@@ -29,13 +29,13 @@ from common.webhooks import outbox
 
 BATCH = 500
 ERASABLE = (*erasure.READABLE, ImageStatus.QUARANTINED)
-_NOTHING = {"error_code": None, "error_message": None, "error_retryable": None}
-_ESTATE = ("digest", "seed", "job_id", "image_id", "status", "rerolls", "held", "amount", "is_proof", *_NOTHING)
+_NO_ERROR = {"error_code": None, "error_message": None, "error_retryable": None}
+_TRANSFERRED = ("digest", "seed", "job_id", "image_id", "status", "rerolls", "held", "amount", "is_proof", *_NO_ERROR)
 """What a print leaves to the copy that takes its place."""
 
 
 @dataclass(frozen=True)
-class Erased:
+class ErasureResult:
     """What was erased, and what has to be done about it when the transaction is over."""
 
     tombstone: str
@@ -47,15 +47,17 @@ class Erased:
     amount: Decimal
 
 
-def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | None:
+def erase_recipient(session: Session, campaign: Campaign, recipient_id: str) -> ErasureResult | None:
     """Erase whoever *recipient_id* means from *campaign*, which is locked; None if it knows no such person.
 
     Their open jobs are canceled. ``drop_objects`` does the rest after the commit. Raises IllegalTransitionError
     while a list is being filled: its rows are in memory too, and would bring the person back.
     """
     if lists.is_loading(session, campaign):
-        raise IllegalTransitionError("The campaign is taking a list in; erase the recipient when that is done.")
-    key = queries.key_of(recipient_id)
+        raise IllegalTransitionError(
+            "The campaign is importing a list; erase the recipient when the import has finished."
+        )
+    key = queries.normalise_recipient_id(recipient_id)
     people = session.scalars(
         select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.key == key).with_for_update()
     ).all()
@@ -67,27 +69,29 @@ def erase(session: Session, campaign: Campaign, recipient_id: str) -> Erased | N
     names = {person.recipient_id for person in people}
     _lock_jobs(session, campaign, made, names)
     copies = [each for each in made if each.original_id is not None and each.image_id is not None]
-    left = [heir for each in made if each.original_id is None and (heir := _hand_over(session, each, ids)) is not None]
-    kept = _jobs_of(session, left)
+    left = [
+        heir for each in made if each.original_id is None and (heir := _transfer_row(session, each, ids)) is not None
+    ]
+    kept = _transfer_jobs(session, left)
     job_ids = _end_jobs(session, campaign, names, kept)
     images = session.scalars(select(Image).where(Image.job_id.in_(job_ids), Image.status.in_(ERASABLE))).all()
-    erasure.hide(session, [image.id for image in images], ERASABLE)
+    erasure.hide_images(session, [image.id for image in images], ERASABLE)
     for each in made:
-        _blank(each)
+        _blank_print(each)
     for person in people:
-        _bury(session, person)
+        _anonymise_row(session, person)
     session.flush()
     tombstone = people[0].recipient_id if people else f"erased-{campaign.id.hex}"
-    while settlement.settle(session, campaign):
+    while settlement.settle_prints(session, campaign):
         pass  # so that nothing is held for somebody who is not there
     amount = sum(session.scalars(select(Print.amount).where(Print.recipient_pk.in_(ids))), Decimal(0))
-    return Erased(tombstone, images, len(copies) + len(left), len(job_ids), blanked, amount)
+    return ErasureResult(tombstone, images, len(copies) + len(left), len(job_ids), blanked, amount)
 
 
-def drop_objects(database: Database, storage: Storage, erased: Erased) -> None:
+def delete_objects(database: Database, storage: Storage, erased: ErasureResult) -> None:
     """Delete the objects of what was erased; raise StorageError, and then the clerk does what is left."""
     for image in erased.images:
-        erasure.drop_objects(database, storage, image)
+        erasure.delete_objects(database, storage, image)
 
 
 def _lock_jobs(session: Session, campaign: Campaign, made: Sequence[Print], names: Collection[str]) -> None:
@@ -100,13 +104,13 @@ def _lock_jobs(session: Session, campaign: Campaign, made: Sequence[Print], name
     session.execute(theirs.order_by(Job.id).with_for_update()).all()
 
 
-def _hand_over(session: Session, made: Print, people: Collection[UUID]) -> Print | None:
+def _transfer_row(session: Session, made: Print, people: Collection[UUID]) -> Print | None:
     """Have the first copy of a print that is not of the same *people* take its place; return it, if there is one."""
     living = (Print.original_id == made.id, Print.status != PrintStatus.ERASED, Print.recipient_pk.not_in(people))
     heir = session.scalar(select(Print).where(*living).order_by(Print.id).limit(1))
     if heir is None:
         return None
-    estate = {name: getattr(made, name) for name in _ESTATE}
+    estate = {name: getattr(made, name) for name in _TRANSFERRED}
     made.digest = made.job_id = made.image_id = None
     made.held = made.amount = Decimal(0)
     session.flush()  # a digest has one original only
@@ -120,11 +124,11 @@ def _hand_over(session: Session, made: Print, people: Collection[UUID]) -> Print
         .values(original_id=heir.id)
         .execution_options(synchronize_session=False)
     )
-    prints.follow(session, [heir.id])
+    prints.update_copies(session, [heir.id])
     return heir
 
 
-def _jobs_of(session: Session, heirs: Sequence[Print]) -> set[UUID]:
+def _transfer_jobs(session: Session, heirs: Sequence[Print]) -> set[UUID]:
     """Give heirs the jobs by which their pictures are made or were; return these."""
     kept = set[UUID]()
     for heir in heirs:
@@ -149,20 +153,20 @@ def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept
         job.recipient_id = None
     ids = [job.id for job in theirs]
     session.flush()
-    erasure.erase_words(session, Job.id.in_(ids), len(ids))
+    erasure.erase_prompts(session, Job.id.in_(ids), len(ids))
     outbox.delete_job_messages(session, ids)
     return ids
 
 
-def _blank(made: Print) -> None:
+def _blank_print(made: Print) -> None:
     """Leave nothing of a print but its cost, and what is held for it until that is settled."""
     made.status = PrintStatus.ERASED
     made.digest = made.seed = made.image_id = made.original_id = None
-    for name, value in _NOTHING.items():
+    for name, value in _NO_ERROR.items():
         setattr(made, name, value)
 
 
-def _bury(session: Session, person: Recipient) -> None:
+def _anonymise_row(session: Session, person: Recipient) -> None:
     person.recipient_id = person.key = f"erased-{person.id.hex}"
     person.fields = {}
     person.erased_at = session.scalars(select(now_sql(session))).one()
@@ -173,9 +177,9 @@ def _blank_rejected(session: Session, campaign: Campaign, key: str) -> int:
     blanked = 0
     for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all():
         place = each.columns.index(ID_COLUMN) if ID_COLUMN in each.columns else None
-        for row in _rejected_of(session, each):
+        for row in _fetch_rejected_rows(session, each):
             named = str(row.row) if place is None else "".join(row.fields[place : place + 1])
-            if queries.key_of(named.strip()) == key:
+            if queries.normalise_recipient_id(named.strip()) == key:
                 row.fields = [""] * len(row.fields)
                 row.errors = [{"code": "erased", "column": "", "detail": "The recipient was erased."}]
                 blanked += 1
@@ -183,7 +187,7 @@ def _blank_rejected(session: Session, campaign: Campaign, key: str) -> int:
     return blanked
 
 
-def _rejected_of(session: Session, of: RecipientList) -> Iterable[RejectedRow]:
+def _fetch_rejected_rows(session: Session, of: RecipientList) -> Iterable[RejectedRow]:
     return session.scalars(
         select(RejectedRow)
         .where(RejectedRow.campaign_id == of.campaign_id, RejectedRow.list_number == of.number)

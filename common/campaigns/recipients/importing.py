@@ -9,8 +9,8 @@ from itertools import islice
 from common.campaigns import templates
 from common.campaigns.recipients import lists
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
-from common.campaigns.recipients.lists import Loading
-from common.campaigns.recipients.validation import Bad, Checker, Good, Judge
+from common.campaigns.recipients.lists import LoadingList
+from common.campaigns.recipients.validation import InvalidRow, PromptCheck, RowChecker, ValidRow
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.errors import PressroomError
@@ -28,79 +28,79 @@ class UnknownVariableError(PressroomError):
 
 
 class NoRecipientsError(PressroomError):
-    """The file holds no rows."""
+    """The file contains no rows."""
 
     code = "no_recipients"
 
 
 class TooManyRecipientsError(PressroomError):
-    """The campaign would have too many recipients."""
+    """The campaign would exceed the maximum number of recipients."""
 
     code = "too_many_recipients"
 
 
 class IdenticalPromptsError(PressroomError):
-    """The template has no variables, so all would get the same prompt; say allow_identical if that is meant."""
+    """The template has no variables, so every prompt would be the same; set allow_identical to allow this."""
 
     code = "identical_prompts"
 
 
 @dataclass
-class Intake:
+class ImportResult:
     """What became of a file."""
 
     columns: Sequence[str] = ()
     accepted: int = 0
     rejected: int = 0
-    shown: list[Bad] = field(default_factory=list)
+    shown: list[InvalidRow] = field(default_factory=list)
     """The first rows that cannot be printed."""
     digest: str = ""
 
 
-def take_in(database: Database, loading: Loading, sheet: Sheet, judge: Judge, most: int) -> Intake:
+def import_rows(database: Database, loading: LoadingList, sheet: Sheet, judge: PromptCheck, most: int) -> ImportResult:
     """Read *sheet* into the list that is *loading*; a campaign may have *most* recipients.
 
     Raises InvalidFileError and the errors of this module where the file as a whole is at fault.
     """
-    done, hashed = Intake(), hashlib.sha256()
+    done, hashed = ImportResult(), hashlib.sha256()
     if not sheet.is_open:
         check_variables(loading.spec, sheet.columns)
-    checker = Checker(loading.spec, loading.salt, sheet, loading.offset, judge)
-    for rows in _chunks(sheet):
+    checker = RowChecker(loading.spec, loading.salt, sheet, loading.offset, judge)
+    for rows in _chunk_rows(sheet):
         checked = [checker.check(row) for row in rows]
         if loading.offset + done.accepted + done.rejected + len(checked) > most:
-            raise TooManyRecipientsError(f"A campaign may have {most} recipients; the file brings more.")
-        good = [row for row in checked if isinstance(row, Good)]
-        bad = [row for row in checked if isinstance(row, Bad)]
+            raise TooManyRecipientsError(f"A campaign must not exceed {most} recipients.")
+        good = [row for row in checked if isinstance(row, ValidRow)]
+        bad = [row for row in checked if isinstance(row, InvalidRow)]
         with database.transaction() as session:
-            taken, refused = lists.write(session, loading, good, bad)
+            taken, refused = lists.insert_rows(session, loading, good, bad)
         hashed.update("".join([f"{row.recipient_id}\0{row.values}\n" for row in taken]).encode())
         done.accepted += len(taken)
         done.rejected += len(refused)
         done.shown.extend(refused[: MOST_SHOWN - len(done.shown)])
-    done.columns, done.digest = keep_columns(sheet), hashed.hexdigest()
+    done.columns, done.digest = list_data_columns(sheet), hashed.hexdigest()
     check_variables(loading.spec, sheet.columns)
     if not done.accepted and not done.rejected:
         raise NoRecipientsError
-    if loading.offset + done.accepted > 1 and not loading.spec.allow_identical and not variables_of(loading.spec):
+    if loading.offset + done.accepted > 1 and not loading.spec.allow_identical and not collect_variables(loading.spec):
         raise IdenticalPromptsError
     return done
 
 
-def keep_columns(sheet: Sheet) -> list[str]:
+def list_data_columns(sheet: Sheet) -> list[str]:
     """Return the columns of a file without those of errors, which have been heeded."""
     return [name for name in sheet.columns if name not in ERROR_COLUMNS]
 
 
-def variables_of(spec: CampaignSpec) -> frozenset[str]:
+def collect_variables(spec: CampaignSpec) -> frozenset[str]:
     """Return the names that the templates of all arms use."""
     sources = [text for arm in spec.arms for text in (arm.template.prompt, arm.template.negative_prompt)]
-    return frozenset(name for source in sources for name in templates.read(source).variables)
+    return frozenset(name for source in sources for name in templates.compile_template(source).variables)
 
 
 def check_variables(spec: CampaignSpec, columns: Sequence[str]) -> None:
     """Raise UnknownVariableError for a variable without a column."""
-    for name in sorted(variables_of(spec) - {*columns}):
+    for name in sorted(collect_variables(spec) - {*columns}):
         close = get_close_matches(name, columns, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         has = ", ".join(columns)[:200]
@@ -108,7 +108,7 @@ def check_variables(spec: CampaignSpec, columns: Sequence[str]) -> None:
         raise UnknownVariableError(detail)
 
 
-def _chunks(sheet: Sheet) -> Iterator[list[Row]]:
+def _chunk_rows(sheet: Sheet) -> Iterator[list[Row]]:
     rows = iter(sheet)
     while chunk := list(islice(rows, CHUNK)):
         yield chunk

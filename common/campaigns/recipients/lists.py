@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import queries
 from common.campaigns.printing import proofs
-from common.campaigns.recipients.validation import Bad, Fault, Good
+from common.campaigns.recipients.validation import InvalidRow, RowFault, ValidRow
 from common.campaigns.spec import CampaignSpec
-from common.campaigns.status import move
+from common.campaigns.status import move_campaign
 from common.errors import IllegalTransitionError
 from common.ids import create_id
 from common.tables import Campaign, RecipientList, RejectedRow
@@ -27,7 +27,7 @@ from common.tables.campaign_states import CampaignStatus, ListStatus
 _S = CampaignStatus
 UNAPPROVED = frozenset({_S.DRAFT, _S.READY})
 """Where a campaign's recipients may still be replaced."""
-SUPPLIED = frozenset({_S.APPROVED, _S.RUNNING, _S.PAUSED, _S.HELD, _S.COMPLETED})
+EXTENDABLE = frozenset({_S.APPROVED, _S.RUNNING, _S.PAUSED, _S.HELD, _S.COMPLETED})
 """Where rows may be appended that need an approval of their own."""
 
 COLUMNS = ("id", "campaign_id", "list_number", "row", "recipient_id", "key", '"values"', "arm")
@@ -46,7 +46,7 @@ _REJECT = insert(cast("Table", RejectedRow.__table__))
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoadingList:
     """A list that is being filled, and what its rows are held against."""
 
     campaign_id: UUID
@@ -60,24 +60,24 @@ class Loading:
     """How many rows there are in these."""
 
 
-def begin(session: Session, campaign: Campaign, *, replaces: bool, spec: CampaignSpec | None = None) -> Loading:
+def open_list(session: Session, campaign: Campaign, *, replaces: bool, spec: CampaignSpec | None = None) -> LoadingList:
     """Open a list for *campaign*, which is locked; raise IllegalTransitionError where it can take none.
 
     *spec* is what the rows are checked against, if not the campaign's own.
     """
     if is_loading(session, campaign):
-        raise IllegalTransitionError("The campaign is taking a list in already.")
+        raise IllegalTransitionError("The campaign is already importing a list.")
     if campaign.status in UNAPPROVED:
-        move(session, campaign, CampaignStatus.VALIDATING)
-    elif campaign.status not in SUPPLIED or replaces:
-        what = "its recipients cannot be replaced" if campaign.status in SUPPLIED else "it takes no recipients"
+        move_campaign(session, campaign, CampaignStatus.VALIDATING)
+    elif campaign.status not in EXTENDABLE or replaces:
+        what = "its recipients cannot be replaced" if campaign.status in EXTENDABLE else "it takes no recipients"
         raise IllegalTransitionError(f"The campaign is {campaign.status}: {what}.")
-    others = () if replaces else queries.current_lists(session, campaign.id)
+    others = () if replaces else queries.list_current_lists(session, campaign.id)
     highest = select(func.max(RecipientList.number)).where(RecipientList.campaign_id == campaign.id)
     number = (session.scalar(highest) or 0) + 1
     session.add(RecipientList(campaign_id=campaign.id, number=number))
     session.flush()
-    return Loading(
+    return LoadingList(
         campaign.id,
         number,
         replaces,
@@ -94,37 +94,42 @@ def is_loading(session: Session, campaign: Campaign) -> bool:
     return session.scalars(select(RecipientList.number).where(*where)).first() is not None
 
 
-def write(session: Session, loading: Loading, good: Sequence[Good], bad: Sequence[Bad]) -> tuple[list[Good], list[Bad]]:
+def insert_rows(
+    session: Session, loading: LoadingList, good: Sequence[ValidRow], bad: Sequence[InvalidRow]
+) -> tuple[list[ValidRow], list[InvalidRow]]:
     """Add rows to a list; return those that were taken, and those that were not, repeated recipients among them.
 
     Raises IllegalTransitionError when the list was given up meanwhile.
     """
-    taken, repeated = _part(loading, good, _find_known(session, loading, good))
+    taken, repeated = _split_known(loading, good, _find_known(session, loading, good))
     refused = sorted([*bad, *repeated])
     counts = {"accepted": RecipientList.accepted + len(taken), "rejected": RecipientList.rejected + len(refused)}
-    _update(session, loading, **counts)
+    _update_list(session, loading, **counts)
     if taken:
-        _insert(session, loading, taken)
+        _insert_valid(session, loading, taken)
     if refused:
         rows = [
-            {"row": each.number, "values": _storable(each.cells), "errors": [each.fault._asdict()]} for each in refused
+            {"row": each.number, "values": _clean_cells(each.cells), "errors": [each.fault._asdict()]}
+            for each in refused
         ]
         shared = {"campaign_id": loading.campaign_id, "list_number": loading.number}
         session.connection().execute(_REJECT, [row | shared for row in rows])
     return taken, refused
 
 
-def finish(session: Session, campaign: Campaign, loading: Loading, columns: Sequence[str], digest: str) -> None:
+def finish_list(
+    session: Session, campaign: Campaign, loading: LoadingList, columns: Sequence[str], digest: str
+) -> None:
     """Have the list be the campaign's own, which is locked, in place of the others or beside them."""
     if loading.replaces:
-        drop_current(session, campaign)
-    _update(session, loading, status=ListStatus.CURRENT, columns=[*columns], digest=digest)
+        drop_current_lists(session, campaign)
+    _update_list(session, loading, status=ListStatus.CURRENT, columns=[*columns], digest=digest)
     campaign.quote = None
     if campaign.status is CampaignStatus.VALIDATING:
-        move(session, campaign, CampaignStatus.READY)
+        move_campaign(session, campaign, CampaignStatus.READY)
 
 
-def give_up(session: Session, campaign: Campaign, number: int, columns: Sequence[str] = ()) -> None:
+def abandon_list(session: Session, campaign: Campaign, number: int, columns: Sequence[str] = ()) -> None:
     """Have a list count for nothing; the campaign, which is locked, is as it was before it."""
     session.execute(
         update(RecipientList)
@@ -135,19 +140,19 @@ def give_up(session: Session, campaign: Campaign, number: int, columns: Sequence
         )
         .values(status=ListStatus.DROPPED, columns=[*columns])
     )
-    return_to_rest(session, campaign)
+    restore_status(session, campaign)
 
 
-def return_to_rest(session: Session, campaign: Campaign) -> None:
+def restore_status(session: Session, campaign: Campaign) -> None:
     """Have a campaign that no list is being read for stand where its lists put it."""
     if campaign.status is CampaignStatus.VALIDATING:
-        has_rows = bool(queries.current_lists(session, campaign.id))
-        move(session, campaign, CampaignStatus.READY if has_rows else CampaignStatus.DRAFT)
+        has_rows = bool(queries.list_current_lists(session, campaign.id))
+        move_campaign(session, campaign, CampaignStatus.READY if has_rows else CampaignStatus.DRAFT)
 
 
-def drop_current(session: Session, campaign: Campaign) -> None:
+def drop_current_lists(session: Session, campaign: Campaign) -> None:
     """Drop the lists of a campaign that was not approved, and its proofs, which are prints of their rows."""
-    proofs.drop(session, campaign)
+    proofs.discard_proofs(session, campaign)
     session.execute(
         update(RecipientList)
         .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
@@ -155,7 +160,7 @@ def drop_current(session: Session, campaign: Campaign) -> None:
     )
 
 
-def _update(session: Session, loading: Loading, **values: Any) -> None:
+def _update_list(session: Session, loading: LoadingList, **values: Any) -> None:
     changed = session.execute(
         update(RecipientList)
         .where(
@@ -167,10 +172,10 @@ def _update(session: Session, loading: Loading, **values: Any) -> None:
         .execution_options(synchronize_session=False)
     )
     if not cast("CursorResult[Any]", changed).rowcount:
-        raise IllegalTransitionError("The list took too long and was given up.")
+        raise IllegalTransitionError("The import took too long and was aborted; upload the file again.")
 
 
-def _find_known(session: Session, loading: Loading, good: Sequence[Good]) -> dict[str, tuple[int, int]]:
+def _find_known(session: Session, loading: LoadingList, good: Sequence[ValidRow]) -> dict[str, tuple[int, int]]:
     """Return which of these recipients are there already: by key, the list's number and the row's."""
     if not good:
         return {}
@@ -179,14 +184,16 @@ def _find_known(session: Session, loading: Loading, good: Sequence[Good]) -> dic
     lists = ", ".join(map(str, (*loading.others, loading.number)))  # numbers of our own
     statement = text(_KNOWN[dialect] % lists).columns()
     given = {
-        "campaign": _spell_id(loading.campaign_id, dialect),
+        "campaign": _encode_id(loading.campaign_id, dialect),
         "keys": json.dumps(keys) if dialect == "sqlite" else keys,
     }
     return {key: (number, row) for key, number, row in session.connection().execute(statement, given)}
 
 
-def _part(loading: Loading, good: Sequence[Good], known: dict[str, tuple[int, int]]) -> tuple[list[Good], list[Bad]]:
-    taken, repeated = dict[str, Good](), list[Bad]()
+def _split_known(
+    loading: LoadingList, good: Sequence[ValidRow], known: dict[str, tuple[int, int]]
+) -> tuple[list[ValidRow], list[InvalidRow]]:
+    taken, repeated = dict[str, ValidRow](), list[InvalidRow]()
     for row in good:
         if row.key in known:
             number, earlier = known[row.key]
@@ -196,15 +203,15 @@ def _part(loading: Loading, good: Sequence[Good], known: dict[str, tuple[int, in
         else:
             taken[row.key] = row
             continue
-        detail = f"The recipient {row.recipient_id[:64]!r} is there already: {where}."
-        repeated.append(Bad(row.number, row.cells, Fault("duplicate_recipient", "recipient_id", detail)))
+        detail = f"The recipient {row.recipient_id[:64]!r} already exists: {where}."
+        repeated.append(InvalidRow(row.number, row.cells, RowFault("duplicate_recipient", "recipient_id", detail)))
     return [*taken.values()], repeated
 
 
-def _insert(session: Session, loading: Loading, rows: Sequence[Good]) -> None:
+def _insert_valid(session: Session, loading: LoadingList, rows: Sequence[ValidRow]) -> None:
     dialect = session.get_bind().dialect.name
-    campaign = _spell_id(loading.campaign_id, dialect)
-    ids = (_spell_id(create_id(), dialect) for _ in itertools.count())
+    campaign = _encode_id(loading.campaign_id, dialect)
+    ids = (_encode_id(create_id(), dialect) for _ in itertools.count())
     values = (
         (next(ids), campaign, loading.number, row.number, row.recipient_id, row.key, row.values, row.arm)
         for row in rows
@@ -219,11 +226,11 @@ def _insert(session: Session, loading: Loading, rows: Sequence[Good]) -> None:
             copy.write_row(each)
 
 
-def _spell_id(value: UUID, dialect: str) -> str:
+def _encode_id(value: UUID, dialect: str) -> str:
     """Return an id as the driver wants it where SQLAlchemy does not stand between."""
     return value.hex if dialect == "sqlite" else str(value)
 
 
-def _storable(cells: Sequence[str]) -> list[str]:
+def _clean_cells(cells: Sequence[str]) -> list[str]:
     """Return the cells of a bad row without what no database takes."""
     return [cell.replace("\0", "").encode("utf-8", "replace").decode() for cell in cells]

@@ -14,9 +14,9 @@ from common.tables.campaign_states import ListStatus
 CHUNK = 1000
 
 
-def list_page(session: Session, campaign: Campaign, *, after: UUID | None, limit: int) -> Sequence[Recipient]:
+def list_recipients(session: Session, campaign: Campaign, *, after: UUID | None, limit: int) -> Sequence[Recipient]:
     """Return recipients of *campaign*, beginning after the one with the id *after*."""
-    numbers = [each.number for each in queries.current_lists(session, campaign.id)]
+    numbers = [each.number for each in queries.list_current_lists(session, campaign.id)]
     order = (Recipient.list_number, Recipient.row)
     query = select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.list_number.in_(numbers))
     if after is not None:
@@ -36,7 +36,7 @@ def find_list(session: Session, campaign: Campaign, number: int | None) -> Recip
     return session.scalar(query.order_by(RecipientList.number.desc()).limit(1))
 
 
-def read_rejected(database: Database, of: RecipientList) -> Iterator[RejectedRow]:
+def iterate_rejected_rows(database: Database, of: RecipientList) -> Iterator[RejectedRow]:
     """Yield the rows of a list that cannot be printed."""
     last = 0
     while True:

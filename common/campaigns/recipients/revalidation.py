@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from common.campaigns import queries
 from common.campaigns.recipients import importing, lists
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row
-from common.campaigns.recipients.importing import Intake
-from common.campaigns.recipients.lists import Loading
-from common.campaigns.recipients.validation import ID_COLUMN, Judge
+from common.campaigns.recipients.importing import ImportResult
+from common.campaigns.recipients.lists import LoadingList
+from common.campaigns.recipients.validation import ID_COLUMN, PromptCheck
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
@@ -21,32 +21,34 @@ T = TypeVar("T", Recipient, RejectedRow)
 CHUNK = 2000
 
 
-def needs_check(before: CampaignSpec, after: CampaignSpec) -> bool:
+def needs_revalidation(before: CampaignSpec, after: CampaignSpec) -> bool:
     """Tell whether rows that held before may not hold now, or belong to another arm."""
-    return _words(before) != _words(after)
+    return _collect_templates(before) != _collect_templates(after)
 
 
-def reopen(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[tuple[RecipientList, Loading]]:
+def reopen_lists(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[tuple[RecipientList, LoadingList]]:
     """Open a new list for each that *campaign*, which is locked, has; raise IllegalTransitionError."""
-    old = queries.current_lists(session, campaign.id)
-    first = lists.begin(session, campaign, replaces=True, spec=spec)
-    opened, offset = list[tuple[RecipientList, Loading]](), 0
+    old = queries.list_current_lists(session, campaign.id)
+    first = lists.open_list(session, campaign, replaces=True, spec=spec)
+    opened, offset = list[tuple[RecipientList, LoadingList]](), 0
     for place, each in enumerate(old):
         number = first.number + place
         if place:
             session.add(RecipientList(campaign_id=campaign.id, number=number))
         others = tuple(loading.number for _, loading in opened)
-        opened.append((each, Loading(campaign.id, number, not place, spec, campaign.salt, others, offset)))
+        opened.append((each, LoadingList(campaign.id, number, not place, spec, campaign.salt, others, offset)))
         offset += each.accepted + each.rejected
     return opened
 
 
-def recheck(database: Database, old: RecipientList, loading: Loading, judge: Judge, most: int) -> Intake:
+def revalidate_list(
+    database: Database, old: RecipientList, loading: LoadingList, judge: PromptCheck, most: int
+) -> ImportResult:
     """Fill a list with the rows of *old*, those that were rejected too; raise as ``intake.take_in``."""
-    return importing.take_in(database, loading, KeptSheet(database, old), judge, most)
+    return importing.import_rows(database, loading, StoredSheet(database, old), judge, most)
 
 
-class KeptSheet:
+class StoredSheet:
     """The rows of a list that was taken in before."""
 
     is_open = False
@@ -88,6 +90,6 @@ class KeptSheet:
         return Row(number, cells if self._is_named else [*cells, recipient_id])
 
 
-def _words(spec: CampaignSpec) -> object:
+def _collect_templates(spec: CampaignSpec) -> object:
     arms = [(arm.name, arm.weight, arm.template, arm.prefix, arm.suffix) for arm in spec.arms]
     return arms, spec.allow_identical

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from common.campaigns.csv_injection import restore
-from common.campaigns.queries import key_of
+from common.campaigns.csv_injection import restore_cell
+from common.campaigns.queries import normalise_recipient_id
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
-from common.campaigns.rendering import RenderingError, choose_arm, render
+from common.campaigns.rendering import RenderingError, choose_arm, render_prompts
 from common.campaigns.spec import CampaignSpec
 
 ID_COLUMN = "recipient_id"
@@ -17,11 +17,11 @@ LONGEST_VALUE = 10_000
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # made once: it takes as long as a row
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
-Judge = Callable[[str], str | None]
+PromptCheck = Callable[[str], str | None]
 """Returns the category for which a prompt is refused, if it is."""
 
 
-class Fault(NamedTuple):
+class RowFault(NamedTuple):
     """What is wrong with a row, and in which column if in one."""
 
     code: str
@@ -29,7 +29,7 @@ class Fault(NamedTuple):
     detail: str
 
 
-class Good(NamedTuple):
+class ValidRow(NamedTuple):
     """A row that can be printed."""
 
     number: int
@@ -40,44 +40,44 @@ class Good(NamedTuple):
     cells: list[str]
 
 
-class Bad(NamedTuple):
+class InvalidRow(NamedTuple):
     """A row that cannot."""
 
     number: int
     cells: list[str]
-    fault: Fault
+    fault: RowFault
 
 
-class Checker:
+class RowChecker:
     """Checks the rows of one sheet for one campaign; *offset* is how many rows came before them in other lists."""
 
-    def __init__(self, spec: CampaignSpec, salt: bytes, sheet: Sheet, offset: int, judge: Judge) -> None:
+    def __init__(self, spec: CampaignSpec, salt: bytes, sheet: Sheet, offset: int, judge: PromptCheck) -> None:
         self._spec, self._salt, self._sheet = spec, salt, sheet
         self._offset, self._judge = offset, judge
 
-    def check(self, row: Row) -> Good | Bad:
+    def check(self, row: Row) -> ValidRow | InvalidRow:
         """Return the row, ready to be kept, or what is wrong with it."""
         columns, came_back = self._sheet.columns, ""
         if ERROR_COLUMNS[0] in columns:
-            columns, row, came_back = _unmark(columns, row)
+            columns, row, came_back = _strip_error_columns(columns, row)
         try:
             return self._check(columns, row, came_back)
         except _RefusedError as error:
-            return Bad(row.number, row.cells, error.fault)
+            return InvalidRow(row.number, row.cells, error.fault)
         except RenderingError as error:
-            return Bad(row.number, row.cells, Fault(error.code, error.column, error.message))
+            return InvalidRow(row.number, row.cells, RowFault(error.code, error.column, error.message))
 
-    def _check(self, columns: list[str], row: Row, came_back: str) -> Good:
+    def _check(self, columns: list[str], row: Row, came_back: str) -> ValidRow:
         if row.fault is not None:
             raise _RefusedError(row.fault[0], "", row.fault[1])
         values = {name: cell for name, cell in zip(columns, map(str.strip, row.cells), strict=False) if cell}
         recipient_id, key = self._identify(row, values, came_back)
-        spelled = _spell(values)
+        spelled = _encode_values(values)
         arm = choose_arm(self._spec, self._salt, key)
-        words = render(arm, values)
+        words = render_prompts(arm, values)
         if category := self._judge(words.prompt):
-            raise _RefusedError("prompt_rejected", "", f"The prompt is refused by the rules: {category}.")
-        return Good(row.number, recipient_id, key, spelled, arm.name, row.cells)
+            raise _RefusedError("prompt_rejected", "", f"The prompt is rejected by the prompt rules: {category}.")
+        return ValidRow(row.number, recipient_id, key, spelled, arm.name, row.cells)
 
     def _identify(self, row: Row, values: dict[str, str], came_back: str) -> tuple[str, str]:
         given = values.get(ID_COLUMN)
@@ -87,38 +87,38 @@ class Checker:
             # A row that was corrected is the one that it was.
             number = came_back if _NUMBER.fullmatch(came_back) else str(self._offset + row.number)
             return number, number
-        if len(given) > LONGEST_ID or len(key := key_of(given)) > LONGEST_ID:
-            raise _RefusedError("too_long", ID_COLUMN, f"An id may have {LONGEST_ID} characters.")
+        if len(given) > LONGEST_ID or len(key := normalise_recipient_id(given)) > LONGEST_ID:
+            raise _RefusedError("too_long", ID_COLUMN, f"The id must not exceed {LONGEST_ID} characters.")
         if not given.isprintable():
-            raise _RefusedError("control_character", ID_COLUMN, "The id holds a control character.")
+            raise _RefusedError("control_character", ID_COLUMN, "The id contains a control character.")
         return given, key
 
 
 class _RefusedError(Exception):
     def __init__(self, *fault: str) -> None:
         super().__init__()
-        self.fault = Fault(*fault)
+        self.fault = RowFault(*fault)
 
 
-def _unmark(columns: list[str], row: Row) -> tuple[list[str], Row, str]:
+def _strip_error_columns(columns: list[str], row: Row) -> tuple[list[str], Row, str]:
     """Return columns and row of a file of errors as they were before it, and which row it was."""
     cells = dict(zip(columns, row.cells, strict=False))
     came_back = cells.get(ERROR_COLUMNS[0], "").strip()
-    kept = {name: restore(cell) for name, cell in cells.items() if name not in ERROR_COLUMNS}
+    kept = {name: restore_cell(cell) for name, cell in cells.items() if name not in ERROR_COLUMNS}
     return [*kept], row._replace(cells=[*kept.values()]), came_back
 
 
-def _spell(values: dict[str, str]) -> str:
+def _encode_values(values: dict[str, str]) -> str:
     """Return *values* as the JSON that is kept of them."""
     spelled = _ENCODE(values)
     if len(spelled) > LONGEST_VALUE:
         for name, value in values.items():
             if len(value) > LONGEST_VALUE:
-                raise _RefusedError("too_long", name, f"A value may have {LONGEST_VALUE} characters.")
+                raise _RefusedError("too_long", name, f"A value must not exceed {LONGEST_VALUE} characters.")
     if "\\u0000" in spelled and any("\0" in text for pair in values.items() for text in pair):
-        raise _RefusedError("control_character", "", "A value holds a NUL character.")
+        raise _RefusedError("control_character", "", "A value contains a NUL character.")
     try:
         spelled.encode()
     except UnicodeEncodeError:
-        raise _RefusedError("invalid_unicode", "", "A value holds half a surrogate pair.") from None
+        raise _RefusedError("invalid_unicode", "", "A value contains an unpaired surrogate.") from None
     return spelled

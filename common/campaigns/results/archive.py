@@ -14,7 +14,7 @@ from common.storage.port import Storage
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 LONGEST_NAME = 120
 LONGEST_PATTERN = 200
-LEFT_OUT = "left-out.txt"
+OMISSIONS_FILE = "left-out.txt"
 FIELDS = ("recipient_id", "index", "variant", "list", "row", "seed")
 USUAL_PATTERN = "{recipient_id}-{index}"
 _FIELD = re.compile(r"\{([^{}]*)\}")
@@ -26,16 +26,18 @@ class InvalidPatternError(PressroomError):
     code = "invalid_parameter"
 
 
-class Names:
+class FileNames:
     """Gives each picture of an archive a file name of its own that every system takes."""
 
     def __init__(self, pattern: str) -> None:
         unknown = [name for name in _FIELD.findall(pattern) if name not in FIELDS]
         rest = _FIELD.sub("", pattern)
         if unknown or "{" in rest or "}" in rest or not 0 < len(pattern) <= LONGEST_PATTERN:
-            raise InvalidPatternError("must be made of plain text and " + ", ".join(f"{{{name}}}" for name in FIELDS))
+            raise InvalidPatternError(
+                "must consist of plain text and these fields: " + ", ".join(f"{{{name}}}" for name in FIELDS)
+            )
         self._pattern = pattern
-        self._taken = {LEFT_OUT}
+        self._taken = {OMISSIONS_FILE}
         self._last: dict[str, int] = {}  # the number that each stem was last given
 
     def choose(self, line: Line, extension: str) -> str:
@@ -58,17 +60,17 @@ class Names:
             "row": line.recipient.row,
             "seed": line.seed,
         }
-        return sanitise(_FIELD.sub(lambda field: str(values[field[1]]), self._pattern)) or "picture"
+        return sanitise_name(_FIELD.sub(lambda field: str(values[field[1]]), self._pattern)) or "picture"
 
 
-def sanitise(name: str) -> str:
+def sanitise_name(name: str) -> str:
     """Return *name* as every file system takes it: nothing that leads elsewhere, hides, or is reserved."""
     return str(sanitize_filename(prompt_text.clean_text(name), "_", platform="universal", max_len=LONGEST_NAME)).strip(
         ". "
     )
 
 
-def pack(storage: Storage, lines: Iterable[Line], names: Names) -> Iterator[bytes]:
+def pack_archive(storage: Storage, lines: Iterable[Line], names: FileNames) -> Iterator[bytes]:
     """Yield the bytes of a ZIP file with the pictures of *lines*; what storage has lost is named in a file at its end.
 
     Pictures are stored as they are: they are packed already.
@@ -81,10 +83,10 @@ def pack(storage: Storage, lines: Iterable[Line], names: Names) -> Iterator[byte
         try:
             data = storage.get(file.key)
         except ObjectMissingError:
-            missing.append(f"{line.recipient.recipient_id}, picture {line.index}\n")
+            missing.append(f"{line.recipient.recipient_id}, image {line.index}\n")
             continue
         archive.add(data, names.choose(line, EXTENSIONS.get(file.content_type, "png")))
         yield from archive.file()
     if missing:
-        archive.add("".join(["The files of these pictures are gone:\n", *missing]), LEFT_OUT)
+        archive.add("".join(["The files of these images are missing:\n", *missing]), OMISSIONS_FILE)
     yield from archive.finalize()

@@ -37,7 +37,7 @@ class LineStatus(StrEnum):
     ERASED = "erased"
 
 
-class Picture(StrEnum):
+class PictureSource(StrEnum):
     """Whose picture a line shows."""
 
     OWN = "own"
@@ -45,7 +45,7 @@ class Picture(StrEnum):
     FALLBACK = "fallback"  # stands in for one that was blocked
 
 
-class File(NamedTuple):
+class StoredFile(NamedTuple):
     """Where the file of a picture lies, and what it is."""
 
     key: str
@@ -60,7 +60,7 @@ class Position(NamedTuple):
     row: int
 
 
-START = Position(0, -1)
+START_POSITION = Position(0, -1)
 
 
 @dataclass(frozen=True)
@@ -89,20 +89,22 @@ class Line:
         return LineStatus(self.made.status)
 
     @property
-    def picture(self) -> Picture | None:
+    def picture(self) -> PictureSource | None:
         """Return whose picture there is to see; None if there is none."""
         if self.status in (LineStatus.PRINTED, LineStatus.BLURRED):
-            return Picture.OWN if self.made is not None and self.made.original_id is None else Picture.SHARED
-        return Picture.FALLBACK if self.status is LineStatus.BLOCKED and self.fallback is not None else None
+            return (
+                PictureSource.OWN if self.made is not None and self.made.original_id is None else PictureSource.SHARED
+            )
+        return PictureSource.FALLBACK if self.status is LineStatus.BLOCKED and self.fallback is not None else None
 
     @property
-    def file(self) -> File | None:
+    def file(self) -> StoredFile | None:
         """Return the file of that picture."""
-        if self.picture is Picture.FALLBACK and self.fallback is not None:
-            return File(self.fallback.storage_key, "image/png", None)
+        if self.picture is PictureSource.FALLBACK and self.fallback is not None:
+            return StoredFile(self.fallback.storage_key, "image/png", None)
         if self.picture is None or self.image is None or self.image.storage_key is None:
             return None
-        return File(self.image.storage_key, self.image.content_type or "image/png", self.image.thumbnail_key)
+        return StoredFile(self.image.storage_key, self.image.content_type or "image/png", self.image.thumbnail_key)
 
     @property
     def may_come(self) -> bool:
@@ -122,7 +124,7 @@ class Line:
         return self.made.amount if self.made is not None else Decimal(0)
 
 
-def read_lines(database: Database, campaign: Campaign, after: Position = START) -> Iterator[Line]:
+def iterate_lines(database: Database, campaign: Campaign, after: Position = START_POSITION) -> Iterator[Line]:
     """Yield the lines of *campaign* in the order of its lists, beginning after the row *after*.
 
     No transaction is open while the caller works with a line.
@@ -130,7 +132,7 @@ def read_lines(database: Database, campaign: Campaign, after: Position = START) 
     while True:
         with database.reading() as session:
             rows = _select_rows(session, campaign, after, BATCH)
-            lines = describe(session, campaign, rows)
+            lines = build_lines(session, campaign, rows)
         yield from lines
         if len(rows) < BATCH:
             return
@@ -139,29 +141,29 @@ def read_lines(database: Database, campaign: Campaign, after: Position = START) 
 
 def count_rows(session: Session, campaign: Campaign) -> int:
     """Return how many recipients *campaign* has."""
-    return session.scalar(select(func.count()).select_from(_rows_of(campaign).subquery())) or 0
+    return session.scalar(select(func.count()).select_from(_select_recipients(campaign).subquery())) or 0
 
 
-def read_page(session: Session, campaign: Campaign, start: int, most: int) -> list[Line]:
+def fetch_lines(session: Session, campaign: Campaign, start: int, most: int) -> list[Line]:
     """Return at most *most* lines of *campaign*, beginning with the line *start* from 0."""
     each = CampaignSpec.from_row(campaign.spec).images_per_recipient
     skipped, within = divmod(start, each)
-    query = _rows_of(campaign).order_by(Recipient.list_number, Recipient.row)
+    query = _select_recipients(campaign).order_by(Recipient.list_number, Recipient.row)
     rows = session.execute(query.offset(skipped).limit(-(-(within + most) // each)))
-    return describe(session, campaign, [(row[0], row[1]) for row in rows])[within : within + most]
+    return build_lines(session, campaign, [(row[0], row[1]) for row in rows])[within : within + most]
 
 
-def list_page(
+def list_lines(
     session: Session, campaign: Campaign, *, after: UUID | None, limit: int
 ) -> tuple[list[Line], UUID | None]:
     """Return the lines of *limit* recipients after the one with the id *after*, and whom the next page is after."""
     last = None if after is None else session.get(Recipient, after)
-    start = START if last is None else Position(last.list_number, last.row)
+    start = START_POSITION if last is None else Position(last.list_number, last.row)
     rows = _select_rows(session, campaign, start, limit + 1)
-    return describe(session, campaign, rows[:limit]), rows[limit - 1][0].id if len(rows) > limit else None
+    return build_lines(session, campaign, rows[:limit]), rows[limit - 1][0].id if len(rows) > limit else None
 
 
-def list_of_arms(session: Session, campaign: Campaign, arms: Sequence[str], most: int) -> dict[str, list[Image]]:
+def list_arm_images(session: Session, campaign: Campaign, arms: Sequence[str], most: int) -> dict[str, list[Image]]:
     """Return some pictures of each arm, the first that were printed; each arm's in the order of its prints."""
     printed = (Print.campaign_id == campaign.id, Print.status == PrintStatus.PRINTED, Print.original_id.is_(None))
     chosen = [
@@ -178,12 +180,12 @@ def list_of_arms(session: Session, campaign: Campaign, arms: Sequence[str], most
 
 def find_line(session: Session, campaign: Campaign, recipient_pk: UUID, index: int) -> Line | None:
     """Return one line of *campaign*; None if there is none such."""
-    row = session.execute(_rows_of(campaign).where(Recipient.id == recipient_pk)).one_or_none()
-    lines = [] if row is None else describe(session, campaign, [(row[0], row[1])])
+    row = session.execute(_select_recipients(campaign).where(Recipient.id == recipient_pk)).one_or_none()
+    lines = [] if row is None else build_lines(session, campaign, [(row[0], row[1])])
     return next((line for line in lines if line.index == index), None)
 
 
-def describe(session: Session, campaign: Campaign, rows: Sequence[tuple[Recipient, bool]]) -> list[Line]:
+def build_lines(session: Session, campaign: Campaign, rows: Sequence[tuple[Recipient, bool]]) -> list[Line]:
     """Return the lines of some recipients, each given with whether its list is approved."""
     spec = CampaignSpec.from_row(campaign.spec)
     fallback = _find_fallback(session, campaign, spec)
@@ -205,11 +207,11 @@ def describe(session: Session, campaign: Campaign, rows: Sequence[tuple[Recipien
 
 def _select_rows(session: Session, campaign: Campaign, after: Position, most: int) -> list[tuple[Recipient, bool]]:
     place = tuple_(Recipient.list_number, Recipient.row)
-    query = _rows_of(campaign).where(place > tuple_(*after)).order_by(Recipient.list_number, Recipient.row)
+    query = _select_recipients(campaign).where(place > tuple_(*after)).order_by(Recipient.list_number, Recipient.row)
     return [(row[0], row[1]) for row in session.execute(query.limit(most))]
 
 
-def _rows_of(campaign: Campaign) -> Select[Recipient, bool]:
+def _select_recipients(campaign: Campaign) -> Select[Recipient, bool]:
     return (
         select(Recipient, RecipientList.approved_at.is_not(None).label("is_approved"))
         .join(

@@ -21,7 +21,7 @@ TOKEN_BYTES = ID_BYTES + INDEX_BYTES + PROOF_BYTES
 
 
 @dataclass(frozen=True)
-class Token:
+class LinkToken:
     """What a link says: for whom, which of their pictures, and the proof that we have said so."""
 
     recipient_pk: UUID
@@ -35,7 +35,7 @@ class Token:
             data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (InvalidBase64Error, ValueError):
             return None
-        if len(data) != TOKEN_BYTES or _spell(data) != text:
+        if len(data) != TOKEN_BYTES or _encode_base64url(data) != text:
             return None
         end = ID_BYTES + INDEX_BYTES
         return cls(UUID(bytes=data[:ID_BYTES]), int.from_bytes(data[ID_BYTES:end]), data[end:])
@@ -51,9 +51,9 @@ class PublicLinks:
     def url(self, campaign: Campaign, recipient_pk: UUID, index: int) -> str:
         """Return the link to one picture of one recipient."""
         said = recipient_pk.bytes + index.to_bytes(INDEX_BYTES)
-        return f"{self._base_url}{PATH}{_spell(said + self._prove(campaign, said))}"
+        return f"{self._base_url}{PATH}{_encode_base64url(said + self._prove(campaign, said))}"
 
-    def holds(self, campaign: Campaign, token: Token) -> bool:
+    def holds(self, campaign: Campaign, token: LinkToken) -> bool:
         """Tell whether *token* was made for *campaign* and not revoked since."""
         said = token.recipient_pk.bytes + token.index.to_bytes(INDEX_BYTES)
         return campaign.has_links and hmac.compare_digest(token.proof, self._prove(campaign, said))
@@ -64,17 +64,17 @@ class PublicLinks:
         return hmac.digest(key, said, hashlib.sha256)[:PROOF_BYTES]
 
 
-def make(campaign: Campaign) -> None:
+def create_links(campaign: Campaign) -> None:
     """Have links of *campaign*, which is locked, lead to its pictures; those that already do go on."""
     if not campaign.has_links:
         campaign.link_version += 1
         campaign.has_links = True
 
 
-def revoke(campaign: Campaign) -> None:
+def revoke_links(campaign: Campaign) -> None:
     """Have no link of *campaign*, which is locked, lead anywhere any more."""
     campaign.has_links = False
 
 
-def _spell(data: bytes) -> str:
+def _encode_base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -16,7 +16,7 @@ from common.cli.demo.campaign import PEOPLE, print_campaign
 from common.cli.demo.temporary_stack import run_temporary_stack
 from common.cli.output import print_table
 from common.db.engine import Database
-from common.images.contact_sheet import Print, draw_contact_sheet
+from common.images.contact_sheet import Tile, draw_contact_sheet
 from common.settings import Settings
 from common.tables.states import JobStatus
 
@@ -102,7 +102,7 @@ def _save_pictures(client: Client, jobs: list[Json], pictures: Path) -> dict[str
             file.write_bytes(data)
             files[image["id"]] = file
             note = f"seed {image['seed']}, {image['cost']['gpu_seconds']:.2f} accelerator seconds"
-            prints.append(Print(data, job["request"]["prompt"], note))
+            prints.append(Tile(data, job["request"]["prompt"], note))
     if prints:
         sheet = draw_contact_sheet(prints, "Pressroom: first images", model=jobs[0]["request"]["model"])
         (pictures / CONTACT_SHEET).write_bytes(sheet)

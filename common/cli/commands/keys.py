@@ -13,7 +13,7 @@ from common.cli.output import as_json_option, print_json, print_table
 from common.db import schema
 from common.db.engine import Database
 from common.keys import KEY_NAME_PATTERN, TENANT_SCOPES, RetentionDays, Scope
-from common.safety.policy import Policy, Recourse, ReviewAction, Wish
+from common.safety.policy import Policy, PolicyOverrides, Recourse, ReviewAction
 from common.settings import Settings
 from common.settings.webhooks import LEAST_WEBHOOK_DAYS
 
@@ -66,7 +66,7 @@ def create(name: str, owner: str | None, scopes: tuple[str, ...], as_json: bool,
                 param_hint=f"--{label}",
             )
     kept = RetentionDays(**{field.name: options.pop(field.name) for field in fields(RetentionDays)})
-    wish = Wish.model_validate(options)
+    wish = PolicyOverrides.model_validate(options)
     if looser := Policy.of(Settings.from_environ()).find_looser(wish):
         option = f"--{looser[0].replace('_', '-')}"
         raise click.BadParameter("A key's limits must not be less strict than the settings.", param_hint=option)

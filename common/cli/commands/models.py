@@ -79,7 +79,7 @@ def add(directory: Path, as_json: bool) -> None:
     settings = Settings.from_environ()
     now = [entry for entry in settings.models or (str(STARTER),) if entry != PAINTED]
     entries = [*now, *([] if str(directory.resolve()) in now else [str(directory.resolve())])]
-    catalog.offered(settings.model_copy(update={"models": tuple(entries)}))
+    catalog.load_offered_models(settings.model_copy(update={"models": tuple(entries)}))
     if as_json:
         print_json({"name": card.name, "setting": SETTING, "value": ",".join(entries)})
         return
@@ -92,7 +92,7 @@ def _examine_directory(directory: Path) -> tuple[ModelCard | None, str | None]:
     card = None
     try:
         card = catalog.read_card(directory)
-        files.admit(directory)
+        files.check_model_directory(directory)
     except ModelUnavailableError as error:
         return card, error.message
     return card, None

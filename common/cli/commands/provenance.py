@@ -25,12 +25,12 @@ def init(organisation: str, days: int, as_json: bool) -> None:
     command again before the certificate expires to renew it from the same authority.
     """
     settings = Settings.from_environ()
-    folder = certificates.default_folder(settings)
+    folder = certificates.resolve_default_folder(settings)
     if Credentials.of(settings) != Credentials(folder / certificates.CHAIN, folder / certificates.KEY):
         raise SettingsError(
             f"{PREFIX}PROVENANCE_CERTIFICATE is set to another certificate. Unset it to create a test certificate."
         )
-    ends = certificates.make_chain(folder, organisation, days=days)
+    ends = certificates.create_chain(folder, organisation, days=days)
     if as_json:
         print_json(
             {

@@ -18,7 +18,7 @@ def safety() -> None:
 @as_json_option
 def fetch(as_json: bool) -> None:
     """Download the weights of the checker nsfwjs (6 MB) from npm to PRESSROOM_HOME."""
-    folder = nsfwjs_package.fetch(Settings.from_environ().home)
+    folder = nsfwjs_package.download_weights(Settings.from_environ().home)
     if as_json:
         print_json({"folder": str(folder)})
         return
@@ -33,7 +33,7 @@ def refusals_(as_json: bool) -> None:
     try:
         schema.check_schema_current(database)
         with database.reading() as session:
-            rows = refusal_counts.list_all(session)
+            rows = refusal_counts.list_refusals(session)
     finally:
         database.close()
     if as_json:

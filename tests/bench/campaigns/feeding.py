@@ -57,15 +57,15 @@ def tabulate(found: dict[str, Cost]) -> Table:
 def _feed(bureau: Bureau, windows: int) -> tuple[float, float]:
     """Return the milliseconds that a row takes to be fed, and its print to be settled."""
     campaign_id = bureau.campaign(names(ordering.WINDOW * windows), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
-    bureau.do(campaign_id, lifecycle.pause)
-    bureau.do(campaign_id, status.move, CampaignStatus.RUNNING)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+    bureau.do(campaign_id, lifecycle.pause_campaign)
+    bureau.do(campaign_id, status.move_campaign, CampaignStatus.RUNNING)
     fed = settled = 0.0
     for _ in range(windows):
-        fed += _time(lambda: bureau.do(campaign_id, ordering.feed, bureau.settings))
+        fed += _time(lambda: bureau.do(campaign_id, ordering.submit_next_prints, bureau.settings))
         while (held := bureau.claim()) is not None:
             bureau.publish(held)
-        settled += _time(lambda: bureau.do(campaign_id, settlement.settle))
+        settled += _time(lambda: bureau.do(campaign_id, settlement.settle_prints))
     rows = ordering.WINDOW * windows / 1000
     return fed / rows, settled / rows
 

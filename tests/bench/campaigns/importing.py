@@ -98,7 +98,7 @@ def _serving(url: str, broker: str) -> Iterator[Server]:
     database = Database(url)
     schema.upgrade_schema(database)
     with database.transaction() as session:
-        catalog.register(session, [catalog.PAINTED_CARD])
+        catalog.register_models(session, [catalog.PAINTED_CARD])
         key = keys.create_api_key(session, "bench")
     database.close()
     (port,) = free_ports(1)

@@ -154,7 +154,7 @@ def _serve(stack: ExitStack, jobs: int) -> tuple[str, str, psutil.Process]:
     database = Database(url)
     schema.upgrade_schema(database)
     with database.transaction() as session:
-        catalog.register(session, [catalog.PAINTED_CARD])
+        catalog.register_models(session, [catalog.PAINTED_CARD])
         key = keys.create_api_key(session, OWNER, scopes=tuple(Scope))
     stock.fill(database, OWNER, jobs)
     database.close()

@@ -24,7 +24,7 @@ from typing import Any
 import c2pa
 
 from common.ids import create_id
-from common.images.certificates import CHAIN, KEY, make_chain
+from common.images.certificates import CHAIN, KEY, create_chain
 from common.jobs.request import OutputFormat
 from common.models.catalog import PAINTED, STARTER, read_card
 from tests.bench import plots
@@ -68,7 +68,7 @@ def main(words: list[str] | None = None) -> None:
 def measure(model: str, services: list[str], rounds: int, images: int) -> dict[str, list[float]]:
     """Return images per second of each contestant, one entry for each round."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        make_chain(Path(folder), "Pressroom bench", days=1)
+        create_chain(Path(folder), "Pressroom bench", days=1)
         signing = {"PROVENANCE_CERTIFICATE": f"{folder}/{CHAIN}", "PROVENANCE_KEY": f"{folder}/{KEY}"}
         variants = {
             NEITHER: {"CHECKER": "none", "SAFETY_OFF_ACKNOWLEDGED": "true", "PROVENANCE": "off"},

@@ -25,8 +25,8 @@ from typing import Any
 from PIL import Image
 
 from common.ids import create_id
-from common.images.certificates import CHAIN, KEY, Credentials, make_chain
-from common.images.perceptual_hash import take_fingerprint
+from common.images.certificates import CHAIN, KEY, Credentials, create_chain
+from common.images.perceptual_hash import compute_fingerprint
 from common.jobs.request import OutputFormat
 from common.settings import Settings
 from common.storage import open_storage
@@ -116,7 +116,7 @@ def measure_parts(photo: Image.Image, checker: Checker, storage: Storage, times:
             "encode": lambda: encode.encode_picture(photo, OutputFormat.PNG, mark),
             "of that, mark": mark.as_xmp,
             "sign": lambda: signer.sign(data, "image/png", mark),
-            "fingerprint": lambda: take_fingerprint(photo),
+            "fingerprint": lambda: compute_fingerprint(photo),
             "thumbnail": lambda: encode.encode_thumbnail(photo, mark),
             "hash": lambda: hashlib.sha256(data).hexdigest(),
             "store": lambda: (storage.put("bench/a.png", data, "image/png"), storage.put("bench/a.webp", small, "")),
@@ -128,7 +128,7 @@ def measure_parts(photo: Image.Image, checker: Checker, storage: Storage, times:
 def open_trial_signer() -> C2paSigner:
     """Return a signer with a certificate that was made for the occasion."""
     with tempfile.TemporaryDirectory() as folder:
-        make_chain(Path(folder), "Pressroom bench", days=1)
+        create_chain(Path(folder), "Pressroom bench", days=1)
         signer = C2paSigner(Credentials(Path(folder) / CHAIN, Path(folder) / KEY))
         signer.load()
         return signer
@@ -154,7 +154,7 @@ def measure_overlap(photo: Image.Image, checker: Checker, storage: Storage, time
     def finish(number: int) -> None:
         checker.check(photo)
         data = signer.sign(encode.encode_picture(photo, OutputFormat.PNG, mark), "image/png", mark).data
-        take_fingerprint(photo)
+        compute_fingerprint(photo)
         small = encode.encode_thumbnail(photo, mark)
         storage.put(f"bench/{number}-{hashlib.sha256(data).hexdigest()}.png", data, "image/png")
         storage.put(f"bench/{number}.webp", small, "image/webp")

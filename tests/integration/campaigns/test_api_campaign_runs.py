@@ -170,8 +170,8 @@ def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(api: Api, de
     act(api, campaign_id, "budget", json={"amount": "1"})
     desk.print_one()
     desk.go_round()
-    assert duties.tell_progress(desk.database, desk.settings) == 1
-    assert duties.tell_progress(desk.database, desk.settings) == 0
+    assert duties.publish_progress(desk.database, desk.settings) == 1
+    assert duties.publish_progress(desk.database, desk.settings) == 0
     desk.print_all()
     heard = told(desk)
     kinds = [message["type"] for message in heard]

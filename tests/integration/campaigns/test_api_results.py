@@ -36,7 +36,7 @@ def api(bureau: Bureau, tmp_path: Path) -> Api:
 
 def start(bureau: Bureau, people: list[str], chosen: CampaignSpec | None = None, **changes: Any) -> UUID:
     campaign_id = bureau.campaign(people, chosen, **changes)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     return campaign_id
 
 
@@ -131,7 +131,7 @@ def test_many_rows_are_read_in_batches_with_nothing_open_in_between(
     monkeypatch.setattr(result_lines, "BATCH", 3)
     campaign_id = bureau.campaign(names(10))
     seen = []
-    for line in result_lines.read_lines(bureau.database, bureau.read(campaign_id)):
+    for line in result_lines.iterate_lines(bureau.database, bureau.read(campaign_id)):
         assert bureau.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # the pools that we use count
         seen.append(line.recipient.row)
     assert seen == list(range(1, 11))
@@ -188,7 +188,7 @@ def test_a_picture_that_storage_has_lost_is_named_and_the_rest_is_there(bureau: 
     api.storage.delete(lost or "")
     with zipfile.ZipFile(io.BytesIO(api.get(f"/v1/campaigns/{campaign_id}/archive.zip").data)) as archive:
         assert archive.namelist() == ["1-2-0.png", "left-out.txt"]
-        assert "1-1, picture 0" in archive.read("left-out.txt").decode()
+        assert "1-1, image 0" in archive.read("left-out.txt").decode()
     assert api.get(f"/v1/campaigns/{campaign_id}/contact-sheet.png").status_code == 200
 
 

@@ -17,14 +17,14 @@ THREADS = 8
 
 def test_a_budget_for_a_hundred_pictures_is_never_passed_and_raised_pays_for_the_rest(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(150), budget=100 * PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
 
     def print_on(_: int) -> int:
         made = 0
         while bureau.read(campaign_id).status is CampaignStatus.RUNNING:
             made += bureau.print_one() is not None
-            duties.settle(bureau.database)
-            duties.feed(bureau.database, bureau.settings)
+            duties.settle_campaigns(bureau.database)
+            duties.feed_campaigns(bureau.database, bureau.settings)
         return made
 
     with ThreadPoolExecutor(THREADS) as presses:
@@ -44,8 +44,8 @@ def test_a_budget_for_a_hundred_pictures_is_never_passed_and_raised_pays_for_the
 
 def test_what_a_print_costs_is_found_out_by_a_few_that_share_the_budget(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(50), budget=50 * PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
-    assert bureau.count(campaign_id, PrintStatus.ORDERED) == budget.SOUNDINGS
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+    assert bureau.count(campaign_id, PrintStatus.ORDERED) == budget.PROBE_PRINTS
     campaign = bureau.read(campaign_id)
     assert (campaign.held, campaign.reservation) == (50 * PRICE, None)
     bureau.print_one()
@@ -55,17 +55,17 @@ def test_what_a_print_costs_is_found_out_by_a_few_that_share_the_budget(bureau: 
 
 def test_what_a_print_costs_is_known_from_pictures_like_it(bureau: Bureau) -> None:
     earlier = bureau.campaign(names(2))
-    bureau.do(earlier, lifecycle.start, bureau.settings)
+    bureau.do(earlier, lifecycle.start_campaign, bureau.settings)
     bureau.print_all()
     campaign_id = bureau.campaign(names(30))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.read(campaign_id).reservation == PRICE * budget.MARGIN
     assert bureau.count(campaign_id, PrintStatus.ORDERED) == 30
 
 
 def test_a_picture_costs_at_most_what_was_held_and_the_next_is_held_more_for(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     held = bureau.claim()
     assert held is not None
     assert held.max_amount == PRICE
@@ -77,7 +77,7 @@ def test_a_picture_costs_at_most_what_was_held_and_the_next_is_held_more_for(bur
 
 def test_what_fails_or_is_lost_is_not_charged(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     for end in (bureau.block, bureau.fail):
         held = bureau.claim()
         assert held is not None
@@ -89,7 +89,7 @@ def test_what_fails_or_is_lost_is_not_charged(bureau: Bureau) -> None:
 
 def test_a_budget_cannot_be_less_than_what_is_spent_and_held(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), budget=10 * PRICE, reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     with pytest.raises(BudgetTooLowError):
         bureau.do(campaign_id, lifecycle.raise_budget, 2 * PRICE, bureau.settings)
     bureau.do(campaign_id, lifecycle.raise_budget, 3 * PRICE, bureau.settings)
@@ -98,7 +98,7 @@ def test_a_budget_cannot_be_less_than_what_is_spent_and_held(bureau: Bureau) -> 
 
 def test_a_campaign_is_held_only_when_nothing_in_hand_can_free_what_it_needs(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), budget=2 * PRICE, reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.count(campaign_id, PrintStatus.ORDERED) == 2
     first, second = bureau.claim(), bureau.claim()
     assert first is not None
@@ -114,35 +114,35 @@ def test_a_campaign_is_held_only_when_nothing_in_hand_can_free_what_it_needs(bur
 
 def test_what_is_held_for_is_let_go_of_by_pausing(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), budget=2 * PRICE, reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
-    bureau.do(campaign_id, lifecycle.pause)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+    bureau.do(campaign_id, lifecycle.pause_campaign)
     assert bureau.read(campaign_id).held == 0
     assert bureau.claim() is None
 
 
 def test_a_hold_that_does_not_fit_changes_nothing(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(1), budget=PRICE)
-    assert bureau.do(campaign_id, budget.hold, PRICE)
-    assert not bureau.do(campaign_id, budget.hold, Decimal("0.000000001"))
+    assert bureau.do(campaign_id, budget.hold_amount, PRICE)
+    assert not bureau.do(campaign_id, budget.hold_amount, Decimal("0.000000001"))
     assert bureau.read(campaign_id).held == PRICE
-    bureau.do(campaign_id, budget.settle, PRICE, Decimal(0))
+    bureau.do(campaign_id, budget.settle_amount, PRICE, Decimal(0))
 
 
 def test_pictures_that_cost_nothing_need_no_budget(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), reservation=Decimal(0))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all(Decimal(0)) == 3
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
 
 
 def test_pictures_of_a_time_when_printing_was_free_tell_nothing_of_the_cost(bureau: Bureau) -> None:
     free = bureau.campaign(names(6))
-    bureau.do(free, lifecycle.start, bureau.settings)
+    bureau.do(free, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all(Decimal(0)) == 6
     campaign = bureau.read(free)
     assert (campaign.status, campaign.spent) == (CampaignStatus.COMPLETED, 0)
     campaign_id = bureau.campaign(names(6))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.read(campaign_id).reservation is None
     assert bureau.print_all() == 6
     campaign = bureau.read(campaign_id)
@@ -151,12 +151,12 @@ def test_pictures_of_a_time_when_printing_was_free_tell_nothing_of_the_cost(bure
 
 def test_a_campaign_that_printed_for_free_pays_once_there_is_a_price(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(6), reservation=Decimal(0))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     bureau.print_one(Decimal(0))
     bureau.print_one(PRICE, gpu_seconds=0.0, overrun_seconds=1.0)
     bureau.go_round()
     assert bureau.read(campaign_id).reservation is None
-    bureau.do(campaign_id, lifecycle.pause)
-    bureau.do(campaign_id, lifecycle.resume, bureau.settings)
+    bureau.do(campaign_id, lifecycle.pause_campaign)
+    bureau.do(campaign_id, lifecycle.resume_campaign, bureau.settings)
     assert bureau.print_all() == 4
     assert bureau.read(campaign_id).spent == 4 * PRICE

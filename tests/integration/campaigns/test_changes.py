@@ -52,7 +52,7 @@ def test_a_change_holds_nothing_that_began_while_it_was_weighed(
         with api.database.transaction() as session:
             row = session.get_one(Campaign, UUID(made["id"]), with_for_update=True)
             if act == "upload":
-                lists.begin(session, row, replaces=True)
+                lists.open_list(session, row, replaces=True)
             else:
                 row.status = status
 
@@ -93,12 +93,12 @@ def test_nobody_is_erased_while_a_list_is_taken_in_that_would_bring_them_back(ap
     put(api, made, CSV)
     with api.database.transaction() as session:
         row = session.get_one(Campaign, UUID(made["id"]), with_for_update=True)
-        loading = lists.begin(session, row, replaces=True)
+        loading = lists.open_list(session, row, replaces=True)
     refused = api.call("DELETE", f"{path}/recipients/1")
     assert (refused.status_code, refused.json["code"]) == (409, "invalid_state")
     with api.database.transaction() as session:
         row = session.get_one(Campaign, UUID(made["id"]), with_for_update=True)
-        lists.give_up(session, row, loading.number)
+        lists.abandon_list(session, row, loading.number)
     assert api.call("DELETE", f"{path}/recipients/1").status_code == 200
     changed = api.call("PATCH", path, json={"template": {"prompt": "a cake for {{ name }}"}}).json
     assert changed["recipients"]["accepted"] == 1

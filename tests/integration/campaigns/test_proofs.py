@@ -18,14 +18,14 @@ from tests.support.factories import image_request, read
 
 def choose(bureau: Bureau, campaign_id, rows: int) -> list[Recipient]:
     def look(session, campaign: Campaign) -> list[Recipient]:
-        return proofs.choose(session, campaign, CampaignSpec.from_row(campaign.spec), rows)
+        return proofs.choose_recipients(session, campaign, CampaignSpec.from_row(campaign.spec), rows)
 
     return bureau.do(campaign_id, look)
 
 
 def proof(bureau: Bureau, campaign_id, rows: int) -> None:
     """Have some rows proofed, and wait until that is done."""
-    bureau.do(campaign_id, proofs.begin, rows)
+    bureau.do(campaign_id, proofs.submit_proofs, rows)
     while bureau.print_one() is not None:
         pass
     bureau.go_round()
@@ -49,7 +49,7 @@ def test_a_sample_is_never_more_than_there_is(bureau: Bureau) -> None:
 
 def test_proofs_are_printed_urgently_and_quoted_by(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(40), status=CampaignStatus.READY)
-    bureau.do(campaign_id, proofs.begin, 5)
+    bureau.do(campaign_id, proofs.submit_proofs, 5)
     assert bureau.read(campaign_id).status is CampaignStatus.PROOFING
     assert {read(bureau.database, made.job_id).priority for made in bureau.prints(campaign_id)} == {
         Priority.INTERACTIVE
@@ -75,8 +75,8 @@ def test_proofs_are_the_real_prints_and_are_not_made_again(bureau: Bureau) -> No
     before = {made.recipient_pk: made.image_id for made in bureau.prints(campaign_id)}
     assert len(before) == 4
     bureau.do(campaign_id, campaigns.approve, bureau.settings)
-    bureau.do(campaign_id, status.move, CampaignStatus.APPROVED)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, status.move_campaign, CampaignStatus.APPROVED)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 6
     after = {made.recipient_pk: made.image_id for made in bureau.prints(campaign_id)}
     assert before.items() <= after.items()
@@ -86,14 +86,14 @@ def test_proofs_are_the_real_prints_and_are_not_made_again(bureau: Bureau) -> No
 def test_asking_for_more_proofs_prints_only_what_is_more(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(10), status=CampaignStatus.READY)
     proof(bureau, campaign_id, 3)
-    assert bureau.do(campaign_id, proofs.begin, 3) == 0
+    assert bureau.do(campaign_id, proofs.submit_proofs, 3) == 0
     assert bureau.read(campaign_id).status is CampaignStatus.READY
-    assert bureau.do(campaign_id, proofs.begin, 5) == 2
+    assert bureau.do(campaign_id, proofs.submit_proofs, 5) == 2
 
 
 def test_proofs_that_are_blocked_are_in_the_quote(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(10), status=CampaignStatus.READY)
-    bureau.do(campaign_id, proofs.begin, 4)
+    bureau.do(campaign_id, proofs.submit_proofs, 4)
     held = bureau.claim()
     assert held is not None
     bureau.block(held)
@@ -108,22 +108,22 @@ def test_proofs_that_are_blocked_are_in_the_quote(bureau: Bureau) -> None:
 def test_proofs_are_charged_to_the_budget_and_refused_without_one(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(10), status=CampaignStatus.READY, budget=3 * PRICE, reservation=PRICE)
     with pytest.raises(BudgetSpentError):
-        bureau.do(campaign_id, proofs.begin, 4)
+        bureau.do(campaign_id, proofs.submit_proofs, 4)
     assert bureau.prints(campaign_id) == []
-    assert bureau.do(campaign_id, proofs.begin, 3) == 3
+    assert bureau.do(campaign_id, proofs.submit_proofs, 3) == 3
     assert bureau.read(campaign_id).held == 3 * PRICE
 
 
 def test_proofs_are_made_of_what_is_ready(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3), status=CampaignStatus.APPROVED)
     with pytest.raises(IllegalTransitionError):
-        bureau.do(campaign_id, proofs.begin, 2)
+        bureau.do(campaign_id, proofs.submit_proofs, 2)
 
 
 def test_proofs_that_are_dropped_stay_paid_for(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(["ada", "ada", *names(3)], status=CampaignStatus.READY)
     proof(bureau, campaign_id, 5)
-    bureau.do(campaign_id, proofs.drop)
+    bureau.do(campaign_id, proofs.discard_proofs)
     campaign = bureau.read(campaign_id)
     assert (campaign.quote, campaign.reservation, campaign.spent) == (None, None, 4 * PRICE)
     assert bureau.prints(campaign_id) == []
@@ -133,15 +133,15 @@ def test_proofs_that_are_dropped_stay_paid_for(bureau: Bureau) -> None:
 
 def test_a_campaign_may_be_canceled_while_it_is_proofed(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(5), status=CampaignStatus.READY)
-    bureau.do(campaign_id, proofs.begin, 3)
+    bureau.do(campaign_id, proofs.submit_proofs, 3)
     held = bureau.claim()
     assert held is not None
-    bureau.do(campaign_id, lifecycle.cancel)
+    bureau.do(campaign_id, lifecycle.cancel_campaign)
     bureau.publish(held)
     bureau.go_round()
     campaign = bureau.read(campaign_id)
     assert (campaign.status, campaign.held, campaign.spent) == (CampaignStatus.CANCELED, 0, PRICE)
-    assert bureau.do(campaign_id, prints.count, PrintStatus.CANCELED) == 2
+    assert bureau.do(campaign_id, prints.count_prints, PrintStatus.CANCELED) == 2
 
 
 def test_a_mean_of_one_has_no_interval_and_one_of_many_has_a_narrow_one() -> None:
@@ -161,7 +161,7 @@ def test_what_a_fuller_batch_will_save_is_in_the_quote(bureau: Bureau) -> None:
     chosen = campaigns.spec(campaigns.arm(request=image_request(prompt="", seed=0, width=512, height=512)))
     campaign_id = bureau.campaign(names(40), chosen, status=CampaignStatus.READY)
     with bureau.database.transaction() as session:
-        catalog.register(session, [catalog.PAINTED_CARD])
+        catalog.register_models(session, [catalog.PAINTED_CARD])
         session.get_one(Press, bureau.press_id).rates = {"painted": {"1": 2.0, "2": 3.0, "4": 4.0}}
     proof(bureau, campaign_id, 3)
     quote = printing_quote.Quote.from_row(bureau.read(campaign_id).quote or {})
@@ -173,7 +173,7 @@ def test_what_a_fuller_batch_will_save_is_in_the_quote(bureau: Bureau) -> None:
 def test_pictures_of_another_size_than_was_profiled_are_quoted_as_measured(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(40), status=CampaignStatus.READY)
     with bureau.database.transaction() as session:
-        catalog.register(session, [catalog.PAINTED_CARD])
+        catalog.register_models(session, [catalog.PAINTED_CARD])
         session.get_one(Press, bureau.press_id).rates = {"painted": {"1": 2.0, "4": 4.0}}
     proof(bureau, campaign_id, 3)
     quote = printing_quote.Quote.from_row(bureau.read(campaign_id).quote or {})

@@ -10,7 +10,7 @@ import pytest
 
 from api.app import create_app
 from common.campaigns import lifecycle
-from common.campaigns.results.public_links import PublicLinks, Token
+from common.campaigns.results.public_links import LinkToken, PublicLinks
 from common.campaigns.spec import OnBlock
 from common.ids import create_id
 from common.tables import Campaign
@@ -60,7 +60,7 @@ def test_a_link_may_be_older_than_its_picture(bureau: Bureau, api: Api) -> None:
     change(api, campaign_id)
     (path,) = links(api, campaign_id)
     assert api.get(str(path), key=None).json["code"] == "image_not_readable"
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     bureau.print_all()
     store(api)
     assert links(api, campaign_id) == [path]
@@ -149,9 +149,9 @@ def test_a_token_has_one_spelling() -> None:
     campaign = Campaign(id=create_id(), link_version=1, has_links=True)
     url = PublicLinks(b"secret", "https://p.example").url(campaign, create_id(), 3)
     token = url.removeprefix("https://p.example/p/")
-    read = Token.parse(token)
+    read = LinkToken.parse(token)
     assert read is not None
     assert PublicLinks(b"secret", "").holds(campaign, read)
     assert not PublicLinks(b"other", "").holds(campaign, read)
-    assert Token.parse(token.replace("-", "+")) in (None, read)
-    assert Token.parse(token[:-1] + chr(ord(token[-1]) + 1)) != read
+    assert LinkToken.parse(token.replace("-", "+")) in (None, read)
+    assert LinkToken.parse(token[:-1] + chr(ord(token[-1]) + 1)) != read

@@ -39,7 +39,7 @@ def begin(bureau: Bureau, people: list[str], chosen: CampaignSpec | None = None)
     with bureau.database.transaction() as session:
         first = (Recipient.campaign_id == campaign_id, Recipient.row == 1)
         session.execute(update(Recipient).where(*first).values(recipient_id=WHO, key=WHO))
-    bureau.do(campaign_id, campaign_lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, campaign_lifecycle.start_campaign, bureau.settings)
     return campaign_id
 
 
@@ -113,7 +113,7 @@ def test_work_for_an_erased_person_stops_and_others_who_wait_for_it_get_theirs(b
 def test_who_was_not_fed_yet_is_never_printed(bureau: Bureau, api: Api) -> None:
     campaign_id = bureau.campaign([CANARY, "bob"])
     erase(api, campaign_id, "1-1")
-    bureau.do(campaign_id, campaign_lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, campaign_lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 1
     assert [line["status"] for line in lines(api, campaign_id)] == ["erased", "printed"]
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
@@ -122,7 +122,7 @@ def test_who_was_not_fed_yet_is_never_printed(bureau: Bureau, api: Api) -> None:
 
 def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(bureau: Bureau, api: Api) -> None:
     campaign_id = bureau.campaign(["ann", "bob", "cid"], status=CampaignStatus.READY)
-    bureau.do(campaign_id, proofs.begin, 2)
+    bureau.do(campaign_id, proofs.submit_proofs, 2)
     bureau.print_one()
     bureau.go_round()
     (left,) = (made for made in bureau.prints(campaign_id) if made.status is PrintStatus.ORDERED)
@@ -145,7 +145,7 @@ def test_nobody_who_locks_jobs_in_their_order_gets_in_the_way_of_an_erasure(bure
         both = (Recipient.campaign_id == campaign_id, Recipient.list_number <= 2)
         session.execute(update(Recipient).where(*both).values(recipient_id=WHO, key=WHO))
         approve(session, campaign, bureau.settings)
-    bureau.do(campaign_id, campaign_lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, campaign_lifecycle.start_campaign, bureau.settings)
     with ThreadPoolExecutor(1) as eraser:
         with bureau.database.transaction() as session:
             first, second = session.scalars(select(Job.id).order_by(Job.id)).all()

@@ -13,7 +13,7 @@ from common.campaigns import deletion, queries
 from common.campaigns.recipients import importing, lists
 from common.campaigns.recipients.formats.csv_rows import CsvSheet
 from common.campaigns.recipients.importing import CHUNK
-from common.campaigns.recipients.lists import Loading
+from common.campaigns.recipients.lists import LoadingList
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
@@ -41,20 +41,20 @@ def make(database: Database, status: CampaignStatus = _S.DRAFT) -> UUID:
         return row.id
 
 
-def begin(database: Database, campaign_id: UUID, *, replaces: bool = True) -> Loading:
+def begin(database: Database, campaign_id: UUID, *, replaces: bool = True) -> LoadingList:
     with database.transaction() as session:
-        return lists.begin(session, session.get_one(Campaign, campaign_id, with_for_update=True), replaces=replaces)
+        return lists.open_list(session, session.get_one(Campaign, campaign_id, with_for_update=True), replaces=replaces)
 
 
-def fill(database: Database, loading: Loading, rows: int, prefix: str = "r") -> importing.Intake:
+def fill(database: Database, loading: LoadingList, rows: int, prefix: str = "r") -> importing.ImportResult:
     text = "recipient_id,name\n" + "".join(f"{prefix}{number},n{number}\n" for number in range(rows))
-    return importing.take_in(database, loading, CsvSheet(io.BytesIO(text.encode())), lambda _: None, 10**6)
+    return importing.import_rows(database, loading, CsvSheet(io.BytesIO(text.encode())), lambda _: None, 10**6)
 
 
-def finish(database: Database, loading: Loading, done: importing.Intake) -> None:
+def finish(database: Database, loading: LoadingList, done: importing.ImportResult) -> None:
     with database.transaction() as session:
         campaign = session.get_one(Campaign, loading.campaign_id, with_for_update=True)
-        lists.finish(session, campaign, loading, done.columns, done.digest)
+        lists.finish_list(session, campaign, loading, done.columns, done.digest)
 
 
 def take(database: Database, campaign_id: UUID, rows: int, prefix: str = "r", *, replaces: bool = True) -> None:
@@ -78,7 +78,7 @@ def age(database: Database, table: type, by: timedelta) -> None:
 
 
 def clear(database: Database) -> None:
-    while deletion.delete_dropped(database):
+    while deletion.delete_dropped_rows(database):
         pass
 
 
@@ -91,10 +91,10 @@ def test_a_list_whose_reader_died_is_given_up_and_the_campaign_is_as_it_was(
         take(database, campaign_id, rows)
     loading = begin(database, campaign_id)
     fill(database, loading, 2, "late")
-    assert deletion.give_up_stale(database) == 0
+    assert deletion.abandon_stale_lists(database) == 0
     assert status(database, campaign_id) is _S.VALIDATING
-    age(database, RecipientList, deletion.LOADING_ENDS + timedelta(minutes=1))
-    assert deletion.give_up_stale(database) == 1
+    age(database, RecipientList, deletion.LOADING_TIMEOUT + timedelta(minutes=1))
+    assert deletion.abandon_stale_lists(database) == 1
     assert status(database, campaign_id) is rest
     age(database, RecipientList, deletion.ERRORS_KEPT + timedelta(minutes=1))
     clear(database)
@@ -104,13 +104,13 @@ def test_a_list_whose_reader_died_is_given_up_and_the_campaign_is_as_it_was(
 def test_a_reader_that_was_given_up_writes_nothing_more(database: Database) -> None:
     campaign_id = make(database)
     loading = begin(database, campaign_id)
-    age(database, RecipientList, deletion.LOADING_ENDS + timedelta(minutes=1))
-    deletion.give_up_stale(database)
+    age(database, RecipientList, deletion.LOADING_TIMEOUT + timedelta(minutes=1))
+    deletion.abandon_stale_lists(database)
     with pytest.raises(IllegalTransitionError):
         fill(database, loading, 2)
     assert count(database, Recipient) == 0
     with pytest.raises(IllegalTransitionError):
-        finish(database, loading, importing.Intake())
+        finish(database, loading, importing.ImportResult())
 
 
 def test_one_list_is_read_at_a_time(database: Database) -> None:
@@ -122,7 +122,7 @@ def test_one_list_is_read_at_a_time(database: Database) -> None:
 
 @pytest.mark.parametrize("standing", _S)
 def test_recipients_are_taken_where_a_campaign_may_have_them(database: Database, standing: CampaignStatus) -> None:
-    may_append = lists.UNAPPROVED | lists.SUPPLIED
+    may_append = lists.UNAPPROVED | lists.EXTENDABLE
     for replaces, allowed in ((True, lists.UNAPPROVED), (False, may_append)):
         campaign_id = make(database, standing)
         if standing in allowed:
@@ -152,7 +152,7 @@ def test_replaced_rows_go_some_at_a_time_and_proofs_of_them_at_once(database: Da
     take(database, campaign_id, 5, "new")
     assert (count(database, Print), count(database, Recipient)) == (0, CHUNK + 15)
     age(database, RecipientList, deletion.ERRORS_KEPT + timedelta(minutes=1))
-    assert deletion.delete_dropped(database) == CHUNK
+    assert deletion.delete_dropped_rows(database) == CHUNK
     clear(database)
     assert (count(database, Recipient), count(database, RecipientList)) == (5, 1)
     with database.reading() as session:
@@ -164,7 +164,7 @@ def test_the_errors_of_a_refused_file_stay_a_day_or_until_the_next(database: Dat
     loading = begin(database, campaign_id)
     with database.transaction() as session:
         session.add(RejectedRow(campaign_id=campaign_id, list_number=loading.number, row=1, fields=[""], errors=[]))
-        lists.give_up(session, session.get_one(Campaign, campaign_id), loading.number)
+        lists.abandon_list(session, session.get_one(Campaign, campaign_id), loading.number)
     clear(database)
     assert count(database, RejectedRow) == 1
     age(database, RecipientList, deletion.ERRORS_KEPT + timedelta(minutes=1))
@@ -177,7 +177,7 @@ def test_a_deleted_campaign_goes_with_all_its_rows(database: Database) -> None:
     take(database, campaign_id, CHUNK + 1)
     take(database, other, 2)
     with database.transaction() as session:
-        deletion.hide(session, session.get_one(Campaign, campaign_id))
+        deletion.hide_campaign(session, session.get_one(Campaign, campaign_id))
     clear(database)
     assert (count(database, Campaign), count(database, Recipient), count(database, RecipientList)) == (1, 2, 1)
 
@@ -207,7 +207,7 @@ def test_other_writers_get_their_turn_while_a_file_is_read(database: Database) -
 
     writer = threading.Thread(target=write)
     writer.start()
-    done = importing.take_in(database, loading, sheet, lambda _: None, 10**6)
+    done = importing.import_rows(database, loading, sheet, lambda _: None, 10**6)
     writer.join()
     finish(database, loading, done)
     assert (done.accepted, count(database, Recipient)) == (8 * CHUNK, 8 * CHUNK + 3)
@@ -240,9 +240,9 @@ def test_a_clerk_that_dies_while_deleting_leaves_the_rest_to_the_next(
     campaign_id = make(database)
     take(database, campaign_id, 10)
     with database.transaction() as session:
-        deletion.hide(session, session.get_one(Campaign, campaign_id))
+        deletion.hide_campaign(session, session.get_one(Campaign, campaign_id))
     monkeypatch.setattr(deletion, "CHUNK", 3)
-    assert deletion.delete_dropped(database) == 3
+    assert deletion.delete_dropped_rows(database) == 3
     assert count(database, Recipient) == 7
     clear(database)
     assert (count(database, Recipient), count(database, Campaign)) == (0, 0)
@@ -253,6 +253,6 @@ def test_a_list_counts_as_current_only_when_all_of_it_is_there(database: Databas
     loading = begin(database, campaign_id)
     fill(database, loading, 2 * CHUNK)
     with database.reading() as session:
-        assert queries.current_lists(session, campaign_id) == []
+        assert queries.list_current_lists(session, campaign_id) == []
         (row,) = session.scalars(select(RecipientList))
         assert (row.status, row.accepted) == (ListStatus.LOADING, 2 * CHUNK)

@@ -26,7 +26,7 @@ def statuses(bureau: Bureau, campaign_id) -> Counter[PrintStatus]:
 
 def test_a_campaign_prints_every_row_once_and_completes(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(30), spec(images_per_recipient=2))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 60
     campaign = bureau.read(campaign_id)
     assert (campaign.status, campaign.held, campaign.spent) == (CampaignStatus.COMPLETED, 0, 60 * PRICE)
@@ -39,14 +39,14 @@ def test_a_campaign_prints_every_row_once_and_completes(bureau: Bureau) -> None:
 
 def test_the_first_jobs_are_in_the_queue_when_the_start_is_answered(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(5))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.claim() is not None
 
 
 def test_a_campaign_has_a_window_of_jobs_in_hand_and_no_more(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 10)
     campaign_id = bureau.campaign(names(35), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     for _ in range(3):
         bureau.go_round()
         assert len(bureau.prints(campaign_id)) == bureau.count(campaign_id, PrintStatus.ORDERED) == 10
@@ -59,7 +59,7 @@ def test_a_campaign_has_a_window_of_jobs_in_hand_and_no_more(bureau: Bureau, mon
 
 def test_what_is_asked_twice_is_printed_once_and_charged_once(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(["ada", "bob", "ada", "ada", "eve"])
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 3
     campaign, made = bureau.read(campaign_id), bureau.prints(campaign_id)
     assert campaign.spent == 3 * PRICE == sum(each.amount for each in made)
@@ -73,7 +73,7 @@ def test_what_is_asked_twice_is_printed_once_and_charged_once(bureau: Bureau) ->
 
 def test_recipients_with_pictures_of_their_own_share_none(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(["ada"] * 4, spec(seed_rule=SeedRule.RECIPIENT))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 4
     assert len({each.seed for each in bureau.prints(campaign_id)}) == 4
 
@@ -81,7 +81,7 @@ def test_recipients_with_pictures_of_their_own_share_none(bureau: Bureau) -> Non
 def test_a_copy_may_come_long_after_its_original(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 2)
     campaign_id = bureau.campaign([*names(6), "name0"])
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 6
     assert statuses(bureau, campaign_id) == {PrintStatus.PRINTED: 7}
 
@@ -89,7 +89,7 @@ def test_a_copy_may_come_long_after_its_original(bureau: Bureau, monkeypatch: py
 def test_a_campaign_of_copies_is_fed_to_its_end(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 2)
     campaign_id = bureau.campaign(["ada"] * 50)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 1
     for _ in range(5):
         bureau.go_round()
@@ -100,7 +100,7 @@ def test_a_campaign_of_copies_is_fed_to_its_end(bureau: Bureau, monkeypatch: pyt
 def test_its_jobs_say_whose_they_are(bureau: Bureau) -> None:
     chosen = spec(arm(style="birthday@3", palette=("#ff0000",)))
     campaign_id = bureau.campaign(["ada"], chosen, reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     (made,) = bureau.prints(campaign_id)
     job = factories.read(bureau.database, made.job_id)
     assert (job.campaign_id, job.recipient_id, job.style_version) == (campaign_id, "1-1", "birthday@3")
@@ -110,9 +110,9 @@ def test_its_jobs_say_whose_they_are(bureau: Bureau) -> None:
 
 def test_pausing_takes_back_what_no_press_has_begun(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(6), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     held = bureau.claim()
-    bureau.do(campaign_id, lifecycle.pause)
+    bureau.do(campaign_id, lifecycle.pause_campaign)
     campaign = bureau.read(campaign_id)
     assert (campaign.status, campaign.held) == (CampaignStatus.PAUSED, PRICE)
     assert statuses(bureau, campaign_id) == {PrintStatus.ORDERED: 1, PrintStatus.WAITING: 5}
@@ -121,16 +121,16 @@ def test_pausing_takes_back_what_no_press_has_begun(bureau: Bureau) -> None:
     bureau.publish(held)
     bureau.go_round()
     assert statuses(bureau, campaign_id) == {PrintStatus.PRINTED: 1, PrintStatus.WAITING: 5}
-    bureau.do(campaign_id, lifecycle.resume, bureau.settings)
+    bureau.do(campaign_id, lifecycle.resume_campaign, bureau.settings)
     assert bureau.print_all() == 5
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
 
 
 def test_canceling_is_for_good_and_pays_for_what_was_in_hand(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(6), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     held = bureau.claim()
-    bureau.do(campaign_id, lifecycle.cancel)
+    bureau.do(campaign_id, lifecycle.cancel_campaign)
     assert held is not None
     bureau.publish(held)
     bureau.go_round()
@@ -138,15 +138,15 @@ def test_canceling_is_for_good_and_pays_for_what_was_in_hand(bureau: Bureau) -> 
     assert (campaign.status, campaign.held, campaign.spent) == (CampaignStatus.CANCELED, 0, PRICE)
     assert statuses(bureau, campaign_id) == {PrintStatus.PRINTED: 1, PrintStatus.CANCELED: 5}
     with pytest.raises(IllegalTransitionError):
-        bureau.do(campaign_id, lifecycle.resume, bureau.settings)
+        bureau.do(campaign_id, lifecycle.resume_campaign, bureau.settings)
 
 
 def test_rows_that_were_never_fed_count_as_canceled(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 2)
     campaign_id = bureau.campaign(names(9), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
-    bureau.do(campaign_id, lifecycle.cancel)
-    total = bureau.do(campaign_id, campaign_progress.count).total
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+    bureau.do(campaign_id, lifecycle.cancel_campaign)
+    total = bureau.do(campaign_id, campaign_progress.count_progress).total
     assert (total.wanted, total.by_status[PrintStatus.CANCELED]) == (9, 9)
 
 
@@ -168,7 +168,7 @@ def test_a_campaign_starts_by_itself_and_gives_up_at_its_deadline(bureau: Bureau
 
 def test_what_is_blocked_fails_alone_and_costs_nothing(bureau: Bureau) -> None:
     campaign_id = bureau.campaign([*names(3), "name0"], reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     held = bureau.claim()
     assert held is not None
     bureau.block(held)
@@ -180,7 +180,7 @@ def test_what_is_blocked_fails_alone_and_costs_nothing(bureau: Bureau) -> None:
 
 def test_what_is_blocked_is_rolled_again_a_bounded_number_of_times(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(["ada"], spec(on_block=OnBlock.REROLL, max_rerolls=2), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     seeds = set()
     for _ in range(3):
         held = bureau.claim()
@@ -197,7 +197,7 @@ def test_what_is_blocked_is_rolled_again_a_bounded_number_of_times(bureau: Burea
 def test_a_picture_off_the_palette_is_rolled_again_and_the_best_roll_is_kept(bureau: Bureau) -> None:
     chosen = spec(arm(palette=("#ff0000",)), palette_floor=0.8, max_rerolls=2)
     campaign_id = bureau.campaign(["ada"], chosen, reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     for score in (0.3, 0.6, 0.5):
         assert bureau.print_one(palette_score=score) is not None
         bureau.go_round()
@@ -212,7 +212,7 @@ def test_a_picture_off_the_palette_is_rolled_again_and_the_best_roll_is_kept(bur
 
 def test_a_picture_on_the_palette_is_rolled_once(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(["ada"], spec(arm(palette=("#ff0000",)), palette_floor=0.8), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     bureau.print_one(palette_score=0.9)
     bureau.go_round()
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
@@ -220,29 +220,34 @@ def test_a_picture_on_the_palette_is_rolled_once(bureau: Bureau) -> None:
 
 @pytest.mark.parametrize(
     ("only", "again"),
-    [(None, 2), (lifecycle.Only.FAILED, 1), (lifecycle.Only.BLOCKED, 1), (lifecycle.Only.RETRYABLE, 0)],
+    [
+        (None, 2),
+        (lifecycle.RetryScope.FAILED, 1),
+        (lifecycle.RetryScope.BLOCKED, 1),
+        (lifecycle.RetryScope.RETRYABLE, 0),
+    ],
     ids=["all", "failed", "blocked", "retryable"],
 )
-def test_what_came_to_nothing_can_be_tried_again(bureau: Bureau, only: lifecycle.Only | None, again: int) -> None:
+def test_what_came_to_nothing_can_be_tried_again(bureau: Bureau, only: lifecycle.RetryScope | None, again: int) -> None:
     campaign_id = bureau.campaign(names(3), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     for end in (bureau.block, bureau.fail):
         held = bureau.claim()
         assert held is not None
         end(held)
     bureau.print_all()
     before = {each.id: each.seed for each in bureau.prints(campaign_id) if each.status is PrintStatus.BLOCKED}
-    assert bureau.do(campaign_id, lifecycle.retry, only, bureau.settings) == again
+    assert bureau.do(campaign_id, lifecycle.retry_prints, only, bureau.settings) == again
     assert bureau.print_all() == again
     assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
     assert bureau.count(campaign_id, PrintStatus.PRINTED) == 1 + again
-    if only is not lifecycle.Only.FAILED and again:
+    if only is not lifecycle.RetryScope.FAILED and again:
         assert all(each.seed != before[each.id] for each in bureau.prints(campaign_id) if each.id in before)
 
 
 def test_a_job_that_its_owner_cancels_is_no_more_than_a_print_that_was_canceled(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(2), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     first = bureau.prints(campaign_id)[0]
     with bureau.database.transaction() as session:
         job_lifecycle.cancel_job(session, session.get_one(Job, first.job_id))
@@ -254,13 +259,13 @@ def test_a_job_that_its_owner_cancels_is_no_more_than_a_print_that_was_canceled(
 
 def test_rows_that_are_approved_later_are_printed_later(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(names(3))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 3
     bureau.do(campaign_id, campaigns.add_list, 2, ["zoe", "name0"])
     with pytest.raises(IllegalTransitionError):
-        bureau.do(campaign_id, lifecycle.start, bureau.settings)
+        bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     bureau.do(campaign_id, campaigns.approve, bureau.settings)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     assert bureau.print_all() == 1
     assert statuses(bureau, campaign_id) == {PrintStatus.PRINTED: 5}
 
@@ -269,13 +274,13 @@ def test_a_campaign_is_held_when_what_was_approved_is_not_what_would_be_printed(
     campaign_id = bureau.campaign(names(3), reservation=PRICE)
     with bureau.database.transaction() as session:
         session.add(Model(name=factories.MODEL, card={"title": "another"}))
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     campaign = bureau.read(campaign_id)
     assert (campaign.status, campaign.held_reason) == (CampaignStatus.HELD, ordering.NOT_AS_APPROVED)
     assert bureau.claim() is None
 
 
-@pytest.mark.parametrize("act", [lifecycle.start, lifecycle.resume])
+@pytest.mark.parametrize("act", [lifecycle.start_campaign, lifecycle.resume_campaign])
 def test_a_campaign_is_started_and_resumed_where_its_state_allows_it(bureau: Bureau, act) -> None:
     campaign_id = bureau.campaign(names(1), status=CampaignStatus.READY)
     with pytest.raises(IllegalTransitionError):
@@ -285,12 +290,12 @@ def test_a_campaign_is_started_and_resumed_where_its_state_allows_it(bureau: Bur
 def test_what_is_counted_is_what_there_is(bureau: Bureau) -> None:
     chosen = spec(arm("a", "{{ name }} at sea"), arm("b", "{{ name }} at home"))
     campaign_id = bureau.campaign([*names(40), "name1"], chosen)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     bureau.go_round()
     for _ in range(4):
         bureau.print_one()
     bureau.go_round()
-    progress = bureau.do(campaign_id, campaign_progress.count)
+    progress = bureau.do(campaign_id, campaign_progress.count_progress)
     assert set(progress.arms) == {"a", "b"}
     assert sum(tally.wanted for tally in progress.arms.values()) == progress.total.wanted == 41
     assert progress.total.by_status[PrintStatus.PRINTED] == 4
@@ -311,7 +316,7 @@ def test_what_is_counted_is_what_there_is(bureau: Bureau) -> None:
 
 def test_a_stand_in_for_a_blocked_picture_is_no_print_and_tells_nothing_of_the_cost(bureau: Bureau) -> None:
     campaign_id = bureau.campaign(["ada"])
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     bureau.print_one(Decimal(0), gpu_seconds=0.0, safety={"fallback_for": {}})
     bureau.go_round()
     (made,), campaign = bureau.prints(campaign_id), bureau.read(campaign_id)

@@ -55,7 +55,7 @@ def page(api: Api, campaign_id: object, name: str) -> str:
 
 def start(bureau: Bureau, count: int = 3, **changes: Any) -> UUID:
     campaign_id = bureau.campaign(names(count), **changes)
-    bureau.do(campaign_id, lifecycle.start, bureau.settings)
+    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
     return campaign_id
 
 

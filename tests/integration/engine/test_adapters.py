@@ -155,7 +155,7 @@ def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
         ("replace_with_pickle", "damaged"),
         ("replace_with_a_link_that_leads_out", "leads elsewhere"),
         ("cut_short", "damaged"),
-        ("remove", "leads to no file"),
+        ("remove", "is a broken link"),
         ("lie_about_its_rank", "cannot be applied to"),
     ],
 )
@@ -181,7 +181,7 @@ def test_an_adapter_that_would_widen_the_model_is_refused(kit, rigs, tmp_path):
 def test_a_model_of_a_kind_that_is_not_known_takes_none(kit, rigs, tmp_path):
     adapters = kit.open_foreign(tmp_path / "pixart", rigs("sd3").shelf)
     adapters.activate([])
-    with pytest.raises(ModelUnavailableError, match="take no adapters"):
+    with pytest.raises(ModelUnavailableError, match="do not support adapters"):
         adapters.activate([laid("ink")])
 
 

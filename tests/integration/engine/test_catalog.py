@@ -9,11 +9,11 @@ from tests.support.engine.weights import lora
 def test_registered_cards_are_read_back_in_order_and_brought_up_to_date(database):
     other = PAINTED_CARD.model_copy(update={"name": "other"})
     with database.transaction() as session:
-        catalog.register(session, [other, PAINTED_CARD])
+        catalog.register_models(session, [other, PAINTED_CARD])
     with database.transaction() as session:
-        catalog.register(session, [PAINTED_CARD, other.model_copy(update={"title": "New"})])
+        catalog.register_models(session, [PAINTED_CARD, other.model_copy(update={"title": "New"})])
     with database.reading() as session:
-        cards = catalog.cards(session)
+        cards = catalog.load_cards(session)
     assert [(card.name, card.title) for card in cards] == [("painted", "Painted stand-in"), ("other", "New")]
     assert cards[0] == PAINTED_CARD
 
@@ -25,6 +25,6 @@ def test_models_are_entered_with_their_adapters_before_a_press_is_there(tmp_path
     prepare_database(settings)
     database = Database(settings.sqlalchemy_url)
     with database.reading() as session:
-        (card,) = catalog.cards(session)
+        (card,) = catalog.load_cards(session)
     database.close()
     assert [adapter.name for adapter in card.adapters] == ["ink"]

@@ -132,7 +132,7 @@ def test_loading_and_warming_up_are_overhead_and_nobody_pays_for_them(directorie
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_scheduler_on_a_models_card_prints_with_it(engine, family):
-    for scheduler in catalog.offered(engine_settings(engine))[family][0].schedulers:
+    for scheduler in catalog.load_offered_models(engine_settings(engine))[family][0].schedulers:
         for steps in (1, 4):
             (picture,) = generate(engine, model=family, scheduler=scheduler, steps=steps, width=32, height=32)
             assert picture.pixels.size == (32, 32)

@@ -60,7 +60,7 @@ def hand_in(house: House, colour: str = "red", owner: str = "ada", size: tuple[i
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
     made = PictureFile(file.getvalue(), *size)
-    return assets.add(house.database, house.storage, owner, made, days=7, most=100).id
+    return assets.create_asset(house.database, house.storage, owner, made, days=7, most=100).id
 
 
 def read(house: House, asset_id: UUID) -> Asset | None:
@@ -168,7 +168,7 @@ def test_an_input_that_is_not_as_it_was_ends_the_job(house: House, fault: str) -
             house.storage.put(key, b"\x89PNG something else", "image/png")
     if fault == "row":
         with house.database.transaction() as session:
-            assets.hide(session, session.get_one(Asset, init))
+            assets.hide_asset(session, session.get_one(Asset, init))
     with house.press() as press:
         runner.run_next_job(press)
     assert ended(house, job) == (JobStatus.FAILED, "input_missing")
@@ -219,7 +219,7 @@ def test_what_an_upload_or_a_deletion_left_is_swept_up_after_a_while(
 ) -> None:
     asset = hand_in(house)
     with house.database.transaction() as session:
-        assets.hide(session, session.get_one(Asset, asset))
+        assets.hide_asset(session, session.get_one(Asset, asset))
     assert retention.collect_assets(house.database, house.storage) == 0
     monkeypatch.setattr(assets, "UNFINISHED_KEPT", timedelta(0))
     assert retention.collect_assets(house.database, house.storage) == 1
@@ -232,9 +232,9 @@ def test_an_owner_s_open_jobs_are_all_that_keep_an_asset(house: House) -> None:
     factories.submit(house.database, "bob", request={"init_image": mask, "strength": 0.5})
     factories.submit(house.database)
     with house.database.reading() as session:
-        assert assets.list_named(session, "ada") == {init}
+        assert assets.list_named_assets(session, "ada") == {init}
     with house.database.transaction() as session:
         lifecycle.succeed_job(session, held, factories.images(held), Spent())
     with house.database.reading() as session:
-        assert assets.list_named(session, "ada") == set()
+        assert assets.list_named_assets(session, "ada") == set()
         assert session.scalars(select(Asset.id).where(Asset.owner == "ada")).all()

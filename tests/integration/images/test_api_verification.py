@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from common.db.engine import Database
 from common.images import similarity
-from common.images.certificates import default_folder
+from common.images.certificates import resolve_default_folder
 from common.images.fingerprint import Fingerprint
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 from common.tables import Image
@@ -44,7 +44,7 @@ def print_one(api: Api) -> Printer:
 def printer(api: Api) -> Printer:
     """Return a function that has a press print one signed image of the owner ada, and returns its row."""
     settings = api.services.settings
-    certificates.make(default_folder(settings))
+    certificates.make(resolve_default_folder(settings))
     house = House(api.database, api.storage, settings)
 
     def print_one(owner: str = "ada", **request: Any) -> Image:
@@ -145,15 +145,15 @@ def test_no_picture_that_was_never_printed_here_is_recognised(api: Api, print_on
         print_one(seed=seed)
     seen = [_appraise(number) for number in range(STRANGERS)]
     with api.database.reading() as session:
-        assert [similarity.find_copied(session, "ada", each, 10) for each in seen] == [[]] * STRANGERS
+        assert [similarity.list_similar(session, "ada", each, 10) for each in seen] == [[]] * STRANGERS
     told = verify(api, encode(paint_picture("somebody else's", 7, SIDE, SIDE)))
     assert (told["printed_here"], told["recognised_by"], told["candidates"]) == (False, None, [])
 
 
 def _appraise(number: int) -> Fingerprint:
-    from common.images.perceptual_hash import take_fingerprint  # noqa: PLC0415  (beside what the api may import)
+    from common.images.perceptual_hash import compute_fingerprint  # noqa: PLC0415  (beside what the api may import)
 
-    return take_fingerprint(paint_picture(f"never printed {number}", 1000 + number, SIDE, SIDE))
+    return compute_fingerprint(paint_picture(f"never printed {number}", 1000 + number, SIDE, SIDE))
 
 
 def test_a_manifest_that_somebody_else_has_signed_does_not_pass_for_ours(
@@ -194,7 +194,7 @@ def test_without_a_certificate_of_our_own_files_are_recognised_all_the_same(
 ) -> None:
     api = open_api(sqlite_database, tmp_path, models=("painted",), provenance="off")
     image = printer(api)()
-    for path in default_folder(api.services.settings).iterdir():
+    for path in resolve_default_folder(api.services.settings).iterdir():
         path.unlink()
     told = verify(api, file_of(api, image))
     assert (told["recognised_by"], told["manifest"]["state"]) == ("file", "absent")

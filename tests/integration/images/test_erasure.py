@@ -139,8 +139,8 @@ def test_the_words_of_a_job_go_after_their_time_and_it_cannot_be_repeated(api: A
     job, _ = print_job(api, key_id=key_id, request=wish, annotations={"name": "Ada"})
     fresh, _ = print_job(api, key_id=key_id)
     age(api.database, job.id, 4 * DAY)
-    assert retention.erase_words(api.database, None) == 1
-    assert retention.erase_words(api.database, None) == 0
+    assert retention.erase_prompts(api.database, None) == 1
+    assert retention.erase_prompts(api.database, None) == 0
     shown = api.get(f"/v1/jobs/{job.id}").json
     assert (shown["request"]["prompt"], shown["request"]["negative_prompt"], shown["metadata"]) == ("", "", {})
     assert shown["prompt_erased_at"] is not None
@@ -155,7 +155,7 @@ def test_the_words_of_a_job_go_after_their_time_and_it_cannot_be_repeated(api: A
 def test_the_words_of_a_job_that_has_not_ended_stay(api: Api) -> None:
     job = factories.submit(api.database)
     factories.age(api.database, job.id, "created_at", 100 * DAY)
-    assert retention.erase_words(api.database, 1) == 0
+    assert retention.erase_prompts(api.database, 1) == 0
     assert factories.read(api.database, job.id).request["prompt"] == "a lighthouse at dusk"
 
 
@@ -167,6 +167,6 @@ def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
         lifecycle.succeed_job(session, held, factories.images(held), Spent(gpu_seconds=1.0))
     age(api.database, held.job_id, 4 * DAY)
     settle_messages(api.database)
-    retention.erase_words(api.database, 3)
+    retention.erase_prompts(api.database, 3)
     with api.database.reading() as session:
         assert session.scalars(select(WebhookMessage.body)).all() == []

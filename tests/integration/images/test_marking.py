@@ -18,7 +18,7 @@ from common.clock import utcnow
 from common.db.engine import Database
 from common.errors import ProvenanceUnavailableError
 from common.images import certificates as image_certificates
-from common.images.certificates import default_folder
+from common.images.certificates import resolve_default_folder
 from common.jobs.request import OutputFormat
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from tests.support import certificates, factories
@@ -54,7 +54,7 @@ def print_all(house: House, **request: Any) -> Any:
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_image_leaves_signed_and_its_digest_is_that_of_the_signed_file(house: House, form: str) -> None:
     house = equip(house, provenance="required")
-    certificates.make(default_folder(house.settings))
+    certificates.make(resolve_default_folder(house.settings))
     job = print_all(house, output_format=form, num_images=2)
     for image in house.images(job.id):
         data = house.storage.get(image.storage_key or "")
@@ -70,7 +70,7 @@ def test_every_image_leaves_signed_and_its_digest_is_that_of_the_signed_file(hou
 
 def test_one_flipped_pixel_breaks_the_manifest_of_each_format(house: House) -> None:
     house = equip(house, provenance="required")
-    certificates.make(default_folder(house.settings))
+    certificates.make(resolve_default_folder(house.settings))
     for form in FORMATS:
         (image,) = house.images(print_all(house, output_format=form).id)
         data = bytearray(house.storage.get(image.storage_key or ""))
@@ -101,7 +101,7 @@ def test_f60_a_certificate_that_ends_while_the_press_runs_stops_what_must_be_sig
     house: House, mode: str, status: JobStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = equip(house, provenance=mode)
-    certificates.make(default_folder(house.settings), days=1)
+    certificates.make(resolve_default_folder(house.settings), days=1)
     job = factories.submit(house.database)
     with house.press() as press:
         for module in (image_certificates, signing):

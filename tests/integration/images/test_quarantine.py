@@ -18,7 +18,7 @@ from common.db.engine import Database
 from common.errors import IllegalTransitionError, StorageError
 from common.ids import create_id
 from common.images import quarantine
-from common.images.quarantine_encryption import Part, PictureSealer, SealUnreadableError
+from common.images.quarantine_encryption import FilePart, PictureCipher, SealUnreadableError
 from common.keys import Scope
 from common.settings import Settings
 from common.storage import open_storage
@@ -83,15 +83,15 @@ def test_what_is_kept_is_sealed_where_no_link_leads(kept: House) -> None:
     assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
     assert (image.status, image.amount, image.storage_key) == (ImageStatus.QUARANTINED, 0, None)
     keys = sorted(kept.storage.list_keys(""))
-    assert keys == sorted(build_quarantine_key(image.id, part) for part in Part)
+    assert keys == sorted(build_quarantine_key(image.id, part) for part in FilePart)
     for key in keys:
         data = kept.storage.get(key)
         assert MARK not in data
         assert b"PNG" not in data[:100]
         with pytest.raises(StorageError, match="quarantine"):
             kept.storage.sign(key, content_type="image/png", filename="x.png", seconds=60)
-    sealed = kept.storage.get(build_quarantine_key(image.id, Part.FULL))
-    full = PictureSealer(kept.settings.read_secret()).open(image.id, Part.FULL, sealed)
+    sealed = kept.storage.get(build_quarantine_key(image.id, FilePart.FULL))
+    full = PictureCipher(kept.settings.read_secret()).open(image.id, FilePart.FULL, sealed)
     assert hashlib.sha256(full).hexdigest() == image.sha256
     kept.check()
 
@@ -103,17 +103,17 @@ def test_by_default_nothing_that_is_blocked_is_kept(house: House) -> None:
 
 
 def test_a_sealed_file_opens_for_its_image_and_its_house_alone() -> None:
-    sealer, image_id = PictureSealer(b"x" * 32), create_id()
-    sealed = sealer.seal(image_id, Part.FULL, b"picture")
-    assert sealer.open(image_id, Part.FULL, sealed) == b"picture"
-    assert sealer.seal(image_id, Part.FULL, b"picture") != sealed, "never the same nonce"
+    sealer, image_id = PictureCipher(b"x" * 32), create_id()
+    sealed = sealer.seal(image_id, FilePart.FULL, b"picture")
+    assert sealer.open(image_id, FilePart.FULL, sealed) == b"picture"
+    assert sealer.seal(image_id, FilePart.FULL, b"picture") != sealed, "never the same nonce"
     flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for attempt in (
-        lambda: sealer.open(create_id(), Part.FULL, sealed),
-        lambda: sealer.open(image_id, Part.THUMBNAIL, sealed),
-        lambda: PictureSealer(b"y" * 32).open(image_id, Part.FULL, sealed),
-        lambda: sealer.open(image_id, Part.FULL, flipped),
-        lambda: sealer.open(image_id, Part.FULL, b""),
+        lambda: sealer.open(create_id(), FilePart.FULL, sealed),
+        lambda: sealer.open(image_id, FilePart.THUMBNAIL, sealed),
+        lambda: PictureCipher(b"y" * 32).open(image_id, FilePart.FULL, sealed),
+        lambda: sealer.open(image_id, FilePart.FULL, flipped),
+        lambda: sealer.open(image_id, FilePart.FULL, b""),
     ):
         with pytest.raises(SealUnreadableError):
             attempt()
@@ -176,7 +176,7 @@ def test_what_is_released_is_delivered_as_it_was_printed_free_of_charge(
     assert used(api) == before
     assert [(act, note) for act, _, note in acts(api.database)] == [(ReviewAct.RELEASED, "a donkey")]
     assert list(kept.storage.list_keys(QUARANTINE_PREFIX)) == []
-    broom.collect(kept.database, kept.storage)
+    broom.collect_quarantine(kept.database, kept.storage)
     kept.check()
 
 
@@ -209,20 +209,20 @@ def test_what_is_confirmed_is_blocked_and_gone(kept: House, api: Api, reviewer: 
 def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept: House) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
-        quarantine.confirm(session, image, create_id(), "")
+        quarantine.confirm_block(session, image, create_id(), "")
     with pytest.raises(IllegalTransitionError), kept.database.transaction() as session:
-        quarantine.release(session, image, create_id(), "")
+        quarantine.release_image(session, image, create_id(), "")
     assert len(acts(kept.database)) == 1
 
 
 def test_a_picture_that_nobody_decides_on_expires_and_its_files_are_collected(kept: House) -> None:
     (image,) = kept.images(print_blocked(kept).id)
-    assert broom.expire(kept.database) == 0
+    assert broom.expire_quarantine(kept.database) == 0
     with kept.database.transaction() as session:
         session.execute(update(QuarantinedImage).values(expires_at=now_sql(session, -timedelta(seconds=1))))
-    assert broom.expire(kept.database) == 1
-    assert broom.collect(kept.database, kept.storage) == 1
-    assert broom.collect(kept.database, kept.storage) == 0
+    assert broom.expire_quarantine(kept.database) == 1
+    assert broom.collect_quarantine(kept.database, kept.storage) == 1
+    assert broom.collect_quarantine(kept.database, kept.storage) == 0
     assert list(kept.storage.list_keys("")) == []
     (after,) = kept.images(image.job_id)
     assert after.status is ImageStatus.BLOCKED
@@ -234,10 +234,10 @@ def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: Hou
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
         session.execute(update(Image).values(status=ImageStatus.ERASED))
-    assert broom.collect(kept.database, kept.storage) == 1
+    assert broom.collect_quarantine(kept.database, kept.storage) == 1
     assert list(kept.storage.list_keys("")) == []
     with kept.database.reading() as session:
-        found = quarantine.find(session, image.id)
+        found = quarantine.find_quarantined(session, image.id)
     assert found is not None
     with pytest.raises(IllegalTransitionError, match="erased"):
         quarantine.require_waiting(*found)
@@ -247,9 +247,9 @@ def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: Hou
 def test_sealed_files_that_no_row_tells_of_are_collected_once_they_are_old(kept: House) -> None:
     old, young = UUID(int=1 << 80), create_id()
     for image_id in (old, young):
-        kept.storage.put(build_quarantine_key(image_id, Part.FULL), b"noise", "application/octet-stream")
-    assert broom.collect(kept.database, kept.storage) == 1
-    assert list(kept.storage.list_keys("")) == [build_quarantine_key(young, Part.FULL)]
+        kept.storage.put(build_quarantine_key(image_id, FilePart.FULL), b"noise", "application/octet-stream")
+    assert broom.collect_quarantine(kept.database, kept.storage) == 1
+    assert list(kept.storage.list_keys("")) == [build_quarantine_key(young, FilePart.FULL)]
 
 
 def test_no_link_leads_into_quarantine_on_s3_either(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,4 +257,6 @@ def test_no_link_leads_into_quarantine_on_s3_either(s3: Bucket, monkeypatch: pyt
         monkeypatch.setenv(name, value)
     storage = open_storage(Settings.from_environ())
     with pytest.raises(StorageError, match="quarantine"):
-        storage.sign(build_quarantine_key(create_id(), Part.FULL), content_type="image/png", filename="x", seconds=60)
+        storage.sign(
+            build_quarantine_key(create_id(), FilePart.FULL), content_type="image/png", filename="x", seconds=60
+        )

@@ -42,10 +42,10 @@ def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_setting
     with api.database.reading() as session:
         before = set(session.scalars(select(WebhookMessage.job_id)))
     assert before == {each.job_id for each in held}
-    assert retention.forget_messages(api.database, 30) > 0
+    assert retention.delete_messages(api.database, 30) > 0
     with api.database.reading() as session:
         assert set(session.scalars(select(WebhookMessage.job_id))) == {held[1].job_id}
-    assert retention.forget_messages(api.database, 7) > 0
+    assert retention.delete_messages(api.database, 7) > 0
     with api.database.reading() as session:
         assert session.scalars(select(WebhookMessage.id)).all() == []
 

@@ -24,7 +24,7 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
     opened = open_api(sqlite_database, tmp_path)
     card = PAINTED_CARD.model_copy(update={"adapters": [AdapterCard.model_validate(INK)]})
     with sqlite_database.transaction() as session:
-        catalog.register(session, [card])
+        catalog.register_models(session, [card])
     return opened
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from common import keys
 from common.cli import pressroom
 from common.db.engine import Database
-from common.safety.policy import Recourse, ReviewAction, Wish
+from common.safety.policy import PolicyOverrides, Recourse, ReviewAction
 from common.tables import Job, PromptRefusals
 from tests.support.apis import Api, open_api
 
@@ -79,7 +79,7 @@ def test_a_job_that_asks_for_nothing_shows_the_operators_policy(api: Api) -> Non
 
 
 def test_what_a_key_is_held_to_holds_for_its_jobs_and_for_the_keys_that_it_makes(api: Api) -> None:
-    wish = Wish(block_above=0.5, review_action=ReviewAction.BLOCK, on_block=Recourse.REROLL)
+    wish = PolicyOverrides(block_above=0.5, review_action=ReviewAction.BLOCK, on_block=Recourse.REROLL)
     with api.database.transaction() as session:
         strict = keys.create_api_key(session, "strict", "ada", tuple(keys.Scope), safety=wish)
     made = api.post("/v1/keys", json={"name": "child", "scopes": ["jobs:write"]}, key=strict).json["key"]

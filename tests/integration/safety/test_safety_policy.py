@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from common import keys
 from common.db.engine import Database
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
-from common.safety.policy import Policy, Recourse, ReviewAction, Wish
+from common.safety.policy import Policy, PolicyOverrides, Recourse, ReviewAction
 from common.settings import Settings
 from common.tables import Image, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
@@ -103,7 +103,7 @@ def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_i
 
 def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(house: House) -> None:
     with house.database.transaction() as session:
-        keys.create_api_key(session, "ada", safety=Wish(block_above=0.4, on_block=Recourse.REROLL))
+        keys.create_api_key(session, "ada", safety=PolicyOverrides(block_above=0.4, on_block=Recourse.REROLL))
         (key,) = keys.list_api_keys(session)
     job = factories.submit(house.database, key_id=key.id)
     with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.REVIEW))) as press:

@@ -22,7 +22,7 @@ from common.cli.diagnostics import (
     examine_services,
     run_diagnostics,
 )
-from common.images.certificates import default_folder
+from common.images.certificates import resolve_default_folder
 from common.models.catalog import STARTER
 from common.settings import Settings
 from tests.support import certificates
@@ -185,7 +185,7 @@ def test_a_fault_sets_the_exit_status_and_json_lists_all(environ):
 def test_doctor_tells_whether_images_will_be_signed_and_for_how_long(environ, words, days, grade, part):
     settings = read(environ | words)
     if days is not None:
-        certificates.make(default_folder(settings), days=400, made=timedelta(days=400 - days))
+        certificates.make(resolve_default_folder(settings), days=400, made=timedelta(days=400 - days))
     finding = examine_provenance(settings)
     assert finding.grade is grade
     assert part in finding.sentence

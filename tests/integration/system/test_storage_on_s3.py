@@ -137,7 +137,7 @@ def test_a_public_endpoint_that_nobody_reaches_is_told(monkeypatch, s3):
 def test_a_certificate_that_nobody_vouches_for_is_told(monkeypatch, s3_tls, tmp_path):
     trustme.CA().cert_pem.write_to_path(tmp_path / "another.pem")
     storage = open_bucket(monkeypatch, s3_tls, AWS_CA_BUNDLE=str(tmp_path / "another.pem"))
-    with pytest.raises(StorageError, match="no certificate that is trusted here"):
+    with pytest.raises(StorageError, match="does not have a trusted certificate"):
         storage.check()
 
 

@@ -79,7 +79,7 @@ def add_list(session: Session, campaign: Campaign, number: int, people: Sequence
 
 def approve(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Approve all lists of *campaign* as it stands."""
-    named = digest.compute(session, campaign, settings)
+    named = digest.compute_campaign_digest(session, campaign, settings)
     for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)):
         if each.approved_at is None:
             each.approved_at = session.scalar(select(now_sql(session)))
@@ -146,11 +146,11 @@ class Bureau:
 
     def go_round(self) -> None:
         """Do each of the clerk's duties to campaigns once."""
-        duties.begin_due(self.database, self.settings)
-        duties.expire_due(self.database)
-        duties.settle(self.database)
-        duties.feed(self.database, self.settings)
-        duties.call_off(self.database)
+        duties.start_due_campaigns(self.database, self.settings)
+        duties.expire_due_campaigns(self.database)
+        duties.settle_campaigns(self.database)
+        duties.feed_campaigns(self.database, self.settings)
+        duties.cancel_stopped_campaigns(self.database)
 
     def claim(self) -> Claim | None:
         """Have the press take the best due job."""

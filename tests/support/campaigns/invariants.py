@@ -86,7 +86,7 @@ def _check_one_for_each(session: Session, campaign: Campaign, made: list[Print])
 
 
 def _check_counters(session: Session, campaign: Campaign, made: list[Print]) -> None:
-    shown = progress.count(session, campaign).total
+    shown = progress.count_progress(session, campaign).total
     counted = Counter(each.status for each in made)
     for status in PrintStatus:
         if status not in (PrintStatus.WAITING, PrintStatus.CANCELED):  # these hold the rows that were never fed too

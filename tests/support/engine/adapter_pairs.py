@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from common.jobs.request import Adapter, ImageRequest
-from common.models.adapters import TRAINING, Shelf, open_shelf
+from common.models.adapters import TRAINING, AdapterDirectory, read_adapter_directory
 from common.models.catalog import read_card
 from common.settings import Settings
 from tests.support.engine import mixed_batches, tiny_adapters, tiny_pipelines
@@ -42,8 +42,8 @@ class Rig:
     meter: Meter = field(default_factory=Meter)
 
     @functools.cached_property
-    def shelf(self) -> Shelf:
-        return open_shelf(Settings(adapters=self.directory))
+    def shelf(self) -> AdapterDirectory:
+        return read_adapter_directory(Settings(adapters=self.directory))
 
     @functools.cached_property
     def family(self) -> DenoisingFamily:
@@ -116,7 +116,7 @@ def open_rig(name: str, root: Path) -> Rig:
     return Rig(model, directory)
 
 
-def open_foreign(directory: Path, shelf: Shelf) -> PipelineAdapters:
+def open_foreign(directory: Path, shelf: AdapterDirectory) -> PipelineAdapters:
     """Return the adapters of a model of a kind that Pressroom does not know."""
     model = tiny_pipelines.save("pixart", directory)
     return PipelineAdapters(load_pipeline.open_pipeline(model, Device("cpu")), read_card(model), shelf, Meter())

@@ -36,7 +36,7 @@ def serving(**settings: str) -> Iterator[Server]:
         database = Database(f"sqlite:///{folder / 'pressroom.db'}")
         schema.upgrade_schema(database)
         with database.transaction() as session:
-            catalog.register(session, [catalog.PAINTED_CARD])
+            catalog.register_models(session, [catalog.PAINTED_CARD])
             key = keys.create_api_key(session, "ada")
         environ = {
             "PYTHONPATH": str(ROOT),

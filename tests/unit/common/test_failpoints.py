@@ -18,7 +18,7 @@ def _disarmed() -> Iterator[None]:
 
 
 def arm(folder: Path, *words: str) -> None:
-    with pytest.warns(StandInWarning, match="breaks on purpose"):
+    with pytest.warns(StandInWarning, match="injects faults"):
         failpoints.arm_failpoints(words, folder)
 
 
@@ -47,7 +47,7 @@ def test_a_word_says_where_what_and_when(word: str, meaning: Failpoint) -> None:
     "word", ["claimed", "nowhere:kill", "claimed:burn", "claimed:kill@0", "claimed:sleep", "é:kill"]
 )
 def test_a_word_that_says_nothing_is_refused(word: str) -> None:
-    with pytest.raises(SettingsError, match="PRESSROOM_FAULTS must hold POINT:ACTION"):
+    with pytest.raises(SettingsError, match="PRESSROOM_FAULTS must be POINT:ACTION"):
         Settings.from_environ({"PRESSROOM_MODELS": "painted", "PRESSROOM_FAULTS": word})
 
 

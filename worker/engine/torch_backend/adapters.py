@@ -16,9 +16,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from common.errors import ModelUnavailableError
 from common.jobs.request import MOST_ADAPTERS, Adapter
 from common.logs import get_logger
-from common.models.adapters import AdapterFile, Shelf, read_adapter
+from common.models.adapters import AdapterDirectory, AdapterFile, read_adapter
 from common.models.catalog import ModelCard
-from common.models.lora_layers import PARTS, Weights, flatten
+from common.models.lora_layers import PARTS, Weights, flatten_name
 from worker.metering.meter import Meter
 
 MOST_LOADED = 2 * MOST_ADAPTERS
@@ -33,7 +33,7 @@ log = get_logger(__name__)
 class PipelineAdapters:
     """The adapters of one pipeline; called only by the engine's thread."""
 
-    def __init__(self, pipeline: Any, card: ModelCard, shelf: Shelf, meter: Meter) -> None:
+    def __init__(self, pipeline: Any, card: ModelCard, shelf: AdapterDirectory, meter: Meter) -> None:
         self._pipeline = pipeline
         self._card = card
         self._shelf = shelf
@@ -148,7 +148,7 @@ def _collect_weight_shapes(pipeline: Any) -> Weights:
     for part, name, module in _iterate_modules(pipeline):
         weight = getattr(module, "weight", None)
         if isinstance(weight, torch.Tensor):
-            weights.setdefault(part, {})[flatten(name)] = tuple(weight.shape)
+            weights.setdefault(part, {})[flatten_name(name)] = tuple(weight.shape)
     return weights
 
 

@@ -28,7 +28,7 @@ def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = (
 
     Raises ModelUnavailableError or OutOfMemoryError.
     """
-    files.admit(directory)
+    files.check_model_directory(directory)
     _silence_libraries()
     try:
         pipeline = DiffusionPipeline.from_pretrained(
@@ -54,7 +54,7 @@ def open_pipeline(directory: Path, device: Device, speedups: Collection[str] = (
 
 def _build_checker_omission(directory: Path) -> dict[str, Any]:
     """Return options that disable the pipeline's own safety checker: the press runs its own check."""
-    index = files.read_object(directory / "model_index.json")
+    index = files.read_json_object(directory / "model_index.json")
     options: dict[str, Any] = {part: None for part in sorted(files.DISPENSABLE) if part in index}
     if "safety_checker" in options:
         options["requires_safety_checker"] = False

@@ -41,7 +41,7 @@ def list_campaigns() -> Response:
     status = read_choice("status", CampaignStatus)
     after = decode_cursor("campaigns")
     with current_context().database.reading() as session:
-        found = queries.list_page(session, current_caller().owner, status=status, after=after, limit=PAGE_SIZE + 1)
+        found = queries.list_campaigns(session, current_caller().owner, status=status, after=after, limit=PAGE_SIZE + 1)
         shown = found[:PAGE_SIZE]
         shares = progress.count_shares(session, shown)
     return render_page(
@@ -86,7 +86,7 @@ def show_campaign(campaign_id: str) -> Response:
 def delete_campaign(campaign_id: str) -> Response:
     """Delete a campaign that is not running, and its recipients."""
     with lock_campaign(parse_path(campaign_id)) as (session, row):
-        deletion.hide(session, row)
+        deletion.hide_campaign(session, row)
     return redirect_to("campaigns_overview:list_campaigns", note="campaign-deleted")
 
 

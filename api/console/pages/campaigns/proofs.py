@@ -17,7 +17,7 @@ from api.runtime.context import current_context
 from common.campaigns import lifecycle
 from common.campaigns.printing import proofs
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
-from common.campaigns.recipients.lists import SUPPLIED
+from common.campaigns.recipients.lists import EXTENDABLE
 from common.keys import Scope
 from common.tables.campaign_states import CampaignStatus
 
@@ -49,7 +49,7 @@ def print_proofs(campaign_id: str) -> Response:
     k = request.form.get("k", "")
     body = NewProofs.model_validate({"k": int(k)} if k.isdecimal() else {})
     with lock_campaign(parse_path(campaign_id)) as (session, row):
-        proofs.begin(session, row, USUAL_PROOFS if body.k is None else body.k)
+        proofs.submit_proofs(session, row, USUAL_PROOFS if body.k is None else body.k)
     notify_presses()
     return redirect_to("campaigns_proofs:show_proofs", campaign_id=campaign_id)
 
@@ -68,7 +68,7 @@ def approve_campaign(campaign_id: str) -> Response:
     """Approve the version of the campaign that the digest identifies."""
     body = Approval.model_validate({"spec_digest": request.form.get("spec_digest", "")})
     with lock_campaign(parse_path(campaign_id)) as (session, row):
-        lifecycle.approve(session, row, body.spec_digest, current_caller().key_id, current_context().settings)
+        lifecycle.approve_campaign(session, row, body.spec_digest, current_caller().key_id, current_context().settings)
     return redirect_to("campaigns_runs:show_progress", campaign_id=campaign_id, note="campaign-approved")
 
 
@@ -76,4 +76,4 @@ def _needs_approval(shown: Campaign) -> bool:
     """Return whether the campaign has something to approve now."""
     if shown.status is CampaignStatus.READY or shown.held_reason == NOT_AS_APPROVED:
         return True
-    return shown.status in SUPPLIED and shown.recipients.approved < shown.recipients.accepted
+    return shown.status in EXTENDABLE and shown.recipients.approved < shown.recipients.accepted

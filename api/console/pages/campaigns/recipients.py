@@ -16,7 +16,7 @@ from api.web.validation import refuse_not_found
 from common.campaigns import queries
 from common.campaigns.recipients import importing, queries as recipient_queries
 from common.campaigns.recipients.formats.detect import MEDIA_TYPES
-from common.campaigns.recipients.lists import SUPPLIED, UNAPPROVED
+from common.campaigns.recipients.lists import EXTENDABLE, UNAPPROVED
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 
@@ -29,9 +29,13 @@ def show_recipients(campaign_id: str) -> Response:
     """Show the lists of recipients and the rejected rows of the newest."""
     context, row = current_context(), load_campaign(campaign_id)
     with context.database.reading() as session:
-        lists = queries.current_lists(session, row.id)
+        lists = queries.list_current_lists(session, row.id)
         newest = recipient_queries.find_list(session, row, None)
-    bad = [] if newest is None else [*islice(recipient_queries.read_rejected(context.database, newest), MOST_ERRORS)]
+    bad = (
+        []
+        if newest is None
+        else [*islice(recipient_queries.iterate_rejected_rows(context.database, newest), MOST_ERRORS)]
+    )
     return render_step(
         "recipients.html",
         row,
@@ -39,9 +43,9 @@ def show_recipients(campaign_id: str) -> Response:
         lists=lists,
         newest=newest,
         bad=bad,
-        columns=sorted(importing.variables_of(CampaignSpec.from_row(row.spec))),
+        columns=sorted(importing.collect_variables(CampaignSpec.from_row(row.spec))),
         takes_new=row.status in UNAPPROVED,
-        takes_more=row.status in SUPPLIED or (row.status in UNAPPROVED and bool(lists)),
+        takes_more=row.status in EXTENDABLE or (row.status in UNAPPROVED and bool(lists)),
         kinds=MEDIA_TYPES,
         most=context.settings.max_recipients,
     )
@@ -76,7 +80,7 @@ def show_prompts(campaign_id: str) -> Response:
             one = queries.find_recipient(session, row, wanted)
             found = [one] if one is not None else []
         else:
-            found = [*recipient_queries.list_page(session, row, after=decode_cursor(book), limit=PAGE_SIZE + 1)]
+            found = [*recipient_queries.list_recipients(session, row, after=decode_cursor(book), limit=PAGE_SIZE + 1)]
     shown, spec = found[:PAGE_SIZE], CampaignSpec.from_row(row.spec)
     return render_step(
         "prompts.html",

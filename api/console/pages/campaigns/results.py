@@ -33,7 +33,7 @@ def show_results(campaign_id: str) -> Response:
     """Show the result of each image in recipient order."""
     context, row, book = current_context(), load_campaign(campaign_id), f"campaigns/{campaign_id}/results"
     with context.database.reading() as session:
-        lines, last = result_lines.list_page(session, row, after=decode_cursor(book), limit=PAGE_SIZE)
+        lines, last = result_lines.list_lines(session, row, after=decode_cursor(book), limit=PAGE_SIZE)
         progress = campaign_serializers.serialize_progress(session, row)
     return render_step(
         "results.html",
@@ -53,7 +53,7 @@ def show_variants(campaign_id: str) -> Response:
     spec = CampaignSpec.from_row(row.spec)
     with context.database.reading() as session:
         progress = campaign_serializers.serialize_progress(session, row)
-        found = result_lines.list_of_arms(session, row, [arm.name for arm in spec.arms], MOST_PER_ARM)
+        found = result_lines.list_arm_images(session, row, [arm.name for arm in spec.arms], MOST_PER_ARM)
     pictures = {name: [serializers.serialize_image(image, context) for image in each] for name, each in found.items()}
     return render_step("variants.html", row, "Results", arms=spec.arms, progress=progress, pictures=pictures)
 
@@ -82,7 +82,9 @@ def send_sheet(campaign_id: str) -> Response:
 def change_campaign_links(campaign_id: str, act: str) -> Response:
     """Create or revoke the public links."""
     is_made = act == "make"
-    change_links(parse_path(campaign_id).campaign_id, public_links.make if is_made else public_links.revoke)
+    change_links(
+        parse_path(campaign_id).campaign_id, public_links.create_links if is_made else public_links.revoke_links
+    )
     note = "links-made" if is_made else "links-revoked"
     return redirect_to("campaigns_results:show_results", campaign_id=campaign_id, note=note)
 

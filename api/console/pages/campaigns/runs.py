@@ -17,7 +17,7 @@ from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
 from common.campaigns import lifecycle
-from common.campaigns.lifecycle import Only
+from common.campaigns.lifecycle import RetryScope
 from common.keys import Scope
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus
@@ -56,16 +56,16 @@ def act_on_campaign(campaign_id: str, act: str) -> Response:
     with lock_campaign(parse_path(campaign_id)) as (session, row):
         match act:
             case "start":
-                lifecycle.start(session, row, settings)
+                lifecycle.start_campaign(session, row, settings)
             case "pause":
-                lifecycle.pause(session, row)
+                lifecycle.pause_campaign(session, row)
             case "resume":
-                lifecycle.resume(session, row, settings)
+                lifecycle.resume_campaign(session, row, settings)
             case "cancel":
-                lifecycle.cancel(session, row)
+                lifecycle.cancel_campaign(session, row)
             case "retry":
                 only = request.form.get("only", "")
-                lifecycle.retry(session, row, Only(only) if only in {*Only} else None, settings)
+                lifecycle.retry_prints(session, row, RetryScope(only) if only in {*RetryScope} else None, settings)
             case _:
                 lifecycle.raise_budget(session, row, Decimal(body.amount if body is not None else "0"), settings)
     notify_presses()

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
-from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit, read_columns
-from common.campaigns.recipients.formats.text_lines import Lines
+from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit_row, read_columns
+from common.campaigns.recipients.formats.text_lines import TextLines
 
 DELIMITERS = ",;\t"
 _HINT = re.compile(r"sep=(.)\n?")  # a first line by which Excel tells itself
@@ -19,7 +19,7 @@ class CsvSheet:
     is_open = False
 
     def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
-        self._lines = Lines(file, encoding)
+        self._lines = TextLines(file, encoding)
         lines = iter(self._lines)
         first = next(lines, "")
         if hint := _HINT.fullmatch(first):
@@ -33,7 +33,7 @@ class CsvSheet:
         """Yield the rows that are not empty."""
         number = 0
         for cells in self._read():
-            if cells and (row := fit(number + 1, cells, self.columns)):
+            if cells and (row := fit_row(number + 1, cells, self.columns)):
                 number += 1
                 yield row
 

@@ -40,10 +40,10 @@ ENCODINGS = {
 
 
 @contextmanager
-def opened(file: IO[bytes], kind: Format, encoding: str = "utf-8-sig") -> Iterator[Sheet]:
+def open_sheet(file: IO[bytes], kind: Format, encoding: str = "utf-8-sig") -> Iterator[Sheet]:
     """Yield the rows of *file*; raise InvalidFileError for one that is not what *kind* says."""
     if kind is Format.XLSX:
-        with xlsx_rows.opened(file) as sheet:
+        with xlsx_rows.open_workbook(file) as sheet:
             yield sheet
     elif kind is Format.CSV:
         yield CsvSheet(file, encoding)

@@ -5,17 +5,17 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row, check_column
-from common.campaigns.recipients.formats.text_lines import BUFFER, Lines
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row, check_column_name
+from common.campaigns.recipients.formats.text_lines import BUFFER, TextLines
 
 SPACE = " \t\r\n"
 
 
-class _Repeated(ValueError):  # noqa: N818  (it never leaves this module)
-    """An object names a key twice."""
+class _RepeatedKey(ValueError):  # noqa: N818  (it never leaves this module)
+    """A key occurs twice in an object."""
 
 
-class _Objects:
+class _ObjectRows:
     """Rows out of objects, whose keys become columns as they come."""
 
     is_open = True
@@ -35,7 +35,7 @@ class _Objects:
             place = self._place(name.strip(), number)
             cells.extend([""] * (place + 1 - len(cells)))
             if isinstance(item, dict | list):
-                fault = ("type", f"{name} holds a list or an object, and not a text, a number or a truth value.")
+                fault = ("type", f"{name} must be a string, a number or a boolean.")
             else:
                 cells[place] = "" if item is None else str(item).lower() if isinstance(item, bool) else item
         return Row(number, cells, fault)
@@ -43,20 +43,20 @@ class _Objects:
     def _place(self, name: str, number: int) -> int:
         place = self._places.get(name)
         if place is None:
-            check_column(name, f"Row {number}: a key")
+            check_column_name(name, f"Row {number}: a key")
             place = self._places[name] = len(self.columns)
             if place == MOST_COLUMNS:
-                raise InvalidFileError(f"Row {number}: there are more than {MOST_COLUMNS} columns by now.")
+                raise InvalidFileError(f"Row {number}: the file must not have more than {MOST_COLUMNS} columns.")
             self.columns.append(name)
         return place
 
 
-class JsonLinesSheet(_Objects):
+class JsonLinesSheet(_ObjectRows):
     """A file of one JSON object a line."""
 
     def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
         super().__init__()
-        self._lines = Lines(file, encoding)
+        self._lines = TextLines(file, encoding)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows; empty lines are none."""
@@ -69,11 +69,11 @@ class JsonLinesSheet(_Objects):
             try:
                 value = self._decoder.decode(line)
             except (ValueError, RecursionError) as error:
-                raise InvalidFileError(f"Line {self._lines.number} is not JSON: {_explain(error)}.") from None
+                raise InvalidFileError(f"Line {self._lines.number} is not JSON: {_format_error(error)}.") from None
             yield self._spell(number, value)
 
 
-class JsonSheet(_Objects):
+class JsonSheet(_ObjectRows):
     """A file of one JSON array of objects."""
 
     def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
@@ -95,10 +95,10 @@ class JsonSheet(_Objects):
                     break
                 self._at += 1
             if sign != "]":
-                raise InvalidFileError(f"After row {number} there must be a comma or the end of the array.")
+                raise InvalidFileError(f"Row {number} must be followed by a comma or the end of the array.")
         self._at += 1
         if self._next_sign():
-            raise InvalidFileError("After the array there must be nothing.")
+            raise InvalidFileError("The file must not contain anything after the array.")
 
     def _next_sign(self) -> str:
         while True:
@@ -115,8 +115,8 @@ class JsonSheet(_Objects):
             except (ValueError, RecursionError) as error:
                 # It may be that its end has not been read yet.
                 too_long = len(self._text) - self._at > LONGEST_ROW
-                if isinstance(error, RecursionError | _Repeated) or too_long or not self._read_on():
-                    raise InvalidFileError(f"Row {number} is not JSON: {_explain(error)}.") from None
+                if isinstance(error, RecursionError | _RepeatedKey) or too_long or not self._read_on():
+                    raise InvalidFileError(f"Row {number} is not JSON: {_format_error(error)}.") from None
             else:
                 return value
 
@@ -136,7 +136,7 @@ class JsonSheet(_Objects):
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) < len(pairs):
-        raise _Repeated("it names a key twice")
+        raise _RepeatedKey("a key occurs twice")
     return read
 
 
@@ -144,7 +144,7 @@ def _refuse_constant(name: str) -> str:
     raise ValueError(f"{name} is not a number")
 
 
-def _explain(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at character {error.colno}"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]

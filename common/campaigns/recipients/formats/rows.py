@@ -47,25 +47,25 @@ def read_columns(cells: list[str]) -> list[str]:
     while columns and not columns[-1]:
         columns.pop()
     if not columns:
-        raise InvalidFileError("The file has no header: its first row must name the columns.")
+        raise InvalidFileError("The file has no header; its first row must contain the column names.")
     if len(columns) > MOST_COLUMNS:
-        raise InvalidFileError(f"The file has {len(columns)} columns; it may have {MOST_COLUMNS}.")
+        raise InvalidFileError(f"The file has {len(columns)} columns; it must not have more than {MOST_COLUMNS}.")
     for place, name in enumerate(columns, 1):
-        check_column(name, f"Column {place}")
+        check_column_name(name, f"Column {place}")
         if name in columns[: place - 1]:
-            raise InvalidFileError(f"Two columns are called {name!r}.")
+            raise InvalidFileError(f"Two columns have the name {name!r}; column names must be unique.")
     return columns
 
 
-def check_column(name: str, place: str) -> None:
+def check_column_name(name: str, place: str) -> None:
     """Raise InvalidFileError for what no column can be called."""
     if not name:
-        raise InvalidFileError(f"{place} has no name.")
+        raise InvalidFileError(f"{place} must have a name.")
     if len(name) > LONGEST_COLUMN or not name.isprintable():
-        raise InvalidFileError(f"{place} needs a name of at most {LONGEST_COLUMN} characters, on one line.")
+        raise InvalidFileError(f"{place} must have a name of at most {LONGEST_COLUMN} characters on one line.")
 
 
-def fit(number: int, cells: list[str], columns: list[str]) -> Row | None:
+def fit_row(number: int, cells: list[str], columns: list[str]) -> Row | None:
     """Return a row of as many cells as there are columns, one with a fault if it has others, or None if it is empty."""
     if not any(cells):
         return None
@@ -74,5 +74,5 @@ def fit(number: int, cells: list[str], columns: list[str]) -> Row | None:
         cells.pop()
     if len(cells) == count:
         return Row(number, cells)
-    fault = ("ragged_row", f"The row has {len(cells)} cells; the header names {count} columns.")
+    fault = ("ragged_row", f"The row has {len(cells)} cells; the header has {count} columns.")
     return Row(number, (cells + [""] * count)[:count], fault)

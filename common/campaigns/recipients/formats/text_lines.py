@@ -11,14 +11,14 @@ ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-class Lines:
+class TextLines:
     """The lines of a file, with their ends, however these are spelled."""
 
     def __init__(self, file: IO[bytes], encoding: str) -> None:
-        buffered = io.BufferedReader(cast("io.RawIOBase", _Raw(file)), BUFFER)
+        buffered = io.BufferedReader(cast("io.RawIOBase", _RawReader(file)), BUFFER)
         head = buffered.peek(4)[:4]
         if head.startswith(ARCHIVES):
-            raise InvalidFileError("The file is an archive or a workbook, and not the text that its type says.")
+            raise InvalidFileError("The file is an archive or a workbook; its content type says text.")
         if head.startswith(UTF_16):
             raise InvalidFileError("The file is UTF-16; save it as UTF-8.")
         self._text = io.TextIOWrapper(buffered, encoding)
@@ -33,19 +33,21 @@ class Lines:
                 self.number += 1
                 self.held += len(line)
                 if self.held > LONGEST_ROW:
-                    detail = f"Line {self.number}: a row may have {LONGEST_ROW} characters; is a quote left open?"
+                    detail = (
+                        f"Line {self.number}: a row must not exceed {LONGEST_ROW} characters. Is a quote left open?"
+                    )
                     raise InvalidFileError(detail)
                 if "\0" in line:
-                    raise InvalidFileError(f"Line {self.number} holds a NUL character.")
+                    raise InvalidFileError(f"Line {self.number} contains a NUL character.")
                 yield line
         except UnicodeDecodeError as error:
-            where = f"Line {self.number + 1} or soon after"
+            where = f"The file, at or after line {self.number + 1},"
             raise InvalidFileError(
-                f"{where} is not {error.encoding.upper()}; save the file as UTF-8, or name its charset."
+                f"{where} is not {error.encoding.upper()}; save it as UTF-8, or name its charset."
             ) from None
 
 
-class _Raw(io.RawIOBase):
+class _RawReader(io.RawIOBase):
     """Has a file that only reads be one that a buffer can be put before."""
 
     def __init__(self, file: IO[bytes]) -> None:

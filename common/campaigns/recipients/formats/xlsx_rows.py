@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import IO, cast
 
-from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit, read_columns
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit_row, read_columns
 from common.errors import PressroomError
 
 PROGRAM = Path(__file__).with_name("xlsx_subprocess.py")
@@ -19,20 +19,20 @@ UNFOLDED_BYTES = 256 * 2**20
 MEMORY_BYTES = 2**30
 SECONDS = 60
 LONGEST_LINE = 8 * LONGEST_ROW  # a row as the program spells it
-TURN_SECONDS = 30
+SLOT_SECONDS = 30
 
-_turns = BoundedSemaphore(2)
+_slots = BoundedSemaphore(2)
 """However many workbooks arrive, only so many are open at a time: each takes memory and a core."""
 
 REASONS = {
     "unsupported": "The file is not an Excel workbook (.xlsx).",
-    "damaged": "The workbook is damaged, or protected by a password.",
-    "too_large": f"The workbook unfolds to more than {UNFOLDED_BYTES // 2**20} MiB.",
+    "damaged": "The workbook is damaged or password-protected.",
+    "too_large": f"The workbook must not exceed {UNFOLDED_BYTES // 2**20} MiB when unpacked.",
 }
 
 
 class BusyError(PressroomError):
-    """Other files are being read; send this one again."""
+    """Too many workbooks are being read; upload this file again later."""
 
     code = "too_many_uploads"
     retryable = True
@@ -54,7 +54,7 @@ class XlsxSheet:
         """Yield the rows that are not empty."""
         number = 0
         for cells in self._read():
-            if row := fit(number + 1, cells, self.columns):
+            if row := fit_row(number + 1, cells, self.columns):
                 number += 1
                 yield row
 
@@ -66,16 +66,16 @@ class XlsxSheet:
             yield json.loads(line)
         if line or self._program.wait(SECONDS):
             reason = "" if line else complaint.read().decode(errors="replace")
-            raise InvalidFileError(REASONS.get(reason, "The workbook takes too much to read."))
+            raise InvalidFileError(REASONS.get(reason, "The workbook takes too much time or memory to read."))
 
 
 @contextmanager
-def opened(file: IO[bytes]) -> Iterator[XlsxSheet]:
+def open_workbook(file: IO[bytes]) -> Iterator[XlsxSheet]:
     """Yield the sheet of the workbook in *file*; raise InvalidFileError or BusyError."""
     with tempfile.TemporaryFile() as spool:
         shutil.copyfileobj(file, spool)  # whole before its turn: a sender that dawdles holds up nobody
         spool.seek(0)
-        if not _turns.acquire(timeout=TURN_SECONDS):
+        if not _slots.acquire(timeout=SLOT_SECONDS):
             raise BusyError
         try:
             limits = (UNFOLDED_BYTES, MEMORY_BYTES, SECONDS)
@@ -89,4 +89,4 @@ def opened(file: IO[bytes]) -> Iterator[XlsxSheet]:
                 finally:
                     program.kill()
         finally:
-            _turns.release()
+            _slots.release()

@@ -21,7 +21,7 @@ def main(most_bytes: int, memory_bytes: int, seconds: int) -> None:
     """Write the rows."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    _weigh(most_bytes)
+    _check_size(most_bytes)
     import python_calamine  # noqa: PLC0415  (not before the limits hold)
 
     sys.stdin.buffer.seek(0)
@@ -34,32 +34,32 @@ def main(most_bytes: int, memory_bytes: int, seconds: int) -> None:
             and sheet.visible is python_calamine.SheetVisibleEnum.Visible
         ]
         if not sheets:
-            _refuse("unsupported")
+            _refuse_workbook("unsupported")
         rows = book.get_sheet_by_name(sheets[0].name).iter_rows()
     except (python_calamine.CalamineError, OSError, ValueError):
-        _refuse("damaged")
+        _refuse_workbook("damaged")
     for row in rows:
-        sys.stdout.write(json.dumps([_spell(cell) for cell in row]) + "\n")
+        sys.stdout.write(json.dumps([_format_cell(cell) for cell in row]) + "\n")
 
 
-def _weigh(most_bytes: int) -> None:
+def _check_size(most_bytes: int) -> None:
     """Refuse a file that is not a workbook, or would unpack to more than *most_bytes*."""
     try:
         with zipfile.ZipFile(sys.stdin.buffer) as archive:
             parts = archive.infolist()
             if "xl/workbook.xml" not in archive.namelist():
-                _refuse("unsupported")
+                _refuse_workbook("unsupported")
             if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > most_bytes:
-                _refuse("too_large")
+                _refuse_workbook("too_large")
             for part in parts:
                 with archive.open(part) as file:  # to its end, where its checksum is compared
                     while file.read(READ_BYTES):
                         pass
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError):
-        _refuse("unsupported")
+        _refuse_workbook("unsupported")
 
 
-def _spell(cell: Any) -> str:
+def _format_cell(cell: Any) -> str:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
@@ -69,7 +69,7 @@ def _spell(cell: Any) -> str:
     return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)
 
 
-def _refuse(reason: str) -> NoReturn:
+def _refuse_workbook(reason: str) -> NoReturn:
     sys.stderr.write(reason)
     sys.exit(1)
 

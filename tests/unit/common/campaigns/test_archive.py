@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import cast
 
-from common.campaigns.results.archive import Names
+from common.campaigns.results.archive import FileNames
 from common.campaigns.results.lines import Line
 
 
@@ -13,14 +13,14 @@ def line(recipient_id: str = "ann") -> Line:
 
 
 def test_ten_thousand_pictures_of_one_name_are_numbered() -> None:
-    names, same = Names("card"), line()
+    names, same = FileNames("card"), line()
     chosen = [names.choose(same, "png") for _ in range(10_000)]
     assert len({*chosen}) == len(chosen)
     assert (chosen[0], chosen[1], chosen[-1]) == ("card.png", "card (2).png", "card (10000).png")
 
 
 def test_names_that_differ_in_case_alone_or_are_numbered_already_stay_apart() -> None:
-    names = Names("{recipient_id}")
+    names = FileNames("{recipient_id}")
     people = ("Ann", "ann", "ann (2)", "ANN (3)", "ann", "left-out")
     chosen = [names.choose(line(each), "png") for each in people]
     assert len({name.casefold() for name in chosen}) == len(people)

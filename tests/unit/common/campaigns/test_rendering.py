@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from common.campaigns.rendering import Addressed, RenderingError, choose_arm, render, request_of
+from common.campaigns.rendering import RecipientLike, RenderingError, build_request, choose_arm, render_prompts
 from common.campaigns.spec import CampaignSpec, SeedRule, Template
 from common.jobs.request import LARGEST_SEED
 from tests.support.campaigns.campaigns import SALT, arm, spec
 
 
-def to(key: str = "ada", arm_name: str = "main", **values: str) -> Addressed:
+def to(key: str = "ada", arm_name: str = "main", **values: str) -> RecipientLike:
     found: Any = SimpleNamespace(key=key, fields=values or {"name": "Ada"}, arm=arm_name)
     return found
 
 
-def seeds(rule: SeedRule, recipient: Addressed, count: int = 2, rerolls: int = 0, **changes: Any) -> list[int]:
+def seeds(rule: SeedRule, recipient: RecipientLike, count: int = 2, rerolls: int = 0, **changes: Any) -> list[int]:
     chosen = spec(seed_rule=rule, **changes)
-    return [request_of(chosen, SALT, recipient, index, rerolls)[0].seed for index in range(count)]
+    return [build_request(chosen, SALT, recipient, index, rerolls)[0].seed for index in range(count)]
 
 
 def test_recipients_are_shared_out_by_weight_and_always_alike() -> None:
@@ -32,18 +32,18 @@ def test_recipients_are_shared_out_by_weight_and_always_alike() -> None:
 
 def test_a_styles_words_stand_around_the_templates() -> None:
     worn = arm(prefix="watercolour of", suffix=", soft light")
-    assert render(worn, {"name": "Ada"}).prompt == "watercolour of a card for Ada, soft light"
+    assert render_prompts(worn, {"name": "Ada"}).prompt == "watercolour of a card for Ada, soft light"
 
 
 def test_a_prompt_is_cleaned_like_any_other() -> None:
-    assert render(arm(), {"name": "A\nd\u202ea\u0301 "}).prompt == "a card for A d\u00e1"
+    assert render_prompts(arm(), {"name": "A\nd\u202ea\u0301 "}).prompt == "a card for A d\u00e1"
 
 
 def test_a_template_without_a_negative_prompt_has_the_one_of_its_request() -> None:
     own = arm(request=arm().request.model_copy(update={"negative_prompt": "fog"}))
-    assert render(own, {"name": "Ada"}).negative_prompt == "fog"
+    assert render_prompts(own, {"name": "Ada"}).negative_prompt == "fog"
     said = own.model_copy(update={"template": Template(prompt="x", negative_prompt="rain in {{ city }}")})
-    assert render(said, {"city": "Bergen"}).negative_prompt == "rain in Bergen"
+    assert render_prompts(said, {"city": "Bergen"}).negative_prompt == "rain in Bergen"
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ def test_a_template_without_a_negative_prompt_has_the_one_of_its_request() -> No
 )
 def test_values_that_make_no_prompt_are_refused(prompt: str, values: dict[str, str], code: str, column: str) -> None:
     with pytest.raises(RenderingError) as refused:
-        render(arm(prompt=prompt), values)
+        render_prompts(arm(prompt=prompt), values)
     assert (refused.value.code, refused.value.column) == (code, column)
 
 
 def test_by_content_the_same_request_is_the_same_print_for_whoever_it_is() -> None:
     chosen = spec()
-    assert request_of(chosen, SALT, to("ada"), 0) == request_of(chosen, SALT, to("bob"), 0)
-    assert request_of(chosen, SALT, to(), 0) != request_of(chosen, SALT, to(name="Bob"), 0)
-    assert request_of(chosen, SALT, to(), 0) != request_of(chosen, b"another", to(), 0)
+    assert build_request(chosen, SALT, to("ada"), 0) == build_request(chosen, SALT, to("bob"), 0)
+    assert build_request(chosen, SALT, to(), 0) != build_request(chosen, SALT, to(name="Bob"), 0)
+    assert build_request(chosen, SALT, to(), 0) != build_request(chosen, b"another", to(), 0)
 
 
 def test_by_recipient_everyone_has_prints_of_their_own() -> None:
     chosen = spec(seed_rule=SeedRule.RECIPIENT)
-    (ada, of_ada), (bob, of_bob) = (request_of(chosen, SALT, to(key), 0) for key in ("ada", "bob"))
+    (ada, of_ada), (bob, of_bob) = (build_request(chosen, SALT, to(key), 0) for key in ("ada", "bob"))
     assert (ada.seed != bob.seed, of_ada != of_bob) == (True, True)
     assert seeds(SeedRule.RECIPIENT, to(name="Ada")) == seeds(SeedRule.RECIPIENT, to(name="Ada L."))
 
@@ -85,13 +85,13 @@ def test_each_image_and_each_roll_has_another_seed_but_one_digest(rule: SeedRule
     assert len({*drawn}) == len(drawn)
     assert all(0 <= seed <= LARGEST_SEED for seed in drawn)
     chosen = spec(seed_rule=rule)
-    assert request_of(chosen, SALT, to(), 0)[1] == request_of(chosen, SALT, to(), 0, 5)[1]
-    assert request_of(chosen, SALT, to(), 0)[1] != request_of(chosen, SALT, to(), 1)[1]
+    assert build_request(chosen, SALT, to(), 0)[1] == build_request(chosen, SALT, to(), 0, 5)[1]
+    assert build_request(chosen, SALT, to(), 0)[1] != build_request(chosen, SALT, to(), 1)[1]
 
 
 def test_an_arm_with_another_palette_makes_other_prints() -> None:
     chosen = spec(arm("a", palette=("#ff0000",)), arm("b"))
-    assert request_of(chosen, SALT, to(arm_name="a"), 0)[1] != request_of(chosen, SALT, to(arm_name="b"), 0)[1]
+    assert build_request(chosen, SALT, to(arm_name="a"), 0)[1] != build_request(chosen, SALT, to(arm_name="b"), 0)[1]
 
 
 def test_a_spec_is_read_back_as_it_was() -> None:

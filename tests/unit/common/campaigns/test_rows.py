@@ -17,7 +17,7 @@ CSV, JSON, LINES, XLSX = Format.CSV, Format.JSON, Format.JSON_LINES, Format.XLSX
 
 
 def read(data: bytes, kind: Format = CSV, encoding: str = "utf-8-sig") -> tuple[list[str], list[Row]]:
-    with detect.opened(io.BytesIO(data), kind, encoding) as sheet:
+    with detect.open_sheet(io.BytesIO(data), kind, encoding) as sheet:
         rows = list(sheet)
         return sheet.columns, rows
 
@@ -67,17 +67,17 @@ def test_a_ragged_row_is_a_fault_of_that_row_alone() -> None:
         (b"", "header"),
         (b"\n\n", "header"),
         (b",,\n1,2,3\n", "header"),
-        (b"a,a\nx,y\n", "called 'a'"),
+        (b"a,a\nx,y\n", "the name 'a'"),
         (b"a,,b\n", "Column 2"),
         (b'a,b\n1,2\n"3,4\n', "Line 3"),
         (b'a,b\n"x"y,2\n', "Line 2"),
-        (b"a\nb\0c\n", "Line 2 holds a NUL"),
+        (b"a\nb\0c\n", "Line 2 contains a NUL"),
         ("a,b\nJosé,2\n".encode("iso-8859-1"), "UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b",".join(b"c%d" % number for number in range(10_000)), "10000 columns"),
         (b"a" * 200 + b"\n", "128 characters"),
         (b'a\n"' + b"x" * 200_000 + b'"\n', "field larger"),
-        (b"a\n" + b"x" * (LONGEST_ROW + 1), "may have"),
+        (b"a\n" + b"x" * (LONGEST_ROW + 1), "must not exceed"),
         (b'a\n"' + b"x,\n" * LONGEST_ROW, "Line"),
         (b"PK\x03\x04 and so on", "archive"),
         (b"\x1f\x8b and so on", "archive"),
@@ -102,7 +102,7 @@ class Endless(io.RawIOBase):
 @pytest.mark.parametrize("kind", [CSV, LINES, JSON])
 def test_a_field_without_end_is_given_up_after_a_row(kind: Format) -> None:
     endless = Endless()
-    with pytest.raises(InvalidFileError), detect.opened(endless, kind) as sheet:  # type: ignore[arg-type]  # it only reads
+    with pytest.raises(InvalidFileError), detect.open_sheet(endless, kind) as sheet:  # type: ignore[arg-type]  # it only reads
         list(sheet)
     assert endless.given < 3 * LONGEST_ROW
 
@@ -193,12 +193,12 @@ def nested() -> bytes:
 @pytest.mark.parametrize(
     ("make", "word"),
     [
-        (bomb, "unfolds to more"),
-        (nested, "no Excel workbook"),
+        (bomb, "must not exceed .* when unpacked"),
+        (nested, "not an Excel workbook"),
         (lambda: pack(("xl/workbook.xml", b"<workbook/>")), "damaged"),
-        (lambda: workbook([["a"], ["b"]])[:-50], "no Excel workbook"),
-        (lambda: b"\x1f\x8b0000", "no Excel workbook"),
-        (lambda: b"name\nAda\n", "no Excel workbook"),
+        (lambda: workbook([["a"], ["b"]])[:-50], "not an Excel workbook"),
+        (lambda: b"\x1f\x8b0000", "not an Excel workbook"),
+        (lambda: b"name\nAda\n", "not an Excel workbook"),
     ],
 )
 def test_archives_that_are_no_workbook_or_a_bomb_are_refused(make: Callable[[], bytes], word: str) -> None:

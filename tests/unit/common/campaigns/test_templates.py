@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from common.campaigns import templates
-from common.campaigns.templates import MOST_FILTERS, MissingValueError, TemplateError, Words
+from common.campaigns.templates import MOST_FILTERS, CompiledTemplate, MissingValueError, TemplateError
 from common.jobs.prompt_text import clean_text
 
 VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
@@ -33,12 +33,12 @@ VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
     ],
 )
 def test_values_defaults_and_conditions_are_filled_in(source: str, text: str) -> None:
-    assert Words(source).fill(VALUES) == text
+    assert CompiledTemplate(source).fill(VALUES) == text
 
 
 @pytest.mark.parametrize("text", ["{a}", "{0.__init__.__globals__}", "%(a)s", "$a", "${a}", "}} {", "{# a #}", "%}"])
 def test_what_is_no_liquid_is_plain_text(text: str) -> None:
-    assert Words(text).fill(VALUES) == text
+    assert CompiledTemplate(text).fill(VALUES) == text
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_no_liquid_is_plain_text(text: str) -> None:
 )
 def test_what_loops_walks_reads_or_makes_no_sense_is_refused_when_it_is_read(source: str) -> None:
     with pytest.raises(TemplateError) as refused:
-        Words(source)
+        CompiledTemplate(source)
     assert refused.value.code == "template_syntax"
     assert len(refused.value.message) < 400
 
@@ -84,23 +84,23 @@ def test_what_loops_walks_reads_or_makes_no_sense_is_refused_when_it_is_read(sou
 @pytest.mark.parametrize("source", ["{{ nick }}", "{{ nick | upcase }}", "{{ name | append: nick }}", "{{ now }}"])
 def test_a_value_that_is_missing_and_has_no_default_is_named(source: str) -> None:
     with pytest.raises(MissingValueError) as refused:
-        Words(source).fill(VALUES)
+        CompiledTemplate(source).fill(VALUES)
     assert refused.value.name in ("nick", "now")
 
 
 def test_the_variables_of_every_branch_are_known_before_anything_is_filled_in() -> None:
-    words = Words("{% if a %}{{ b | default: c }}{% elsif d == e %}{{ ['f g'] }}{% endif %}")
+    words = CompiledTemplate("{% if a %}{{ b | default: c }}{% elsif d == e %}{{ ['f g'] }}{% endif %}")
     assert words.variables == {"a", "b", "c", "d", "e", "f g"}
 
 
 @given(strategies.text(), strategies.text(min_size=1))
 def test_a_value_is_text_whatever_it_holds(before: str, value: str) -> None:
     plain = before.replace("{", "(")
-    assert Words(plain + "{{ a }}").fill({"a": value}) == plain + value
+    assert CompiledTemplate(plain + "{{ a }}").fill({"a": value}) == plain + value
 
 
 def test_a_value_that_looks_like_a_template_is_not_filled_in() -> None:
-    assert Words("{{ a }}").fill({"a": "{{ b }}{% if c %}", "b": "secret"}) == "{{ b }}{% if c %}"
+    assert CompiledTemplate("{{ a }}").fill({"a": "{{ b }}{% if c %}", "b": "secret"}) == "{{ b }}{% if c %}"
 
 
 @settings(max_examples=50)
@@ -111,7 +111,7 @@ def test_a_value_that_looks_like_a_template_is_not_filled_in() -> None:
     strategies.dictionaries(strategies.sampled_from(["name", "nick", "x", "city"]), strategies.text(min_size=1)),
 )
 def test_the_short_way_and_liquids_own_come_to_the_same(parts: list[str], values: dict[str, str]) -> None:
-    words = Words("".join(parts))
+    words = CompiledTemplate("".join(parts))
 
     def fill(way: Callable[[dict[str, str]], str]) -> str:
         try:
@@ -123,4 +123,4 @@ def test_the_short_way_and_liquids_own_come_to_the_same(parts: list[str], values
 
 
 def test_a_template_is_read_once() -> None:
-    assert templates.read("{{ a }}") is templates.read("{{ a }}")
+    assert templates.compile_template("{{ a }}") is templates.compile_template("{{ a }}")

@@ -6,8 +6,8 @@ import random
 import pytest
 from PIL import Image
 
-from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, neighbours
-from common.images.perceptual_hash import take_fingerprint
+from common.images.fingerprint import BAND_BITS, NEAR, Fingerprint, list_neighbours
+from common.images.perceptual_hash import compute_fingerprint
 from worker.engine.painted import paint_picture
 
 SIDE = 192
@@ -34,11 +34,11 @@ COPIES = {
 @pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
 def test_a_copy_looks_like_its_original(copy):
     for picture in pictures(12):
-        assert take_fingerprint(copy(picture)).is_near(take_fingerprint(picture))
+        assert compute_fingerprint(copy(picture)).is_near(compute_fingerprint(picture))
 
 
 def test_pictures_that_were_painted_differently_do_not_look_alike():
-    seen = [take_fingerprint(picture) for picture in pictures(40)]
+    seen = [compute_fingerprint(picture) for picture in pictures(40)]
     assert not any(one.is_near(other) for place, one in enumerate(seen) for other in seen[:place])
 
 
@@ -46,11 +46,11 @@ def test_the_same_shape_in_other_colours_is_another_picture():
     picture = paint_picture("a lighthouse", 1, SIDE, SIDE)
     red, green, blue = picture.split()
     turned = Image.merge("RGB", (blue, green, red))
-    assert not take_fingerprint(turned).is_near(take_fingerprint(picture))
+    assert not compute_fingerprint(turned).is_near(compute_fingerprint(picture))
 
 
 def test_a_shape_fits_into_a_signed_integer_of_64_bits():
-    shapes = [take_fingerprint(picture).shape for picture in pictures(12)]
+    shapes = [compute_fingerprint(picture).shape for picture in pictures(12)]
     assert all(-(2**63) <= shape < 2**63 for shape in shapes)
     assert min(shapes) < 0 < max(shapes)
 
@@ -64,8 +64,8 @@ def test_whatever_is_near_shares_a_neighbouring_band():
             changed ^= 1 << bit
         one, other = Fingerprint(shape, b""), Fingerprint(changed, b"")
         assert one.distance(other) == NEAR
-        assert any(theirs in neighbours(ours) for ours, theirs in zip(one.bands, other.bands, strict=True))
+        assert any(theirs in list_neighbours(ours) for ours, theirs in zip(one.bands, other.bands, strict=True))
 
 
 def test_a_band_has_as_many_neighbours_as_bits_and_itself():
-    assert len(set(neighbours(0b1010))) == BAND_BITS + 1
+    assert len(set(list_neighbours(0b1010))) == BAND_BITS + 1

@@ -78,7 +78,7 @@ sys.exit(Supervisor([a], farewell=[a]).run(lambda: None))
         process.terminate()
         process.communicate(timeout=30)
         assert process.returncode == 0
-    assert "a was ended by SIGKILL; starts again in 0.5 s" in lines[0]
+    assert "a was terminated by SIGKILL; restarting in 0.5 s" in lines[0]
     assert lines[-1].split()[-1] != first
 
 
@@ -106,4 +106,4 @@ sys.exit(Supervisor([a], farewell=[a]).run(lambda: None))
         process.terminate()
         _, rest = process.communicate(timeout=30)
         assert process.returncode == 0
-    assert "a did not end by itself and was killed" in rest
+    assert "a did not stop in time and was killed" in rest

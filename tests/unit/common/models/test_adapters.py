@@ -4,7 +4,7 @@ import pytest
 
 from common.errors import ModelUnavailableError, SettingsError
 from common.models import adapters, catalog
-from common.models.adapters import TRAINING, open_shelf, read_adapter
+from common.models.adapters import TRAINING, read_adapter, read_adapter_directory
 from common.models.catalog import PAINTED_CARD, Family
 from common.settings import Settings
 from tests.support.engine.weights import LAYER, lora, write
@@ -18,7 +18,7 @@ def directory(tmp_path):
 
 
 def shelve(directory):
-    return open_shelf(Settings(adapters=directory))
+    return read_adapter_directory(Settings(adapters=directory))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def fitting(shelf, model):
 
 
 def test_without_a_directory_there_are_no_adapters():
-    assert open_shelf(Settings()) == adapters.Shelf()
+    assert read_adapter_directory(Settings()) == adapters.AdapterDirectory()
 
 
 def test_a_directory_that_is_not_there_is_a_wrong_setting(tmp_path):
@@ -88,7 +88,7 @@ def test_other_files_are_passed_over(directory):
     (directory / "README.md").write_text("About these.")
     (directory / "ink.preview.png").write_bytes(b"")
     (directory / "more").mkdir()
-    assert shelve(directory) == adapters.Shelf()
+    assert shelve(directory) == adapters.AdapterDirectory()
 
 
 def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(directory, tmp_path):
@@ -131,7 +131,7 @@ def test_a_damaged_file_is_told_and_the_others_go_on(directory):
 def test_a_file_that_no_memory_should_take_is_refused(directory, monkeypatch):
     monkeypatch.setattr(adapters, "LARGEST_FILE", 100)
     lora(directory / "ink.safetensors")
-    assert "which no adapter needs" in shelve(directory).faults["ink.safetensors"]
+    assert "must not exceed" in shelve(directory).faults["ink.safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -93,30 +93,30 @@ def test_a_directory_that_is_not_there_is_no_model(tmp_path):
 
 def test_the_models_are_offered_in_order_the_default_first(make):
     settings = Settings(models=(str(make("one")), str(make("two"))), default_model="two")
-    assert list(catalog.offered(settings)) == ["two", "one"]
+    assert list(catalog.load_offered_models(settings)) == ["two", "one"]
 
 
 def test_the_stand_in_is_offered_by_its_name_and_alone(make):
-    assert catalog.offered(Settings(models=("painted",))) == {"painted": (catalog.PAINTED_CARD, None)}
+    assert catalog.load_offered_models(Settings(models=("painted",))) == {"painted": (catalog.PAINTED_CARD, None)}
     with pytest.raises(SettingsError, match="one or the other"):
-        catalog.offered(Settings(models=("painted", str(make()))))
+        catalog.load_offered_models(Settings(models=("painted", str(make()))))
 
 
 def test_two_models_of_one_name_are_refused(make, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     twin = make("elsewhere/twin")
     with pytest.raises(SettingsError, match="two models 'twin'"):
-        catalog.offered(Settings(models=(str(make("twin")), str(twin))))
+        catalog.load_offered_models(Settings(models=(str(make("twin")), str(twin))))
 
 
 def test_a_directory_cannot_take_the_name_of_the_stand_in(make):
     with pytest.raises(SettingsError, match="rename"):
-        catalog.offered(Settings(models=(str(make("painted")),)))
+        catalog.load_offered_models(Settings(models=(str(make("painted")),)))
 
 
 def test_a_default_that_is_not_offered_is_refused(make):
     with pytest.raises(SettingsError, match="my-model"):
-        catalog.offered(Settings(models=(str(make()),), default_model="other"))
+        catalog.load_offered_models(Settings(models=(str(make()),), default_model="other"))
 
 
 def test_the_models_that_match_flows_are_offered_with_no_sampler_they_do_not_know(make):

@@ -40,7 +40,7 @@ def reindex(model, **parts):
 
 
 def test_a_directory_of_safetensors_is_let_in_without_its_safety_checker(model):
-    files.admit(model)
+    files.check_model_directory(model)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_directory_of_safetensors_is_let_in_without_its_safety_checker(model):
 def test_files_that_can_carry_code_are_refused_by_name(model, name):
     (model / name).write_bytes(b"")
     with pytest.raises(ModelUnavailableError, match="can carry code") as caught:
-        files.admit(model)
+        files.check_model_directory(model)
     assert name in caught.value.message
 
 
@@ -57,55 +57,55 @@ def test_files_that_can_carry_code_are_refused_by_name(model, name):
 def test_code_is_refused(model, name):
     (model / name).write_text("raise SystemExit")
     with pytest.raises(ModelUnavailableError, match="code of its own"):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 def test_a_configuration_that_asks_for_code_is_refused(model):
     (model / "unet" / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Mine"}}')
     with pytest.raises(ModelUnavailableError, match="auto_map"):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(model, tmp_path):
     (model / "unet" / "again.json").symlink_to(model / "unet" / "config.json")
-    files.admit(model)
+    files.check_model_directory(model)
     (tmp_path / "outside.json").write_text("{}")
     (model / "unet" / "out.json").symlink_to("../../outside.json")
     with pytest.raises(ModelUnavailableError, match="leads out"):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 @pytest.mark.parametrize("shard", ["../../w.safetensors", "/etc/passwd", "w.bin", "missing.safetensors"])
 def test_an_index_may_name_only_safetensors_beside_it(model, shard):
     (model / "unet" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": shard}}))
     with pytest.raises(ModelUnavailableError):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 def test_an_index_whose_shards_are_there_is_let_in(model):
     (model / "unet" / "model.safetensors.index.json").write_text(
         '{"weight_map": {"w": "diffusion_pytorch_model.safetensors"}}'
     )
-    files.admit(model)
+    files.check_model_directory(model)
 
 
 @pytest.mark.parametrize("part", [["os", "system"], ["my_code", "Unet"], ["diffusers", "UNet2DConditionModel", "x"]])
 def test_parts_come_from_the_known_libraries_only(model, part):
     reindex(model, unet=part)
     with pytest.raises(ModelUnavailableError, match="unet"):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 def test_a_pipeline_class_of_its_own_is_refused(model):
     reindex(model, _class_name=["my_pipeline", "MyPipeline"])
     with pytest.raises(ModelUnavailableError, match="code of its own"):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 def test_a_missing_part_is_named(model):
     reindex(model, vae=["diffusers", "AutoencoderKL"])
     with pytest.raises(ModelUnavailableError, match="vae"):
-        files.admit(model)
+        files.check_model_directory(model)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_damaged_weights_are_refused_by_name(model, content):
     path = model / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(content)
     with pytest.raises(ModelUnavailableError, match="damaged") as caught:
-        files.admit(model)
+        files.check_model_directory(model)
     assert str(path) in caught.value.message
 
 
@@ -139,7 +139,7 @@ def test_whole_weights_of_several_types_are_let_in(tmp_path):
         "one": tensor("I64", (), (22, 30)),
     }
     (tmp_path / "w.safetensors").write_bytes(weights(header, body=30))
-    safetensors_file.examine(tmp_path / "w.safetensors")
+    safetensors_file.read_header(tmp_path / "w.safetensors")
 
 
 def test_a_directory_with_half_precision_only_is_read_in_that_variant(model):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.safety.prompt_rules import ALWAYS, PromptRules, _read
-from common.safety.text_folding import fold
+from common.safety.prompt_rules import BUILT_IN_RULES, PromptRules, _load_rules
+from common.safety.text_folding import fold_text
 
 OWN = """
 [[rules]]
@@ -72,7 +72,7 @@ def test_a_template_is_judged_by_its_own_words_and_not_by_its_recipients(rules: 
 
 
 def test_the_rules_that_always_hold_are_there_with_and_without_others(rules: PromptRules) -> None:
-    (shipped,) = _read(ALWAYS)
+    (shipped,) = _load_rules(BUILT_IN_RULES)
     together = " ".join(min(entries) for entries in shipped.lists)
     for each in (rules, PromptRules.open(None)):
         assert each.judge(together) == each.judge_always(together) == shipped.category
@@ -101,4 +101,4 @@ def test_a_file_that_is_none_of_rules_is_refused(tmp_path: Path, content: str) -
 
 
 def test_folding_keeps_what_has_no_double() -> None:
-    assert fold("Ein Fuchs — im Schnee, 2 m tief!") == "ein fuchs im schnee 2 m tief"
+    assert fold_text("Ein Fuchs — im Schnee, 2 m tief!") == "ein fuchs im schnee 2 m tief"

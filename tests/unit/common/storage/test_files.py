@@ -36,7 +36,7 @@ def test_what_was_never_put_is_missing(storage):
 
 
 def test_a_directory_that_is_gone_is_a_fault_and_not_a_missing_object(storage):
-    with pytest.raises(StorageError, match="is not there") as caught:
+    with pytest.raises(StorageError, match="does not exist") as caught:
         storage.get(KEY)
     assert not isinstance(caught.value, ObjectMissingError)
 

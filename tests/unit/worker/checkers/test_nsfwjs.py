@@ -118,11 +118,11 @@ def test_three_files_and_the_licence_are_kept_of_the_known_archive(
     archive = pack(tmp_path / "nsfwjs.tgz", files)
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     monkeypatch.setattr(package, "INTEGRITY", digest)
-    package.unpack(archive, tmp_path / "kept")
+    package.unpack_weights(archive, tmp_path / "kept")
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted([*files, "LICENSE"])
 
 
 def test_another_archive_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
     with pytest.raises(SafetyUnavailableError, match="digest is another"):
-        package.unpack(pack(tmp_path / "nsfwjs.tgz", files), tmp_path / "kept")
+        package.unpack_weights(pack(tmp_path / "nsfwjs.tgz", files), tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
