@@ -26,7 +26,7 @@ from worker.press import runner
 WRITER = """
 import sys
 from common.db.engine import Database
-from tests import factories
+from tests.support import factories
 database = Database(sys.argv[1])
 while True:
     print(factories.submit(database).id, flush=True)

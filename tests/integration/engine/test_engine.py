@@ -200,7 +200,7 @@ def test_a_decoder_out_of_bounds_makes_no_picture(directories, tmp_path):
         with pytest.raises(InvalidPictureError):
             generate(made, model="wild")
         pipeline_of(made, "wild").vae.decoder.conv_out.bias.fill_(1e9)
-        with pytest.raises(InvalidPictureError, match="one colour"):
+        with pytest.raises(InvalidPictureError, match="single colour"):
             generate(made, model="wild")
 
 
@@ -276,7 +276,7 @@ def test_weights_of_another_shape_make_the_model_unavailable(directory):
 def test_a_pipeline_that_makes_no_pictures_from_text_alone_is_refused(directory):
     path = directory / "model_index.json"
     path.write_text(path.read_text().replace('"FluxPipeline"', '"FluxInpaintPipeline"'))
-    with pytest.raises(ModelUnavailableError, match="from text alone"):
+    with pytest.raises(ModelUnavailableError, match="does not support text-to-image"):
         load(directory)
 
 

@@ -193,7 +193,7 @@ def test_by_default_a_cpu_gets_what_was_measured_to_help():
 
 def test_8_bits_without_their_package_are_refused_in_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchao.quantization", None)
-    with pytest.raises(SettingsError, match=r"^PRESSROOM_SPEED: int8 needs torchao, which the extra `quantize`"):
+    with pytest.raises(SettingsError, match=r"^PRESSROOM_SPEED: int8 requires torchao; install the extra `quantize`"):
         choose("int8")
 
 

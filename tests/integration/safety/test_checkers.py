@@ -100,7 +100,7 @@ def test_the_stable_diffusion_checker_refuses_what_comes_too_near_to_a_concept(s
 )
 def test_a_stable_diffusion_checker_that_lacks_weights_is_refused(sd_checker: Path, lost: str) -> None:
     change_weights(sd_checker, lambda weights: weights.pop(lost))
-    refuse("not whole", f"sd_checker:{sd_checker}?sha256={digest_of(sd_checker)}")
+    refuse("incomplete", f"sd_checker:{sd_checker}?sha256={digest_of(sd_checker)}")
 
 
 def test_a_stable_diffusion_checker_as_it_is_built_is_refused(tiny: ModuleType, sd_checker: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_stable_diffusion_checker_with_random_concepts_is_refused(tiny: Module
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_weights_that_are_no_numbers_are_refused(classifier: Path, number: float) -> None:
     change_weights(classifier, lambda weights: weights["classifier.weight"].fill_(number))
-    refuse("no verdict", f"classifier:{classifier}?label=nsfw&sha256={digest_of(classifier)}")
+    refuse("invalid value", f"classifier:{classifier}?label=nsfw&sha256={digest_of(classifier)}")
 
 
 def test_a_network_that_finds_everything_or_nothing_is_refused(classifier: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_
     refuse("normal, nsfw", f"classifier:{classifier}?label=porn&sha256={digest}")
     refuse("normal, nsfw", f"classifier:{classifier}?label=nsfw&label=normal&sha256={digest}")
     refuse("if you trust it", f"classifier:{classifier}?label=nsfw")
-    refuse("no directory", f"classifier:{tmp_path}/nowhere?label=nsfw")
+    refuse("does not exist", f"classifier:{tmp_path}/nowhere?label=nsfw")
     refuse("takes label", f"classifier:{classifier}?labels=nsfw")
     refuse("pressroom safety fetch", "nsfwjs")
     with pytest.raises(SettingsError, match="CHECKER"):

@@ -167,7 +167,7 @@ def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_a
 def test_a_press_whose_fallback_picture_is_blocked_takes_no_work(house: House, fallback: Path) -> None:
     settings = house.settings.model_copy(update={"fallback_image": fallback})
     judge = SafetyPolicyEngine(ScriptedChecker(build_sequence_rule(Verdict.BLOCK)), settings)
-    with pytest.warns(StandInWarning), pytest.raises(SafetyUnavailableError, match="blocks the fallback"):
+    with pytest.warns(StandInWarning), pytest.raises(SafetyUnavailableError, match="fallback image is blocked"):
         judge.load()
 
 

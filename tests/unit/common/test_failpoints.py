@@ -73,4 +73,4 @@ def test_passes_are_counted_over_all_processes(tmp_path: Path) -> None:
 def test_every_point_is_on_the_way_of_a_job() -> None:
     folders = ("api", "worker", "common")
     called = "".join(path.read_text() for folder in folders for path in Path(folder).rglob("*.py"))
-    assert [point for point in failpoints.POINTS if f'fault("{point}")' not in called] == []
+    assert [point for point in failpoints.POINTS if f'failpoint("{point}")' not in called] == []

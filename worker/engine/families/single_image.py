@@ -110,7 +110,7 @@ def _build_arguments(pipeline: Any, card: ModelCard, request: ImageRequest, seed
         "height": request.height,
         "num_inference_steps": request.steps,
         "guidance_scale": request.guidance_scale,
-        "create_generator": create_generator(seed),
+        "generator": create_generator(seed),
         "output_type": "pt",
     }
     if card.negative_prompt:

@@ -74,7 +74,7 @@ def send_archive(campaign_id: str) -> Response:
 def send_sheet(campaign_id: str) -> Response:
     """Return one page of the contact sheet."""
     return results.send_sheet(
-        load_campaign(campaign_id), SheetQuery.model_validate({"register_page": request.args.get("register_page", "1")})
+        load_campaign(campaign_id), SheetQuery.model_validate({"page": request.args.get("page", "1")})
     )
 
 

@@ -58,7 +58,7 @@ def test_a_model_is_added_by_the_setting_that_is_printed(copy, monkeypatch):
 
 def test_what_could_not_be_offered_is_not_added(copy, monkeypatch):
     (copy / "unet" / "more.py").write_text("")
-    assert "code of its own" in str(run("add", str(copy)).exception)
+    assert "contains code" in str(run("add", str(copy)).exception)
     (copy / "unet" / "more.py").unlink()
     twin = shutil.copytree(copy, copy.parent / "elsewhere" / "my-model")
     monkeypatch.setenv("PRESSROOM_MODELS", str(twin))

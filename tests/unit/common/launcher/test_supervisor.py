@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[4]
 PROGRAM = """
 import os, sys
 from common.launcher.child import Child
-from common.launcher.supervisor import Supervisor, say
+from common.launcher.supervisor import Supervisor, print_line
 
 def child(name, script, grace_seconds=20):
     command = [sys.executable, "-S", "-u", "-c", script]
-    return Child(name, command, environ=os.environ, grace_seconds=grace_seconds, say=say)
+    return Child(name, command, environ=os.environ, grace_seconds=grace_seconds, say=print_line)
 
 POLITE = "import signal; signal.signal(15, lambda *_: (print('bye'), exit(0))); print('ready'); signal.pause()"
 STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('ready'); [signal.pause() for _ in range(99)]"

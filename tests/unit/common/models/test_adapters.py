@@ -75,13 +75,13 @@ def test_a_supplement_that_cannot_be_read_is_named(directory, supplement):
 @pytest.mark.parametrize("name", ["Ink", "my ink", "-x", "modèle", "a" * 65, "ink\n", ".ink"])
 def test_a_name_that_no_request_could_carry_is_a_fault(directory, name):
     path = lora(directory / f"{name}.safetensors")
-    assert "must be named" in shelve(directory).faults[path.name]
+    assert "must have a name" in shelve(directory).faults[path.name]
 
 
 @pytest.mark.parametrize("name", ["ink.pt", "ink.bin", "ink.CKPT", "ink.pkl"])
 def test_files_that_can_carry_code_are_told_and_never_opened(directory, name):
     (directory / name).mkdir()  # which nothing could open
-    assert "can carry code" in shelve(directory).faults[name]
+    assert "can contain code" in shelve(directory).faults[name]
 
 
 def test_other_files_are_passed_over(directory):
@@ -109,7 +109,7 @@ def test_a_supplement_that_leads_out_is_refused(directory, tmp_path):
     lora(directory / "ink.safetensors")
     (tmp_path / "secret.json").write_text("{}")
     (directory / "ink.json").symlink_to(tmp_path / "secret.json")
-    assert "leads elsewhere" in shelve(directory).faults["ink.safetensors"]
+    assert "leads out" in shelve(directory).faults["ink.safetensors"]
 
 
 def test_a_folder_is_no_adapter(directory):

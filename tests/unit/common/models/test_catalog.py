@@ -63,7 +63,7 @@ def test_a_model_is_called_like_its_directory_in_small_letters(make):
 
 @pytest.mark.parametrize("name", ["my model", "-x", "modèle", "a" * 65])
 def test_a_name_that_no_request_could_carry_is_refused(make, name):
-    with pytest.raises(ModelUnavailableError, match="must be named"):
+    with pytest.raises(ModelUnavailableError, match="must have a name"):
         catalog.read_card(make(name))
 
 
@@ -87,7 +87,7 @@ def test_an_index_that_names_no_pipeline_is_refused(tmp_path, index):
 
 
 def test_a_directory_that_is_not_there_is_no_model(tmp_path):
-    with pytest.raises(ModelUnavailableError, match="no diffusers model"):
+    with pytest.raises(ModelUnavailableError, match="not a diffusers model"):
         catalog.read_card(tmp_path / "nowhere")
 
 
@@ -98,14 +98,14 @@ def test_the_models_are_offered_in_order_the_default_first(make):
 
 def test_the_stand_in_is_offered_by_its_name_and_alone(make):
     assert catalog.load_offered_models(Settings(models=("painted",))) == {"painted": (catalog.PAINTED_CARD, None)}
-    with pytest.raises(SettingsError, match="one or the other"):
+    with pytest.raises(SettingsError, match="must not combine"):
         catalog.load_offered_models(Settings(models=("painted", str(make()))))
 
 
 def test_two_models_of_one_name_are_refused(make, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     twin = make("elsewhere/twin")
-    with pytest.raises(SettingsError, match="two models 'twin'"):
+    with pytest.raises(SettingsError, match="two models named 'twin'"):
         catalog.load_offered_models(Settings(models=(str(make("twin")), str(twin))))
 
 
