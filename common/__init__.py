@@ -1,1 +1,1 @@
-"""What both sides agree on: settings, tables, the life of a job, ports, and the duties of the clerk."""
+"""Code shared by the API and the workers: settings, tables, jobs, campaigns, storage and the clerk."""

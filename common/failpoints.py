@@ -1,4 +1,4 @@
-"""Named points on the way of a job at which a test has the process die, hang or fail; without a test they do nothing.
+"""Named fault-injection points: a test makes a process die, hang or fail there; otherwise they do nothing.
 
 ``PRESSROOM_FAULTS`` says what happens where, separated by commas: ``claimed:kill`` at the first pass,
 ``uploaded:exit@3`` at the third, ``stepped:sleep=5@2-4`` at three in turn, ``generated:raise@1-`` at every one. Passes
@@ -19,19 +19,19 @@ from common.errors import PressroomError, StandInWarning
 
 POINTS = {
     "submitting": "the api is about to commit a job",
-    "submitted": "the api has committed a job, and has not rung",
-    "rung": "the api has rung, and has not answered",
-    "heard": "a press has taken a bell, and has not claimed",
+    "submitted": "the api has committed a job, but not yet notified a press",
+    "rung": "the api has notified a press, but not yet answered",
+    "heard": "a press has received a notification, but not yet claimed a job",
     "claimed": "a press has committed its claim",
-    "stepped": "a press has made a step of a job",
-    "generated": "a press has all pictures of a job, and has stored none",
-    "uploaded_first": "a press has stored the first picture of a job",
-    "uploaded": "a press has stored all pictures of a job, and has not committed",
-    "committed": "a press has committed the end of an attempt, and has not acknowledged the bell",
-    "feeding": "a clerk, or the api, has ordered prints of a campaign, and has not committed",
-    "settling": "a clerk has settled prints of a campaign, and has not committed",
-    "sending": "a clerk has claimed a message to a webhook, and has not sent it",
-    "sent": "a clerk has sent a message to a webhook, and has not written what came of it",
+    "stepped": "a press has finished a step of a job",
+    "generated": "a press has generated all images of a job, but not stored any",
+    "uploaded_first": "a press has stored the first image of a job",
+    "uploaded": "a press has stored all images of a job, but not committed",
+    "committed": "a press has committed the end of an attempt, but not acknowledged the notification",
+    "feeding": "a clerk, or the api, has ordered prints of a campaign, but not committed",
+    "settling": "a clerk has settled prints of a campaign, but not committed",
+    "sending": "a clerk has claimed a webhook message, but not sent it",
+    "sent": "a clerk has sent a webhook message, but not recorded the result",
 }
 
 FAILPOINT_PATTERN = re.compile(

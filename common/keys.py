@@ -36,7 +36,7 @@ _LIVE_BY_ID = _LIVING.where(ApiKey.id == bindparam("key_id"))
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """The scopes of an API key."""
 
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
@@ -48,7 +48,7 @@ class Scope(StrEnum):
     USAGE_READ = "usage:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
-    USAGE_HOUSE = "usage:house"  # of all owners and presses: for whoever runs the house
+    USAGE_HOUSE = "usage:house"  # of all owners and presses: for the operator
     SAFETY_REVIEW = "safety:review"  # see blocked pictures of all owners, release or confirm them: likewise
     KEYS_ADMIN = "keys:admin"  # make and revoke keys of the same owner, with no more scopes than this key has
 
@@ -149,7 +149,7 @@ def list_api_keys(session: Session) -> list[ApiKey]:
 
 
 def revoke_api_key(session: Session, prefix: str) -> bool:
-    """Revoke the key with this id (the eight characters after ``prk_``); tell whether there was one."""
+    """Revoke the key with this id (the eight characters after ``prk_``); return whether there was one."""
     return (
         session.scalar(
             update(ApiKey)

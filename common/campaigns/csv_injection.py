@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet would run as formulas are given an apostrophe, by which it takes them for text."""
+"""Escapes CSV cells that a spreadsheet would evaluate as formulas (CSV injection)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What nobody needs any more: deleted campaigns, and the rows of lists that were dropped, some thousand at a time."""
+"""Deletes deleted campaigns and dropped recipient lists, a few thousand rows at a time."""
 
 from datetime import timedelta
 from uuid import UUID

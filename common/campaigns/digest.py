@@ -1,4 +1,4 @@
-"""What an approval names: one digest over all that decides what a campaign prints."""
+"""Computes the digest that an approval names: it covers everything that determines what a campaign prints."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Approving a campaign: by the digest of what somebody has looked at, and for the rows that were there then."""
+"""The life of a campaign: approve, start, pause, resume, cancel, retry and budget changes."""
 
 from decimal import Decimal
 from enum import StrEnum

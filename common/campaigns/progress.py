@@ -1,4 +1,4 @@
-"""How far a campaign is: everything counted from its prints, nothing kept beside them."""
+"""Computes the progress of a campaign by counting its prints; no separate counters are stored."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

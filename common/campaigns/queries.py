@@ -1,4 +1,4 @@
-"""Campaigns and recipients by the names that people give them."""
+"""Queries for campaigns, their lists and recipients."""
 
 import unicodedata
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From a recipient to the request for each of its pictures: which arm, which words, which seed; the same every time."""
+"""Renders the image requests of a recipient (variant, prompt and seed), deterministically."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""What a campaign is to print, complete: the part of it that is frozen and hashed."""
+"""The campaign spec: everything that determines what is printed, frozen and hashed on approval."""
 
 from enum import StrEnum
 from typing import Any, Self

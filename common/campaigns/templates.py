@@ -1,4 +1,4 @@
-"""The words of a campaign: Liquid (python-liquid) with output and ``if`` and nothing that loops, walks or reads.
+"""Prompt templates: a subset of Liquid (python-liquid) with output and ``if``, without loops, lookups or includes.
 
 Values are texts and are never read as templates. An empty value is a missing one: false to ``if``, equal to ``blank``,
 replaced by ``default``, an error to everything else.

@@ -1,4 +1,4 @@
-"""What webhooks are told of a campaign: that it is over, that it was held, and digests of how far it is."""
+"""Publishes the webhook events of campaigns: progress, completed, held and failed."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +26,7 @@ class ProgressInterval:
 
 
 def publish_campaign_event(session: Session, campaign: Campaign) -> None:
-    """Owe what is to be told of a campaign that has just been held, or has come to an end by itself."""
+    """Publish the event of a campaign that has just been held or has ended."""
     progress = campaign_progress.count_progress(session, campaign)
     if campaign.status is CampaignStatus.HELD:
         event = EventType.CAMPAIGN_HELD
@@ -38,7 +38,7 @@ def publish_campaign_event(session: Session, campaign: Campaign) -> None:
 
 
 def publish_progress_event(session: Session, campaign: Campaign, pace: ProgressInterval) -> bool:
-    """Owe a digest if *campaign*, which is locked, has come on far or long enough since the last; tell whether."""
+    """Publish a progress event of *campaign*, which is locked, if one is due; return whether it was."""
     moment = clock.fetch_now(session)
     since = campaign.told_at or campaign.started_at or moment
     progress = campaign_progress.count_progress(session, campaign)

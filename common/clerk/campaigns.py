@@ -1,4 +1,4 @@
-"""The clerk's duties to campaigns: each in a transaction of its own, and none that another clerk has in hand."""
+"""Clerk duties for campaigns, each in its own transaction; campaigns locked by another clerk are skipped."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -96,7 +96,7 @@ def cancel_stopped_campaigns(database: Database) -> int:
 
 
 def publish_progress(database: Database, settings: Settings) -> int:
-    """Owe the digests that are due; return about how many campaigns."""
+    """Publish the progress events that are due; return the number of campaigns."""
     told = 0
     pace = ProgressInterval(
         timedelta(seconds=settings.campaign_progress_seconds), settings.campaign_progress_percent / 100

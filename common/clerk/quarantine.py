@@ -1,4 +1,4 @@
-"""The clerk's broom in quarantine: waits that have run out, and sealed files that nobody needs any more."""
+"""Clerk duties for the quarantine: expire reviews, and delete encrypted files that nothing needs any more."""
 
 from datetime import timedelta
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Retention: delete what nobody can ask for any more, and what has been kept for as long as it was meant to be."""
+"""Retention duties: delete data whose retention period has passed, and objects that nothing refers to."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The clerk's rounds: every duty at its own pace, and none that fails keeps the others waiting."""
+"""Schedules the clerk's duties, each at its own interval; a failing duty does not delay the others."""
 
 import threading
 import time

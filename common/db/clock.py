@@ -1,4 +1,4 @@
-"""The database's own time as a piece of SQL that stands in statements which are built once and for all."""
+"""The database clock as an SQL expression that can be used in cached statements."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The state of the database's tables: bring them up to date, or say that they are not."""
+"""Migrates the database schema, and checks that it is up to date."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One writer at a time, over all processes: how SQLite's writers are queued."""
+"""A file lock that queues SQLite writers across processes."""
 
 import fcntl
 import threading

@@ -1,4 +1,4 @@
-"""Certificates that images are signed with: where they lie, how long they hold, and a chain to try it all out."""
+"""Signing certificates: their files and validity, and creation of a trial chain."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One picture that shows many, each with its caption; marked as generated, like what it shows."""
+"""Renders a contact sheet: captioned thumbnails in one image, marked as AI-generated."""
 
 import io
 from collections.abc import Sequence

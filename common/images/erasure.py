@@ -1,4 +1,4 @@
-"""Erasure: of images, by their owner or by age, and of the words of jobs; rows, costs and digests stay.
+"""Erases images, and prompts and metadata of jobs; rows, costs and digests remain.
 
 An image is hidden first, then its objects are deleted, then it forgets where they lay: so nothing is stored that no row
 knows of, and what a fault leaves half done is found again.

@@ -1,4 +1,4 @@
-"""Fingerprints: what a picture looks like, in a form that hardly changes when a copy is stripped, resized, compressed.
+"""Perceptual fingerprints of images, robust against stripped metadata, resizing and compression.
 
 ``shape`` finds: 64 bits, cut into bands by which a database finds what is near (multi-index hashing: Norouzi, Punjani
 and Fleet, 2012). ``look`` confirms: the colours of 8 × 8 places. By ``shape`` alone drawings of one style pass for each
@@ -35,7 +35,7 @@ class Fingerprint:
         return ((self.shape ^ other.shape) & (1 << 64) - 1).bit_count()
 
     def is_near(self, other: "Fingerprint") -> bool:
-        """Tell whether both are likely to be of one picture."""
+        """Return whether both are likely to be of one picture."""
         return self.distance(other) <= NEAR and max(map(abs, map(sub, self.look, other.look))) <= ALIKE
 
 

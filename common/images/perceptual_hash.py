@@ -1,4 +1,4 @@
-"""How the fingerprint of a picture is taken.
+"""Computes the fingerprint of an image.
 
 ``shape`` holds the signs of the 64 lowest frequencies of the brightness (pHash: Zauner, "Implementation and
 benchmarking of perceptual image hash functions", 2010), ``look`` the mean colours of 8 × 8 places.

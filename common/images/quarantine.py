@@ -1,4 +1,4 @@
-"""Quarantine: blocked pictures that wait, sealed, for a reviewer; the only place that moves them out of it."""
+"""Quarantine: encrypted blocked images that wait for review; the only module that changes their state."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -97,7 +97,7 @@ def list_stray_keys(session: Session, image_id: UUID) -> tuple[str, ...]:
 
 
 def release_image(session: Session, image: Image, key_id: UUID, note: str) -> None:
-    """Deliver an image whose files lie at their destination, and owe the event; what it cost stays ours.
+    """Deliver an image whose files are at their destination, and publish the event; its cost is not charged.
 
     Raises IllegalTransitionError if somebody was faster.
     """

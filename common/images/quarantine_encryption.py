@@ -1,4 +1,4 @@
-"""Blocked pictures at rest: AES-256-GCM (NIST SP 800-38D) by a key derived from the house's signing secret.
+"""Encrypts blocked images at rest: AES-256-GCM (NIST SP 800-38D) with a key derived from the signing secret.
 
 Each file is bound to its image and its part of it, so that none can be passed off as another.
 """

@@ -1,4 +1,4 @@
-"""What an owner's prints are looked through by: pages by keyset, narrowed by what became of them, look and day."""
+"""Searches an owner's images with filters and keyset pagination."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

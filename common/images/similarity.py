@@ -1,4 +1,4 @@
-"""Which print a picture is a copy of: by what it looks like, among the prints of one owner."""
+"""Finds the images of an owner that look like a given one."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

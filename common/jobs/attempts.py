@@ -1,4 +1,4 @@
-"""Attempts: the tries of presses at jobs, and the ledger of what each has cost.
+"""Attempts of presses at jobs, and the ledger of their costs.
 
 Written in the transaction of the move of the job.
 """

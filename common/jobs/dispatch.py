@@ -1,4 +1,4 @@
-"""Top-up: see that enough bells are waiting for the work that is due; the only dispatcher there is.
+"""Top-up, the only dispatcher: keeps enough notifications queued for the jobs that are due.
 
 One rule covers a crash between commit and ring, a lost message, a flushed broker, and the feeding of campaigns.
 """

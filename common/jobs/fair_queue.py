@@ -1,4 +1,4 @@
-"""Which job is next: interactive before bulk, owners in fair turns, the warm lane first within a bound.
+"""Selects the next job: interactive before bulk, fair between owners, warm lanes preferred within a bound.
 
 Fairness is start-time fair queuing (Goyal, Vin and Cheng, 1996): each job gets a tag when it is queued, one image
 further than the last queued job of its flow, or the front of the queue if its flow has none. The job with the least

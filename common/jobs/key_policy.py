@@ -1,4 +1,4 @@
-"""A job is judged at least as strictly as its key says, whichever way it was ordered."""
+"""Applies the safety policy of the API key to a job."""
 
 from uuid import UUID
 

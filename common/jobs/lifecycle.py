@@ -1,8 +1,8 @@
-"""What happens to a job, from its submission to its end; the only module that writes ``Job.status``.
+"""The job state machine, from submission to the final state; the only module that writes ``Job.status``.
 
 Every move is one guarded UPDATE on the database's clock: it names the states it may start from and, while a press
-works, the attempt it speaks for. A move that changes no row has not happened. What webhooks are to tell of a move is
-owed in the same transaction, which is the caller's.
+works, the attempt it speaks for. A move that changes no row has not happened. The webhook events of a
+move are enqueued in the same transaction, which is the caller's.
 """
 
 from collections.abc import Collection, Sequence
@@ -205,7 +205,7 @@ def cancel_job(session: Session, job: Job) -> None:
 
 
 def return_unprinted_job(session: Session, held: Claim, error: PressroomError, spent: Spent) -> None:
-    """Give a job back, its strike with it, because of *error*, a fault of the house and not of the job."""
+    """Give a job back, its strike with it, because of *error*, which the service caused and not the job."""
     _requeue_attempt(session, held, Outcome.RETRIED, spent, error.code, strikes=Job.strikes - 1)
 
 
@@ -222,11 +222,7 @@ def cancel_queued_jobs(session: Session, job_ids: Collection[UUID]) -> list[UUID
 def expire_due_jobs(session: Session) -> int:
     """Expire every job, queued or running, whose deadline has passed; return how many."""
     late = _select_unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now_sql(session))
-    fault = {
-        "error_code": "deadline_exceeded",
-        "error_message": "The job did not finish before its deadline.",
-        "error_retryable": False,
-    }
+    fault = {"error_code": "deadline_exceeded", "error_message": "The job's deadline passed.", "error_retryable": False}
     moved = _transition_jobs(session, JobStatus.EXPIRED, late, finished_at=now_sql(session), lease_until=None, **fault)
     attempts.close_attempts(session, moved, Outcome.EXPIRED)
     webhook_events.publish_job_event(session, JobStatus.EXPIRED, [job_id for job_id, _ in moved])

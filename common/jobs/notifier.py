@@ -1,4 +1,4 @@
-"""The bell: a message that says “there is work”, and never is the work.
+"""Notifies presses that there is work; the message never contains the work itself.
 
 Celery on Redis may lose or repeat it; the row in the database is the job. Whoever hears a bell claims the best due
 row, which need not be the one whose id the bell carries for tracing.
@@ -31,7 +31,7 @@ QUIET_SECONDS = 2
 
 
 class Notifier(Protocol):
-    """Tells the presses of a model that there is work."""
+    """Notifies the presses of a model that there is work."""
 
     def ring(self, model: str, *job_ids: UUID) -> None:
         """Ring for *model* once for each job; raise BellUnavailableError within about a second if nobody hears it."""
@@ -41,7 +41,7 @@ class Notifier(Protocol):
 
 
 class CeleryNotifier:
-    """Rings through Celery on Redis."""
+    """Sends notifications through Celery on Redis."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
@@ -74,7 +74,7 @@ class CeleryNotifier:
 
 
 class RecordingNotifier:
-    """Remembers who rang and tells nobody: a stand-in for tests."""
+    """Records notifications without sending them; for tests."""
 
     def __init__(self) -> None:
         warnings.warn("RecordingBell is for tests: no press is notified of new work", stacklevel=2)

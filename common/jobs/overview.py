@@ -1,4 +1,4 @@
-"""The press floor as it is this moment: what each press prints, what waits, what came out and what failed."""
+"""The live overview: presses, running and queued jobs, throughput and failures."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class FailedJob:
 
 @dataclass(frozen=True)
 class Overview:
-    """The floor for one owner, or for the whole house."""
+    """The overview of one owner, or of all owners."""
 
     presses: list[ActivePress]
     waiting: list[WaitingLane]
@@ -117,7 +117,7 @@ class Overview:
 
 
 def load_overview(session: Session, silence: timedelta) -> Overview:
-    """Return the floor of the house; a press is at work unless it was silent for that long."""
+    """Return the overview of all owners; a press counts as running unless it was silent for that long."""
     return Overview(
         _load_presses(session, silence),
         _load_waiting_lanes(session, true()),
@@ -127,7 +127,7 @@ def load_overview(session: Session, silence: timedelta) -> Overview:
 
 
 def load_owner_overview(session: Session, owner: str) -> Overview:
-    """Return the floor as far as it is one owner's: jobs, not presses."""
+    """Return the overview of one owner: jobs, without presses."""
     mine = Job.owner == owner
     return Overview(
         [],

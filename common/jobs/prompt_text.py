@@ -1,4 +1,4 @@
-"""What is kept of a text that a model will read."""
+"""Normalizes prompt text before it is stored."""
 
 import re
 import unicodedata
@@ -18,7 +18,7 @@ _STRIPPED = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u206
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether there is nothing to see in *text*."""
+    """Return whether there is nothing to see in *text*."""
     return _VISIBLE.search(text) is None
 
 

@@ -1,4 +1,4 @@
-"""What a job asks for, once the edge has checked it."""
+"""The image request: the validated parameters of a job."""
 
 import hashlib
 from enum import StrEnum
@@ -61,7 +61,7 @@ class Adapter(BaseModel):
 
 
 class ImageRequest(BaseModel):
-    """One order, complete: every default is filled in, the seed included."""
+    """A complete image request: every default is filled in, including the seed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,7 +91,7 @@ class ImageRequest(BaseModel):
 
     @property
     def is_guided(self) -> bool:
-        """Tell whether classifier-free guidance is on, so that each step looks at the negative prompt too."""
+        """Return whether classifier-free guidance is on, so that each step looks at the negative prompt too."""
         return self.guidance_scale > 1
 
     @property

@@ -1,4 +1,4 @@
-"""How an owner's jobs are looked through: by status, model, class and day at once, by words among the newest few."""
+"""Searches an owner's jobs by status, model, class and day, and by words among the most recent ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

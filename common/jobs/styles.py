@@ -1,4 +1,4 @@
-"""Styles: how an owner's pictures shall look, under a name; each change is a new version, and none ever changes."""
+"""Styles: named, versioned presets for the look of images; versions are immutable."""
 
 import re
 from collections.abc import Sequence

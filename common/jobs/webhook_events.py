@@ -32,7 +32,7 @@ SUBSCRIBED_JOBS = select(Job.id).where(
 
 
 def publish_job_event(session: Session, status: JobStatus, job_ids: Collection[UUID]) -> int:
-    """Owe what is to be told of jobs that have just moved to *status*; return how many messages that makes.
+    """Publish the event of jobs that have just moved to *status*; return the number of messages.
 
     The caller's transaction is the one that moved them, and has written their images.
     """
@@ -48,7 +48,7 @@ def publish_job_event(session: Session, status: JobStatus, job_ids: Collection[U
 
 
 def publish_release_event(session: Session, job_id: UUID) -> int:
-    """Owe what is to be told of a job of which an image has just been released; return how many messages that makes."""
+    """Publish the event of a job of which an image was released; return the number of messages."""
     told = session.scalars(SUBSCRIBED_JOBS, {"ids": [job_id]}).all()
     return _insert_messages(session, EventType.IMAGE_RELEASED, told) if told else 0
 

@@ -1,1 +1,1 @@
-"""The whole stack as one process tree: what dies is started again, and one signal ends it all."""
+"""Runs the whole stack as one process tree: restarts what dies, and stops everything on one signal."""

@@ -55,12 +55,12 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether it was started and its end has not been noticed."""
+        """Return whether it was started and its end has not been noticed."""
         return self._process is not None
 
     @property
     def is_due(self) -> bool:
-        """Tell whether it should be started now."""
+        """Return whether it should be started now."""
         return self._process is None and time.monotonic() >= self._due_at
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class Child:
             return
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end; tell whether it came within so many seconds."""
+        """Wait for the end; return whether it came within so many seconds."""
         if self._process is None:
             return True
         try:
@@ -118,7 +118,7 @@ class Child:
         return True
 
     def stop(self, *, is_hurried: Callable[[], bool] = lambda: False) -> bool:
-        """End the process, by force when its grace is over or there is a hurry; tell whether it ended by itself."""
+        """End the process, by force when its grace is over or there is a hurry; return whether it ended by itself."""
         if self._process is None:
             return True
         self.signal(signal.SIGTERM, whole_session=False)

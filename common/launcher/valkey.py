@@ -85,7 +85,7 @@ def await_server(socket: Path, is_alive: Callable[[], bool]) -> None:
 
 
 def is_server_ready(socket: Path) -> bool:
-    """Tell whether a server that has loaded its data answers on *socket*."""
+    """Return whether a server that has loaded its data answers on *socket*."""
     with redis.Redis(unix_socket_path=str(socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
         try:
             return bool(client.ping())

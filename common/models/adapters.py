@@ -1,4 +1,4 @@
-"""The adapters on offer: LoRAs in one directory, called by their names, each looked at before a model library sees it.
+"""The available LoRA adapters: files in one directory, validated before a model library opens them.
 
 A request carries a name and never a path; what a name leads to is decided here alone.
 """

@@ -1,4 +1,4 @@
-"""The models on offer: each one's card, read from its directory without torch, and the table that the api reads."""
+"""The model catalog: reads model cards from directories without torch, and publishes them to the database."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which model directories are let in: weights that cannot carry code, whole, and nothing that leads elsewhere.
+"""Validates model directories: complete weights in formats without code, and no links that lead out.
 
 Looks at files only and imports no model library, so it can say no before anything of the directory has been run.
 """

@@ -1,4 +1,4 @@
-"""Which layers of a model a LoRA changes, and whether a model has them; from names and shapes alone, without torch.
+"""Matches the layers of a LoRA with those of a model by names and shapes, without torch.
 
 A LoRA adds to a layer's weight the product of two thin matrices (Hu et al., "LoRA: Low-Rank Adaptation of Large
 Language Models", 2021). diffusers and peft name a layer as the model does, kohya's trainer joins the same names with

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, and whether the file is whole: its tensors fill the rest, end to end."""
+"""Reads the header of a safetensors file and checks that the file is complete."""
 
 import json
 import math

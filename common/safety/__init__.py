@@ -1,1 +1,1 @@
-"""What may be asked for, what may leave, and what is kept for a reviewer's eyes."""
+"""Safety: prompt rules, image policy and blurring."""

@@ -1,4 +1,4 @@
-"""The policy: from which scores a picture is flagged, blurred or blocked, and what then becomes of its job.
+"""The safety policy: score thresholds, and the actions for images and their job.
 
 The operator's is the loosest there is; a key and a job may only be stricter.
 """

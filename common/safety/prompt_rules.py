@@ -1,4 +1,4 @@
-"""Rules for prompts: categories of what is not printed, told by whole words that stand in a text together.
+"""Prompt rules: categories of rejected prompts, matched by combinations of whole words.
 
 Word lists are a cheap first refusal, easily evaded; what leaves is held by the check of the pictures.
 """
@@ -53,7 +53,7 @@ class Rule:
         return indexes
 
     def matches(self, folded: str) -> bool:
-        """Tell whether a folded text is of the category."""
+        """Return whether a folded text is of the category."""
         words, padded = folded.split(), f" {folded} "
         return all(
             any(entry in padded for word in words if word in index for entry in index[word]) for index in self._indexes

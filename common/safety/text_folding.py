@@ -1,4 +1,4 @@
-"""Texts as a reader sees them, not as they are spelled: what differs only in Unicode's tricks becomes the same."""
+"""Folds text for matching: Unicode variants that look the same become equal."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Where images are kept: the port, and its keeping of files in a directory; ``common.storage.s3`` is the other one."""
+"""Stores objects as files in a directory; ``common.storage.s3`` stores them in a bucket."""
 
 import errno
 import os

@@ -43,5 +43,5 @@ class LinkSigner:
 
 
 def format_content_disposition(filename: str) -> str:
-    """Return the header that has a browser save a file under *filename* instead of running what may be in it."""
+    """Return the Content-Disposition that makes a browser save the file as *filename* instead of rendering it."""
     return f"attachment; filename*=UTF-8''{quote(filename, safe='')}"

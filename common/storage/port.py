@@ -1,4 +1,4 @@
-"""What Pressroom asks of a storage for objects, and the rules that every key keeps."""
+"""The interface of an object storage, and the rules for its keys."""
 
 import re
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class CampaignStatus(StrEnum):
-    """Where a campaign stands."""
+    """The status of a campaign."""
 
     DRAFT = "draft"  # has no recipients yet
     VALIDATING = "validating"  # takes a list of recipients in, row by row
@@ -20,7 +20,7 @@ class CampaignStatus(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing is printed any more, unless its owner appends rows or asks for another try."""
+        """Return whether nothing is printed any more, unless its owner appends rows or asks for another try."""
         return self in (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
 
 
@@ -68,5 +68,5 @@ class PrintStatus(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing more happens to it by itself."""
+        """Return whether nothing more happens to it by itself."""
         return self not in (PrintStatus.WAITING, PrintStatus.ORDERED)

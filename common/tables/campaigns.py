@@ -1,4 +1,4 @@
-"""The tables of styles and campaigns and nothing else."""
+"""The tables of styles and campaigns."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -74,7 +74,7 @@ class Campaign(Base):
     deadline_at: Mapped[datetime | None]
     webhook_url: Mapped[str | None] = mapped_column(String(2048))
     webhook_events: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
-    told_at: Mapped[datetime | None]  # when `campaign.progress` was last owed
+    told_at: Mapped[datetime | None]  # when `campaign.progress` was last published
     told_share: Mapped[float] = mapped_column(default=0.0)  # how much of it was done by then
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""The tables and nothing else."""
+"""The tables of jobs and their attempts."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from common.tables.states import JobStatus, Outcome, Priority
 
 
 class Job(Base):
-    """One order: what was asked, and where it stands. Only ``common.jobs.lifecycle`` writes its status."""
+    """A job: the request and its status. Only ``common.jobs.lifecycle`` writes its status."""
 
     __tablename__ = "jobs"
     __table_args__ = (

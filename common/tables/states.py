@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; the four last are final."""
+    """The status of a job; the last four are final."""
 
     QUEUED = "queued"  # waits for a press, or for its next attempt
     RUNNING = "running"  # a press holds its lease
@@ -15,7 +15,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether no move leads out of this state."""
+        """Return whether no move leads out of this state."""
         return self in TERMINAL
 
 
@@ -62,7 +62,7 @@ class ImageStatus(StrEnum):
 
     @property
     def is_readable(self) -> bool:
-        """Tell whether an object that its owner may read exists."""
+        """Return whether an object that its owner may read exists."""
         return self in (ImageStatus.DELIVERED, ImageStatus.BLURRED)
 
 

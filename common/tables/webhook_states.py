@@ -1,4 +1,4 @@
-"""What webhooks tell of, and how each thing stands."""
+"""The enumerations of webhooks: events, endpoint and message states, failures."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -32,13 +32,13 @@ EVENT_OF_STATUS = {
 """The event of each move that is one; a job that is queued again is none."""
 
 JOB_EVENTS = (*EVENT_OF_STATUS.values(), EventType.IMAGE_RELEASED)
-"""What may be told of a job."""
+"""The events of a job."""
 
 CAMPAIGN_EVENTS = tuple(event for event in EventType if event.startswith("campaign."))
-"""What may be told of a campaign; its jobs are not told of one by one."""
+"""The events of a campaign; its jobs do not send events of their own."""
 
 TERMINAL_EVENTS = tuple(event for status, event in EVENT_OF_STATUS.items() if status.is_terminal)
-"""What whoever names no events is told of jobs."""
+"""Default events of a job's own webhook URL."""
 
 USUAL_EVENTS = (
     *TERMINAL_EVENTS,
@@ -47,7 +47,7 @@ USUAL_EVENTS = (
     EventType.CAMPAIGN_HELD,
     EventType.CAMPAIGN_FAILED,
 )
-"""What an endpoint is told of that names no events."""
+"""Default events of an endpoint."""
 
 
 class EndpointStatus(StrEnum):
@@ -66,7 +66,7 @@ class DisabledReason(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Where a message stands."""
+    """The state of a message."""
 
     PENDING = "pending"  # waits for its next try, or is being tried
     DELIVERED = "delivered"  # the receiver answered 2xx
@@ -75,7 +75,7 @@ class MessageState(StrEnum):
 
 
 class Failure(StrEnum):
-    """Why a try failed, in words that tell a tenant nothing of the networks around the house."""
+    """Why a try failed, in words that reveal nothing about the operator's network."""
 
     NOT_ALLOWED = "destination_not_allowed"
     UNRESOLVED = "unresolved"  # the name has no address just now
@@ -88,7 +88,7 @@ class Failure(StrEnum):
     GONE = "gone"
     STATUS = "unwelcome_status"
     INTERRUPTED = "interrupted"  # the clerk that tried ended before it could tell; the message may have arrived
-    UNREADABLE = "secret_unreadable"  # the house's own signing secret has changed; rotate the endpoint's
+    UNREADABLE = "secret_unreadable"  # the signing secret of the service has changed; rotate the endpoint's
 
 
 def parse_events(stored: Sequence[str]) -> tuple[EventType, ...]:

@@ -1,4 +1,4 @@
-"""The tables of webhooks and nothing else."""
+"""The tables of webhook endpoints, messages and deliveries."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ DIRECT_URL = ""
 
 
 class WebhookEndpoint(Base):
-    """Where an owner wants to be told, and of what; its secrets are sealed, for they must be readable to sign."""
+    """A webhook endpoint of an owner; its secrets are encrypted, not hashed, because signing needs them."""
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (UniqueConstraint("owner", "url"),)

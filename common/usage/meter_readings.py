@@ -1,4 +1,4 @@
-"""Readings of the presses' meters: totals, put down once an hour, from which what falls into a span can be told."""
+"""Hourly meter readings of presses, from which the usage of any time span is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

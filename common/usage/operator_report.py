@@ -1,4 +1,4 @@
-"""The house's account: how the time of all presses was spent, and what it cost whoever runs them.
+"""The operator's usage report: how the presses spent their time, and what it cost.
 
 A press's own meter says what it was busy with; the ledger of attempts says what came of it. Over all time
 busy = delivered + running + waste + overhead. Over a span attempts count whole where they began, so what was carried

@@ -1,4 +1,4 @@
-"""Accelerator seconds into money."""
+"""Converts accelerator seconds to money."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What was spent on jobs and what came of it: images that were delivered, and waste by its reason.
+"""Usage: the time and money spent on jobs, as delivered images and waste by reason.
 
 An attempt's accelerator seconds are those of the images it delivered plus waste. Waste is named after the attempt's
 outcome; within an attempt that succeeded it is the share of the images that the checker blocked, and what images took
@@ -80,7 +80,7 @@ class Usage:
 
 
 def was_delivered(image: Image) -> bool:
-    """Tell whether an image was published by its press, and so is charged; those erased later were too.
+    """Return whether an image was published by its press, and so is charged; those erased later were too.
 
     What was blocked first is not: it stays waste, whether a reviewer released it or it was erased while it waited.
     """

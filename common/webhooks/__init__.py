@@ -1,1 +1,1 @@
-"""Webhooks after Standard Webhooks: what happens to a job is owed to its owner's endpoints, and delivered."""
+"""Webhooks (Standard Webhooks): events are written to an outbox and delivered to endpoints."""

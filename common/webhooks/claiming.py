@@ -1,4 +1,4 @@
-"""Which messages are tried next: those that are due, no more than two at once to one receiver, owners in fair shares.
+"""Claims the next webhook messages: due ones, at most two at once per receiver, fair between owners.
 
 A claim is a lease of a minute and counts a try, whose number fences what its sender may write. A sender that dies is
 noticed when the lease has run out: the message goes again, under the same id.
@@ -48,7 +48,7 @@ class Delivery:
 
 
 def has_due_messages(session: Session, moment: datetime) -> bool:
-    """Tell whether there may be something to claim; cheaper than to claim in vain."""
+    """Return whether there may be something to claim; cheaper than to claim in vain."""
     return bool(session.scalar(select(exists().where(_match_due(moment)))))
 
 

@@ -1,4 +1,4 @@
-"""The courier: carries what is due to its receivers, each message in a thread of its own, and books what came of it.
+"""Delivers due webhook messages, each in its own thread, and records the outcome.
 
 No transaction is open while a receiver is spoken to. A slow one holds two threads at most; nobody waits for it.
 """
@@ -74,7 +74,7 @@ class Deliverer:
         return len(taken)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until nothing is on its way; tell whether that was so in time."""
+        """Wait until nothing is on its way; return whether that was so in time."""
         deadline = time.monotonic() + seconds
         while True:
             with self._lock:

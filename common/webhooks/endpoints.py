@@ -1,4 +1,4 @@
-"""Endpoints: where owners want to be told; their secrets, and when they are left alone or given up."""
+"""Webhook endpoints: registration, secrets, and disabling after failures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Messages: what is owed to endpoints, written in the transaction that made it true, and sent again on request."""
+"""The webhook outbox: messages are written in the transaction of the event, and can be redelivered."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -26,7 +26,7 @@ UNDELIVERED = (MessageState.EXHAUSTED, MessageState.CANCELED)
 
 
 def publish_test_event(session: Session, endpoint: WebhookEndpoint) -> WebhookMessage:
-    """Owe *endpoint* a message that is about nothing but itself."""
+    """Enqueue a message for *endpoint* that is not about a job or campaign."""
     moment = fetch_now(session)
     message = build_message(endpoint, EventType.WEBHOOK_TEST, moment)
     message.body = payloads.render_test_event(moment, endpoint.id)
@@ -48,7 +48,7 @@ class Event:
 
 
 def publish_event(session: Session, news: Event) -> int:
-    """Owe *news* to every endpoint of its owner that wants it; return how many messages that makes."""
+    """Enqueue *news* for every subscribed endpoint of its owner; return the number of messages."""
     owed = []
     for endpoint in lock_endpoints(session, {news.owner}):
         own = news.events if news.url is not None else ()

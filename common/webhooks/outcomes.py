@@ -1,4 +1,4 @@
-"""What becomes of a message and of its endpoint after a try: delivered, tried again later, or given up."""
+"""Records the outcome of a delivery: delivered, retried later, or exhausted."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ class DeliveryOutcome:
 
 
 def classify_response(answer: ReceiverResponse, seconds: float) -> DeliveryOutcome:
-    """Return what an answer means."""
+    """Return the outcome of a response."""
     failure: Failure | None = Failure.STATUS
     if answer.status in SUCCESS:
         failure = None

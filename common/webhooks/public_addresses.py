@@ -1,4 +1,4 @@
-"""Which addresses belong to the public internet, and which to somebody's inside.
+"""Decides whether an IP address is on the public internet.
 
 ``ipaddress`` calls several global that lead inside (NAT64, 6to4, IPv4-compatible and site-local addresses, multicast),
 so what is public is spelled out here, after the list of Stripe's Smokescreen and the registries of IANA.
@@ -62,7 +62,7 @@ class UnresolvedError(PressroomError):
 
 
 def is_public_address(address: Address) -> bool:
-    """Tell whether *address* is one host's on the public internet."""
+    """Return whether *address* is one host's on the public internet."""
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_link_local:
         return False
     if isinstance(address, IPv4Address):
@@ -91,7 +91,7 @@ def resolve_host(host: str, port: int, seconds: float) -> list[Address]:
 
 
 def is_own_address(address: Address) -> bool:
-    """Tell whether *address* is this machine's: then the way to it begins there. Nothing is sent."""
+    """Return whether *address* is this machine's: then the way to it begins there. Nothing is sent."""
     family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

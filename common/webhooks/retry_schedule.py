@@ -1,4 +1,4 @@
-"""When a message is tried again, and for how long an endpoint that fails is left alone."""
+"""The retry schedule of messages, and the pauses of failing endpoints."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -40,7 +40,7 @@ def compute_pause(failures: int) -> timedelta:
 
 
 def is_broken(failures: int, failing_for: timedelta) -> bool:
-    """Tell whether an endpoint has failed so often and so long that it is to be disabled."""
+    """Return whether an endpoint has failed so often and so long that it is to be disabled."""
     return failures >= BREAKER_FAILURES and failing_for >= BREAKER_AGE
 
 

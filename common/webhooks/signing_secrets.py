@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed by a key derived from the house's signing secret, for they must be read again to sign."""
+"""Encrypts webhook secrets at rest with a key derived from the signing secret; they are decrypted to sign."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""The guard: webhooks go to receivers on the public internet, and to those that the house has allowed.
+"""SSRF protection: webhooks go only to public receivers and to those that the operator allows.
 
 Asked when a URL is registered and again before every try, each time for all addresses that a name has at that moment;
 the connection is then made to one of these, so that a name cannot change its mind in between.
@@ -27,7 +27,7 @@ CHECK_SECONDS, ADMIT_SECONDS = 2.0, 5.0
 
 @dataclass(frozen=True)
 class SsrfRules:
-    """What the settings allow, and what belongs to the house itself."""
+    """What the settings allow, and the services of Pressroom itself."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -56,7 +56,7 @@ class SsrfRules:
         )
 
     def allow(self, destination: Destination, address: Address) -> bool:
-        """Tell whether the house has allowed *address*, or every address of the destination's name."""
+        """Return whether the operator allows *address*, or every address of the destination's name."""
         return destination.host in self.hosts or any(address in network for network in self.networks)
 
 

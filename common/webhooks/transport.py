@@ -1,4 +1,4 @@
-"""One POST to one receiver: to the address that the guard has admitted, within fifteen seconds whatever it does.
+"""Sends one POST to one receiver, to an address that the guard allows, within fifteen seconds.
 
 No redirect is followed, no proxy asked, no cookie kept, nothing decompressed, and little of the answer read.
 """
@@ -34,7 +34,7 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\u202a-\u202e\u2066-\u
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How many seconds things may take, by the clock on the wall."""
+    """Timeouts in seconds of wall-clock time."""
 
     total: float = 15.0
     connect: float = 5.0
@@ -43,7 +43,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class ReceiverResponse:
-    """What a receiver said."""
+    """The response of a receiver."""
 
     status: int
     retry_after: str | None = None

@@ -1,4 +1,4 @@
-"""URLs of receivers: read once, strictly, and connected to exactly as they were read.
+"""Parses receiver URLs once and strictly; connections use exactly the parsed result.
 
 What two parsers could read differently is refused: a backslash, an ``@``, a fragment, a space, any control.
 """

@@ -57,14 +57,14 @@ def test_at_full_load_continuous_batching_waits_a_fifth_less_than_dynamic_and_de
 
 
 def test_the_tail_is_measured_in_its_parts(tmp_path: Path) -> None:
-    from tests.bench.service.service import publishing
+    from tests.bench.service import publishing
 
     publishing.main(["--times", "1", "--sides", "64,128", "--out", str(tmp_path)])
     assert set(hold(tmp_path, "tail", 3)) == {"encoders", "parts", "overlap"}
 
 
 def test_what_checking_and_marking_cost_is_measured_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.bench.service.service import marking, service
+    from tests.bench.service import marking, service
 
     monkeypatch.setattr(marking, "STEP_SECONDS", 0.001)
     monkeypatch.setattr(service, "WARM_UP", 1)
@@ -86,7 +86,7 @@ def test_an_architecture_is_measured_without_a_download(architecture: str, tmp_p
 
 
 def test_the_service_is_measured_against_bare_loops(tiny_model: Path, tmp_path: Path) -> None:
-    from tests.bench.service.service import overhead
+    from tests.bench.service import overhead
 
     overhead.main(["--rounds", "1", "--images", "2", "--models", str(tiny_model), "--out", str(tmp_path)])
     (figures,) = hold(tmp_path, "overhead", 4).values()
@@ -95,7 +95,7 @@ def test_the_service_is_measured_against_bare_loops(tiny_model: Path, tmp_path: 
 
 
 def test_the_service_is_measured_against_its_peers(tiny_model: Path, tmp_path: Path) -> None:
-    from tests.bench.service.service import peers
+    from tests.bench.service import peers
 
     words = ["--rounds", "1", "--images", "2", "--orders", "2", "--seeds", "1", "--loads", "0.8", "--threads", "1"]
     peers.main([*words, "--model", str(tiny_model), "--out", str(tmp_path)])
@@ -111,7 +111,7 @@ def test_the_benchmark_model_draws_pictures_of_its_own_size(tmp_path: Path) -> N
 
 
 def test_taking_orders_is_measured_against_a_plain_view(tmp_path: Path) -> None:
-    from tests.bench.service.service import submit
+    from tests.bench.service import submit
 
     words = ["--rounds", "2", "--orders", "8", "--connections", "2", "--databases", "sqlite"]
     submit.main([*words, "--out", str(tmp_path)])
@@ -149,7 +149,7 @@ def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
 
 
 def test_harmless_pictures_are_counted_that_a_checker_would_block(tmp_path: Path) -> None:
-    from tests.bench.service.service import false_blocks
+    from tests.bench.service import false_blocks
     from worker.self_test_image import DONKEY
 
     folder = tmp_path / "npm"

@@ -255,7 +255,7 @@ def test_doctor_finds_nothing_wrong_with_a_running_stack(environ: dict[str, str]
 
 def test_a_second_stack_on_the_same_data_is_refused(environ: dict[str, str]) -> None:
     done = run(environ, "up", status=78)
-    assert "is already up on" in done.stderr
+    assert "is already running in" in done.stderr
 
 
 def test_a_port_that_is_taken_is_told_in_one_sentence(environ: dict[str, str], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The budget as a hold: what a print may cost is set aside before it is ordered, and settled by what it did cost."""
+"""Budget reservations: the maximum cost of a print is held before it is ordered, then settled at its actual cost."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -47,7 +47,7 @@ def compute_affordable(campaign: Campaign, most: int) -> tuple[int, Decimal]:
 
 
 def hold_amount(session: Session, campaign: Campaign, amount: Decimal) -> bool:
-    """Set *amount* aside; tell whether it was there."""
+    """Set *amount* aside; return whether it was there."""
     more = literal(amount, Money())
     held = session.execute(
         update(Campaign)

@@ -120,7 +120,7 @@ def _hold_campaign(session: Session, campaign: Campaign, reason: str) -> None:
 
 
 def _is_as_approved(session: Session, campaign: Campaign, settings: Settings) -> bool:
-    """Tell whether what the campaign would print is what the last approval names."""
+    """Return whether what the campaign would print is what the last approval names."""
     named = session.scalar(
         select(RecipientList.approved_digest)
         .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)

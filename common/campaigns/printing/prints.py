@@ -1,4 +1,4 @@
-"""Prints as rows: made for the next recipients in their turn, and brought up to date together with their copies."""
+"""Creates the prints of the next recipients, and updates them together with their copies."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -75,7 +75,7 @@ def select_last_row(of: type[RecipientList]) -> ColumnElement[int]:
 
 
 def has_unfed_rows(session: Session, campaign: Campaign) -> bool:
-    """Tell whether an approved row has not been fed yet."""
+    """Return whether an approved row has not been fed yet."""
     unfed = exists().where(_filter_approved(campaign), RecipientList.fed < select_last_row(RecipientList))
     return bool(session.scalar(select(unfed)))
 

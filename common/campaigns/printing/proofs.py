@@ -1,4 +1,4 @@
-"""Proofs: the real prints of a few rows, made early to be looked at, to be measured, and to be quoted by."""
+"""Proofs: a few sample prints made before approval, for review and as the basis of the quote."""
 
 import hashlib
 import hmac

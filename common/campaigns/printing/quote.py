@@ -1,4 +1,4 @@
-"""In what company proofs were printed, in what company the rest will be, and what that makes of their cost."""
+"""Quotes: estimates the cost and duration of a campaign from its proofs."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""Settling: what came of the jobs that have ended, as the campaign sees it: made, rolled again, blocked or failed.
+"""Settles ended jobs of a campaign: each print is made, rolled again, blocked or failed.
 
-What was delivered is charged, at most what was held for it; blocked and lost work is not the campaign's.
+Delivered images are charged, up to the amount held for them; blocked and lost work is not charged.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def settle_prints(session: Session, campaign: Campaign) -> int:
 
 
 def is_stand_in(image: Image) -> bool:
-    """Tell whether an image is the operator's own in the place of a blocked one, which is charged to nobody."""
+    """Return whether an image is the operator's own in the place of a blocked one, which is charged to nobody."""
     return "fallback_for" in image.safety
 
 

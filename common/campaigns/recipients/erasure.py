@@ -1,4 +1,4 @@
-"""Erasure of one recipient: all that names them or was made for them alone goes; a tombstone with the cost stays.
+"""Erases one recipient: everything that names them or was made only for them; a tombstone with the cost remains.
 
 A picture that others share is theirs as well: it is handed over to one of them, with its job, its cost and its words,
 which are the same for all.

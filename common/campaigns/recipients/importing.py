@@ -1,4 +1,4 @@
-"""How a file of recipients becomes a list: row by row, in memory that does not grow with it."""
+"""Imports a recipients file into a list, row by row, in constant memory."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -89,7 +89,7 @@ def open_list(session: Session, campaign: Campaign, *, replaces: bool, spec: Cam
 
 
 def is_loading(session: Session, campaign: Campaign) -> bool:
-    """Tell whether a list of *campaign*, which is locked, is being filled."""
+    """Return whether a list of *campaign*, which is locked, is being filled."""
     where = (RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.LOADING)
     return session.scalars(select(RecipientList.number).where(*where)).first() is not None
 

@@ -22,7 +22,7 @@ CHUNK = 2000
 
 
 def needs_revalidation(before: CampaignSpec, after: CampaignSpec) -> bool:
-    """Tell whether rows that held before may not hold now, or belong to another arm."""
+    """Return whether rows that held before may not hold now, or belong to another arm."""
     return _collect_templates(before) != _collect_templates(after)
 
 

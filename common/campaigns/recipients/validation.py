@@ -1,4 +1,4 @@
-"""Whether a row can be printed: who it is for, and the prompt that its values make."""
+"""Validates the rows of a recipients file: id, values and rendered prompt."""
 
 import json
 import re

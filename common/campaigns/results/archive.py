@@ -1,4 +1,4 @@
-"""The pictures of a campaign as one ZIP file, written while it is read: no temporary file, one picture in memory."""
+"""Streams the images of a campaign as a ZIP file: no temporary file, one image in memory."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What became of every picture of a campaign, one line each, read in short looks so that a slow reader holds nothing.
+"""Result lines: one for each image of a campaign, read in short transactions so that a slow client holds no locks.
 
 Each recipient of a list that counts has a line for every index, whether it has been printed, ordered or not yet begun.
 """
@@ -108,7 +108,7 @@ class Line:
 
     @property
     def may_come(self) -> bool:
-        """Tell whether there is a picture, or one may be there later without anybody's doing."""
+        """Return whether there is a picture, or one may be there later without anybody's doing."""
         return self.picture is not None or self.status in (LineStatus.WAITING, LineStatus.ORDERED)
 
     @property

@@ -1,4 +1,4 @@
-"""Links for e-mails: public, unguessable, good until they are revoked, and kept in no table.
+"""Public links for e-mails: unguessable, valid until revoked, and not stored in a table.
 
 A token names a recipient and an index and proves itself by an HMAC under a key of its campaign's own, which follows
 from the service's secret and from how often links were made: what was revoked can never be valid again.
@@ -54,7 +54,7 @@ class PublicLinks:
         return f"{self._base_url}{PATH}{_encode_base64url(said + self._prove(campaign, said))}"
 
     def holds(self, campaign: Campaign, token: LinkToken) -> bool:
-        """Tell whether *token* was made for *campaign* and not revoked since."""
+        """Return whether *token* was made for *campaign* and not revoked since."""
         said = token.recipient_pk.bytes + token.index.to_bytes(INDEX_BYTES)
         return campaign.has_links and hmac.compare_digest(token.proof, self._prove(campaign, said))
 

@@ -30,7 +30,7 @@ from tests.bench import plots
 from tests.bench.engine.architectures import ARCHITECTURES, make
 from tests.bench.engine.gpu_loops import BareLoop, EngineLoop
 from tests.bench.outcome import FOLDER, Outcome, Table
-from tests.bench.service.service import service
+from tests.bench.service import service
 from worker.engine.torch_backend import optimizations
 from worker.torch_device import Device
 

@@ -17,7 +17,7 @@ from celery import Celery
 from celery.result import AsyncResult
 
 from common.models.catalog import ModelCard
-from tests.bench.service.service import plain_worker, service
+from tests.bench.service import plain_worker, service
 from tests.support.servers import services
 from tests.support.servers.processes import free_ports, own_folder, running
 

@@ -30,10 +30,10 @@ from common.models.catalog import PAINTED, STARTER, read_card
 from tests.bench import plots
 from tests.bench.engine import loops
 from tests.bench.outcome import FOLDER, Outcome, Table
+from tests.bench.service import service
 from tests.bench.service.overhead import take_turns
 from tests.bench.service.photos import draw_photo
 from tests.bench.service.publishing import open_trial_signer
-from tests.bench.service.service import service
 from worker.engine.painted import MOST_ROWS
 from worker.pictures import encode
 from worker.pictures.mark import Mark

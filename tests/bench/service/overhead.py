@@ -25,7 +25,7 @@ from common.models.catalog import STARTER, ModelCard, read_card
 from tests.bench import models, plots
 from tests.bench.engine import loops
 from tests.bench.outcome import FOLDER, Outcome, Table
-from tests.bench.service.service import service
+from tests.bench.service import service
 from worker.checkers.interface import Thresholds
 from worker.checkers.open_nsfw import OpenNsfwChecker
 

@@ -26,7 +26,7 @@ from common.db.engine import Database
 from common.models import catalog
 from tests.bench import plots
 from tests.bench.outcome import FOLDER, Outcome, Table
-from tests.bench.service.service import plain_api
+from tests.bench.service import plain_api
 from tests.support.servers import services
 from tests.support.servers.api_servers import ROOT, answers
 from tests.support.servers.processes import free_ports, own_folder, running

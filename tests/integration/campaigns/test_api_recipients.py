@@ -171,7 +171,7 @@ def test_there_are_some_recipients_and_not_too_many(sqlite_database: Database, t
     ("data", "word"),
     [
         ("", "header"),
-        ("name,name\na,b\n", "called 'name'"),
+        ("name,name\na,b\n", "the name 'name'"),
         ('name,pet\n"Ada,fox\n', "Line 2"),
         ("name\nA\0da\n", "NUL"),
         ("name\nJos\xe9\n".encode("iso-8859-1"), "UTF-8"),

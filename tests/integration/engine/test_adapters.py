@@ -153,7 +153,7 @@ def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
     [
         ("replace_with_another_models", "does not fit"),
         ("replace_with_pickle", "damaged"),
-        ("replace_with_a_link_that_leads_out", "leads elsewhere"),
+        ("replace_with_a_link_that_leads_out", "leads out"),
         ("cut_short", "damaged"),
         ("remove", "is a broken link"),
         ("lie_about_its_rank", "cannot be applied to"),

@@ -35,7 +35,7 @@ def test_each_fault_comes_in_a_sentence_with_a_remedy(examine, tmp_path):
     status, results, _ = examine(MODELS=tmp_path / "nowhere", **UNCHECKED)
     assert status == 1
     model, checker = results
-    assert "no diffusers model" in model["fault"]
+    assert "not a diffusers model" in model["fault"]
     assert "PRESSROOM_MODELS" in model["remedy"]
     assert checker["ok"]
 

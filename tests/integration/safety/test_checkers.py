@@ -138,7 +138,7 @@ def test_weights_that_were_swapped_are_refused(classifier: Path) -> None:
 
 def test_weights_that_can_carry_code_are_refused(classifier: Path) -> None:
     (classifier / "pytorch_model.bin").write_bytes(b"pickle")
-    refuse("can carry code", f"classifier:{classifier}?label=nsfw&sha256=x")
+    refuse("can contain code", f"classifier:{classifier}?label=nsfw&sha256=x")
 
 
 def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which reader a file of recipients gets, by its media type."""
+"""Selects the reader of a recipients file by its media type."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
