@@ -194,7 +194,7 @@ def test_a_webhook_is_made_tested_and_deleted(sign_in: SignIn) -> None:
     page.go_back()
     page.on("dialog", agree)
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("The webhook was deleted")).to_be_visible()
+    expect(page.get_by_text("The webhook and its deliveries were deleted")).to_be_visible()
 
 
 def test_a_key_is_made_shown_once_and_revoked(sign_in: SignIn) -> None:

@@ -60,7 +60,7 @@ def test_an_order_may_start_from_files(environ: dict[str, str], tmp_path: Path) 
     assert (job["status"], job["request"]["strength"]) == ("succeeded", 0.5)
     assert job["request"]["init_image"] != job["request"]["mask_image"]
     mask.write_text("no picture")
-    assert "must be one picture" in run(environ, "submit", "a fox", *given, status=1).stderr
+    assert "must be a single, non-animated image" in run(environ, "submit", "a fox", *given, status=1).stderr
 
 
 def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
@@ -243,7 +243,7 @@ def test_an_order_that_cannot_be_is_refused_in_one_sentence(environ: dict[str, s
 
 def test_a_wrong_key_is_told_in_one_sentence(environ: dict[str, str]) -> None:
     done = run(environ | {"PRESSROOM_API_KEY": "prk_wrong"}, "jobs", "list", status=1)
-    assert done.stderr.startswith("Error: The api does not accept this key")
+    assert done.stderr.startswith("Error: Invalid API key")
 
 
 def test_doctor_finds_nothing_wrong_with_a_running_stack(environ: dict[str, str]) -> None:

@@ -148,7 +148,7 @@ def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_
     refuse("normal, nsfw", f"classifier:{classifier}?label=nsfw&label=normal&sha256={digest}")
     refuse("if you trust it", f"classifier:{classifier}?label=nsfw")
     refuse("does not exist", f"classifier:{tmp_path}/nowhere?label=nsfw")
-    refuse("takes label", f"classifier:{classifier}?labels=nsfw")
+    refuse("accepts only label", f"classifier:{classifier}?labels=nsfw")
     refuse("pressroom safety fetch", "nsfwjs")
     with pytest.raises(SettingsError, match="CHECKER"):
         Settings.from_environ({"PRESSROOM_CHECKER": "open_nsfw,nonsense"})
