@@ -198,7 +198,7 @@ def cancel_job(session: Session, job: Job) -> None:
     )
     if not moved:
         session.refresh(job)
-        raise IllegalTransitionError(f"The job is {job.status} and cannot be canceled.")
+        raise IllegalTransitionError(f"The job is already {job.status} and cannot be canceled.")
     attempts.close_attempts(session, moved, Outcome.CANCELED)
     webhook_events.publish_job_event(session, JobStatus.CANCELED, [job.id])
     session.refresh(job)

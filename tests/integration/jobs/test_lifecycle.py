@@ -107,7 +107,7 @@ def test_a_terminal_job_cannot_be_canceled_and_says_why(database: Database) -> N
     _succeed(database, held)
     with database.transaction() as session:
         job = session.get_one(Job, held.job_id)
-        with pytest.raises(IllegalTransitionError, match="succeeded already"):
+        with pytest.raises(IllegalTransitionError, match="already succeeded"):
             lifecycle.cancel_job(session, job)
 
 

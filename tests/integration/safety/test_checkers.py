@@ -152,7 +152,7 @@ def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_
     refuse("pressroom safety fetch", "nsfwjs")
     with pytest.raises(SettingsError, match="CHECKER"):
         Settings.from_environ({"PRESSROOM_CHECKER": "open_nsfw,nonsense"})
-    with pytest.raises(SettingsError, match="beside"):
+    with pytest.raises(SettingsError, match="must not combine"):
         Settings.from_environ({"PRESSROOM_CHECKER": "open_nsfw,none", "PRESSROOM_SAFETY_OFF_ACKNOWLEDGED": "true"})
 
 

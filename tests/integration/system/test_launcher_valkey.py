@@ -66,7 +66,7 @@ def test_a_server_left_behind_is_ended_first(home, broker):
 
 
 def test_one_that_has_ended_is_not_waited_for(home, broker):
-    with pytest.raises(BrokerUnavailableError, match="has ended"):
+    with pytest.raises(BrokerUnavailableError, match="has exited"):
         valkey.await_server(home / "nowhere", is_alive=lambda: False)
 
 
