@@ -230,7 +230,7 @@ def test_what_a_key_may_not_do_is_not_shown(sign_in: SignIn) -> None:
     expect(page.get_by_role("button", name="Generate an image")).to_have_count(0)
     reader.expect_status(403)
     reader.open("/make")
-    expect(page.locator("h1")).to_contain_text("lacks the scope")
+    expect(page.locator("h1")).to_contain_text("does not have the required scope")
 
 
 def test_the_keyboard_alone_leads_to_a_picture(sign_in: SignIn) -> None:
