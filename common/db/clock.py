@@ -21,7 +21,7 @@ from common.db.types import UTCDateTime
 
 
 class DatabaseClock(ColumnElement[datetime]):
-    """The same as ``common.db.engine.now``; on SQLite to a millisecond."""
+    """The same as ``now_sql``; on SQLite to a millisecond."""
 
     _traverse_internals = [("plus", InternalTraversal.dp_plain_obj)]  # noqa: RUF012  (read by SQLAlchemy as it stands)
     inherit_cache = True

@@ -1,7 +1,7 @@
 """How quick the console is with a long past, and what pages cost that are left open.
 
 One gunicorn worker on PostgreSQL with so many jobs and about as many prints, all of one owner: every list page and each
-of its filters is asked for again and again, by one reader at a time. Then so many readers leave the press floor open,
+of its filters is asked for again and again, by one reader at a time. Then so many readers leave the overview open,
 each asking as often as the page's script does, while jobs are ordered beside them: what counts is the processor time of
 the api, and how long orders take.
 
@@ -37,7 +37,7 @@ OWNER = "bench"
 TICK_SECONDS = 5
 LIMIT_MS = 150
 PAGES = {
-    "press floor": "floor",
+    "overview": "floor",
     "jobs": "jobs",
     "jobs, failed": "jobs?status=failed",
     "jobs, of a rarer model": "jobs?model=rare-model",
@@ -137,7 +137,7 @@ def _measure_orders(url: str, key: str, process: psutil.Process, seconds: float)
 
 
 def _read(url: str, key: str, stop: threading.Event, asked: list[int], place: int) -> None:
-    """Leave the press floor open: ask as its script does, with what the browser has."""
+    """Leave the overview open: ask as its script does, with what the browser has."""
     tag = ""
     stop.wait(TICK_SECONDS * place / len(asked))
     with _sign_in(url, key) as client:
