@@ -18,8 +18,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q $(PYTEST_FLAGS)
-# For tests that do not start their own stack: two processes, one file at a time.
-PYTEST_IN_TWO := $(PYTEST) -n 2 --dist loadfile
+# Several processes; the tests of a file, and all tests that share a running stack, stay in one of them.
+PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-unit test-integration test-functional test-faults test-browser screenshots \
@@ -46,17 +46,16 @@ up: $(STAMP) ## Run the stack in the foreground: api, press, clerk, embedded ser
 ##@ Development
 
 test: $(STAMP) ## Run all tests except the rarer faults
-	$(PYTEST_IN_TWO) tests/unit tests/contracts tests/integration
-	$(PYTEST) -m "not chaos" tests/functional tests/faults
+	$(PYTEST) $(PARALLEL) -m "not chaos" tests/functional tests/faults tests/integration tests/contracts tests/unit
 
 test-unit: $(STAMP) ## Run the tests that only need Python
-	$(PYTEST_IN_TWO) tests/unit tests/contracts
+	$(PYTEST) $(PARALLEL) tests/unit tests/contracts
 
 test-integration: $(STAMP) ## Run the tests with real databases, brokers and storage
-	$(PYTEST_IN_TWO) tests/integration
+	$(PYTEST) $(PARALLEL) tests/integration
 
 test-functional: $(STAMP) ## Run the tests of the whole stack
-	$(PYTEST) tests/functional
+	$(PYTEST) $(PARALLEL) tests/functional
 
 test-browser: $(STAMP) ## Test the console in a browser (5 minutes; needs Debian's chromium, or CHROMIUM=path)
 	$(PYTEST) tests/browser
@@ -66,7 +65,7 @@ screenshots: $(STAMP) ## Save screenshots of the console to var/screenshots, and
 	@for picture in docs/img/*.png; do new=var/screenshots/$${picture##*/}; test ! -f $$new || cp $$new $$picture; done
 
 test-faults: $(STAMP) ## Run the fault tests required for every change: dying processes, broken links
-	$(PYTEST) -m "not chaos" tests/faults
+	$(PYTEST) $(PARALLEL) -m "not chaos" tests/faults
 
 chaos: $(STAMP) ## Run the rarer faults: full disks, wrong clocks, forged messages, restored backups
 	$(PYTEST) -m chaos tests/faults

@@ -16,7 +16,16 @@ from common.settings import PREFIX
 from tests.support.servers import services
 from tests.support.servers.services import Bucket
 
+FOLDER = Path(__file__).parent
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, unless a folder groups them by the stack that they share."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(FOLDER).with_suffix(""))))
 
 
 @pytest.fixture(scope="session", autouse=True)

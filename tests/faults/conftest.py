@@ -18,10 +18,15 @@ FOLDER = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by its name what is not tried at each change."""
+    """Mark the rarer faults by the test's name, and run all tests of a shared stack in the same process."""
     for item in items:
-        if FOLDER in item.path.parents and rows.is_chaos(item.name.partition("[")[0]):
+        if FOLDER not in item.path.parents:
+            continue
+        if rows.is_chaos(item.name.partition("[")[0]):
             item.add_marker(pytest.mark.chaos)
+        for fixture in ("stack", "linked"):
+            if fixture in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(f"faults-{fixture}"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""Every functional test runs on the embedded defaults and on real services; PRESSROOM_TEST_BACKEND chooses one."""
+"""Stacks that functional tests share: one on the embedded defaults and one on real services, each started once.
+
+Tests that need a stack with settings of its own override ``running_stack``. With ``pytest-xdist``, all tests of a
+shared stack run in the same process. PRESSROOM_TEST_BACKEND limits the tests to one backend.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,11 +11,13 @@ from itertools import count
 import pytest
 
 from tests.functional.backends import Backend, Embedded, Services
-from tests.functional.stack import Stack, running
+from tests.functional.stack import QUICK, Stack, running
+from tests.support.servers.services import Bucket
 
 BACKENDS = ("embedded", "services")
 CHOSEN = os.environ.get("PRESSROOM_TEST_BACKEND", "")
 NUMBERS = count(1)
+SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
 
 if CHOSEN and CHOSEN not in BACKENDS:
     raise pytest.UsageError(f"PRESSROOM_TEST_BACKEND must be one of {', '.join(BACKENDS)}, not {CHOSEN}")
@@ -19,24 +25,52 @@ if CHOSEN and CHOSEN not in BACKENDS:
 collect_ignore = ["test_tls.py"] if CHOSEN == "embedded" else []
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests of a shared stack in the same process."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if "backend_name" in parameters and "running_stack" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(parameters["backend_name"]))
+
+
+@pytest.fixture(scope="session")
+def embedded_stack() -> Iterator[Stack]:
+    """The shared stack on SQLite, the launcher's own broker and files."""
+    with running(Embedded(), settings=SETTINGS) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def services_stack(postgresql_server: str, s3: Bucket) -> Iterator[Stack]:
+    """The shared stack on PostgreSQL, Redis and S3."""
+    with running(Services(postgresql_server, s3, "shared"), settings=SETTINGS) as started:
+        yield started
+
+
 @pytest.fixture(scope="module", params=[CHOSEN] if CHOSEN else BACKENDS)
-def make_backend(request: pytest.FixtureRequest) -> Callable[[], Backend]:
-    """Make what one stack stands on."""
-    if request.param == "embedded":
+def backend_name(request: pytest.FixtureRequest) -> str:
+    """The backend under test: each test runs on both."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def make_backend(backend_name: str, request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    """Create a backend for a stack that is not shared."""
+    if backend_name == "embedded":
         return Embedded
     server, bucket = request.getfixturevalue("postgresql_server"), request.getfixturevalue("s3")
     return lambda: Services(server, bucket, f"stack{next(NUMBERS)}")
 
 
 @pytest.fixture(scope="module")
-def stack_of_module(make_backend: Callable[[], Backend], request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The stack that the tests of one file share, with as many presses as the file's PRESSES says."""
-    with running(make_backend(), presses=getattr(request.module, "PRESSES", 1)) as started:
-        yield started
+def running_stack(backend_name: str, request: pytest.FixtureRequest) -> Stack:
+    """The stack that the tests of a module use: the shared one, unless the module starts its own."""
+    return request.getfixturevalue(f"{backend_name}_stack")
 
 
 @pytest.fixture
-def stack(stack_of_module: Stack) -> Iterator[Stack]:
-    """The running stack; what the test leaves behind is held against the promises."""
-    yield stack_of_module
-    stack_of_module.check()
+def stack(running_stack: Stack) -> Iterator[Stack]:
+    """The running stack; after the test, its state is checked against the invariants."""
+    yield running_stack
+    running_stack.check()

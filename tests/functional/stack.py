@@ -64,6 +64,8 @@ class Stack:
     clients: dict[str, "Client"] = field(default_factory=dict)
     overheard: list[str] = field(default_factory=list)
     """What was written by processes that a test has added."""
+    verified: set[str] = field(default_factory=set)
+    """The keys of the objects whose content an earlier check has verified."""
 
     def stop(self) -> None:
         """Send the one signal that ends the stack; fail unless it ends in order."""
@@ -123,7 +125,8 @@ class Stack:
         accepted = [job_id for client in self.clients.values() for job_id in client.accepted]
         self.settle(accepted)
         until(self._is_quiet, "the presses to report")
-        invariants.check(self.database, self.storage, accepted={UUID(job_id) for job_id in accepted})
+        accepted_ids = {UUID(job_id) for job_id in accepted}
+        invariants.check(self.database, self.storage, accepted=accepted_ids, verified=self.verified)
         written = "".join([self.log.read_text(errors="replace"), *self.overheard])
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"

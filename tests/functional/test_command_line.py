@@ -6,32 +6,44 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
-from tests.functional.backends import Backend, Embedded
 from tests.functional.stack import Stack
 
 PROGRAM = Path(sys.executable).with_name("pressroom")
 SMALL = ("--width", "64", "--height", "64", "--steps", "2")
 
 
+pytestmark = pytest.mark.xdist_group("embedded")
+
+
 @pytest.fixture(scope="module")
-def make_backend() -> Callable[[], Backend]:
-    """One backend will do: the command line sees nothing of it."""
-    return Embedded
+def backend_name() -> str:
+    """One backend is enough: the command line sees only the api."""
+    return "embedded"
 
 
 @pytest.fixture
 def environ(stack: Stack) -> Iterator[dict[str, str]]:
     """The variables of somebody with a key, whose orders are noted afterwards."""
-    client = stack.client()
+    client = stack.client("mary")
     yield stack.environ | {"PRESSROOM_API_KEY": client.key}
     client.accepted[:] = [job["id"] for job in client.http.get("/v1/jobs", params={"limit": 100}).json()["data"]]
+
+
+@pytest.fixture
+def busy_press(stack: Stack) -> Iterator[None]:
+    """Half a minute of urgent work for the press, so that a bulk job stays queued until the test cancels it."""
+    client = stack.client()
+    blocking = [client.order(steps=150, num_images=8) for _ in range(4)]
+    yield
+    for job_id in blocking:
+        client.http.post(f"/v1/jobs/{job_id}/cancel")
 
 
 def run(environ: dict[str, str], *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -63,10 +75,9 @@ def test_an_order_may_start_from_files(environ: dict[str, str], tmp_path: Path) 
     assert "must be a single, non-animated image" in run(environ, "submit", "a fox", *given, status=1).stderr
 
 
+@pytest.mark.usefixtures("busy_press")
 def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
-    job_id = run(
-        environ, "submit", "a slow fox", "--steps", "150", "--num-images", "8", "--priority", "bulk"
-    ).stdout.strip()
+    job_id = run(environ, "submit", "a slow fox", "--priority", "bulk").stdout.strip()
     assert job_id in run(environ, "jobs", "list").stdout
     assert "a slow fox" in run(environ, "jobs", "show", job_id).stdout
     run(environ, "jobs", "cancel", job_id)
@@ -82,7 +93,11 @@ def test_a_job_is_watched_to_its_end(environ: dict[str, str]) -> None:
     assert "succeeded" in shown
     assert "/files/" in shown
     run(environ, "jobs", "watch", job_id)
-    canceled = run(environ, "submit", "a slow heron", "--steps", "150").stdout.strip()
+
+
+@pytest.mark.usefixtures("busy_press")
+def test_watching_a_canceled_job_exits_with_an_error(environ: dict[str, str]) -> None:
+    canceled = run(environ, "submit", "a slow heron", "--priority", "bulk").stdout.strip()
     run(environ, "jobs", "cancel", canceled)
     assert json.loads(run(environ, "jobs", "watch", canceled, "--json", status=1).stdout)["status"] == "canceled"
 
@@ -100,7 +115,9 @@ def test_styles_are_made_listed_and_shown(environ: dict[str, str]) -> None:
 def test_a_campaign_is_run_from_a_file_to_a_folder_of_results(
     stack: Stack, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    stack.client().post("/v1/styles", status=201, name="festive", width=64, height=64, steps=2, palette=["#ff8800"])
+    stack.client("mary").post(
+        "/v1/styles", status=201, name="festive", width=64, height=64, steps=2, palette=["#ff8800"]
+    )
     people, out = tmp_path / "people.csv", tmp_path / "out"
     people.write_text("recipient_id,name\nann,Ann\nbob,Bob\ncid,\n")
     asked = ("--template", "a card for {{ name }}", "--budget", "5", "--style", "festive", "--out", str(out))
@@ -156,8 +173,9 @@ def test_nothing_is_printed_before_somebody_agrees(environ: dict[str, str], tmp_
     assert "Supported extensions" in run(environ, *asked[:2], str(Path(__file__)), *asked[3:], status=1).stderr
 
 
+@pytest.mark.usefixtures("busy_press")
 def test_jobs_are_tried_again(environ: dict[str, str]) -> None:
-    first = run(environ, "submit", "a slow owl", "--steps", "150").stdout.strip()
+    first = run(environ, "submit", "a slow owl", "--priority", "bulk").stdout.strip()
     assert json.loads(run(environ, "jobs", "cancel", first, "--json").stdout)[0]["status"] == "canceled"
     again = run(environ, "jobs", "retry", first).stdout.strip()
     assert json.loads(run(environ, "jobs", "show", again, "--json").stdout)["retry_of"] == first

@@ -36,7 +36,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack_of_module(certificate: Path) -> Iterator[Stack]:
+def running_stack(certificate: Path) -> Iterator[Stack]:
     """A stack whose images must be signed."""
     signing = {
         "PRESSROOM_PROVENANCE": "required",

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from common.tables.states import JobStatus, Priority
+from tests.faults.support import press_process
 from tests.functional.stack import Stack
 from tests.support.servers.processes import stop
 from tests.support.waiting import LOOK_SECONDS, until
@@ -19,6 +22,13 @@ from worker.engine.painted import MOST_ROWS
 PRESSES = 2
 MOST_IN_HAND = MOST_ROWS + 1
 """What a press may hold: as many jobs as are stepped together, and a quarter more whose images are being stored."""
+
+
+@pytest.fixture(scope="module")
+def running_stack(running_stack: Stack) -> Iterator[Stack]:
+    """The shared stack with a second press."""
+    with press_process.press(running_stack):
+        yield running_stack
 
 
 def test_40_jobs_of_two_owners_are_shared_fairly_and_the_urgent_overtake(stack: Stack) -> None:

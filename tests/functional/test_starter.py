@@ -17,7 +17,7 @@ PROMPT = "a penguin on a yellow background"
 
 
 @pytest.fixture(scope="module")
-def stack_of_module() -> Iterator[Stack]:
+def running_stack() -> Iterator[Stack]:
     with running(Embedded(), settings={"PRESSROOM_LOG_FORMAT": "json"}, patience_seconds=SLOW) as started:
         yield started
 

@@ -1,23 +1,11 @@
 """Webhooks through the whole stack: jobs by HTTP, the press, the clerk, and receivers that check what they get."""
 
 import json
-from collections.abc import Callable, Iterator
-
-import pytest
 
 from common.tables.webhook_states import MessageState
-from tests.functional.backends import Backend
-from tests.functional.stack import QUICK, Stack, running, until
+from tests.functional.stack import Stack
 from tests.support.servers.webhook_receivers import Received, answer, receiving
-
-ALLOWED = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
-
-
-@pytest.fixture(scope="module")
-def stack_of_module(make_backend: Callable[[], Backend]) -> Iterator[Stack]:
-    """A stack that may tell receivers on this machine."""
-    with running(make_backend(), settings=ALLOWED) as started:
-        yield started
+from tests.support.waiting import until
 
 
 def told(request: Received) -> tuple[str, str]:

@@ -52,8 +52,13 @@ KEPT_BACK = {ImageStatus.BLOCKED, ImageStatus.QUARANTINED}
 EARLIER_OUTCOMES = {Outcome.LOST, Outcome.FENCED, Outcome.RELEASED, Outcome.RETRIED, Outcome.BLOCKED}
 
 
-def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -> None:
-    """Fail unless everything that was accepted has ended, and ended well formed."""
+def check(
+    database: Database, storage: Storage, *, accepted: Collection[UUID], verified: set[str] | None = None
+) -> None:
+    """Fail unless everything that was accepted has ended, and ended well formed.
+
+    Objects whose keys are in *verified* are only looked for, not read again; the keys of the others are added.
+    """
     with database.reading() as session:
         jobs = {job.id: job for job in session.scalars(select(Job))}
         _check_jobs(jobs, accepted)
@@ -68,7 +73,7 @@ def check(database: Database, storage: Storage, *, accepted: Collection[UUID]) -
         known |= set(session.scalars(select(Asset.storage_key)))
         sealed = session.scalars(select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None)))
         known |= {build_quarantine_key(image_id, part) for image_id in sealed for part in FilePart}
-    _check_objects(storage, images)
+    _check_objects(storage, images, set() if verified is None else verified)
     _check_nothing_else_is_stored(storage, known, attempts)
 
 
@@ -187,12 +192,17 @@ def _tries_at(message: WebhookMessage) -> Select[int]:
     return select(WebhookAttempt.number).where(WebhookAttempt.message_id == message.id)
 
 
-def _check_objects(storage: Storage, images: list[Image]) -> None:
+def _check_objects(storage: Storage, images: list[Image], verified: set[str]) -> None:
+    stored = set(storage.list_keys(""))
     for image in images:
         if not image.status.is_readable:
             continue
         assert image.storage_key is not None
         assert image.thumbnail_key is not None
+        assert {image.storage_key, image.thumbnail_key} <= stored
+        if image.storage_key in verified:
+            continue
+        verified.add(image.storage_key)
         data = storage.get(image.storage_key)
         assert (len(data), hashlib.sha256(data).hexdigest()) == (image.bytes, image.sha256)
         with Pillow.open(io.BytesIO(data)) as picture:
