@@ -48,14 +48,12 @@ class Scope(StrEnum):
     USAGE_READ = "usage:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
-    USAGE_HOUSE = "usage:house"  # of all owners and presses: for the operator
+    USAGE_ALL = "usage:all"  # of all owners and presses: for the operator
     SAFETY_REVIEW = "safety:review"  # see blocked pictures of all owners, release or confirm them: likewise
     KEYS_ADMIN = "keys:admin"  # make and revoke keys of the same owner, with no more scopes than this key has
 
 
-TENANT_SCOPES = tuple(
-    scope for scope in Scope if scope not in (Scope.USAGE_HOUSE, Scope.SAFETY_REVIEW, Scope.KEYS_ADMIN)
-)
+TENANT_SCOPES = tuple(scope for scope in Scope if scope not in (Scope.USAGE_ALL, Scope.SAFETY_REVIEW, Scope.KEYS_ADMIN))
 """What a key may do unless it is made for something else: all that stays with its owner, but no further keys."""
 
 

@@ -1,4 +1,4 @@
-"""``/v1/floor``: an overview of running, queued, finished and failed jobs."""
+"""``/v1/overview``: an overview of running, queued, finished and failed jobs."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,7 +19,7 @@ from common.keys import Scope
 from common.tables.states import Priority
 
 
-class FloorLane(Output):
+class OverviewLane(Output):
     """The jobs of one lane that a press is running together."""
 
     lane: list[str] = Field(description="Properties that define the lane, as text; the model comes first.")
@@ -29,7 +29,7 @@ class FloorLane(Output):
     steps: int
 
 
-class FloorPress(Output):
+class OverviewPress(Output):
     """A running press."""
 
     id: UUID
@@ -39,10 +39,10 @@ class FloorPress(Output):
     started_at: Time
     utilisation: float | None = Field(description="Utilisation over the last hour, from 0 to 1.")
     per_hour: Money = Field(description="Cost of the press per hour.")
-    printing: list[FloorLane]
+    printing: list[OverviewLane]
 
 
-class FloorQueue(Output):
+class OverviewQueue(Output):
     """The queued jobs of one lane."""
 
     lane: list[str] = Field(description="Properties that define the lane, as text; the model comes first.")
@@ -52,7 +52,7 @@ class FloorQueue(Output):
     oldest_at: Time
 
 
-class FloorFailure(Output):
+class OverviewFailure(Output):
     """A job that failed within the last day."""
 
     job_id: UUID
@@ -63,53 +63,53 @@ class FloorFailure(Output):
     at: Time | None
 
 
-class Floor(Output):
+class Overview(Output):
     """An overview of the current activity."""
 
-    object: Literal["floor"] = "floor"
-    house: bool = Field(
+    object: Literal["overview"] = "overview"
+    all_owners: bool = Field(
         description="Whether the overview covers all owners and presses; otherwise, only the owner's jobs."
     )
-    presses: list[FloorPress]
+    presses: list[OverviewPress]
     running: int = Field(description="Number of running jobs.")
     queued: int = Field(description="Number of queued jobs.")
-    queue: list[FloorQueue] = Field(description="Queued lanes, longest waiting first; at most 40.")
-    failures: list[FloorFailure] = Field(description="Recent failures, newest first; at most eight.")
+    queue: list[OverviewQueue] = Field(description="Queued lanes, longest waiting first; at most 40.")
+    failures: list[OverviewFailure] = Field(description="Recent failures, newest first; at most eight.")
     images_per_minute: float = Field(description="Images per minute over the last ten minutes.")
     images_last_hour: int
     charged_last_hour: list[Money]
     per_hour: list[Money] = Field(description="Cost of all these presses per hour.")
 
 
-blueprint = responses.create_blueprint("floor", "Overview of the current activity.", "/v1/floor")
+blueprint = responses.create_blueprint("overview", "Overview of the current activity.", "/v1/overview")
 
 
-@blueprint.get("", **responses.describe_route(Scope.JOBS_READ, {200: Floor}))
+@blueprint.get("", **responses.describe_route(Scope.JOBS_READ, {200: Overview}))
 @scope_required(Scope.JOBS_READ)
-def get_floor() -> Response:
-    """Get the overview: everything with the scope `usage:house`, otherwise the jobs of the key's owner."""
+def get_overview() -> Response:
+    """Get the overview: everything with the scope `usage:all`, otherwise the jobs of the key's owner."""
     context, owner = current_context(), current_caller().owner
-    is_house = Scope.USAGE_HOUSE in current_caller().scopes
+    all_owners = Scope.USAGE_ALL in current_caller().scopes
     with context.database.reading() as session:
-        if is_house:
+        if all_owners:
             seen, running = overview.load_overview(session, timedelta(seconds=context.settings.lease_seconds)), None
         else:
             seen, running = (
                 overview.load_owner_overview(session, owner),
                 len(overview.list_running_jobs(session, owner)),
             )
-    return responses.respond_json(_serialize_floor(seen, running))
+    return responses.respond_json(_serialize_overview(seen, running))
 
 
-def _serialize_floor(seen: overview.Overview, running: int | None) -> Floor:
+def _serialize_overview(seen: overview.Overview, running: int | None) -> Overview:
     """Return the operator's overview, or an owner's if *running*, the number of their running jobs, is given."""
-    return Floor(
-        house=running is None,
+    return Overview(
+        all_owners=running is None,
         presses=[_serialize_press(press) for press in seen.presses],
         running=seen.running if running is None else running,
         queued=seen.queued,
         queue=[
-            FloorQueue(
+            OverviewQueue(
                 lane=each.lane.words,
                 priority=each.priority,
                 jobs=each.lane.jobs,
@@ -118,7 +118,7 @@ def _serialize_floor(seen: overview.Overview, running: int | None) -> Floor:
             )
             for each in seen.waiting
         ],
-        failures=[FloorFailure(**vars(each)) for each in seen.failures],
+        failures=[OverviewFailure(**vars(each)) for each in seen.failures],
         images_per_minute=seen.images_per_minute,
         images_last_hour=seen.images,
         charged_last_hour=_serialize_money(seen.charged),
@@ -126,8 +126,8 @@ def _serialize_floor(seen: overview.Overview, running: int | None) -> Floor:
     )
 
 
-def _serialize_press(press: overview.ActivePress) -> FloorPress:
-    return FloorPress(
+def _serialize_press(press: overview.ActivePress) -> OverviewPress:
+    return OverviewPress(
         id=press.id,
         host=press.host,
         accelerator=press.accelerator,
@@ -136,7 +136,7 @@ def _serialize_press(press: overview.ActivePress) -> FloorPress:
         utilisation=press.utilisation,
         per_hour=Money(amount=press.price_per_hour, currency=press.currency),
         printing=[
-            FloorLane(
+            OverviewLane(
                 lane=each.lane.words, jobs=each.lane.jobs, images=each.lane.images, step=each.step, steps=each.steps
             )
             for each in press.printing

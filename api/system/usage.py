@@ -8,11 +8,11 @@ from flask import Response
 from api.auth.bearer import current_caller, scope_required
 from api.runtime.context import current_context
 from api.system.usage_schemas import (
-    HouseAccount,
-    HouseMoney,
-    HousePress,
-    HouseReport,
     Money,
+    OperatorAccount,
+    OperatorMoney,
+    OperatorPress,
+    OperatorReport,
     SpanQuery,
     UsageQuery,
     UsageReport,
@@ -50,21 +50,21 @@ def get_usage(query: UsageQuery) -> Response:
     return responses.respond_json(report)
 
 
-@blueprint.get("/house", **responses.describe_route(Scope.USAGE_HOUSE, {200: HouseReport}, 422))
-@scope_required(Scope.USAGE_HOUSE)
-def get_house_usage(query: SpanQuery) -> Response:
+@blueprint.get("/operator", **responses.describe_route(Scope.USAGE_ALL, {200: OperatorReport}, 422))
+@scope_required(Scope.USAGE_ALL)
+def get_operator_report(query: SpanQuery) -> Response:
     """Get the usage of all presses for all owners: delivered, wasted, overhead and idle time, energy and money."""
     since, until = _resolve_span(query)
     with current_context().database.reading() as session:
         found = operator_report.build_operator_report(session, since, until)
-    report = HouseReport(
+    report = OperatorReport(
         since=since,
         until=until,
         data=[_serialize_press(press, account) for press, account in found.presses[:MOST_PRESSES]],
         has_more=len(found.presses) > MOST_PRESSES,
-        total=HouseAccount(**_serialize_account(found.total)),
+        total=OperatorAccount(**_serialize_account(found.total)),
         money=[
-            HouseMoney(
+            OperatorMoney(
                 currency=currency,
                 up_amount=money.up,
                 charged_amount=money.charged,
@@ -97,8 +97,8 @@ def _serialize_usage_row(name: str | None, group: Usage) -> UsageRow:
     )
 
 
-def _serialize_press(press: Press, account: PressAccount) -> HousePress:
-    return HousePress(
+def _serialize_press(press: Press, account: PressAccount) -> OperatorPress:
+    return OperatorPress(
         id=press.id,
         host=press.host,
         accelerator=press.accelerator,

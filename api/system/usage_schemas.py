@@ -10,7 +10,7 @@ from api.web.validation import Moment, Query
 from common.usage.usage import GroupBy
 
 
-class HouseAccount(Output):
+class OperatorAccount(Output):
     """The time of presses by purpose; ``gpu_seconds`` are accelerator seconds."""
 
     up_seconds: float = Field(
@@ -36,7 +36,7 @@ class HouseAccount(Output):
     energy_joules: float | None = Field(description="Energy used by accelerators that measure it; null if none does.")
 
 
-class HousePress(HouseAccount):
+class OperatorPress(OperatorAccount):
     """The time of one press by purpose."""
 
     id: UUID
@@ -51,7 +51,7 @@ class HousePress(HouseAccount):
     stopped_at: Time | None = Field(description="When the press stopped; null if it is running or died.")
 
 
-class HouseMoney(Output):
+class OperatorMoney(Output):
     """The cost and revenue of the span in one currency."""
 
     currency: str
@@ -63,16 +63,16 @@ class HouseMoney(Output):
     )
 
 
-class HouseReport(Output):
+class OperatorReport(Output):
     """The operator's usage report for a span of time."""
 
-    object: Literal["house"] = "house"
+    object: Literal["operator_report"] = "operator_report"
     since: Time = Field(serialization_alias="from")
     until: Time = Field(serialization_alias="to")
-    data: list[HousePress] = Field(description="The presses that were up, newest first, up to 100.")
+    data: list[OperatorPress] = Field(description="The presses that were up, newest first, up to 100.")
     has_more: bool = Field(description="Whether there were older presses, which the totals include.")
-    total: HouseAccount
-    money: list[HouseMoney]
+    total: OperatorAccount
+    money: list[OperatorMoney]
 
 
 class SpanQuery(Query):

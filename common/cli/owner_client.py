@@ -21,18 +21,18 @@ class OwnerClient(Client):
         """Permanently erase an image."""
         self._send("DELETE", f"/v1/images/{image_id}")
 
-    def floor(self) -> Json:
+    def overview(self) -> Json:
         """Return the current overview of presses and queue."""
-        return self._json("GET", "/v1/floor")
+        return self._json("GET", "/v1/overview")
 
     def usage(self, *, group_by: str | None, since: str | None, until: str | None) -> Json:
         """Return the owner's usage."""
         query = _drop_missing({"group_by": group_by, "from": since, "to": until})
         return self._json("GET", "/v1/usage", params=query)
 
-    def house(self, *, since: str | None, until: str | None) -> Json:
+    def operator_report(self, *, since: str | None, until: str | None) -> Json:
         """Return the operator's usage report."""
-        return self._json("GET", "/v1/usage/house", params=_drop_missing({"from": since, "to": until}))
+        return self._json("GET", "/v1/usage/operator", params=_drop_missing({"from": since, "to": until}))
 
     def models(self) -> list[Json]:
         """Return the available models."""

@@ -70,7 +70,7 @@ def test_a_style_is_made_worn_and_changed(sign_in: SignIn, stack: Stack) -> None
     assert reader.find_barriers() == []
     page.get_by_role("button", name="Save style").click()
     expect(page.get_by_role("img", name="Palette: #ff8800")).to_be_visible()
-    page = reader.open("/make")
+    page = reader.open("/generate")
     page.get_by_label("Prompt", exact=True).fill("a fox")
     page.get_by_label("Style").select_option("spring")
     expect(page.get_by_text("override the fields on this form")).to_be_visible()

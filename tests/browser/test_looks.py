@@ -56,15 +56,15 @@ def pages(stack: Stack, reader: Reader) -> dict[str, str]:
     for _ in range(6):
         reader.tell("/v1/jobs", {"prompt": "a kite over the sea", "num_images": 4, "priority": "bulk", "steps": 40})
     return {
-        "floor": "/floor",
-        "make": f"/make?job={jobs[1]}",
+        "overview": "/overview",
+        "generate": f"/generate?job={jobs[1]}",
         "jobs": "/jobs",
         "job": f"/jobs/{jobs[0]}",
         "gallery": "/gallery",
         "compare": "/gallery/compare?" + "&".join(f"image={image['id']}" for image in first),
         **campaigns,
         "costs": "/costs",
-        "house": "/costs/house",
+        "operator-costs": "/costs/operator",
         "webhooks": "/webhooks",
         "webhook": f"/webhooks/{webhook}",
         "models": "/models",
@@ -74,7 +74,7 @@ def pages(stack: Stack, reader: Reader) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def reader(browser: Browser, stack: Stack) -> Iterator[Reader]:
-    """Somebody who runs the house, and prints."""
+    """The operator, who also prints."""
     signed_in = Reader.signed_in(browser, stack, "ada")
     yield signed_in
     signed_in.close()

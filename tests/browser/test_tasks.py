@@ -17,7 +17,7 @@ SignIn = Callable[..., Reader]
 
 def make_picture(reader: Reader, prompt: str, **fields: str) -> Page:
     """Order a small picture by the form, and wait until it is shown."""
-    page = reader.open("/make")
+    page = reader.open("/generate")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     for label, value in ({"Width": "128", "Height": "128"} | fields).items():
         page.get_by_label(label).fill(value)
@@ -49,13 +49,13 @@ def test_a_picture_is_made_watched_and_varied(sign_in: SignIn) -> None:
     page.get_by_role("button", name="Vary").first.click()
     expect(page.get_by_alt_text("Source image")).to_be_visible()
     page.get_by_role("button", name="Generate", exact=True).click()
-    expect(page.locator("#print")).to_have_attribute("hx-get", re.compile("/console/make/"))
+    expect(page.locator("#print")).to_have_attribute("hx-get", re.compile("/console/generate/"))
     expect(page.locator("#print figure img")).to_have_count(1)
 
 
 def test_the_form_holds_to_the_limits_of_the_model_and_says_what_is_wrong(sign_in: SignIn) -> None:
     reader = sign_in()
-    page = reader.open("/make")
+    page = reader.open("/generate")
     width = page.get_by_label("Width")
     expect(width).to_have_attribute("max", "2048")
     page.get_by_role("button", name="Landscape").click()
@@ -73,7 +73,7 @@ def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> No
     reader = sign_in("mona")
     file = tmp_path / "picture.png"
     file.write_bytes(encode(picture((128, 128))))
-    page = reader.open("/make")
+    page = reader.open("/generate")
     page.get_by_label("Prompt", exact=True).fill("a hat")
     page.get_by_label("Image", exact=True).set_input_files(file)
     canvas = page.locator("#mask")
@@ -95,9 +95,9 @@ def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> No
     assert answer["data"][0]["request"]["mask_image"] is not None
 
 
-def test_the_floor_shows_what_is_printed_without_being_asked_again(sign_in: SignIn, stack: Stack) -> None:
+def test_the_overview_shows_what_is_printed_without_being_asked_again(sign_in: SignIn, stack: Stack) -> None:
     reader = sign_in("flora")
-    page = reader.open("/floor")
+    page = reader.open("/overview")
     expect(page.get_by_text("No active jobs")).to_be_visible()
     assert reader.find_barriers() == []
     order = {"prompt": "a slow one", "steps": 150, "width": 64, "height": 64}
@@ -223,18 +223,18 @@ def test_models_are_shown_with_their_limits(sign_in: SignIn) -> None:
 
 def test_what_a_key_may_not_do_is_not_shown(sign_in: SignIn) -> None:
     reader = sign_in("looker", ("jobs:read",))
-    page = reader.open("/floor")
+    page = reader.open("/overview")
     expect(page.get_by_role("navigation")).to_have_text(re.compile(r"Overview\s+Jobs\s+Gallery\s+Models"))
     expect(page.get_by_label("Operator")).to_have_count(0)
     page = reader.open("/jobs")
     expect(page.get_by_role("button", name="Generate an image")).to_have_count(0)
     reader.expect_status(403)
-    reader.open("/make")
+    reader.open("/generate")
     expect(page.locator("h1")).to_contain_text("does not have the required scope")
 
 
 def test_the_keyboard_alone_leads_to_a_picture(sign_in: SignIn) -> None:
-    page = sign_in("kay").open("/make")
+    page = sign_in("kay").open("/generate")
     page.keyboard.type("a key")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#print figure img")).to_be_visible()

@@ -206,12 +206,12 @@ def test_images_are_listed_downloaded_and_deleted(environ: dict[str, str], tmp_p
     assert "is not a date or time" in run(environ, "images", "list", "--from", "soon", status=2).stderr
 
 
-def test_the_floor_is_shown_once_where_nobody_looks(environ: dict[str, str]) -> None:
+def test_the_overview_is_printed_once_where_the_output_is_no_terminal(environ: dict[str, str]) -> None:
     assert "waiting" in run(environ, "top").stdout
-    floor = json.loads(run(environ, "top", "--json").stdout)
-    assert (floor["object"], floor["house"]) == ("floor", False)
-    house = run(environ, "keys", "create", "--name", "h", "--scope", "jobs:read", "--scope", "usage:house").stdout
-    seen = environ | {"PRESSROOM_API_KEY": house.strip()}
+    overview = json.loads(run(environ, "top", "--json").stdout)
+    assert (overview["object"], overview["all_owners"]) == ("overview", False)
+    operator = run(environ, "keys", "create", "--name", "h", "--scope", "jobs:read", "--scope", "usage:all").stdout
+    seen = environ | {"PRESSROOM_API_KEY": operator.strip()}
     assert len(json.loads(run(seen, "top", "--json").stdout)["presses"]) >= 1
     assert "accelerator" in run(seen, "top", "--once").stdout
 
@@ -224,7 +224,7 @@ def test_what_was_spent_is_told_as_table_csv_and_json(environ: dict[str, str]) -
     assert [row["model"] for row in rows] == ["painted", "total"]
     assert {int(row["images"]) for row in rows} == {total["images"]}
     assert "total" in run(environ, "usage", "--from", "2020-01-01").stdout
-    assert "usage:house" in run(environ, "usage", "--house", status=1).stderr
+    assert "usage:all" in run(environ, "usage", "--all", status=1).stderr
 
 
 def test_webhooks_are_made_tried_and_deleted(environ: dict[str, str]) -> None:

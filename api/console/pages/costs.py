@@ -48,24 +48,24 @@ def show_costs() -> Response:
         numbers=numbers.html,
         group_by=group_by,
         choices=[*GroupBy],
-        sees_house=current_user().may(Scope.USAGE_HOUSE),
+        sees_all=current_user().may(Scope.USAGE_ALL),
     )
 
 
-@register_page("/costs/house", Scope.USAGE_HOUSE)
+@register_page("/costs/operator", Scope.USAGE_ALL)
 def show_operator_report() -> Response:
     """Show how all presses were used in a period, and the full cost per image."""
     since, until = _read_span()
     with current_context().database.reading() as session:
-        account = operator_report.build_operator_report(session, since, until)
-    meter, ledger = account.total.meter, account.total.ledger
+        report = operator_report.build_operator_report(session, since, until)
+    meter, ledger = report.total.meter, report.total.ledger
     parts = {"delivered": ledger.delivered, "running": ledger.running, **_prefix_names("waste", ledger.waste)}
-    parts |= {**_prefix_names("overhead", meter.overhead), "idle": account.total.idle}
+    parts |= {**_prefix_names("overhead", meter.overhead), "idle": report.total.idle}
     return render_page(
-        "costs/house.html",
+        "costs/operator.html",
         since=since,
         until=until - timedelta(days=1),
-        house=account,
+        report=report,
         parts={name: seconds for name, seconds in parts.items() if seconds > usage.ROUNDING},
         filters=read_filters("since", "until"),
     )

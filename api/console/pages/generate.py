@@ -38,7 +38,7 @@ CARD_FIELDS = {
 MOST_STYLES = 100
 
 
-@register_page("/make", Scope.JOBS_WRITE)
+@register_page("/generate", Scope.JOBS_WRITE)
 def show_form() -> Response:
     """Show the form, prefilled from the job in ``job`` if given, and that job."""
     job = _find_job(request.args.get("job", ""))
@@ -52,7 +52,7 @@ def show_form() -> Response:
     return _render_form(wish, job)
 
 
-@register_page("/make", Scope.JOBS_WRITE, post=True)
+@register_page("/generate", Scope.JOBS_WRITE, post=True)
 def create_job() -> Response:
     """Submit the job, or show the form again with its errors."""
     wish = generate_form.parse_generate_form(request.form)
@@ -64,7 +64,7 @@ def create_job() -> Response:
     return redirect_to("generate:show_form", job=job_id, seed="same" if request.form.get("seed") else None)
 
 
-@register_page("/make/<job_id>/now", Scope.JOBS_READ, live=True)
+@register_page("/generate/<job_id>/now", Scope.JOBS_READ, live=True)
 def show_job_result(job_id: str) -> Response:
     """Return the live progress or the result of a job."""
     job = _find_job(job_id)
@@ -74,14 +74,14 @@ def show_job_result(job_id: str) -> Response:
     return render_live_fragment("generate/print.html", version, **_build_job_values(job))
 
 
-@register_page("/make/pictures", Scope.JOBS_WRITE, post=True)
+@register_page("/generate/pictures", Scope.JOBS_WRITE, post=True)
 def upload_picture() -> Response:
     """Store an uploaded source image or mask as an asset and return its id."""
     settings = current_context().settings
     return _respond_picture(_store_asset(receive_picture(request, settings.max_asset_bytes)))
 
 
-@register_page("/make/pictures/<image_id>", Scope.JOBS_WRITE, post=True)
+@register_page("/generate/pictures/<image_id>", Scope.JOBS_WRITE, post=True)
 def copy_print_to_asset(image_id: str) -> Response:
     """Store one of the owner's images as a source image, and redirect to the form with it."""
     require_scope(Scope.JOBS_READ)

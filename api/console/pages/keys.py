@@ -31,7 +31,7 @@ SCOPE_LABELS = {
     Scope.CAMPAIGNS_WRITE: "create and control campaigns",
     Scope.CAMPAIGNS_APPROVE: "approve campaign spending",
     Scope.SAFETY_REVIEW: "review quarantined images",
-    Scope.USAGE_HOUSE: "see presses and costs of all owners",
+    Scope.USAGE_ALL: "see presses and costs of all owners",
     Scope.KEYS_ADMIN: "create and revoke keys",
 }
 

@@ -16,13 +16,13 @@ from common.jobs import overview
 from common.keys import Scope
 
 
-@register_page("/floor", Scope.JOBS_READ)
+@register_page("/overview", Scope.JOBS_READ)
 def show_overview() -> Response:
     """Show the overview."""
-    return render_page("overview/floor.html", parts=[part.html for part in _load_fragments()])
+    return render_page("overview/overview.html", parts=[part.html for part in _load_fragments()])
 
 
-@register_page("/floor/now", Scope.JOBS_READ, live=True)
+@register_page("/overview/now", Scope.JOBS_READ, live=True)
 def show_overview_now() -> Response:
     """Return the live part of the overview, or 304 if it has not changed."""
     parts = _load_fragments()
@@ -33,9 +33,9 @@ def show_overview_now() -> Response:
 
 
 def _load_fragments() -> list[Fragment]:
-    """Return the parts that the key may see: the operator view with usage:house, and its owner's jobs."""
+    """Return the parts that the key may see: the operator view with usage:all, and its owner's jobs."""
     owner, snapshots = current_caller().owner, console_state().snapshots
-    parts = [snapshots.read(("house",), _render_operator_part)] if current_user().may(Scope.USAGE_HOUSE) else []
+    parts = [snapshots.read(("operator",), _render_operator_part)] if current_user().may(Scope.USAGE_ALL) else []
     return [*parts, snapshots.read(("owner", owner), lambda: _render_owner_part(owner))]
 
 
@@ -43,11 +43,11 @@ def _render_operator_part() -> str:
     context = current_context()
     with context.database.reading() as session:
         seen = overview.load_overview(session, timedelta(seconds=context.settings.lease_seconds))
-    return render_template("console/overview/house.html", floor=seen)
+    return render_template("console/overview/operator.html", overview=seen)
 
 
 def _render_owner_part(owner: str) -> str:
     with current_context().database.reading() as session:
         seen = overview.load_owner_overview(session, owner)
         working = overview.list_running_jobs(session, owner)
-    return render_template("console/overview/own.html", floor=seen, working=working)
+    return render_template("console/overview/own.html", overview=seen, working=working)

@@ -32,7 +32,7 @@ def keys() -> None:
     multiple=True,
     type=click.Choice([scope.value for scope in Scope]),
     default=[scope.value for scope in TENANT_SCOPES],
-    help=f"Scope of the key; can be repeated. By default all except {Scope.USAGE_HOUSE} (costs of all owners), "
+    help=f"Scope of the key; can be repeated. By default all except {Scope.USAGE_ALL} (costs of all owners), "
     f"{Scope.SAFETY_REVIEW} (review of blocked images) and {Scope.KEYS_ADMIN} (management of keys).",
 )
 @click.option("--image-days", type=click.IntRange(1), help="Days to keep images.")

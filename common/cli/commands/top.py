@@ -24,50 +24,50 @@ REFRESH_SECONDS = 2.0
 def top(every: float, once: bool, as_json: bool) -> None:
     """Show presses, lanes, queue, throughput and costs live; Ctrl-C exits.
 
-    Keys with the scope usage:house see all presses, others the jobs of their owner. --json prints once and exits.
+    Keys with the scope usage:all see all presses, others the jobs of their owner. --json prints once and exits.
     """
     with connect_client_as(OwnerClient) as client:
         if as_json:
-            print_json(client.floor())
+            print_json(client.overview())
             return
         while True:
-            floor = client.floor()
+            overview = client.overview()
             if once or not sys.stdout.isatty():
-                _print_overview(floor)
+                _print_overview(overview)
                 return
             click.clear()
-            _print_overview(floor)
+            _print_overview(overview)
             time.sleep(every)
 
 
-def _print_overview(floor: Json) -> None:
-    click.echo(_format_headline(floor))
-    if floor["house"]:
+def _print_overview(overview: Json) -> None:
+    click.echo(_format_headline(overview))
+    if overview["all_owners"]:
         click.echo()
-        _print_presses(floor["presses"])
-    if floor["queue"]:
+        _print_presses(overview["presses"])
+    if overview["queue"]:
         click.echo()
         rows = [
             [", ".join(each["lane"]), each["priority"], each["jobs"], each["images"], _format_age(each["oldest_at"])]
-            for each in floor["queue"]
+            for each in overview["queue"]
         ]
         print_table(["waiting", "priority", "jobs", "images", "oldest"], rows)
-    if floor["failures"]:
+    if overview["failures"]:
         click.echo()
         print_table(
             ["failed job", "model", "reason", "ago"],
-            [[each["job_id"], each["model"], each["code"], _format_age(each["at"])] for each in floor["failures"]],
+            [[each["job_id"], each["model"], each["code"], _format_age(each["at"])] for each in overview["failures"]],
         )
 
 
-def _format_headline(floor: Json) -> str:
+def _format_headline(overview: Json) -> str:
     parts = [
-        *([f"{len(floor['presses'])} presses"] if floor["house"] else []),
-        f"{floor['running']} printing",
-        f"{floor['queued']} waiting",
-        f"{floor['images_per_minute']:g} images/min",
-        f"{floor['images_last_hour']} images in the last hour for {_format_money(floor['charged_last_hour'])}",
-        *([f"presses cost {_format_money(floor['per_hour'])} per hour"] if floor["house"] else []),
+        *([f"{len(overview['presses'])} presses"] if overview["all_owners"] else []),
+        f"{overview['running']} printing",
+        f"{overview['queued']} waiting",
+        f"{overview['images_per_minute']:g} images/min",
+        f"{overview['images_last_hour']} images in the last hour for {_format_money(overview['charged_last_hour'])}",
+        *([f"presses cost {_format_money(overview['per_hour'])} per hour"] if overview["all_owners"] else []),
     ]
     return " · ".join(parts)
 

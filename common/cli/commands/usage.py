@@ -22,22 +22,24 @@ PRESS_FIELDS = (
 @click.option("--by", "group_by", type=click.Choice([str(by) for by in GroupBy]), help="Group usage by this field.")
 @since_option
 @until_option
-@click.option("--house", is_flag=True, help="Report on all presses (for the operator).")
+@click.option("--all", "for_all", is_flag=True, help="Report on all presses (for the operator).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @as_json_option
-def usage(group_by: str | None, since: str | None, until: str | None, house: bool, as_csv: bool, as_json: bool) -> None:
+def usage(
+    group_by: str | None, since: str | None, until: str | None, for_all: bool, as_csv: bool, as_json: bool
+) -> None:
     """Report accelerator time and costs, by default for the last 30 days."""
-    if house and group_by:
-        raise click.UsageError("--house cannot be combined with --by; it is always grouped by press.")
+    if for_all and group_by:
+        raise click.UsageError("--all cannot be combined with --by; it is always grouped by press.")
     with connect_client_as(OwnerClient) as client:
-        if house:
-            report = client.house(since=since, until=until)
+        if for_all:
+            report = client.operator_report(since=since, until=until)
         else:
             report = client.usage(group_by=group_by, since=since, until=until)
     if as_json:
         print_json(report)
         return
-    titles, rows = _tabulate_operator_report(report) if house else _tabulate_usage(report)
+    titles, rows = _tabulate_operator_report(report) if for_all else _tabulate_usage(report)
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([titles, *rows])
         return

@@ -37,7 +37,7 @@ OWNER = "bench"
 TICK_SECONDS = 5
 LIMIT_MS = 150
 PAGES = {
-    "overview": "floor",
+    "overview": "overview",
     "jobs": "jobs",
     "jobs, failed": "jobs?status=failed",
     "jobs, of a rarer model": "jobs?model=rare-model",
@@ -142,7 +142,7 @@ def _read(url: str, key: str, stop: threading.Event, asked: list[int], place: in
     stop.wait(TICK_SECONDS * place / len(asked))
     with _sign_in(url, key) as client:
         while not stop.is_set():
-            answer = client.get("floor/now", headers={"If-None-Match": tag} if tag else {})
+            answer = client.get("overview/now", headers={"If-None-Match": tag} if tag else {})
             tag = answer.headers["ETag"]
             asked[place] += 1
             stop.wait(TICK_SECONDS)

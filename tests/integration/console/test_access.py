@@ -52,7 +52,7 @@ def test_a_stranger_is_led_to_sign_in_and_back(api: Api) -> None:
 @pytest.mark.parametrize("then", ["https://elsewhere.example/", "//elsewhere.example/console/", "/console/\\x", "/v1"])
 def test_nobody_is_led_elsewhere_after_signing_in(api: Api, then: str) -> None:
     answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada"), "then": then})
-    assert answer.headers["Location"] == "/console/floor"
+    assert answer.headers["Location"] == "/console/overview"
 
 
 def test_the_cookie_holds_no_key_and_is_kept_from_scripts_and_other_sites(api: Api) -> None:
@@ -70,7 +70,7 @@ def test_the_cookie_is_for_https_alone_where_the_service_is(database: Database, 
     answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada")})
     assert "Secure" in cookie_of(answer)
     assert "Path=/print/console" in cookie_of(answer)
-    assert answer.headers["Location"] == "/print/console/floor"
+    assert answer.headers["Location"] == "/print/console/overview"
     assert "Strict-Transport-Security" in answer.headers
 
 
@@ -84,12 +84,12 @@ def test_a_revoked_key_is_out_at_once(api: Api) -> None:
 
 def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     key = sign_in(api)
-    assert api.client.get("/console/floor/now").status_code == 200
+    assert api.client.get("/console/overview/now").status_code == 200
     with api.database.transaction() as session:
         keys.revoke_api_key(session, key.split("_")[1])
     monkeypatch.setattr("api.console.key_cache.FRESH_SECONDS", 0.0)
-    until(lambda: api.client.get("/console/floor/now").status_code == 303, "the page to be cut off")
-    answer = api.client.get("/console/floor/now", headers={"HX-Request": "true"})
+    until(lambda: api.client.get("/console/overview/now").status_code == 303, "the page to be cut off")
+    answer = api.client.get("/console/overview/now", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/console/sign-in")
 
 
@@ -112,9 +112,9 @@ def test_a_post_without_the_token_of_its_session_changes_nothing(api: Api) -> No
     sign_in(api)
     wish = {"prompt": "a lighthouse", "model": "painted"}
     for data in (wish, wish | {"csrf_token": "x"}):
-        assert api.client.post("/console/make", data=data).status_code == 403
+        assert api.client.post("/console/generate", data=data).status_code == 403
     assert api.count_jobs() == 0
-    assert api.client.post("/console/make", data=wish | {"csrf_token": token(api)}).status_code == 303
+    assert api.client.post("/console/generate", data=wish | {"csrf_token": token(api)}).status_code == 303
     assert api.count_jobs() == 1
 
 
@@ -163,14 +163,14 @@ def test_the_navigation_shows_what_the_key_may_see(api: Api) -> None:
     sign_in(api, Scope.JOBS_READ)
     page = api.client.get("/console/jobs").text
     assert "/console/gallery" in page
-    for hidden in ("/console/make", "/console/costs", "/console/keys", "/console/webhooks", "Cancel selected"):
+    for hidden in ("/console/generate", "/console/costs", "/console/keys", "/console/webhooks", "Cancel selected"):
         assert hidden not in page
 
 
 def test_what_belongs_to_others_is_as_good_as_missing(api: Api) -> None:
     job_id, images = api.print_job("bob")
     sign_in(api, *TENANT_SCOPES)
-    for path in (f"jobs/{job_id}", f"jobs/{job_id}/now", f"make/{job_id}/now", f"make?job={job_id}"):
+    for path in (f"jobs/{job_id}", f"jobs/{job_id}/now", f"generate/{job_id}/now", f"generate?job={job_id}"):
         assert api.client.get(f"/console/{path}").status_code == 404, path
     assert str(images[0].id) not in api.client.get("/console/gallery").text
     assert str(images[0].id) not in api.client.get(f"/console/gallery/compare?image={images[0].id}").text
@@ -183,7 +183,7 @@ def test_what_belongs_to_others_is_as_good_as_missing(api: Api) -> None:
 
 def test_every_answer_forbids_what_is_not_from_here(api: Api) -> None:
     sign_in(api)
-    for path in ("/console/jobs", "/console/nothing", "/console/floor/now"):
+    for path in ("/console/jobs", "/console/nothing", "/console/overview/now"):
         headers = api.client.get(path).headers
         policy = headers["Content-Security-Policy"]
         for part in ("default-src 'self'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"):

@@ -50,9 +50,10 @@ def pages(api: Api) -> list[str]:
     deliveries = [api.post(f"/v1/webhooks/{webhook}/test").json["id"] for _ in range(3)]
     choice = "&".join(f"image={image.id}" for image in images)
     return [
-        *("floor", "floor/now", "make", f"make?job={job_id}", f"make/{job_id}/now", "jobs", "jobs?words=lighthouse"),
+        *("overview", "overview/now", "generate", f"generate?job={job_id}", f"generate/{job_id}/now"),
+        *("jobs", "jobs?words=lighthouse"),
         *(f"jobs/{job_id}", f"jobs/{job_id}/now", "gallery", "gallery?verdict=pass&model=painted"),
-        *(f"gallery/compare?{choice}", "costs", "costs?by=day", "costs?by=key", "costs/house", "costs/table.csv"),
+        *(f"gallery/compare?{choice}", "costs", "costs?by=day", "costs?by=key", "costs/operator", "costs/table.csv"),
         *("webhooks", f"webhooks/{webhook}", f"webhooks/{webhook}/deliveries/{deliveries[0]}", "models", "keys"),
         *("styles", "styles/new", "styles/plain", "review"),
     ]
@@ -79,9 +80,9 @@ def test_the_form_makes_the_job_that_it_says(api: Api) -> None:
         "num_images": "2",
     }
     form |= {"guidance_scale": "4.5", "negative_prompt": "snow", "strength": "0.8", "csrf_token": token(api)}
-    answer = api.client.post("/console/make", data=form)
+    answer = api.client.post("/console/generate", data=form)
     job = api.get("/v1/jobs").json["data"][0]
-    assert answer.headers["Location"] == f"/console/make?job={job['id']}&seed=same"
+    assert answer.headers["Location"] == f"/console/generate?job={job['id']}&seed=same"
     asked = job["request"]
     assert (asked["prompt"], asked["width"], asked["height"], asked["steps"], asked["seed"]) == ("a fox", 128, 64, 3, 9)
     assert (asked["num_images"], asked["guidance_scale"], asked["negative_prompt"]) == (2, 4.5, "snow")
@@ -91,7 +92,7 @@ def test_the_form_makes_the_job_that_it_says(api: Api) -> None:
 
 def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_typed(api: Api) -> None:
     form = {"prompt": "a fox & a hen", "model": "painted", "width": "77", "steps": "many", "csrf_token": token(api)}
-    answer = api.client.post("/console/make", data=form)
+    answer = api.client.post("/console/generate", data=form)
     assert answer.status_code == 422
     assert "<b>width</b>" in answer.text
     assert "<b>steps</b>" in answer.text
@@ -102,7 +103,7 @@ def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_type
 def test_what_readers_typed_is_shown_as_text_and_never_as_html(api: Api) -> None:
     evil = "<script>alert(1)</script></script>"
     job = api.make_job(prompt=evil, metadata={"note": evil})
-    for path in ("jobs", f"jobs/{job['id']}", f"make?job={job['id']}", "floor", f"jobs?words={evil}"):
+    for path in ("jobs", f"jobs/{job['id']}", f"generate?job={job['id']}", "overview", f"jobs?words={evil}"):
         assert "<script>alert" not in api.client.get(f"/console/{path}").text, path
 
 
@@ -155,18 +156,18 @@ def test_chosen_prints_are_deleted_for_good_by_whoever_may(api: Api) -> None:
     assert [*api.storage.list_keys("owners/bob/")] != []
 
 
-def test_the_floor_shows_the_house_to_whoever_runs_it_and_to_nobody_else(api: Api) -> None:
+def test_the_overview_shows_all_owners_to_the_operator_alone(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
-    assert "press-one" in api.client.get("/console/floor").text
+    assert "press-one" in api.client.get("/console/overview").text
     sign_in(api, Scope.JOBS_READ)
-    assert "press-one" not in api.client.get("/console/floor").text
-    assert "bob" not in api.client.get("/console/floor/now").text
+    assert "press-one" not in api.client.get("/console/overview").text
+    assert "bob" not in api.client.get("/console/overview/now").text
 
 
 def test_a_live_part_is_sent_again_only_when_it_has_changed(api: Api) -> None:
-    first = api.client.get("/console/floor/now")
-    again = api.client.get("/console/floor/now", headers={"If-None-Match": first.headers["ETag"]})
+    first = api.client.get("/console/overview/now")
+    again = api.client.get("/console/overview/now", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     job = api.make_job()
     shown = api.client.get(f"/console/jobs/{job['id']}/now")

@@ -55,13 +55,13 @@ def test_the_gallery_names_styles_and_campaigns_to_who_may_read_them(api: Api) -
     assert "spring" in both
 
 
-def test_the_form_of_make_tells_of_styles_and_jobs_to_who_may_read_them(api: Api) -> None:
+def test_the_generate_form_shows_styles_and_jobs_to_who_may_read_them(api: Api) -> None:
     job_id = api.get("/v1/jobs").json["data"][0]["id"]
-    alone = see(api, f"/make?job={job_id}", Scope.JOBS_WRITE)
-    assert f"/console/make/{job_id}/now" not in alone
+    alone = see(api, f"/generate?job={job_id}", Scope.JOBS_WRITE)
+    assert f"/console/generate/{job_id}/now" not in alone
     assert ">bright<" not in alone
-    both = see(api, f"/make?job={job_id}", Scope.JOBS_WRITE, Scope.JOBS_READ, Scope.STYLES_READ)
-    assert f"/console/make/{job_id}/now" in both
+    both = see(api, f"/generate?job={job_id}", Scope.JOBS_WRITE, Scope.JOBS_READ, Scope.STYLES_READ)
+    assert f"/console/generate/{job_id}/now" in both
     assert ">bright<" in both
 
 

@@ -47,11 +47,11 @@ def test_a_style_is_made_by_a_form_and_the_next_version_begins_with_the_one_befo
     assert api.client.get("/console/styles/new?of=bright@1").text.count(" checked") == 2
 
 
-def test_what_a_style_says_goes_before_what_the_form_of_make_is_filled_with(api: Api) -> None:
+def test_what_a_style_says_goes_before_what_the_generate_form_is_filled_with(api: Api) -> None:
     keep(api, name="bright", steps="3", width="128", prompt_suffix=", soft light")
-    assert ">bright</option>" in api.client.get("/console/make").text
+    assert ">bright</option>" in api.client.get("/console/generate").text
     form = {"prompt": "a fox", "style": "bright", "model": "painted", "steps": "20", "width": "512", "height": "64"}
-    assert api.client.post("/console/make", data=form | {"csrf_token": token(api)}).status_code == 303
+    assert api.client.post("/console/generate", data=form | {"csrf_token": token(api)}).status_code == 303
     job = api.get("/v1/jobs").json["data"][0]
     asked = job["request"]
     assert (asked["steps"], asked["width"], asked["height"], asked["prompt"]) == (3, 128, 64, "a fox, soft light")

@@ -37,7 +37,7 @@ def test_a_key_gives_on_by_default_all_that_it_has_but_the_right_to_make_keys(ap
 
 
 def test_no_key_gives_a_scope_that_it_lacks(api: Api) -> None:
-    refused = api.post("/v1/keys", json={"name": "shop", "scopes": ["jobs:read", "usage:house"]})
+    refused = api.post("/v1/keys", json={"name": "shop", "scopes": ["jobs:read", "usage:all"]})
     assert (refused.status_code, refused.json["code"]) == (422, "scope_not_held")
     assert refused.json["errors"][0]["pointer"] == "/scopes/1"
 

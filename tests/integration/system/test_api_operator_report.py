@@ -1,4 +1,4 @@
-"""The house's account over HTTP: for operators alone, and as the presses and the ledger tell it; on both databases."""
+"""The operator report over HTTP: for operators alone, and as the presses and the ledger tell it; on both databases."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ START = utcnow().replace(microsecond=0) - timedelta(days=1)
 def api(database: Database, tmp_path: Path) -> Api:
     """An api whose key is an operator's."""
     api = open_api(database, tmp_path)
-    api.key = api.make_key("operator", (Scope.USAGE_HOUSE,))
+    api.key = api.make_key("operator", (Scope.USAGE_ALL,))
     return api
 
 
@@ -44,8 +44,8 @@ def print_one(database: Database, owner: str) -> str:
 
 def test_the_account_tells_what_all_presses_did_for_all_owners(api: Api) -> None:
     older, newer = print_one(api.database, "ada"), print_one(api.database, "bob")
-    report = api.get("/v1/usage/house").json
-    assert report["object"] == "house"
+    report = api.get("/v1/usage/operator").json
+    assert report["object"] == "operator_report"
     assert report["total"] == {
         "up_seconds": 7200.0,
         "busy_gpu_seconds": 4.0,
@@ -80,8 +80,8 @@ def test_the_account_tells_what_all_presses_did_for_all_owners(api: Api) -> None
     assert report["has_more"] is False
 
 
-def test_an_empty_house_answers_with_nothing(api: Api) -> None:
-    report = api.get("/v1/usage/house").json
+def test_a_report_without_presses_is_empty(api: Api) -> None:
+    report = api.get("/v1/usage/operator").json
     assert (report["data"], report["money"], report["has_more"]) == ([], [], False)
     total = report["total"]
     assert (total["up_seconds"], total["utilisation"], total["energy_joules"]) == (0.0, None, None)
@@ -90,33 +90,33 @@ def test_an_empty_house_answers_with_nothing(api: Api) -> None:
 def test_the_account_is_of_the_span_that_was_asked_for(api: Api) -> None:
     print_one(api.database, "ada")
     half = {"from": (START + HOUR / 2).isoformat(), "to": (START + 2 * HOUR).isoformat()}
-    total = api.get("/v1/usage/house", query_string=half).json["total"]
+    total = api.get("/v1/usage/operator", query_string=half).json["total"]
     assert (total["up_seconds"], total["busy_gpu_seconds"], total["energy_joules"]) == (1800.0, 1.0, 250.0)
     before = {"to": START.isoformat()}
-    assert api.get("/v1/usage/house", query_string=before).json["data"] == []
+    assert api.get("/v1/usage/operator", query_string=before).json["data"] == []
     backwards = {"from": (START + 2 * HOUR).isoformat(), "to": START.isoformat()}
-    assert api.get("/v1/usage/house", query_string=backwards).json["total"]["up_seconds"] == 0.0
+    assert api.get("/v1/usage/operator", query_string=backwards).json["total"]["up_seconds"] == 0.0
 
 
 def test_the_ends_of_the_calendar_are_times_too(api: Api) -> None:
     print_one(api.database, "ada")
     ends = {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}
-    assert api.get("/v1/usage/house", query_string=ends).json["total"]["up_seconds"] == 3600.0
+    assert api.get("/v1/usage/operator", query_string=ends).json["total"]["up_seconds"] == 3600.0
 
 
-def test_a_tenant_sees_nothing_of_the_house(api: Api) -> None:
-    answer = api.get("/v1/usage/house", key=api.make_key("ada"))
+def test_a_tenant_may_not_see_the_operator_report(api: Api) -> None:
+    answer = api.get("/v1/usage/operator", key=api.make_key("ada"))
     assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")
 
 
-def test_the_house_is_not_told_apart(api: Api) -> None:
-    answer = api.get("/v1/usage/house?group_by=day")
+def test_the_operator_report_cannot_be_grouped(api: Api) -> None:
+    answer = api.get("/v1/usage/operator?group_by=day")
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_parameter")
 
 
 def test_many_presses_are_counted_and_not_all_listed(api: Api) -> None:
     for _ in range(MOST_PRESSES + 1):
         factories.press(api.database, started_at=START, heartbeat_at=START + HOUR)
-    report = api.get("/v1/usage/house").json
+    report = api.get("/v1/usage/operator").json
     assert (len(report["data"]), report["has_more"]) == (MOST_PRESSES, True)
     assert report["total"]["up_seconds"] == 3600.0 * (MOST_PRESSES + 1)

@@ -1,4 +1,4 @@
-"""``/v1/floor``: the house for whoever runs it, and for everybody else their own jobs; on both databases."""
+"""``/v1/overview``: all owners for the operator, and for everybody else their own jobs; on both databases."""
 
 from pathlib import Path
 
@@ -15,23 +15,23 @@ def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path)
 
 
-def test_the_floor_tells_whoever_runs_the_house_of_every_press_and_all_that_waits(api: Api) -> None:
+def test_the_operator_sees_every_press_and_all_that_waits(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
     factories.submit(api.database, "bob")
-    house = api.make_key("rita", (Scope.JOBS_READ, Scope.USAGE_HOUSE))
-    floor = api.get("/v1/floor", key=house).json
-    assert floor["house"]
-    assert [each["host"] for each in floor["presses"]] == ["press-one"]
-    assert floor["presses"][0]["printing"][0]["jobs"] == floor["running"] == 1
-    assert (floor["queued"], floor["queue"][0]["jobs"]) == (1, 1)
-    assert floor["per_hour"][0]["currency"] == "USD"
+    operator = api.make_key("rita", (Scope.JOBS_READ, Scope.USAGE_ALL))
+    overview = api.get("/v1/overview", key=operator).json
+    assert overview["all_owners"]
+    assert [each["host"] for each in overview["presses"]] == ["press-one"]
+    assert overview["presses"][0]["printing"][0]["jobs"] == overview["running"] == 1
+    assert (overview["queued"], overview["queue"][0]["jobs"]) == (1, 1)
+    assert overview["per_hour"][0]["currency"] == "USD"
 
 
-def test_the_floor_tells_others_of_their_own_jobs_alone(api: Api) -> None:
+def test_others_see_only_their_own_jobs(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
     factories.submit(api.database)
-    floor = api.get("/v1/floor").json
-    assert not floor["house"]
-    assert (floor["presses"], floor["running"], floor["queued"]) == ([], 0, 1)
+    overview = api.get("/v1/overview").json
+    assert not overview["all_owners"]
+    assert (overview["presses"], overview["running"], overview["queued"]) == ([], 0, 1)

@@ -1,4 +1,4 @@
-"""The house's account: busy = delivered + running + waste + overhead, and what being up costs; on both databases."""
+"""The operator report: busy = delivered + running + waste + overhead, and what being up costs; on both databases."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +53,7 @@ def clock(busy: float, **overhead: float) -> dict[str, Any]:
     return {"busy_seconds": busy, "cpu_seconds": 1.0, "overhead": overhead, "energy_joules": None}
 
 
-def test_an_empty_house_has_an_account_of_nothing(database: Database) -> None:
+def test_a_report_without_presses_has_no_account(database: Database) -> None:
     found = account(database)
     assert found == OperatorReport([], PressAccount(), {})
     total = found.total
@@ -97,7 +97,7 @@ def test_seconds_that_nobody_booked_are_seen(database: Database) -> None:
     assert account(database).total.carried == 3.0
 
 
-def test_an_image_costs_what_the_house_costs_while_it_is_up(database: Database) -> None:
+def test_an_image_costs_what_the_presses_cost_while_they_are_up(database: Database) -> None:
     life = {"started_at": NOON, "heartbeat_at": NOON + 2 * HOUR, "stopped_at": NOON + 2 * HOUR}
     first = factories.press(database, **life)
     factories.press(database, **life, price_per_hour=Decimal(1))

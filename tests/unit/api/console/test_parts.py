@@ -29,18 +29,18 @@ def test_a_snapshot_is_made_once_for_all_who_ask_at_once() -> None:
 
     def make() -> str:
         made.append(1)
-        return "the floor"
+        return "the overview"
 
     def ask() -> None:
         together.wait()
-        shown.append(snapshots.read("floor", make).html)
+        shown.append(snapshots.read("overview", make).html)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(made), shown) == (1, ["the floor"] * 8)
+    assert (len(made), shown) == (1, ["the overview"] * 8)
 
 
 def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
@@ -50,14 +50,14 @@ def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        snapshots.read("floor", fail)
-    assert snapshots.read("floor", lambda: "mended").html == "mended"
+        snapshots.read("overview", fail)
+    assert snapshots.read("overview", lambda: "mended").html == "mended"
 
 
 def test_whoever_asks_while_it_is_made_anew_is_shown_what_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.console.fragment_cache.RENDER_TIME_SHARE", 1e9)
     snapshots = FragmentCache()
-    snapshots.read("floor", lambda: "old", 0)
+    snapshots.read("overview", lambda: "old", 0)
     begun, finish = threading.Event(), threading.Event()
 
     def make() -> str:
@@ -65,13 +65,13 @@ def test_whoever_asks_while_it_is_made_anew_is_shown_what_there_was(monkeypatch:
         finish.wait(30)
         return "new"
 
-    maker = threading.Thread(target=snapshots.read, args=("floor", make, 0))
+    maker = threading.Thread(target=snapshots.read, args=("overview", make, 0))
     maker.start()
     assert begun.wait(30)
-    assert snapshots.read("floor", make, 0).html == "old"
+    assert snapshots.read("overview", make, 0).html == "old"
     finish.set()
     maker.join()
-    assert snapshots.read("floor", lambda: "newer", 0).html == "newer"
+    assert snapshots.read("overview", lambda: "newer", 0).html == "newer"
 
 
 def test_a_cookie_is_read_by_the_server_that_wrote_it_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:

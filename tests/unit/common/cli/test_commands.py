@@ -68,14 +68,14 @@ def test_a_key_is_printed_alone_listed_without_its_secret_and_revoked(home):
     assert row["revoked_at"] is not None
 
 
-def test_only_a_key_that_is_made_for_it_may_see_the_house(home):
+def test_only_a_key_that_is_made_for_it_may_see_the_usage_of_all(home):
     run("migrate")
     run("keys", "create", "--name", "shop")
-    run("keys", "create", "--name", "operator", "--scope", "usage:house", "--scope", "usage:read")
+    run("keys", "create", "--name", "operator", "--scope", "usage:all", "--scope", "usage:read")
     shop, operator = json.loads(run("keys", "list", "--json").stdout)
-    assert "usage:house" not in shop["scopes"]
+    assert "usage:all" not in shop["scopes"]
     assert shop["scopes"] == [*TENANT_SCOPES]
-    assert operator["scopes"] == ["usage:house", "usage:read"]
+    assert operator["scopes"] == ["usage:all", "usage:read"]
     assert run("keys", "create", "--name", "x", "--scope", "everything").exit_code == 2
 
 

@@ -16,7 +16,7 @@ async function upload(blob) {
 }
 
 document.addEventListener("alpine:init", () => {
-  Alpine.data("maker", () => ({
+  Alpine.data("generateForm", () => ({
     wish: { prompt: "", negative_prompt: "", seed: "", scheduler: "", output_format: "png", num_images: 1, style: "", strength: 0.8,
       init_image: "", ...given.wish, adapters: given.wish.adapters ?? {}, model: given.wish.model ?? given.default },
     start: given.start,
