@@ -1,6 +1,5 @@
 """Migrations, run for real on both databases: up, down, up again, and the result is what the models say."""
 
-import pytest
 import sqlalchemy
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -16,23 +15,6 @@ def _differences(database: Database) -> list[object]:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return compare_metadata(context, Base.metadata)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def bare(request: pytest.FixtureRequest, tmp_path: object) -> Database:
-    """A database without tables."""
-    if request.param == "sqlite":
-        opened = Database(f"sqlite:///{tmp_path}/bare.db")
-    else:
-        server = request.getfixturevalue("postgresql_server")
-        engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql("DROP DATABASE IF EXISTS bare")
-            connection.exec_driver_sql("CREATE DATABASE bare")
-        engine.dispose()
-        opened = Database(sqlalchemy.make_url(server).set(database="bare").render_as_string(hide_password=False))
-    yield opened
-    opened.close()
 
 
 def test_the_migrated_tables_are_those_of_the_models(database: Database) -> None:
