@@ -1,4 +1,8 @@
-"""Recipients from JSON: an object a line, or an array of objects, of which one is in memory at a time."""
+"""Recipients from JSON: an object a line, or an array of objects, of which one is in memory at a time.
+
+A cell holds a number exactly as the file spells it: ``3.10`` and ``1e5`` stay what they are. Streaming parsers such as
+ijson convert numbers first, so ``json`` parses each object here.
+"""
 
 import codecs
 import json
