@@ -15,16 +15,16 @@ from common.tables.campaign_states import CampaignStatus, ListStatus
 
 CHUNK = 2000
 LOADING_TIMEOUT = timedelta(minutes=30)
-"""After which a list that is being read is given up: the api that read it is gone, for it takes no longer itself."""
+"""After this time an import is abandoned: the api that ran it is gone, because it takes no longer itself."""
 ERRORS_KEPT = timedelta(days=1)
-"""How long the errors of a file that was refused can be looked at, unless another comes."""
+"""How long the errors of a rejected file are kept, unless another file is uploaded first."""
 
 AT_REST = frozenset({CampaignStatus.DRAFT, CampaignStatus.READY, CampaignStatus.COMPLETED, CampaignStatus.CANCELED})
 DELETABLE = AT_REST | {CampaignStatus.EXPIRED}
 
 
 def hide_campaign(session: Session, campaign: Campaign) -> None:
-    """Have nobody see *campaign*, which is locked, any more; raise IllegalTransitionError while it is at work."""
+    """Hide *campaign*, which is locked, from everybody; raise IllegalTransitionError if it must be canceled first."""
     if campaign.status not in DELETABLE:
         raise IllegalTransitionError(f"The campaign is {campaign.status}; cancel it first.")
     campaign.deleted_at = now_sql(session)
@@ -32,7 +32,7 @@ def hide_campaign(session: Session, campaign: Campaign) -> None:
 
 
 def abandon_stale_lists(database: Database) -> int:
-    """Drop the lists whose reader is gone, and let their campaigns go on; return how many."""
+    """Drop the lists whose import died, and unblock their campaigns; return how many."""
     with database.reading() as session:
         stale = session.execute(
             select(RecipientList.campaign_id, RecipientList.number).where(
@@ -49,11 +49,11 @@ def abandon_stale_lists(database: Database) -> int:
 
 
 def delete_dropped_rows(database: Database) -> int:
-    """Delete a chunk of the rows that nobody looks at any more; return how many rows went."""
+    """Delete one chunk of the rows that are no longer needed; return how many rows were deleted."""
     with database.reading() as session:
         found = session.execute(_select_dropped(session).limit(1)).first()
     if found is not None:
-        return _delete_list_rows(database, *found)
+        return _delete_list_chunk(database, *found)
     return _delete_hidden_campaigns(database)
 
 
@@ -75,41 +75,31 @@ def _select_dropped(session: Session) -> Select[UUID, int]:
     )
 
 
-def _delete_list_rows(database: Database, campaign_id: UUID, number: int) -> int:
-    """Delete a chunk of a list's rows, or the list if it has none left."""
-    recipients = (
-        select(Recipient.id)
-        .where(Recipient.campaign_id == campaign_id, Recipient.list_number == number)
-        .order_by(Recipient.row)
-        .limit(CHUNK)
-    )
+def _delete_list_chunk(database: Database, campaign_id: UUID, number: int) -> int:
+    """Delete a chunk of a list's recipients, else of its rejected rows, else the list itself; return how many rows."""
     with database.transaction() as session:
-        ids = session.scalars(recipients).all()
-        if ids:
-            prints = select(Print.id).where(Print.recipient_pk.in_(recipients))
-            session.execute(delete(Print).where(Print.original_id.in_(prints)))
-            session.execute(delete(Recipient).where(Recipient.id.in_(recipients)))
-            return len(ids)
-        rejected = (
-            select(RejectedRow.row)
-            .where(RejectedRow.campaign_id == campaign_id, RejectedRow.list_number == number)
-            .order_by(RejectedRow.row)
-            .limit(CHUNK)
-        )
-        numbers = session.scalars(rejected).all()
-        if numbers:
-            session.execute(
-                delete(RejectedRow).where(
-                    RejectedRow.campaign_id == campaign_id,
-                    RejectedRow.list_number == number,
-                    RejectedRow.row <= numbers[-1],
-                )
-            )
-            return len(numbers)
+        for table in (Recipient, RejectedRow):
+            if deleted := _delete_chunk(session, table, campaign_id, number):
+                return deleted
         session.execute(
             delete(RecipientList).where(RecipientList.campaign_id == campaign_id, RecipientList.number == number)
         )
         return 1
+
+
+def _delete_chunk(session: Session, table: type[Recipient | RejectedRow], campaign_id: UUID, number: int) -> int:
+    """Delete the first rows of a list from one table, with the prints of recipients; return how many rows."""
+    of_list = and_(table.campaign_id == campaign_id, table.list_number == number)
+    rows = session.scalars(select(table.row).where(of_list).order_by(table.row).limit(CHUNK)).all()
+    if not rows:
+        return 0
+    chunk = and_(of_list, table.row <= rows[-1])
+    if table is Recipient:
+        # Prints go with their recipients, but copies of other recipients refer to them too.
+        prints = select(Print.id).where(Print.recipient_pk.in_(select(Recipient.id).where(chunk)))
+        session.execute(delete(Print).where(Print.original_id.in_(prints)))
+    session.execute(delete(table).where(chunk).execution_options(synchronize_session=False))
+    return len(rows)
 
 
 def _delete_hidden_campaigns(database: Database) -> int:
