@@ -1,7 +1,7 @@
-"""Erases one recipient: everything that names them or was made only for them; a tombstone with the cost remains.
+"""Erases one recipient: everything that names them or was generated only for them; a tombstone with the cost remains.
 
-A picture that others share is theirs as well: it is handed over to one of them, with its job, its cost and its words,
-which are the same for all.
+An image that other recipients share belongs to them as well: it is transferred to one of them, with its job, its cost
+and its prompt, which are the same for all.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -31,149 +31,199 @@ BATCH = 500
 ERASABLE = (*erasure.READABLE, ImageStatus.QUARANTINED)
 _NO_ERROR = {"error_code": None, "error_message": None, "error_retryable": None}
 _TRANSFERRED = ("digest", "seed", "job_id", "image_id", "status", "rerolls", "held", "amount", "is_proof", *_NO_ERROR)
-"""What a print leaves to the copy that takes its place."""
+"""The columns of a print that move to the copy that takes its place."""
 
 
 @dataclass(frozen=True)
 class ErasureResult:
-    """What was erased, and what has to be done about it when the transaction is over."""
+    """What was erased, and what is left to do once the transaction is committed."""
 
     tombstone: str
     images: Sequence[Image]
-    """Hidden already; their objects are still there."""
+    """Hidden already; their objects still exist."""
     shared: int
     jobs: int
     rejected_rows: int
     amount: Decimal
 
 
-def erase_recipient(session: Session, campaign: Campaign, recipient_id: str) -> ErasureResult | None:
-    """Erase whoever *recipient_id* means from *campaign*, which is locked; None if it knows no such person.
+@dataclass(frozen=True)
+class _Plan:
+    """The rows of the recipient who is erased; they and all jobs that the erasure may change are locked."""
 
-    Their open jobs are canceled. ``drop_objects`` does the rest after the commit. Raises IllegalTransitionError
-    while a list is being filled: its rows are in memory too, and would bring the person back.
+    recipients: Sequence[Recipient]
+    prints: Sequence[Print]
+
+    @property
+    def recipient_pks(self) -> list[UUID]:
+        return [recipient.id for recipient in self.recipients]
+
+    @property
+    def recipient_ids(self) -> set[str]:
+        """Return the ids by which the campaign's jobs name the recipient."""
+        return {recipient.recipient_id for recipient in self.recipients}
+
+    @property
+    def originals(self) -> list[Print]:
+        return [each for each in self.prints if each.original_id is None]
+
+
+def erase_recipient(session: Session, campaign: Campaign, recipient_id: str) -> ErasureResult | None:
+    """Erase the recipient with *recipient_id* from *campaign*, which is locked; return None if there is none.
+
+    Their open jobs are canceled. ``delete_objects`` does the rest after the commit. Raises IllegalTransitionError
+    while the campaign imports a list: the rows being imported are in memory too, and would restore the recipient.
     """
     if lists.is_loading(session, campaign):
         raise IllegalTransitionError(
             "The campaign is importing a list; erase the recipient when the import has finished."
         )
     key = queries.normalise_recipient_id(recipient_id)
-    people = session.scalars(
-        select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.key == key).with_for_update()
-    ).all()
-    blanked = _blank_rejected(session, campaign, key)
-    if not people and not blanked:
+    plan = _plan_erasure(session, campaign, key)
+    blanked = _blank_rejected_rows(session, campaign, key)
+    if not plan.recipients and not blanked:
         return None
-    ids = [person.id for person in people]
-    made = session.scalars(select(Print).where(Print.recipient_pk.in_(ids)).order_by(Print.id)).all()
-    names = {person.recipient_id for person in people}
-    _lock_jobs(session, campaign, made, names)
-    copies = [each for each in made if each.original_id is not None and each.image_id is not None]
-    left = [
-        heir for each in made if each.original_id is None and (heir := _transfer_row(session, each, ids)) is not None
-    ]
-    kept = _transfer_jobs(session, left)
-    job_ids = _end_jobs(session, campaign, names, kept)
-    images = session.scalars(select(Image).where(Image.job_id.in_(job_ids), Image.status.in_(ERASABLE))).all()
-    erasure.hide_images(session, [image.id for image in images], ERASABLE)
-    for each in made:
-        _blank_print(each)
-    for person in people:
-        _anonymise_row(session, person)
-    session.flush()
-    tombstone = people[0].recipient_id if people else f"erased-{campaign.id.hex}"
+    tombstone = _name_tombstone(plan.recipients[0].id if plan.recipients else campaign.id)
+    copied = [each for each in plan.prints if each.original_id is not None and each.image_id is not None]
+    successors = _transfer_shared(session, plan)
+    job_ids = _cancel_own_jobs(session, campaign, plan, kept=_transfer_jobs(session, successors))
+    images = _hide_images(session, job_ids)
+    _anonymise_rows(session, plan)
     while settlement.settle_prints(session, campaign):
-        pass  # so that nothing is held for somebody who is not there
-    amount = sum(session.scalars(select(Print.amount).where(Print.recipient_pk.in_(ids))), Decimal(0))
-    return ErasureResult(tombstone, images, len(copies) + len(left), len(job_ids), blanked, amount)
+        pass  # so that no amount stays held for an erased recipient
+    amount = sum(session.scalars(select(Print.amount).where(Print.recipient_pk.in_(plan.recipient_pks))), Decimal(0))
+    return ErasureResult(tombstone, images, len(copied) + len(successors), len(job_ids), blanked, amount)
 
 
 def delete_objects(database: Database, storage: Storage, erased: ErasureResult) -> None:
-    """Delete the objects of what was erased; raise StorageError, and then the clerk does what is left."""
+    """Delete the objects of the erased images; on StorageError, the clerk deletes the rest later."""
     for image in erased.images:
         erasure.delete_objects(database, storage, image)
 
 
-def _lock_jobs(session: Session, campaign: Campaign, made: Sequence[Print], names: Collection[str]) -> None:
-    """Lock all jobs that are to be handed over or ended, in the order in which all lock several: by their ids."""
-    originals = [each.id for each in made if each.original_id is None]
+def _plan_erasure(session: Session, campaign: Campaign, key: str) -> _Plan:
+    """Return the rows of the recipient whose id normalises to *key*, and lock them with their jobs."""
+    recipients = session.scalars(
+        select(Recipient).where(Recipient.campaign_id == campaign.id, Recipient.key == key).with_for_update()
+    ).all()
+    pks = [recipient.id for recipient in recipients]
+    found = session.scalars(select(Print).where(Print.recipient_pk.in_(pks)).order_by(Print.id)).all()
+    plan = _Plan(recipients, found)
+    _lock_jobs(session, campaign, plan)
+    return plan
+
+
+def _lock_jobs(session: Session, campaign: Campaign, plan: _Plan) -> None:
+    """Lock all jobs that may be transferred or canceled by their ids, the order in which all code locks jobs."""
+    originals = [each.id for each in plan.originals]
     ordered = select(Print.job_id).where(Print.id.in_(originals))
     kept = select(Image.job_id).join(Print, Print.image_id == Image.id).where(Print.id.in_(originals))
-    either = or_(Job.recipient_id.in_(names), Job.id.in_(ordered), Job.id.in_(kept))
-    theirs = select(Job.id).where(Job.campaign_id == campaign.id, either)
-    session.execute(theirs.order_by(Job.id).with_for_update()).all()
+    either = or_(Job.recipient_id.in_(plan.recipient_ids), Job.id.in_(ordered), Job.id.in_(kept))
+    concerned = select(Job.id).where(Job.campaign_id == campaign.id, either)
+    session.execute(concerned.order_by(Job.id).with_for_update()).all()
 
 
-def _transfer_row(session: Session, made: Print, people: Collection[UUID]) -> Print | None:
-    """Have the first copy of a print that is not of the same *people* take its place; return it, if there is one."""
-    living = (Print.original_id == made.id, Print.status != PrintStatus.ERASED, Print.recipient_pk.not_in(people))
-    heir = session.scalar(select(Print).where(*living).order_by(Print.id).limit(1))
-    if heir is None:
-        return None
-    estate = {name: getattr(made, name) for name in _TRANSFERRED}
-    made.digest = made.job_id = made.image_id = None
-    made.held = made.amount = Decimal(0)
-    session.flush()  # a digest has one original only
-    for name, value in estate.items():
-        setattr(heir, name, value)
-    heir.original_id = None
+def _transfer_shared(session: Session, plan: _Plan) -> list[Print]:
+    """Transfer each print of which other recipients have copies to the first of these; return the successors."""
+    successors = []
+    for original in plan.originals:
+        successor = _find_successor(session, original, plan)
+        if successor is not None:
+            _transfer_print(session, original, successor)
+            successors.append(successor)
+    return successors
+
+
+def _find_successor(session: Session, original: Print, plan: _Plan) -> Print | None:
+    """Return the first copy of a print that belongs to another recipient, if there is one."""
+    return session.scalar(
+        select(Print)
+        .where(
+            Print.original_id == original.id,
+            Print.status != PrintStatus.ERASED,
+            Print.recipient_pk.not_in(plan.recipient_pks),
+        )
+        .order_by(Print.id)
+        .limit(1)
+    )
+
+
+def _transfer_print(session: Session, original: Print, successor: Print) -> None:
+    """Make *successor*, a copy of *original*, the original of all its copies."""
+    transferred = {name: getattr(original, name) for name in _TRANSFERRED}
+    original.digest = original.job_id = original.image_id = None
+    original.held = original.amount = Decimal(0)
+    session.flush()  # only one original may have a digest
+    for name, value in transferred.items():
+        setattr(successor, name, value)
+    successor.original_id = None
     session.flush()
     session.execute(
         update(Print)
-        .where(Print.original_id == made.id)
-        .values(original_id=heir.id)
+        .where(Print.original_id == original.id)
+        .values(original_id=successor.id)
         .execution_options(synchronize_session=False)
     )
-    prints.update_copies(session, [heir.id])
-    return heir
+    prints.update_copies(session, [successor.id])
 
 
-def _transfer_jobs(session: Session, heirs: Sequence[Print]) -> set[UUID]:
-    """Give heirs the jobs by which their pictures are made or were; return these."""
-    kept = set[UUID]()
-    for heir in heirs:
-        image = session.get(Image, heir.image_id) if heir.image_id is not None else None
-        theirs = {job_id for job_id in (heir.job_id, image.job_id if image else None) if job_id is not None}
-        name = session.get_one(Recipient, heir.recipient_pk).recipient_id
-        session.execute(update(Job).where(Job.id.in_(theirs)).values(recipient_id=name))
-        kept |= theirs
-    return kept
+def _transfer_jobs(session: Session, successors: Sequence[Print]) -> set[UUID]:
+    """Assign the jobs behind the successors' images to their recipients; return the ids of these jobs."""
+    transferred = set[UUID]()
+    for successor in successors:
+        image = session.get(Image, successor.image_id) if successor.image_id is not None else None
+        job_ids = {job_id for job_id in (successor.job_id, image.job_id if image else None) if job_id is not None}
+        recipient_id = session.get_one(Recipient, successor.recipient_pk).recipient_id
+        session.execute(update(Job).where(Job.id.in_(job_ids)).values(recipient_id=recipient_id))
+        transferred |= job_ids
+    return transferred
 
 
-def _end_jobs(session: Session, campaign: Campaign, names: Collection[str], kept: Collection[UUID]) -> list[UUID]:
-    """Cancel and blank the jobs that were made for a person alone, early tries included; return their ids."""
-    theirs = session.scalars(
+def _cancel_own_jobs(session: Session, campaign: Campaign, plan: _Plan, *, kept: Collection[UUID]) -> list[UUID]:
+    """Cancel and blank the recipient's jobs, earlier rolls included, but for those *kept*; return their ids."""
+    own = session.scalars(
         select(Job)
-        .where(Job.campaign_id == campaign.id, Job.recipient_id.in_(names), Job.id.not_in(kept))
+        .where(Job.campaign_id == campaign.id, Job.recipient_id.in_(plan.recipient_ids), Job.id.not_in(kept))
         .order_by(Job.id)
     ).all()
-    for job in theirs:
+    for job in own:
         if job.status not in TERMINAL:
             lifecycle.cancel_job(session, job)
         job.recipient_id = None
-    ids = [job.id for job in theirs]
+    ids = [job.id for job in own]
     session.flush()
     erasure.erase_prompts(session, Job.id.in_(ids), len(ids))
     outbox.delete_job_messages(session, ids)
     return ids
 
 
-def _blank_print(made: Print) -> None:
-    """Leave nothing of a print but its cost, and what is held for it until that is settled."""
-    made.status = PrintStatus.ERASED
-    made.digest = made.seed = made.image_id = made.original_id = None
-    for name, value in _NO_ERROR.items():
-        setattr(made, name, value)
+def _hide_images(session: Session, job_ids: Collection[UUID]) -> Sequence[Image]:
+    """Hide the images of some jobs from everybody; return them."""
+    images = session.scalars(select(Image).where(Image.job_id.in_(job_ids), Image.status.in_(ERASABLE))).all()
+    erasure.hide_images(session, [image.id for image in images], ERASABLE)
+    return images
 
 
-def _anonymise_row(session: Session, person: Recipient) -> None:
-    person.recipient_id = person.key = f"erased-{person.id.hex}"
-    person.fields = {}
-    person.erased_at = session.scalars(select(now_sql(session))).one()
+def _anonymise_rows(session: Session, plan: _Plan) -> None:
+    """Remove all personal data from the rows of a plan; costs stay, and so does what is held until it is settled."""
+    for row in plan.prints:
+        row.status = PrintStatus.ERASED
+        row.digest = row.seed = row.image_id = row.original_id = None
+        for name, value in _NO_ERROR.items():
+            setattr(row, name, value)
+    for recipient in plan.recipients:
+        recipient.recipient_id = recipient.key = _name_tombstone(recipient.id)
+        recipient.fields = {}
+        recipient.erased_at = session.scalars(select(now_sql(session))).one()
+    session.flush()
 
 
-def _blank_rejected(session: Session, campaign: Campaign, key: str) -> int:
-    """Blank the rejected rows of the person whose id comes to *key*; return how many."""
+def _name_tombstone(row_id: UUID) -> str:
+    return f"erased-{row_id.hex}"
+
+
+def _blank_rejected_rows(session: Session, campaign: Campaign, key: str) -> int:
+    """Blank the rejected rows of the recipient whose id normalises to *key*; return how many."""
     blanked = 0
     for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all():
         place = each.columns.index(ID_COLUMN) if ID_COLUMN in each.columns else None
