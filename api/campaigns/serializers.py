@@ -28,11 +28,10 @@ from common.campaigns.printing.quote import Interval, Quote
 from common.campaigns.progress import Tally
 from common.campaigns.recipients import importing
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
+from common.db.types import round_money
 from common.tables import Campaign, RecipientList
 from common.tables.campaign_states import ListStatus, PrintStatus
 from common.tables.webhook_states import parse_events
-
-NANO = Decimal("1e-9")
 
 
 def serialize_progress(session: Session, campaign: Campaign) -> CampaignProgress:
@@ -109,7 +108,7 @@ def _serialize_seconds(span: Interval) -> SecondsSpan:
 
 
 def _round_amount(value: float | None) -> Decimal | None:
-    return None if value is None else Decimal(repr(value)).quantize(NANO)
+    return None if value is None else round_money(Decimal(repr(value)))
 
 
 def load_campaign(session: Session, path: schemas.CampaignPath) -> Campaign:

@@ -1,4 +1,4 @@
-"""Columns of enumerations, which read what only a newer version knows as ``unknown``."""
+"""Column types: times in UTC, exact amounts of money, and enumerations; and the base class of all tables."""
 
 import enum
 from collections.abc import Callable
@@ -22,38 +22,10 @@ from common.logs import get_logger
 
 log = get_logger(__name__)
 
-
-class StoredEnum(Enum):
-    """Reads a value that only a newer version knows as ``unknown``: one such row must not hide all others."""
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return what makes members of texts."""
-        made = super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]  # SQLAlchemy left it out
-        known = cast("Callable[[Any], Any]", made)
-        members = cast("type[enum.Enum]", self.enum_class)
-
-        def read(value: Any) -> Any:
-            try:
-                return known(value)
-            except LookupError:
-                return _create_unknown_member(members, value)
-
-        return read
-
-
-@cache
-def _create_unknown_member(members: type[enum.Enum], value: str) -> enum.Enum:
-    """Return a stand-in for a value that is not a member: never stored, never listed, equal to none."""
-    log.error("unknown_value", kind=members.__name__, value=value)
-    unknown: enum.Enum = str.__new__(members, "unknown")  # type: ignore[type-var]  # a StrEnum, like all that are stored
-    unknown._name_, unknown._value_ = "UNKNOWN", "unknown"
-    return unknown
-
-
-NANO = Decimal(10) ** 9
-
-
 E = TypeVar("E", bound=enum.Enum)
+
+NANOS = Decimal(10) ** 9
+"""Amounts of money are exact to this part of their currency's unit."""
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -85,11 +57,55 @@ class Money(TypeDecorator[Decimal]):
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
         """Return the amount in 10⁻⁹ of the unit."""
-        return None if value is None else int((value * NANO).to_integral_value())
+        return None if value is None else int((value * NANOS).to_integral_value())
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
         """Return the amount in the unit."""
-        return None if value is None else Decimal(value) / NANO
+        return None if value is None else Decimal(value) / NANOS
+
+
+def round_money(amount: Decimal) -> Decimal:
+    """Round an amount to what a ``Money`` column stores."""
+    return amount.quantize(1 / NANOS)
+
+
+def split_money(amount: Decimal, parts: int) -> Decimal:
+    """Return an equal part of an amount, rounded down so that all *parts* together never exceed it."""
+    return Decimal(int(amount * NANOS) // parts) / NANOS
+
+
+class StoredEnum(Enum):
+    """A column of an enumeration; reads a value that only a newer version has as ``unknown``.
+
+    One such row must not hide all others.
+    """
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return the function that converts stored texts to members."""
+        made = super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]  # SQLAlchemy left it out
+        known = cast("Callable[[Any], Any]", made)
+        members = cast("type[enum.Enum]", self.enum_class)
+
+        def read(value: Any) -> Any:
+            try:
+                return known(value)
+            except LookupError:
+                return _create_unknown_member(members, value)
+
+        return read
+
+
+@cache
+def _create_unknown_member(members: type[enum.Enum], value: str) -> enum.Enum:
+    """Return ``unknown``, a member that the enumeration does not list, for a stored *value* that it lacks.
+
+    ``enum.Flag`` creates members that it does not list in the same way. If ``unknown`` were listed, requests, CHECK
+    constraints and the OpenAPI document would accept it; if ``_missing_`` returned it, any text would be accepted.
+    """
+    log.error("unknown_value", kind=members.__name__, value=value)
+    unknown: enum.Enum = str.__new__(members, "unknown")  # type: ignore[type-var]  # a StrEnum, like all that are stored
+    unknown._name_, unknown._value_ = "UNKNOWN", "unknown"
+    return unknown
 
 
 def stored_enum(members: type[E]) -> Enum:

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common.db.types import round_money
 from common.tables import Attempt, Press
 from common.usage import meter_readings, price, usage
 from common.usage.meter_readings import MeterTotals
@@ -21,8 +22,6 @@ from common.usage.usage import Usage
 
 WHOLE_TIME = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 """The span that leaves nothing out."""
-
-NANO = Decimal("1e-9")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class CurrencyTotals:
     @property
     def per_image(self) -> Decimal | None:
         """Return what an image delivered really cost, waste, overhead and idle time included; None without images."""
-        return (self.up / self.images).quantize(NANO) if self.images else None
+        return round_money(self.up / self.images) if self.images else None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from common.db.types import round_money
+
 SECONDS_PER_HOUR = Decimal(3600)
 
 
 def price_gpu_seconds(gpu_seconds: float, per_hour: Decimal) -> Decimal:
     """Return what *gpu_seconds* cost, exact to 10⁻⁹ of the currency's unit."""
-    return (Decimal(repr(gpu_seconds)) * per_hour / SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
+    return round_money(Decimal(repr(gpu_seconds)) * per_hour / SECONDS_PER_HOUR)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
 from common.campaigns.spec import CampaignSpec
-from common.db.types import NANO, Money
+from common.db.types import Money, round_money, split_money
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
 from common.tables import Campaign, Image, Job
@@ -38,7 +38,7 @@ def compute_affordable(campaign: Campaign, most: int) -> tuple[int, Decimal]:
     """Return how many prints, *most* at most, may be ordered now, and what is to be held for each."""
     left = compute_remaining(campaign)
     if campaign.reservation is None:
-        share = Decimal(int(max(left, Decimal(0)) * NANO) // PROBE_PRINTS) / NANO
+        share = split_money(max(left, Decimal(0)), PROBE_PRINTS)
         sounded = PROBE_PRINTS if share > 0 and not campaign.held else 0
         return min(most, sounded), share
     if campaign.reservation == 0:
@@ -137,4 +137,4 @@ def _compute_full_cost(image: Image) -> Decimal | None:
 
 
 def _add_margin(costs: Iterable[Decimal]) -> Decimal:
-    return (max(costs) * MARGIN).quantize(Decimal("1e-9"))
+    return round_money(max(costs) * MARGIN)

@@ -15,6 +15,7 @@ from common.campaigns import rendering
 from common.campaigns.printing import budget, ordering, prints, quote as printing_quote
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
+from common.db.types import split_money
 from common.errors import IllegalTransitionError, PressroomError
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
@@ -22,8 +23,6 @@ from common.tables.states import Priority
 
 CANDIDATES = 100
 """Rows with the longest values, among which the one with the longest prompt is looked for."""
-
-_SCALE = Decimal(10) ** 9
 
 
 class BudgetSpentError(PressroomError):
@@ -59,7 +58,7 @@ def submit_proofs(session: Session, campaign: Campaign, rows: int) -> int:
     left = max(budget.compute_remaining(campaign), Decimal(0))
     reservation = campaign.reservation
     if reservation is None:
-        reservation = Decimal(int(left * _SCALE) // waiting) / _SCALE
+        reservation = split_money(left, waiting)
     if left <= 0 or reservation * waiting > left:
         raise BudgetSpentError
     move_campaign(session, campaign, CampaignStatus.PROOFING)
