@@ -11,15 +11,16 @@ from sqlalchemy.orm import Session
 
 from common.clock import utcnow
 from common.ids import compute_first_id
+from common.jobs.request import UNGUIDED, LaneKey, Mode
 from common.tables import Image, Job, Press
 from common.tables.states import JobStatus, Priority
 from common.usage import meter_readings
 
 OUTPUT_SPAN = timedelta(hours=1)
-"""Over which utilisation and money are told."""
+"""The time span of utilisation and of charges."""
 
 PACE_SPAN = timedelta(minutes=10)
-"""Over which images a minute are told."""
+"""The time span over which images per minute are averaged."""
 
 FAILURES_SINCE = timedelta(days=1)
 MOST_FAILURES, MOST_LINES = 8, 40
@@ -27,23 +28,28 @@ MOST_FAILURES, MOST_LINES = 8, 40
 
 @dataclass(frozen=True)
 class Lane:
-    """Jobs that may be stepped together: model, adapters, size, guidance, mode; and how many there are."""
+    """Jobs that may share a batch, and how many there are."""
 
-    name: str
+    key: LaneKey
     jobs: int
     images: int
 
     @property
     def words(self) -> list[str]:
-        """Return what tells this lane from others, in words."""
-        model, adapters, size, guided, mode = self.name.split("|")
-        told = [model, size.replace("x", " × "), "no guidance" if guided == "plain" else "", "LoRA" if adapters else ""]
-        return [word for word in (*told, "" if mode == "text" else f"from {mode}") if word]
+        """Return what distinguishes this lane from others, for people to read."""
+        words = [
+            self.key.model,
+            self.key.size.replace("x", " × "),
+            "no guidance" if self.key.guidance == UNGUIDED else "",
+            "LoRA" if self.key.adapters else "",
+            "" if self.key.mode == Mode.TEXT else f"from {self.key.mode}",
+        ]
+        return [word for word in words if word]
 
 
 @dataclass(frozen=True)
 class RunningLane:
-    """A lane that a press has in hand, and how far it has got."""
+    """A lane that a press is running, and its progress."""
 
     lane: Lane
     step: int
@@ -52,7 +58,7 @@ class RunningLane:
 
 @dataclass(frozen=True)
 class ActivePress:
-    """A press that is at work."""
+    """A press that is running."""
 
     id: UUID
     host: str
@@ -67,7 +73,7 @@ class ActivePress:
 
 @dataclass(frozen=True)
 class WaitingLane:
-    """What waits of one lane."""
+    """The queued jobs of one lane and priority."""
 
     lane: Lane
     priority: Priority
@@ -99,17 +105,17 @@ class Overview:
 
     @property
     def queued(self) -> int:
-        """Return how many jobs wait."""
+        """Return the number of queued jobs."""
         return sum(each.lane.jobs for each in self.waiting)
 
     @property
     def running(self) -> int:
-        """Return how many jobs are being printed."""
+        """Return the number of running jobs."""
         return sum(each.lane.jobs for press in self.presses for each in press.printing)
 
     @property
     def per_hour(self) -> dict[str, Decimal]:
-        """Return what an hour of all these presses costs, by currency."""
+        """Return the total price per hour of these presses, by currency."""
         prices: dict[str, Decimal] = defaultdict(Decimal)
         for press in self.presses:
             prices[press.currency] += press.price_per_hour
@@ -117,7 +123,7 @@ class Overview:
 
 
 def load_overview(session: Session, silence: timedelta) -> Overview:
-    """Return the overview of all owners; a press counts as running unless it was silent for that long."""
+    """Return the overview of all owners; a press counts as running unless it was silent for *silence*."""
     return Overview(
         _load_presses(session, silence),
         _load_waiting_lanes(session, true()),
@@ -138,7 +144,7 @@ def load_owner_overview(session: Session, owner: str) -> Overview:
 
 
 def list_running_jobs(session: Session, owner: str) -> list[Job]:
-    """Return the jobs of *owner* that are being printed, the oldest first."""
+    """Return the running jobs of *owner*, the oldest first."""
     query = select(Job).where(Job.owner == owner, Job.status == JobStatus.RUNNING)
     return list(session.scalars(query.order_by(Job.id).limit(MOST_LINES)))
 
@@ -186,7 +192,8 @@ def _load_running_lanes(session: Session) -> dict[UUID, list[RunningLane]]:
         .order_by(Job.lane)
     )
     for row in session.execute(query):
-        found[row.press_id].append(RunningLane(Lane(row.lane, row.jobs, row.images), row.step, row.steps))
+        lane = Lane(LaneKey.parse(row.lane), row.jobs, row.images)
+        found[row.press_id].append(RunningLane(lane, row.step, row.steps))
     return dict(found)
 
 
@@ -204,8 +211,10 @@ def _load_waiting_lanes(session: Session, of: ColumnElement[bool]) -> list[Waiti
         .order_by(func.min(Job.created_at))
         .limit(MOST_LINES)
     )
-    rows = session.execute(query)
-    return [WaitingLane(Lane(row.lane, row.jobs, row.images), row.priority, row.oldest_at) for row in rows]
+    return [
+        WaitingLane(Lane(LaneKey.parse(row.lane), row.jobs, row.images), row.priority, row.oldest_at)
+        for row in session.execute(query)
+    ]
 
 
 def _load_failed_jobs(session: Session, of: ColumnElement[bool]) -> list[FailedJob]:
@@ -223,7 +232,7 @@ def _load_failed_jobs(session: Session, of: ColumnElement[bool]) -> list[FailedJ
 
 
 def _load_output(session: Session, of: ColumnElement[bool] | None = None) -> tuple[float, int, dict[str, Decimal]]:
-    """Return images a minute, images of the last hour, and what was charged for them."""
+    """Return images per minute, images of the last hour, and what was charged for them."""
     moment = utcnow()
     recent = Image.id >= compute_first_id(moment - PACE_SPAN)
     query = select(

@@ -2,7 +2,7 @@
 
 import hashlib
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -13,9 +13,11 @@ LARGEST_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 
 LARGEST_SCALE = 4.0
-"""The strongest that an adapter may be laid on, either way."""
+"""The largest absolute scale of an adapter."""
 
 MOST_ADAPTERS = 4
+
+GUIDED, UNGUIDED = "guided", "plain"
 
 
 class OutputFormat(StrEnum):
@@ -60,6 +62,26 @@ class Adapter(BaseModel):
     scale: float = 1.0
 
 
+class LaneKey(NamedTuple):
+    """The lane of a request: requests may share the steps of one batch only if they agree in all of it."""
+
+    model: str
+    adapters: str  # a digest of names and scales; empty without adapters
+    size: str  # `width x height`, without the spaces
+    guidance: str  # GUIDED or UNGUIDED
+    mode: str  # a Mode, or one that only a newer version has
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a key back; raise ValueError for a text that ``encode`` did not write."""
+        model, adapters, size, guidance, mode = text.split("|")
+        return cls(model, adapters, size, guidance, mode)
+
+    def encode(self) -> str:
+        """Return the key as one text, as jobs are stored and grouped by it."""
+        return "|".join(self)
+
+
 class ImageRequest(BaseModel):
     """A complete image request: every default is filled in, including the seed."""
 
@@ -96,9 +118,9 @@ class ImageRequest(BaseModel):
 
     @property
     def lane(self) -> str:
-        """Return what two requests must share to be stepped in one batch."""
-        guided = "guided" if self.is_guided else "plain"
-        return f"{self.model}|{self._adapters_key}|{self.width}x{self.height}|{guided}|{self.mode}"
+        """Return the encoded ``LaneKey``: two requests may share a batch only if theirs are equal."""
+        guidance = GUIDED if self.is_guided else UNGUIDED
+        return LaneKey(self.model, self._adapters_key, f"{self.width}x{self.height}", guidance, self.mode).encode()
 
     @property
     def _adapters_key(self) -> str:

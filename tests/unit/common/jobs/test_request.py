@@ -1,9 +1,11 @@
 """What a request says of itself."""
 
+from uuid import UUID
+
 import pytest
 from pydantic import ValidationError
 
-from common.jobs.request import LARGEST_SEED, ImageRequest, OutputFormat, SchedulerName
+from common.jobs.request import GUIDED, LARGEST_SEED, ImageRequest, LaneKey, OutputFormat, SchedulerName
 from tests.support.factories import image_request
 
 
@@ -47,6 +49,17 @@ def test_what_may_differ_within_a_batch_does_not_split_the_lane(changes: dict[st
 @pytest.mark.parametrize("changes", [{"model": "other"}, {"width": 128}, {"height": 128}, {"guidance_scale": 1.0}])
 def test_what_a_batch_must_share_splits_the_lane(changes: dict[str, object]) -> None:
     assert image_request(**changes).lane != image_request().lane
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"guidance_scale": 1.0}, {"adapters": [{"name": "ink"}]}, {"init_image": UUID(int=1)}]
+)
+def test_a_lane_can_be_read_back(changes: dict[str, object]) -> None:
+    request = image_request(**changes)
+    key = LaneKey.parse(request.lane)
+    assert key.encode() == request.lane
+    assert (key.model, key.size, key.mode) == (request.model, f"{request.width}x{request.height}", request.mode)
+    assert (key.guidance == GUIDED, key.adapters != "") == (request.is_guided, request.adapters != ())
 
 
 def test_media_types_are_those_of_the_formats() -> None:
