@@ -1,4 +1,4 @@
-"""The database clock as an SQL expression that can be used in cached statements."""
+"""The database's clock and its days as SQL expressions."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    String,
     func,
     literal,
     select,
     type_coerce,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 
@@ -21,7 +22,7 @@ from common.db.types import UTCDateTime
 
 
 class DatabaseClock(ColumnElement[datetime]):
-    """The same as ``now_sql``; on SQLite to a millisecond."""
+    """The same as ``now_sql``, for cached statements; on SQLite exact to a millisecond."""
 
     _traverse_internals = [("plus", InternalTraversal.dp_plain_obj)]  # noqa: RUF012  (read by SQLAlchemy as it stands)
     inherit_cache = True
@@ -52,6 +53,20 @@ def now_sql(session: Session, plus: timedelta = timedelta()) -> ColumnElement[da
         return literal(utcnow() + plus, UTCDateTime)
     time = func.clock_timestamp(type_=DateTime(timezone=True))
     return type_coerce(time + plus if plus else time, UTCDateTime)
+
+
+def current_hour_sql(session: Session) -> ColumnElement[datetime]:
+    """Return the start of the current hour of UTC, by the database's clock, as an SQL expression."""
+    if session.get_bind().dialect.name == "sqlite":
+        return literal(utcnow().replace(minute=0, second=0, microsecond=0), UTCDateTime)
+    return type_coerce(func.date_trunc("hour", func.clock_timestamp(), "UTC"), UTCDateTime)
+
+
+def day_sql(session: Session, time: ColumnElement[datetime] | InstrumentedAttribute[datetime]) -> ColumnElement[str]:
+    """Return the day of UTC on which a time is, ``YYYY-MM-DD``, as an SQL expression."""
+    if session.get_bind().dialect.name == "sqlite":
+        return func.date(time, type_=String)
+    return func.to_char(func.timezone("UTC", time), "YYYY-MM-DD", type_=String)
 
 
 def fetch_now(session: Session) -> datetime:

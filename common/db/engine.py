@@ -1,5 +1,7 @@
-"""The database: engine, transactions, column types, and the database's own clock."""
+"""The database: engine, transactions, and the queue of SQLite's writers."""
 
+import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,14 +17,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from common.db.sqlite_lock import FileLock
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
 
 BUSY_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 5
 POSTGRESQL_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=15s"
-"""The last is for whoever is stopped, or loses its machine, in the middle of a transaction: the rows that it has locked
-would be nobody's until the kernel notices, which takes hours."""
+"""The last ends a transaction whose process was stopped, or lost its machine, in the middle: its row locks would
+otherwise be held until the kernel notices, which takes hours."""
 
 POSTGRESQL_CONNECT_ARGS = {
     "connect_timeout": 5,
@@ -31,14 +32,14 @@ POSTGRESQL_CONNECT_ARGS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""In libpq's words: seconds, and the last in milliseconds. A machine that is gone without a goodbye is noticed within
-half a minute; the kernel would wait for a quarter of an hour, or for two hours. The URL may say otherwise."""
+"""Parameters of libpq: in seconds, the last in milliseconds. A machine that vanishes is noticed within half a minute;
+by default it takes a quarter of an hour, or two hours. The URL may override them."""
 
 IDLE_IN_TRANSACTION = "25P03"
-"""PostgreSQL's code for a transaction that it has ended for that reason."""
+"""PostgreSQL's code for a transaction that was idle too long and was ended."""
 
 LOCK_NOT_AVAILABLE = "55P03"
-"""PostgreSQL's code for a lock that was not to be had in time."""
+"""PostgreSQL's code for a lock that was not available in time."""
 
 DEADLOCK_DETECTED = "40P01"
 """PostgreSQL's code for two transactions that wait for each other, of which it has ended this one."""
@@ -50,8 +51,8 @@ SHORT_WAIT = "250ms"
 class Database:
     """One database, PostgreSQL or SQLite; hands out short transactions.
 
-    What PostgreSQL has committed is on its disk. So it is on SQLite if *is_durable*, for whoever promises it to others;
-    otherwise a loss of power may take the last second back, as one whole.
+    What PostgreSQL has committed is on its disk. With SQLite that is so only if *is_durable*, for processes that
+    promise durability to clients; otherwise a power failure may undo the transactions of about the last second.
     """
 
     def __init__(self, url: str, *, is_durable: bool = False) -> None:
@@ -60,7 +61,7 @@ class Database:
         self.engine = _create_sqlite_engine(url, is_durable) if self.is_sqlite else _create_postgresql_engine(url)
         self._writing = self.engine.execution_options(pressroom_write=True)
         self._glancing = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._turn = FileLock(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
+        self._turn = _FileLock(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -85,11 +86,44 @@ class Database:
             yield session
 
     def close(self) -> None:
-        """Close every connection, and those that a thread still holds as soon as it gives them back."""
+        """Close every connection; those in use are closed as soon as they are returned."""
         event.listen(self.engine, "checkin", _close_on_checkin)
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
+
+
+class _FileLock:
+    """Lets one writer at a time, across all processes, write to a SQLite file.
+
+    SQLite's own busy handler sleeps and retries, which starves some writers for seconds; a file lock queues them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread_lock = threading.Lock()
+        self._file: Any = None
+
+    def __enter__(self) -> None:
+        self._thread_lock.acquire()
+        try:
+            if self._file is None:
+                self._file = self._path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            self._thread_lock.release()
+            raise DatabaseUnavailableError(f"The database directory is not writable: {error.strerror}") from error
+
+    def __exit__(self, *exception: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread_lock.release()
+
+    def close(self) -> None:
+        """Close the lock's file; the next use opens it again."""
+        with self._thread_lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 def _close_on_checkin(connection: DBAPIConnection | None, _record: object) -> None:
@@ -98,7 +132,7 @@ def _close_on_checkin(connection: DBAPIConnection | None, _record: object) -> No
 
 
 def shorten_lock_timeout(session: Session) -> None:
-    """Have this transaction wait for no lock longer than a moment; on SQLite only the whole database can be locked."""
+    """Shorten the lock timeout of this transaction; does nothing on SQLite, which locks the whole database."""
     if session.get_bind().dialect.name == "postgresql":
         session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{SHORT_WAIT}'")
 

@@ -58,7 +58,7 @@ def _create_revision_error(revision: str | None) -> DatabaseUnavailableError:
 
 
 def _fetch_existing_revision(database: Database) -> str | None:
-    """Return the revision that *database* is at; raise DatabaseUnavailableError, a plain sentence, if nobody tells."""
+    """Return the present revision of *database*; raise DatabaseUnavailableError if it cannot be read."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
         path = database.url.database
         raise DatabaseUnavailableError(f"The database {path} does not exist yet; run `pressroom migrate`.")

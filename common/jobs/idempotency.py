@@ -11,11 +11,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Insert, Table, bindparam, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from common.db.clock import DatabaseClock, now_sql
+from common.db.dialects import InsertFunction, choose_insert
 from common.db.engine import LOCK_NOT_AVAILABLE
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from common.tables import IdempotencyKey
@@ -87,10 +87,9 @@ def _insert_keys(session: Session, wanted: Sequence[Reservation], hours: int) ->
     """Enter those keys that are new or old enough; return their names."""
     if not wanted:
         return set()
-    dialect = session.get_bind().dialect.name
     rows = [{"owner": one.owner, "key": one.key, "fingerprint": one.digest, "job_id": one.job_id} for one in wanted]
     try:
-        taken = session.connection().execute(_build_upsert(dialect, hours), rows).all()
+        taken = session.connection().execute(_build_upsert(choose_insert(session), hours), rows).all()
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             raise IdempotencyInProgressError from error
@@ -114,9 +113,8 @@ def release_idempotency_keys(session: Session, wanted: Sequence[Reservation]) ->
 
 
 @cache
-def _build_upsert(dialect: str, hours: int) -> Insert:
+def _build_upsert(insert: InsertFunction, hours: int) -> Insert:
     """Return the statement that enters keys, or takes over such as are older than *hours*."""
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     table = cast("Table", IdempotencyKey.__table__)  # the class would take the long way of the ORM
     given: dict[str, Any] = {name: bindparam(name) for name in ("owner", "key", "fingerprint", "job_id")}
     entered = insert(table).values({**given, "created_at": DatabaseClock()})

@@ -1,17 +1,18 @@
 """How often prompts were refused: by day, owner and category, and never what they said."""
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
+from common.db.dialects import choose_insert
 from common.tables import PromptRefusals
 
 
 def count_refusal(session: Session, owner: str, category: str) -> None:
     """Count one more refusal of today."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    row = insert(PromptRefusals).values(day=utcnow().date().isoformat(), owner=owner, category=category, count=1)
+    row = choose_insert(session)(PromptRefusals).values(
+        day=utcnow().date().isoformat(), owner=owner, category=category, count=1
+    )
     key = [PromptRefusals.day, PromptRefusals.owner, PromptRefusals.category]
     session.execute(row.on_conflict_do_update(index_elements=key, set_={"count": PromptRefusals.count + 1}))
 

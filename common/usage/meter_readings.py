@@ -5,22 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, select, type_coerce
+from sqlalchemy import and_, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
-from common.clock import utcnow
-from common.db.types import UTCDateTime
+from common.db.clock import current_hour_sql
 from common.tables import Press, PressReading
 
 
 @dataclass(frozen=True)
 class MeterTotals:
-    """What a meter shows; a press's stands at nothing when it starts."""
+    """The totals of a meter; all are zero when a press starts."""
 
     busy: float = 0.0  # accelerator seconds
     cpu: float = 0.0  # seconds
     overhead: dict[str, float] = field(default_factory=dict)  # name → accelerator seconds
-    energy: float | None = None  # joules; none where nothing measures it
+    energy: float | None = None  # joules; None if it is not measured
 
     def __sub__(self, earlier: "MeterTotals") -> "MeterTotals":
         """Return what was added since an *earlier* reading of the same meter."""
@@ -34,7 +33,7 @@ class MeterTotals:
         return MeterTotals(self.busy * of, self.cpu * of, overhead, None if self.energy is None else self.energy * of)
 
     def __add__(self, more: "MeterTotals") -> "MeterTotals":
-        """Return the sum; what only one of two measures is the sum of what was measured."""
+        """Return the sum; energy that only one of the two measured counts alone."""
         names = {*self.overhead, *more.overhead}
         overhead = {name: self.overhead.get(name, 0.0) + more.overhead.get(name, 0.0) for name in sorted(names)}
         measured = [energy for energy in (self.energy, more.energy) if energy is not None]
@@ -42,19 +41,19 @@ class MeterTotals:
 
 
 def record_reading(session: Session, press_id: UUID) -> None:
-    """Put down a press's totals if no beat has come since the hour ended; to be called before the next is written."""
+    """Store a press's totals if this is its first heartbeat of an hour; call it before the heartbeat is written."""
     columns = ["busy_seconds", "cpu_seconds", "overhead", "energy_joules"]
     last_of_its_hour = select(Press.id, Press.heartbeat_at, *(getattr(Press, name) for name in columns)).where(
-        Press.id == press_id, Press.heartbeat_at < _current_hour_sql(session)
+        Press.id == press_id, Press.heartbeat_at < current_hour_sql(session)
     )
     session.execute(insert(PressReading).from_select(["press_id", "read_at", *columns], last_of_its_hour))
 
 
 def load_meter_totals(session: Session, presses: Sequence[Press], at: datetime) -> dict[UUID, MeterTotals]:
-    """Return what the meters of *presses* showed *at* a time, by press.
+    """Return the totals of the meters of *presses* at a time, by press.
 
-    At a whole hour that is true to one beat. In between, and in hours in which a press could not reach the database,
-    seconds are taken to be spread evenly from one reading to the next.
+    At a whole hour they are exact to one heartbeat. In between, and in hours in which a press could not reach the
+    database, usage is assumed to be spread evenly from one reading to the next.
     """
     before = _load_nearest_readings(session, at, is_before=True)
     after = _load_nearest_readings(session, at, is_before=False)
@@ -75,7 +74,7 @@ def load_meter_totals(session: Session, presses: Sequence[Press], at: datetime) 
 def _load_nearest_readings(
     session: Session, at: datetime, *, is_before: bool
 ) -> dict[UUID, tuple[datetime, MeterTotals]]:
-    """Return the reading next to a time on one side of it, of each press that had begun and had not ended then."""
+    """Return the nearest reading before or after a time, for each press that was running then."""
     other = aliased(PressReading)
     nearest = select(func.max(other.read_at) if is_before else func.min(other.read_at)).where(
         other.press_id == Press.id, other.read_at <= at if is_before else other.read_at > at
@@ -97,10 +96,3 @@ def _interpolate_totals(
 
 def _build_totals(row: Press | PressReading) -> MeterTotals:
     return MeterTotals(row.busy_seconds, row.cpu_seconds, row.overhead, row.energy_joules)
-
-
-def _current_hour_sql(session: Session) -> ColumnElement[datetime]:
-    """Return when this hour of UTC began, by the database's clock."""
-    if session.get_bind().dialect.name == "sqlite":
-        return literal(utcnow().replace(minute=0, second=0, microsecond=0), UTCDateTime)
-    return type_coerce(func.date_trunc("hour", func.clock_timestamp(), "UTC"), UTCDateTime)

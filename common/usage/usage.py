@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
+from common.db.clock import day_sql
 from common.tables import ApiKey, Attempt, Image, Job
 from common.tables.states import ImageStatus, Outcome, Verdict
 
@@ -40,7 +41,7 @@ ROUNDING = 1e-6
 
 
 class GroupBy(StrEnum):
-    """By what usage may be told apart."""
+    """What usage can be grouped by."""
 
     DAY = "day"  # UTC, of the attempt's start
     MODEL = "model"
@@ -95,13 +96,13 @@ def load_usage(session: Session, owner: str, since: datetime, until: datetime) -
 def load_usage_by_group(
     session: Session, owner: str, since: datetime, until: datetime, group_by: GroupBy
 ) -> dict[str, Usage]:
-    """Return the same, told apart; groups in the order of their names, the empty name for jobs made without a key."""
+    """Return the same by group, in the order of their names; the name is empty for jobs submitted without a key."""
     groups = aggregate_usage(session, _narrow_to_owner(owner, since, until), _choose_group_column(session, group_by))
     return dict(sorted(groups.items()))
 
 
 def aggregate_usage(session: Session, narrow: Narrow, group: ColumnElement[K]) -> dict[K, Usage]:
-    """Return what the attempts used that *narrow* leaves, told apart by *group*."""
+    """Return the usage of the attempts that *narrow* selects, by *group*."""
     groups: dict[K, Usage] = defaultdict(Usage)
     _add_attempts(session, groups, narrow, group)
     _add_images(session, groups, narrow, group)
@@ -171,10 +172,8 @@ def _add_images(session: Session, groups: dict[K, Usage], narrow: Narrow, group:
 
 def _choose_group_column(session: Session, group_by: GroupBy) -> ColumnElement[Any]:
     match group_by:
-        case GroupBy.DAY if session.get_bind().dialect.name == "sqlite":
-            return func.date(Attempt.started_at, type_=String)
         case GroupBy.DAY:
-            return func.to_char(func.timezone("UTC", Attempt.started_at), "YYYY-MM-DD", type_=String)
+            return day_sql(session, Attempt.started_at)
         case GroupBy.MODEL:
             return Job.model.expression
         case GroupBy.KEY:

@@ -1,7 +1,7 @@
 """Claims the next webhook messages: due ones, at most two at once per receiver, fair between owners.
 
-A claim is a lease of a minute and counts a try, whose number fences what its sender may write. A sender that dies is
-noticed when the lease has run out: the message goes again, under the same id.
+A claim is a lease of a minute and counts as an attempt, whose number fences the writes of its sender. If a sender
+dies, its lease expires, and the message is sent again under the same id.
 """
 
 from collections import Counter
@@ -13,28 +13,29 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from common.db.dialects import lock_until_commit
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints
 from common.webhooks.retry_schedule import MOST_TRIES
 
 LEASE = timedelta(seconds=60)
-"""Longer than a try takes, resolving and booking included."""
+"""Longer than an attempt takes, including name resolution and recording its result."""
 
 PER_DESTINATION = 2
 OWNERS_SHARE = 4
-"""One owner has a quarter of the senders at most, however many of its receivers dawdle."""
+"""One owner may use at most a quarter of the senders, however slow its receivers are."""
 
 LOOK_AHEAD = 1000
-"""Due messages that one claim looks at: those of a receiver that has its two already are not among them."""
+"""How many due messages one claim considers; those of receivers with two attempts in flight do not count."""
 
 CLAIMING = 7_306_113
-"""The number of PostgreSQL's lock under which claims are made one after the other, so that two are never three."""
+"""The number of the advisory lock that serialises claims, so that a receiver never gets a third attempt."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A try at a message that one sender has claimed."""
+    """An attempt at a message, claimed by one sender."""
 
     message_id: UUID
     number: int
@@ -43,19 +44,18 @@ class Delivery:
     url: str
     event: str
     body: bytes
-    secrets: tuple[bytes, ...]  # sealed
+    secrets: tuple[bytes, ...]  # encrypted
     started_at: datetime
 
 
 def has_due_messages(session: Session, moment: datetime) -> bool:
-    """Return whether there may be something to claim; cheaper than to claim in vain."""
+    """Return whether there may be something to claim; cheaper than an empty claim."""
     return bool(session.scalar(select(exists().where(_match_due(moment)))))
 
 
 def claim_deliveries(session: Session, moment: datetime, room: int, *, threads: int) -> list[Delivery]:
     """Claim up to *room* messages that are due at *moment*; *threads* is how many senders each clerk has."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
+    lock_until_commit(session, CLAIMING)
     chosen = _choose_messages(session, moment, room, max(PER_DESTINATION, threads // OWNERS_SHARE))
     if not chosen:
         return []

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
+from common.db.dialects import choose_insert, lock_until_commit
 from common.errors import PressroomError
 from common.ids import create_id
 from common.logs import get_logger
@@ -45,7 +45,7 @@ class TooManyWebhooksError(PressroomError):
 
 @dataclass(frozen=True)
 class NewEndpoint:
-    """What an owner wants told, and where; a URL of nothing is the endpoint of all jobs that name one themselves."""
+    """A new endpoint of an owner; one with an empty URL serves all jobs that name a URL of their own."""
 
     owner: str
     url: str = DIRECT_URL
@@ -57,7 +57,7 @@ class NewEndpoint:
 def create_endpoint(
     session: Session, sealer: SecretCipher, wish: NewEndpoint, most: int
 ) -> tuple[WebhookEndpoint, bytes]:
-    """Enter an endpoint, and return it with its secret; raise WebhookExistsError or TooManyWebhooksError."""
+    """Create an endpoint and return it with its secret; raise WebhookExistsError or TooManyWebhooksError."""
     if wish.url != DIRECT_URL:
         _check_endpoint_limit(session, wish.owner, most)
     secret = wish.secret or signing_secrets.create_secret()
@@ -68,7 +68,7 @@ def create_endpoint(
 
 
 def ensure_direct_endpoint(session: Session, sealer: SecretCipher, owner: str) -> None:
-    """Make the endpoint of the jobs and campaigns of *owner* that name a URL of their own, unless there is one."""
+    """Create the endpoint for jobs and campaigns of *owner* with a URL of their own, unless it exists."""
     there = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url == DIRECT_URL)
     if session.scalar(there) is None:
         _insert_endpoint(
@@ -81,7 +81,7 @@ def find_endpoint(
 ) -> WebhookEndpoint | None:
     """Return an endpoint of *owner*, locked if it is *to_change*.
 
-    Whoever locks an endpoint and its messages locks the endpoint first.
+    Lock order: an endpoint before its messages.
     """
     query = select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.owner == owner)
     return session.scalar(query.with_for_update(key_share=True) if to_change else query)
@@ -94,7 +94,7 @@ def list_endpoints(session: Session, owner: str) -> list[WebhookEndpoint]:
 
 
 def change_endpoint_url(session: Session, endpoint: WebhookEndpoint, url: str) -> None:
-    """Give *endpoint* another URL; messages that wait go there. Raises WebhookExistsError."""
+    """Change the URL of *endpoint*; pending messages go to the new one. Raises WebhookExistsError."""
     taken = select(WebhookEndpoint.id).where(
         WebhookEndpoint.owner == endpoint.owner, WebhookEndpoint.url == url, WebhookEndpoint.id != endpoint.id
     )
@@ -112,7 +112,7 @@ def change_endpoint_url(session: Session, endpoint: WebhookEndpoint, url: str) -
 def rotate_secret(
     session: Session, sealer: SecretCipher, endpoint: WebhookEndpoint, overlap: timedelta, secret: bytes | None = None
 ) -> bytes:
-    """Give *endpoint* a new secret and return it; for the time of *overlap* the old one signs too."""
+    """Give *endpoint* a new secret and return it; the old one also signs for the duration of *overlap*."""
     fresh = secret or signing_secrets.create_secret()
     endpoint.previous_secret = endpoint.secret if overlap else None
     endpoint.previous_until = _fetch_overlap_end(session, overlap) if overlap else None
@@ -121,14 +121,14 @@ def rotate_secret(
 
 
 def enable_endpoint(endpoint: WebhookEndpoint) -> None:
-    """Have *endpoint* told again of what happens from now on."""
+    """Send events to *endpoint* again, from now on."""
     endpoint.status = EndpointStatus.ENABLED
     endpoint.disabled_reason = None
     _reset_failures(endpoint)
 
 
 def disable_endpoint(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
-    """Tell *endpoint* nothing more, not even what is owed: that can be sent again once it is enabled."""
+    """Send nothing more to *endpoint* and cancel its pending messages; they can be resent once it is enabled."""
     endpoint.status = EndpointStatus.DISABLED
     endpoint.disabled_reason = reason
     session.flush()
@@ -147,7 +147,7 @@ def delete_endpoint(session: Session, endpoint: WebhookEndpoint) -> None:
 
 
 def list_live_secrets(endpoint: WebhookEndpoint, moment: datetime) -> list[bytes]:
-    """Return the sealed secrets that sign at *moment*, the newest first."""
+    """Return the encrypted secrets that sign at *moment*, the newest first."""
     previous, until = endpoint.previous_secret, endpoint.previous_until
     return [endpoint.secret] if previous is None or until is None or until <= moment else [endpoint.secret, previous]
 
@@ -162,16 +162,13 @@ def _fetch_overlap_end(session: Session, overlap: timedelta) -> datetime:
 
 
 def _check_endpoint_limit(session: Session, owner: str, most: int) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        # Two at once would both count before either has entered its own.
-        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"webhooks {owner}", 0))))
+    lock_until_commit(session, f"webhooks {owner}")  # two at once would both count before either has inserted its own
     own = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url != DIRECT_URL)
     if (session.scalar(select(func.count()).select_from(own.subquery())) or 0) >= most:
         raise TooManyWebhooksError
 
 
 def _insert_endpoint(session: Session, sealer: SecretCipher, wish: NewEndpoint, secret: bytes) -> UUID | None:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     row = {
         "id": create_id(),
         "owner": wish.owner,
@@ -183,4 +180,5 @@ def _insert_endpoint(session: Session, sealer: SecretCipher, wish: NewEndpoint, 
         "failures": 0,
         "created_at": now_sql(session),
     }
-    return session.scalar(insert(WebhookEndpoint).values(row).on_conflict_do_nothing().returning(WebhookEndpoint.id))
+    insert = choose_insert(session)(WebhookEndpoint).values(row)
+    return session.scalar(insert.on_conflict_do_nothing().returning(WebhookEndpoint.id))

@@ -1,17 +1,15 @@
-"""Lists of recipients in the database: opened, filled some thousand rows at a time, and then the campaign's at once.
+"""Imports lists of recipients: opens a list, inserts some thousand rows at a time, then adds it to its campaign.
 
-A list is ``loading`` until all of it is there. Nobody looks at it before, so that one that breaks off leaves the
-campaign as it was.
+A list is ``loading`` until it is complete. Until then nothing reads its rows, so an import that is interrupted leaves
+the campaign as it was.
 """
 
-import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, func, insert, select, text, update
+from sqlalchemy import CursorResult, Table, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from common.campaigns import queries
@@ -19,35 +17,26 @@ from common.campaigns.printing import proofs
 from common.campaigns.recipients.validation import InvalidRow, RowFault, ValidRow
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
+from common.db import dialects
 from common.errors import IllegalTransitionError
 from common.ids import create_id
-from common.tables import Campaign, RecipientList, RejectedRow
+from common.tables import Campaign, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import CampaignStatus, ListStatus
 
 _S = CampaignStatus
 UNAPPROVED = frozenset({_S.DRAFT, _S.READY})
-"""Where a campaign's recipients may still be replaced."""
+"""Statuses in which a campaign's recipients may still be replaced."""
 EXTENDABLE = frozenset({_S.APPROVED, _S.RUNNING, _S.PAUSED, _S.HELD, _S.COMPLETED})
-"""Where rows may be appended that need an approval of their own."""
+"""Statuses in which rows may be appended; these need an approval of their own."""
 
-COLUMNS = ("id", "campaign_id", "list_number", "row", "recipient_id", "key", '"values"', "arm")
-_INSERT = f"INSERT INTO recipients ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-_COPY = f"COPY recipients ({', '.join(COLUMNS)}) FROM STDIN"
-_KNOWN = {
-    "sqlite": 'SELECT key, list_number, "row" FROM recipients'
-    " WHERE campaign_id = :campaign AND list_number IN (%s) AND key IN (SELECT value FROM json_each(:keys))",
-    # A look at the index for each key: without statistics, which a table that is being filled lacks, PostgreSQL would
-    # hold every row of the list against every key. OFFSET keeps it from turning this into a join.
-    "postgresql": 'SELECT found.key, found.list_number, found."row" FROM unnest(CAST(:keys AS text[])) AS wanted (key),'
-    ' LATERAL (SELECT key, list_number, "row" FROM recipients'
-    " WHERE campaign_id = :campaign AND list_number IN (%s) AND key = wanted.key OFFSET 0) AS found",
-}
+COLUMNS = ("id", "campaign_id", "list_number", "row", "recipient_id", "key", "values", "arm")
+_RECIPIENTS = cast("Table", Recipient.__table__)
 _REJECT = insert(cast("Table", RejectedRow.__table__))
 
 
 @dataclass(frozen=True)
 class LoadingList:
-    """A list that is being filled, and what its rows are held against."""
+    """A list that is being imported, and what its rows are checked against."""
 
     campaign_id: UUID
     number: int
@@ -55,15 +44,15 @@ class LoadingList:
     spec: CampaignSpec
     salt: bytes
     others: tuple[int, ...]
-    """The lists of which no recipient may come again."""
+    """The numbers of the lists whose recipients must not occur again."""
     offset: int
-    """How many rows there are in these."""
+    """The total number of rows of these lists."""
 
 
 def open_list(session: Session, campaign: Campaign, *, replaces: bool, spec: CampaignSpec | None = None) -> LoadingList:
-    """Open a list for *campaign*, which is locked; raise IllegalTransitionError where it can take none.
+    """Open a list for *campaign*, which is locked; raise IllegalTransitionError if it cannot take one now.
 
-    *spec* is what the rows are checked against, if not the campaign's own.
+    The rows are checked against *spec* if it is given, else against the campaign's own.
     """
     if is_loading(session, campaign):
         raise IllegalTransitionError("The campaign is already importing a list.")
@@ -89,7 +78,7 @@ def open_list(session: Session, campaign: Campaign, *, replaces: bool, spec: Cam
 
 
 def is_loading(session: Session, campaign: Campaign) -> bool:
-    """Return whether a list of *campaign*, which is locked, is being filled."""
+    """Return whether a list is being imported for *campaign*, which is locked."""
     where = (RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.LOADING)
     return session.scalars(select(RecipientList.number).where(*where)).first() is not None
 
@@ -97,9 +86,9 @@ def is_loading(session: Session, campaign: Campaign) -> bool:
 def insert_rows(
     session: Session, loading: LoadingList, good: Sequence[ValidRow], bad: Sequence[InvalidRow]
 ) -> tuple[list[ValidRow], list[InvalidRow]]:
-    """Add rows to a list; return those that were taken, and those that were not, repeated recipients among them.
+    """Add rows to a list; return the accepted and the rejected ones; repeated recipients are rejected.
 
-    Raises IllegalTransitionError when the list was given up meanwhile.
+    Raises IllegalTransitionError if the import was abandoned in the meantime.
     """
     taken, repeated = _split_known(loading, good, _find_known(session, loading, good))
     refused = sorted([*bad, *repeated])
@@ -120,7 +109,7 @@ def insert_rows(
 def finish_list(
     session: Session, campaign: Campaign, loading: LoadingList, columns: Sequence[str], digest: str
 ) -> None:
-    """Have the list be the campaign's own, which is locked, in place of the others or beside them."""
+    """Add the complete list to its campaign, which is locked; it replaces the other lists if it was opened so."""
     if loading.replaces:
         drop_current_lists(session, campaign)
     _update_list(session, loading, status=ListStatus.CURRENT, columns=[*columns], digest=digest)
@@ -130,7 +119,7 @@ def finish_list(
 
 
 def abandon_list(session: Session, campaign: Campaign, number: int, columns: Sequence[str] = ()) -> None:
-    """Have a list count for nothing; the campaign, which is locked, is as it was before it."""
+    """Drop a list that is being imported, and restore its campaign, which is locked, to its earlier status."""
     session.execute(
         update(RecipientList)
         .where(
@@ -144,14 +133,14 @@ def abandon_list(session: Session, campaign: Campaign, number: int, columns: Seq
 
 
 def restore_status(session: Session, campaign: Campaign) -> None:
-    """Have a campaign that no list is being read for stand where its lists put it."""
+    """End the validation of a campaign for which no list is being imported: ready with recipients, else draft."""
     if campaign.status is CampaignStatus.VALIDATING:
         has_rows = bool(queries.list_current_lists(session, campaign.id))
         move_campaign(session, campaign, CampaignStatus.READY if has_rows else CampaignStatus.DRAFT)
 
 
 def drop_current_lists(session: Session, campaign: Campaign) -> None:
-    """Drop the lists of a campaign that was not approved, and its proofs, which are prints of their rows."""
+    """Drop the lists of a campaign that is not approved yet, and its proofs, which are prints of their rows."""
     proofs.discard_proofs(session, campaign)
     session.execute(
         update(RecipientList)
@@ -176,18 +165,17 @@ def _update_list(session: Session, loading: LoadingList, **values: Any) -> None:
 
 
 def _find_known(session: Session, loading: LoadingList, good: Sequence[ValidRow]) -> dict[str, tuple[int, int]]:
-    """Return which of these recipients are there already: by key, the list's number and the row's."""
+    """Return which of these recipients exist already: list number and row number, by key."""
     if not good:
         return {}
-    dialect = session.get_bind().dialect.name
-    keys: Any = [row.key for row in good]
-    lists = ", ".join(map(str, (*loading.others, loading.number)))  # numbers of our own
-    statement = text(_KNOWN[dialect] % lists).columns()
-    given = {
-        "campaign": _encode_id(loading.campaign_id, dialect),
-        "keys": json.dumps(keys) if dialect == "sqlite" else keys,
-    }
-    return {key: (number, row) for key, number, row in session.connection().execute(statement, given)}
+    columns = _RECIPIENTS.c
+    numbers = [*loading.others, loading.number]
+    lists: Any = bindparam("lists", numbers, expanding=True, literal_execute=True)
+    earlier = select(columns.key, columns.list_number, columns.row).where(
+        columns.campaign_id == loading.campaign_id, columns.list_number.in_(lists)
+    )
+    found = dialects.filter_values(session, earlier, columns.key, [row.key for row in good])
+    return {key: (number, row) for key, number, row in session.connection().execute(found)}
 
 
 def _split_known(
@@ -209,28 +197,13 @@ def _split_known(
 
 
 def _insert_valid(session: Session, loading: LoadingList, rows: Sequence[ValidRow]) -> None:
-    dialect = session.get_bind().dialect.name
-    campaign = _encode_id(loading.campaign_id, dialect)
-    ids = (_encode_id(create_id(), dialect) for _ in itertools.count())
     values = (
-        (next(ids), campaign, loading.number, row.number, row.recipient_id, row.key, row.values, row.arm)
+        (create_id(), loading.campaign_id, loading.number, row.number, row.recipient_id, row.key, row.values, row.arm)
         for row in rows
     )
-    connection = session.connection()
-    if dialect == "sqlite":
-        connection.exec_driver_sql(_INSERT, [*values])
-        return
-    driver = cast("Any", connection.connection.driver_connection)
-    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for each in values:
-            copy.write_row(each)
-
-
-def _encode_id(value: UUID, dialect: str) -> str:
-    """Return an id as the driver wants it where SQLAlchemy does not stand between."""
-    return value.hex if dialect == "sqlite" else str(value)
+    dialects.bulk_insert(session, _RECIPIENTS, COLUMNS, values)
 
 
 def _clean_cells(cells: Sequence[str]) -> list[str]:
-    """Return the cells of a bad row without what no database takes."""
+    """Return the cells of a rejected row without characters that a database refuses."""
     return [cell.replace("\0", "").encode("utf-8", "replace").decode() for cell in cells]
