@@ -10,7 +10,7 @@ _DEFUSED = re.compile(rf"'(?:{_RISKY.pattern})", re.DOTALL)
 
 
 def defuse_cell(cell: str) -> str:
-    """Return *cell* as it may stand in a CSV file that people open; plain numbers stay."""
+    """Return *cell* escaped for CSV files that people open in a spreadsheet; plain numbers stay as they are."""
     return f"'{cell}" if _RISKY.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 

@@ -28,11 +28,11 @@ class DigestMismatchError(PressroomError):
 
 
 def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: UUID, settings: Settings) -> None:
-    """Approve *campaign*, which is locked, with all rows that it has, as the key *key_id* said.
+    """Approve *campaign*, which is locked, with all its rows, on behalf of the key *key_id*.
 
-    Rows that were appended after an earlier approval are approved by one of their own. One that was held because it no
-    longer is what was approved is approved again, and may then be resumed. Raises DigestMismatchError, and
-    IllegalTransitionError where there is nothing to approve.
+    Rows that were appended after an earlier approval need another one. A campaign that was held because it differs from
+    what was approved can be approved again and then resumed. Raises DigestMismatchError, and IllegalTransitionError if
+    there is nothing to approve.
     """
     is_again = campaign.status is CampaignStatus.HELD and campaign.held_reason == NOT_AS_APPROVED
     lists = queries.list_current_lists(session, campaign.id)
@@ -51,11 +51,11 @@ def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: 
 
 
 class RetryScope(StrEnum):
-    """Which prints are tried again."""
+    """Which prints are retried."""
 
     FAILED = "failed"
     BLOCKED = "blocked"
-    RETRYABLE = "retryable"  # failed, by something that may pass
+    RETRYABLE = "retryable"  # failed with a transient error
 
 
 _FAILED = Print.status == PrintStatus.FAILED
@@ -68,9 +68,9 @@ _RETRIED: dict[RetryScope | None, ColumnElement[bool]] = {
 
 
 def start_campaign(session: Session, campaign: Campaign, settings: Settings) -> None:
-    """Have an approved campaign print, or the rows that were approved after it was completed.
+    """Start an approved campaign, or a completed one whose appended rows were approved.
 
-    Its first jobs are in the queue when this returns.
+    Its first jobs are queued when this returns.
     """
     is_supplied = campaign.status is CampaignStatus.COMPLETED and prints.has_unfed_rows(session, campaign)
     if campaign.status is not CampaignStatus.APPROVED and not is_supplied:
@@ -123,9 +123,9 @@ def raise_budget(session: Session, campaign: Campaign, amount: Decimal, settings
 
 
 def retry_prints(session: Session, campaign: Campaign, only: RetryScope | None, settings: Settings) -> int:
-    """Have prints tried again that came to nothing; return how many. A completed campaign runs again for them.
+    """Retry failed, blocked or canceled prints; return how many. A completed campaign runs again for them.
 
-    One that was blocked is rolled with its next seed.
+    Blocked prints are retried with their next seed.
     """
     stands = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.HELD, CampaignStatus.COMPLETED)
     if campaign.status not in stands:
@@ -147,7 +147,7 @@ def retry_prints(session: Session, campaign: Campaign, only: RetryScope | None, 
 
 
 def cancel_campaign_jobs(session: Session, campaign: Campaign) -> None:
-    """Take the jobs of *campaign* out of the queue, and let go of what was held for them."""
+    """Cancel the queued jobs of *campaign*, and release what was held for them."""
     ordered = session.execute(
         select(Print.job_id, Print.id, Print.held).where(
             Print.campaign_id == campaign.id, Print.status == PrintStatus.ORDERED, Print.original_id.is_(None)
@@ -174,7 +174,7 @@ def _run_campaign(session: Session, campaign: Campaign, settings: Settings) -> N
 
 
 def _end_waiting_prints(session: Session, campaign: Campaign) -> None:
-    """End what has no job: with the picture that a better roll was wanted of, or with none."""
+    """End prints without a job: with their best image so far, or canceled if they have none."""
     cancel_campaign_jobs(session, campaign)
     waits = Print.status == PrintStatus.WAITING
     _update_prints(session, campaign, and_(waits, Print.image_id.is_not(None)), status=PrintStatus.PRINTED)

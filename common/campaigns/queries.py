@@ -12,7 +12,7 @@ from common.tables.campaign_states import CampaignStatus, ListStatus
 
 
 def normalise_recipient_id(recipient_id: str) -> str:
-    """Return what is the same for two spellings of an id that people would not tell apart."""
+    """Return the normalised form of an id, the same for spellings that people take for one id."""
     if recipient_id.isascii():
         return recipient_id.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", recipient_id).casefold())

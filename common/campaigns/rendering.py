@@ -107,7 +107,7 @@ def _choose_seed(spec: CampaignSpec, salt: bytes, key: str, digest: str, index: 
 
 
 def _derive_number(salt: bytes, *parts: str) -> int:
-    """Return 256 bits that nobody can tell without *salt*, from parts that cannot run into each other."""
+    """Return 256 bits that cannot be predicted without *salt*, from parts with unambiguous boundaries."""
     return int.from_bytes(hmac.digest(salt, "\0".join(parts).encode(), hashlib.sha256))
 
 

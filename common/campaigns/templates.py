@@ -65,7 +65,7 @@ class MissingValueError(UndefinedError):
 
 
 class Missing(FalsyStrictUndefined):
-    """Stands for a value that is not there."""
+    """Represents a missing value."""
 
     force_liquid_default = True
 
@@ -75,7 +75,7 @@ class Missing(FalsyStrictUndefined):
 
 
 class Placeholder(NamedTuple):
-    """A value in a text: what stands before it, its name, and what takes its place."""
+    """A variable in a text: the text before it, its name, and its replacement."""
 
     text: str
     name: str

@@ -19,7 +19,7 @@ from common.webhooks.outbox import Event
 
 @dataclass(frozen=True)
 class ProgressInterval:
-    """How often ``campaign.progress`` is told: after such a time, or such a share of the prints, whichever is first."""
+    """How often ``campaign.progress`` is sent: after a time or a share of the prints, whichever comes first."""
 
     every: timedelta
     share: float

@@ -65,7 +65,7 @@ def expire_due_campaigns(database: Database) -> int:
 
 
 def settle_campaigns(database: Database) -> int:
-    """Settle what has come of the jobs of all campaigns; return with how many there was something to settle."""
+    """Settle the ended jobs of all campaigns; return the number of campaigns that had any."""
 
     def settle_one(session: Session, campaign: Campaign) -> None:
         settlement.settle_prints(session, campaign)
@@ -75,7 +75,7 @@ def settle_campaigns(database: Database) -> int:
 
 
 def feed_campaigns(database: Database, settings: Settings) -> int:
-    """Order the next prints of every running campaign; return how many."""
+    """Submit the next prints of every running campaign; return how many."""
     ordered = 0
 
     def feed_one(session: Session, campaign: Campaign) -> None:
@@ -87,9 +87,9 @@ def feed_campaigns(database: Database, settings: Settings) -> int:
 
 
 def cancel_stopped_campaigns(database: Database) -> int:
-    """Take back what presses have given back, or what is to be rolled again, of campaigns that do not run any more.
+    """Cancel jobs that presses have returned, and prints that wait for a reroll, of campaigns that have stopped.
 
-    That is how a campaign is stopped, too, which is held because it would print what was not approved.
+    This also stops a campaign that is held because it differs from what was approved.
     """
     left = or_(and_(_IS_STOPPED, _HAS_QUEUED_JOBS), and_(_IS_OVER, _HAS_WAITING_PRINTS))
     return _update_each(database, lambda _: left, lifecycle.cancel_returned_prints)
@@ -97,17 +97,17 @@ def cancel_stopped_campaigns(database: Database) -> int:
 
 def publish_progress(database: Database, settings: Settings) -> int:
     """Publish the progress events that are due; return the number of campaigns."""
-    told = 0
+    published = 0
     pace = ProgressInterval(
         timedelta(seconds=settings.campaign_progress_seconds), settings.campaign_progress_percent / 100
     )
 
-    def tell_one(session: Session, campaign: Campaign) -> None:
-        nonlocal told
-        told += webhook_events.publish_progress_event(session, campaign, pace)
+    def publish_one(session: Session, campaign: Campaign) -> None:
+        nonlocal published
+        published += webhook_events.publish_progress_event(session, campaign, pace)
 
-    _update_each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, tell_one)
-    return told
+    _update_each(database, lambda _: Campaign.status == CampaignStatus.RUNNING, publish_one)
+    return published
 
 
 def _update_each(
@@ -115,7 +115,7 @@ def _update_each(
     choose: Callable[[Session], ColumnElement[bool]],
     act: Callable[[Session, Campaign], object],
 ) -> int:
-    """Do something with each campaign that *choose* finds, if it still is so once it is locked; return how many."""
+    """Apply *act* to each campaign that *choose* selects, if it still does once locked; return how many."""
     with database.reading() as session:
         ids = session.scalars(
             select(Campaign.id).where(choose(session), Campaign.deleted_at.is_(None)).order_by(Campaign.id)

@@ -15,7 +15,7 @@ from common.storage.port import Storage
 from common.tables import QuarantinedImage
 
 STRAYS_KEPT = timedelta(hours=6)
-"""How long sealed files stay of which no row tells: their attempt may still be about to settle."""
+"""How long encrypted files without a row are kept: their attempt may not have finished yet."""
 
 
 def expire_quarantine(database: Database) -> int:

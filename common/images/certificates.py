@@ -72,7 +72,7 @@ class Credentials:
 
 
 def resolve_default_folder(settings: Settings) -> Path:
-    """Return where certificates lie unless the settings say otherwise."""
+    """Return the default path of the certificates."""
     return settings.home / "provenance"
 
 

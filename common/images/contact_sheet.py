@@ -22,13 +22,13 @@ LARGEST_PICTURE = 4096 * 4096
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture to be shown, as the bytes of its file or None where there is none, and what stands below it."""
+    """An image to show, as the bytes of its file or None if it has none, and its caption."""
 
     data: bytes | None
     caption: str
     note: str = ""
     absence: str = ""
-    """What stands in the picture's place where there is none."""
+    """The text that is shown if there is no image."""
 
 
 def draw_contact_sheet(prints: Sequence[Tile], title: str, *, model: str, columns: int = 5) -> bytes:

@@ -84,7 +84,7 @@ def record_preview(session: Session, image_id: UUID, key_id: UUID) -> None:
 
 
 def build_release_keys(image: Image) -> tuple[str, str]:
-    """Return the keys under which a released image and its thumbnail lie."""
+    """Return the storage keys of a released image and of its thumbnail."""
     prefix = build_released_prefix(image.owner, image.job_id)
     digest, form = image.sha256 or "", OutputFormat((image.content_type or "").removeprefix("image/"))
     return build_image_key(prefix, image.position, digest, form), build_thumbnail_key(prefix, image.position, digest)

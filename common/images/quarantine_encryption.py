@@ -33,7 +33,7 @@ class SealUnreadableError(PressroomError):
 
 
 class PictureCipher:
-    """Seals and opens files; whoever has the storage without the signing secret has noise."""
+    """Encrypts and decrypts files, so that a copy of the storage is useless without the signing secret."""
 
     def __init__(self, signing_secret: bytes) -> None:
         self._cipher = AESGCM(hmac.new(signing_secret, PURPOSE, hashlib.sha256).digest())

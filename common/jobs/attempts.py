@@ -32,7 +32,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Claim:
-    """A press's hold on one job: valid until the job is taken away, which the attempt number tells."""
+    """A press's claim of one job; the attempt number shows whether the job was taken away since."""
 
     job_id: UUID
     attempt: int
@@ -48,7 +48,7 @@ class Claim:
 
     @property
     def fence(self) -> Fence:
-        """Return what tells this claim from any other."""
+        """Return what identifies this claim."""
         return self.job_id, self.attempt
 
 

@@ -1,8 +1,8 @@
 """Selects the next job: interactive before bulk, fair between owners, warm lanes preferred within a bound.
 
 Fairness is start-time fair queuing (Goyal, Vin and Cheng, 1996): each job gets a tag when it is queued, one image
-further than the last queued job of its flow, or the front of the queue if its flow has none. The job with the least
-tag is next, so choosing costs one look at an index however long the queue is.
+further than the last queued job of its flow, or the front of the queue if its flow has none. The job with the lowest
+tag is next, so choosing takes one index look-up however long the queue is.
 """
 
 from bisect import bisect_left
@@ -22,13 +22,13 @@ from common.tables import Job
 from common.tables.states import JobStatus, Priority
 
 WARM_LANE_PATIENCE = timedelta(seconds=5)
-"""How long the job at the front may be passed over by jobs of a lane that the press has warm."""
+"""How long jobs of a lane that is warm on a press may overtake the job at the front of the queue."""
 
 PRIORITIES = (Priority.INTERACTIVE, Priority.BULK)
 
 
 QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
-"""Spelt out, because no plan for just any status can use an index of the queued."""
+"""A literal instead of a bound parameter: a plan for any status cannot use the partial indexes of queued jobs."""
 
 
 def choose_job(
@@ -62,13 +62,13 @@ def _select_due(session: Session, models: Collection[str], priority: Priority) -
 
 
 class Slot(NamedTuple):
-    """Where a new job stands, and since when."""
+    """The position of a new job in the fair order, and the time at which it was assigned."""
 
     tag: int
     moment: datetime
 
 
-# An owner's own flow: what its campaigns have in the queue is bounded by whoever feeds them.
+# An owner's own flow only: how many jobs its campaigns may queue is limited where these are submitted.
 _of_owner = select(Job.id).where(QUEUED, Job.flow == bindparam("owner")).limit(bindparam("most")).subquery()
 _of_priority = (QUEUED, Job.priority == bindparam("priority"))
 _after_last = (
@@ -86,9 +86,9 @@ _SLOT_QUERY = select(
 
 
 class FairQueue:
-    """Gives orders their places, each as if the jobs of those before it were in the queue already.
+    """Assigns slots to new jobs, each as if the jobs before it were in the queue already.
 
-    An owner has room for *most* jobs in the queue; those of its campaigns neither need nor take any of it.
+    An owner may have *most* jobs in the queue; the jobs of its campaigns do not count.
     """
 
     def __init__(self, session: Session, most: int) -> None:
@@ -97,34 +97,34 @@ class FairQueue:
         self._next: dict[tuple[str, Priority], Slot] = {}
         self._queued: dict[str, int] = {}
 
-    def take(self, order: JobSpec) -> Slot | None:
-        """Return the place of the next job, or None where its owner has no room."""
-        line = (order.flow, order.priority)
+    def take(self, spec: JobSpec) -> Slot | None:
+        """Return the slot of the next job, or None if its owner has too many jobs in the queue."""
+        line = (spec.flow, spec.priority)
         if line not in self._next:
-            self._look(order)
-        if order.campaign_id is None:
-            if self._queued[order.owner] >= self._most:
+            self._fetch_slot(spec)
+        if spec.campaign_id is None:
+            if self._queued[spec.owner] >= self._most:
                 return None
-            self._queued[order.owner] += 1
-        place = self._next[line]
-        self._next[line] = place._replace(tag=place.tag + order.request.num_images)
-        return place
+            self._queued[spec.owner] += 1
+        slot = self._next[line]
+        self._next[line] = slot._replace(tag=slot.tag + spec.request.num_images)
+        return slot
 
-    def _look(self, order: JobSpec) -> None:
-        most = self._most if order.campaign_id is None else 0
-        wanted = {"owner": order.owner, "flow": order.flow, "priority": order.priority, "most": most}
+    def _fetch_slot(self, spec: JobSpec) -> None:
+        most = self._most if spec.campaign_id is None else 0
+        wanted = {"owner": spec.owner, "flow": spec.flow, "priority": spec.priority, "most": most}
         moment, queued, tag = self._session.connection().execute(_SLOT_QUERY, wanted).one()
-        self._next[order.flow, order.priority] = Slot(tag, moment)
-        if order.campaign_id is None:
-            self._queued.setdefault(order.owner, queued)
+        self._next[spec.flow, spec.priority] = Slot(tag, moment)
+        if spec.campaign_id is None:
+            self._queued.setdefault(spec.owner, queued)
 
 
 FARTHEST = 1000
-"""Counting stops here, so that asking stays cheap however long the queue is."""
+"""Counting stops here, so that it stays cheap however long the queue is."""
 
 
 def count_jobs_ahead(session: Session, job: Job) -> int | None:
-    """Return how many due jobs of its model will be claimed before *job*, 1000 at most; None if it is not queued."""
+    """Return how many due jobs of its model will be claimed before *job*, at most 1000; None if it is not queued."""
     if job.status is not JobStatus.QUEUED:
         return None
     place = {"model": job.model, "to_tag": job.fair_tag, "to_id": job.id}
@@ -132,7 +132,7 @@ def count_jobs_ahead(session: Session, job: Job) -> int | None:
 
 
 def count_jobs_ahead_of_each(session: Session, jobs: Iterable[Job]) -> dict[UUID, int]:
-    """Return by id, for jobs that were queued just now, what ``count_ahead`` returns for each."""
+    """Return by id what ``count_jobs_ahead`` returns for each of some jobs that were queued just now."""
     counts: dict[UUID, int] = {}
     ordered = sorted(jobs, key=lambda job: (job.model, job.priority, *_get_position(job)))
     for _, line in groupby(ordered, key=lambda job: (job.model, job.priority)):
@@ -148,7 +148,7 @@ def _get_position(job: Job) -> tuple[int, UUID]:
 
 
 def _list_positions_between(session: Session, first: Job, last: Job) -> list[tuple[int, UUID]]:
-    """Return the places from the first job's up to the last one's, both of one model and priority."""
+    """Return the positions from the first job up to the last, both of one model and priority."""
     bounds = {"model": first.model, "priority": first.priority, "from_tag": first.fair_tag, "from_id": first.id}
     rows = session.connection().execute(_POSITIONS_BETWEEN, bounds | {"to_tag": last.fair_tag, "to_id": last.id})
     return [(row.fair_tag, row.id) for row in rows]

@@ -1,7 +1,7 @@
 """Notifies presses that there is work; the message never contains the work itself.
 
-Celery on Redis may lose or repeat it; the row in the database is the job. Whoever hears a bell claims the best due
-row, which need not be the one whose id the bell carries for tracing.
+Celery on Redis may lose or repeat it; the row in the database is the job. A press that receives a message claims the
+best due row, which need not be the one whose id the message carries for tracing.
 """
 
 import json
@@ -27,17 +27,17 @@ VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
 
 CONNECT_SECONDS = 1
 QUIET_SECONDS = 2
-"""How long no one tries again after the broker has failed to answer: a dead broker must not slow every request."""
+"""How long nothing is sent after the broker has failed to answer: a dead broker must not slow every request."""
 
 
 class Notifier(Protocol):
     """Notifies the presses of a model that there is work."""
 
     def ring(self, model: str, *job_ids: UUID) -> None:
-        """Ring for *model* once for each job; raise BellUnavailableError within about a second if nobody hears it."""
+        """Send one message per job to the presses of *model*; raise BrokerUnavailableError within about a second."""
 
     def waiting(self, model: str) -> int:
-        """Return how many bells for *model* nobody has heard yet; raise BellUnavailableError."""
+        """Return how many messages for *model* no press has received yet; raise BrokerUnavailableError."""
 
 
 class CeleryNotifier:
@@ -49,9 +49,9 @@ class CeleryNotifier:
         self._quiet_until = 0.0
 
     def ring(self, model: str, *job_ids: UUID) -> None:
-        """Publish as many messages to the queue of *model*, in one go."""
+        """Push one message per job to the queue of *model*, in one command."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
-            # By way of Celery's producer this would take three times as long: half of all that a submission costs.
+            # Celery's producer would take three times as long, half of the whole time of a submission.
             connection.default_channel.client.lpush(
                 name_queue(model), *(encode_task_message(model, job_id) for job_id in job_ids)
             )
@@ -77,15 +77,15 @@ class RecordingNotifier:
     """Records notifications without sending them; for tests."""
 
     def __init__(self) -> None:
-        warnings.warn("RecordingBell is for tests: no press is notified of new work", stacklevel=2)
+        warnings.warn("RecordingNotifier is for tests: no press is notified of new work", stacklevel=2)
         self.rung: list[tuple[str, UUID]] = []
 
     def ring(self, model: str, *job_ids: UUID) -> None:
-        """Remember the rings."""
+        """Record one notification per job."""
         self.rung.extend((model, job_id) for job_id in job_ids)
 
     def waiting(self, model: str) -> int:
-        """Return how often *model* was rung for."""
+        """Return the number of notifications recorded for *model*."""
         return sum(1 for name, _ in self.rung if name == model)
 
 
@@ -95,7 +95,7 @@ def name_queue(model: str) -> str:
 
 
 def encode_task_message(model: str, job_id: UUID) -> str:
-    """Return the message that rings for *model*: a task of Celery's protocol 2, as kombu keeps it in Redis.
+    """Return the message for a job of *model*: a task in Celery's protocol 2, as kombu stores it in Redis.
 
     https://docs.celeryq.dev/en/stable/internals/protocol.html
     """
@@ -120,7 +120,7 @@ def encode_task_message(model: str, job_id: UUID) -> str:
 
 
 def create_celery(settings: Settings, *, patient: bool) -> Celery:
-    """Return the Celery app: *patient* for a press, which waits for a missing broker; not so for one who rings."""
+    """Return the Celery app; a *patient* one, for presses, waits for a missing broker, others fail at once."""
     celery = Celery("pressroom", set_as_current=False)
     celery.conf.update(
         broker_url=settings.broker_url,

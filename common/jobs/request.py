@@ -46,7 +46,7 @@ class SchedulerName(StrEnum):
 
 
 class Mode(StrEnum):
-    """What a picture is made from."""
+    """What an image is generated from."""
 
     TEXT = "text"  # noise and a prompt
     IMAGE = "image"  # another picture, some way back into noise
@@ -54,7 +54,7 @@ class Mode(StrEnum):
 
 
 class Adapter(BaseModel):
-    """A LoRA that is laid over the model's weights, and how strongly."""
+    """A LoRA adapter of the model, and its scale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,11 +102,11 @@ class ImageRequest(BaseModel):
     init_image: UUID | None = None  # an asset of the owner's
     mask_image: UUID | None = None  # likewise; white is what is generated again
     strength: float = 1.0  # how far back into noise the init image goes; 1 without one
-    safety: Policy | None = None  # None: the operator's as it is when the job is printed
+    safety: Policy | None = None  # None: the operator's at the time when the job runs
 
     @property
     def mode(self) -> Mode:
-        """Return what the pictures are made from."""
+        """Return what the images are generated from."""
         if self.init_image is None:
             return Mode.TEXT
         return Mode.IMAGE if self.mask_image is None else Mode.INPAINT
@@ -136,12 +136,12 @@ class ImageRequest(BaseModel):
         return [(self.seed + offset) % (LARGEST_SEED + 1) for offset in range(self.num_images)]
 
     def reroll(self, times: int) -> Self:
-        """Return the same request with the seeds that come after those of so many tries."""
+        """Return the same request with the seeds that follow those of *times* earlier rolls."""
         return self.model_copy(update={"seed": (self.seed + times * self.num_images) % (LARGEST_SEED + 1)})
 
     @property
     def steps_taken(self) -> int:
-        """Return how many of the steps are taken: with an init image the last ones, as its strength tells."""
+        """Return how many of the steps are run: with an init image only the last ones, by its strength."""
         return self.steps if self.init_image is None else int(self.steps * self.strength)
 
     @property
@@ -156,5 +156,5 @@ class ImageRequest(BaseModel):
 
     @classmethod
     def known_part(cls, stored: dict[str, Any]) -> Self:
-        """Read back as much of a request as this version knows: enough to show it, not to print it."""
+        """Read back only the fields that this version knows: enough to show a request, not to run it."""
         return cls.model_validate({name: value for name, value in stored.items() if name in cls.model_fields})

@@ -101,7 +101,7 @@ LONGEST_MESSAGE = 500
 
 
 def render_job_event(event: EventType, moment: datetime, job: Job, images: Sequence[Image]) -> bytes:
-    """Return the body that tells of *job* as it now is; metadata that would make it too large are left out."""
+    """Return the body for the present state of *job*; metadata that would make it too large is left out."""
     data = _serialize_job(job, images)
     body = render_event(event, moment, data)
     if len(body) >= MOST_BYTES:

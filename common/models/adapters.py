@@ -34,7 +34,7 @@ FAR_REACHING = ("layer_replication", "modules_to_save", "trainable_token_indices
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """An adapter as it lies on the shelf."""
+    """An installed adapter."""
 
     card: AdapterCard
     path: Path
@@ -58,7 +58,7 @@ class AdapterDirectory:
     faults: dict[str, str] = field(default_factory=dict)
 
     def equip(self, card: ModelCard, directory: Path | None) -> ModelCard:
-        """Return *card* with the adapters that go with its model; a stand-in, which has no directory, takes all."""
+        """Return *card* with the adapters that fit its model; a stand-in, which has no directory, takes all."""
         if not self.files:
             return card
         fitting = list(self.files.values())

@@ -52,7 +52,7 @@ class AdapterCard(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """What a model is called, what it takes and what it does when it is not told."""
+    """The name, the limits and the defaults of a model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

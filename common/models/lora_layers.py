@@ -90,7 +90,7 @@ def find_misfit(layers: Sequence[Layer], family: Family, weights: Weights) -> st
 
 
 def guess_family(layers: Sequence[Layer]) -> Family | None:
-    """Return the family that *layers* look made for, judged by the released models; None where nothing tells."""
+    """Return the model family that *layers* seem to be made for, judged by released models; None if it is unclear."""
     return next((family for layer in layers if (family := _guess_layer_family(layer)) is not None), None)
 
 

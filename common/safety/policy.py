@@ -106,7 +106,7 @@ class Policy(BaseModel):
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """Return the two bounds by the names under which they stand with an image."""
+        """Return the two thresholds by the names under which they are stored with an image."""
         return {"review": self.review_above, "block": self.block_above}
 
     def version(self, checker: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ class Rule:
 
     @cached_property
     def _indexes(self) -> list[dict[str, list[str]]]:
-        """Each list by the first words of its entries: few of them stand in any text."""
+        """Each list by the first words of its entries, of which any text contains only a few."""
         indexes: list[dict[str, list[str]]] = [{} for _ in self.lists]
         for index, entries in zip(indexes, self.lists, strict=True):
             for entry in entries:

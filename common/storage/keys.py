@@ -1,4 +1,4 @@
-"""Where objects lie in storage: each asset under its id, and every attempt of a job under a prefix of its own.
+"""Storage keys of objects: each asset under its id, and every attempt of a job under a prefix of its own.
 
 So a press that was thought dead can never overwrite what another has published.
 """

@@ -1,4 +1,4 @@
-"""The states of campaigns, lists of recipients and prints, and which move of a campaign leads where."""
+"""The states of campaigns, lists of recipients and prints, and the transitions of campaigns."""
 
 from enum import StrEnum
 
@@ -7,20 +7,20 @@ class CampaignStatus(StrEnum):
     """The status of a campaign."""
 
     DRAFT = "draft"  # has no recipients yet
-    VALIDATING = "validating"  # takes a list of recipients in, row by row
-    READY = "ready"  # every row that stayed can be printed; may be proofed and approved
-    PROOFING = "proofing"  # prints some rows to look at
-    APPROVED = "approved"  # somebody has named the digest of what is to be printed; waits for its start
+    VALIDATING = "validating"  # a list of recipients is being imported
+    READY = "ready"  # every accepted row can be printed; may be proofed and approved
+    PROOFING = "proofing"  # some rows are being printed for review
+    APPROVED = "approved"  # confirmed by its digest; waits for its start
     RUNNING = "running"
-    PAUSED = "paused"  # its owner had it stop; what was in hand was finished
+    PAUSED = "paused"  # by its owner; running jobs are finished
     HELD = "held"  # stopped by itself: the next print would not fit the budget, or the model has changed
-    COMPLETED = "completed"  # every print of every approved row has come to an end
+    COMPLETED = "completed"  # every print of every approved row has ended
     CANCELED = "canceled"
     EXPIRED = "expired"  # its deadline passed first
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing is printed any more, unless its owner appends rows or asks for another try."""
+        """Return whether nothing more is printed, unless its owner appends rows or retries prints."""
         return self in (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
 
 
@@ -48,25 +48,25 @@ def list_campaign_source_statuses(target: CampaignStatus) -> frozenset[CampaignS
 
 
 class ListStatus(StrEnum):
-    """What a list of recipients is good for."""
+    """The status of a list of recipients."""
 
-    LOADING = "loading"  # being read; nobody looks at its rows
+    LOADING = "loading"  # being imported; its rows are not used yet
     CURRENT = "current"  # its rows belong to the campaign
-    DROPPED = "dropped"  # broken off, or replaced by another; the clerk deletes its rows
+    DROPPED = "dropped"  # import abandoned, or replaced by another list; the clerk deletes its rows
 
 
 class PrintStatus(StrEnum):
-    """What became of one picture for one recipient."""
+    """The status of one image for one recipient."""
 
-    WAITING = "waiting"  # wanted, and no job is at it
-    ORDERED = "ordered"  # a job is at it
+    WAITING = "waiting"  # has no job yet, or needs another one
+    ORDERED = "ordered"  # has an open job
     PRINTED = "printed"
-    BLOCKED = "blocked"  # the safety check refused it, and every other roll of it
+    BLOCKED = "blocked"  # the safety check blocked it, and every reroll
     FAILED = "failed"
     CANCELED = "canceled"
     ERASED = "erased"  # its recipient was erased
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing more happens to it by itself."""
+        """Return whether the print has ended; only a retry or an erasure changes it."""
         return self not in (PrintStatus.WAITING, PrintStatus.ORDERED)

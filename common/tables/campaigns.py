@@ -57,31 +57,31 @@ class Campaign(Base):
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[CampaignStatus] = mapped_column(stored_enum(CampaignStatus), default=CampaignStatus.DRAFT)
     held_reason: Mapped[str | None] = mapped_column(String(64))  # of status `held`
-    wish: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # as it was asked for, metadata included
-    spec: Mapped[dict[str, Any]] = mapped_column(JSON)  # a CampaignSpec, made of the wish
+    wish: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # the request body, metadata included
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)  # a CampaignSpec, built from the request body
     salt: Mapped[bytes] = mapped_column(LargeBinary)  # keys the arms and seeds
-    digest: Mapped[str | None] = mapped_column(String(64))  # of all that would be printed as it stands
+    digest: Mapped[str | None] = mapped_column(String(64))  # of everything that would be printed now
     priority: Mapped[Priority] = mapped_column(stored_enum(Priority), default=Priority.BULK)
 
     budget: Mapped[Decimal]
     currency: Mapped[str] = mapped_column(String(3))
-    held: Mapped[Decimal] = mapped_column(default=Decimal(0))  # for prints that are ordered
-    spent: Mapped[Decimal] = mapped_column(default=Decimal(0))  # on prints that were made
+    held: Mapped[Decimal] = mapped_column(default=Decimal(0))  # for prints with open jobs
+    spent: Mapped[Decimal] = mapped_column(default=Decimal(0))  # on delivered images
     reservation: Mapped[Decimal | None]  # held for one print, and the most it is charged
-    quote: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # what the proofs tell of the whole
+    quote: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # estimated from the proofs
 
     start_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime | None]
     webhook_url: Mapped[str | None] = mapped_column(String(2048))
     webhook_events: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     told_at: Mapped[datetime | None]  # when `campaign.progress` was last published
-    told_share: Mapped[float] = mapped_column(default=0.0)  # how much of it was done by then
+    told_share: Mapped[float] = mapped_column(default=0.0)  # the share that was done by then
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    link_version: Mapped[int] = mapped_column(default=0)  # of its public links; each making has its own
-    has_links: Mapped[bool] = mapped_column(default=False)  # whether those of this version lead anywhere
-    deleted_at: Mapped[datetime | None]  # nobody sees it any more; the clerk deletes its rows and then itself
+    link_version: Mapped[int] = mapped_column(default=0)  # of its public links; grows each time they are created
+    has_links: Mapped[bool] = mapped_column(default=False)  # whether those of this version are valid
+    deleted_at: Mapped[datetime | None]  # hidden from everybody; the clerk deletes its rows, then the campaign
 
 
 class RecipientList(Base):
@@ -92,19 +92,19 @@ class RecipientList(Base):
     campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     status: Mapped[ListStatus] = mapped_column(stored_enum(ListStatus), default=ListStatus.LOADING)
-    columns: Mapped[list[str]] = mapped_column(JSON, default=list)  # as the file has them, in its order
-    digest: Mapped[str | None] = mapped_column(String(64))  # of its rows, once they are all there
+    columns: Mapped[list[str]] = mapped_column(JSON, default=list)  # of the file, in its order
+    digest: Mapped[str | None] = mapped_column(String(64))  # of its rows, once the list is complete
     accepted: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
-    fed: Mapped[int] = mapped_column(default=0)  # the last row whose prints are wanted; rows are fed in order
+    fed: Mapped[int] = mapped_column(default=0)  # the last row whose prints were created; rows are used in order
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[UUID | None]  # a key
-    approved_digest: Mapped[str | None] = mapped_column(String(64))  # the campaign's, as it was named
+    approved_digest: Mapped[str | None] = mapped_column(String(64))  # the campaign's, as it was confirmed
 
 
 class Recipient(Base):
-    """One row of a list: who, and the values that fill the template in."""
+    """One row of a list: a recipient and the values for the template."""
 
     __tablename__ = "recipients"
     __table_args__ = (
@@ -122,15 +122,15 @@ class Recipient(Base):
     campaign_id: Mapped[UUID]
     list_number: Mapped[int]
     row: Mapped[int]  # in the file; the first row of values is 1
-    recipient_id: Mapped[str] = mapped_column(String(255))  # as it was given; else the row's number
-    key: Mapped[str] = mapped_column(String(255))  # the same, folded: by this duplicates are found
+    recipient_id: Mapped[str] = mapped_column(String(255))  # as uploaded; else the row's number
+    key: Mapped[str] = mapped_column(String(255))  # the same, normalised, to find duplicates
     fields: Mapped[dict[str, str]] = mapped_column("values", JSON)
     arm: Mapped[str] = mapped_column(String(64))
     erased_at: Mapped[datetime | None]
 
 
 class RejectedRow(Base):
-    """A row that cannot be printed, as it was uploaded, and why."""
+    """A row that cannot be printed, as it was uploaded, with its errors."""
 
     __tablename__ = "rejected_rows"
     __table_args__ = (
@@ -149,12 +149,12 @@ class RejectedRow(Base):
 
 
 class Print(Base):
-    """The one picture of a recipient and an index: wanted, ordered, made; or the same as somebody else's."""
+    """One image for a recipient: its own, or a copy of the identical print of another recipient."""
 
     __tablename__ = "prints"
     __table_args__ = (
         UniqueConstraint("recipient_pk", "index"),
-        # What is asked twice is printed once: only the first print of a digest is made.
+        # Identical requests are printed once: only the first print of a digest is an original.
         Index(
             "uq_prints_digest",
             "campaign_id",
@@ -175,13 +175,13 @@ class Print(Base):
     arm: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str | None] = mapped_column(String(64))  # of the rendered request without its seed; see seed rules
     seed: Mapped[int | None] = mapped_column(BigInteger)
-    original_id: Mapped[UUID | None] = mapped_column(ForeignKey("prints.id"))  # the print that this one is the same as
+    original_id: Mapped[UUID | None] = mapped_column(ForeignKey("prints.id"))  # the identical print; this is a copy
     status: Mapped[PrintStatus] = mapped_column(stored_enum(PrintStatus), default=PrintStatus.WAITING)
     rerolls: Mapped[int] = mapped_column(default=0)
     job_id: Mapped[UUID | None]  # the last job made for it
-    image_id: Mapped[UUID | None]  # what came of it
+    image_id: Mapped[UUID | None]  # its best image so far
     held: Mapped[Decimal] = mapped_column(default=Decimal(0))
-    amount: Mapped[Decimal] = mapped_column(default=Decimal(0))  # what it cost the campaign; nothing for a copy
+    amount: Mapped[Decimal] = mapped_column(default=Decimal(0))  # what it cost the campaign; zero for a copy
     is_proof: Mapped[bool] = mapped_column(default=False)
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)

@@ -1,4 +1,4 @@
-"""The tables of images and of the pictures that owners upload."""
+"""The tables of images, uploaded assets and fingerprints."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -25,14 +25,14 @@ from common.tables.states import ImageStatus, SafetyMode, Verdict
 
 
 class Image(Base):
-    """One print of a finished job; an object in storage stands behind each readable one."""
+    """One image of a finished job; each readable one has an object in storage."""
 
     __tablename__ = "images"
     __table_args__ = (
         UniqueConstraint("job_id", "position"),
         Index("ix_images_owner", "owner", "id"),
-        # No image that the checker did not let through can be delivered, whatever the code does: unless a reviewer
-        # released it, or the operator has switched the check off, and then it says so.
+        # Whatever the code does, an image that the checker did not pass cannot be delivered, unless a reviewer released
+        # it, or the operator has switched the check off, which the row then records.
         CheckConstraint(
             "status NOT IN ('delivered', 'blurred') OR verdict IN ('pass', 'review')"
             " OR (verdict = 'block' AND released_at IS NOT NULL)"
@@ -74,21 +74,21 @@ class Image(Base):
     safety_mode: Mapped[SafetyMode] = mapped_column(
         stored_enum(SafetyMode), default=SafetyMode.ON, server_default=SafetyMode.ON.value
     )
-    released_at: Mapped[datetime | None]  # when a reviewer let it out of quarantine
+    released_at: Mapped[datetime | None]  # when a reviewer released it from quarantine
     gpu_seconds: Mapped[float]
-    amount: Mapped[Decimal]  # nothing for a blocked image
+    amount: Mapped[Decimal]  # zero for a blocked image
     currency: Mapped[str] = mapped_column(String(3))
-    overrun_seconds: Mapped[float] = mapped_column(default=0.0)  # what it took beyond the most it may be charged
+    overrun_seconds: Mapped[float] = mapped_column(default=0.0)  # beyond what may be charged at most
     colours: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # with their shares
-    palette_score: Mapped[float | None]  # 0 to 1: how well they keep to the job's palette
+    palette_score: Mapped[float | None]  # 0 to 1: how well they match the job's palette
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class Asset(Base):
     """An image that an owner has uploaded for jobs to start from; always a PNG file that this service has written.
 
-    The row is older than its object and outlives it, so that no object is without one; ``stored_at`` tells whether the
-    object is there for jobs to use.
+    The row is created before its object and deleted after it, so that every object has one; once ``stored_at`` is set,
+    jobs can use the object.
     """
 
     __tablename__ = "assets"
@@ -101,7 +101,7 @@ class Asset(Base):
     bytes: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     storage_key: Mapped[str] = mapped_column(String(512))
-    verdict: Mapped[Verdict | None] = mapped_column(stored_enum(Verdict))  # None until a press has looked at it
+    verdict: Mapped[Verdict | None] = mapped_column(stored_enum(Verdict))  # None until a press has checked it
     safety: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # as of an image
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     stored_at: Mapped[datetime | None]
@@ -109,7 +109,7 @@ class Asset(Base):
 
 
 class Likeness(Base):
-    """What one print looks like; forgotten when the print is erased."""
+    """The fingerprint of an image; deleted when the image is erased."""
 
     __tablename__ = "fingerprints"
     __table_args__ = tuple(Index(f"ix_fingerprints_band{band}", "owner", f"band{band}") for band in range(4))

@@ -55,7 +55,7 @@ class Job(Base):
             postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
             sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
         ),
-        # The failures of the last day, of whatever owner; there are few beside the jobs that succeed.
+        # For the failures of the last day of all owners, few in comparison with the jobs that succeed.
         Index(
             "ix_jobs_failed",
             "id",
@@ -75,10 +75,10 @@ class Job(Base):
     annotations: Mapped[dict[str, str]] = mapped_column("metadata", JSON, default=dict)
 
     model: Mapped[str] = mapped_column(String(64))
-    lane: Mapped[str] = mapped_column(String(200))  # what may be stepped together; see common.requests
+    lane: Mapped[str] = mapped_column(String(200))  # a LaneKey; jobs of one lane may share a batch
     priority: Mapped[Priority] = mapped_column(stored_enum(Priority), default=Priority.INTERACTIVE)
-    flow: Mapped[str] = mapped_column(String(128))  # who shares fairly with whom: the owner, or one of its campaigns
-    fair_tag: Mapped[int] = mapped_column(BigInteger, default=0)  # place in the fair order; see common.claims
+    flow: Mapped[str] = mapped_column(String(128))  # the unit of fair sharing: the owner, or one of its campaigns
+    fair_tag: Mapped[int] = mapped_column(BigInteger, default=0)  # see common.jobs.fair_queue
     num_images: Mapped[int]
     steps: Mapped[int]
 
@@ -98,7 +98,7 @@ class Job(Base):
     campaign_id: Mapped[UUID | None] = mapped_column(index=True)
     recipient_id: Mapped[str | None] = mapped_column(String(255))
     style_version: Mapped[str | None] = mapped_column(String(80))
-    palette: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # the colours that it is to keep to
+    palette: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # the colours of its images
     max_amount: Mapped[Decimal | None]  # the most that it may be charged
     webhook_url: Mapped[str | None] = mapped_column(String(2048))
     webhook_events: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
@@ -106,11 +106,11 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    prompt_erased_at: Mapped[datetime | None]  # its words are gone: both prompts and the metadata
+    prompt_erased_at: Mapped[datetime | None]  # both prompts and the metadata are erased
 
 
 class Attempt(Base):
-    """One try at a job: the ledger of what was spent; never deleted while its job exists."""
+    """One attempt at a job and what it used; never deleted while its job exists."""
 
     __tablename__ = "attempts"
     __table_args__ = (Index("ix_attempts_started", "started_at"),)
@@ -125,4 +125,4 @@ class Attempt(Base):
     gpu_seconds: Mapped[float] = mapped_column(default=0.0)
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     phases: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # encode, denoise, decode → GPU seconds
-    collected_at: Mapped[datetime | None]  # when the objects that it left behind were deleted
+    collected_at: Mapped[datetime | None]  # when its leftover objects were deleted

@@ -13,7 +13,7 @@ from common.ids import create_id
 
 
 class ApiKey(Base):
-    """A key with which an owner signs in; only its digest is kept."""
+    """An API key of an owner; only its digest is stored."""
 
     __tablename__ = "api_keys"
 
@@ -28,7 +28,7 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    # How long what came by this key is kept; None: as the settings say.
+    # How long data created with this key is kept; None: the settings apply.
     image_days: Mapped[int | None]
     asset_days: Mapped[int | None]
     prompt_days: Mapped[int | None]
@@ -36,7 +36,7 @@ class ApiKey(Base):
 
 
 class IdempotencyKey(Base):
-    """A request that was answered once and is answered the same way again."""
+    """A request with an idempotency key; repeated, it returns the same job."""
 
     __tablename__ = "idempotency_keys"
 

@@ -13,7 +13,7 @@ from common.db.types import Base
 
 
 class Model(Base):
-    """A model that some press has offered: its card, as the api shows it."""
+    """A model that a press has offered: its card, as the api returns it."""
 
     __tablename__ = "models"
 
@@ -41,13 +41,13 @@ class Press(Base):
     busy_seconds: Mapped[float] = mapped_column(default=0.0)  # accelerator seconds, by the press's own clock
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     overhead: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # name → accelerator seconds
-    energy_joules: Mapped[float | None]  # drawn since its start; none where nothing measures it
-    # Model → pictures stepped together → steps of pictures a second, up to the batch that it uses; at the default size.
+    energy_joules: Mapped[float | None]  # used since its start; None if it is not measured
+    # Model → batch size → image steps per second, up to the largest batch that it uses; at the default image size.
     rates: Mapped[dict[str, dict[str, float]] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class PressReading(Base):
-    """The totals of a press's meter as they stood at its last beat of an hour; written once, never changed."""
+    """The totals of a press's meter at its last heartbeat of an hour; written once, never changed."""
 
     __tablename__ = "press_readings"
 

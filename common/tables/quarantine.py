@@ -14,25 +14,25 @@ from common.tables.images import Image
 
 
 class QuarantineState(StrEnum):
-    """Where a picture that was kept for review stands; all but the first are final."""
+    """The state of an image that was kept for review; all but the first are final."""
 
     WAITING = "waiting"  # for a reviewer, until it expires
-    RELEASED = "released"  # a reviewer let it out: the image is delivered
-    CONFIRMED = "confirmed"  # a reviewer said that the block was right: the image is blocked
-    EXPIRED = "expired"  # nobody said anything in time: the image is blocked
+    RELEASED = "released"  # by a reviewer: the image is delivered
+    CONFIRMED = "confirmed"  # by a reviewer, who agreed with the block: the image stays blocked
+    EXPIRED = "expired"  # not reviewed in time: the image stays blocked
 
 
 class ReviewAct(StrEnum):
-    """What was done to a picture in quarantine."""
+    """What was done with an image in quarantine."""
 
-    PREVIEWED = "previewed"  # somebody looked at it, blurred
+    PREVIEWED = "previewed"  # a reviewer looked at it, blurred
     RELEASED = "released"
     CONFIRMED = "confirmed"
     EXPIRED = "expired"
 
 
 class QuarantinedImage(Base):
-    """A blocked image whose files are kept, encrypted; its objects are deleted once it has left its first state."""
+    """A blocked image whose files are kept, encrypted; they are deleted once it is no longer waiting."""
 
     __tablename__ = "quarantined_images"
     __table_args__ = (Index("ix_quarantined_images_state", "state", "expires_at"),)
@@ -43,11 +43,11 @@ class QuarantinedImage(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    collected_at: Mapped[datetime | None]  # when its sealed objects were deleted
+    collected_at: Mapped[datetime | None]  # when its encrypted objects were deleted
 
 
 class Review(Base):
-    """One act of a reviewer, or of the clerk; written with the act itself and never changed."""
+    """One action of a reviewer or of the clerk; written in its transaction and never changed."""
 
     __tablename__ = "reviews"
 
@@ -60,7 +60,7 @@ class Review(Base):
 
 
 class PromptRefusals(Base):
-    """How often the prompts of one owner were refused on one day, by category; never what they said."""
+    """How often prompts of one owner were refused on one day, by category; never their text."""
 
     __tablename__ = "prompt_refusals"
 

@@ -1,4 +1,4 @@
-"""The states of jobs, images and attempts, and which move leads where."""
+"""The states of jobs, images and attempts, and their transitions."""
 
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ class JobStatus(StrEnum):
     RUNNING = "running"  # a press holds its lease
     SUCCEEDED = "succeeded"  # its images are published
     FAILED = "failed"  # ended without images; error says why
-    CANCELED = "canceled"  # its owner gave it up
+    CANCELED = "canceled"  # by its owner
     EXPIRED = "expired"  # its deadline passed first
 
     @property
@@ -35,7 +35,7 @@ TERMINAL = frozenset(status for status, targets in JOB_TRANSITIONS.items() if no
 
 
 def compute_job_version(status: JobStatus, attempt: int) -> int:
-    """Return a number that grows with every move of a job: of two reports of one job the greater is the later."""
+    """Return a number that grows with every transition of a job, so that reports of one job can be put in order."""
     return 2 * attempt + (-1 if status is JobStatus.RUNNING else 1 if status.is_terminal else 0)
 
 
@@ -52,9 +52,9 @@ class Priority(StrEnum):
 
 
 class ImageStatus(StrEnum):
-    """What became of one image of a finished job."""
+    """The status of one image of a finished job."""
 
-    DELIVERED = "delivered"  # published as printed
+    DELIVERED = "delivered"  # published as generated
     BLURRED = "blurred"  # published, blurred by the safety policy
     BLOCKED = "blocked"  # refused by the checker: never stored, never priced
     QUARANTINED = "quarantined"  # kept encrypted for review
@@ -77,31 +77,31 @@ IMAGE_TRANSITIONS: dict[ImageStatus, frozenset[ImageStatus]] = {
 
 
 class Outcome(StrEnum):
-    """Why an attempt ended; all but ``succeeded`` are waste under that name."""
+    """How an attempt ended; usage reports list all but ``succeeded`` as waste, by this name."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # a permanent error of the job
     BLOCKED = "blocked"  # the checker refused every image
     RETRIED = "retried"  # a transient error: the job went back to the queue
-    RELEASED = "released"  # the press gave it back on its way out
-    LOST = "lost"  # the lease ran out: the press died, hung or was cut off
+    RELEASED = "released"  # the press returned it while shutting down
+    LOST = "lost"  # the lease expired: the press died, hung or lost its connection
     CANCELED = "canceled"
     EXPIRED = "expired"
-    FENCED = "fenced"  # finished after another attempt had taken over
+    FENCED = "fenced"  # finished after another attempt had started
 
 
 class Verdict(StrEnum):
-    """What the safety check says of one picture."""
+    """The result of the safety check of one image."""
 
     PASS = "pass"  # noqa: S105  (a verdict, not a password)
     REVIEW = "review"  # in the band between the two thresholds: delivered and flagged, or blurred
     BLOCK = "block"
-    UNCHECKED = "unchecked"  # nothing looked at it: the operator has switched safety off
+    UNCHECKED = "unchecked"  # not checked: the operator has switched safety off
 
 
 class SafetyMode(StrEnum):
-    """Whether pictures are checked at all; stamped on every job and every image."""
+    """Whether images are checked at all; recorded on every image."""
 
     ON = "on"
     OFF = "off"  # by two settings of the operator

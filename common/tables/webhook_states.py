@@ -7,18 +7,18 @@ from common.tables.states import JobStatus
 
 
 class EventType(StrEnum):
-    """What a message may be about."""
+    """The event types of webhook messages."""
 
-    JOB_STARTED = "job.started"  # an attempt has begun; a job whose press was lost starts more than once
+    JOB_STARTED = "job.started"  # sent for each attempt, so more than once if a press was lost
     JOB_SUCCEEDED = "job.succeeded"
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
     JOB_EXPIRED = "job.expired"
-    CAMPAIGN_PROGRESS = "campaign.progress"  # a digest, now and then
-    CAMPAIGN_COMPLETED = "campaign.completed"  # every print has come to an end, and some were made
-    CAMPAIGN_HELD = "campaign.held"  # it stopped by itself, and waits for its owner
+    CAMPAIGN_PROGRESS = "campaign.progress"  # at intervals
+    CAMPAIGN_COMPLETED = "campaign.completed"  # every print has ended, and some were delivered
+    CAMPAIGN_HELD = "campaign.held"  # it stopped by itself and waits for its owner
     CAMPAIGN_FAILED = "campaign.failed"  # its deadline passed first, or nothing could be printed
-    IMAGE_RELEASED = "image.released"  # a reviewer let a blocked image out of quarantine
+    IMAGE_RELEASED = "image.released"  # a reviewer released a blocked image from quarantine
     WEBHOOK_TEST = "webhook.test"  # sent when its owner asks for it
 
 
@@ -29,7 +29,7 @@ EVENT_OF_STATUS = {
     JobStatus.CANCELED: EventType.JOB_CANCELED,
     JobStatus.EXPIRED: EventType.JOB_EXPIRED,
 }
-"""The event of each move that is one; a job that is queued again is none."""
+"""The event for each new status; a job that is queued again has no event."""
 
 JOB_EVENTS = (*EVENT_OF_STATUS.values(), EventType.IMAGE_RELEASED)
 """The events of a job."""
@@ -51,34 +51,34 @@ USUAL_EVENTS = (
 
 
 class EndpointStatus(StrEnum):
-    """Whether messages go to an endpoint."""
+    """Whether messages are sent to an endpoint."""
 
     ENABLED = "enabled"
-    DISABLED = "disabled"  # by its owner, by its answer 410, or by the breaker; the reason says which
+    DISABLED = "disabled"  # see DisabledReason
 
 
 class DisabledReason(StrEnum):
     """Why an endpoint is disabled."""
 
     OWNER = "owner"
-    GONE = "gone"  # it answered 410
-    FAILING = "failing"  # nothing but failures for a day
+    GONE = "gone"  # it responded with 410
+    FAILING = "failing"  # only failures for a day
 
 
 class MessageState(StrEnum):
     """The state of a message."""
 
-    PENDING = "pending"  # waits for its next try, or is being tried
-    DELIVERED = "delivered"  # the receiver answered 2xx
-    EXHAUSTED = "exhausted"  # every try failed; it can be sent again
-    CANCELED = "canceled"  # its endpoint was disabled, or its receiver answered 410; likewise
+    PENDING = "pending"  # waits for its next attempt, or is being sent
+    DELIVERED = "delivered"  # the receiver responded with 2xx
+    EXHAUSTED = "exhausted"  # every attempt failed; it can be resent
+    CANCELED = "canceled"  # its endpoint was disabled, or its receiver responded with 410; it can be resent
 
 
 class Failure(StrEnum):
-    """Why a try failed, in words that reveal nothing about the operator's network."""
+    """Why an attempt failed; reveals nothing about the operator's network."""
 
     NOT_ALLOWED = "destination_not_allowed"
-    UNRESOLVED = "unresolved"  # the name has no address just now
+    UNRESOLVED = "unresolved"  # the host name does not resolve now
     CONNECT = "connect_failed"
     TLS = "tls_failed"
     TIMEOUT = "timeout"
@@ -87,7 +87,7 @@ class Failure(StrEnum):
     REDIRECT = "redirect"  # never followed
     GONE = "gone"
     STATUS = "unwelcome_status"
-    INTERRUPTED = "interrupted"  # the clerk that tried ended before it could tell; the message may have arrived
+    INTERRUPTED = "interrupted"  # the clerk ended before it knew the result; the message may have arrived
     UNREADABLE = "secret_unreadable"  # the signing secret of the service has changed; rotate the endpoint's
 
 

@@ -33,7 +33,7 @@ class WebhookEndpoint(Base):
     previous_until: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)  # in a row
     failing_since: Mapped[datetime | None]
-    resume_at: Mapped[datetime | None]  # nothing is sent before: the breaker is open
+    resume_at: Mapped[datetime | None]  # nothing is sent earlier: the circuit breaker is open
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
@@ -69,22 +69,22 @@ class WebhookMessage(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)  # the receiver's ``webhook-id``
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
     owner: Mapped[str] = mapped_column(String(64))
-    url: Mapped[str | None] = mapped_column(String(2048))  # that the job named; else the endpoint's
-    destination: Mapped[str] = mapped_column(String(64))  # what is tried by two at once at most
+    url: Mapped[str | None] = mapped_column(String(2048))  # of the job; else the endpoint's applies
+    destination: Mapped[str] = mapped_column(String(64))  # limits concurrency: at most two attempts at once
     job_id: Mapped[UUID | None]
     event: Mapped[str] = mapped_column(String(40))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[MessageState] = mapped_column(stored_enum(MessageState), default=MessageState.PENDING)
     next_at: Mapped[datetime]
-    lease_until: Mapped[datetime | None]  # while it is being tried
+    lease_until: Mapped[datetime | None]  # while it is being sent
     tries: Mapped[int] = mapped_column(default=0)  # the number of the last attempt, and the fence of its sender
-    earlier_tries: Mapped[int] = mapped_column(default=0)  # those before it was last sent again by request
+    earlier_tries: Mapped[int] = mapped_column(default=0)  # those before it was last resent on request
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     ended_at: Mapped[datetime | None]
 
 
 class WebhookAttempt(Base):
-    """One try at a message, and what came of it."""
+    """One attempt to send a message, and its result."""
 
     __tablename__ = "webhook_attempts"
 
@@ -92,6 +92,6 @@ class WebhookAttempt(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
     seconds: Mapped[float | None]
-    status: Mapped[int | None]  # of HTTP, if there was an answer
-    error: Mapped[str | None] = mapped_column(String(32))  # a Failure; none if it was delivered, or is not over
-    response: Mapped[str | None] = mapped_column(Text)  # how its text began, redacted
+    status: Mapped[int | None]  # of HTTP, if there was a response
+    error: Mapped[str | None] = mapped_column(String(32))  # a Failure; None if delivered or still running
+    response: Mapped[str | None] = mapped_column(Text)  # the start of its body, redacted

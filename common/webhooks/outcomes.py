@@ -44,7 +44,7 @@ def classify_response(answer: ReceiverResponse, seconds: float) -> DeliveryOutco
 def record_outcome(
     session: Session, delivery: Delivery, outcome: DeliveryOutcome, moment: datetime
 ) -> MessageState | None:
-    """Write what came of *delivery* and return where its message now stands; None if it is another sender's by now."""
+    """Record the result of *delivery*; return the new state of its message, or None if another sender has it now."""
     its_own = select(WebhookEndpoint).where(WebhookEndpoint.id == delivery.endpoint_id)
     endpoint = session.scalar(its_own.with_for_update(key_share=True))
     if endpoint is None:

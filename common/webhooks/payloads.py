@@ -24,10 +24,10 @@ def render_event(event: EventType, moment: datetime, data: dict[str, Any]) -> by
 
 
 def format_amount(amount: Decimal) -> str:
-    """Return *amount* as it stands in JSON."""
+    """Return *amount* as it is written in JSON."""
     return f"{amount.normalize():f}"
 
 
 def format_time(time: datetime | None) -> str | None:
-    """Return *time* as it stands in JSON."""
+    """Return *time* as it is written in JSON."""
     return None if time is None else time.isoformat().replace("+00:00", "Z")

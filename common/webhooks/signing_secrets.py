@@ -29,7 +29,7 @@ class InvalidSecretError(PressroomError):
 
 
 class SecretCipher:
-    """Seals and opens secrets; whoever has the database without the signing secret has nothing."""
+    """Encrypts and decrypts secrets, so that a copy of the database is useless without the signing secret."""
 
     def __init__(self, signing_secret: bytes) -> None:
         key = hmac.new(signing_secret, PURPOSE, hashlib.sha256).digest()

@@ -14,10 +14,10 @@ from common.tables import Campaign, Image, Job
 from common.usage.usage import WAS_DELIVERED
 
 MARGIN = Decimal("1.5")
-"""Of what is held to the dearest known: a picture that is alone in its batch costs more than one in company."""
+"""What is held, as a multiple of the highest known cost: an image alone in its batch costs more than in a full one."""
 
 PROBE_PRINTS = 4
-"""As long as nobody knows what a print costs, so many are ordered at once, each with such a share of what is left."""
+"""How many prints are submitted at once while their cost is unknown; each holds an equal share of what is left."""
 
 RECENT_IMAGES = 500
 SIMILAR_IMAGES = 50
@@ -35,7 +35,7 @@ def compute_remaining(campaign: Campaign) -> Decimal:
 
 
 def compute_affordable(campaign: Campaign, most: int) -> tuple[int, Decimal]:
-    """Return how many prints, *most* at most, may be ordered now, and what is to be held for each."""
+    """Return how many prints, at most *most*, may be submitted now, and the amount to hold for each."""
     left = compute_remaining(campaign)
     if campaign.reservation is None:
         share = split_money(max(left, Decimal(0)), PROBE_PRINTS)
@@ -47,7 +47,7 @@ def compute_affordable(campaign: Campaign, most: int) -> tuple[int, Decimal]:
 
 
 def hold_amount(session: Session, campaign: Campaign, amount: Decimal) -> bool:
-    """Set *amount* aside; return whether it was there."""
+    """Hold *amount* of the remaining budget; return False if it is not sufficient."""
     more = literal(amount, Money())
     held = session.execute(
         update(Campaign)
@@ -61,7 +61,7 @@ def hold_amount(session: Session, campaign: Campaign, amount: Decimal) -> bool:
 
 
 def settle_amount(session: Session, campaign: Campaign, freed: Decimal, spent: Decimal) -> None:
-    """Let go of what was held, and enter what of it was spent."""
+    """Release what was held, and record what of it was spent."""
     session.execute(
         update(Campaign)
         .where(Campaign.id == campaign.id)
@@ -72,7 +72,7 @@ def settle_amount(session: Session, campaign: Campaign, freed: Decimal, spent: D
 
 
 def change_budget(session: Session, campaign: Campaign, amount: Decimal) -> None:
-    """Give *campaign* another budget; raise BudgetTooLowError if that is gone already."""
+    """Change the budget of *campaign*; raise BudgetTooLowError if more is spent or held already."""
     changed = session.execute(
         update(Campaign)
         .where(Campaign.id == campaign.id, Campaign.spent + Campaign.held <= literal(amount, Money()))
@@ -86,7 +86,7 @@ def change_budget(session: Session, campaign: Campaign, amount: Decimal) -> None
 
 
 def estimate_reservation(session: Session, campaign: Campaign, spec: CampaignSpec) -> None:
-    """Set the reservation by what was printed lately like each arm's pictures; leave it open where nothing was."""
+    """Set the reservation from recent images like those of each arm; leave it open if there are none."""
     if campaign.reservation is not None:
         return
     costs = [_find_dearest_cost(session, arm.request, campaign.currency) for arm in spec.arms]
@@ -96,9 +96,9 @@ def estimate_reservation(session: Session, campaign: Campaign, spec: CampaignSpe
 
 
 def update_reservation(session: Session, campaign: Campaign, images: Iterable[Image]) -> None:
-    """Set the reservation by the first prints, and raise it where one would have cost more.
+    """Set the reservation from the first images, and raise it if one would have cost more.
 
-    Nothing is held for prints that cost nothing, until one does: then it is unknown again what they cost.
+    Nothing is held for prints that are free, until one is not: then their cost is unknown again.
     """
     costs = [_compute_full_cost(image) for image in images]
     dearest = max((cost for cost in costs if cost is not None), default=Decimal(0))

@@ -19,7 +19,7 @@ from common.tables.campaign_states import ListStatus, PrintStatus
 BATCH = 500
 _INSERT = insert(cast("Table", Print.__table__))
 _SHARED = ("status", "image_id", "job_id", "seed", "error_code", "error_message", "error_retryable", "updated_at")
-"""What a copy has from its original."""
+"""The columns that a copy takes over from its original."""
 
 
 def count_prints(session: Session, campaign: Campaign, status: PrintStatus) -> int:
@@ -31,7 +31,7 @@ def count_prints(session: Session, campaign: Campaign, status: PrintStatus) -> i
 
 
 def select_waiting(campaign: Campaign, most: int) -> Select[Print, Recipient]:
-    """Select the next prints that no job is at, each with its recipient."""
+    """Select the next prints without an open job, each with its recipient."""
     return (
         select(Print, Recipient)
         .join(Recipient, Recipient.id == Print.recipient_pk)
@@ -42,7 +42,7 @@ def select_waiting(campaign: Campaign, most: int) -> Select[Print, Recipient]:
 
 
 def fetch_next_recipients(session: Session, campaign: Campaign, most: int) -> list[Recipient]:
-    """Return the next rows of the approved lists, in their order, and note that they have been fed."""
+    """Return the next rows of the approved lists, in order, and record that they have been fetched."""
     found: list[Recipient] = []
     lists = (
         select(RecipientList)
@@ -83,9 +83,9 @@ def has_unfed_rows(session: Session, campaign: Campaign) -> bool:
 def create_prints(
     session: Session, campaign: Campaign, spec: CampaignSpec, recipients: Sequence[Recipient], **own: Any
 ) -> int:
-    """Want the prints of *recipients*, but for those that exist; return how many must be printed.
+    """Create the prints of *recipients* that do not exist yet; return how many must be printed.
 
-    What was asked before is the same print: a copy, which stands as its original does. The campaign is locked.
+    A request that was made before gets a copy, which follows its original. The campaign is locked.
     """
     made = _fetch_existing(session, recipients)
     fresh = {"updated_at": fetch_now(session)} | own
@@ -120,7 +120,7 @@ def update_prints(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def update_copies(session: Session, original_ids: Sequence[UUID] | set[UUID]) -> None:
-    """Have the copies of some prints stand as these do; those of erased recipients stay erased."""
+    """Update the copies of some prints to match them; those of erased recipients stay erased."""
     original, ids = aliased(Print), sorted(original_ids)
     for start in range(0, len(ids), BATCH):
         session.execute(

@@ -22,7 +22,7 @@ from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatu
 from common.tables.states import Priority
 
 CANDIDATES = 100
-"""Rows with the longest values, among which the one with the longest prompt is looked for."""
+"""How many rows with the longest values are searched for the longest prompt."""
 
 
 class BudgetSpentError(PressroomError):
@@ -33,7 +33,7 @@ class BudgetSpentError(PressroomError):
 
 @dataclass(frozen=True)
 class Proof:
-    """One picture to look at: for whom, what was asked, and what came of it."""
+    """One proof to review: its print, recipient, prompt and image."""
 
     row: Print
     recipient: Recipient
@@ -42,10 +42,11 @@ class Proof:
 
 
 def submit_proofs(session: Session, campaign: Campaign, rows: int) -> int:
-    """Order the prints of *rows* sample rows that are not printed yet, urgently; return how many were ordered.
+    """Submit the prints of *rows* sample rows that are not printed yet, with interactive priority; return how many.
 
-    The sample is the first row, the one with the longest prompt, and rows drawn by the campaign's own lot: the same
-    every time. Raises IllegalTransitionError unless the campaign, which is locked, is ready; BudgetSpentError.
+    The sample is the first row, the one with the longest prompt, and rows drawn at random with the campaign's salt as
+    seed: the same every time. Raises BudgetSpentError, and IllegalTransitionError unless the campaign, which is locked,
+    is ready.
     """
     if campaign.status is not CampaignStatus.READY:
         raise IllegalTransitionError(f"The campaign is {campaign.status}; proofs require status ready.")
@@ -66,7 +67,7 @@ def submit_proofs(session: Session, campaign: Campaign, rows: int) -> int:
 
 
 def conclude_proofs(session: Session, campaign: Campaign) -> None:
-    """Make the quote, and the campaign ready again, once all proofs have come to an end; roll again what is to be."""
+    """Build the quote and make the campaign ready again once all proofs have ended; submit rerolls until then."""
     if campaign.status is not CampaignStatus.PROOFING:
         return
     waiting = prints.count_prints(session, campaign, PrintStatus.WAITING)
@@ -84,7 +85,7 @@ def conclude_proofs(session: Session, campaign: Campaign) -> None:
 
 
 def discard_proofs(session: Session, campaign: Campaign) -> None:
-    """Forget the proofs of a campaign that is to print something else now; what they cost stays spent."""
+    """Delete the proofs of a campaign whose content changes; their cost stays spent."""
     mine = Print.campaign_id == campaign.id
     session.execute(update(Print).where(mine).values(original_id=None, digest=None))
     session.execute(delete(Print).where(mine))
@@ -94,7 +95,7 @@ def discard_proofs(session: Session, campaign: Campaign) -> None:
 
 
 def choose_recipients(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> list[Recipient]:
-    """Return *rows* recipients, or all if they are fewer: the first, the longest, and some by lot."""
+    """Return *rows* recipients, or all if there are fewer: the first, the longest, and some at random."""
     chosen: dict[UUID, Recipient] = {}
     for recipient in _iterate_candidates(session, campaign, spec, rows):
         chosen.setdefault(recipient.id, recipient)
@@ -121,7 +122,7 @@ def _render_prompt(spec: CampaignSpec, made: Print, to: Recipient) -> str:
 
 
 def _iterate_candidates(session: Session, campaign: Campaign, spec: CampaignSpec, rows: int) -> Iterator[Recipient]:
-    """Return recipients in the order in which they are wanted, some more than once."""
+    """Yield recipients in order of preference, some more than once."""
     lists = _fetch_last_rows(session, campaign)
     if not lists:
         return
@@ -138,7 +139,7 @@ def _iterate_candidates(session: Session, campaign: Campaign, spec: CampaignSpec
 
 
 def _fetch_last_rows(session: Session, campaign: Campaign) -> dict[int, int]:
-    """Return the last row of each list that has any."""
+    """Return the number of the last row of each list that has rows."""
     found = session.execute(
         select(RecipientList.number, prints.select_last_row(RecipientList).label("last"))
         .where(RecipientList.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
@@ -155,7 +156,7 @@ def _fetch_from_row(session: Session, campaign: Campaign, number: int, last: int
 
 
 def _fetch_longest(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[Recipient]:
-    """Return the recipient with the longest prompt of those with the longest values."""
+    """Return the recipient with the longest prompt among those with the longest values."""
     length = func.length(cast(Recipient.fields, String))
     found = session.scalars(
         _select_current(campaign).order_by(length.desc(), Recipient.list_number, Recipient.row).limit(CANDIDATES)

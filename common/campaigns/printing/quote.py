@@ -24,15 +24,15 @@ from common.usage.usage import was_delivered
 
 @dataclass(frozen=True)
 class Batch:
-    """How many pictures are stepped together: of the proofs, and of the whole; and how much less each then costs."""
+    """The batch size that was measured with the proofs, the one expected for the campaign, and what that saves."""
 
     measured: float
     expected: float
-    cost: float = 1.0  # of a picture in the expected batch, as a share of one in the measured
+    cost: float = 1.0  # of an image in the expected batch, as a share of its cost in the measured one
 
 
 def estimate_batch(session: Session, campaign: Campaign, spec: CampaignSpec, wanted: int) -> Batch:
-    """Return what to expect of *wanted* pictures; without a press's profile of the very sizes, the same as measured."""
+    """Return the batch to expect for *wanted* images; the measured one, unless presses have profiled these sizes."""
     measured = _measure_parallelism(session, campaign)
     profiles = [_find_rates(session, arm.request) for arm in spec.arms]
     if not all(profiles):
@@ -43,7 +43,7 @@ def estimate_batch(session: Session, campaign: Campaign, spec: CampaignSpec, wan
 
 
 def interpolate_rate(rates: Mapping[int, float], batch: float) -> float:
-    """Return the rate of a *batch*, in a line between the two that were profiled beside it."""
+    """Return the rate of a *batch*, interpolated linearly between the two nearest that were profiled."""
     known = sorted(rates.items())
     for (fewer, slow), (more, fast) in pairwise(known):
         if fewer <= batch <= more:
@@ -52,7 +52,7 @@ def interpolate_rate(rates: Mapping[int, float], batch: float) -> float:
 
 
 def _find_rates(session: Session, request: ImageRequest) -> dict[int, float]:
-    """Return the newest profile of a request's model, if it is of its size; nothing where there is none."""
+    """Return the newest profile of a request's model, by batch size; empty if it is of another image size."""
     card = session.scalar(select(Model.card).where(Model.name == request.model))
     if card is None or (card["default_width"], card["default_height"]) != (request.width, request.height):
         return {}
@@ -64,7 +64,7 @@ def _find_rates(session: Session, request: ImageRequest) -> dict[int, float]:
 
 
 def _measure_parallelism(session: Session, campaign: Campaign) -> float:
-    """Return how many of the proofs' attempts were in hand at once, on average over the time of each."""
+    """Return how many attempts of the proofs ran at the same time, averaged over the duration of each."""
     mine = select(Print.job_id).where(Print.campaign_id == campaign.id, Print.is_proof)
     spans = [
         (attempt.press_id, attempt.started_at, attempt.ended_at)
@@ -86,7 +86,7 @@ def _measure_parallelism(session: Session, campaign: Campaign) -> float:
 
 
 LIVE = timedelta(minutes=2)
-"""A press that was heard of so lately is counted on."""
+"""A press counts as running if its last heartbeat is at most this old."""
 
 # Student's t, two-sided 90 %, by degrees of freedom from 1; beyond them the normal distribution's.
 T90 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753)
@@ -95,14 +95,14 @@ Z90 = 1.645
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, and the span that holds the truth in nine of ten cases; no span from a single measurement."""
+    """A mean and its 90 % confidence interval, which a single measurement does not have."""
 
     mean: float
     low: float | None = None
     high: float | None = None
 
     def times(self, factor: float) -> "Interval":
-        """Return all of it multiplied."""
+        """Return the mean and its interval, multiplied by *factor*."""
         return Interval(
             self.mean * factor,
             None if self.low is None else self.low * factor,
@@ -112,20 +112,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Quote:
-    """What a campaign will cost and take."""
+    """The estimated cost and duration of a campaign."""
 
-    proofs: int  # pictures measured
-    prints: int  # that are still to be made or were made as proofs; those that turn out identical cost nothing
-    gpu_seconds: Interval  # of one picture
-    amount: Interval  # of the whole, in the campaign's currency
-    hours: Interval  # of the whole, on the presses that are up
+    proofs: int  # images measured
+    prints: int  # still to be made, or made as proofs; identical ones cost nothing
+    gpu_seconds: Interval  # of one image
+    amount: Interval  # of the whole campaign, in its currency
+    hours: Interval  # of the whole campaign, on the presses that are running
     block_rate: float
-    batch: float  # pictures that will be stepped together
-    measured_batch: float  # pictures that were, among the proofs
+    batch: float  # images expected to share a batch
+    measured_batch: float  # images of proofs that shared one
     presses: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it is stored."""
+        """Return the quote as it is stored."""
         return asdict(self)
 
     @classmethod
@@ -136,7 +136,7 @@ class Quote:
 
 
 def build_quote(session: Session, campaign: Campaign) -> Quote | None:
-    """Return the quote that the proofs of *campaign* give, as they stand; None if none was printed."""
+    """Return the quote based on the present proofs of *campaign*; None if no proof has an image."""
     images = _fetch_proof_images(session, campaign)
     printed = [image for image in images if was_delivered(image) and not is_stand_in(image)]
     if not printed:
@@ -163,7 +163,7 @@ def build_quote(session: Session, campaign: Campaign) -> Quote | None:
 
 
 def estimate_mean(sample: Sequence[float], population: int) -> Interval:
-    """Return the mean of *population* by a *sample* of it, with its 90 % interval (Student's t)."""
+    """Estimate the mean of *population* items from a *sample*, with its 90 % interval (Student's t)."""
     mean = fmean(sample)
     size = len(sample)
     if size < 2 or population < 1:  # noqa: PLR2004  (one measurement has no spread)
@@ -174,7 +174,7 @@ def estimate_mean(sample: Sequence[float], population: int) -> Interval:
 
 
 def _estimate_delivery(spec: CampaignSpec, block_rate: float) -> tuple[float, float]:
-    """Return how often a print is rolled on average, and with what chance it is delivered in the end."""
+    """Return the mean number of rolls per print, and the probability that a print is delivered."""
     if spec.on_block is not OnBlock.REROLL or block_rate >= 1:
         return 1.0, 1 - block_rate
     never = block_rate ** (spec.max_rerolls + 1)
@@ -182,7 +182,7 @@ def _estimate_delivery(spec: CampaignSpec, block_rate: float) -> tuple[float, fl
 
 
 def _fetch_proof_images(session: Session, campaign: Campaign) -> list[Image]:
-    """Return what was printed of the proofs, every roll of it."""
+    """Return the images of the proofs, those of every roll included."""
     mine = select(Print.job_id).where(
         Print.campaign_id == campaign.id, Print.is_proof, Print.status != PrintStatus.ERASED, Print.job_id.is_not(None)
     )
@@ -190,7 +190,7 @@ def _fetch_proof_images(session: Session, campaign: Campaign) -> list[Image]:
 
 
 def _count_presses(session: Session, spec: CampaignSpec) -> int:
-    """Return how many presses are up that offer the models of *spec*."""
+    """Return the number of running presses that offer all models of *spec*."""
     models = {arm.request.model for arm in spec.arms}
     up = session.scalars(
         select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now_sql(session, -LIVE))

@@ -46,7 +46,7 @@ class PictureSource(StrEnum):
 
 
 class StoredFile(NamedTuple):
-    """Where the file of a picture lies, and what it is."""
+    """The storage key and the media type of an image's file."""
 
     key: str
     content_type: str

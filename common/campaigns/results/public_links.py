@@ -30,7 +30,7 @@ class LinkToken:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read a token; None for what is none. Whether it is genuine, ``PublicLinks.holds`` tells."""
+        """Parse a token; None if it is malformed. ``PublicLinks.holds`` checks whether it is genuine."""
         try:
             data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (InvalidBase64Error, ValueError):
@@ -42,7 +42,7 @@ class LinkToken:
 
 
 class PublicLinks:
-    """Makes the links of campaigns and tells genuine ones from others."""
+    """Creates the public links of campaigns and verifies them."""
 
     def __init__(self, secret: bytes, base_url: str) -> None:
         self._secret = secret

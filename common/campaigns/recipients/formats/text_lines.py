@@ -24,7 +24,7 @@ class TextLines:
         self._text = io.TextIOWrapper(buffered, encoding)
         self.number = 0
         self.held = 0
-        """Characters since the last row; whoever ends a row sets it back."""
+        """Characters since the last row; the reader resets it at the end of each row."""
 
     def __iter__(self) -> Iterator[str]:
         """Yield each line; raise InvalidFileError for bytes that are not text, and for lines far too long."""
