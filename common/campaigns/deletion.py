@@ -49,7 +49,7 @@ def abandon_stale_lists(database: Database) -> int:
 
 
 def delete_dropped_rows(database: Database) -> int:
-    """Delete one chunk of the rows that are no longer needed; return how many rows were deleted."""
+    """Delete one chunk of the rows that nothing needs any more; return how many rows were deleted."""
     with database.reading() as session:
         found = session.execute(_select_dropped(session).limit(1)).first()
     if found is not None:

@@ -28,7 +28,7 @@ class Tile:
     caption: str
     note: str = ""
     absence: str = ""
-    """The text that is shown if there is no image."""
+    """The text that is shown without an image."""
 
 
 def draw_contact_sheet(prints: Sequence[Tile], title: str, *, model: str, columns: int = 5) -> bytes:

@@ -32,7 +32,7 @@ class ReviewAct(StrEnum):
 
 
 class QuarantinedImage(Base):
-    """A blocked image whose files are kept, encrypted; they are deleted once it is no longer waiting."""
+    """A blocked image whose files are kept, encrypted; they are deleted once it leaves the state `waiting`."""
 
     __tablename__ = "quarantined_images"
     __table_args__ = (Index("ix_quarantined_images_state", "state", "expires_at"),)
