@@ -74,7 +74,7 @@ def prepare_server(directory: Path, socket: Path) -> None:
 
 
 def await_server(socket: Path, is_alive: Callable[[], bool]) -> None:
-    """Return when the server answers; raise BellUnavailableError when it has ended, or takes too long."""
+    """Return when the server answers; raise BrokerUnavailableError when it has ended, or takes too long."""
     deadline = time.monotonic() + READY_SECONDS
     while not is_server_ready(socket):
         if not is_alive():
