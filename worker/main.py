@@ -14,12 +14,13 @@ from common import failpoints, logs
 from common.db import schema
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError, SettingsError
-from common.jobs.notifier import TASK_NAME, create_celery, name_queue
+from common.jobs.celery_message import TASK
+from common.jobs.notifier import create_celery, name_queue
 from common.models.adapters import read_adapter_directory
 from common.models.catalog import load_offered_models
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
-from worker import celery_consumer
+from worker.celery_consumer import install_consumer
 from worker.checkers.factory import open_checker
 from worker.engine.factory import open_engine
 from worker.metering.meter import Meter
@@ -79,10 +80,10 @@ def run_consumer(press: Press) -> None:
 
 
 def _consume_messages(press: Press) -> None:
-    celery_consumer.install()
     celery = create_celery(press.settings, patient=True)
+    install_consumer(celery)
 
-    @celery.task(name=TASK_NAME, shared=False)
+    @celery.task(name=TASK, shared=False)
     def hear_bell(_job_id: str) -> None:
         try:
             runner.run_next_job(press)

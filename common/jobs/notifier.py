@@ -4,24 +4,22 @@ Celery on Redis may lose or repeat it; the row in the database is the job. A pre
 best due row, which need not be the one whose id the message carries for tracing.
 """
 
-import json
 import threading
 import time
 import warnings
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from common.errors import BrokerUnavailableError
+from common.jobs.celery_message import encode_message
 from common.settings import Settings
 
-TASK_NAME = "hear-bell"
 VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
 """Longer than any job may run: redelivery is never relied on, so it must never happen by accident."""
 
@@ -52,9 +50,8 @@ class CeleryNotifier:
         """Push one message per job to the queue of *model*, in one command."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
             # Celery's producer would take three times as long, half of the whole time of a submission.
-            connection.default_channel.client.lpush(
-                name_queue(model), *(encode_task_message(model, job_id) for job_id in job_ids)
-            )
+            queue = name_queue(model)
+            connection.default_channel.client.lpush(queue, *(encode_message(queue, job_id) for job_id in job_ids))
 
     def waiting(self, model: str) -> int:
         """Return the length of the queue of *model*."""
@@ -92,31 +89,6 @@ class RecordingNotifier:
 def name_queue(model: str) -> str:
     """Return the name of the queue on which the presses of *model* listen."""
     return f"press.{model}"
-
-
-def encode_task_message(model: str, job_id: UUID) -> str:
-    """Return the message for a job of *model*: a task in Celery's protocol 2, as kombu stores it in Redis.
-
-    https://docs.celeryq.dev/en/stable/internals/protocol.html
-    """
-    number = str(uuid4())
-    body = [[str(job_id)], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
-    return json.dumps(
-        {
-            "body": b64encode(json.dumps(body).encode()).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": {"lang": "py", "task": TASK_NAME, "id": number, "root_id": number, "retries": 0},
-            "properties": {
-                "body_encoding": "base64",
-                "correlation_id": number,
-                "delivery_info": {"exchange": "", "routing_key": name_queue(model)},
-                "delivery_mode": 2,
-                "delivery_tag": number,
-                "priority": 0,
-            },
-        }
-    )
 
 
 def create_celery(settings: Settings, *, patient: bool) -> Celery:

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from common.jobs.notifier import TASK_NAME, name_queue
+from common.jobs.celery_message import TASK
+from common.jobs.notifier import name_queue
 from common.tables.states import JobStatus, Outcome
 from tests.faults.support import press_process
 from tests.functional.stack import Stack
@@ -53,18 +54,18 @@ FORGED = {
     "no JSON": "garbage",
     "JSON of another shape": "[1, 2, 3]",
     "an object of another shape": '{"body": 7}',
-    "no properties": _envelope(TASK_NAME, _call("x"), properties={}),
-    "no headers": _envelope(TASK_NAME, _call("x"), headers={}),
-    "a pickle": _envelope(TASK_NAME, pickle.dumps([("x",), {}, {}]), "application/x-python-serialize"),
-    "YAML": _envelope(TASK_NAME, b"- x", "application/x-yaml"),
-    "an unknown kind": _envelope(TASK_NAME, b"x", "application/x-nothing"),
-    "a body that is no JSON": _envelope(TASK_NAME, b"{"),
-    "a body of another shape": _envelope(TASK_NAME, b"7"),
+    "no properties": _envelope(TASK, _call("x"), properties={}),
+    "no headers": _envelope(TASK, _call("x"), headers={}),
+    "a pickle": _envelope(TASK, pickle.dumps([("x",), {}, {}]), "application/x-python-serialize"),
+    "YAML": _envelope(TASK, b"- x", "application/x-yaml"),
+    "an unknown kind": _envelope(TASK, b"x", "application/x-nothing"),
+    "a body that is no JSON": _envelope(TASK, b"{"),
+    "a body of another shape": _envelope(TASK, b"7"),
     "an unknown task": _envelope("os.system", _call("true")),
-    "no arguments": _envelope(TASK_NAME, _call()),
-    "too many arguments": _envelope(TASK_NAME, _call("x", "y", z=1)),
-    "an id that is none": _envelope(TASK_NAME, _call("x")),
-    "ten megabytes": _envelope(TASK_NAME, _call("x" * 10_000_000)),
+    "no arguments": _envelope(TASK, _call()),
+    "too many arguments": _envelope(TASK, _call("x", "y", z=1)),
+    "an id that is none": _envelope(TASK, _call("x")),
+    "ten megabytes": _envelope(TASK, _call("x" * 10_000_000)),
 }
 
 

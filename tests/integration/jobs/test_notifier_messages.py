@@ -7,7 +7,8 @@ from typing import Any
 import redis
 
 from common.ids import create_id
-from common.jobs.notifier import TASK_NAME, CeleryNotifier, create_celery, name_queue
+from common.jobs.celery_message import TASK
+from common.jobs.notifier import CeleryNotifier, create_celery, name_queue
 from common.settings import Settings
 from tests.support.servers import services
 
@@ -16,7 +17,7 @@ def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
     job_id = create_id()
     with services.start_redis() as url, redis.Redis.from_url(url) as broker:
         celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": url}), patient=False)
-        celery.send_task(TASK_NAME, args=[str(job_id)], queue=name_queue("painted"))
+        celery.send_task(TASK, args=[str(job_id)], queue=name_queue("painted"))
         bell = CeleryNotifier(celery)
         bell.ring("painted", job_id)
         assert bell.waiting("painted") == 2
@@ -24,7 +25,7 @@ def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
         celery.pool.force_close_all()
         celery.close()
     assert _tell(ours) == _tell(theirs)
-    assert ours["headers"].items() >= {"task": TASK_NAME, "lang": "py", "retries": 0}.items()
+    assert ours["headers"].items() >= {"task": TASK, "lang": "py", "retries": 0}.items()
     assert ours.keys() == theirs.keys()
     assert ours["properties"].keys() == theirs["properties"].keys() - {"reply_to"}
     for each in (ours, theirs):
