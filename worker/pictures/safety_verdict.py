@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, Self
 
 from PIL import Image, ImageOps
@@ -17,6 +18,14 @@ from worker.checkers.interface import Checker, Finding, check_picture
 SEVERITY = (Verdict.UNCHECKED, Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)
 
 
+class Billing(Enum):
+    """How an image is billed."""
+
+    CHARGED = "charged"  # its GPU seconds at the press's price, up to the job's maximum
+    BLOCKED = "blocked"  # the seconds are recorded, without a price
+    REPLACED = "replaced"  # neither: the published fallback image was not generated
+
+
 @dataclass(frozen=True)
 class AssessedPicture:
     """A checked image: the pixels to be published and the outcome."""
@@ -26,12 +35,12 @@ class AssessedPicture:
     verdict: Verdict
     mode: SafetyMode
     safety: dict[str, Any]  # everything needed to explain it later
-    is_charged: bool = True
+    billing: Billing
 
     def refuse(self, reason: str) -> Self:
         """Return the image as blocked for a reason other than the checker's finding; it is never kept."""
         safety = {**self.safety, "verdict": Verdict.BLOCK.value, "reason": reason}
-        return replace(self, status=ImageStatus.BLOCKED, verdict=Verdict.BLOCK, safety=safety, is_charged=False)
+        return replace(self, status=ImageStatus.BLOCKED, verdict=Verdict.BLOCK, safety=safety, billing=Billing.BLOCKED)
 
 
 class SafetyPolicyEngine:
@@ -95,7 +104,7 @@ class SafetyPolicyEngine:
             verdict=verdict,
             mode=policy.mode,
             safety=self._explain(policy, finding, verdict),
-            is_charged=verdict is not Verdict.BLOCK,
+            billing=Billing.BLOCKED if verdict is Verdict.BLOCK else Billing.CHARGED,
         )
 
     def wants_reroll(self, request: ImageRequest, judged: list[AssessedPicture]) -> bool:
@@ -110,10 +119,10 @@ class SafetyPolicyEngine:
         verdict, policy = self.rule(request, finding), self.policy_of(request)
         reason = self._explain(policy, found, Verdict.BLOCK)
         if verdict is Verdict.BLOCK:
-            return AssessedPicture(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, is_charged=False)
+            return AssessedPicture(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, Billing.BLOCKED)
         safety = self._explain(policy, finding, verdict) | {"fallback_for": reason}
         pixels = ImageOps.fit(fallback, blocked.size, Image.Resampling.LANCZOS)
-        return AssessedPicture(pixels, ImageStatus.DELIVERED, verdict, policy.mode, safety, is_charged=False)
+        return AssessedPicture(pixels, ImageStatus.DELIVERED, verdict, policy.mode, safety, Billing.REPLACED)
 
     def _explain(self, policy: Policy, finding: Finding, verdict: Verdict) -> dict[str, Any]:
         checker = {"checker": finding.checker, "digest": finding.digest}

@@ -22,12 +22,12 @@ from common.logs import get_logger
 from common.storage.keys import build_attempt_prefix, build_image_key, build_quarantine_key, build_thumbnail_key
 from common.tables import Image
 from common.tables.states import ImageStatus
-from common.usage.price import compute_charge
+from common.usage.price import Charge, compute_charge
 from worker.engine.interface import Picture
 from worker.pictures import palette as picture_palette
 from worker.pictures.encode import encode_preview
 from worker.pictures.finish import File
-from worker.pictures.safety_verdict import AssessedPicture
+from worker.pictures.safety_verdict import AssessedPicture, Billing
 from worker.press.held_job import HeldJob
 from worker.press.press import Press
 
@@ -105,12 +105,10 @@ def _upload_encrypted(press: Press, work: HeldJob, image_id: UUID, file: File) -
 
 
 def _build_image_row(press: Press, work: HeldJob, position: int, made: FinishedPicture) -> Image:
-    """Return an image's row as known before its upload; images that are not charged have no price."""
+    """Return an image's row as known before its upload."""
     picture, judged, claim = made.picture, made.judged, work.claim
     most = None if claim.max_amount is None else claim.max_amount / claim.request.num_images
-    charged = compute_charge(
-        picture.gpu_seconds, press.settings.gpu_price_per_hour, most if judged.is_charged else None
-    )
+    charge = charge_picture(judged.billing, picture.gpu_seconds, press.settings.gpu_price_per_hour, most)
     return Image(
         id=create_id(),
         job_id=work.claim.job_id,
@@ -124,11 +122,22 @@ def _build_image_row(press: Press, work: HeldJob, position: int, made: FinishedP
         verdict=judged.verdict,
         safety=judged.safety,
         safety_mode=judged.mode,
-        gpu_seconds=charged.gpu_seconds if judged.is_charged or not judged.status.is_readable else 0.0,
-        overrun_seconds=charged.overrun_seconds,
-        amount=charged.amount if judged.is_charged else Decimal(0),
+        gpu_seconds=charge.gpu_seconds,
+        overrun_seconds=charge.overrun_seconds,
+        amount=charge.amount,
         currency=press.settings.currency,
     )
+
+
+def charge_picture(billing: Billing, gpu_seconds: float, price_per_hour: Decimal, most: Decimal | None) -> Charge:
+    """Return what an image costs; *most* is the highest amount that its job allows for it, if it has a limit."""
+    match billing:
+        case Billing.CHARGED:
+            return compute_charge(gpu_seconds, price_per_hour, most)
+        case Billing.BLOCKED:
+            return Charge(Decimal(0), gpu_seconds)
+        case Billing.REPLACED:
+            return Charge(Decimal(0), 0.0)
 
 
 def _measure_colours(row: Image, made: FinishedPicture, palette: Sequence[str]) -> None:
