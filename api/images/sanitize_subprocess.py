@@ -1,16 +1,14 @@
 """Sanitize an image from standard input: write only its pixels to standard output, as a new PNG.
 
-A separate program, run by ``api.images.uploads`` for each image: decoders are written in C and read untrusted input, so
-they get no secrets, bounded memory and a few seconds. It imports nothing from Pressroom. It reports a refusal on
-standard error by its problem code.
+A separate program, run by ``common.launcher.subprocess_sandbox`` for each image: decoders are written in C and read
+untrusted input, so they get no secrets, bounded memory and a few seconds. It imports nothing from Pressroom. It reports
+a refusal by its problem code.
 """
 
 import io
-import resource
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
@@ -20,36 +18,25 @@ LEVELS_16_BIT = 1 / 257
 UNSUPPORTED, TOO_LARGE, DAMAGED = "unsupported_image", "image_too_large", "damaged_image"
 
 
-class Refusal(Exception):  # noqa: N818  (an expected outcome rather than an error)
-    """The image is refused; the message is the problem code."""
+def main(pixels: int) -> None:
+    """Redraw one image of at most *pixels* pixels."""
+    transform_stdin(_encode_redrawn, pixels)
 
 
-def main(pixels: int, memory_bytes: int, seconds: int) -> int:
-    """Redraw one image of at most *pixels* pixels; return the exit status."""
-    return transform_stdin(_encode_redrawn, pixels, memory_bytes, seconds)
-
-
-def transform_stdin(work: Callable[[bytes], bytes], pixels: int, memory_bytes: int, seconds: int) -> int:
-    """Write the result of *work* on the input, within the limits; return the exit status and report a refusal."""
-    _limit_resources(memory_bytes, seconds)
+def transform_stdin(work: Callable[[bytes], bytes], pixels: int) -> None:
+    """Write the result of *work* on an image of at most *pixels* pixels, or exit with the code of a refusal."""
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = TEXT_BYTES
     try:
         answer = work(sys.stdin.buffer.read())
-    except Refusal as refusal:
-        reason = str(refusal)
     except UnidentifiedImageError:
-        reason = UNSUPPORTED
+        sys.exit(UNSUPPORTED)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        reason = TOO_LARGE
+        sys.exit(TOO_LARGE)
     except Exception:  # noqa: BLE001  (the boundary: decoders raise whatever a broken file leads to)
-        reason = DAMAGED
-    else:
-        sys.stdout.buffer.write(answer)
-        return 0
-    sys.stderr.write(reason)
-    return 1
+        sys.exit(DAMAGED)
+    sys.stdout.buffer.write(answer)
 
 
 def redraw_pixels(data: bytes) -> Image.Image:
@@ -57,7 +44,7 @@ def redraw_pixels(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         # A photograph may contain further images after the first (MPO); they are dropped like all other metadata.
         if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
-            raise Refusal(UNSUPPORTED)
+            sys.exit(UNSUPPORTED)
         picture.load()
         flat = _flatten_picture(picture)
         ImageOps.exif_transpose(flat, in_place=True)
@@ -68,13 +55,6 @@ def _encode_redrawn(data: bytes) -> bytes:
     drawn = io.BytesIO()
     redraw_pixels(data).save(drawn, "PNG", compress_level=1)
     return drawn.getvalue()
-
-
-def _limit_resources(memory_bytes: int, seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):  # macOS lacks this limit; the pixel limit alone bounds memory there
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
 def _flatten_picture(picture: Image.Image) -> Image.Image:
@@ -91,4 +71,4 @@ def _flatten_picture(picture: Image.Image) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    main(int(sys.argv[1]))

@@ -2,13 +2,10 @@
 
 import json
 import struct
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import IO, Any
 
 from flask import Request
@@ -22,6 +19,7 @@ from api.web.json_pointer import join_pointer
 from api.web.problems import FieldError
 from api.web.strict_json import limit_read_time
 from common.images.assets import PictureFile
+from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
 
 FIELD = "file"
 FORM_BYTES = 256 * 1024  # for the form around its file; more than the parser's read size, which it counts as form text
@@ -31,8 +29,6 @@ FORM_SECONDS = 120
 MOST_PIXELS = 4096 * 4096
 SANITIZE_PROGRAM = Path(__file__).with_name("sanitize_subprocess.py")
 INSPECT_PROGRAM = Path(__file__).with_name("inspect_subprocess.py")
-PROGRAM_BYTES = 768 * 2**20  # four times the size of the largest image in RGBA
-PROGRAM_SECONDS = 10
 PNG_SIZE = slice(16, 24)  # width and height, in the first chunk of every PNG (ISO/IEC 15948)
 
 REFUSALS = {
@@ -41,11 +37,12 @@ REFUSALS = {
     "damaged_image": "is damaged, truncated or too expensive to decode",
 }
 
-_program_slots = BoundedSemaphore(2)
-"""Limits how many images are redrawn at the same time: each takes memory and a core."""
-
-SLOT_WAIT_SECONDS = 10
-"""Maximum wait for a turn, so that files crafted to be slow cannot occupy every thread of the API."""
+_sandbox = Sandbox(
+    memory_bytes=768 * 2**20,  # four times the size of the largest image in RGBA
+    cpu_seconds=10,
+    places=2,
+    wait_seconds=10,  # so that files crafted to be slow cannot occupy every thread of the API
+)
 
 
 def receive_picture(request: Request, most_bytes: int) -> PictureFile:
@@ -84,25 +81,14 @@ def inspect_picture(file: IO[bytes], anchors: Path) -> dict[str, Any]:
     return told
 
 
-def _run_program(file: IO[bytes], program: Path, *words: str) -> bytes:
+def _run_program(file: IO[bytes], program: Path, *arguments: str) -> bytes:
     """Return the output of *program* for the image in *file*, from its current position."""
-    limits = (MOST_PIXELS, PROGRAM_BYTES, PROGRAM_SECONDS)
-    # -I: nothing can be imported from the current directory; no environment: no secret can leak.
-    command = [sys.executable, "-I", str(program), *map(str, limits), *words]
-    if not _program_slots.acquire(timeout=SLOT_WAIT_SECONDS):
-        raise RefusedError("too_many_uploads", "Too many images are being processed; try again later.")
     try:
-        done = subprocess.run(
-            command, stdin=file, capture_output=True, env={}, timeout=2 * PROGRAM_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise _refuse_file("damaged_image") from None
-    finally:
-        _program_slots.release()
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace")
-        raise _refuse_file(reason if reason in REFUSALS else "damaged_image")
-    return done.stdout
+        return _sandbox.run_program(program, file, str(MOST_PIXELS), *arguments)
+    except SandboxBusyError:
+        raise RefusedError("too_many_uploads", "Too many images are being processed; try again later.") from None
+    except FileRefusedError as error:
+        raise _refuse_file(error.reason if error.reason in REFUSALS else "damaged_image") from None
 
 
 def _check_form_type(request: Request) -> None:

@@ -1,1 +1,1 @@
-"""Runs the whole stack as one process tree: restarts what dies, and stops everything on one signal."""
+"""Starts processes: the whole stack as one process tree, and sandboxed programs for untrusted files."""

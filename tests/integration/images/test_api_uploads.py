@@ -1,9 +1,9 @@
 """Pictures that are handed in over HTTP: what is taken, what is kept of it, and all that is refused."""
 
 import struct
+import tempfile
 import zlib
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from api.images import uploads
 from common.db.engine import Database
+from common.launcher.subprocess_sandbox import Sandbox
 from tests.support.apis import Api, open_api
 from tests.support.picture_files import PNG, count_assets, encode, form, hand_in, picture, stored
 
@@ -146,7 +147,7 @@ def test_the_content_counts_and_not_what_it_is_called(api: Api) -> None:
 
 def test_a_picture_that_takes_too_much_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     large = encode(Image.new("RGB", (2000, 2000)))
-    monkeypatch.setattr(uploads, "PROGRAM_BYTES", 64 * 2**20)
+    monkeypatch.setattr(uploads, "_sandbox", _open_sandbox(memory_bytes=64 * 2**20))
     assert hand_in(api, large).json["code"] == "damaged_image"
     monkeypatch.undo()
     assert hand_in(api, large).status_code == 201
@@ -156,14 +157,16 @@ def test_a_picture_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest
     slow = tmp_path / "slow.py"
     slow.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(uploads, "SANITIZE_PROGRAM", slow)
-    monkeypatch.setattr(uploads, "PROGRAM_SECONDS", 0.05)
+    monkeypatch.setattr(uploads, "_sandbox", _open_sandbox(cpu_seconds=0.05))
     assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
 
 
-def test_no_one_waits_for_ever_behind_slow_pictures(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "_program_slots", BoundedSemaphore(1))
-    monkeypatch.setattr(uploads, "SLOT_WAIT_SECONDS", 0.01)
-    with uploads._program_slots:
+def test_no_one_waits_for_ever_behind_slow_pictures(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sandbox = _open_sandbox(places=1, wait_seconds=0.01)
+    monkeypatch.setattr(uploads, "_sandbox", sandbox)
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time; time.sleep(60)")
+    with tempfile.TemporaryFile() as file, sandbox.start_program(slow, file):
         answer = hand_in(api, PNG)
         assert (answer.status_code, answer.json["code"]) == (429, "too_many_uploads")
         assert answer.headers["Retry-After"] == "5"
@@ -227,3 +230,7 @@ def test_a_file_of_a_megabyte_is_taken(api: Api) -> None:
         stored(api, api.post("/v1/assets", **form(("file", "a.png", data))).json).getchannel("R").tobytes()
         == noise.tobytes()
     )
+
+
+def _open_sandbox(**limits: Any) -> Sandbox:
+    return Sandbox(**{"memory_bytes": 768 * 2**20, "cpu_seconds": 10, "places": 2, "wait_seconds": 10} | limits)

@@ -1,28 +1,23 @@
-"""Recipients from the first visible sheet of an Excel workbook, which ``unfolding``, a program of its own, opens."""
+"""Recipients from the first visible sheet of an Excel workbook, which a sandboxed subprocess opens."""
 
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import IO, cast
 
 from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit_row, read_columns
 from common.errors import PressroomError
+from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
 
 PROGRAM = Path(__file__).with_name("xlsx_subprocess.py")
 UNFOLDED_BYTES = 256 * 2**20
-MEMORY_BYTES = 2**30
-SECONDS = 60
-LONGEST_LINE = 8 * LONGEST_ROW  # a row as the program spells it
-SLOT_SECONDS = 30
+LONGEST_LINE = 8 * LONGEST_ROW  # a row as the program writes it
 
-_slots = BoundedSemaphore(2)
-"""However many workbooks arrive, only so many are open at a time: each takes memory and a core."""
+_sandbox = Sandbox(memory_bytes=2**30, cpu_seconds=60, places=2, wait_seconds=30)
 
 REASONS = {
     "unsupported": "The file is not an Excel workbook (.xlsx).",
@@ -43,8 +38,8 @@ class XlsxSheet:
 
     is_open = False
 
-    def __init__(self, program: subprocess.Popen[bytes]) -> None:
-        self._program = program
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
         header = next(self._read(), [])
         while header and not header[-1]:
             header.pop()
@@ -59,34 +54,29 @@ class XlsxSheet:
                 yield row
 
     def _read(self) -> Iterator[list[str]]:
-        output, complaint = cast("IO[bytes]", self._program.stdout), cast("IO[bytes]", self._program.stderr)
+        output = cast("IO[bytes]", self._process.stdout)
         while line := output.readline(LONGEST_LINE):
             if not line.endswith(b"\n"):
-                break
+                raise _refuse_workbook()
             yield json.loads(line)
-        if line or self._program.wait(SECONDS):
-            reason = "" if line else complaint.read().decode(errors="replace")
-            raise InvalidFileError(REASONS.get(reason, "The workbook takes too much time or memory to read."))
+        try:
+            _sandbox.check_exit(self._process)
+        except FileRefusedError as error:
+            raise _refuse_workbook(error.reason) from None
 
 
 @contextmanager
 def open_workbook(file: IO[bytes]) -> Iterator[XlsxSheet]:
     """Yield the sheet of the workbook in *file*; raise InvalidFileError or BusyError."""
-    with tempfile.TemporaryFile() as spool:
-        shutil.copyfileobj(file, spool)  # whole before its turn: a sender that dawdles holds up nobody
+    with tempfile.TemporaryFile() as spool, ExitStack() as opened:
+        shutil.copyfileobj(file, spool)  # completely before its turn: a slow sender must not hold a place
         spool.seek(0)
-        if not _slots.acquire(timeout=SLOT_SECONDS):
-            raise BusyError
         try:
-            limits = (UNFOLDED_BYTES, MEMORY_BYTES, SECONDS)
-            # -I: nothing of this folder can be imported there; no environment: no secret can leak from there.
-            command = [sys.executable, "-I", str(PROGRAM), *map(str, limits)]
-            with subprocess.Popen(
-                command, stdin=spool, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}
-            ) as program:
-                try:
-                    yield XlsxSheet(program)
-                finally:
-                    program.kill()
-        finally:
-            _slots.release()
+            process = opened.enter_context(_sandbox.start_program(PROGRAM, spool, str(UNFOLDED_BYTES)))
+        except SandboxBusyError:
+            raise BusyError from None
+        yield XlsxSheet(process)
+
+
+def _refuse_workbook(reason: str = "") -> InvalidFileError:
+    return InvalidFileError(REASONS.get(reason, "The workbook takes too much time or memory to read."))
