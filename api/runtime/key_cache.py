@@ -1,6 +1,10 @@
 """Cache of valid API keys: each key is looked up at most once a second, as clients reuse the same key."""
 
 import time
+from threading import Lock
+from typing import NamedTuple
+
+from cachetools import TLRUCache
 
 from common import keys
 from common.clock import utcnow
@@ -14,32 +18,39 @@ MOST_KEYS = 1000
 """Maximum number of cached keys; only valid keys are cached."""
 
 
+class KnownKey(NamedTuple):
+    """The row of a valid key, and when it was read."""
+
+    row: ApiKey
+    read_at: float
+
+
 class KeyCache:
     """Caches the rows of valid keys for a second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[str, tuple[float, ApiKey]] = {}
+        self._known: TLRUCache[str, KnownKey] = TLRUCache(MOST_KEYS, _compute_expiry)
+        self._lock = Lock()
 
     def find(self, key: str) -> ApiKey | None:
         """Return the row of a valid key and record its use; None if the key is not valid."""
         digest = keys.digest_api_key(key)
-        until, row = self._known.get(digest, (0.0, None))
-        if row is not None and time.monotonic() < until:
-            return row
-        until = time.monotonic() + FRESH_SECONDS
+        with self._lock:
+            known = self._known.get(digest)
+        if known is not None:
+            return known.row
+        began = time.monotonic()
         row = self._look_up(key)
-        if row is None:
-            self._known.pop(digest, None)
-            return None
-        if len(self._known) >= MOST_KEYS:
-            self._known.clear()
-        self._known[digest] = (until, row)
+        if row is not None:
+            with self._lock:
+                self._known[digest] = KnownKey(row, began)
         return row
 
     def forget(self) -> None:
         """Clear the cache, after a key was revoked."""
-        self._known.clear()
+        with self._lock:
+            self._known.clear()
 
     def _look_up(self, key: str) -> ApiKey | None:
         with self._database.glancing() as session:
@@ -49,3 +60,8 @@ class KeyCache:
             with self._database.transaction() as session:
                 keys.record_api_key_use(session, row)
         return row
+
+
+def _compute_expiry(_digest: str, known: KnownKey, _now: float) -> float:
+    # From before the lookup, which may wait: a key revoked in the meantime must not be accepted for longer.
+    return known.read_at + FRESH_SECONDS

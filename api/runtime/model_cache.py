@@ -1,7 +1,10 @@
 """Cache of the model catalogue, read at most once a second: every order needs it and it changes only on deployment."""
 
-import time
 from collections.abc import Sequence
+from operator import attrgetter
+from threading import Lock
+
+from cachetools import TLRUCache, cachedmethod
 
 from common.db.engine import Database
 from common.models import catalog
@@ -15,14 +18,15 @@ class ModelCache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._read: tuple[float, Sequence[ModelCard]] = (0.0, ())
+        self._kept: TLRUCache[tuple[()], Sequence[ModelCard]] = TLRUCache(1, _compute_expiry)
+        self._lock = Lock()
 
+    @cachedmethod(attrgetter("_kept"), lock=attrgetter("_lock"))
     def cards(self) -> Sequence[ModelCard]:
         """Return the cards of all models, in order."""
-        until, cards = self._read
-        if not cards or time.monotonic() > until:
-            until = time.monotonic() + FRESH_SECONDS
-            with self._database.glancing() as session:
-                cards = catalog.load_cards(session)
-            self._read = (until, cards)
-        return cards
+        with self._database.glancing() as session:
+            return catalog.load_cards(session)
+
+
+def _compute_expiry(_key: tuple[()], cards: Sequence[ModelCard], now: float) -> float:
+    return now + FRESH_SECONDS if cards else now

@@ -1,10 +1,11 @@
 """Readiness checks of the database, the broker and the storage."""
 
-import time
 from collections.abc import Callable
-from threading import Lock
+from operator import attrgetter
+from threading import Condition
 from typing import Literal
 
+from cachetools import TTLCache, cachedmethod
 from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
@@ -48,19 +49,12 @@ class ReadinessCheck:
         self._database = database
         self._bell = bell
         self._storage = storage
-        self._lock = Lock()
-        self._done_at = 0.0
-        self._outcome: Readiness | None = None
+        self._kept: TTLCache[tuple[()], Readiness] = TTLCache(1, REMEMBERED_SECONDS)
+        self._is_examined = Condition()
 
+    @cachedmethod(attrgetter("_kept"), condition=attrgetter("_is_examined"))
     def outcome(self) -> Readiness:
-        """Return the current or a recently cached readiness."""
-        with self._lock:
-            if self._outcome is None or time.monotonic() - self._done_at > REMEMBERED_SECONDS:
-                self._outcome = self._examine()
-                self._done_at = time.monotonic()
-            return self._outcome
-
-    def _examine(self) -> Readiness:
+        """Return the current or a recently cached readiness; callers at the same time share one examination."""
         parts = [
             _probe_part("database", self._ask_database),
             _probe_part("broker", lambda: self._bell.waiting(PROBE_QUEUE)),

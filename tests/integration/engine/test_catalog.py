@@ -1,3 +1,7 @@
+import pytest
+
+from api.runtime import model_cache
+from api.runtime.model_cache import ModelCache
 from common.db.engine import Database
 from common.launcher.stack import prepare_database
 from common.models import catalog
@@ -28,3 +32,26 @@ def test_models_are_entered_with_their_adapters_before_a_press_is_there(tmp_path
         (card,) = catalog.load_cards(session)
     database.close()
     assert [adapter.name for adapter in card.adapters] == ["ink"]
+
+
+def test_the_api_reads_an_empty_catalogue_again_and_keeps_another(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "FRESH_SECONDS", 60.0)
+    cache = ModelCache(sqlite_database)
+    assert list(cache.cards()) == []
+    with sqlite_database.transaction() as session:
+        catalog.register_models(session, [PAINTED_CARD])
+    cards = cache.cards()
+    assert [card.name for card in cards] == [PAINTED_CARD.name]
+    assert cache.cards() is cards
+
+
+def test_the_api_reads_a_catalogue_again_once_it_is_no_longer_fresh(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "FRESH_SECONDS", 0.0)
+    with sqlite_database.transaction() as session:
+        catalog.register_models(session, [PAINTED_CARD])
+    cache = ModelCache(sqlite_database)
+    assert cache.cards() is not cache.cards()

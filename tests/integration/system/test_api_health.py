@@ -1,6 +1,8 @@
 """What the api says of itself when something that it needs does not answer."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +41,21 @@ def parts(api: Api, status: int) -> dict[str, str]:
     return {"status": answer.json["status"]} | {part["name"]: part["status"] for part in answer.json["parts"]}
 
 
+class SlowBell:
+    """A bell whose broker takes its time; it counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ring(self, model: str, *job_ids: object) -> None:
+        raise BrokerUnavailableError
+
+    def waiting(self, model: str) -> int:
+        self.asked += 1
+        time.sleep(0.2)
+        return 0
+
+
 SECRET = "a prompt that nobody may see"
 ALL_WELL = {"status": "ready", "database": "ok", "broker": "ok", "storage": "ok"}
 
@@ -52,6 +69,18 @@ def test_all_is_well(database: Database, tmp_path: Path) -> None:
 def test_a_dead_broker_leaves_the_api_in_service(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, bell=DeadBell())
     assert parts(api, 200) == ALL_WELL | {"status": "degraded", "broker": "failing"}
+
+
+def test_all_who_ask_at_once_share_one_examination(
+    api: Api, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 60.0)
+    bell = SlowBell()
+    check = readiness.ReadinessCheck(sqlite_database, bell, api.storage)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: check.outcome(), range(8)))
+    assert bell.asked == 1
+    assert all(answer is answers[0] for answer in answers)
 
 
 def test_a_lost_image_directory_is_named(api: Api) -> None:

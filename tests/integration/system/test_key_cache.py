@@ -56,6 +56,29 @@ def test_a_key_that_is_revoked_opens_nothing_soon_after(database: Database, key:
     assert key_cache.FRESH_SECONDS <= 1
 
 
+def test_a_lookup_that_takes_longer_than_a_key_stays_fresh_is_not_remembered(
+    database: Database, key: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.0)
+    ring = KeyCache(database)
+    assert ring.find(key) is not None
+    statements.clear()
+    assert ring.find(key) is not None
+    assert statements != []
+
+
+def test_a_revocation_through_the_same_process_holds_at_once(
+    database: Database, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
+    ring = KeyCache(database)
+    assert ring.find(key) is not None
+    with database.transaction() as session:
+        keys.revoke_api_key(session, key.split("_")[1])
+    ring.forget()
+    assert ring.find(key) is None
+
+
 def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
     with database.transaction() as session:
