@@ -1,20 +1,25 @@
 """Checker for any torch network: self-test, a dedicated thread, and only finite scores."""
 
 import math
-from typing import Any, Protocol
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
 
 import torch
 from PIL import Image
 
 from common.errors import PressroomError, SafetyUnavailableError
 from worker.checkers.interface import Finding, Thresholds
-from worker.checkers.torch_thread import TorchThread
 from worker.self_test_image import draw_gradient, flatten_alpha
 
 SELF_TEST = Thresholds(review=0.2, block=0.8)
 CLIMB_STEPS = 100
 CLIMB_RATE = 0.02
 """Step size, as a fraction of the range from black to white."""
+
+T = TypeVar("T")
 
 
 class Network(Protocol):
@@ -112,3 +117,39 @@ class NetworkChecker:
             if best >= SELF_TEST.block:
                 break
         return best
+
+
+class TorchThread:
+    """Run submitted calls one at a time on a thread of its own, with gradients off and one core for torch."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+        # A daemon thread, unlike pool threads: a network that hangs must not keep the process alive.
+        self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
+        self._thread.start()
+
+    def run(self, call: Callable[[], T]) -> T:
+        """Run *call* on the thread; return its result or raise its exception."""
+        answer: Future[T] = Future()
+        self._calls.put((call, answer))
+        return answer.result()
+
+    def _work(self) -> None:
+        _limit_to_one_core()
+        with torch.no_grad():
+            while True:
+                call, answer = self._calls.get()
+                try:
+                    answer.set_result(call())
+                except BaseException as error:  # noqa: BLE001  (raised again in the waiting thread)
+                    answer.set_exception(error)
+                del call, answer
+
+
+def _limit_to_one_core() -> None:
+    # torch keeps a number per thread and a default for new threads; another thread restores that default.
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    restorer = threading.Thread(target=torch.set_num_threads, args=(usual,))
+    restorer.start()
+    restorer.join()

@@ -1,6 +1,7 @@
 """The press: its components, the jobs it holds, and its heartbeat."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
@@ -21,8 +23,8 @@ from common.logs import get_logger
 from common.models.catalog import ModelCard, register_models
 from common.settings import Settings
 from common.storage.port import Storage
-from common.tables import Press as PressRow
-from common.tables.states import Priority
+from common.tables import Job, Press as PressRow
+from common.tables.states import JobStatus, Priority
 from worker.checkers.interface import Checker
 from worker.checkers.wrappers import TimeoutChecker
 from worker.engine.interface import Engine
@@ -31,7 +33,6 @@ from worker.pictures.finish import Finisher
 from worker.pictures.safety_verdict import SafetyPolicyEngine
 from worker.press.capacity import Capacity
 from worker.press.held_job import HeldJob
-from worker.press.restart import is_work_waiting, restart_press
 from worker.press.storage_gate import StorageGate
 
 CONSUMER_STALL_SECONDS = 20.0
@@ -67,7 +68,7 @@ class Press:
         self.database = database
         self.storage = storage
         self.engine = engine
-        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, restart_press)
+        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, _restart_press)
         self.judge = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
         self.outlet = StorageGate(storage)
@@ -241,10 +242,26 @@ class Press:
             self._heard_at = time.monotonic()  # it receives notifications and is waiting
         if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < CONSUMER_STALL_SECONDS:
             return
-        if is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
+        if _is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
             log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
-            restart_press()
+            _restart_press()
 
 
 def _serialize_rates(rates: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
     return {model: {str(rows): rate for rows, rate in known.items()} for model, known in rates.items()}
+
+
+def _restart_press() -> None:
+    """Ask this process to shut down gracefully."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_work_waiting(database: Database, models: Collection[str], seconds: float) -> bool:
+    """Return whether a job for one of *models* has been due for that long; an idle press has then lost its queue."""
+    with database.reading() as session:
+        due = select(Job.id).where(
+            Job.status == JobStatus.QUEUED,
+            Job.model.in_(models),
+            Job.due_at < now_sql(session, -timedelta(seconds=seconds)),
+        )
+        return session.scalar(due.limit(1)) is not None

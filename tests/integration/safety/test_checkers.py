@@ -157,7 +157,7 @@ def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_
 
 
 def test_networks_look_on_a_thread_of_their_own_with_one_core_and_leave_the_others_theirs(tiny: ModuleType) -> None:
-    from worker.checkers.torch_thread import TorchThread  # noqa: PLC0415
+    from worker.checkers.network import TorchThread  # noqa: PLC0415
 
     usual = tiny.torch.get_num_threads()
     assert TorchThread().run(tiny.torch.get_num_threads) == 1
