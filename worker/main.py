@@ -84,12 +84,12 @@ def _consume_messages(press: Press) -> None:
     install_consumer(celery)
 
     @celery.task(name=TASK, shared=False)
-    def hear_bell(_job_id: str) -> None:
+    def run_job(_job_id: str) -> None:
         try:
             runner.run_next_job(press)
         except DatabaseUnavailableError as error:
             # Nothing is lost: the row is still queued, and top-up sends another notification.
-            logs.get_logger(__name__).warning("bell_unanswered", reason=error.message)
+            logs.get_logger(__name__).warning("notification_unanswered", reason=error.message)
             time.sleep(press.settings.beat_seconds)
 
     _leave_on_shutdown(press)
@@ -120,14 +120,14 @@ def _build_celery_arguments(press: Press) -> list[str]:
 
 def _leave_on_shutdown(press: Press) -> None:
     # Celery's signal runs inside the signal handler, where taking a lock could deadlock: use a thread instead.
-    told: queue.SimpleQueue[None] = queue.SimpleQueue()
+    stopping: queue.SimpleQueue[None] = queue.SimpleQueue()
 
-    def leave_when_told() -> None:
-        told.get()
+    def leave_when_stopping() -> None:
+        stopping.get()
         press.leave()
 
-    threading.Thread(target=leave_when_told, name="leave", daemon=True).start()
-    worker_shutting_down.connect(lambda **_: told.put(None), weak=False)
+    threading.Thread(target=leave_when_stopping, name="leave", daemon=True).start()
+    worker_shutting_down.connect(lambda **_: stopping.put(None), weak=False)
 
 
 if __name__ == "__main__":

@@ -72,12 +72,12 @@ class TimeoutChecker:
         thread.start()
         thread.join(self._seconds)
         if thread.is_alive():
-            self._give_up()
+            self._fail_timed_out_check()
         if errors:
             raise errors[0]
         return answers[0]
 
-    def _give_up(self) -> None:
+    def _fail_timed_out_check(self) -> None:
         log.error("check_timed_out", seconds=self._seconds)
         faulthandler.dump_traceback(STDERR)
         self._leave()

@@ -67,11 +67,11 @@ class EngineLoop:
 
     def lanes_with_room(self) -> list[str]:
         """Return the current lanes that have room for more rows."""
-        rows = [row for ticket in self._in_hand() for row in ticket.rows if not row.is_denoised]
+        rows = [row for ticket in self._list_tickets() for row in ticket.rows if not row.is_denoised]
         counts = Counter(row.lane for row in rows)
         return [row.lane for row in rows if counts[row.lane] < self._cap_of(row)]
 
-    def _in_hand(self) -> list[Ticket]:
+    def _list_tickets(self) -> list[Ticket]:
         with self._changed:
             return list(self._tickets)
 
@@ -80,19 +80,19 @@ class EngineLoop:
             with self._accelerator.working():
                 while self._await_work():
                     self._watchdog.feed()
-                    self._go_round()
-                self._give_up()
+                    self._run_round()
+                self._fail_remaining_tickets()
         except BaseException:  # thread boundary: without it the press would stay alive but generate nothing
             log.exception("engine_crashed")
             self._leave(EXIT_LOOP_BROKE)
         self._end_all()
 
-    def _give_up(self) -> None:
+    def _fail_remaining_tickets(self) -> None:
         """Fail the remaining tickets and report their total cost to their watches."""
         self._passes.book()
-        for ticket in self._in_hand():
+        for ticket in self._list_tickets():
             ticket.fail(DrainingError())
-            ticket.tell()
+            ticket.report_progress()
 
     def _end_all(self) -> None:
         self._watchdog.rest()
@@ -112,14 +112,16 @@ class EngineLoop:
                 self._changed.wait()
             return not self._is_closing
 
-    def _go_round(self) -> None:
+    def _run_round(self) -> None:
         """Run one pass, book completed work, and release finished tickets."""
-        rows = [row for ticket in self._in_hand() if not ticket.is_over for row in ticket.rows if row.exposure is None]
+        rows = [
+            row for ticket in self._list_tickets() if not ticket.is_over for row in ticket.rows if row.exposure is None
+        ]
         batch = batch_selection.select_batch(rows, self._cap_of, self._residents.is_at_hand)
         if batch:
             self._print(batch)
         self._passes.book(left=self._accelerator.ahead if batch else 0)
-        self._tell()
+        self._report_progress()
         self._release()
 
     def _print(self, batch: Sequence[Row]) -> None:
@@ -185,17 +187,17 @@ class EngineLoop:
         for row, exposure in zip(rows, exposures, strict=True):
             row.exposure = exposure
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         """Report progress to every watch, including those of waiting requests: any of them may stop its request."""
-        for ticket in self._in_hand():
-            ticket.tell()
+        for ticket in self._list_tickets():
+            ticket.report_progress()
 
     def _release(self) -> None:
-        ended = [ticket for ticket in self._in_hand() if ticket.is_over and ticket.open_passes == 0]
+        ended = [ticket for ticket in self._list_tickets() if ticket.is_over and ticket.open_passes == 0]
         with self._changed:
             self._tickets = [ticket for ticket in self._tickets if ticket not in ended]
         for ticket in ended:
-            ticket.tell()
+            ticket.report_progress()
             ticket.end()
 
     def _cap_of(self, row: Row) -> int:

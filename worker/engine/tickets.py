@@ -75,7 +75,7 @@ class Ticket:
         """Return whether no further pass is needed."""
         return self.error is not None or all(row.exposure is not None for row in self.rows)
 
-    def tell(self) -> None:
+    def report_progress(self) -> None:
         """Report progress to the watch; an exception from the watch ends the ticket."""
         share = sum(row.progress for row in self.rows) / len(self.rows)
         # Rounded first: 2/3 of 3 steps is 2, not 1.9999999999999998.

@@ -41,7 +41,7 @@ def find_colours(picture: Image.Image) -> list[Swatch]:
     """Return the dominant colours of an RGB *picture*, largest share first; the shares add up to 1."""
     small = picture.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
     bands = _TO_LAB.apply(small).split()
-    # Pillow clusters three bands by distance, whatever they mean.
+    # Pillow clusters any three bands by distance, not only RGB.
     clusters = Image.merge("RGB", bands).quantize(
         MOST_COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
     )

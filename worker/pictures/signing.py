@@ -127,17 +127,17 @@ class LenientSigner:
         try:
             self._signer.load()
         except ProvenanceUnavailableError as error:
-            self._tell(error)
+            self._log_failure(error)
 
     def sign(self, data: bytes, content_type: str, mark: Mark) -> SignedFile:
         """Return the file with a manifest if possible, otherwise unchanged."""
         try:
             return self._signer.sign(data, content_type, mark)
         except ProvenanceUnavailableError as error:
-            self._tell(error)
+            self._log_failure(error)
             return SignedFile(data, is_signed=False)
 
-    def _tell(self, error: ProvenanceUnavailableError) -> None:
+    def _log_failure(self, error: ProvenanceUnavailableError) -> None:
         if error.message != self._reason:  # once, not for every image
             log.warning("images_unsigned", reason=error.message)
         self._reason = error.message

@@ -16,32 +16,32 @@ class HeldJob:
         self._lock = threading.Lock()
         self._step = 0
         self._spent = Spent()
-        self._taken_away = False
+        self._is_interrupted = False
         self.is_printed = False
         """Set once the engine has finished with the job."""
-        self._give_back_at: float | None = None
+        self._release_at: float | None = None
 
     def step(self, number: int, spent: Spent) -> None:
         """Record that *number* steps are done; raise the pending interruption, if any."""
         with self._lock:
             self._step, self._spent = number, spent
         failpoint("stepped")
-        self.go_on()
+        self.check_interruption()
 
-    def go_on(self) -> None:
+    def check_interruption(self) -> None:
         """Raise InterruptedAttemptError or DrainingError if the work must stop; otherwise return."""
-        if self._taken_away:
+        if self._is_interrupted:
             raise InterruptedAttemptError
-        if self._give_back_at is not None and time.monotonic() >= self._give_back_at:
+        if self._release_at is not None and time.monotonic() >= self._release_at:
             raise DrainingError
 
-    def take_away(self) -> None:
+    def interrupt(self) -> None:
         """Stop at the next step: the job was cancelled, expired, or now belongs to another attempt."""
-        self._taken_away = True
+        self._is_interrupted = True
 
-    def give_back(self, after_seconds: float) -> None:
+    def release_after(self, seconds: float) -> None:
         """Stop at the first step after the given seconds and release the job: the press is shutting down."""
-        self._give_back_at = time.monotonic() + after_seconds
+        self._release_at = time.monotonic() + seconds
 
     @property
     def spent(self) -> Spent:

@@ -39,7 +39,7 @@ CONSUMER_STALL_SECONDS = 20.0
 """Seconds after which an idle press that receives no notification while work is due must restart."""
 
 UNREADABLE_JOB_DELAY = timedelta(seconds=30)
-"""How long a job that this version cannot read is left to presses of the version that wrote it, in seconds."""
+"""How long a job that this version cannot read is left to presses of the version that wrote it."""
 
 STORAGE_RETRY_SECONDS = 2.0
 """How often a failing storage is retried, in seconds."""
@@ -81,8 +81,8 @@ class Press:
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._stopped = threading.Event()
-        self._heard_at = time.monotonic()
-        self._heart = threading.Thread(target=self._beat_on, name="heart", daemon=True)
+        self._notified_at = time.monotonic()
+        self._heart = threading.Thread(target=self._run_heartbeat, name="heart", daemon=True)
 
     @property
     def threads(self) -> int:
@@ -129,9 +129,9 @@ class Press:
 
         The job keeps its share of the engine for the block, or until the function yielded with it is called.
         """
-        self._heard_at = time.monotonic()
+        self._notified_at = time.monotonic()
         with ExitStack() as place:
-            with self._door:  # one at a time, so that two threads do not claim for the same free place
+            with self._door:  # one at a time, so that two threads do not claim for the same free capacity
                 work = self._claim_in_turn()
                 if work is not None:
                     place.enter_context(self._room.taken(self.engine.weigh(work.claim.request)))
@@ -174,7 +174,7 @@ class Press:
         with self._lock:
             self._holdings[work.claim.fence] = work
             if self._leaving.is_set():
-                work.give_back(self.settings.drain_seconds)
+                work.release_after(self.settings.drain_seconds)
         try:
             yield
         finally:
@@ -188,7 +188,7 @@ class Press:
         kept = lifecycle.record_heartbeat(session, self.id, holdings, self.lease, self.meter.snapshot())
         for holding in holdings:
             if holding.claim.fence not in kept:
-                self._take_away(holding.claim)
+                self._interrupt_work(holding.claim)
 
     def leave(self) -> None:
         """Stop claiming; finish as many jobs as the drain time allows and release the rest."""
@@ -196,7 +196,7 @@ class Press:
         self._leaving.set()
         with self._lock:
             for work in self._holdings.values():
-                work.give_back(self.settings.drain_seconds)
+                work.release_after(self.settings.drain_seconds)
 
     def stop(self) -> None:
         """End all remaining work, write the final meter reading and mark the press as stopped."""
@@ -210,26 +210,26 @@ class Press:
             session.get_one(PressRow, self.id).stopped_at = now_sql(session)
         self.database.close()
 
-    def _take_away(self, claim: Claim) -> None:
+    def _interrupt_work(self, claim: Claim) -> None:
         with self._lock:
             work = self._holdings.get(claim.fence)
         if work is not None:
-            work.take_away()
+            work.interrupt()
 
-    def _beat_on(self) -> None:
+    def _run_heartbeat(self) -> None:
         while not self._stopped.wait(self.settings.beat_seconds):
             try:
                 with self.database.transaction() as session:
                     self.report(session)
                 if self.engine.is_stuck:
-                    self._say_last_words()
-                self._listen()
+                    self._fail_stuck_attempts()
+                self._restart_if_consumer_stalled()
             except DatabaseUnavailableError as error:
                 # Work continues: if the lease outlives the outage the job can be settled, otherwise it is fenced off.
                 log.warning("beat_failed", reason=error.message)
 
-    def _say_last_words(self) -> None:
-        """Record why the attempts in the engine end and release their jobs, before the watchdog ends the process."""
+    def _fail_stuck_attempts(self) -> None:
+        """Fail the attempts in the engine because a step is overdue, before the watchdog ends the process."""
         log.error("step_overdue", jobs=len(self._holdings))
         with self._lock:
             stuck = [work for work in self._holdings.values() if not work.is_printed]
@@ -237,10 +237,10 @@ class Press:
             with suppress(FencedError), self.database.transaction() as session:
                 lifecycle.fail_job(session, work.claim, StepTimeoutError(), work.spent)
 
-    def _listen(self) -> None:
+    def _restart_if_consumer_stalled(self) -> None:
         if not self.outlet.is_open:
-            self._heard_at = time.monotonic()  # it receives notifications and is waiting
-        if self._holdings or self._leaving.is_set() or time.monotonic() - self._heard_at < CONSUMER_STALL_SECONDS:
+            self._notified_at = time.monotonic()  # it receives notifications and is waiting
+        if self._holdings or self._leaving.is_set() or time.monotonic() - self._notified_at < CONSUMER_STALL_SECONDS:
             return
         if _is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
             log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
@@ -257,7 +257,7 @@ def _restart_press() -> None:
 
 
 def _is_work_waiting(database: Database, models: Collection[str], seconds: float) -> bool:
-    """Return whether a job for one of *models* has been due for that long; an idle press has then lost its queue."""
+    """Return whether a job for one of *models* has been due for so long that an idle press must have missed it."""
     with database.reading() as session:
         due = select(Job.id).where(
             Job.status == JobStatus.QUEUED,

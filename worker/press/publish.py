@@ -149,7 +149,7 @@ def _measure_colours(row: Image, made: FinishedPicture, palette: Sequence[str]) 
 def _put_object(press: Press, work: HeldJob, key: str, data: bytes, content_type: str) -> None:
     """Store one object, retrying while this press holds the job, so that the image is not generated twice."""
     for tried in range(1, UPLOAD_TRIES + 1):
-        work.go_on()
+        work.check_interruption()
         try:
             press.storage.put(key, data, content_type)
         except StorageError as error:

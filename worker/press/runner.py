@@ -102,7 +102,7 @@ def _settle_attempt(press: Press, work: HeldJob, ending: Settlement) -> None:
     A commit with an unknown outcome may have succeeded: the next try then finds the job settled and is fenced off,
     which changes nothing. If another attempt holds the job, only the cost is recorded.
     """
-    give_up = time.monotonic() + press.settings.lease_seconds
+    retry_until = time.monotonic() + press.settings.lease_seconds
     while True:
         try:
             with press.database.transaction() as session:
@@ -112,7 +112,7 @@ def _settle_attempt(press: Press, work: HeldJob, ending: Settlement) -> None:
             log.info("attempt_fenced")
             ending = _record_late_spending(work)
         except DatabaseUnavailableError as error:
-            if press.is_leaving and time.monotonic() > give_up:
+            if press.is_leaving and time.monotonic() > retry_until:
                 raise
             log.warning("settling_failed", reason=error.message)
             time.sleep(press.settings.beat_seconds)

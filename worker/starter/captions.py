@@ -1,4 +1,4 @@
-"""Training captions: the same scene described in many ways, as people would ask for it."""
+"""Training captions: the same scene described in many ways, as users would write prompts."""
 
 import random
 
@@ -39,7 +39,7 @@ ENDINGS = (
     ", happy birthday {name}",
     ", thank you {name}!",
 )
-# Campaigns write names into prompts. The model need not draw them, but it must not be thrown by them.
+# Campaigns write names into prompts. The model need not draw them, but must cope with them.
 NAMES = [
     "anna",
     "ben",

@@ -16,7 +16,7 @@ Scene = tuple[tuple[str, ...], str]  # the subjects from left to right, and the 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures (n, side, side, 3) as bytes, and what each shows."""
+    """Pictures (n, side, side, 3) as bytes, and the scene of each."""
 
     pixels: np.ndarray[tuple[int, int, int, int], np.dtype[np.uint8]]
     scenes: list[Scene]
@@ -60,7 +60,7 @@ def compose_dataset(vocabulary: Vocabulary, sprites: dict[str, Image.Image], rec
 
 
 def save_dataset(data: Dataset, path: Path) -> None:
-    """Keep the pictures; what they show follows from the recipe's seed."""
+    """Save the pictures; their scenes follow from the recipe's seed."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, data.pixels)
@@ -68,5 +68,5 @@ def save_dataset(data: Dataset, path: Path) -> None:
 
 
 def load_dataset(path: Path, vocabulary: Vocabulary, recipe: Recipe) -> Dataset:
-    """Read the kept pictures, and draw their scenes again from the seed."""
+    """Load the saved pictures, and derive their scenes from the seed."""
     return Dataset(np.load(path), draw_scenes(vocabulary, recipe, random.Random(recipe.seed)))

@@ -34,7 +34,7 @@ class Denoiser(nn.Module):
         self.unet = build_unet(recipe, channels, cells).to(memory_format=torch.channels_last)
 
     def forward(self, noisy: Tensor, steps: Tensor, tokens: Tensor) -> Tensor:
-        """Predict the velocity (n, channels, cells, cells) of noisy latents at their steps, told by tokens."""
+        """Predict the velocity (n, channels, cells, cells) of noisy latents at their steps, conditioned on tokens."""
         predicted: Tensor = self.unet(noisy, steps, self.text(tokens).last_hidden_state).sample
         return predicted
 

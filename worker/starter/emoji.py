@@ -38,11 +38,11 @@ class Emoji:
 
 
 class DataError(Exception):
-    """A fetched package is not the one that the recipe names."""
+    """The training images cannot be downloaded, or do not match their pinned digest."""
 
 
 def fetch_packages(folder: Path) -> None:
-    """Fetch and unpack what is missing from the folder; do nothing once all is there."""
+    """Fetch and unpack the packages that are missing from the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, digest in PACKAGES.items():
         name = package.rsplit("@", 1)[0].rsplit("/", 1)[-1]
@@ -73,7 +73,7 @@ def unpack_archive(archive: Path, digest: str, target: Path) -> None:
 
 
 def read_emoji(folder: Path) -> dict[str, Emoji]:
-    """Read all emoji that have a picture and a name, by name; skin tones have none of their own and are left out."""
+    """Read all emoji that have a picture and a name, by name; skin tones have no name and are left out."""
     pictures = {
         drop_variation_selector(path.stem): path
         for path in sorted((folder / "fluent-emoji-3d/package/assets").glob("*.webp"))
@@ -95,7 +95,7 @@ def drop_variation_selector(code_points: str) -> str:
 
 
 def read_sprite(path: Path) -> Image.Image:
-    """Read the picture as RGBA, cut to the box that its visible pixels fill."""
+    """Read the picture as RGBA, cropped to its visible pixels."""
     with Image.open(path) as opened:
         picture = opened.convert("RGBA")
     visible = np.asarray(picture)[..., 3] > 8

@@ -40,7 +40,7 @@ class Templates:
     ink: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]  # template, pixel, channel
 
     def over(self, colour: Colour) -> Patches:
-        """Lay all templates on a plain colour, one row each, 0..1."""
+        """Composite all templates on a plain colour, one row each, with values from 0 to 1."""
         plain = np.asarray(colour, np.float32) / 255
         laid = self.ink + (1 - self.cover) * plain
         return laid.reshape(len(self.ink), -1).astype(np.float32, copy=False)
@@ -71,7 +71,7 @@ def measure_corner_colour(picture: Pixels, edge: int = 6) -> Colour:
 
 
 def find_nearest_background(colour: Colour, vocabulary: Vocabulary) -> str:
-    """Name the background whose sRGB value lies nearest."""
+    """Return the name of the background with the nearest sRGB value."""
     return min(
         vocabulary.backgrounds,
         key=lambda name: sum((a - b) ** 2 for a, b in zip(colour, vocabulary.backgrounds[name], strict=True)),
@@ -79,7 +79,7 @@ def find_nearest_background(colour: Colour, vocabulary: Vocabulary) -> str:
 
 
 def find_nearest_subject(picture: Pixels, colour: Colour, templates: Templates) -> str:
-    """Name the subject of the template with the smallest mean square difference."""
+    """Return the subject of the template with the smallest mean square difference."""
     small = Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BOX)
     wanted = np.asarray(small, np.float32).reshape(-1) / 255
     laid = templates.over(colour)
@@ -88,7 +88,7 @@ def find_nearest_subject(picture: Pixels, colour: Colour, templates: Templates) 
 
 
 def evaluate_picture(picture: Pixels, asked: Pair, vocabulary: Vocabulary, templates: Templates) -> Verdict:
-    """Return what one image shows, next to what was requested."""
+    """Return the recognized and the requested content of one image."""
     colour = measure_corner_colour(picture)
     return Verdict(asked, find_nearest_background(colour, vocabulary), find_nearest_subject(picture, colour, templates))
 

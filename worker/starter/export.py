@@ -45,14 +45,14 @@ def build_card(recipe: Recipe, version: str) -> dict[str, Any]:
 
 
 def write_pipeline(pipeline: StableDiffusionPipeline, tokenizer_files: Path, folder: Path, recipe: Recipe) -> None:
-    """Save weights, settings and the card; all parts compute in single precision, whatever their files hold."""
+    """Save weights, settings and the card; parts compute in single precision, even if stored in half."""
     pipeline.to(torch.float16)
     pipeline.save_pretrained(folder, safe_serialization=True)
     pipeline.to(torch.float32)
     for name in (
         "vocab.json",
         "merges.txt",
-    ):  # transformers 5 writes one file of its own; older programs read these two
+    ):  # transformers 5 writes a file of another name; older programs read these two
         shutil.copyfile(tokenizer_files / name, folder / "tokenizer" / name)
     text = folder / "text_encoder" / "config.json"
     settings = json.loads(text.read_text("utf-8"))

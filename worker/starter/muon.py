@@ -46,7 +46,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def split_parameters(network: nn.Module, outermost: tuple[str, ...]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Part the weights for Muon from those for AdamW: vectors, embeddings and the named outermost layers."""
+    """Split the weights into those for Muon and those for AdamW: vectors, embeddings and the named outermost layers."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, weight in network.named_parameters():

@@ -23,7 +23,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Range:
-    """Sizes, and how far a centre may leave its anchor: not far, so that it is learned soon."""
+    """Allowed sizes, and the distance of a centre from its anchor: small, so that placement is learned early."""
 
     smallest: float = 0.80
     largest: float = 0.86
@@ -41,7 +41,7 @@ def draw_placement(dice: random.Random, spread: Range, anchor: tuple[float, floa
 
 
 def compose_picture(layers: list[tuple[Image.Image, Placement]], background: Colour, side: int) -> Pixels:
-    """Lay sprites on a plain background; returns side x side x 3 bytes."""
+    """Composite sprites on a plain background; return side x side x 3 bytes."""
     canvas = Image.new("RGB", (side, side), background)
     for sprite, placement in layers:
         scale = placement.size * side / max(sprite.size)
@@ -55,7 +55,7 @@ def compose_picture(layers: list[tuple[Image.Image, Placement]], background: Col
 
 
 def build_contact_sheet(pictures: list[Pixels], columns: int, gap: int = 2) -> Image.Image:
-    """Lay many pictures of one size on one white sheet, row by row."""
+    """Arrange pictures of one size on one white sheet, row by row."""
     side = pictures[0].shape[0]
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * (side + gap) - gap, rows * (side + gap) - gap), "white")

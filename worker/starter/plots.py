@@ -9,7 +9,7 @@ INK, GRID, CURVE = (60, 60, 60), (225, 225, 225), (60, 120, 220)
 
 
 def smooth_values(values: list[float], weight: float = 0.8) -> list[float]:
-    """Follow the values with a running mean."""
+    """Return the running mean of the values."""
     smoothed: list[float] = []
     for value in values:
         smoothed.append(weight * smoothed[-1] + (1 - weight) * value if smoothed else value)
@@ -41,7 +41,7 @@ def draw_curve(losses: list[tuple[int, float]], title: str) -> Image.Image:
 
 
 def stack_sheets(sheets: list[Image.Image]) -> Image.Image:
-    """Lay sheets of one width below each other."""
+    """Stack sheets of one width vertically."""
     whole = Image.new("RGB", (WIDTH, HEIGHT * len(sheets)), "white")
     for place, sheet in enumerate(sheets):
         whole.paste(sheet, (0, HEIGHT * place))

@@ -38,7 +38,7 @@ def read_vocabulary(path: Path = HERE / "subjects.txt") -> Vocabulary:
 
 
 def add_subjects(vocabulary: Vocabulary, keywords: dict[str, tuple[str, ...]]) -> Vocabulary:
-    """Add subjects, each also called by its keywords that mean no other; a name in use keeps its meaning."""
+    """Add subjects, with those keywords as other names that are unambiguous; a name in use keeps its meaning."""
     used = {*vocabulary.backgrounds, *(name for item in vocabulary.subjects.items() for name in (item[0], *item[1]))}
     counts = Counter(word for words in keywords.values() for word in words)
     added = {}
@@ -50,7 +50,7 @@ def add_subjects(vocabulary: Vocabulary, keywords: dict[str, tuple[str, ...]]) -
 
 
 def choose_held_out_pairs(subjects: list[str], backgrounds: list[str], seed: int = 3) -> tuple[Pair, ...]:
-    """Choose one background for each subject, all about equally often: asked for only when the model is judged."""
+    """Choose one background for each subject, all about equally often; these pairs appear only in evaluation."""
     deck = [backgrounds[place % len(backgrounds)] for place in range(len(subjects))]
     random.Random(seed).shuffle(deck)
     return tuple(zip(subjects, deck, strict=True))

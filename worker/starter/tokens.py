@@ -22,7 +22,7 @@ def build_byte_letters() -> dict[int, str]:
 
 
 def count_words(captions: Iterable[str]) -> Counter[tuple[str, ...]]:
-    """Count each word, as a row of letters whose last carries the end mark."""
+    """Count each word, as a tuple of letters; the last one carries the end mark."""
     letters = build_byte_letters()
     words: Counter[tuple[str, ...]] = Counter()
     for caption in captions:
@@ -33,7 +33,7 @@ def count_words(captions: Iterable[str]) -> Counter[tuple[str, ...]]:
 
 
 def learn_merges(words: Counter[tuple[str, ...]], most: int) -> list[Merge]:
-    """Join the commonest pair of neighbours, again and again, until all words are one token or it is enough."""
+    """Repeatedly join the most common pair of neighbours, until every word is one token or the limit is reached."""
     merges: list[Merge] = []
     spelled = dict(words)
     while len(merges) < most:
@@ -50,7 +50,7 @@ def learn_merges(words: Counter[tuple[str, ...]], most: int) -> list[Merge]:
 
 
 def merge_pair(parts: tuple[str, ...], pair: Merge) -> tuple[str, ...]:
-    """Make every occurrence of the pair one part."""
+    """Join every occurrence of the pair into one part."""
     joined: list[str] = []
     for part in parts:
         if joined and (joined[-1], part) == pair:

@@ -70,7 +70,7 @@ def train_autoencoder(
 
 
 def open_latents(trained: AutoencoderTiny, pixels: torch.Tensor, work: Path, device: str) -> torch.Tensor:
-    """Return all pictures' latents at deviation 1, and note in the autoencoder the factor that made them so."""
+    """Return all pictures' latents at deviation 1, and store the scaling factor in the autoencoder."""
     path = work / "latents.pt"
     if not path.exists():
         torch.save(denoiser.encode_latents(trained, pixels, device), path)

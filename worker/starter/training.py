@@ -26,12 +26,12 @@ def compute_learning_rates(
 
 
 def create_generator(seed: int, step: int) -> torch.Generator:
-    """Make one step's random numbers from seed and step alone, so that a resumed run is the same run."""
+    """Return a generator seeded by the seed and the step alone, so that a resumed run repeats the same numbers."""
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 class MovingAverage(Generic[Network]):
-    """An exponential moving average of weights (Polyak): what is shipped is steadier than the last step."""
+    """An exponential moving average of weights (Polyak), which is exported: it is steadier than the last step."""
 
     def __init__(self, network: Network, decay: float) -> None:
         """Start from a copy of the network as it is."""
@@ -88,7 +88,7 @@ class Run(Generic[Network]):
         self.step += 1
 
     def save(self) -> None:
-        """Write the checkpoint beside the old one, then swap them: a kill leaves one or the other whole."""
+        """Write the checkpoint to a temporary file and rename it, so that a kill never leaves a partial one."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),

@@ -214,8 +214,8 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
             with press.holding(old), house.database.transaction() as session:
                 press.report(session)
             with pytest.raises(InterruptedAttemptError):
-                old.go_on()
-            new.go_on()
+                old.check_interruption()
+            new.check_interruption()
             factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
             with house.database.transaction() as session:
                 press.report(session)

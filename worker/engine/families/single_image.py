@@ -1,7 +1,7 @@
 """Fallback family for any other diffusers text-to-image pipeline: one image at a time, paused after each step.
 
 The pipeline's call runs as a coroutine (a greenlet) in the engine's thread, which returns control after each step of
-its scheduler. So it takes turns like every other request, and can be abandoned between two steps.
+its scheduler. So it takes turns like every other request, and can be interrupted between two steps.
 """
 
 import copy
