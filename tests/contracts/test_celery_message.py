@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 from celery import Celery
+from kombu.transport import virtual
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from common.jobs.celery_message import TASK, decode_message, encode_message
@@ -17,6 +19,15 @@ from worker import celery_consumer
 QUEUE = "press.painted"
 JOB_ID = UUID(int=7)
 RANDOM = {"id", "root_id", "correlation_id", "delivery_tag"}
+
+
+class DeadChannel:
+    """A channel whose Redis does not answer."""
+
+    do_restore = False
+
+    def conn_or_acquire(self, _client: object = None) -> Any:
+        raise RedisConnectionError
 
 
 @pytest.fixture
@@ -73,6 +84,14 @@ def test_every_form_of_broker_url_reads_through_the_strict_channel(url: str) -> 
 def test_an_app_without_the_consumer_keeps_kombu_s_own_channel() -> None:
     celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": "redis://127.0.0.1:1"}), patient=True)
     assert not isinstance(celery.connection_for_read().transport, celery_consumer.StrictTransport)
+
+
+def test_a_lost_acknowledgement_releases_the_credit_of_its_message() -> None:
+    qos = celery_consumer.ForgivingQoS(DeadChannel(), prefetch_count=1)
+    virtual.QoS.append(qos, object(), "tag")  # no part of the message is read
+    assert not qos.can_consume()
+    qos.ack("tag")
+    assert qos.can_consume()
 
 
 def test_the_installed_celery_and_kombu_are_of_the_releases_that_the_consumer_was_checked_against() -> None:
