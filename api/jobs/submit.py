@@ -7,7 +7,6 @@ from flask import request
 
 from api.jobs import serializers
 from api.jobs.schemas import Job
-from api.runtime.batch_insert import InsertedJob
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from common.failpoints import failpoint
@@ -26,12 +25,12 @@ def submit_job(order: JobSpec, header: str | None, body: Any) -> tuple[UUID, Job
     if header is not None:
         digest = idempotency.fingerprint_request(request.method, request.path, body)
         reservation = Reservation(order.owner, parse_idempotency_key(header), digest, order.id)
-    taken = context.intake.take(order, reservation)
-    if not isinstance(taken, InsertedJob):
-        return taken, None
+    outcome = context.intake.take(order, reservation)
+    if outcome.inserted is None:
+        return outcome.job_id, None
     log.info("job_queued", job_id=str(order.id), model=order.request.model, images=order.request.num_images)
     failpoint("rung")
-    return order.id, serializers.serialize_new_job(taken.job, taken.queue_position, context)
+    return order.id, serializers.serialize_new_job(outcome.inserted.job, outcome.inserted.queue_position, context)
 
 
 def parse_idempotency_key(header: str) -> str:

@@ -5,7 +5,6 @@ The result is the same as if they had been submitted one after the other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -35,8 +34,13 @@ class InsertedJob:
     queue_position: int
 
 
-InsertOutcome: TypeAlias = InsertedJob | UUID | PressroomError
-"""The result of an order: its job, the ID of the job created by an earlier request, or an error."""
+@dataclass(frozen=True)
+class InsertOutcome:
+    """The result of an order: its new job, an error, or neither if an earlier request created the job *job_id*."""
+
+    job_id: UUID
+    inserted: InsertedJob | None = None
+    error: PressroomError | None = None
 
 
 @dataclass(frozen=True)
@@ -57,51 +61,54 @@ class BatchInserter:
         self._settings = settings
         self._combiner = FlatCombiner(self.take_all)
 
-    def take(self, order: JobSpec, reservation: Reservation | None) -> InsertedJob | UUID:
+    def take(self, order: JobSpec, reservation: Reservation | None) -> InsertOutcome:
         """Queue *order* and notify presses; return its job, or the ID of the job created by an earlier request.
 
         Raises QueueFullError, IdempotencyKeyReusedError, IdempotencyInProgressError or DatabaseUnavailableError.
         """
-        outcome = self._combiner.ask(PendingJob(order, reservation))
-        if isinstance(outcome, PressroomError):
-            raise outcome
+        outcome = self._combiner.run(PendingJob(order, reservation))
+        if outcome.error is not None:
+            raise outcome.error
         return outcome
 
-    def take_all(self, wishes: Sequence[PendingJob]) -> list[InsertOutcome]:
+    def take_all(self, pending: Sequence[PendingJob]) -> list[InsertOutcome]:
         """Do what ``take`` does for each, as if in sequence; return the results and errors."""
         with self._database.transaction() as session:
-            if len(wishes) > 1:
+            if len(pending) > 1:
                 shorten_lock_timeout(session)  # a single order may take as long as it needs
-            outcomes = self._queue(session, wishes)
-        made = [outcome.job for outcome in outcomes if isinstance(outcome, InsertedJob)]
+            outcomes = self._queue(session, pending)
+        made = [outcome.inserted.job for outcome in outcomes if outcome.inserted is not None]
         for _ in made:
             failpoint("submitted")
         self._ring(made)
         return outcomes
 
-    def _queue(self, session: Session, wishes: Sequence[PendingJob]) -> list[InsertOutcome]:
-        keys = [wish.reservation for wish in wishes if wish.reservation is not None]
+    def _queue(self, session: Session, pending: Sequence[PendingJob]) -> list[InsertOutcome]:
+        keys = [each.reservation for each in pending if each.reservation is not None]
         found = idempotency.reserve_idempotency_keys(session, keys, self._settings.idempotency_hours)
-        earlier = {key.job_id: known for key, known in zip(keys, found, strict=True) if known is not None}
-        new = [wish.order for wish in wishes if wish.order.id not in earlier]
-        made = lifecycle.submit_jobs(session, new, self._settings.max_queued_jobs)
-        refused = {order.id for order in new} - made.keys()
+        reused = {key.job_id: known for key, known in zip(keys, found, strict=True) if known is not None}
+        new = [each.order for each in pending if each.order.id not in reused]
+        inserted = lifecycle.submit_jobs(session, new, self._settings.max_queued_jobs)
+        refused = {order.id for order in new} - inserted.keys()
         idempotency.release_idempotency_keys(session, [key for key in keys if key.job_id in refused])
-        for owner in sorted({job.owner for job in made.values() if job.webhook_url is not None}):
+        for owner in sorted({job.owner for job in inserted.values() if job.webhook_url is not None}):
             endpoints.ensure_direct_endpoint(session, self._sealer, owner)
-        ahead = fair_queue.count_jobs_ahead_of_each(session, made.values())
-        for _ in made:
+        ahead = fair_queue.count_jobs_ahead_of_each(session, inserted.values())
+
+        outcomes: dict[UUID, InsertOutcome] = {}
+        for order_id, known in reused.items():
+            if known in refused:  # the first order with this key is in this batch, and found no room
+                outcomes[order_id] = InsertOutcome(order_id, error=QueueFullError())
+            elif isinstance(known, UUID):
+                outcomes[order_id] = InsertOutcome(known)
+            else:
+                outcomes[order_id] = InsertOutcome(order_id, error=known)
+        for order_id in refused:
+            outcomes[order_id] = InsertOutcome(order_id, error=QueueFullError())
+        for order_id, job in inserted.items():
             failpoint("submitting")
-
-        def tell(wish: PendingJob) -> InsertOutcome:
-            known = earlier.get(wish.order.id, wish.order.id)
-            if isinstance(known, PressroomError):
-                return known
-            if known in refused:
-                return QueueFullError()  # also for a repeated key whose order was refused in this batch
-            return InsertedJob(made[known], ahead[known]) if known == wish.order.id else known
-
-        return [tell(wish) for wish in wishes]
+            outcomes[order_id] = InsertOutcome(order_id, InsertedJob(job, ahead[order_id]))
+        return [outcomes[each.order.id] for each in pending]
 
     def _ring(self, made: Sequence[Job]) -> None:
         for model in {job.model for job in made}:

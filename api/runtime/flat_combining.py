@@ -1,14 +1,15 @@
-"""Flat combining: batch the requests of many threads (Hendler, Incze, Shavit and Tzafrir, 2010).
+"""Flat combining: batch the requests of many threads, as Hendler, Incze, Shavit and Tzafrir (SPAA 2010) describe it.
 
-One of the requesting threads serves all waiting threads. Meanwhile others queue up, and one of them is next. A thread
-that finds no leader starts at once: nobody waits for a batch to fill.
+One of the requesting threads, the leader, runs the requests of all waiting threads (https://doi.org/10.1145/1810479.1810540).
+Meanwhile others queue up, and one of them leads next. A thread that finds no leader starts at once: nobody waits for
+a batch to fill.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from queue import Empty, SimpleQueue
+from concurrent.futures import Future
+from enum import Enum, auto
 from threading import Lock
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, TypeVar
 
 from common.errors import DatabaseBusyError, DatabaseUnavailableError
 
@@ -19,24 +20,23 @@ PATIENCE_SECONDS = 0.5
 """How long a waiting thread relies on the current leader, so that a stuck leader does not block everybody."""
 
 
+class _Duty(Enum):
+    LEAD = auto()
+    RUN_ALONE = auto()
+
+
 class _Waiter(Generic[A, B]):
-    """A waiting thread; *news* brings the way to its answer, or None if it becomes the leader."""
+    """A request; its future brings the result, or what the thread of the request must do to get it."""
 
-    def __init__(self, wish: A) -> None:
-        self.wish = wish
-        self.news: SimpleQueue[Callable[[], B] | None] = SimpleQueue()
-        self.is_appointed = False
-
-    def appoint(self) -> None:
-        """Make this thread the leader."""
-        self.is_appointed = True
-        self.news.put(None)
+    def __init__(self, item: A) -> None:
+        self.item = item
+        self.future: Future[B | _Duty] = Future()
 
 
 class FlatCombiner(Generic[A, B]):
-    """Serves requests with *act*, which takes many requests and returns their answers in the same order.
+    """Runs requests with *act*, which takes many requests and returns their results in the same order.
 
-    If *act* fails, each request is tried again by itself, in its own thread, so that one bad request does not fail the
+    If *act* fails, each request is run again by itself, in its own thread, so that one bad request does not fail the
     others. If the database is unavailable, however, all of them fail.
     """
 
@@ -46,60 +46,66 @@ class FlatCombiner(Generic[A, B]):
         self._waiting: list[_Waiter[A, B]] = []
         self._leaders = 0
 
-    def ask(self, wish: A) -> B:
-        """Return the answer to *wish*; raise what *act* raises."""
-        mine: _Waiter[A, B] = _Waiter(wish)
+    def run(self, item: A) -> B:
+        """Return the result of *item*; raise what *act* raises."""
+        mine: _Waiter[A, B] = _Waiter(item)
         with self._lock:
-            self._waiting.append(mine)
-            if not self._leaders:
+            is_first = not self._leaders
+            if is_first:
                 self._leaders = 1
-                mine.appoint()
-        while (find_answer := self._hear(mine)) is None:
-            self._lead()
-        return find_answer()
+            else:
+                self._waiting.append(mine)
+        outcome = _Duty.LEAD if is_first else self._wait(mine)
+        if outcome is _Duty.LEAD:
+            return self._run_batch(mine)
+        if outcome is _Duty.RUN_ALONE:
+            return self._run_alone(mine)
+        return outcome
 
-    def _hear(self, mine: _Waiter[A, B]) -> Callable[[], B] | None:
+    def _wait(self, waiter: _Waiter[A, B]) -> B | _Duty:
         try:
-            return mine.news.get(timeout=PATIENCE_SECONDS)
-        except Empty:
+            return waiter.future.result(PATIENCE_SECONDS)
+        except TimeoutError:
             with self._lock:
-                if mine in self._waiting and not mine.is_appointed:
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
                     self._leaders += 1
-                    mine.appoint()
-        return mine.news.get()
+                    return _Duty.LEAD
+        return waiter.future.result()  # it is in a batch that is running, or leads the next
 
-    def _lead(self) -> None:
+    def _run_batch(self, leader: _Waiter[A, B]) -> B:
         with self._lock:
-            group, self._waiting = self._waiting, []
+            followers, self._waiting = self._waiting, []
+        results: Sequence[B] = ()
+        failure: Exception | None = None
         try:
-            # The group may be empty: another leader, whose patience ran out, may have served them all.
-            news = self._do([asker.wish for asker in group]) if group else []
+            results = self._act([waiter.item for waiter in (leader, *followers)])
+        except Exception as error:  # noqa: BLE001  (the request at fault raises it again when run alone)
+            failure = error
         finally:
-            with self._lock:
-                if self._waiting:
-                    self._waiting[0].appoint()
-                else:
-                    self._leaders -= 1
-        for asker, find_answer in zip(group, news, strict=True):
-            asker.news.put(find_answer)
+            self._replace_leader()
+        if failure is None:
+            for follower, result in zip(followers, results[1:], strict=True):
+                follower.future.set_result(result)
+            return results[0]
+        is_shared = isinstance(failure, DatabaseUnavailableError) and not isinstance(failure, DatabaseBusyError)
+        for follower in followers:
+            if is_shared:
+                follower.future.set_exception(failure)
+            else:
+                follower.future.set_result(_Duty.RUN_ALONE)
+        if is_shared or not followers:
+            raise failure
+        return self._run_alone(leader)
 
-    def _do(self, wishes: Sequence[A]) -> list[Callable[[], B]]:
-        try:
-            return [partial(_return_answer, answer) for answer in self._act(wishes)]
-        except Exception as error:  # noqa: BLE001  (the request at fault raises it again when tried alone)
-            is_away = isinstance(error, DatabaseUnavailableError) and not isinstance(error, DatabaseBusyError)
-            if is_away or len(wishes) == 1:
-                return [partial(_raise_error, error)] * len(wishes)
-            return [partial(self._do_alone, wish) for wish in wishes]
+    def _run_alone(self, waiter: _Waiter[A, B]) -> B:
+        (result,) = self._act([waiter.item])
+        return result
 
-    def _do_alone(self, wish: A) -> B:
-        (answer,) = self._act([wish])
-        return answer
-
-
-def _return_answer(answer: B) -> B:
-    return answer
-
-
-def _raise_error(error: Exception) -> NoReturn:
-    raise error
+    def _replace_leader(self) -> None:
+        """Let the next waiter lead, before results are handed out: the next batch need not wait for that."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.pop(0).future.set_result(_Duty.LEAD)
+            else:
+                self._leaders -= 1

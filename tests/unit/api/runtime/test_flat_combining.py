@@ -36,7 +36,7 @@ class Desk:
         """Have 0 asked, and while that goes on the *wishes*, one after the other; then let it go on."""
         asked = []
         for waiting, wish in enumerate([0, *wishes]):
-            asked.append(pool.submit(self.combiner.ask, wish))
+            asked.append(pool.submit(self.combiner.run, wish))
             until(lambda: self.groups, "somebody at it")
             until(lambda: len(self.combiner._waiting) == waiting, "those who wait")  # noqa: B023
         self.may_go_on.set()
@@ -57,7 +57,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_finds_nobody_at_it_begins_at_once() -> None:
     desk = Desk()
     desk.may_go_on.set()
-    assert [desk.combiner.ask(wish) for wish in (1, 2)] == [10, 20]
+    assert [desk.combiner.run(wish) for wish in (1, 2)] == [10, 20]
     assert desk.groups == [[1], [2]]
 
 
@@ -99,13 +99,13 @@ def test_after_a_fault_of_one_who_is_alone_others_are_served(pool: ThreadPoolExe
 
 def test_what_has_got_stuck_does_not_hold_up_the_others(pool: ThreadPoolExecutor) -> None:
     desk = Desk()
-    stuck = pool.submit(desk.combiner.ask, 0)
+    stuck = pool.submit(desk.combiner.run, 0)
     until(lambda: desk.groups, "somebody at it")
-    assert [each.result(60) for each in [pool.submit(desk.combiner.ask, wish) for wish in (1, 2)]] == [10, 20]
+    assert [each.result(60) for each in [pool.submit(desk.combiner.run, wish) for wish in (1, 2)]] == [10, 20]
     assert not stuck.done()
     desk.may_go_on.set()
     assert stuck.result(60) == 0
-    assert desk.combiner.ask(3) == 30
+    assert desk.combiner.run(3) == 30
 
 
 def test_however_impatient_they_are_everybody_gets_its_own_answer(
@@ -125,7 +125,7 @@ def test_however_impatient_they_are_everybody_gets_its_own_answer(
 
     def ask(wish: int) -> int:
         try:
-            return tried.ask(wish)
+            return tried.run(wish)
         except DatabaseBusyError:
             return ask(wish)
 
