@@ -1,6 +1,7 @@
-"""Apply styles, safety policy and prompt rules to a request; the request's own fields override the style."""
+"""Prepare a request as an order: apply its style, the safety policy and the prompt rules, or repeat an earlier job."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from api.auth.bearer import current_caller
@@ -14,14 +15,63 @@ from api.web.problems import FieldError
 from api.webhooks import receiver_url
 from common.images import assets
 from common.jobs import prompt_text, styles
+from common.jobs.request import ImageRequest
 from common.jobs.spec import JobSpec
 from common.jobs.styles import StyleSpec, UnknownStyleError
 from common.logs import get_logger
+from common.models import catalog
 from common.safety import refusal_counts
 from common.safety.policy import Policy, PolicyOverrides, Recourse
+from common.tables import Job
 from common.tables.states import SafetyMode
+from common.tables.webhook_states import parse_events
 
 log = get_logger(__name__)
+
+
+def prepare_job(body: NewJob) -> JobSpec:
+    """Return the caller's complete order for *body*, with style and policy applied; raise RefusedError."""
+    context = current_context()
+    cards, missing = context.offer.cards(), list[str]()
+    version, body = apply_style(body, current_caller().owner)
+    if body.init_image is not None or body.mask_image is not None:
+        with context.database.reading() as session:
+            missing = assets.find_missing_assets(session, current_caller().owner, body)
+    faults = receiver_url.find_url_faults(body.webhook_url, "/webhook_url")
+    order = resolve.build_job_spec(
+        body, cards, context.settings, current_caller().owner, current_caller().key_id, missing, faults
+    )
+    return apply_policy(replace(order, style_version=version), body.safety)
+
+
+def prepare_retry(row: Job) -> JobSpec:
+    """Return a new order with the request of *row*, including its seed; raise RefusedError if it cannot be retried."""
+    context = current_context()
+    with context.database.reading() as session:
+        cards = catalog.load_cards(session)
+        missing = assets.find_missing_assets(session, row.owner, ImageRequest.from_row(row.request))
+    if not row.status.is_terminal:
+        raise RefusedError("invalid_state", f"The job is {row.status}; only a finished job can be retried.")
+    if row.prompt_erased_at is not None:
+        raise RefusedError("prompt_erased", "The prompt of this job was erased, so it cannot be retried.")
+    if missing:
+        raise RefusedError("unknown_asset", f"The asset for {' and '.join(missing)} has expired or was deleted.")
+    resolve.resolve_model(row.model, cards, context.settings)
+    lifetime: timedelta | None = row.deadline_at - row.created_at if row.deadline_at else None
+    order = JobSpec(
+        owner=row.owner,
+        key_id=current_caller().key_id,
+        request=ImageRequest.from_row(row.request),
+        priority=row.priority,
+        deadline_seconds=lifetime.total_seconds() if lifetime else None,
+        annotations=dict(row.annotations),
+        retry_of=row.id,
+        style_version=row.style_version,
+        palette=row.palette,
+        webhook_url=row.webhook_url,
+        webhook_events=None if row.webhook_events is None else parse_events(row.webhook_events),
+    )
+    return apply_policy(order)
 
 
 def apply_policy(order: JobSpec, wish: NewSafety | None = None) -> JobSpec:
@@ -104,18 +154,3 @@ def fill_from_style(wish: L, spec: StyleSpec) -> L:
     if spec.adapters is not None:
         said["adapters"] = [NewAdapter.model_construct(**adapter.model_dump()) for adapter in spec.adapters]
     return wish.model_copy(update={name: value for name, value in said.items() if getattr(wish, name) is None})
-
-
-def resolve_job(body: NewJob) -> JobSpec:
-    """Return the caller's complete order for *body*, with style and policy applied; raise RefusedError."""
-    context = current_context()
-    cards, missing = context.offer.cards(), list[str]()
-    version, body = apply_style(body, current_caller().owner)
-    if body.init_image is not None or body.mask_image is not None:
-        with context.database.reading() as session:
-            missing = assets.find_missing_assets(session, current_caller().owner, body)
-    faults = receiver_url.find_url_faults(body.webhook_url, "/webhook_url")
-    order = resolve.build_job_spec(
-        body, cards, context.settings, current_caller().owner, current_caller().key_id, missing, faults
-    )
-    return apply_policy(replace(order, style_version=version), body.safety)

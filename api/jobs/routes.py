@@ -1,26 +1,17 @@
 """``/v1/jobs``: create, list, get, cancel and retry jobs."""
 
-from collections.abc import Callable
-from typing import Any
-from uuid import UUID
-
 from flask import Response, request
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from api.auth.bearer import current_caller, scope_required
-from api.jobs import prepare, queries, retry, serializers
-from api.jobs.prepare import resolve_job
+from api.jobs import prepare, queries, serializers
 from api.jobs.schemas import Job, JobList, JobPath, JobQuery, NewJob, NewJobHeaders
-from api.jobs.submit import submit_job
+from api.jobs.submit import Created, submit_job
 from api.runtime.context import current_context
-from api.runtime.long_poll import parse_preference
+from api.runtime.long_poll import parse_preference, wait_for_job
 from api.web import responses
 from api.web.errors import RefusedError
-from common import tables
 from common.clock import utcnow
 from common.jobs import lifecycle
-from common.jobs.spec import JobSpec
 from common.keys import Scope
 from common.tables.states import JobStatus
 
@@ -49,7 +40,8 @@ POLL_SECONDS = 1
 @scope_required(Scope.JOBS_WRITE)
 def create_job(header: NewJobHeaders, body: NewJob) -> Response:
     """Create a job."""
-    return _respond_new_job(header, resolve_job(body), request.get_json())
+    created = submit_job(prepare.prepare_job(body), header.idempotency_key, request.get_json())
+    return _respond_submitted(created, header.prefer)
 
 
 @blueprint.get("", **responses.describe_route(Scope.JOBS_READ, {200: JobList}, 400, 422))
@@ -104,38 +96,21 @@ def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
     context = current_context()
     with context.database.reading() as session:
         row = queries.load_job(session, current_caller().owner, path.job_id)
-    return _respond_new_job(header, prepare.apply_policy(retry.build_retry_spec(row)), None)
+    return _respond_submitted(submit_job(prepare.prepare_retry(row), header.idempotency_key, None), header.prefer)
 
 
-def _respond_new_job(header: NewJobHeaders, order: JobSpec, body: Any) -> Response:
-    context = current_context()
-    job_id, shown = submit_job(order, header.idempotency_key, body)
-    headers = {"Location": f"{context.path_prefix}/v1/jobs/{job_id}"}
-    if shown is None:
+def _respond_submitted(created: Created[Job], prefer: str | None) -> Response:
+    """Return a submitted job, after the wait that the client prefers."""
+    context, shown = current_context(), created.resource
+    headers = {"Location": f"{context.path_prefix}/v1/jobs/{shown.id}"}
+    if not created.is_new:
         headers["Idempotency-Replayed"] = "true"
-    seconds = parse_preference(header.prefer or "")
-    if seconds and context.waiting_room.wait(_is_over(job_id), seconds):
+    seconds = parse_preference(prefer or "")
+    if seconds and wait_for_job(context.waiting_room, context.database, shown.id, seconds):
         headers["Preference-Applied"] = f"wait={seconds}"
-        shown = None
-    if shown is None:
         with context.database.reading() as session:
-            row = queries.load_job(session, order.owner, job_id)
+            row = queries.load_job(session, current_caller().owner, shown.id)
             shown = serializers.serialize_job(session, row, context)
     if shown.status.is_terminal:
         return responses.respond_json(shown, 200, headers)
     return responses.respond_json(shown, 202, headers | {"Retry-After": str(POLL_SECONDS)})
-
-
-def _is_over(job_id: UUID) -> Callable[[], bool]:
-    database = current_context().database
-
-    def look() -> bool:
-        with database.reading() as session:
-            status = _fetch_status(session, job_id)
-        return status is None or status.is_terminal
-
-    return look
-
-
-def _fetch_status(session: Session, job_id: UUID) -> JobStatus | None:
-    return session.scalar(select(tables.Job.status).where(tables.Job.id == job_id))

@@ -1,11 +1,13 @@
 """Submit an order as a job: once per idempotency key, and committed before presses are notified."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from flask import request
 
-from api.jobs import serializers
+from api.auth.bearer import current_caller
+from api.jobs import queries, serializers
 from api.jobs.schemas import Job
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
@@ -15,27 +17,42 @@ from common.jobs.idempotency import Reservation
 from common.jobs.spec import JobSpec
 from common.logs import get_logger
 
+T = TypeVar("T")
+
 log = get_logger(__name__)
 
 
-def submit_job(order: JobSpec, header: str | None, body: Any) -> tuple[UUID, Job | None]:
-    """Queue *order* once per idempotency key; return the job ID, and the job unless an earlier request created it."""
+@dataclass(frozen=True)
+class Created(Generic[T]):
+    """A resource, and whether this request created it, rather than an earlier one with the same idempotency key."""
+
+    resource: T
+    is_new: bool
+
+
+def submit_job(order: JobSpec, header: str | None, body: Any) -> Created[Job]:
+    """Queue *order* once per idempotency key and return its job; raise RefusedError."""
     context = current_context()
-    reservation = None
-    if header is not None:
-        digest = idempotency.fingerprint_request(request.method, request.path, body)
-        reservation = Reservation(order.owner, parse_idempotency_key(header), digest, order.id)
-    outcome = context.intake.take(order, reservation)
+    outcome = context.intake.take(order, build_reservation(header, body, order.id))
     if outcome.inserted is None:
-        return outcome.job_id, None
+        with context.database.reading() as session:
+            row = queries.load_job(session, order.owner, outcome.job_id)
+            return Created(serializers.serialize_job(session, row, context), is_new=False)
     log.info("job_queued", job_id=str(order.id), model=order.request.model, images=order.request.num_images)
     failpoint("rung")
-    return order.id, serializers.serialize_new_job(outcome.inserted.job, outcome.inserted.queue_position, context)
+    job, position = outcome.inserted.job, outcome.inserted.queue_position
+    return Created(serializers.serialize_new_job(job, position, context), is_new=True)
 
 
-def parse_idempotency_key(header: str) -> str:
-    """Return the key in an ``Idempotency-Key`` header; raise RefusedError if it is not valid."""
+def build_reservation(header: str | None, body: Any, resource_id: UUID) -> Reservation | None:
+    """Return the reservation of an ``Idempotency-Key`` for the resource that *body* creates; None without the header.
+
+    Raises RefusedError if the key is not valid.
+    """
+    if header is None:
+        return None
     key = idempotency.parse_idempotency_key(header)
     if key is None:
         raise RefusedError("invalid_idempotency_key", "Use 1 to 255 letters, digits, dashes or underscores.")
-    return key
+    digest = idempotency.fingerprint_request(request.method, request.path, body)
+    return Reservation(current_caller().owner, key, digest, resource_id)

@@ -7,6 +7,12 @@ import re
 import time
 from collections.abc import Callable
 from threading import BoundedSemaphore
+from uuid import UUID
+
+from sqlalchemy import select
+
+from common.db.engine import Database
+from common.tables import Job
 
 LONGEST_WAIT = 60
 FIRST_PAUSE = 0.05
@@ -60,3 +66,14 @@ class LongPollSlots:
         finally:
             self.leave()
         return True
+
+
+def wait_for_job(slots: LongPollSlots, database: Database, job_id: UUID, seconds: float) -> bool:
+    """Wait until a job has ended or *seconds* have passed; return whether a seat was free."""
+
+    def is_over() -> bool:
+        with database.reading() as session:
+            status = session.scalar(select(Job.status).where(Job.id == job_id))
+        return status is None or status.is_terminal
+
+    return slots.wait(is_over, seconds)

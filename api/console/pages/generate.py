@@ -57,8 +57,8 @@ def create_job() -> Response:
     """Submit the job, or show the form again with its errors."""
     wish = generate_form.parse_generate_form(request.form)
     try:
-        order = prepare.resolve_job(NewJob.model_validate(_prefer_style(wish)))
-        job_id, _ = submit_job(order, None, None)
+        order = prepare.prepare_job(NewJob.model_validate(_prefer_style(wish)))
+        job_id = submit_job(order, None, None).resource.id
     except RefusedError as refused:
         return _render_form(wish, None, refused)
     return redirect_to("generate:show_form", job=job_id, seed="same" if request.form.get("seed") else None)

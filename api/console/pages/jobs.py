@@ -23,7 +23,7 @@ from api.console.rendering import render_live_fragment, render_page
 from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.images import queries
-from api.jobs import prepare, queries as job_queries, retry, serializers
+from api.jobs import prepare, queries as job_queries, serializers
 from api.jobs.submit import submit_job
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
@@ -166,5 +166,4 @@ def _retry_chosen(text: str) -> object:
         raise refuse_not_found()
     with current_context().database.reading() as session:
         row = job_queries.load_job(session, current_caller().owner, job_id)
-    made, _ = submit_job(prepare.apply_policy(retry.build_retry_spec(row)), None, None)
-    return made
+    return submit_job(prepare.prepare_retry(row), None, None).resource.id
