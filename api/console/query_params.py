@@ -1,7 +1,9 @@
 """Read filters, ids and cursors from the query string; invalid values are ignored."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import TypeVar
 from uuid import UUID
 
@@ -9,9 +11,11 @@ from flask import request
 
 from api.auth.bearer import current_caller
 from api.runtime.context import current_context
+from api.runtime.cursors import FetchRows, Page
 from common.ids import parse_id
 
 E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
 
 
 def read_choice(name: str, kind: type[E]) -> E | None:
@@ -38,6 +42,17 @@ def read_ids(name: str, most: int) -> list[UUID]:
     """Return the selected ids without duplicates."""
     given = request.values.getlist(name)[:most]
     return [found for found in dict.fromkeys(map(parse_id, given)) if found is not None]
+
+
+def paged(
+    book: str,
+    limit: int,
+    fetch: FetchRows[T],
+    get_id: Callable[[T], UUID] = attrgetter("id"),
+) -> Page[T]:
+    """Return the page of the list *book* that the query string asks for; an invalid cursor shows the first page."""
+    own_book = f"{current_caller().owner}/console/{book}"
+    return current_context().cursors.fetch_page(own_book, decode_cursor(book), limit, fetch, get_id)
 
 
 def decode_cursor(book: str) -> UUID | None:

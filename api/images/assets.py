@@ -1,5 +1,7 @@
 """``/v1/assets``: upload, list, get and delete images that jobs can start from."""
 
+from functools import partial
+
 from flask import Response, request
 
 from api.auth.bearer import current_caller, scope_required
@@ -8,7 +10,6 @@ from api.images.asset_schemas import NEW_ASSET, Asset, AssetList, AssetPath, Ass
 from api.images.uploads import receive_picture
 from api.runtime.context import current_context
 from api.web import responses
-from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from common.errors import StorageError
 from common.images import assets
@@ -43,15 +44,10 @@ def list_assets(query: AssetQuery) -> Response:
     """List assets, newest first."""
     context, owner = current_context(), current_caller().owner
     book = f"{owner}/assets"  # cursors of other lists are not valid here
-    after = None
-    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        rows = assets.list_assets(session, owner, after=after, limit=query.limit + 1)
-    page, has_more = rows[: query.limit], len(rows) > query.limit
-    following = context.cursors.write(book, page[-1].id) if has_more else None
-    shown = [serializers.serialize_asset(row) for row in page]
-    return responses.respond_json(AssetList(data=shown, has_more=has_more, next=following))
+        page = context.cursors.paged(book, query, partial(assets.list_assets, session, owner))
+    shown = [serializers.serialize_asset(row) for row in page.rows]
+    return responses.respond_json(AssetList(data=shown, has_more=page.has_more, next=page.next))
 
 
 @blueprint.get("/<asset_id>", **responses.describe_route(Scope.JOBS_READ, {200: Asset}, 404))

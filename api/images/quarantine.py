@@ -1,6 +1,7 @@
 """``/v1/quarantine``: reviewers preview blocked images of all owners, blurred, and release or confirm them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,7 +14,6 @@ from api.images import serializers
 from api.images.schemas import BINARY, Safety
 from api.runtime.context import AppContext, current_context
 from api.web import responses, text_fields
-from api.web.errors import RefusedError
 from api.web.output import Output, Time
 from api.web.validation import Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
@@ -114,15 +114,12 @@ log = get_logger(__name__)
 def list_quarantine(query: QuarantineQuery) -> Response:
     """List quarantined images, newest first."""
     context = current_context()
-    after = None
-    if query.cursor is not None and (after := context.cursors.read(CURSOR_BOOK, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        rows = quarantine.list_quarantined(session, state=query.state, after=after, limit=query.limit + 1)
-    page, has_more = rows[: query.limit], len(rows) > query.limit
-    following = context.cursors.write(CURSOR_BOOK, page[-1][1].id) if has_more else None
-    shown = [serialize_quarantined_image(kept, image, []) for kept, image in page]
-    return responses.respond_json(QuarantinedImageList(data=shown, has_more=has_more, next=following))
+        page = context.cursors.paged(
+            CURSOR_BOOK, query, partial(quarantine.list_quarantined, session, state=query.state), lambda row: row[1].id
+        )
+    shown = [serialize_quarantined_image(kept, image, []) for kept, image in page.rows]
+    return responses.respond_json(QuarantinedImageList(data=shown, has_more=page.has_more, next=page.next))
 
 
 @blueprint.get("/<image_id>", **responses.describe_route(Scope.SAFETY_REVIEW, {200: QuarantinedImage}, 404))

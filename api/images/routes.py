@@ -1,5 +1,6 @@
 """``/v1/images``: list, get, download and erase images."""
 
+from functools import partial
 from uuid import UUID
 
 from flask import Response
@@ -37,16 +38,13 @@ CONTENT: responses.Success = {
 def list_images(query: ImageQuery) -> Response:
     """List images of all jobs, newest first."""
     context, owner = current_context(), current_caller().owner
-    book, after = f"{owner}/images", None
-    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     wanted = ImageFilter(**query.model_dump(exclude={"limit", "cursor"}))
     with context.database.reading() as session:
-        rows = search.list_images(session, owner, wanted, after=after, limit=query.limit + 1)
-    page, has_more = [image for image, _ in rows[: query.limit]], len(rows) > query.limit
-    following = context.cursors.write(book, page[-1].id) if has_more else None
-    shown = [serializers.serialize_image(image, context) for image in page]
-    return responses.respond_json(ImageList(data=shown, has_more=has_more, next=following))
+        page = context.cursors.paged(
+            f"{owner}/images", query, partial(search.list_images, session, owner, wanted), lambda row: row[0].id
+        )
+    shown = [serializers.serialize_image(image, context) for image, _ in page.rows]
+    return responses.respond_json(ImageList(data=shown, has_more=page.has_more, next=page.next))
 
 
 @blueprint.get("/<image_id>", **responses.describe_route(Scope.JOBS_READ, {200: Image}, 404))

@@ -1,5 +1,7 @@
 """``/v1/jobs``: create, list, get, cancel and retry jobs."""
 
+from functools import partial
+
 from flask import Response, request
 
 from api.auth.bearer import current_caller, scope_required
@@ -9,7 +11,6 @@ from api.jobs.submit import Created, submit_job
 from api.runtime.context import current_context
 from api.runtime.long_poll import parse_preference, wait_for_job
 from api.web import responses
-from api.web.errors import RefusedError
 from common.clock import utcnow
 from common.jobs import lifecycle
 from common.keys import Scope
@@ -49,17 +50,12 @@ def create_job(header: NewJobHeaders, body: NewJob) -> Response:
 def list_jobs(query: JobQuery) -> Response:
     """List jobs, newest first."""
     context, owner = current_context(), current_caller().owner
-    after = None
-    if query.cursor is not None and (after := context.cursors.read(owner, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
     with context.database.reading() as session:
-        rows = queries.list_jobs(
-            session, owner, status=query.status, model=query.model, after=after, limit=query.limit + 1
+        page = context.cursors.paged(
+            owner, query, partial(queries.list_jobs, session, owner, status=query.status, model=query.model)
         )
-        page, has_more = rows[: query.limit], len(rows) > query.limit
-        shown = serializers.serialize_jobs(session, page, context)
-    following = context.cursors.write(owner, page[-1].id) if has_more else None
-    return responses.respond_json(JobList(data=shown, has_more=has_more, next=following))
+        shown = serializers.serialize_jobs(session, page.rows, context)
+    return responses.respond_json(JobList(data=shown, has_more=page.has_more, next=page.next))
 
 
 @blueprint.get("/<job_id>", **responses.describe_route(Scope.JOBS_READ, {200: Job, 304: None}, 404))

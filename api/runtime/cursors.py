@@ -1,9 +1,50 @@
 """Pagination cursors: opaque, signed and valid only for the owner they were issued to."""
 
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
+
+from api.web.errors import RefusedError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class FetchRows(Protocol[T_co]):
+    """Returns the rows of a list that follow the row with the ID *after* (None: from the start), at most *limit*."""
+
+    def __call__(self, *, after: UUID | None, limit: int) -> Sequence[T_co]:
+        """Return the rows."""
+
+
+class PageQuery(Protocol):
+    """The paging parameters of a request."""
+
+    @property
+    def limit(self) -> int:
+        """Return the maximum number of rows."""
+
+    @property
+    def cursor(self) -> str | None:
+        """Return the cursor of the page; None for the first page."""
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """The rows of a page, and the cursor of the next page; None on the last page."""
+
+    rows: Sequence[T]
+    next: str | None
+
+    @property
+    def has_more(self) -> bool:
+        """Return whether there is a next page."""
+        return self.next is not None
 
 
 class Cursors:
@@ -23,6 +64,32 @@ class Cursors:
             return UUID(hex=self._serializer(owner).loads(cursor))
         except BadData:
             return None
+
+    def paged(
+        self,
+        book: str,
+        query: PageQuery,
+        fetch: FetchRows[T],
+        get_id: Callable[[T], UUID] = attrgetter("id"),
+    ) -> Page[T]:
+        """Return the page of the list *book* that *query* asks for; raise RefusedError with ``invalid_cursor``."""
+        after = None
+        if query.cursor is not None and (after := self.read(book, query.cursor)) is None:
+            raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
+        return self.fetch_page(book, after, query.limit, fetch, get_id)
+
+    def fetch_page(
+        self,
+        book: str,
+        after: UUID | None,
+        limit: int,
+        fetch: FetchRows[T],
+        get_id: Callable[[T], UUID] = attrgetter("id"),
+    ) -> Page[T]:
+        """Return the page of at most *limit* rows that starts after the row with the ID *after*."""
+        found = fetch(after=after, limit=limit + 1)
+        rows = found[:limit]
+        return Page(rows, self.write(book, get_id(rows[-1])) if len(found) > limit else None)
 
     def _serializer(self, owner: str) -> URLSafeSerializer:
         salt = f"pressroom.cursors.{owner}"

@@ -1,12 +1,14 @@
 """``/v1/webhooks/{id}/deliveries``: list webhook deliveries and their attempts, and resend them."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from flask import Response
 from sqlalchemy.orm import Session
 
 from api.auth.bearer import current_caller, scope_required
 from api.runtime.context import current_context
 from api.web import responses
-from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from api.webhooks import serializers
 from api.webhooks.routes import lock_webhook, refuse_disabled
@@ -32,21 +34,19 @@ blueprint = responses.create_blueprint("deliveries", "Deliveries of webhook mess
 def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
     """List a webhook's deliveries, newest first."""
     context, owner = current_context(), current_caller().owner
-    book = f"{owner}/webhooks/{path.webhook_id}"
-    after = None
-    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
-    with context.database.reading() as session:
+
+    def fetch(*, after: UUID | None, limit: int) -> Sequence[WebhookMessage]:
         if endpoints.find_endpoint(session, owner, path.webhook_id) is None:
             raise refuse_not_found()
-        rows = delivery_log.list_messages(
-            session, path.webhook_id, state=query.state, job_id=query.job_id, after=after, limit=query.limit + 1
+        return delivery_log.list_messages(
+            session, path.webhook_id, state=query.state, job_id=query.job_id, after=after, limit=limit
         )
-        page, has_more = rows[: query.limit], len(rows) > query.limit
-        last = delivery_log.load_last_attempts(session, page)
-    following = context.cursors.write(book, page[-1].id) if has_more else None
-    shown = [serializers.serialize_delivery(row, last.get(row.id)) for row in page]
-    return responses.respond_json(DeliveryList(data=shown, has_more=has_more, next=following))
+
+    with context.database.reading() as session:
+        page = context.cursors.paged(f"{owner}/webhooks/{path.webhook_id}", query, fetch)
+        last = delivery_log.load_last_attempts(session, page.rows)
+    shown = [serializers.serialize_delivery(row, last.get(row.id)) for row in page.rows]
+    return responses.respond_json(DeliveryList(data=shown, has_more=page.has_more, next=page.next))
 
 
 @blueprint.get("/deliveries/<delivery_id>", **responses.describe_route(Scope.WEBHOOKS_READ, {200: Delivery}, 404))

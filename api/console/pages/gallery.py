@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from flask import request
@@ -10,8 +11,7 @@ from werkzeug.wrappers import Response
 from api.auth.bearer import current_caller
 from api.console.access import current_user, require_scope
 from api.console.query_params import (
-    decode_cursor,
-    encode_cursor,
+    paged,
     read_choice,
     read_day,
     read_filters,
@@ -59,8 +59,11 @@ def show_gallery() -> Response:
         until=read_day("until", after=True),
     )
     with context.database.reading() as session:
-        rows = image_search.list_images(
-            session, current_caller().owner, wanted, after=decode_cursor("gallery"), limit=PAGE_SIZE + 1
+        page = paged(
+            "gallery",
+            PAGE_SIZE,
+            partial(image_search.list_images, session, current_caller().owner, wanted),
+            lambda row: row[0].id,
         )
         worn, campaigns = list[str](), list[Campaign]()
         if current_user().may(Scope.STYLES_READ):
@@ -70,11 +73,10 @@ def show_gallery() -> Response:
             campaigns += queries.list_campaigns(
                 session, current_caller().owner, status=None, after=None, limit=MOST_CAMPAIGNS
             )
-    shown, has_more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
     return render_page(
         "gallery/gallery.html",
-        prints=_serialize_images(shown),
-        next=encode_cursor("gallery", shown[-1][0].id if has_more else None),
+        prints=_serialize_images(page.rows),
+        next=page.next,
         filters=read_filters(*FILTERS),
         models=[card.name for card in context.offer.cards()],
         styles=worn,

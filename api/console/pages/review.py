@@ -1,11 +1,12 @@
 """Review of quarantined images: show them blurred, release them or confirm the block, and show the audit log."""
 
+from functools import partial
 from uuid import UUID
 
 from flask import request
 from werkzeug.wrappers import Response
 
-from api.console.query_params import decode_cursor, encode_cursor, read_filters
+from api.console.query_params import paged, read_filters
 from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.urls import redirect_to
@@ -32,12 +33,13 @@ def list_quarantine() -> Response:
     given = request.args.get("state", QuarantineState.WAITING)
     state = QuarantineState(given) if given in {*QuarantineState} else None
     with current_context().database.reading() as session:
-        found = quarantine.list_quarantined(session, state=state, after=decode_cursor(CURSOR_BOOK), limit=PAGE_SIZE + 1)
-    shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+        page = paged(
+            CURSOR_BOOK, PAGE_SIZE, partial(quarantine.list_quarantined, session, state=state), lambda row: row[1].id
+        )
     return render_page(
         "review/list.html",
-        prints=[image_quarantine.serialize_quarantined_image(kept, image, []) for kept, image in shown],
-        next=encode_cursor(CURSOR_BOOK, shown[-1][1].id if has_more else None),
+        prints=[image_quarantine.serialize_quarantined_image(kept, image, []) for kept, image in page.rows],
+        next=page.next,
         state=state or ANY,
         states=[*QuarantineState, ANY],
         filters=read_filters("state"),

@@ -1,5 +1,6 @@
 """Styles: list, create, and show versions and usage."""
 
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -8,7 +9,7 @@ from werkzeug.wrappers import Response
 from api.auth.bearer import current_caller
 from api.console.access import current_user, require_scope
 from api.console.pages.generate_form import parse_number
-from api.console.query_params import decode_cursor, encode_cursor
+from api.console.query_params import paged
 from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.urls import redirect_to
@@ -38,12 +39,9 @@ FIRST_COLOUR = "#888888"
 def list_styles() -> Response:
     """List the newest version of each style, by name."""
     with current_context().database.reading() as session:
-        found = styles.list_newest_styles(
-            session, current_caller().owner, after=decode_cursor("styles"), limit=PAGE_SIZE + 1
-        )
-    shown = found[:PAGE_SIZE]
-    following = encode_cursor("styles", shown[-1].id if len(found) > PAGE_SIZE else None)
-    return render_page("styles/list.html", styles=[job_styles.serialize_style(row) for row in shown], next=following)
+        page = paged("styles", PAGE_SIZE, partial(styles.list_newest_styles, session, current_caller().owner))
+    shown = [job_styles.serialize_style(row) for row in page.rows]
+    return render_page("styles/list.html", styles=shown, next=page.next)
 
 
 @register_page("/styles/new", Scope.STYLES_WRITE)

@@ -1,12 +1,13 @@
 """Webhooks: list, create and change them, and show their deliveries."""
 
 from datetime import timedelta
+from functools import partial
 
 from flask import request
 from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
-from api.console.query_params import decode_cursor, encode_cursor, read_choice, read_filters
+from api.console.query_params import paged, read_choice, read_filters
 from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.urls import redirect_to
@@ -113,22 +114,23 @@ def _render_webhooks(refused: Exception | None = None) -> Response:
 
 def _render_webhook(webhook_id: str, secret: str | None = None) -> Response:
     path = WebhookPath.model_validate({"webhook_id": webhook_id})
-    book = f"webhooks/{webhook_id}"
     with current_context().database.reading() as session:
         row = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id)
         if row is None:
             raise refuse_not_found()
         state = read_choice("state", MessageState)
-        after = decode_cursor(book)
-        found = delivery_log.list_messages(session, row.id, state=state, job_id=None, after=after, limit=PAGE_SIZE + 1)
-        last = delivery_log.load_last_attempts(session, found)
-    shown = found[:PAGE_SIZE]
+        page = paged(
+            f"webhooks/{webhook_id}",
+            PAGE_SIZE,
+            partial(delivery_log.list_messages, session, row.id, state=state, job_id=None),
+        )
+        last = delivery_log.load_last_attempts(session, page.rows)
     return render_page(
         "webhooks/webhook.html",
         webhook=serializers.serialize_webhook(row),
         secret=secret,
-        deliveries=[serializers.serialize_delivery(each, last.get(each.id)) for each in shown],
-        next=encode_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),
+        deliveries=[serializers.serialize_delivery(each, last.get(each.id)) for each in page.rows],
+        next=page.next,
         filters=read_filters("state"),
         states=[*MessageState],
     )
