@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.campaigns.run_schemas import CampaignProgress, CampaignQuote
-from api.jobs.generation_fields import GenerationFields, StyleReference
+from api.jobs.generation_fields import GenerationFields, StyleReference, refuse_safety_switches
 from api.jobs.schemas import (
     IDEMPOTENCY_KEY,
     METADATA_SCHEMA,
@@ -16,6 +16,7 @@ from api.jobs.schemas import (
     MetadataKey,
     MetadataValue,
     Request,
+    refuse_blank,
 )
 from api.web import text_fields
 from api.web.output import Amount, Output, Time
@@ -42,12 +43,6 @@ def _json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
-def _refuse_blank(text: str) -> str:
-    if prompt_text.is_blank(text):
-        raise PydanticCustomError("prompt_required", "must not be blank")
-    return text
-
-
 def _refuse_zero(amount: str) -> str:
     if not amount.strip("0."):
         raise PydanticCustomError("out_of_range", "must be greater than 0")
@@ -57,7 +52,7 @@ def _refuse_zero(amount: str) -> str:
 Name = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_NAME),
-    AfterValidator(_refuse_blank),
+    AfterValidator(refuse_blank),
     AfterValidator(prompt_text.clean_text),
     _json_schema(pattern=text_fields.PROMPT_PATTERN),
 ]
@@ -72,7 +67,7 @@ class NewTemplate(Body):
 
     prompt: Annotated[
         Source,
-        AfterValidator(_refuse_blank),
+        AfterValidator(refuse_blank),
         _json_schema(examples=['a birthday cake for {{ name | default: "you" }}']),
     ] = Field(description="What each image should show.")
     negative_prompt: Source | None = Field(None, description="What the images should not show.")
@@ -139,6 +134,11 @@ class _CampaignFields(Body):
     ) = Field(None, description="Up to 32 key-value pairs stored with the campaign.")
     webhook_url: Url | None = Field(None, description="URL that receives this campaign's events.")
     webhook_events: CampaignEvents | None = Field(None, description="Events to send. Defaults to all campaign events.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_safety_switches(cls, body: Any) -> Any:
+        return refuse_safety_switches(body)
 
     @field_validator("metadata", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """The request fields that control how images look, shared by jobs, styles and campaigns."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -18,8 +19,23 @@ SIDE_MULTIPLE = 8
 MOST_STEPS = 1000
 LARGEST_GUIDANCE = 50
 
+SAFETY_SWITCHES = frozenset({"safety", "safety_checker", "enable_safety_checker", "safety_policy", "moderation"})
+"""Names by which other services let a request switch the safety check off."""
+
 UNKNOWN_STYLE = "unknown style; see GET /v1/styles"
 MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+def refuse_safety_switches(body: Any, allowed: Collection[str] = ()) -> Any:
+    """Return *body* unchanged; raise if it has a safety switch that is not one of *allowed*."""
+    if isinstance(body, dict) and SAFETY_SWITCHES.difference(allowed) & body.keys():
+        raise refuse_disabled_safety()
+    return body
+
+
+def refuse_disabled_safety() -> PydanticCustomError:
+    """Return the error for a request that is to disable the safety check."""
+    return PydanticCustomError("safety_not_configurable", "The safety check cannot be disabled.")
 
 
 def _refuse_unknown(name: str) -> str:

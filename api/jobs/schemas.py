@@ -3,11 +3,25 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.images.schemas import Cost, Image, JobSafety, NewSafety
-from api.jobs.generation_fields import GenerationFields, StyleReference, Text
+from api.jobs.generation_fields import (
+    GenerationFields,
+    StyleReference,
+    Text,
+    refuse_disabled_safety,
+    refuse_safety_switches,
+)
 from api.web import text_fields
 from api.web.output import Output, Time
 from api.web.validation import Header, Id, Parsed, Path, Query, Whole
@@ -30,7 +44,8 @@ LONGEST_METADATA = 512
 IDEMPOTENCY_KEY = r'^([A-Za-z0-9_-]{1,255}|"[A-Za-z0-9_-]{1,255}")$'
 
 
-def _refuse_blank(text: str) -> str:
+def refuse_blank(text: str) -> str:
+    """Return *text* unchanged; raise if it has no visible character."""
     if prompt_text.is_blank(text):
         raise PydanticCustomError("prompt_required", "must not be blank")
     return text
@@ -66,7 +81,7 @@ class NewJob(GenerationFields):
 
     prompt: Annotated[
         Text,
-        AfterValidator(_refuse_blank),
+        AfterValidator(refuse_blank),
         AfterValidator(prompt_text.clean_text),
         _json_schema(pattern=text_fields.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
     ] = Field(description="What the images should show, in any language the model understands.")
@@ -110,6 +125,16 @@ class NewJob(GenerationFields):
         description="URL that receives this job's events, signed with the secret of the owner's webhook without a URL.",
     )
     webhook_events: Events | None = Field(None, description=f"Events to send to `webhook_url`; {BY_DEFAULT}.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_disabled_safety(cls, body: Any) -> Any:
+        """Refuse anything but a policy, which may be stricter than the operator's."""
+        if isinstance(body, dict) and "safety" in body:
+            policy = body["safety"]
+            if not isinstance(policy, dict) or policy.keys() - NewSafety.model_fields.keys():
+                raise refuse_disabled_safety()
+        return refuse_safety_switches(body, allowed=["safety"])
 
     @field_validator("metadata", mode="before")
     @classmethod

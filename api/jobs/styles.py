@@ -1,19 +1,19 @@
 """``/v1/styles``: create and read styles, which are named, versioned image settings for jobs and campaigns."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from flask import Response
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from api.auth.bearer import current_caller, scope_required
 from api.jobs import resolve
-from api.jobs.generation_fields import GenerationFields
+from api.jobs.generation_fields import GenerationFields, refuse_safety_switches
 from api.jobs.schemas import NewJob
 from api.runtime.context import current_context
+from api.runtime.cursors import Page
 from api.web import responses, text_fields
-from api.web.errors import RefusedError
 from api.web.output import Output, Time
 from api.web.text_fields import STYLE_REFERENCE
 from api.web.validation import Parsed, Path, Query, refuse_not_found
@@ -48,6 +48,11 @@ class NewStyle(GenerationFields):
         None, description="Text added before every prompt.", examples=["a watercolour painting of"]
     )
     prompt_suffix: Words | None = Field(None, description="Text added after every prompt.", examples=[", soft light"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_safety_switches(cls, body: Any) -> Any:
+        return refuse_safety_switches(body)
 
 
 class StylePath(Path):
@@ -135,12 +140,10 @@ def create_style(body: NewStyle) -> Response:
 @scope_required(Scope.STYLES_READ)
 def list_styles(query: StyleQuery) -> Response:
     """List the newest version of each style, by name."""
-    context = current_context()
+    context, owner = current_context(), current_caller().owner
     with context.database.reading() as session:
-        found = styles.list_newest_styles(
-            session, current_caller().owner, after=_decode_cursor(query), limit=query.limit + 1
-        )
-    return _respond_page(found, query)
+        page = context.cursors.paged(f"{owner}/styles", query, partial(styles.list_newest_styles, session, owner))
+    return _respond_page(page)
 
 
 @blueprint.get("/<reference>", **responses.describe_route(Scope.STYLES_READ, {200: Style}, 404))
@@ -158,14 +161,14 @@ def get_style(path: StylePath) -> Response:
 @scope_required(Scope.STYLES_READ)
 def list_style_versions(path: VersionsPath, query: StyleQuery) -> Response:
     """List the versions of a style, newest first."""
-    after = _decode_cursor(query)
-    with current_context().database.reading() as session:
-        found = styles.list_style_versions(
-            session, current_caller().owner, path.name, after=after, limit=query.limit + 1
+    context, owner = current_context(), current_caller().owner
+    with context.database.reading() as session:
+        page = context.cursors.paged(
+            f"{owner}/styles", query, partial(styles.list_style_versions, session, owner, path.name)
         )
-    if not found and after is None:
+    if not page.rows and query.cursor is None:
         raise refuse_not_found()
-    return _respond_page(found, query)
+    return _respond_page(page)
 
 
 def insert_style(body: NewStyle) -> tuple[tables.Style, bool]:
@@ -183,25 +186,9 @@ def insert_style(body: NewStyle) -> tuple[tables.Style, bool]:
         return styles.save_style(session, current_caller().owner, body.name, spec)
 
 
-def _decode_cursor(query: StyleQuery) -> UUID | None:
-    if query.cursor is None:
-        return None
-    after = current_context().cursors.read(_build_cursor_book(), query.cursor)
-    if after is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
-    return after
-
-
-def _build_cursor_book() -> str:
-    return f"{current_caller().owner}/styles"
-
-
-def _respond_page(found: Sequence[tables.Style], query: StyleQuery) -> Response:
-    page, has_more = found[: query.limit], len(found) > query.limit
-    following = current_context().cursors.write(_build_cursor_book(), page[-1].id) if has_more else None
-    return responses.respond_json(
-        StyleList(data=[serialize_style(row) for row in page], has_more=has_more, next=following)
-    )
+def _respond_page(page: Page[tables.Style]) -> Response:
+    shown = [serialize_style(row) for row in page.rows]
+    return responses.respond_json(StyleList(data=shown, has_more=page.has_more, next=page.next))
 
 
 def serialize_style(row: tables.Style) -> Style:

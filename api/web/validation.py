@@ -34,7 +34,6 @@ CODES = {
 }
 """Our error codes by pydantic's; every other error gets the code ``type``."""
 
-NOT_CONFIGURABLE = frozenset({"safety", "safety_checker", "enable_safety_checker", "safety_policy", "moderation"})
 RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
 
@@ -69,8 +68,9 @@ class Body(BaseModel):
             return super().model_validate(obj, **options)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=True, include_input=False)
-            if any(map(_loosens_safety, found)):
-                raise RefusedError("safety_not_configurable", "The safety check cannot be disabled.") from None
+            whole = next((fault for fault in found if not fault["loc"]), None)
+            if whole is not None:  # the body as a whole was refused, and not for one of its fields
+                raise RefusedError(Body.code_of(whole), whole["msg"]) from None
             raise refuse_request([cls._describe(fault) for fault in found[:50]]) from None
 
     @classmethod
@@ -86,14 +86,6 @@ class Body(BaseModel):
         """Return our error code for a pydantic error; models refine it for their own fields."""
         kind = found["type"]
         return kind if kind in PROBLEMS else CODES.get(kind, "type")
-
-
-def _loosens_safety(fault: ErrorDetails) -> bool:
-    """Tell whether a field was to switch the check off: one that we lack, or ``safety`` as anything but a policy."""
-    place = fault["loc"]
-    if not place or str(place[0]) not in NOT_CONFIGURABLE:
-        return False
-    return fault["type"] == "extra_forbidden" or len(place) == 1
 
 
 class Query(BaseModel):
