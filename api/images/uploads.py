@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from flask import Request
-from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
 from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from api.web.errors import RefusedError, refuse_request
 from api.web.json_pointer import join_pointer
 from api.web.problems import FieldError
-from api.web.strict_json import limit_read_time
+from api.web.strict_json import limit_reading
 from common.images.assets import PictureFile
 from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
 
@@ -63,7 +61,7 @@ def open_uploaded_file(request: Request, most_bytes: int) -> Iterator[IO[bytes]]
             raise refuse_request(faults)
         file = files[FIELD].stream
         if file.seek(0, 2) > most_bytes:
-            raise _refuse_too_large(most_bytes)
+            raise RefusedError("body_too_large", _describe_limit(most_bytes))
         file.seek(0)
         yield file
 
@@ -108,17 +106,14 @@ def _read_form(
         silent=False,
     )
     arguments: tuple[Any, ...] = (request.mimetype, request.content_length, request.mimetype_params)
-    with limit_read_time(request, FORM_SECONDS) as is_late:
-        try:
-            _, form, files = parser.parse(request.stream, *arguments)
-        except RequestEntityTooLarge:
-            raise _refuse_too_large(most_bytes) from None
-        except (ClientDisconnected, OSError, ParseException, ValueError):
-            if is_late():
-                raise RefusedError(
-                    "request_timeout", f"The body did not arrive within {FORM_SECONDS} seconds."
-                ) from None
-            raise RefusedError("bad_request", "The body is incomplete or is not a valid multipart form.") from None
+    with limit_reading(
+        request,
+        FORM_SECONDS,
+        too_large=_describe_limit(most_bytes),
+        malformed="The body is incomplete or is not a valid multipart form.",
+        malformed_errors=(ValueError,),
+    ):
+        _, form, files = parser.parse(request.stream, *arguments)
     return form, files
 
 
@@ -143,5 +138,5 @@ def _refuse_file(code: str) -> RefusedError:
     return refuse_request([FieldError(code=code, detail=REFUSALS[code], pointer=join_pointer("", FIELD))])
 
 
-def _refuse_too_large(most_bytes: int) -> RefusedError:
-    return RefusedError("body_too_large", f"The file must not exceed {most_bytes} bytes.")
+def _describe_limit(most_bytes: int) -> str:
+    return f"The file must not exceed {most_bytes} bytes."

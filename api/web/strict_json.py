@@ -1,4 +1,4 @@
-"""Strict parsing of JSON bodies, so that every parser would read a body in the same way."""
+"""Read bodies within limits, and parse JSON so strictly that every parser would read a body in the same way."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.web.errors import RefusedError
 from api.web.json_pointer import join_pointer, quote_shortened
@@ -43,18 +43,14 @@ class StrictRequest(Request):
 
     def _read_whole(self) -> bytes:
         """Return the body; checks its length, because gunicorn detects neither a truncated nor an oversized body."""
-        with limit_read_time(self, BODY_SECONDS) as is_late:
-            try:
-                # Cached, because the digest of an idempotent request reads it again.
-                data = self.get_data()
-            except (ClientDisconnected, OSError, ParseException):
-                data = None
-        if data is None or len(data) < (self.content_length or 0):
-            if is_late():
-                raise RefusedError("request_timeout", f"The body did not arrive within {BODY_SECONDS} seconds.")
-            raise RefusedError("bad_request", "The body is incomplete or does not match its headers.")
+        too_large = f"The body must not exceed {MAX_BODY_BYTES} bytes."
+        with limit_reading(self, BODY_SECONDS, too_large=too_large):
+            # Cached, because the digest of an idempotent request reads it again.
+            data = self.get_data()
+            if len(data) < (self.content_length or 0):
+                raise ClientDisconnected
         if self.content_length is None and len(data) >= MAX_BODY_BYTES:
-            raise RefusedError("body_too_large", f"The body must not exceed {MAX_BODY_BYTES} bytes.")
+            raise RefusedError("body_too_large", too_large)
         return data
 
 
@@ -71,6 +67,33 @@ def limit_read_time(request: Request, seconds: float) -> Iterator[Callable[[], b
 
     with set_alarm(seconds, hang_up):
         yield late.is_set
+
+
+@contextmanager
+def limit_reading(
+    request: Request,
+    seconds: float,
+    *,
+    too_large: str,
+    subject: str = "body",
+    malformed: str = "The body is incomplete or does not match its headers.",
+    malformed_errors: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
+    """Limit reading a body to *seconds*, and raise RefusedError if it is too large, late, incomplete or malformed.
+
+    *too_large* and *malformed* are the messages; *malformed_errors* are what the parser of this body raises.
+    """
+    with limit_read_time(request, seconds) as is_late:
+        try:
+            yield
+        except RequestEntityTooLarge:
+            raise RefusedError("body_too_large", too_large) from None
+        except (ClientDisconnected, OSError, ParseException, *malformed_errors):
+            if is_late():
+                raise RefusedError(
+                    "request_timeout", f"The {subject} did not arrive within {seconds} seconds."
+                ) from None
+            raise RefusedError("bad_request", malformed) from None
 
 
 def parse_json_object(data: bytes) -> dict[str, Any]:
