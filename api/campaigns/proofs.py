@@ -4,10 +4,10 @@ from flask import Response
 
 from api.auth.bearer import scope_required
 from api.campaigns import serializers
-from api.campaigns.actions import notify_presses
+from api.campaigns.changes import notify_presses
+from api.campaigns.queries import load_campaign, lock_campaign
 from api.campaigns.run_schemas import USUAL_PROOFS, NewProofs, ProofList
 from api.campaigns.schemas import CampaignPath
-from api.campaigns.serializers import lock_campaign
 from api.runtime.context import current_context
 from api.web import responses
 from common.campaigns.printing import proofs
@@ -42,5 +42,5 @@ def list_proofs(path: CampaignPath) -> Response:
 def _respond_proofs(path: CampaignPath, status: int) -> Response:
     context = current_context()
     with context.database.reading() as session:
-        row = serializers.load_campaign(session, path)
+        row = load_campaign(session, path)
         return responses.respond_json(serializers.serialize_proofs(session, row, context), status)

@@ -1,15 +1,13 @@
 """``DELETE /v1/campaigns/{id}/recipients/{recipient_id}``: erase the personal data of one recipient."""
 
-from uuid import UUID
-
 from flask import Response
 
-from api.auth.bearer import current_caller, scope_required
+from api.auth.bearer import scope_required
+from api.campaigns.queries import lock_campaign
 from api.campaigns.result_schemas import Erasure, LineCost, RecipientPath
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.validation import refuse_not_found
-from common.campaigns import queries
 from common.campaigns.recipients import erasure
 from common.clock import utcnow
 from common.errors import StorageError
@@ -30,17 +28,16 @@ def erase_recipient(path: RecipientPath) -> Response:
 
     An image shared with other recipients is kept for them. Nothing that is left identifies the person.
     """
-    return responses.respond_json(erase_recipient_data(path.campaign_id, path.recipient_id))
+    return responses.respond_json(erase_recipient_data(path))
 
 
-def erase_recipient_data(campaign_id: UUID, recipient_id: str) -> Erasure:
+def erase_recipient_data(path: RecipientPath) -> Erasure:
     """Erase a recipient of the caller's campaign; raise RefusedError with ``not_found``."""
     context = current_context()
-    with context.database.transaction() as session:
-        campaign = queries.find_campaign(session, current_caller().owner, campaign_id, to_change=True)
-        erased = None if campaign is None else erasure.erase_recipient(session, campaign, recipient_id)
-    if campaign is None or erased is None:
-        raise refuse_not_found()
+    with lock_campaign(path) as (session, campaign):
+        erased = erasure.erase_recipient(session, campaign, path.recipient_id)
+        if erased is None:
+            raise refuse_not_found()
     try:
         erasure.delete_objects(context.database, context.storage, erased)
     except StorageError as error:

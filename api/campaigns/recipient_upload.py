@@ -1,28 +1,30 @@
 """Receive a recipients file: streamed from the request body and stored completely or not at all."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import IO, cast
 
-from flask import Request
-from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from flask import Request, request
+from werkzeug.exceptions import ClientDisconnected
 
-from api.campaigns import serializers
+from api.campaigns import queries
+from api.campaigns.recipient_schemas import Receipt, RowError, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.problems import FieldError
-from api.web.strict_json import limit_read_time
+from api.web.strict_json import limit_reading
+from common.campaigns import digest
 from common.campaigns.recipients import importing, lists, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
+from common.campaigns.recipients.formats.rows import Sheet
 from common.campaigns.recipients.formats.xlsx_rows import BusyError
 from common.campaigns.recipients.importing import ImportResult
 from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.recipients.validation import InvalidRow
-from common.tables import RecipientList
+from common.tables import Campaign, RecipientList
 
 UPLOAD_SECONDS = 15 * 60
 """Maximum duration of an upload; the clerk abandons a list that takes longer."""
@@ -57,66 +59,93 @@ class _CompleteBody:
         return data
 
 
-@contextmanager
-def load_recipients(path: CampaignPath, loading: LoadingList, request: Request) -> Iterator[ImportResult]:
-    """Read the request body into the list that is *loading* and yield the result.
+class RecipientUpload:
+    """A recipients file in the body of *request*, which is read into the list that is *loading*."""
 
-    Any error here or in the block abandons the list. Raises RefusedError.
-    """
-    context, (kind, encoding) = current_context(), choose_format(request)
+    def __init__(self, path: CampaignPath, loading: LoadingList, request: Request) -> None:
+        self._path = path
+        self._loading = loading
+        self._request = request
+        self._sheet: Sheet | None = None
+
+    def read(self) -> ImportResult:
+        """Read the whole file into the list; raise RefusedError, or what ``import_rows`` raises."""
+        context, (kind, encoding) = current_context(), choose_format(self._request)
+        settings = context.settings
+        self._request.max_content_length = settings.max_recipients_bytes
+        body = cast("IO[bytes]", _CompleteBody(self._request))
+        too_large = f"The file must not exceed {settings.max_recipients_bytes} bytes."
+        with (
+            _take_upload_slot(),
+            limit_reading(self._request, UPLOAD_SECONDS, too_large=too_large, subject="file"),
+            detect.open_sheet(body, kind, encoding) as self._sheet,
+        ):
+            check = context.prompt_rules.judge_always
+            return importing.import_rows(context.database, self._loading, self._sheet, check, settings.max_recipients)
+
+    def abandon(self) -> None:
+        """Abandon the list, and keep the columns that were read, for its errors."""
+        columns = [] if self._sheet is None else importing.list_data_columns(self._sheet)
+        _abandon_lists(self._path, [self._loading], columns)
+
+
+@contextmanager
+def _take_upload_slot() -> Iterator[None]:
     if not _upload_slots.acquire(blocking=False):
         raise BusyError
-    most = context.settings.max_recipients
-    request.max_content_length = context.settings.max_recipients_bytes
-    with ExitStack() as undoing, ExitStack() as leaving:
-        leaving.callback(_upload_slots.release)
-        seen: list[str] = []
-        undoing.callback(_discard_lists, path, [loading], seen)
-        with limit_read_time(request, UPLOAD_SECONDS) as is_late:
-            try:
-                with detect.open_sheet(cast("IO[bytes]", _CompleteBody(request)), kind, encoding) as sheet:
-                    try:
-                        done = importing.import_rows(
-                            context.database, loading, sheet, context.prompt_rules.judge_always, most
-                        )
-                    finally:
-                        seen.extend(importing.list_data_columns(sheet))
-            except RequestEntityTooLarge:
-                size = context.settings.max_recipients_bytes
-                raise RefusedError("body_too_large", f"The file must not exceed {size} bytes.") from None
-            except (ClientDisconnected, OSError, ParseException):
-                if is_late():
-                    raise RefusedError(
-                        "request_timeout", f"The file did not arrive within {UPLOAD_SECONDS} seconds."
-                    ) from None
-                raise RefusedError("bad_request", "The body is incomplete or does not match its headers.") from None
-        yield done
-        undoing.pop_all()
+    try:
+        yield
+    finally:
+        _upload_slots.release()
+
+
+def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
+    """Store the body of the current request as a list of recipients, or nothing of it; raise RefusedError."""
+    kind, _ = choose_format(request)
+    with queries.lock_campaign(path) as (session, campaign):
+        loading = lists.open_list(session, campaign, replaces=query.mode == "replace")
+    upload = RecipientUpload(path, loading, request)
+    try:
+        done = upload.read()
+        is_strict = query.on_error == "strict" or not done.accepted
+        _limit_rejected_rows(done, 0 if is_strict else done.rejected)
+        with queries.lock_campaign(path) as (session, campaign):
+            lists.finish_list(session, campaign, loading, done.columns, done.digest)
+            session.flush()
+            campaign.digest = digest.compute_campaign_digest(session, campaign, current_context().settings)
+    except BaseException:
+        upload.abandon()
+        raise
+    return _serialize_receipt(campaign, loading, kind, done)
 
 
 @contextmanager
 def revalidate_recipients(
     path: CampaignPath, opened: Sequence[tuple[RecipientList, LoadingList]]
 ) -> Iterator[list[ImportResult]]:
-    """Check the rows of existing lists again, each into a new list, and yield the results; raise as ``filling``."""
+    """Check the rows of existing lists again, each into a new list, and yield the results.
+
+    Any error here or in the block abandons the new lists. Raises RefusedError.
+    """
     context = current_context()
-    with ExitStack() as undoing:
-        undoing.callback(_discard_lists, path, [loading for _, loading in opened])
+    judge, most = context.prompt_rules.judge_always, context.settings.max_recipients
+    try:
         filled = []
         for old, loading in opened:
-            judge, most = context.prompt_rules.judge_always, context.settings.max_recipients
             filled.append(revalidation.revalidate_list(context.database, old, loading, judge, most))
-            if filled[-1].rejected > old.rejected:
-                raise refuse_rows(filled[-1])
+            _limit_rejected_rows(filled[-1], old.rejected)
         yield filled
-        undoing.pop_all()
+    except BaseException:
+        _abandon_lists(path, [loading for _, loading in opened])
+        raise
 
 
-def refuse_rows(done: ImportResult) -> RefusedError:
-    """Return the error for a file with invalid rows."""
-    total = done.accepted + done.rejected
-    detail = f"{done.rejected} of {total} rows are not valid, so nothing was changed; see recipients/errors.csv."
-    return RefusedError("recipients_rejected", detail, [_serialize_bad_row(each) for each in done.shown])
+def _limit_rejected_rows(done: ImportResult, most: int) -> None:
+    """Raise RefusedError if more than *most* rows were rejected."""
+    if done.rejected > most:
+        total = done.accepted + done.rejected
+        detail = f"{done.rejected} of {total} rows are not valid, so nothing was changed; see recipients/errors.csv."
+        raise RefusedError("recipients_rejected", detail, [_serialize_bad_row(each) for each in done.shown])
 
 
 def _serialize_bad_row(bad: InvalidRow) -> FieldError:
@@ -125,7 +154,25 @@ def _serialize_bad_row(bad: InvalidRow) -> FieldError:
     return FieldError(code=code, detail=f"in {where}: {detail}")
 
 
-def _discard_lists(path: CampaignPath, opened: Sequence[LoadingList], columns: Sequence[str] = ()) -> None:
-    with serializers.lock_campaign(path) as (session, campaign):
+def _serialize_receipt(campaign: Campaign, loading: LoadingList, kind: Format, done: ImportResult) -> Receipt:
+    errors = [
+        RowError(row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail)
+        for bad in done.shown
+    ]
+    return Receipt(
+        number=loading.number,
+        format=kind,
+        columns=[*done.columns],
+        total=done.accepted + done.rejected,
+        accepted=done.accepted,
+        rejected=done.rejected,
+        errors=errors,
+        status=campaign.status,
+        spec_digest=campaign.digest,
+    )
+
+
+def _abandon_lists(path: CampaignPath, opened: Sequence[LoadingList], columns: Sequence[str] = ()) -> None:
+    with queries.lock_campaign(path) as (session, campaign):
         for loading in opened:
             lists.abandon_list(session, campaign, loading.number, columns)

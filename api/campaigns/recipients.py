@@ -3,26 +3,24 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
-from flask import Response, request, stream_with_context
+from flask import Response, stream_with_context
 
 from api.auth.bearer import current_caller, scope_required
-from api.campaigns import recipient_schemas, recipient_upload, serializers
+from api.campaigns import recipient_schemas, recipient_upload
+from api.campaigns.queries import load_campaign
 from api.campaigns.recipient_schemas import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
 from api.runtime.context import current_context
 from api.web import responses
-from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
-from common.campaigns import digest, queries, rendering
+from common.campaigns import queries, rendering
 from common.campaigns.csv_injection import defuse_cell
 from common.campaigns.printing import proofs
-from common.campaigns.recipients import lists, queries as recipient_queries
-from common.campaigns.recipients.formats.detect import Format
+from common.campaigns.recipients import queries as recipient_queries
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS
-from common.campaigns.recipients.importing import ImportResult
-from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
 from common.tables import Campaign, Recipient, RecipientList
@@ -46,22 +44,7 @@ PREVIEW_PROBLEMS = (400, 404, 408, 409, 413, 415, 422)
 @scope_required(Scope.CAMPAIGNS_WRITE)
 def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
     """Upload a recipients file. Every row is rendered and checked; a rejected file changes nothing."""
-    return responses.respond_json(receive_recipients(path, query))
-
-
-def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
-    """Store the request body as a list of recipients; raise RefusedError."""
-    kind, _ = recipient_upload.choose_format(request)
-    with serializers.lock_campaign(path) as (session, campaign):
-        loading = lists.open_list(session, campaign, replaces=query.mode == "replace")
-    with recipient_upload.load_recipients(path, loading, request) as done:
-        if not done.accepted or (done.rejected and query.on_error == "strict"):
-            raise recipient_upload.refuse_rows(done)
-        with serializers.lock_campaign(path) as (session, campaign):
-            lists.finish_list(session, campaign, loading, done.columns, done.digest)
-            session.flush()
-            campaign.digest = digest.compute_campaign_digest(session, campaign, current_context().settings)
-    return _serialize_receipt(campaign, loading, kind, done)
+    return responses.respond_json(recipient_upload.receive_recipients(path, query))
 
 
 @blueprint.get(
@@ -71,17 +54,15 @@ def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
 def list_recipients(path: CampaignPath, query: recipient_schemas.RecipientQuery) -> Response:
     """List recipients in upload order."""
     context, book = current_context(), f"{current_caller().owner}/campaigns/{path.campaign_id}/recipients"
-    after = None
-    if query.cursor is not None and (after := context.cursors.read(book, query.cursor)) is None:
-        raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
-    with context.database.reading() as session:
-        campaign = serializers.load_campaign(session, path)
-        rows = recipient_queries.list_recipients(session, campaign, after=after, limit=query.limit + 1)
-    page, has_more = rows[: query.limit], len(rows) > query.limit
-    following = context.cursors.write(book, page[-1].id) if has_more else None
-    return responses.respond_json(
-        RecipientPage(data=[*map(_serialize_recipient, page)], has_more=has_more, next=following)
-    )
+
+    def fetch(*, after: UUID | None, limit: int) -> Sequence[Recipient]:
+        with context.database.reading() as session:
+            campaign = load_campaign(session, path)
+            return recipient_queries.list_recipients(session, campaign, after=after, limit=limit)
+
+    page = context.cursors.paged(book, query, fetch)
+    shown = [_serialize_recipient(row) for row in page.rows]
+    return responses.respond_json(RecipientPage(data=shown, has_more=page.has_more, next=page.next))
 
 
 @blueprint.get(
@@ -91,7 +72,7 @@ def list_recipients(path: CampaignPath, query: recipient_schemas.RecipientQuery)
 def get_recipient_errors(path: CampaignPath, query: ErrorsQuery) -> Response:
     """Download the rejected rows with the reasons. The file can be corrected and appended unchanged otherwise."""
     with current_context().database.reading() as session:
-        campaign = serializers.load_campaign(session, path)
+        campaign = load_campaign(session, path)
         found = recipient_queries.find_list(session, campaign, query.list)
     if found is None:
         raise refuse_not_found()
@@ -112,7 +93,7 @@ def send_errors(found: RecipientList) -> Response:
 def preview_campaign(path: CampaignPath, body: recipient_schemas.Sample) -> Response:
     """Render the prompts of one recipient or of a sample, without printing. The sample is the one used for proofs."""
     with current_context().database.reading() as session:
-        campaign = serializers.load_campaign(session, path)
+        campaign = load_campaign(session, path)
         spec = CampaignSpec.from_row(campaign.spec)
         if body.recipient_id is None:
             rows: Sequence[Recipient] = proofs.choose_recipients(
@@ -151,26 +132,6 @@ def _serialize_recipient(row: Recipient) -> recipient_schemas.Recipient:
         arm=row.arm,
         values=row.fields,
         erased=row.erased_at is not None,
-    )
-
-
-def _serialize_receipt(campaign: Campaign, loading: LoadingList, kind: Format, done: ImportResult) -> Receipt:
-    errors = [
-        recipient_schemas.RowError(
-            row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail
-        )
-        for bad in done.shown
-    ]
-    return Receipt(
-        number=loading.number,
-        format=kind,
-        columns=[*done.columns],
-        total=done.accepted + done.rejected,
-        accepted=done.accepted,
-        rejected=done.rejected,
-        errors=errors,
-        status=campaign.status,
-        spec_digest=campaign.digest,
     )
 
 

@@ -1,19 +1,32 @@
-"""Write the results of a campaign as JSON Lines and CSV."""
+"""Send the results of a campaign as files: JSON Lines, CSV, a ZIP archive and a contact sheet."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine
+from flask import Response
+
+from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine, SheetQuery
 from api.images.schemas import Colour
-from api.runtime.context import AppContext
+from api.runtime.context import AppContext, current_context
+from api.web.errors import refuse_request
+from api.web.problems import FieldError
+from api.web.validation import refuse_not_found
+from common.campaigns import rendering
 from common.campaigns.csv_injection import defuse_cell
+from common.campaigns.results import archive, lines as result_lines
+from common.campaigns.results.archive import FileNames, InvalidPatternError
 from common.campaigns.results.lines import Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks
 from common.campaigns.spec import CampaignSpec
+from common.errors import ObjectMissingError
+from common.storage.links import format_content_disposition
+from common.storage.port import Storage
 from common.tables import Campaign, Image
 
 LINES_AT_ONCE = 200
+FETCHES_AT_ONCE = 8
 BYTE_ORDER_MARK = "\ufeff"
 """Without it, Excel does not detect UTF-8."""
 
@@ -41,6 +54,100 @@ COLUMNS: dict[str, Callable[[ResultLine], object]] = {
     "error_message": lambda line: line.error.message if line.error else None,
 }
 """The columns of the CSV file, in order."""
+
+
+def send_lines(campaign: Campaign) -> Response:
+    """Return the results of *campaign* as JSON Lines."""
+    lines = encode_jsonl(_iter_result_lines(campaign))
+    return _stream_response(lines, "application/jsonl", f"{_build_file_stem(campaign)}-results.jsonl")
+
+
+def send_table(campaign: Campaign) -> Response:
+    """Return the results of *campaign* as CSV."""
+    return _stream_response(
+        encode_csv(_iter_result_lines(campaign)), "text/csv; charset=utf-8", f"{_build_file_stem(campaign)}-results.csv"
+    )
+
+
+def send_archive(campaign: Campaign, pattern: str) -> Response:
+    """Return an archive of all available images, named by *pattern*; raise RefusedError for an invalid pattern."""
+    context = current_context()
+    try:
+        names = FileNames(pattern)
+    except InvalidPatternError as error:
+        raise refuse_request([FieldError(code=error.code, detail=error.message, parameter="name")]) from None
+    lines = result_lines.iterate_lines(context.database, campaign)
+    return _stream_response(
+        archive.pack_archive(context.storage, lines, names), "application/zip", f"{_build_file_stem(campaign)}.zip"
+    )
+
+
+def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
+    """Return a page of thumbnails; raise RefusedError with ``not_found`` for a page after the last."""
+    context, spec = current_context(), CampaignSpec.from_row(campaign.spec)
+    with context.database.reading() as session:
+        total = result_lines.count_rows(session, campaign) * spec.images_per_recipient
+        lines = result_lines.fetch_lines(session, campaign, (query.page - 1) * query.per_page, query.per_page)
+    pages = max(1, -(-total // query.per_page))
+    if query.page > pages:
+        raise refuse_not_found()
+    title = campaign.name if pages == 1 else f"{campaign.name}, page {query.page} of {pages}"
+    response = Response(_draw_sheet(title, spec, lines, context.storage), content_type="image/png")
+    response.headers["Content-Disposition"] = format_content_disposition(
+        f"{_build_file_stem(campaign)}-contact-sheet-{query.page}.png"
+    )
+    if query.page < pages:
+        target = f"{context.path_prefix}/v1/campaigns/{campaign.id}/contact-sheet.png"
+        response.headers["Link"] = f'<{target}?page={query.page + 1}&per_page={query.per_page}>; rel="next"'
+    return response
+
+
+def _iter_result_lines(campaign: Campaign) -> Iterator[ResultLine]:
+    context = current_context()
+    presenter = ResultSerializer(campaign, context)
+    return (presenter.show(line) for line in result_lines.iterate_lines(context.database, campaign))
+
+
+def _stream_response(content: Iterator[bytes], content_type: str, filename: str) -> Response:
+    response = Response(content, content_type=content_type)
+    response.headers["Content-Disposition"] = format_content_disposition(filename)
+    return response
+
+
+def _build_file_stem(campaign: Campaign) -> str:
+    return archive.sanitise_name(campaign.name) or "campaign"
+
+
+def _draw_sheet(title: str, spec: CampaignSpec, lines: Sequence[Line], storage: Storage) -> bytes:
+    """Return a PNG file that shows *lines*; a line without an image shows the reason."""
+    from common.images.contact_sheet import Tile, draw_contact_sheet  # noqa: PLC0415  (Pillow, for this alone)
+
+    def build_tile(line: Line) -> Tile:
+        data, absence = _fetch_thumbnail(line, storage)
+        caption = f"{line.recipient.recipient_id}, {line.recipient.arm}"
+        return Tile(data, caption, _render_prompt(line, spec), absence)
+
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        tiles = list(pool.map(build_tile, lines))
+    model = ", ".join(dict.fromkeys(arm.request.model for arm in spec.arms))
+    return draw_contact_sheet(tiles, title, model=model)
+
+
+def _fetch_thumbnail(line: Line, storage: Storage) -> tuple[bytes | None, str]:
+    """Return the thumbnail of a line, if it has one, and else the reason why not."""
+    if line.file is None:
+        return None, str(line.status)
+    try:
+        return storage.get(line.file.thumbnail_key or line.file.key), str(line.status)
+    except ObjectMissingError:
+        return None, "file missing"
+
+
+def _render_prompt(line: Line, spec: CampaignSpec) -> str:
+    """Return the prompt of a line, or an empty string for an erased recipient."""
+    if line.recipient.erased_at is not None:
+        return ""
+    return rendering.render_prompts(spec.arm(line.recipient.arm), line.recipient.fields).prompt
 
 
 class ResultSerializer:

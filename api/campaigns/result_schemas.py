@@ -5,9 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.campaigns.schemas import CampaignPath
 from api.images.schemas import Colour
 from api.web.output import Amount, Output, Time
-from api.web.validation import Id, Parsed, Path, Query
+from api.web.validation import Parsed, Query
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import LineStatus, PictureSource
 from common.tables.states import Verdict
@@ -65,16 +66,9 @@ class ResultLine(Output):
     error: LineError | None
 
 
-class CampaignPath(Path):
-    """The ID of a campaign."""
-
-    campaign_id: Id
-
-
-class RecipientPath(Path):
+class RecipientPath(CampaignPath):
     """The IDs of a campaign and of one of its recipients."""
 
-    campaign_id: Id
     recipient_id: str = Field(max_length=255)
 
 

@@ -1,13 +1,11 @@
-"""Find campaigns and convert them to their JSON representation."""
+"""Convert campaigns to their JSON representation."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import current_caller
 from api.campaigns import schemas
 from api.campaigns.run_schemas import (
     AmountSpan,
@@ -21,7 +19,6 @@ from api.campaigns.run_schemas import (
 from api.images import serializers as image_serializers
 from api.jobs import serializers as job_serializers
 from api.runtime.context import AppContext, current_context
-from api.web.validation import refuse_not_found
 from common.campaigns import digest, progress as campaign_progress, queries
 from common.campaigns.printing import proofs
 from common.campaigns.printing.quote import Interval, Quote
@@ -109,24 +106,6 @@ def _serialize_seconds(span: Interval) -> SecondsSpan:
 
 def _round_amount(value: float | None) -> Decimal | None:
     return None if value is None else round_money(Decimal(repr(value)))
-
-
-def load_campaign(session: Session, path: schemas.CampaignPath) -> Campaign:
-    """Return the caller's campaign; raise RefusedError with ``not_found``."""
-    row = queries.find_campaign(session, current_caller().owner, path.campaign_id)
-    if row is None:
-        raise refuse_not_found()
-    return row
-
-
-@contextmanager
-def lock_campaign(path: schemas.CampaignPath) -> Iterator[tuple[Session, Campaign]]:
-    """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
-    with current_context().database.transaction() as session:
-        row = queries.find_campaign(session, current_caller().owner, path.campaign_id, to_change=True)
-        if row is None:
-            raise refuse_not_found()
-        yield session, row
 
 
 def serialize_campaign(session: Session, row: Campaign, *, with_progress: bool = True) -> schemas.Campaign:

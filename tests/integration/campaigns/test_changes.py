@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
-from api.campaigns import serializers
+from api.campaigns import queries
 from common.campaigns.recipients import lists
 from common.db.engine import Database
 from common.tables import Campaign
@@ -46,7 +46,7 @@ def test_a_change_holds_nothing_that_began_while_it_was_weighed(
     made = make_campaign(api)
     path = f"/v1/campaigns/{made['id']}"
     digest = put(api, made, CSV).json["spec_digest"]
-    changing, times = serializers.lock_campaign, [0]
+    changing, times = queries.lock_campaign, [0]
 
     def come_between(status: CampaignStatus) -> None:
         with api.database.transaction() as session:
@@ -62,7 +62,7 @@ def test_a_change_holds_nothing_that_began_while_it_was_weighed(
             come_between(CampaignStatus.APPROVED)
         return changing(asked)
 
-    monkeypatch.setattr(serializers, "lock_campaign", count)
+    monkeypatch.setattr(queries, "lock_campaign", count)
     refused = api.call("PATCH", path, json={"defaults": {"steps": 3}})
     assert (refused.status_code, refused.json["code"]) == (409, "invalid_state")
     monkeypatch.undo()
@@ -76,13 +76,13 @@ def test_a_change_that_checks_no_rows_is_made_in_the_transaction_that_looked(
 ) -> None:
     made = make_campaign(api)
     put(api, made, CSV)
-    changing, times = serializers.lock_campaign, [0]
+    changing, times = queries.lock_campaign, [0]
 
     def count(asked: object) -> object:
         times[0] += 1
         return changing(asked)
 
-    monkeypatch.setattr(serializers, "lock_campaign", count)
+    monkeypatch.setattr(queries, "lock_campaign", count)
     assert api.call("PATCH", f"/v1/campaigns/{made['id']}", json={"defaults": {"steps": 3}}).status_code == 200
     assert times == [1], "nothing can come between"
 

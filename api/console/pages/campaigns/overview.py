@@ -1,18 +1,19 @@
 """Campaigns: the list with progress and cost, and the form for a new one."""
 
+from functools import partial
 from typing import Any
 
 from flask import request
 from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
-from api.campaigns import routes
+from api.campaigns.changes import insert_campaign
+from api.campaigns.queries import lock_campaign
 from api.campaigns.schemas import MOST_IMAGES, NewCampaign
-from api.campaigns.serializers import lock_campaign
 from api.console.access import current_user, require_scope
 from api.console.pages.campaigns import form
 from api.console.pages.campaigns.steps import find_current_view, load_campaign, parse_path
-from api.console.query_params import decode_cursor, encode_cursor, read_choice, read_filters
+from api.console.query_params import paged, read_choice, read_filters
 from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.urls import redirect_to
@@ -39,16 +40,16 @@ BLOCKED = {
 def list_campaigns() -> Response:
     """List campaigns, newest first."""
     status = read_choice("status", CampaignStatus)
-    after = decode_cursor("campaigns")
     with current_context().database.reading() as session:
-        found = queries.list_campaigns(session, current_caller().owner, status=status, after=after, limit=PAGE_SIZE + 1)
-        shown = found[:PAGE_SIZE]
-        shares = progress.count_shares(session, shown)
+        page = paged(
+            "campaigns", PAGE_SIZE, partial(queries.list_campaigns, session, current_caller().owner, status=status)
+        )
+        shares = progress.count_shares(session, page.rows)
     return render_page(
         "campaigns/list.html",
-        rows=shown,
+        rows=page.rows,
         shares=shares,
-        next=encode_cursor("campaigns", shown[-1].id if len(found) > PAGE_SIZE else None),
+        next=page.next,
         filters=read_filters("status"),
         statuses=[*CampaignStatus],
     )
@@ -69,7 +70,7 @@ def create_campaign() -> Response:
     """Create the campaign, or show the form again with its errors."""
     wish = form.parse_campaign_form(request.form)
     try:
-        made, _ = routes.insert_campaign(NewCampaign.model_validate(wish), wish)
+        made = insert_campaign(NewCampaign.model_validate(wish), wish, None).resource
     except RefusedError as refused:
         return _render_form(wish, refused)
     return redirect_to("campaigns_recipients:show_recipients", campaign_id=made.id, note="campaign-made")

@@ -4,11 +4,10 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
-from api.campaigns import serializers
-from api.campaigns.actions import notify_presses
+from api.campaigns import queries, serializers
+from api.campaigns.changes import notify_presses
 from api.campaigns.run_schemas import MOST_PROOFS, USUAL_PROOFS, NewProofs
 from api.campaigns.schemas import Approval, Campaign
-from api.campaigns.serializers import lock_campaign
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
 from api.console.rendering import render_live_fragment
 from api.console.routing import register_page
@@ -48,7 +47,7 @@ def print_proofs(campaign_id: str) -> Response:
     """Print proofs, which are charged and kept."""
     k = request.form.get("k", "")
     body = NewProofs.model_validate({"k": int(k)} if k.isdecimal() else {})
-    with lock_campaign(parse_path(campaign_id)) as (session, row):
+    with queries.lock_campaign(parse_path(campaign_id)) as (session, row):
         proofs.submit_proofs(session, row, USUAL_PROOFS if body.k is None else body.k)
     notify_presses()
     return redirect_to("campaigns_proofs:show_proofs", campaign_id=campaign_id)
@@ -58,7 +57,7 @@ def print_proofs(campaign_id: str) -> Response:
 def show_approval(campaign_id: str) -> Response:
     """Show what an approval covers and what it will cost."""
     with current_context().database.reading() as session:
-        row = serializers.load_campaign(session, parse_path(campaign_id))
+        row = queries.load_campaign(session, parse_path(campaign_id))
         shown = serializers.serialize_campaign(session, row, with_progress=False)
     return render_step("approve.html", row, "Approve", shown=shown, is_wanted=_needs_approval(shown))
 
@@ -67,7 +66,7 @@ def show_approval(campaign_id: str) -> Response:
 def approve_campaign(campaign_id: str) -> Response:
     """Approve the version of the campaign that the digest identifies."""
     body = Approval.model_validate({"spec_digest": request.form.get("spec_digest", "")})
-    with lock_campaign(parse_path(campaign_id)) as (session, row):
+    with queries.lock_campaign(parse_path(campaign_id)) as (session, row):
         lifecycle.approve_campaign(session, row, body.spec_digest, current_caller().key_id, current_context().settings)
     return redirect_to("campaigns_runs:show_progress", campaign_id=campaign_id, note="campaign-approved")
 

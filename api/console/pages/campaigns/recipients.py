@@ -1,14 +1,17 @@
 """The recipients of a campaign: upload a file, and show rejected rows and prompts."""
 
+from collections.abc import Sequence
 from itertools import islice
+from uuid import UUID
 
 from flask import jsonify, request
 from werkzeug.wrappers import Response
 
 from api.campaigns import recipients
 from api.campaigns.recipient_schemas import ErrorsQuery, UploadQuery
+from api.campaigns.recipient_upload import receive_recipients
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
-from api.console.query_params import decode_cursor, encode_cursor, read_filters, read_text
+from api.console.query_params import paged, read_filters, read_text
 from api.console.routing import register_page
 from api.console.urls import build_page_url
 from api.runtime.context import current_context
@@ -19,6 +22,7 @@ from common.campaigns.recipients.formats.detect import MEDIA_TYPES
 from common.campaigns.recipients.lists import EXTENDABLE, UNAPPROVED
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
+from common.tables import Recipient
 
 PAGE_SIZE = 20
 MOST_ERRORS = 50
@@ -55,7 +59,7 @@ def show_recipients(campaign_id: str) -> Response:
 def upload_recipients(campaign_id: str) -> Response:
     """Import the uploaded file (the request body); invalid rows are rejected and shown."""
     mode = "append" if request.args.get("mode") == "append" else "replace"
-    receipt = recipients.receive_recipients(parse_path(campaign_id), UploadQuery(mode=mode, on_error="skip"))
+    receipt = receive_recipients(parse_path(campaign_id), UploadQuery(mode=mode, on_error="skip"))
     note = "recipients-taken" if not receipt.rejected else "recipients-taken-in-part"
     return jsonify(url=build_page_url("campaigns_recipients:show_recipients", campaign_id=campaign_id, note=note))
 
@@ -74,20 +78,23 @@ def send_errors(campaign_id: str) -> Response:
 @register_page("/campaigns/<campaign_id>/prompts", Scope.CAMPAIGNS_READ)
 def show_prompts(campaign_id: str) -> Response:
     """Show the prompt of each recipient; nothing is printed."""
-    row, wanted, book = load_campaign(campaign_id), read_text("recipient", 255), f"campaigns/{campaign_id}/prompts"
+    row, wanted = load_campaign(campaign_id), read_text("recipient", 255)
+
+    def fetch(*, after: UUID | None, limit: int) -> Sequence[Recipient]:
+        if not wanted:
+            return recipient_queries.list_recipients(session, row, after=after, limit=limit)
+        found = queries.find_recipient(session, row, wanted)
+        return [found] if found is not None else []
+
     with current_context().database.reading() as session:
-        if wanted:
-            one = queries.find_recipient(session, row, wanted)
-            found = [one] if one is not None else []
-        else:
-            found = [*recipient_queries.list_recipients(session, row, after=decode_cursor(book), limit=PAGE_SIZE + 1)]
-    shown, spec = found[:PAGE_SIZE], CampaignSpec.from_row(row.spec)
+        page = paged(f"campaigns/{campaign_id}/prompts", PAGE_SIZE, fetch)
+    spec = CampaignSpec.from_row(row.spec)
     return render_step(
         "prompts.html",
         row,
         "Prompts",
-        rows=[recipients.render_prompts(row, spec, each) for each in shown if each.erased_at is None],
+        rows=[recipients.render_prompts(row, spec, each) for each in page.rows if each.erased_at is None],
         wanted=wanted,
         arms=spec.arms,
-        next=encode_cursor(book, shown[-1].id if len(found) > PAGE_SIZE else None),
+        next=page.next,
     )

@@ -5,8 +5,8 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api.campaigns import results, serializers as campaign_serializers
-from api.campaigns.public_links import change_links
+from api.campaigns import result_files, serializers as campaign_serializers
+from api.campaigns.queries import lock_campaign
 from api.campaigns.recipient_erasure import erase_recipient_data
 from api.campaigns.result_schemas import RecipientPath, SheetQuery
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
@@ -61,19 +61,19 @@ def show_variants(campaign_id: str) -> Response:
 @register_page("/campaigns/<campaign_id>/results.csv", Scope.CAMPAIGNS_READ)
 def send_table(campaign_id: str) -> Response:
     """Return the results as CSV."""
-    return results.send_table(load_campaign(campaign_id))
+    return result_files.send_table(load_campaign(campaign_id))
 
 
 @register_page("/campaigns/<campaign_id>/archive.zip", Scope.CAMPAIGNS_READ)
 def send_archive(campaign_id: str) -> Response:
     """Return all images as a ZIP archive."""
-    return results.send_archive(load_campaign(campaign_id), request.args.get("name") or USUAL_PATTERN)
+    return result_files.send_archive(load_campaign(campaign_id), request.args.get("name") or USUAL_PATTERN)
 
 
 @register_page("/campaigns/<campaign_id>/contact-sheet.png", Scope.CAMPAIGNS_READ)
 def send_sheet(campaign_id: str) -> Response:
     """Return one page of the contact sheet."""
-    return results.send_sheet(
+    return result_files.send_sheet(
         load_campaign(campaign_id), SheetQuery.model_validate({"page": request.args.get("page", "1")})
     )
 
@@ -82,9 +82,9 @@ def send_sheet(campaign_id: str) -> Response:
 def change_campaign_links(campaign_id: str, act: str) -> Response:
     """Create or revoke the public links."""
     is_made = act == "make"
-    change_links(
-        parse_path(campaign_id).campaign_id, public_links.create_links if is_made else public_links.revoke_links
-    )
+    with lock_campaign(parse_path(campaign_id)) as (_, campaign):
+        change = public_links.create_links if is_made else public_links.revoke_links
+        change(campaign)
     note = "links-made" if is_made else "links-revoked"
     return redirect_to("campaigns_results:show_results", campaign_id=campaign_id, note=note)
 
@@ -93,8 +93,7 @@ def change_campaign_links(campaign_id: str, act: str) -> Response:
 def erase_recipient(campaign_id: str) -> Response:
     """Permanently erase a recipient."""
     given = {"campaign_id": campaign_id, "recipient_id": request.form.get("recipient_id", "").strip()}
-    path = RecipientPath.model_validate(given)
-    erase_recipient_data(path.campaign_id, path.recipient_id)
+    erase_recipient_data(RecipientPath.model_validate(given))
     return redirect_to("campaigns_results:show_results", campaign_id=campaign_id, note="recipient-erased")
 
 

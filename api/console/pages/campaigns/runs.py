@@ -6,17 +6,14 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from api.campaigns import serializers
-from api.campaigns.actions import notify_presses
+from api.campaigns import changes, queries, serializers
 from api.campaigns.schemas import NewBudget
-from api.campaigns.serializers import lock_campaign
 from api.console.pages.campaigns.steps import parse_path, render_step
 from api.console.rendering import render_live_fragment
 from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
-from common.campaigns import lifecycle
 from common.campaigns.lifecycle import RetryScope
 from common.keys import Scope
 from common.tables import Campaign
@@ -49,32 +46,26 @@ def show_progress_now(campaign_id: str) -> Response:
 @register_page("/campaigns/<campaign_id>/do/<act>", Scope.CAMPAIGNS_WRITE, post=True)
 def act_on_campaign(campaign_id: str, act: str) -> Response:
     """Start, pause, resume, cancel or retry the campaign, or change its budget."""
-    if act not in NOTES:
+    if act not in changes.ACTIONS:
         raise refuse_not_found()
-    body = NewBudget.model_validate({"amount": request.form.get("amount", "").strip()}) if act == "budget" else None
-    settings = current_context().settings
-    with lock_campaign(parse_path(campaign_id)) as (session, row):
-        match act:
-            case "start":
-                lifecycle.start_campaign(session, row, settings)
-            case "pause":
-                lifecycle.pause_campaign(session, row)
-            case "resume":
-                lifecycle.resume_campaign(session, row, settings)
-            case "cancel":
-                lifecycle.cancel_campaign(session, row)
-            case "retry":
-                only = request.form.get("only", "")
-                lifecycle.retry_prints(session, row, RetryScope(only) if only in {*RetryScope} else None, settings)
-            case _:
-                lifecycle.raise_budget(session, row, Decimal(body.amount if body is not None else "0"), settings)
-    notify_presses()
+    changes.act_on_campaign(parse_path(campaign_id), act, **_read_arguments(act))
     return redirect_to("campaigns_runs:show_progress", campaign_id=campaign_id, note=NOTES[act])
+
+
+def _read_arguments(act: str) -> dict[str, object]:
+    """Return what the form says about an action, beyond its name."""
+    if act == "retry":
+        only = request.form.get("only", "")
+        return {"only": RetryScope(only) if only in {*RetryScope} else None}
+    if act == "budget":
+        body = NewBudget.model_validate({"amount": request.form.get("amount", "").strip()})
+        return {"amount": Decimal(body.amount)}
+    return {}
 
 
 def _load_progress(text: str) -> tuple[Campaign, dict[str, Any]]:
     with current_context().database.reading() as session:
-        row = serializers.load_campaign(session, parse_path(text))
+        row = queries.load_campaign(session, parse_path(text))
         shown = serializers.serialize_campaign(session, row)
     prints = shown.progress.prints if shown.progress is not None else None
     moves = row.status is CampaignStatus.RUNNING or (prints is not None and prints.ordered > 0)

@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 from werkzeug.wrappers import Response
 
-from api.campaigns import serializers
+from api.campaigns.queries import fetch_campaign
 from api.campaigns.schemas import CampaignPath
 from api.console.access import current_user
 from api.console.rendering import render_page
-from api.runtime.context import current_context
 from common.keys import Scope
 from common.tables import Campaign
 from common.tables.campaign_states import CampaignStatus
@@ -34,8 +33,7 @@ def parse_path(text: str) -> CampaignPath:
 
 def load_campaign(text: str) -> Campaign:
     """Return the caller's campaign; raise RefusedError with ``not_found``."""
-    with current_context().database.reading() as session:
-        return serializers.load_campaign(session, parse_path(text))
+    return fetch_campaign(parse_path(text))
 
 
 def list_steps(row: Campaign) -> list[CampaignStep]:

@@ -1,0 +1,34 @@
+"""Query campaigns of the caller; campaigns of other owners are reported as missing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.orm import Session
+
+from api.auth.bearer import current_caller
+from api.campaigns.schemas import CampaignPath
+from api.runtime.context import current_context
+from api.web.validation import refuse_not_found
+from common.campaigns import queries
+from common.tables import Campaign
+
+
+def load_campaign(session: Session, path: CampaignPath, *, to_change: bool = False) -> Campaign:
+    """Return the caller's campaign, locked if it is *to_change*; raise RefusedError with ``not_found``."""
+    row = queries.find_campaign(session, current_caller().owner, path.campaign_id, to_change=to_change)
+    if row is None:
+        raise refuse_not_found()
+    return row
+
+
+def fetch_campaign(path: CampaignPath) -> Campaign:
+    """Return the caller's campaign, read in a session of its own; raise RefusedError with ``not_found``."""
+    with current_context().database.reading() as session:
+        return load_campaign(session, path)
+
+
+@contextmanager
+def lock_campaign(path: CampaignPath) -> Iterator[tuple[Session, Campaign]]:
+    """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
+    with current_context().database.transaction() as session:
+        yield session, load_campaign(session, path, to_change=True)
