@@ -1,27 +1,22 @@
 """``/v1/images``: list, get, download and erase images."""
 
 from functools import partial
-from uuid import UUID
 
 from flask import Response
 
 from api.auth.bearer import current_caller, scope_required
 from api.images import queries, serializers
+from api.images.erasure import erase_image
 from api.images.files import respond_file
 from api.images.schemas import BINARY, ContentQuery, Image, ImageList, ImagePath, ImageQuery
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
-from common.errors import StorageError
-from common.images import erasure, search
+from common.images import search
 from common.images.search import ImageFilter
 from common.keys import Scope
-from common.logs import get_logger
-from common.tables.states import ImageStatus
 
 blueprint = responses.create_blueprint("images", "The images of jobs.", "/v1/images")
-
-log = get_logger(__name__)
 
 CONTENT: responses.Success = {
     200: {
@@ -78,17 +73,3 @@ def delete_image(path: ImagePath) -> Response:
     """Permanently erase an image and its thumbnail. Its cost stays on record. The call is idempotent."""
     erase_image(path.image_id)
     return Response(status=204)
-
-
-def erase_image(image_id: UUID) -> None:
-    """Erase an image of the caller; raise RefusedError or IllegalTransitionError if it cannot be erased."""
-    context = current_context()
-    with context.database.transaction() as session:
-        row = queries.load_image(session, current_caller().owner, image_id)
-        erasure.erase_image(session, row)
-    if row.status is ImageStatus.ERASED:
-        try:
-            erasure.delete_objects(context.database, context.storage, row)
-        except StorageError as error:
-            # No new links are issued; the clerk deletes the files later.
-            log.warning("image_not_erased", image_id=str(row.id), reason=error.code)

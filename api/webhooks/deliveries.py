@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Response
-from sqlalchemy.orm import Session
 
 from api.auth.bearer import current_caller, scope_required
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.validation import refuse_not_found
 from api.webhooks import serializers
-from api.webhooks.routes import lock_webhook, refuse_disabled
+from api.webhooks.changes import load_message, lock_webhook, refuse_disabled
 from api.webhooks.schemas import (
     AttemptList,
     Delivery,
@@ -94,13 +93,3 @@ def resend_deliveries(path: WebhookPath, body: Resending) -> Response:
         refuse_disabled(endpoint)
         count = outbox.resend_messages(session, endpoint, body.since, body.until, delivered=bool(body.delivered))
     return responses.respond_json(Resent(count=count), 202)
-
-
-def load_message(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
-    """Return a message of the caller; raise RefusedError with ``not_found``."""
-    row = delivery_log.find_message(
-        session, current_caller().owner, path.webhook_id, path.delivery_id, to_change=to_change
-    )
-    if row is None:
-        raise refuse_not_found()
-    return row

@@ -1,11 +1,8 @@
 """``/v1/webhooks``: create, update, test and delete webhooks, and rotate their signing secrets."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 
 from flask import Response
-from sqlalchemy.orm import Session
 
 from api.auth.bearer import current_caller, scope_required
 from api.runtime.context import current_context
@@ -13,6 +10,7 @@ from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from api.webhooks import receiver_url, serializers
+from api.webhooks.changes import WITHOUT_URL, insert_webhook, lock_webhook, publish_test_event
 from api.webhooks.schemas import (
     USUAL_OVERLAP,
     Delivery,
@@ -24,22 +22,13 @@ from api.webhooks.schemas import (
     WebhookPath,
 )
 from common.keys import Scope
-from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import (
-    CAMPAIGN_EVENTS,
-    JOB_EVENTS,
-    USUAL_EVENTS,
     DisabledReason,
-    EndpointStatus,
-    EventType,
 )
 from common.tables.webhooks import DIRECT_URL
-from common.webhooks import endpoints, outbox, signing_secrets
-from common.webhooks.endpoints import NewEndpoint
+from common.webhooks import endpoints, signing_secrets
 
 blueprint = responses.create_blueprint("webhooks", "Webhooks for job and campaign events.", "/v1/webhooks")
-
-WITHOUT_URL = "This webhook has no URL: it only signs messages to the `webhook_url` of jobs and campaigns."
 
 CREATED = {201: responses.describe_success(Webhook, "The webhook was created", {"Location": "URL of the webhook."})}
 
@@ -138,47 +127,3 @@ def test_webhook(path: WebhookPath) -> Response:
     with lock_webhook(path) as (session, row):
         message = publish_test_event(session, row)
     return responses.respond_json(serializers.serialize_delivery(message, None, with_body=True), 202)
-
-
-def insert_webhook(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
-    """Create a webhook of *owner* and return it with its secret; raise RefusedError, or as ``endpoints.add`` does."""
-    context = current_context()
-    url = DIRECT_URL if wish.url is None else receiver_url.normalize_url(wish.url, "/url")
-    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if wish.url is None else USUAL_EVENTS
-    new = NewEndpoint(
-        owner=owner,
-        url=url,
-        events=_parse_events(wish.events) or usual,
-        description=wish.description or "",
-        secret=signing_secrets.parse_secret(wish.secret) if wish.secret else None,
-    )
-    with context.database.transaction() as session:
-        return endpoints.create_endpoint(session, context.sealer, new, context.settings.max_webhooks)
-
-
-def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:
-    """Enqueue a test message; raise RefusedError if the webhook is disabled or has no URL."""
-    refuse_disabled(row)
-    if row.url == DIRECT_URL:
-        raise RefusedError("webhook_without_url", WITHOUT_URL)
-    return outbox.publish_test_event(session, row)
-
-
-@contextmanager
-def lock_webhook(path: WebhookPath) -> Iterator[tuple[Session, WebhookEndpoint]]:
-    """Yield a transaction and the caller's webhook, locked; raise RefusedError with ``not_found``."""
-    with current_context().database.transaction() as session:
-        row = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id, to_change=True)
-        if row is None:
-            raise refuse_not_found()
-        yield session, row
-
-
-def refuse_disabled(row: WebhookEndpoint) -> None:
-    """Raise RefusedError if a webhook is disabled."""
-    if row.status is EndpointStatus.DISABLED:
-        raise RefusedError("webhook_disabled", "Enable the webhook first.")
-
-
-def _parse_events(names: Sequence[str] | None) -> list[EventType]:
-    return [EventType(name) for name in dict.fromkeys(names or ())]

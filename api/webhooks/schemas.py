@@ -6,9 +6,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api.web import text_fields
 from api.web.output import Output, Time
-from api.web.validation import Body, Id, Moment, Parsed, Path, Query, Whole
+from api.web.validation import PLAIN_PATTERN, Body, Id, Moment, Parsed, Path, Query, Whole
 from common.jobs import prompt_text
 from common.tables.webhook_states import DisabledReason, EndpointStatus, EventType, Failure, MessageState
 from common.webhooks import signing_secrets
@@ -47,7 +46,7 @@ Description = Annotated[
     str,
     Field(max_length=LONGEST_DESCRIPTION),
     AfterValidator(prompt_text.clean_text),
-    _json_schema(pattern=text_fields.PLAIN_PATTERN),
+    _json_schema(pattern=PLAIN_PATTERN),
 ]
 Secret = Annotated[
     str, Field(max_length=LONGEST_SECRET), AfterValidator(_check_secret), _json_schema(format="webhook-secret")

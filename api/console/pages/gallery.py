@@ -22,7 +22,7 @@ from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.images import serializers
-from api.images.routes import erase_image
+from api.images.erasure import erase_image
 from api.images.schemas import Image as ShownImage
 from api.runtime.context import current_context
 from api.web.errors import RefusedError

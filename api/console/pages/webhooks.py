@@ -14,7 +14,7 @@ from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
-from api.webhooks import deliveries, routes, serializers
+from api.webhooks import changes, serializers
 from api.webhooks.schemas import USUAL_OVERLAP, DeliveryPath, NewWebhook, WebhookPath
 from common.keys import Scope
 from common.tables.webhook_states import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
@@ -37,7 +37,7 @@ def create_webhook() -> Response:
     wish["description"] = request.form.get("description", "").strip()
     try:
         body = NewWebhook.model_validate({name: value for name, value in wish.items() if value})
-        row, secret = routes.insert_webhook(current_caller().owner, body)
+        row, secret = changes.insert_webhook(current_caller().owner, body)
     except (RefusedError, WebhookExistsError, TooManyWebhooksError) as refused:
         return _render_webhooks(refused)
     return _render_webhook(str(row.id), serializers.serialize_webhook(row, secret).secret)
@@ -53,14 +53,14 @@ def show_webhook(webhook_id: str) -> Response:
 def change_webhook(webhook_id: str, act: str) -> Response:
     """Enable, disable, test or delete a webhook, or rotate its secret."""
     path = WebhookPath.model_validate({"webhook_id": webhook_id})
-    with routes.lock_webhook(path) as (session, row):
+    with changes.lock_webhook(path) as (session, row):
         match act:
             case "enable":
                 endpoints.enable_endpoint(row)
             case "disable":
                 endpoints.disable_endpoint(session, row, DisabledReason.OWNER)
             case "test":
-                routes.publish_test_event(session, row)
+                changes.publish_test_event(session, row)
             case "delete":
                 endpoints.delete_endpoint(session, row)
             case "rotate":
@@ -82,7 +82,7 @@ def show_delivery(webhook_id: str, delivery_id: str) -> Response:
     """Show a delivery with its payload and attempts."""
     path = DeliveryPath.model_validate({"webhook_id": webhook_id, "delivery_id": delivery_id})
     with current_context().database.reading() as session:
-        row = deliveries.load_message(session, path)
+        row = changes.load_message(session, path)
         tries = delivery_log.list_attempts(session, row.id)
         endpoint = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id)
     delivery = serializers.serialize_delivery(row, tries[0] if tries else None, with_body=True)
@@ -93,9 +93,9 @@ def show_delivery(webhook_id: str, delivery_id: str) -> Response:
 def resend_delivery(webhook_id: str, delivery_id: str) -> Response:
     """Send a message again."""
     path = DeliveryPath.model_validate({"webhook_id": webhook_id, "delivery_id": delivery_id})
-    with routes.lock_webhook(path) as (session, endpoint):
-        routes.refuse_disabled(endpoint)
-        outbox.resend_message(session, deliveries.load_message(session, path, to_change=True))
+    with changes.lock_webhook(path) as (session, endpoint):
+        changes.refuse_disabled(endpoint)
+        outbox.resend_message(session, changes.load_message(session, path, to_change=True))
     return redirect_to("webhooks:show_webhook", webhook_id=webhook_id, note="delivery-resent")
 
 

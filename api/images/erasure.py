@@ -1,0 +1,27 @@
+"""Erase an image of the caller."""
+
+from uuid import UUID
+
+from api.auth.bearer import current_caller
+from api.images import queries
+from api.runtime.context import current_context
+from common.errors import StorageError
+from common.images import erasure
+from common.logs import get_logger
+from common.tables.states import ImageStatus
+
+log = get_logger(__name__)
+
+
+def erase_image(image_id: UUID) -> None:
+    """Erase an image of the caller; raise RefusedError or IllegalTransitionError if it cannot be erased."""
+    context = current_context()
+    with context.database.transaction() as session:
+        row = queries.load_image(session, current_caller().owner, image_id)
+        erasure.erase_image(session, row)
+    if row.status is ImageStatus.ERASED:
+        try:
+            erasure.delete_objects(context.database, context.storage, row)
+        except StorageError as error:
+            # No new links are issued; the clerk deletes the files later.
+            log.warning("image_not_erased", image_id=str(row.id), reason=error.code)

@@ -1,0 +1,70 @@
+"""Create webhooks, and lock one or a message of it to change it, as both the API and the console do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.orm import Session
+
+from api.auth.bearer import current_caller
+from api.runtime.context import current_context
+from api.web.errors import RefusedError
+from api.web.validation import refuse_not_found
+from api.webhooks import receiver_url
+from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookPath
+from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, USUAL_EVENTS, EndpointStatus, EventType
+from common.tables.webhooks import DIRECT_URL
+from common.webhooks import delivery_log, endpoints, outbox, signing_secrets
+from common.webhooks.endpoints import NewEndpoint
+
+WITHOUT_URL = "This webhook has no URL: it only signs messages to the `webhook_url` of jobs and campaigns."
+
+
+def insert_webhook(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
+    """Create a webhook of *owner* and return it with its secret; raise RefusedError, or as ``endpoints.add`` does."""
+    context = current_context()
+    url = DIRECT_URL if wish.url is None else receiver_url.normalize_url(wish.url, "/url")
+    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if wish.url is None else USUAL_EVENTS
+    new = NewEndpoint(
+        owner=owner,
+        url=url,
+        events=[*map(EventType, dict.fromkeys(wish.events or ()))] or usual,
+        description=wish.description or "",
+        secret=signing_secrets.parse_secret(wish.secret) if wish.secret else None,
+    )
+    with context.database.transaction() as session:
+        return endpoints.create_endpoint(session, context.sealer, new, context.settings.max_webhooks)
+
+
+def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:
+    """Enqueue a test message; raise RefusedError if the webhook is disabled or has no URL."""
+    refuse_disabled(row)
+    if row.url == DIRECT_URL:
+        raise RefusedError("webhook_without_url", WITHOUT_URL)
+    return outbox.publish_test_event(session, row)
+
+
+@contextmanager
+def lock_webhook(path: WebhookPath) -> Iterator[tuple[Session, WebhookEndpoint]]:
+    """Yield a transaction and the caller's webhook, locked; raise RefusedError with ``not_found``."""
+    with current_context().database.transaction() as session:
+        row = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id, to_change=True)
+        if row is None:
+            raise refuse_not_found()
+        yield session, row
+
+
+def refuse_disabled(row: WebhookEndpoint) -> None:
+    """Raise RefusedError if a webhook is disabled."""
+    if row.status is EndpointStatus.DISABLED:
+        raise RefusedError("webhook_disabled", "Enable the webhook first.")
+
+
+def load_message(session: Session, path: DeliveryPath, *, to_change: bool = False) -> WebhookMessage:
+    """Return a message of the caller; raise RefusedError with ``not_found``."""
+    row = delivery_log.find_message(
+        session, current_caller().owner, path.webhook_id, path.delivery_id, to_change=to_change
+    )
+    if row is None:
+        raise refuse_not_found()
+    return row
