@@ -18,9 +18,8 @@ from api.jobs.schemas import (
     Request,
     refuse_blank,
 )
-from api.web import text_fields
 from api.web.output import Amount, Output, Time
-from api.web.validation import Body, Header, Id, Moment, Parsed, Path, Query, Whole
+from api.web.validation import PLAIN_PATTERN, PROMPT_PATTERN, Body, Header, Id, Moment, Parsed, Path, Query, Whole
 from api.webhooks.schemas import CampaignEvents, Url
 from common.campaigns.spec import OnBlock, SeedRule
 from common.jobs import prompt_text
@@ -54,9 +53,9 @@ Name = Annotated[
     Field(min_length=1, max_length=LONGEST_NAME),
     AfterValidator(refuse_blank),
     AfterValidator(prompt_text.clean_text),
-    _json_schema(pattern=text_fields.PROMPT_PATTERN),
+    _json_schema(pattern=PROMPT_PATTERN),
 ]
-Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _json_schema(pattern=text_fields.PLAIN_PATTERN)]
+Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _json_schema(pattern=PLAIN_PATTERN)]
 Weight = Annotated[int, Field(ge=1, le=LARGEST_WEIGHT), Whole]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Money = Annotated[str, Field(pattern=MONEY), AfterValidator(_refuse_zero), _json_schema(examples=["20.00"])]

@@ -13,9 +13,9 @@ from api.auth.bearer import current_caller, scope_required
 from api.images import serializers
 from api.images.schemas import BINARY, Safety
 from api.runtime.context import AppContext, current_context
-from api.web import responses, text_fields
+from api.web import responses
 from api.web.output import Output, Time
-from api.web.validation import Body, Id, Parsed, Path, Query, refuse_not_found
+from api.web.validation import PLAIN_PATTERN, Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
@@ -91,7 +91,7 @@ class Decision(Body):
     note: (
         Annotated[
             str,
-            Field(max_length=LONGEST_NOTE, json_schema_extra={"pattern": text_fields.PLAIN_PATTERN}),
+            Field(max_length=LONGEST_NOTE, json_schema_extra={"pattern": PLAIN_PATTERN}),
             AfterValidator(prompt_text.clean_text),
         ]
         | None

@@ -6,8 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.web.output import Amount, Output, Time
-from api.web.text_fields import STYLE_REFERENCE
-from api.web.validation import Body, Id, Moment, Parsed, Path, Query
+from api.web.validation import STYLE_REFERENCE, Body, Id, Moment, Parsed, Path, Query
 from common.safety.policy import Recourse, ReviewAction
 from common.tables.states import ImageStatus, SafetyMode, Verdict
 

@@ -13,8 +13,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.formparser import FormDataParser
 
 from api.web.errors import RefusedError, refuse_request
-from api.web.json_pointer import join_pointer
-from api.web.problems import FieldError
+from api.web.problems import FieldError, join_pointer
 from api.web.strict_json import limit_reading
 from common.images.assets import PictureFile
 from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError

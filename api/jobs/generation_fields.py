@@ -7,9 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api.web import text_fields
-from api.web.text_fields import STYLE_REFERENCE
-from api.web.validation import Body, Whole
+from api.web.validation import PLAIN_PATTERN, STYLE_REFERENCE, Body, Whole
 from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
 from common.jobs.styles import MOST_COLOURS, REFERENCE
@@ -68,7 +66,7 @@ def _json_schema(**keywords: Any) -> Any:
 
 COLOUR = "^#[0-9A-Fa-f]{6}$"
 Text = Annotated[str, Field(max_length=prompt_text.LONGEST_PROMPT)]
-Plain = Annotated[Text, AfterValidator(prompt_text.clean_text), _json_schema(pattern=text_fields.PLAIN_PATTERN)]
+Plain = Annotated[Text, AfterValidator(prompt_text.clean_text), _json_schema(pattern=PLAIN_PATTERN)]
 Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
 StyleReference = Annotated[
     str,

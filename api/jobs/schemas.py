@@ -22,9 +22,8 @@ from api.jobs.generation_fields import (
     refuse_disabled_safety,
     refuse_safety_switches,
 )
-from api.web import text_fields
 from api.web.output import Output, Time
-from api.web.validation import Header, Id, Parsed, Path, Query, Whole
+from api.web.validation import PLAIN_PATTERN, PROMPT_PATTERN, Header, Id, Parsed, Path, Query, Whole
 from api.webhooks.schemas import BY_DEFAULT, Events, Url
 from common.ids import parse_id
 from common.jobs import prompt_text
@@ -72,7 +71,7 @@ METADATA_SCHEMA: dict[str, Any] = {
     "type": "object",
     "maxProperties": MOST_METADATA,
     "propertyNames": {"pattern": METADATA_KEY},
-    "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA, "pattern": text_fields.PLAIN_PATTERN},
+    "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA, "pattern": PLAIN_PATTERN},
 }
 
 
@@ -83,7 +82,7 @@ class NewJob(GenerationFields):
         Text,
         AfterValidator(refuse_blank),
         AfterValidator(prompt_text.clean_text),
-        _json_schema(pattern=text_fields.PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
+        _json_schema(pattern=PROMPT_PATTERN, minLength=1, examples=["a lighthouse at dusk, oil on canvas"]),
     ] = Field(description="What the images should show, in any language the model understands.")
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,

@@ -13,10 +13,9 @@ from api.jobs.generation_fields import GenerationFields, refuse_safety_switches
 from api.jobs.schemas import NewJob
 from api.runtime.context import current_context
 from api.runtime.cursors import Page
-from api.web import responses, text_fields
+from api.web import responses
 from api.web.output import Output, Time
-from api.web.text_fields import STYLE_REFERENCE
-from api.web.validation import Parsed, Path, Query, refuse_not_found
+from api.web.validation import PLAIN_PATTERN, STYLE_REFERENCE, Parsed, Path, Query, refuse_not_found
 from common import tables
 from common.jobs import prompt_text, styles
 from common.jobs.request import OutputFormat, SchedulerName
@@ -34,7 +33,7 @@ Words = Annotated[
     str,
     Field(max_length=LONGEST_WORDS),
     AfterValidator(prompt_text.clean_text),
-    _json_schema(pattern=text_fields.PLAIN_PATTERN),
+    _json_schema(pattern=PLAIN_PATTERN),
 ]
 
 

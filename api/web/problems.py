@@ -1,4 +1,4 @@
-"""The problem catalogue: every error code with its HTTP status and title."""
+"""The problem catalogue: every error code with its HTTP status and title, and how a fault names its place."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,21 @@ from pydantic import Field
 
 from api.web.output import Output
 
+LONGEST_PART = 64
+LONGEST_POINTER = 200
+
 REQUEST_ID = "7d6f0b1e4c5a4f0c8f6d2c1b0a998877"
+
+
+def join_pointer(pointer: str, part: str | int) -> str:
+    """Return the JSON Pointer (RFC 6901) to *part* within *pointer*, shortened to limit how much input is echoed."""
+    escaped = str(part)[:LONGEST_PART].replace("~", "~0").replace("/", "~1")
+    return f"{pointer}/{escaped}"[:LONGEST_POINTER]
+
+
+def quote_shortened(text: str) -> str:
+    """Return *text* in quotes, truncated to a length that is safe to echo."""
+    return repr(text if len(text) <= LONGEST_PART else f"{text[:LONGEST_PART]}…")
 
 
 class FieldError(Output):

@@ -14,8 +14,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.web.errors import RefusedError
-from api.web.json_pointer import join_pointer, quote_shortened
-from api.web.problems import FieldError
+from api.web.problems import FieldError, join_pointer, quote_shortened
 from api.web.timeouts import set_alarm
 
 MAX_BODY_BYTES = 256 * 1024

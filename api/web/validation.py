@@ -13,9 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, fi
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.web.errors import RefusedError, refuse_request
-from api.web.json_pointer import join_pointer, quote_shortened
-from api.web.problems import PROBLEMS, FieldError
+from api.web.problems import PROBLEMS, FieldError, join_pointer, quote_shortened
 from common.ids import parse_id
+from common.jobs.prompt_text import INVISIBLE
+from common.jobs.styles import STYLE_NAME
 
 T = TypeVar("T")
 
@@ -36,6 +37,13 @@ CODES = {
 
 RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
+
+PROMPT_PATTERN = rf"^[^\u0000]*[^{INVISIBLE}][^\u0000]*$"
+"""Pattern of a prompt: no NUL and at least one visible character."""
+
+PLAIN_PATTERN = r"^[^\u0000]*$"
+
+STYLE_REFERENCE = rf"^{STYLE_NAME}(@[1-9][0-9]{{0,8}})?$"
 
 
 def _drop_null_types(schema: dict[str, Any]) -> None:

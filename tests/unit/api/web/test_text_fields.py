@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies
 
-from api.web import text_fields
+from api.web.validation import PROMPT_PATTERN
 from common.jobs import prompt_text
 
 
@@ -33,7 +33,7 @@ def test_cleaning_twice_changes_nothing_more(text: str) -> None:
 
 @given(strategies.text())
 def test_the_documented_pattern_agrees_with_the_check(text: str) -> None:
-    matches = re.search(text_fields.PROMPT_PATTERN, text.removesuffix("\n")) is not None
+    matches = re.search(PROMPT_PATTERN, text.removesuffix("\n")) is not None
     assert matches == (not prompt_text.is_blank(text) and "\0" not in text)
 
 
