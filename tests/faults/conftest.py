@@ -10,7 +10,7 @@ from tests.faults.support import press_process, rows
 from tests.faults.support.press_process import Linked
 from tests.functional.backends import Embedded
 from tests.functional.stack import QUICK, Stack, running
-from tests.support.press_fixture import House, open_house
+from tests.support.press_fixture import PressFixture, open_press_fixture
 
 SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
 FOLDER = Path(__file__).parent
@@ -69,12 +69,12 @@ def links(linked: Stack) -> Iterator[Linked]:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> House:
+def press_fixture(database: Database, tmp_path: Path) -> PressFixture:
     """A database, files for storage, and a painted model, for presses in this process."""
-    return open_house(database, tmp_path)
+    return open_press_fixture(database, tmp_path)
 
 
 @pytest.fixture
-def sqlite_house(sqlite_database: Database, tmp_path: Path) -> House:
+def sqlite_press_fixture(sqlite_database: Database, tmp_path: Path) -> PressFixture:
     """The same on SQLite alone, for what does not depend on the kind."""
-    return open_house(sqlite_database, tmp_path)
+    return open_press_fixture(sqlite_database, tmp_path)

@@ -18,7 +18,7 @@ from common.tables.states import JobStatus, Outcome
 from tests.faults.support import press_process
 from tests.functional.stack import Stack
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.waiting import until
 
 QUEUE = name_queue("painted")
@@ -115,12 +115,12 @@ def test_93_a_bell_with_the_id_of_another_owners_job_changes_nothing(stack: Stac
 
 
 def test_f26_a_press_that_hears_nothing_while_work_is_due_has_itself_started_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("worker.press.press.CONSUMER_STALL_SECONDS", 0.2)
     monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
-    with house.press():
-        factories.submit(house.database)
+    with press_fixture.press():
+        factories.submit(press_fixture.database)
         until(lambda: asked, "the press to notice")
     assert asked[0] == (os.getpid(), signal.SIGTERM)

@@ -11,7 +11,7 @@ import pytest
 from common.errors import SafetyUnavailableError
 from common.tables.states import JobStatus, Outcome, Verdict
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from worker.checkers.interface import Finding
 from worker.checkers.scripted import ScriptedChecker
 from worker.press import runner
@@ -50,28 +50,32 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_f59_a_checker_that_breaks_lets_nothing_out(house: House, kind: str) -> None:
-    job = factories.submit(house.database, request={"num_images": 2})
-    with house.press(checker=BrokenChecker(ANSWERS[kind])) as press:
+def test_f59_a_checker_that_breaks_lets_nothing_out(press_fixture: PressFixture, kind: str) -> None:
+    job = factories.submit(press_fixture.database, request={"num_images": 2})
+    with press_fixture.press(checker=BrokenChecker(ANSWERS[kind])) as press:
         for _ in range(3):
             runner.run_next_job(press)
-            factories.make_due(house.database, job.id)
-    row = factories.read(house.database, job.id)
+            factories.make_due(press_fixture.database, job.id)
+    row = factories.read(press_fixture.database, job.id)
     assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)
-    assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.RETRIED, Outcome.RETRIED, Outcome.FAILED]
-    assert list(house.storage.list_keys("")) == []
-    house.check()
+    assert [attempt.outcome for attempt in press_fixture.attempts(job.id)] == [
+        Outcome.RETRIED,
+        Outcome.RETRIED,
+        Outcome.FAILED,
+    ]
+    assert list(press_fixture.storage.list_keys("")) == []
+    press_fixture.check()
 
 
-def test_f59_a_checker_that_recovers_lets_the_job_out(house: House) -> None:
-    job = factories.submit(house.database)
-    with house.press(checker=BrokenChecker(None)) as broken:
+def test_f59_a_checker_that_recovers_lets_the_job_out(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(checker=BrokenChecker(None)) as broken:
         runner.run_next_job(broken)
-    factories.make_due(house.database, job.id)
-    with house.press() as sound:
+    factories.make_due(press_fixture.database, job.id)
+    with press_fixture.press() as sound:
         runner.run_next_job(sound)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    house.check()
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    press_fixture.check()
 
 
 class HangingChecker(ScriptedChecker):
@@ -86,22 +90,22 @@ class HangingChecker(ScriptedChecker):
 
 
 def test_f59_a_checker_that_hangs_fails_the_attempt_and_has_its_press_start_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
-    house.settings = house.settings.model_copy(update={"check_timeout_seconds": 0.1})
-    job = factories.submit(house.database)
+    press_fixture.settings = press_fixture.settings.model_copy(update={"check_timeout_seconds": 0.1})
+    job = factories.submit(press_fixture.database)
     hanging = HangingChecker()
-    with house.press(checker=hanging) as press:
+    with press_fixture.press(checker=hanging) as press:
         runner.run_next_job(press)
     hanging.never.set()
     assert asked == [(os.getpid(), signal.SIGTERM)]
-    (attempt,) = house.attempts(job.id)
+    (attempt,) = press_fixture.attempts(job.id)
     assert (attempt.outcome, attempt.error_code) == (Outcome.RETRIED, "safety_unavailable")
-    assert list(house.storage.list_keys("")) == []
-    factories.make_due(house.database, job.id)
-    with house.press() as sound:
+    assert list(press_fixture.storage.list_keys("")) == []
+    factories.make_due(press_fixture.database, job.id)
+    with press_fixture.press() as sound:
         runner.run_next_job(sound)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    house.check()
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    press_fixture.check()

@@ -23,7 +23,7 @@ from tests.functional.stack import until
 from tests.support.servers.api_servers import ROOT
 from tests.support.servers.processes import own_folder, running
 from tests.support.servers.webhook_receivers import receiving
-from tests.support.webhook_fixture import Office
+from tests.support.webhook_fixture import WebhookFixture
 
 ENVIRON = {
     "PYTHONPATH": str(ROOT),
@@ -48,7 +48,7 @@ def clerk(home: Path, *faults: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def owe(home: Path, url: str) -> tuple[Office, str, WebhookMessage]:
+def owe(home: Path, url: str) -> tuple[WebhookFixture, str, WebhookMessage]:
     """Make a database in which a message is owed; return it with the secret that signs."""
     settings = Settings.from_environ({"PRESSROOM_HOME": str(home)})
     database = Database(settings.sqlalchemy_url)
@@ -57,7 +57,7 @@ def owe(home: Path, url: str) -> tuple[Office, str, WebhookMessage]:
         sealer = SecretCipher(settings.read_secret())
         row, secret = endpoints.create_endpoint(session, sealer, NewEndpoint("ada", url), most=1)
         message = outbox.publish_test_event(session, session.get_one(WebhookEndpoint, row.id))
-    return Office(database), signing_secrets.format_secret(secret), message
+    return WebhookFixture(database), signing_secrets.format_secret(secret), message
 
 
 @pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])
@@ -65,21 +65,24 @@ def test_f08_f42_a_clerk_that_dies_over_a_message_is_followed_by_another_that_se
     home: Path, point: str, arrivals: int
 ) -> None:
     with receiving() as receiver:
-        office, secret, message = owe(home, receiver.url)
+        webhook_fixture, secret, message = owe(home, receiver.url)
         with clerk(home, f"{point}:kill") as dying:
             assert dying.wait(60) == -9
         assert len(receiver.received) == arrivals - 1
-        assert office.message(message.id).state is MessageState.PENDING
-        with office.database.transaction() as session:
+        assert webhook_fixture.message(message.id).state is MessageState.PENDING
+        with webhook_fixture.database.transaction() as session:
             lapsed = utcnow() - timedelta(seconds=1)
             session.execute(update(WebhookMessage).values(lease_until=lapsed))
         with clerk(home):
-            until(lambda: office.message(message.id).state is MessageState.DELIVERED, "the message to be delivered")
+            until(
+                lambda: webhook_fixture.message(message.id).state is MessageState.DELIVERED,
+                "the message to be delivered",
+            )
         assert len(receiver.received) == arrivals
         for number, request in enumerate(receiver.received, 3 - arrivals):
             request.verify(secret)
             assert request.headers["webhook-id"] == str(message.id)
             assert request.headers["webhook-attempt"] == str(number)
             assert request.body == message.body
-    assert [attempt.error for attempt in office.attempts(message.id)] == [Failure.INTERRUPTED, None]
-    office.database.close()
+    assert [attempt.error for attempt in webhook_fixture.attempts(message.id)] == [Failure.INTERRUPTED, None]
+    webhook_fixture.database.close()

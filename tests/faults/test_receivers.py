@@ -15,7 +15,7 @@ from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address
 from tests.support.apis import open_api
 from tests.support.servers.webhook_receivers import Receiver, receiving
-from tests.support.webhook_fixture import Office
+from tests.support.webhook_fixture import WebhookFixture
 
 PUBLIC, INSIDE = ip_address("93.184.215.14"), ip_address("127.0.0.1")
 
@@ -73,12 +73,12 @@ def test_f40_no_hostile_url_is_reached_when_it_is_named_or_told_something(
     for path, body in (("/v1/webhooks", {"url": url}), ("/v1/jobs", {"prompt": "x", "webhook_url": url})):
         assert api.post(path, json=body).status_code == 422
 
-    office = Office(sqlite_database)
-    endpoint_id, _ = office.subscribe(url)  # as if it had been let in under other rules
-    message_id = office.test(endpoint_id)
+    webhook_fixture = WebhookFixture(sqlite_database)
+    endpoint_id, _ = webhook_fixture.subscribe(url)  # as if it had been let in under other rules
+    message_id = webhook_fixture.test(endpoint_id)
     guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve=Resolver(), is_own=lambda _: False)
-    office.deliver(office.courier(guard))
-    assert [attempt.error for attempt in office.attempts(message_id)] == [Failure.NOT_ALLOWED]
+    webhook_fixture.deliver(webhook_fixture.create_deliverer(guard))
+    assert [attempt.error for attempt in webhook_fixture.attempts(message_id)] == [Failure.NOT_ALLOWED]
     assert canary.connections == 0
 
 
@@ -89,22 +89,24 @@ def test_f40_a_name_that_turns_inward_after_it_was_registered_reaches_nobody(
     url = f"http://rebinding.example:{canary.port}/"
     api = open_api(sqlite_database, tmp_path, resolve=resolver, **_rules(canary))
     assert api.post("/v1/webhooks", json={"url": url}).status_code == 201
-    office = Office(sqlite_database)
-    endpoint_id, _ = office.subscribe(url, "grace")
-    message_id = office.test(endpoint_id)
+    webhook_fixture = WebhookFixture(sqlite_database)
+    endpoint_id, _ = webhook_fixture.subscribe(url, "grace")
+    message_id = webhook_fixture.test(endpoint_id)
     guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve=resolver, is_own=lambda _: False)
     for _ in range(3):
-        office.deliver(office.courier(guard))
-        office.clock.advance(hours=1)
-    assert {attempt.error for attempt in office.attempts(message_id)} == {Failure.NOT_ALLOWED}
+        webhook_fixture.deliver(webhook_fixture.create_deliverer(guard))
+        webhook_fixture.clock.advance(hours=1)
+    assert {attempt.error for attempt in webhook_fixture.attempts(message_id)} == {Failure.NOT_ALLOWED}
     assert canary.connections == 0
 
 
 def test_f40_the_canary_is_reached_by_whom_the_house_allows(sqlite_database: Database, canary: Receiver) -> None:
-    office = Office(sqlite_database)
-    endpoint_id, _ = office.subscribe(f"http://inward.example:{canary.port}/")
-    message_id = office.test(endpoint_id)
+    webhook_fixture = WebhookFixture(sqlite_database)
+    endpoint_id, _ = webhook_fixture.subscribe(f"http://inward.example:{canary.port}/")
+    message_id = webhook_fixture.test(endpoint_id)
     rules = SsrfRules.of(Settings(webhook_allow=("inward.example",)))
-    office.deliver(office.courier(SsrfGuard(rules, resolve=Resolver(), is_own=lambda _: False)))
-    assert office.message(message_id).state is MessageState.DELIVERED
+    webhook_fixture.deliver(
+        webhook_fixture.create_deliverer(SsrfGuard(rules, resolve=Resolver(), is_own=lambda _: False))
+    )
+    assert webhook_fixture.message(message_id).state is MessageState.DELIVERED
     assert canary.connections == 1

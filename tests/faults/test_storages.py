@@ -12,7 +12,7 @@ from common.tables.states import JobStatus, Outcome
 from tests.faults.support import scripted_s3
 from tests.faults.support.scripted_s3 import DENIED, NO_BUCKET, SERVER_ERROR, SLOW_DOWN, WRONG_CLOCK, Refusal, Script
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.waiting import until
 from worker.press import runner
 
@@ -33,87 +33,91 @@ class FullDisk(FileStorage):
 
 
 @pytest.fixture
-def script(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+def script(sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     """The script of the S3 server that the house now stores in."""
     with scripted_s3.serving(monkeypatch.setenv) as (script, storage):
-        sqlite_house.storage = storage
+        sqlite_press_fixture.storage = storage
         yield script
 
 
 @pytest.fixture
-def full_disk(sqlite_house: House) -> FullDisk:
+def full_disk(sqlite_press_fixture: PressFixture) -> FullDisk:
     """A disk on which the house now stores."""
-    files = open_storage(sqlite_house.settings)
+    files = open_storage(sqlite_press_fixture.settings)
     assert isinstance(files, FileStorage)
-    sqlite_house.storage = FullDisk(files.root, files.links)
-    return sqlite_house.storage
+    sqlite_press_fixture.storage = FullDisk(files.root, files.links)
+    return sqlite_press_fixture.storage
 
 
-def _outcomes(house: House, job_id: object) -> list[Outcome]:
-    return [attempt.outcome for attempt in house.attempts(job_id)]
+def _outcomes(press_fixture: PressFixture, job_id: object) -> list[Outcome]:
+    return [attempt.outcome for attempt in press_fixture.attempts(job_id)]
 
 
 @pytest.mark.parametrize("refusals", [[SERVER_ERROR], [SLOW_DOWN] * (ONE_ROUND + 1)], ids=["one 500", "five 503"])
 def test_f34_a_storage_that_is_overloaded_costs_no_second_print(
-    sqlite_house: House, script: Script, refusals: list[Refusal]
+    sqlite_press_fixture: PressFixture, script: Script, refusals: list[Refusal]
 ) -> None:
     script.refusals = list(refusals)
-    job = factories.submit(sqlite_house.database)
-    with sqlite_house.press() as press:
+    job = factories.submit(sqlite_press_fixture.database)
+    with sqlite_press_fixture.press() as press:
         runner.run_next_job(press)
     assert script.puts == len(refusals) + 2
-    assert _outcomes(sqlite_house, job.id) == [Outcome.SUCCEEDED]
-    sqlite_house.check()
+    assert _outcomes(sqlite_press_fixture, job.id) == [Outcome.SUCCEEDED]
+    sqlite_press_fixture.check()
 
 
-def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(sqlite_house: House, script: Script) -> None:
+def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(
+    sqlite_press_fixture: PressFixture, script: Script
+) -> None:
     script.loses_half = 1
-    job = factories.submit(sqlite_house.database)
-    with sqlite_house.press() as press:
+    job = factories.submit(sqlite_press_fixture.database)
+    with sqlite_press_fixture.press() as press:
         runner.run_next_job(press)
-    assert _outcomes(sqlite_house, job.id) == [Outcome.SUCCEEDED]
-    sqlite_house.check()
+    assert _outcomes(sqlite_press_fixture, job.id) == [Outcome.SUCCEEDED]
+    sqlite_press_fixture.check()
 
 
 @pytest.mark.parametrize("refusal", [DENIED, NO_BUCKET, WRONG_CLOCK], ids=lambda refusal: refusal[1])
 def test_f37_a_storage_that_takes_nothing_has_its_press_wait_and_fails_no_job(
-    sqlite_house: House, script: Script, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
+    sqlite_press_fixture: PressFixture, script: Script, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.press.publish.UPLOAD_PAUSE_SECONDS", 0.01)
     script.always = refusal
-    _check_the_press_waits(sqlite_house, monkeypatch, lambda: setattr(script, "always", None))
+    _check_the_press_waits(sqlite_press_fixture, monkeypatch, lambda: setattr(script, "always", None))
 
 
 def test_f44_a_press_whose_disk_is_full_waits_and_fails_no_job(
-    sqlite_house: House, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
+    sqlite_press_fixture: PressFixture, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.press.publish.UPLOAD_PAUSE_SECONDS", 0.01)
     full_disk.is_full = True
-    _check_the_press_waits(sqlite_house, monkeypatch, lambda: setattr(full_disk, "is_full", False))
+    _check_the_press_waits(sqlite_press_fixture, monkeypatch, lambda: setattr(full_disk, "is_full", False))
 
 
-def test_f44_a_disk_with_hardly_any_room_counts_as_full(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f44_a_disk_with_hardly_any_room_counts_as_full(
+    sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 2**63)
-    with sqlite_house.press() as press:
+    with sqlite_press_fixture.press() as press:
         assert not press.outlet.try_out()
         monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 0)
         assert press.outlet.try_out()
 
 
-def _check_the_press_waits(house: House, monkeypatch: pytest.MonkeyPatch, mend: object) -> None:
+def _check_the_press_waits(press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch, mend: object) -> None:
     monkeypatch.setattr("worker.press.press.STORAGE_RETRY_SECONDS", 0.05)
-    first, second = factories.submit(house.database), factories.submit(house.database)
-    with house.press() as press, ThreadPoolExecutor(1) as thread:
+    first, second = factories.submit(press_fixture.database), factories.submit(press_fixture.database)
+    with press_fixture.press() as press, ThreadPoolExecutor(1) as thread:
         runner.run_next_job(press)
         assert not press.outlet.is_open
         waiting = thread.submit(runner.run_next_job, press)
         until(press._door.locked, "the press to wait at its door")
-        assert _outcomes(house, first.id) == [Outcome.RETRIED]
-        assert _outcomes(house, second.id) == []
-        assert factories.read(house.database, first.id).strikes == 0, "it is no fault of the job"
+        assert _outcomes(press_fixture, first.id) == [Outcome.RETRIED]
+        assert _outcomes(press_fixture, second.id) == []
+        assert factories.read(press_fixture.database, first.id).strikes == 0, "it is no fault of the job"
         mend()
         waiting.result(60)
         runner.run_next_job(press)
     for job in (first, second):
-        assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    house.check()
+        assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    press_fixture.check()

@@ -28,7 +28,7 @@ from tests.support.servers.api_servers import ROOT
 from tests.support.servers.processes import die_with_parent, stop
 from tests.support.servers.webhook_receivers import receiving
 from tests.support.waiting import until
-from tests.support.webhook_fixture import Office
+from tests.support.webhook_fixture import WebhookFixture
 
 
 @contextmanager
@@ -80,19 +80,19 @@ def test_f62_a_webhook_whose_name_does_not_resolve_just_now_is_sent_later(sqlite
             raise UnresolvedError
         return [ip_address("127.0.0.1")]
 
-    office = Office(sqlite_database)
+    webhook_fixture = WebhookFixture(sqlite_database)
     with receiving() as receiver:
-        endpoint_id, _ = office.subscribe(f"http://hooks.example:{receiver.port}/hook")
-        message_id = office.test(endpoint_id)
+        endpoint_id, _ = webhook_fixture.subscribe(f"http://hooks.example:{receiver.port}/hook")
+        message_id = webhook_fixture.test(endpoint_id)
         rules = SsrfRules.of(Settings(webhook_allow=("hooks.example",)))
-        courier = office.courier(SsrfGuard(rules, resolve=resolve, is_own=lambda _: False))
-        office.deliver(courier)
-        assert office.message(message_id).state is MessageState.PENDING
+        deliverer = webhook_fixture.create_deliverer(SsrfGuard(rules, resolve=resolve, is_own=lambda _: False))
+        webhook_fixture.deliver(deliverer)
+        assert webhook_fixture.message(message_id).state is MessageState.PENDING
         is_down = False
-        office.clock.advance(minutes=1)
-        office.deliver(courier)
-    assert office.message(message_id).state is MessageState.DELIVERED
-    assert [attempt.error for attempt in office.attempts(message_id)] == [Failure.UNRESOLVED, None]
+        webhook_fixture.clock.advance(minutes=1)
+        webhook_fixture.deliver(deliverer)
+    assert webhook_fixture.message(message_id).state is MessageState.DELIVERED
+    assert [attempt.error for attempt in webhook_fixture.attempts(message_id)] == [Failure.UNRESOLVED, None]
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from common.storage.port import Storage
 from common.tables import Attempt, Image, Job, Press
 from common.tables.states import TERMINAL, JobStatus
 from tests.functional.backends import Backend
-from tests.support import invariants, secret_markers
+from tests.support import customer_text, invariants
 from tests.support.servers.processes import die_with_parent, free_ports, own_folder, stop
 from tests.support.waiting import PATIENCE_SECONDS, until
 from worker.engine.painted import MOST_ROWS
@@ -130,7 +130,7 @@ class Stack:
         written = "".join([self.log.read_text(errors="replace"), *self.overheard])
         for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
-        assert secret_markers.find_places(self.database, self.storage, CANARY) == []
+        assert customer_text.find_misplaced_text(self.database, self.storage, CANARY) == []
         for fault in ("deadlock detected", "attempt_crashed", "database is locked"):
             assert fault not in written
 

@@ -10,20 +10,20 @@ import pytest
 
 from common.db.engine import Database
 from common.settings import Settings
-from tests.support.campaigns.campaigns import Bureau
-from tests.support.press_fixture import House, open_house
+from tests.support.campaigns.campaign_fixture import CampaignFixture
+from tests.support.press_fixture import PressFixture, open_press_fixture
 from tests.support.servers.webhook_receivers import Receiver, receiving
-from tests.support.webhook_fixture import Office
+from tests.support.webhook_fixture import WebhookFixture
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> House:
+def press_fixture(database: Database, tmp_path: Path) -> PressFixture:
     """A database, files for storage, and a painted model whose every second costs one."""
-    return open_house(database, tmp_path, PRESSROOM_GPU_PRICE_PER_HOUR="3600")
+    return open_press_fixture(database, tmp_path, PRESSROOM_GPU_PRICE_PER_HOUR="3600")
 
 
 @pytest.fixture(scope="session")
-def companies() -> ModuleType:
+def mixed_batches() -> ModuleType:
     """The module of that name; torch takes seconds to import, and collecting tests should not."""
     from tests.support.engine import mixed_batches  # noqa: PLC0415
 
@@ -31,22 +31,22 @@ def companies() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def opened(companies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+def tiny_family(mixed_batches: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """Open a tiny model's family by its name, each once."""
     root = tmp_path_factory.mktemp("models")
-    return functools.cache(lambda name: companies.open_family(name, root / name))
+    return functools.cache(lambda name: mixed_batches.open_family(name, root / name))
 
 
 @pytest.fixture
-def office(database: Database) -> Office:
+def webhook_fixture(database: Database) -> WebhookFixture:
     """A database with webhooks, and a clock that can be set forward."""
-    return Office(database)
+    return WebhookFixture(database)
 
 
 @pytest.fixture
-def bureau(database: Database, tmp_path: Path) -> Iterator[Bureau]:
+def campaign_fixture(database: Database, tmp_path: Path) -> Iterator[CampaignFixture]:
     """A database with campaigns, a clerk that is called by hand, and a press that prints at a fixed price."""
-    opened = Bureau(database, Settings.from_environ({"PRESSROOM_HOME": str(tmp_path / "home")}))
+    opened = CampaignFixture(database, Settings.from_environ({"PRESSROOM_HOME": str(tmp_path / "home")}))
     yield opened
     opened.check()
 

@@ -29,10 +29,10 @@ from tests.bench.outcome import describe_load, describe_machine
 from tests.functional.stack import CANARY, QUICK, Stack, running
 from tests.soak import report, watch
 from tests.soak.customers import Customers
-from tests.soak.faults import Trouble
+from tests.soak.faults import FaultInjector
 from tests.soak.history import History
-from tests.soak.report import Promises
-from tests.soak.stack import HISTORY, Ground, standing
+from tests.soak.report import Guarantees
+from tests.soak.stack import HISTORY, SoakServers, start_servers
 from tests.support import invariants
 from tests.support.servers.webhook_receivers import Received, answer, receiving
 from tests.support.waiting import until
@@ -58,41 +58,41 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--presses", type=int, default=PRESSES)
     parser.add_argument("--out", type=Path, default=HISTORY)
     given = parser.parse_args(words)
-    mood = Mood(given.seed)
+    answers = RandomAnswers(given.seed)
     history = History(given.out / f"soak-{given.seed}.jsonl")
     with (
-        standing() as ground,
-        receiving(mood) as receiver,
-        running(ground, presses=given.presses, settings=SETTINGS, patience_seconds=READY_SECONDS) as stack,
+        start_servers() as servers,
+        receiving(answers) as receiver,
+        running(servers, presses=given.presses, settings=SETTINGS, patience_seconds=READY_SECONDS) as stack,
     ):
-        promises, found = soak(stack, ground, receiver.url, history, given)
-        found["webhooks"] = report.describe_webhooks(stack.database, mood.taken)
-        if not promises.are_kept:
+        guarantees, found = soak(stack, servers, receiver.url, history, given)
+        found["webhooks"] = report.describe_webhooks(stack.database, answers.taken)
+        if not guarantees.are_kept:
             shutil.copy(stack.log, given.out / f"soak-{given.seed}.log")
     history.close()
-    whole = {"promises": asdict(promises), **found, "machine": describe_load(describe_machine())}
+    whole = {"promises": asdict(guarantees), **found, "machine": describe_load(describe_machine())}
     (given.out / f"soak-{given.seed}.json").write_text(json.dumps(whole, indent=1, default=str) + "\n", "utf-8")
     print(report.show(whole))
-    print("kept" if promises.are_kept else "BROKEN")
-    return 0 if promises.are_kept else 1
+    print("kept" if guarantees.are_kept else "BROKEN")
+    return 0 if guarantees.are_kept else 1
 
 
 def soak(
-    stack: Stack, ground: Ground, hook_url: str, history: History, given: argparse.Namespace
-) -> tuple[Promises, dict[str, Any]]:
+    stack: Stack, servers: SoakServers, hook_url: str, history: History, given: argparse.Namespace
+) -> tuple[Guarantees, dict[str, Any]]:
     """Order and break for so long, mend and drain; return how the promises stand, and what it has cost."""
     watch.install(stack.database)
     customers = Customers(stack, hook_url, given.seed, history)
-    trouble = Trouble(stack, ground, given.seed, history)
+    injector = FaultInjector(stack, servers, given.seed, history)
     began = time.monotonic()
     customers.begin(given.queued, given.rate)
     while time.monotonic() - began < 60 * given.minutes:
-        trouble.strike()
+        injector.strike()
     customers.finish()
     drained = _drain(stack)
     accepted = {UUID(job_id) for client in stack.clients.values() for job_id in client.accepted}
     _await_deliveries(stack.database)
-    promises = _judge(stack, accepted, customers)
+    guarantees = _judge(stack, accepted, customers)
     history.note("drained", seconds=round(drained, 1))
     for move in watch.read_moves(stack.database):
         history.note("move", **move)
@@ -102,7 +102,7 @@ def soak(
         "costs": report.describe_costs(stack.database),
         "recovery": report.describe_recovery(stack.database, history.struck),
     }
-    return promises, found
+    return guarantees, found
 
 
 def _drain(stack: Stack) -> float:
@@ -130,7 +130,7 @@ def _await_deliveries(database: Database) -> None:
         time.sleep(0.5)
 
 
-def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Promises:
+def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Guarantees:
     with stack.database.reading() as session:
         statuses = dict(session.execute(select(Job.id, Job.status)).all())
     said = ""
@@ -142,7 +142,7 @@ def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Promises:
         assert "deadlock detected" not in written, "a deadlock"
     except (AssertionError, pytest.fail.Exception) as broken:
         said = str(broken) or repr(broken)
-    return Promises(
+    return Guarantees(
         lost=sum(statuses.get(job_id) not in TERMINAL for job_id in accepted),
         unexpected=len(statuses.keys() - accepted),
         two_ends=len(watch.ended_twice(stack.database)),
@@ -151,7 +151,7 @@ def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Promises:
     )
 
 
-class Mood:
+class RandomAnswers:
     """A script for a receiver that takes most messages and fails at some; it counts what it has taken, by id."""
 
     def __init__(self, seed: int) -> None:

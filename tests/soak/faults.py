@@ -10,19 +10,19 @@ from random import Random
 from tests.functional.backends import kill_broker
 from tests.functional.stack import LEASE_SECONDS, Stack
 from tests.soak import stack
-from tests.soak.history import History, Struck
-from tests.soak.stack import Ground
+from tests.soak.history import History, InjectedFault
+from tests.soak.stack import SoakServers
 
 LEAST_REST_SECONDS, MOST_REST_SECONDS = 1.0, 5.0
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.5, 2.0 * LEASE_SECONDS
 
 
-class Trouble:
+class FaultInjector:
     """Breaks and mends; every draw is made whether or not its object is there, so that a seed is a schedule."""
 
-    def __init__(self, stack: Stack, ground: Ground, seed: int, history: History) -> None:
+    def __init__(self, stack: Stack, servers: SoakServers, seed: int, history: History) -> None:
         self._stack = stack
-        self._ground = ground
+        self._servers = servers
         self._random = Random(seed)
         self._history = history
         self._pause_seconds = 0.0
@@ -36,7 +36,7 @@ class Trouble:
         rest = self._random.uniform(LEAST_REST_SECONDS, MOST_REST_SECONDS)
         began = time.time()
         FAULTS[name](self)
-        self._history.note_fault(Struck(name, began, time.time()))
+        self._history.note_fault(InjectedFault(name, began, time.time()))
         time.sleep(rest)
 
     def kill_press(self) -> None:
@@ -57,35 +57,35 @@ class Trouble:
                 time.sleep(1.5 * LEASE_SECONDS)
 
     def kill_broker(self) -> None:
-        kill_broker(self._ground, self._stack.settings)
+        kill_broker(self._servers, self._stack.settings)
 
     def flush_broker(self) -> None:
-        with self._ground.connect(self._stack.settings) as client:
+        with self._servers.connect(self._stack.settings) as client:
             client.flushall()
 
     def pause_broker(self) -> None:
-        with _stopped(stack.broker_pid(self._ground, self._stack)):
+        with _stopped(stack.broker_pid(self._servers, self._stack)):
             time.sleep(self._pause_seconds)
 
     def pause_database(self) -> None:
-        self._ground.postgresql.pause()
+        self._servers.postgresql.pause()
         time.sleep(self._pause_seconds)
-        self._ground.postgresql.resume()
+        self._servers.postgresql.resume()
 
     def restart_database(self) -> None:
-        self._ground.postgresql.end()
+        self._servers.postgresql.end()
         time.sleep(self._pause_seconds / 2)
-        self._ground.postgresql.start()
+        self._servers.postgresql.start()
 
     def pause_storage(self) -> None:
-        self._ground.s3.pause()
+        self._servers.s3.pause()
         time.sleep(self._pause_seconds)
-        self._ground.s3.resume()
+        self._servers.s3.resume()
 
     def restart_storage(self) -> None:
-        self._ground.s3.end()
+        self._servers.s3.end()
         time.sleep(self._pause_seconds / 2)
-        self._ground.s3.start()
+        self._servers.s3.start()
 
     def _kill(self, part: str) -> None:
         found = stack.find(self._stack, part)
@@ -93,18 +93,18 @@ class Trouble:
             stack.kill(found[int(self._place * len(found))])
 
 
-FAULTS: dict[str, Callable[[Trouble], None]] = {
-    "a press is killed": Trouble.kill_press,
-    "a press stands still past its lease": Trouble.freeze_press,
-    "the clerk is killed": Trouble.kill_clerk,
-    "the api is killed": Trouble.kill_api,
-    "Redis is killed": Trouble.kill_broker,
-    "Redis is flushed": Trouble.flush_broker,
-    "Redis stands still": Trouble.pause_broker,
-    "PostgreSQL stands still": Trouble.pause_database,
-    "PostgreSQL is restarted": Trouble.restart_database,
-    "S3 stands still": Trouble.pause_storage,
-    "S3 is killed": Trouble.restart_storage,
+FAULTS: dict[str, Callable[[FaultInjector], None]] = {
+    "a press is killed": FaultInjector.kill_press,
+    "a press stands still past its lease": FaultInjector.freeze_press,
+    "the clerk is killed": FaultInjector.kill_clerk,
+    "the api is killed": FaultInjector.kill_api,
+    "Redis is killed": FaultInjector.kill_broker,
+    "Redis is flushed": FaultInjector.flush_broker,
+    "Redis stands still": FaultInjector.pause_broker,
+    "PostgreSQL stands still": FaultInjector.pause_database,
+    "PostgreSQL is restarted": FaultInjector.restart_database,
+    "S3 stands still": FaultInjector.pause_storage,
+    "S3 is killed": FaultInjector.restart_storage,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Struck:
+class InjectedFault:
     """A fault: what it was, and when it began and was mended, in seconds since the epoch."""
 
     name: str
@@ -27,7 +27,7 @@ class History:
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
-        self.struck: list[Struck] = []
+        self.struck: list[InjectedFault] = []
 
     def note(self, what: str, **about: Any) -> None:
         """Enter an event."""
@@ -38,7 +38,7 @@ class History:
             if what == "refused":
                 self.refused[f"{about['status']} {about['code']}"] += 1
 
-    def note_fault(self, struck: Struck) -> None:
+    def note_fault(self, struck: InjectedFault) -> None:
         """Enter a fault that is over."""
         self.note("fault", name=struck.name, began=struck.began, seconds=round(struck.ended - struck.began, 2))
         self.struck.append(struck)

@@ -15,11 +15,11 @@ from common.db.engine import Database
 from common.tables import Attempt, Job, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 from common.tables.webhook_states import MessageState
-from tests.soak.history import Struck
+from tests.soak.history import InjectedFault
 
 
 @dataclass(frozen=True)
-class Promises:
+class Guarantees:
     """What must not happen: each a count, and what the invariant checker said."""
 
     lost: int
@@ -55,7 +55,7 @@ def describe_costs(database: Database) -> dict[str, Any]:
     }
 
 
-def describe_recovery(database: Database, struck: Sequence[Struck]) -> dict[str, Any]:
+def describe_recovery(database: Database, struck: Sequence[InjectedFault]) -> dict[str, Any]:
     """Return the seconds from the start of each fault to the next job that succeeded, and from one to the next."""
     with database.reading() as session:
         ends = sorted(

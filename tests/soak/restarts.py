@@ -15,7 +15,7 @@ from tests.support.waiting import until
 START_SECONDS = 60
 
 
-class Revived:
+class RestartableServer:
     """A server by a word of its command line; whoever kills it here starts it again, in the same folder."""
 
     def __init__(self, word: str, is_ready: Callable[[], bool], farewell: signal.Signals = signal.SIGKILL) -> None:

@@ -12,22 +12,22 @@ from sqlalchemy.exc import OperationalError
 
 from tests.functional.backends import Services
 from tests.functional.stack import Stack
-from tests.soak.restarts import Revived
+from tests.soak.restarts import RestartableServer
 from tests.support.servers import services
 from tests.support.servers.services import Bucket
 
 PARTS = {"press": "worker.main", "api": "gunicorn", "clerk": "common.clerk"}
 
 
-class Ground(Services):
+class SoakServers(Services):
     """The servers under a stack, each of which can be broken and mended."""
 
     def __init__(self, server_url: str, bucket: Bucket) -> None:
         super().__init__(server_url, bucket, "soak")
         engine = sqlalchemy.create_engine(server_url, poolclass=sqlalchemy.NullPool)
         # SIGINT is PostgreSQL's fast shutdown: every transaction that is open is rolled back.
-        self.postgresql = Revived("postgres", lambda: _connects(engine), signal.SIGINT)
-        self.s3 = Revived("weed", lambda: services._stores(bucket))
+        self.postgresql = RestartableServer("postgres", lambda: _connects(engine), signal.SIGINT)
+        self.s3 = RestartableServer("weed", lambda: services._stores(bucket))
 
     def close(self) -> None:
         super().close()
@@ -36,10 +36,10 @@ class Ground(Services):
 
 
 @contextmanager
-def standing() -> Iterator[Ground]:
+def start_servers() -> Iterator[SoakServers]:
     """Start the servers, and stop them when the block ends."""
     with services.start_postgresql() as server, services.start_s3() as bucket:
-        yield Ground(server, bucket)
+        yield SoakServers(server, bucket)
 
 
 def find(stack: Stack, part: str) -> list[psutil.Process]:
@@ -60,9 +60,9 @@ def kill(process: psutil.Process) -> None:
     os.kill(process.pid, signal.SIGKILL)
 
 
-def broker_pid(ground: Ground, stack: Stack) -> int:
+def broker_pid(servers: SoakServers, stack: Stack) -> int:
     """Return the id of the broker's process."""
-    with ground.connect(stack.settings) as client:
+    with servers.connect(stack.settings) as client:
         return int(client.info("server")["process_id"])
 
 

@@ -46,7 +46,7 @@ class Api:
 
     app: OpenAPI
     services: Services
-    bell: RecordingNotifier
+    notifier: RecordingNotifier
     storage: FileStorage
     key: str
     client: FlaskClient = field(init=False)
@@ -105,7 +105,7 @@ def resolve_publicly(host: str, port: int, seconds: float) -> list[Address]:
 
 
 def open_api(
-    database: Database, folder: Path, *, bell: Any = None, resolve: HostResolver = resolve_publicly, **changes: Any
+    database: Database, folder: Path, *, notifier: Any = None, resolve: HostResolver = resolve_publicly, **changes: Any
 ) -> Api:
     """Return an api on *database* that offers the painted model, and a key of the owner ada."""
     settings = Settings(home=folder, **changes)
@@ -115,7 +115,7 @@ def open_api(
         warnings.simplefilter("ignore")  # a stand-in says what it is
         recording = RecordingNotifier()
     guard = SsrfGuard(SsrfRules.of(settings), resolve=resolve, is_own=lambda address: False)
-    services = Services(database, bell or recording, storage, storage.links, settings, guard)
+    services = Services(database, notifier or recording, storage, storage.links, settings, guard)
     with database.transaction() as session:
         catalog.register_models(session, [catalog.PAINTED_CARD])
         key = keys.create_api_key(session, "ada")

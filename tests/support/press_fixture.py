@@ -34,7 +34,7 @@ BRISK = {
 
 
 @dataclass
-class House:
+class PressFixture:
     """A database, a storage and settings, in which presses can be opened."""
 
     database: Database
@@ -85,7 +85,7 @@ class House:
         invariants.check(self.database, self.storage, accepted=accepted)
 
 
-def open_house(database: Database, folder: Path, **changes: str) -> House:
+def open_press_fixture(database: Database, folder: Path, **changes: str) -> PressFixture:
     """Return a house on *database* with its files below *folder*, where a step takes five milliseconds."""
     settings = Settings.from_environ({"PRESSROOM_HOME": str(folder / "home"), **BRISK, **changes})
-    return House(database, open_storage(settings), settings)
+    return PressFixture(database, open_storage(settings), settings)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from common.webhooks.create_deliverer import Deliverer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,6 @@ from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import JOB_EVENTS, EventType, MessageState
 from common.webhooks import claiming, endpoints, outbox, outcomes, signing_secrets
 from common.webhooks.claiming import Delivery
-from common.webhooks.deliverer import Deliverer
 from common.webhooks.endpoints import NewEndpoint
 from common.webhooks.outcomes import DeliveryOutcome
 from common.webhooks.signing_secrets import SecretCipher
@@ -43,13 +43,15 @@ class Clock:
 
 
 @dataclass
-class Office:
+class WebhookFixture:
     """A database with endpoints, and whoever delivers to them."""
 
     database: Database
     clock: Clock = field(default_factory=Clock)
 
-    def courier(self, guard: SsrfGuard = LOOPBACK, limits: Timeouts | None = None, threads: int = 32) -> Deliverer:
+    def create_deliverer(
+        self, guard: SsrfGuard = LOOPBACK, limits: Timeouts | None = None, threads: int = 32
+    ) -> Deliverer:
         transport = Transport(limits=limits)
         return Deliverer(self.database, SEALER, guard, transport, threads=threads, clock=self.clock)
 
@@ -62,7 +64,7 @@ class Office:
             row, secret = endpoints.create_endpoint(session, SEALER, wish, most)
         return row.id, signing_secrets.format_secret(secret)
 
-    def see_to_direct(self, owner: str = "ada") -> None:
+    def ensure_direct_endpoint(self, owner: str = "ada") -> None:
         with self.database.transaction() as session:
             endpoints.ensure_direct_endpoint(session, SEALER, owner)
 
@@ -71,11 +73,11 @@ class Office:
         with self.database.transaction() as session:
             return outbox.publish_test_event(session, session.get_one(WebhookEndpoint, endpoint_id)).id
 
-    def deliver(self, courier: Deliverer | None = None) -> None:
+    def deliver(self, deliverer: Deliverer | None = None) -> None:
         """Deliver all that is due now."""
-        courier = courier or self.courier()
-        while courier.dispatch():
-            assert courier.wait(PATIENCE_SECONDS)
+        deliverer = deliverer or self.create_deliverer()
+        while deliverer.dispatch():
+            assert deliverer.wait(PATIENCE_SECONDS)
 
     def claim(self, room: int = 100, threads: int = 100) -> list[Delivery]:
         """Claim what is due, as a courier would."""

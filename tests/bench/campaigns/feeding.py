@@ -17,7 +17,7 @@ from common.settings import Settings
 from common.tables.campaign_states import CampaignStatus
 from tests.bench.campaigns.importing import HEADER
 from tests.bench.outcome import Table
-from tests.support.campaigns.campaigns import PRICE, Bureau, names
+from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names
 from tests.support.servers import services
 from tests.support.servers.api_servers import ROOT
 from tests.support.servers.processes import own_folder
@@ -43,7 +43,7 @@ def measure(kind: str, windows: int) -> Cost:
             urls = [services.create_database(server, name) for name in ("ours", "plain")]
         database = Database(urls[0])
         schema.upgrade_schema(database)
-        fed, settled = _feed(Bureau(database, Settings(home=Path(folder))), windows)
+        fed, settled = _feed(CampaignFixture(database, Settings(home=Path(folder))), windows)
         database.close()
         return Cost(fed, settled, _loop(urls[1], broker, ordering.WINDOW))
 
@@ -54,18 +54,18 @@ def tabulate(found: dict[str, Cost]) -> Table:
     return Table("Milliseconds a row", ["", "to feed", "to settle", "insert + delay()"], rows)
 
 
-def _feed(bureau: Bureau, windows: int) -> tuple[float, float]:
+def _feed(campaign_fixture: CampaignFixture, windows: int) -> tuple[float, float]:
     """Return the milliseconds that a row takes to be fed, and its print to be settled."""
-    campaign_id = bureau.campaign(names(ordering.WINDOW * windows), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
-    bureau.do(campaign_id, lifecycle.pause_campaign)
-    bureau.do(campaign_id, status.move_campaign, CampaignStatus.RUNNING)
+    campaign_id = campaign_fixture.campaign(names(ordering.WINDOW * windows), reservation=PRICE)
+    campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
+    campaign_fixture.do(campaign_id, lifecycle.pause_campaign)
+    campaign_fixture.do(campaign_id, status.move_campaign, CampaignStatus.RUNNING)
     fed = settled = 0.0
     for _ in range(windows):
-        fed += _time(lambda: bureau.do(campaign_id, ordering.submit_next_prints, bureau.settings))
-        while (held := bureau.claim()) is not None:
-            bureau.publish(held)
-        settled += _time(lambda: bureau.do(campaign_id, settlement.settle_prints))
+        fed += _time(lambda: campaign_fixture.do(campaign_id, ordering.submit_next_prints, campaign_fixture.settings))
+        while (held := campaign_fixture.claim()) is not None:
+            campaign_fixture.publish(held)
+        settled += _time(lambda: campaign_fixture.do(campaign_id, settlement.settle_prints))
     rows = ordering.WINDOW * windows / 1000
     return fed / rows, settled / rows
 

@@ -38,7 +38,7 @@ from common.tables import Job
 from common.tables.states import TERMINAL, JobStatus, Priority
 from tests.support import factories
 from tests.support.engine import tiny_pipelines
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from worker.engine.factory import open_engine
 from worker.press import runner
 from worker.press.press import Press
@@ -114,14 +114,14 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
         logs.configure_logging(Settings(log_level="ERROR"), "endurance")
-        with open_house(Path(folder), given.database_url) as house:
-            report = endure(house, given.jobs, random.Random(given.seed))
+        with open_press_fixture(Path(folder), given.database_url) as press_fixture:
+            report = endure(press_fixture, given.jobs, random.Random(given.seed))
     print(report.as_text())
     return 1 if report.wrong else 0
 
 
 @contextmanager
-def open_house(folder: Path, database_url: str | None = None) -> Iterator[House]:
+def open_press_fixture(folder: Path, database_url: str | None = None) -> Iterator[PressFixture]:
     """Build the models in *folder* and open a house there."""
     torch.set_num_threads(1)  # spinning threads cost such small networks more than they bring
     models = [tiny_pipelines.save(name, folder / name) for name in MODELS]
@@ -136,32 +136,32 @@ def open_house(folder: Path, database_url: str | None = None) -> Iterator[House]
     )
     database = Database(settings.sqlalchemy_url)
     schema.upgrade_schema(database)
-    yield House(database, open_storage(settings), settings)
+    yield PressFixture(database, open_storage(settings), settings)
     database.close()
 
 
-def endure(house: House, number: int, dice: random.Random) -> Report:
+def endure(press_fixture: PressFixture, number: int, dice: random.Random) -> Report:
     """Order *number* jobs of *house* and see them to their ends; the first press only warms up the process."""
-    with at_work(house):
+    with at_work(press_fixture):
         for _ in range(WARM_UP):
-            order(house, dice, "printed")
-        while count_ended(house) < WARM_UP:
+            order(press_fixture, dice, "printed")
+        while count_ended(press_fixture) < WARM_UP:
             time.sleep(LOOK_SECONDS)
     report = Report(before=Count.now())
     began = time.monotonic()
-    with at_work(house):
-        drive(house, number, dice, report)
+    with at_work(press_fixture):
+        drive(press_fixture, number, dice, report)
     report.seconds = time.monotonic() - began
     report.after = Count.now()
-    judge(house, report)
+    judge(press_fixture, report)
     return report
 
 
 @contextmanager
-def at_work(house: House) -> Iterator[Press]:
+def at_work(press_fixture: PressFixture) -> Iterator[Press]:
     """Open a press with as many threads as it wants, all of them listening."""
     done = threading.Event()
-    with house.press(engine=lambda painted: open_engine(house.settings, painted._meter)) as press:
+    with press_fixture.press(engine=lambda painted: open_engine(press_fixture.settings, painted._meter)) as press:
 
         def listen() -> None:
             while not done.is_set():
@@ -179,41 +179,41 @@ def at_work(house: House) -> Iterator[Press]:
                 thread.join()
 
 
-def drive(house: House, number: int, dice: random.Random, report: Report) -> None:
+def drive(press_fixture: PressFixture, number: int, dice: random.Random, report: Report) -> None:
     """Keep the queue filled until all jobs are ordered, cancel some of them on the way, and play the clerk."""
     fates = ["cancelled"] * round(CANCELED * number) + ["late"] * round(LATE * number)
     fates += ["printed"] * (number - len(fates))
     dice.shuffle(fates)
     while True:
-        ended = count_ended(house) - WARM_UP
+        ended = count_ended(press_fixture) - WARM_UP
         if ended >= SAMPLE_EVERY * (len(report.rss) + 1) or ended == number:
             report.rss[ended] = Count.now().rss_bytes
         if ended == number:
             return
         while fates and len(report.wanted) - ended < QUEUED_AT_ONCE:
             fate = fates.pop()
-            report.wanted[order(house, dice, fate)] = fate
-        cancel_some(house, dice, report)
-        with house.database.transaction() as session:
+            report.wanted[order(press_fixture, dice, fate)] = fate
+        cancel_some(press_fixture, dice, report)
+        with press_fixture.database.transaction() as session:
             lifecycle.expire_due_jobs(session)
         time.sleep(LOOK_SECONDS)
 
 
-def order(house: House, dice: random.Random, fate: str) -> UUID:
+def order(press_fixture: PressFixture, dice: random.Random, fate: str) -> UUID:
     """Queue one job of a random lane."""
     steps, images = dice.randint(2, 8), dice.choice((1, 1, 1, 2, 3))
     request = {**dice.choice(LANES), "steps": steps, "num_images": images, "seed": dice.randrange(2**32)}
     priority = dice.choice(list(Priority))
     deadline = DEADLINE_SECONDS if fate == "late" else None
     job = factories.submit(
-        house.database, dice.choice("ab"), request=request, priority=priority, deadline_seconds=deadline
+        press_fixture.database, dice.choice("ab"), request=request, priority=priority, deadline_seconds=deadline
     )
     return job.id
 
 
-def cancel_some(house: House, dice: random.Random, report: Report) -> None:
+def cancel_some(press_fixture: PressFixture, dice: random.Random, report: Report) -> None:
     """Cancel a few of those that are to be cancelled, whether they wait or run."""
-    with house.database.transaction() as session:
+    with press_fixture.database.transaction() as session:
         open_ones = session.scalars(select(Job).where(Job.status.not_in(TERMINAL))).all()
         for job in open_ones:
             if report.wanted.get(job.id) == "cancelled" and (job.status is JobStatus.RUNNING or dice.random() < 0.1):
@@ -223,9 +223,9 @@ def cancel_some(house: House, dice: random.Random, report: Report) -> None:
                     continue  # it was faster
 
 
-def count_ended(house: House) -> int:
+def count_ended(press_fixture: PressFixture) -> int:
     """Return how many jobs have ended, those of the warm-up among them."""
-    with house.database.reading() as session:
+    with press_fixture.database.reading() as session:
         return session.scalar(select(func.count()).select_from(Job).where(Job.status.in_(TERMINAL))) or 0
 
 
@@ -236,9 +236,9 @@ ALLOWED = {
 }
 
 
-def judge(house: House, report: Report) -> None:
+def judge(press_fixture: PressFixture, report: Report) -> None:
     """Fill in what became of the jobs, and all that is wrong."""
-    with house.database.reading() as session:
+    with press_fixture.database.reading() as session:
         for job in session.scalars(select(Job)):
             if job.id not in report.wanted:  # of the warm-up
                 continue
@@ -248,7 +248,7 @@ def judge(house: House, report: Report) -> None:
             if job.status not in ALLOWED[fate]:
                 report.wrong.append(f"{job.id} was to be {fate} and is {job.status} ({job.error_code})")
     try:
-        house.check()
+        press_fixture.check()
     except AssertionError as error:
         report.wrong.append(f"the books: {error}")
     if (report.before.threads, report.before.files) != (report.after.threads, report.after.files):

@@ -19,7 +19,7 @@ from common.tables import Job
 from common.tables.states import JobStatus, Outcome
 from tests.support import factories
 from tests.support.apis import open_api
-from tests.support.press_fixture import House, open_house
+from tests.support.press_fixture import PressFixture, open_press_fixture
 from tests.support.waiting import until
 from worker.press import runner
 from worker.press.press import Press
@@ -105,20 +105,20 @@ def inject(postgresql: Database) -> Iterator[Callable[[str, str], None]]:
 def test_f31_a_press_whose_transactions_are_refused_tries_again_and_publishes_once(
     postgresql: Database, tmp_path: Path, inject: Callable[[str, str], None], code: str
 ) -> None:
-    house = open_house(postgresql, tmp_path)
+    press_fixture = open_press_fixture(postgresql, tmp_path)
     ordered = [factories.submit(postgresql) for _ in range(2)]
-    with house.press() as press:
+    with press_fixture.press() as press:
         inject("attempts", code)
-        until(lambda: _hear_all(press, house, [job.id for job in ordered]), "both to be printed")
+        until(lambda: _hear_all(press, press_fixture, [job.id for job in ordered]), "both to be printed")
     for job in ordered:
-        assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.SUCCEEDED]
-    house.check()
+        assert [attempt.outcome for attempt in press_fixture.attempts(job.id)] == [Outcome.SUCCEEDED]
+    press_fixture.check()
 
 
-def _hear_all(press: Press, house: House, job_ids: list[UUID]) -> bool:
+def _hear_all(press: Press, press_fixture: PressFixture, job_ids: list[UUID]) -> bool:
     with suppress(DatabaseUnavailableError):
         runner.run_next_job(press)
-    return all(factories.read(house.database, job_id).status is JobStatus.SUCCEEDED for job_id in job_ids)
+    return all(factories.read(press_fixture.database, job_id).status is JobStatus.SUCCEEDED for job_id in job_ids)
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)

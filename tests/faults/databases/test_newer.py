@@ -18,7 +18,7 @@ from common.tables import Job
 from common.tables.states import JobStatus
 from tests.support import factories
 from tests.support.apis import open_api
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.servers.api_servers import ROOT
 from worker.press import runner
 
@@ -57,7 +57,7 @@ def _let_pass(connection: Any) -> None:
 
 
 def test_94_a_job_in_a_state_that_only_a_newer_version_knows_is_shown_and_left_alone(
-    lenient: Database, house: House, tmp_path: Path
+    lenient: Database, press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     api = open_api(lenient, tmp_path / "home")
     strange, plain = UUID(api.make_job()["id"]), UUID(api.make_job()["id"])
@@ -66,15 +66,15 @@ def test_94_a_job_in_a_state_that_only_a_newer_version_knows_is_shown_and_left_a
     assert (shown.status_code, shown.json["status"]) == (200, "unknown")
     listed = api.get("/v1/jobs")
     assert {job["id"]: job["status"] for job in listed.json["data"]} == {str(strange): "unknown", str(plain): "queued"}
-    with house.press() as press:
+    with press_fixture.press() as press:
         for _ in range(2):
             runner.run_next_job(press)
     assert factories.read(lenient, plain).status is JobStatus.SUCCEEDED
-    assert house.attempts(strange) == []
+    assert press_fixture.attempts(strange) == []
 
 
 def test_94_a_job_with_a_wish_that_only_a_newer_version_knows_is_shown_and_left_to_it(
-    database: Database, house: House, tmp_path: Path
+    database: Database, press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     api = open_api(database, tmp_path / "home")
     strange, plain = UUID(api.make_job()["id"]), UUID(api.make_job()["id"])
@@ -82,12 +82,12 @@ def test_94_a_job_with_a_wish_that_only_a_newer_version_knows_is_shown_and_left_
         request = session.get_one(Job, strange).request
     _write(database, strange, request=json.dumps(request | {"hologram": True}))
     assert api.get(f"/v1/jobs/{strange}").status_code == 200
-    with house.press() as press:
+    with press_fixture.press() as press:
         for _ in range(2):
             runner.run_next_job(press)
     assert factories.read(database, plain).status is JobStatus.SUCCEEDED, "it does not stand in the way"
     assert factories.read(database, strange).status is JobStatus.QUEUED
-    assert house.attempts(strange) == []
+    assert press_fixture.attempts(strange) == []
 
 
 def _start_press(database: Database, home: Path) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from common.storage.files import FileStorage
 from common.tables.states import JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.servers import services
 from worker.press import runner
 
@@ -57,7 +57,7 @@ def _order(api: Api, key: str) -> str:
 
 
 def test_f30_an_order_that_a_fail_over_has_lost_can_be_seen_and_is_ordered_again_by_its_key(
-    database: Database, copy: Copy, house: House, tmp_path: Path
+    database: Database, copy: Copy, press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     before = open_api(database, tmp_path / "home")
     kept = _order(before, "kept")
@@ -70,7 +70,7 @@ def test_f30_an_order_that_a_fail_over_has_lost_can_be_seen_and_is_ordered_again
     assert after.get(f"/v1/jobs/{lost}").status_code == 404
     assert _order(after, "lost") != lost
     assert after.count_jobs() == 2
-    whole = House(replica, house.storage, house.settings)
+    whole = PressFixture(replica, press_fixture.storage, press_fixture.settings)
     with whole.press() as press:
         for _ in before.bell.rung:  # three, of which one rings for a job that is no more
             runner.run_next_job(press)
@@ -78,22 +78,22 @@ def test_f30_an_order_that_a_fail_over_has_lost_can_be_seen_and_is_ordered_again
 
 
 def test_f64_after_a_restore_nothing_is_deleted_at_once_printed_twice_or_billed_twice(
-    database: Database, copy: Copy, house: House, tmp_path: Path
+    database: Database, copy: Copy, press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     early = factories.submit(database)
-    with house.press() as press:
+    with press_fixture.press() as press:
         runner.run_next_job(press)
     backup = copy()
     late = factories.submit(database)
-    with house.press() as press:
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    written = set(house.storage.list_keys(""))
-    restored = House(backup, house.storage, house.settings)
-    retention.collect_orphans(backup, house.storage)
-    assert set(house.storage.list_keys("")) == written, "what no row names may be what a better backup names"
+    written = set(press_fixture.storage.list_keys(""))
+    restored = PressFixture(backup, press_fixture.storage, press_fixture.settings)
+    retention.collect_orphans(backup, press_fixture.storage)
+    assert set(press_fixture.storage.list_keys("")) == written, "what no row names may be what a better backup names"
     assert not [key for key in written if str(late.id) not in key and str(early.id) not in key]
 
-    assert isinstance(house.storage, FileStorage)
+    assert isinstance(press_fixture.storage, FileStorage)
     with restored.press() as press:
         again = factories.submit(backup)
         runner.run_next_job(press)
@@ -101,11 +101,11 @@ def test_f64_after_a_restore_nothing_is_deleted_at_once_printed_twice_or_billed_
     for job_id in (early.id, again.id):
         assert factories.read(backup, job_id).status is JobStatus.SUCCEEDED
         assert len(restored.attempts(job_id)) == 1
-    _forget(house, late.id)
+    _forget(press_fixture, late.id)
     restored.check()
 
 
-def _forget(house: House, job_id: UUID) -> None:
-    for key in list(house.storage.list_keys("")):
+def _forget(press_fixture: PressFixture, job_id: UUID) -> None:
+    for key in list(press_fixture.storage.list_keys("")):
         if str(job_id) in key:
-            house.storage.delete(key)
+            press_fixture.storage.delete(key)

@@ -18,7 +18,7 @@ from common.jobs.attempts import Spent
 from common.tables.states import JobStatus, Outcome
 from tests.support import factories
 from tests.support.apis import Api, open_api
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.servers.api_servers import ROOT
 from tests.support.waiting import until
 from worker.press import runner
@@ -118,33 +118,38 @@ def _sweep(database: Database) -> tuple[int, int]:
 
 
 def test_f43_a_clock_set_forward_ends_the_leases_of_sqlite_and_all_is_printed_once(
-    sqlite_house: House, monkeypatch: pytest.MonkeyPatch
+    sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = factories.running(sqlite_house.database)
+    held = factories.running(sqlite_press_fixture.database)
     _set_clock(monkeypatch, 1)
-    assert _sweep(sqlite_house.database) == (1, 0)
-    with sqlite_house.press() as press:
+    assert _sweep(sqlite_press_fixture.database) == (1, 0)
+    with sqlite_press_fixture.press() as press:
         runner.run_next_job(press)
-    with pytest.raises(FencedError), sqlite_house.database.transaction() as session:
+    with pytest.raises(FencedError), sqlite_press_fixture.database.transaction() as session:
         lifecycle.succeed_job(session, held, factories.images(held), Spent(1.0))
-    assert [attempt.outcome for attempt in sqlite_house.attempts(held.job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
-    sqlite_house.check()
+    assert [attempt.outcome for attempt in sqlite_press_fixture.attempts(held.job_id)] == [
+        Outcome.LOST,
+        Outcome.SUCCEEDED,
+    ]
+    sqlite_press_fixture.check()
 
 
 def test_f43_a_clock_set_back_lengthens_the_leases_of_sqlite_until_it_has_caught_up(
-    sqlite_house: House, monkeypatch: pytest.MonkeyPatch
+    sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = factories.running(sqlite_house.database)
+    held = factories.running(sqlite_press_fixture.database)
     with monkeypatch.context() as patch:
         _set_clock(patch, -1)
-        assert _sweep(sqlite_house.database) == (0, 0)
-        with sqlite_house.press() as press:
-            other = factories.submit(sqlite_house.database)
-            factories.age(sqlite_house.database, other.id, "due_at", timedelta(hours=1))  # SQL's clock is set back too
+        assert _sweep(sqlite_press_fixture.database) == (0, 0)
+        with sqlite_press_fixture.press() as press:
+            other = factories.submit(sqlite_press_fixture.database)
+            factories.age(
+                sqlite_press_fixture.database, other.id, "due_at", timedelta(hours=1)
+            )  # SQL's clock is set back too
             runner.run_next_job(press)
-        assert factories.read(sqlite_house.database, other.id).status is JobStatus.SUCCEEDED, "work goes on"
-    factories.age(sqlite_house.database, held.job_id, "lease_until", timedelta(minutes=1))
-    assert _sweep(sqlite_house.database) == (1, 0)
-    with sqlite_house.press() as press:
+        assert factories.read(sqlite_press_fixture.database, other.id).status is JobStatus.SUCCEEDED, "work goes on"
+    factories.age(sqlite_press_fixture.database, held.job_id, "lease_until", timedelta(minutes=1))
+    assert _sweep(sqlite_press_fixture.database) == (1, 0)
+    with sqlite_press_fixture.press() as press:
         runner.run_next_job(press)
-    sqlite_house.check()
+    sqlite_press_fixture.check()

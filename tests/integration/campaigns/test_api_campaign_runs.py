@@ -16,8 +16,8 @@ from common.tables import Campaign, Model, WebhookMessage
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from common.tables.webhook_states import EventType
 from tests.support.apis import Api, open_api
-from tests.support.campaigns.campaigns import PRICE, Bureau, add_list, names
-from tests.support.webhook_fixture import Office
+from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, add_list, names
+from tests.support.webhook_fixture import WebhookFixture
 
 HOOK = "https://hooks.example/"
 
@@ -28,9 +28,9 @@ def api(database: Database, tmp_path: Path) -> Api:
 
 
 @pytest.fixture
-def desk(api: Api) -> Bureau:
+def campaign_fixture(api: Api) -> CampaignFixture:
     """The clerk and the press behind the api."""
-    return Bureau(api.database, api.services.settings)
+    return CampaignFixture(api.database, api.services.settings)
 
 
 def act(api: Api, campaign_id: UUID, verb: str, status: int = 200, **options: Any) -> Any:
@@ -45,16 +45,16 @@ def look(api: Api, campaign_id: UUID) -> Any:
     return answer.json
 
 
-def told(desk: Bureau) -> list[dict[str, Any]]:
-    with desk.database.reading() as session:
+def told(campaign_fixture: CampaignFixture) -> list[dict[str, Any]]:
+    with campaign_fixture.database.reading() as session:
         bodies = session.scalars(select(WebhookMessage.body).order_by(WebhookMessage.id)).all()
     return [json.loads(body) for body in bodies]
 
 
-def test_a_campaign_is_started_paused_resumed_and_canceled(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(5), reservation=PRICE)
+def test_a_campaign_is_started_paused_resumed_and_canceled(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(5), reservation=PRICE)
     assert act(api, campaign_id, "start")["status"] == "running"
-    assert len(api.bell.rung) == 5
+    assert len(api.notifier.rung) == 5
     assert act(api, campaign_id, "pause")["status"] == "paused"
     assert act(api, campaign_id, "resume")["status"] == "running"
     canceled = act(api, campaign_id, "cancel")
@@ -75,67 +75,67 @@ def test_a_campaign_is_started_paused_resumed_and_canceled(api: Api, desk: Burea
     ],
 )
 def test_what_a_state_does_not_allow_is_refused_and_says_the_state(
-    api: Api, desk: Bureau, status: CampaignStatus, verb: str
+    api: Api, campaign_fixture: CampaignFixture, status: CampaignStatus, verb: str
 ) -> None:
-    campaign_id = desk.campaign(names(1), status=status)
+    campaign_id = campaign_fixture.campaign(names(1), status=status)
     problem = act(api, campaign_id, verb, 409, **({"json": {}} if verb == "proofs" else {}))
     assert problem["code"] == "invalid_state"
     assert status in problem["detail"]
 
 
 @pytest.mark.parametrize("verb", ["start", "pause", "resume", "cancel", "retry", "budget", "proofs"])
-def test_a_campaign_is_its_owners_alone(api: Api, desk: Bureau, verb: str) -> None:
-    campaign_id = desk.campaign(names(1), owner="eve")
+def test_a_campaign_is_its_owners_alone(api: Api, campaign_fixture: CampaignFixture, verb: str) -> None:
+    campaign_id = campaign_fixture.campaign(names(1), owner="eve")
     body = {"budget": {"amount": "5"}, "proofs": {}}.get(verb)
     assert act(api, campaign_id, verb, 404, **({} if body is None else {"json": body}))["code"] == "not_found"
-    assert desk.read(campaign_id).status is CampaignStatus.APPROVED
+    assert campaign_fixture.read(campaign_id).status is CampaignStatus.APPROVED
 
 
-def test_a_raised_budget_has_a_held_campaign_go_on(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(4), budget=2 * PRICE, reservation=PRICE)
+def test_a_raised_budget_has_a_held_campaign_go_on(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(4), budget=2 * PRICE, reservation=PRICE)
     act(api, campaign_id, "start")
-    desk.print_all()
+    campaign_fixture.print_all()
     shown = look(api, campaign_id)
     assert (shown["status"], shown["held_reason"]) == ("held", "budget")
     assert act(api, campaign_id, "budget", 409, json={"amount": "0.01"})["code"] == "budget_too_low"
     assert act(api, campaign_id, "budget", json={"amount": "0.04"})["status"] == "running"
-    desk.print_all()
+    campaign_fixture.print_all()
     shown = look(api, campaign_id)
     assert (shown["status"], shown["budget"]["spent"]) == ("completed", "0.04")
 
 
 @pytest.mark.parametrize("amount", ["-1", "NaN", "0", "1e3", ""])
-def test_a_budget_is_an_amount(api: Api, desk: Bureau, amount: str) -> None:
-    campaign_id = desk.campaign(names(1))
+def test_a_budget_is_an_amount(api: Api, campaign_fixture: CampaignFixture, amount: str) -> None:
+    campaign_id = campaign_fixture.campaign(names(1))
     act(api, campaign_id, "budget", 422, json={"amount": amount})
-    assert desk.read(campaign_id).budget == Decimal(1000)
+    assert campaign_fixture.read(campaign_id).budget == Decimal(1000)
 
 
-def test_blocked_rows_are_tried_again_by_themselves(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(3), reservation=PRICE)
+def test_blocked_rows_are_tried_again_by_themselves(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
     act(api, campaign_id, "start")
-    held = desk.claim()
+    held = campaign_fixture.claim()
     assert held is not None
-    desk.block(held)
-    desk.print_all()
+    campaign_fixture.block(held)
+    campaign_fixture.print_all()
     shown = look(api, campaign_id)["progress"]
     assert (shown["prints"]["blocked"], shown["prints"]["printed"], shown["share"]) == (1, 2, 1.0)
     assert shown["prints"]["block_rate"] == pytest.approx(1 / 3)
     assert act(api, campaign_id, "retry?only=failed")["status"] == "completed"
     assert act(api, campaign_id, "retry?only=blocked")["status"] == "running"
-    desk.print_all()
+    campaign_fixture.print_all()
     assert look(api, campaign_id)["progress"]["prints"]["printed"] == 3
     assert act(api, campaign_id, "retry?only=everything", 422)["code"] == "invalid_parameter"
 
 
-def test_proofs_show_pictures_seconds_and_a_quote(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(20), status=CampaignStatus.READY)
+def test_proofs_show_pictures_seconds_and_a_quote(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(20), status=CampaignStatus.READY)
     started = act(api, campaign_id, "proofs", 202, json={"k": 3})
     assert (started["status"], len(started["data"]), started["quote"]) == ("proofing", 3, None)
-    assert len(api.bell.rung) == 3
-    while desk.print_one() is not None:
+    assert len(api.notifier.rung) == 3
+    while campaign_fixture.print_one() is not None:
         pass
-    desk.go_round()
+    campaign_fixture.go_round()
     shown = api.get(f"/v1/campaigns/{campaign_id}/proofs").json
     assert shown["status"] == "ready"
     for proof in shown["data"]:
@@ -148,17 +148,19 @@ def test_proofs_show_pictures_seconds_and_a_quote(api: Api, desk: Bureau) -> Non
     assert look(api, campaign_id)["quote"] == shown["quote"]
 
 
-def test_more_proofs_than_the_budget_pays_for_are_refused(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(20), status=CampaignStatus.READY, budget=PRICE, reservation=PRICE)
+def test_more_proofs_than_the_budget_pays_for_are_refused(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(20), status=CampaignStatus.READY, budget=PRICE, reservation=PRICE)
     assert act(api, campaign_id, "proofs", 409, json={"k": 3})["code"] == "budget_spent"
     assert act(api, campaign_id, "proofs", 422, json={"k": 51})["code"] == "out_of_range"
 
 
-def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(api: Api, desk: Bureau) -> None:
-    office = Office(desk.database)
-    office.subscribe(HOOK, events=list(EventType))
-    office.see_to_direct()
-    campaign_id = desk.campaign(
+def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(
+    api: Api, campaign_fixture: CampaignFixture
+) -> None:
+    webhook_fixture = WebhookFixture(campaign_fixture.database)
+    webhook_fixture.subscribe(HOOK, events=list(EventType))
+    webhook_fixture.ensure_direct_endpoint()
+    campaign_id = campaign_fixture.campaign(
         names(4),
         budget=2 * PRICE,
         reservation=PRICE,
@@ -166,14 +168,14 @@ def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(api: Api, de
         webhook_events=["campaign.held"],
     )
     act(api, campaign_id, "start")
-    desk.print_all()
+    campaign_fixture.print_all()
     act(api, campaign_id, "budget", json={"amount": "1"})
-    desk.print_one()
-    desk.go_round()
-    assert duties.publish_progress(desk.database, desk.settings) == 1
-    assert duties.publish_progress(desk.database, desk.settings) == 0
-    desk.print_all()
-    heard = told(desk)
+    campaign_fixture.print_one()
+    campaign_fixture.go_round()
+    assert duties.publish_progress(campaign_fixture.database, campaign_fixture.settings) == 1
+    assert duties.publish_progress(campaign_fixture.database, campaign_fixture.settings) == 0
+    campaign_fixture.print_all()
+    heard = told(campaign_fixture)
     kinds = [message["type"] for message in heard]
     assert kinds == ["campaign.held", "campaign.held", "campaign.progress", "campaign.completed"]
     assert heard[0]["data"]["held_reason"] == "budget"
@@ -185,45 +187,47 @@ def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(api: Api, de
     }
     assert heard[2]["data"]["prints"]["printed"] == 3
     assert (heard[3]["data"]["id"], heard[3]["data"]["spent"]) == (str(campaign_id), "0.04")
-    with desk.database.reading() as session:
+    with campaign_fixture.database.reading() as session:
         urls = session.scalars(select(WebhookMessage.url).order_by(WebhookMessage.id)).all()
     assert set(urls[:2]) == {None, "https://own.example/"}
     assert set(urls[2:]) == {None}
 
 
-def test_a_campaign_of_which_nothing_was_printed_has_failed(api: Api, desk: Bureau) -> None:
-    Office(desk.database).subscribe(HOOK, events=list(EventType))
-    campaign_id = desk.campaign(names(2), reservation=PRICE)
+def test_a_campaign_of_which_nothing_was_printed_has_failed(api: Api, campaign_fixture: CampaignFixture) -> None:
+    WebhookFixture(campaign_fixture.database).subscribe(HOOK, events=list(EventType))
+    campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
     act(api, campaign_id, "start")
     for _ in range(2):
-        held = desk.claim()
+        held = campaign_fixture.claim()
         assert held is not None
-        desk.block(held)
-    desk.go_round()
+        campaign_fixture.block(held)
+    campaign_fixture.go_round()
     assert look(api, campaign_id)["status"] == "completed"
-    assert [message["type"] for message in told(desk)] == ["campaign.failed"]
+    assert [message["type"] for message in told(campaign_fixture)] == ["campaign.failed"]
 
 
-def test_what_is_held_because_the_model_has_changed_goes_on_once_it_is_approved_anew(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(2), reservation=PRICE)
-    with desk.database.transaction() as session:
+def test_what_is_held_because_the_model_has_changed_goes_on_once_it_is_approved_anew(
+    api: Api, campaign_fixture: CampaignFixture
+) -> None:
+    campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
+    with campaign_fixture.database.transaction() as session:
         card = session.get_one(Model, "painted")
         card.card = card.card | {"title": "another"}
     shown = act(api, campaign_id, "start")
     assert (shown["status"], shown["held_reason"]) == ("held", ordering.NOT_AS_APPROVED)
     act(api, campaign_id, "approve", json={"spec_digest": shown["spec_digest"]})
     assert act(api, campaign_id, "resume")["status"] == "running"
-    assert desk.print_all() == 2
+    assert campaign_fixture.print_all() == 2
 
 
-def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, desk: Bureau) -> None:
-    campaign_id = desk.campaign(names(2), reservation=PRICE)
+def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
     act(api, campaign_id, "start")
-    with desk.database.transaction() as session:
+    with campaign_fixture.database.transaction() as session:
         add_list(session, session.get_one(Campaign, campaign_id), 2, ["zoe"])
-    assert desk.print_all() == 2
+    assert campaign_fixture.print_all() == 2
     shown = look(api, campaign_id)
     assert (shown["status"], shown["progress"]["prints"]["waiting"]) == ("completed", 1)
     act(api, campaign_id, "approve", json={"spec_digest": shown["spec_digest"]})
     act(api, campaign_id, "start")
-    assert desk.print_all() == 1
+    assert campaign_fixture.print_all() == 1

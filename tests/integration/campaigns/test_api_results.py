@@ -24,19 +24,21 @@ from common.keys import Scope
 from common.tables import Asset, Campaign, Image, Recipient
 from common.tables.campaign_states import CampaignStatus
 from tests.support.apis import Api, open_api
-from tests.support.campaigns.campaigns import Bureau, add_list, arm, names, spec
+from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, arm, names, spec
 
 ODD_NAME = 'Summer "24"\r\n../x; é'
 
 
 @pytest.fixture
-def api(bureau: Bureau, tmp_path: Path) -> Api:
-    return open_api(bureau.database, tmp_path / "api")
+def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
+    return open_api(campaign_fixture.database, tmp_path / "api")
 
 
-def start(bureau: Bureau, people: list[str], chosen: CampaignSpec | None = None, **changes: Any) -> UUID:
-    campaign_id = bureau.campaign(people, chosen, **changes)
-    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+def start(
+    campaign_fixture: CampaignFixture, people: list[str], chosen: CampaignSpec | None = None, **changes: Any
+) -> UUID:
+    campaign_id = campaign_fixture.campaign(people, chosen, **changes)
+    campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     return campaign_id
 
 
@@ -71,20 +73,20 @@ def hand_in(api: Api) -> UUID:
     return UUID(answer.json["id"])
 
 
-def rename(bureau: Bureau, campaign_id: UUID, row: int, name: str) -> None:
-    with bureau.database.transaction() as session:
+def rename(campaign_fixture: CampaignFixture, campaign_id: UUID, row: int, name: str) -> None:
+    with campaign_fixture.database.transaction() as session:
         chosen = (Recipient.campaign_id == campaign_id, Recipient.row == row)
         session.execute(update(Recipient).where(*chosen).values(recipient_id=name, key=name.lower()))
 
 
-def test_every_picture_of_every_recipient_has_a_line(bureau: Bureau, api: Api) -> None:
+def test_every_picture_of_every_recipient_has_a_line(campaign_fixture: CampaignFixture, api: Api) -> None:
     chosen = spec(arm("a", prompt="a fox for {{ name }}", style="birthday@1"), images_per_recipient=2)
-    campaign_id = start(bureau, ["ann", "bob", "ann"], chosen)
-    bureau.print_one(palette_score=0.75, colours=[{"colour": "#ff8800", "share": 0.5}])
-    bureau.block(bureau.claim())
-    bureau.fail(bureau.claim())
-    bureau.go_round()
-    with bureau.database.transaction() as session:
+    campaign_id = start(campaign_fixture, ["ann", "bob", "ann"], chosen)
+    campaign_fixture.print_one(palette_score=0.75, colours=[{"colour": "#ff8800", "share": 0.5}])
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.fail(campaign_fixture.claim())
+    campaign_fixture.go_round()
+    with campaign_fixture.database.transaction() as session:
         add_list(session, session.get_one(Campaign, campaign_id), 2, ["zoe"])
     found = lines(api, campaign_id)
     assert [(line["recipient_id"], line["index"], line["status"], line["picture"]) for line in found] == [
@@ -107,10 +109,10 @@ def test_every_picture_of_every_recipient_has_a_line(bureau: Bureau, api: Api) -
     assert (failed["error"]["code"], failed["error"]["retryable"]) == ("generation_failed", False)
 
 
-def test_the_table_says_the_same_and_holds_no_formula(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann", "bob"])
-    rename(bureau, campaign_id, 1, "=cmd|' /C calc'!A0")
-    bureau.print_all()
+def test_the_table_says_the_same_and_holds_no_formula(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, ["ann", "bob"])
+    rename(campaign_fixture, campaign_id, 1, "=cmd|' /C calc'!A0")
+    campaign_fixture.print_all()
     rows, found = table(api, campaign_id), lines(api, campaign_id)
     assert [row["recipient_id"] for row in rows] == ["'=cmd|' /C calc'!A0", "1-2"]
     for row, line in zip(rows, found, strict=True):
@@ -118,30 +120,32 @@ def test_the_table_says_the_same_and_holds_no_formula(bureau: Bureau, api: Api) 
         assert (row["cost"], row["error_code"]) == ("0.01", "")
 
 
-def test_costs_of_the_lines_add_up_to_what_was_spent(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann", "bob", "ann", "cid"])
-    bureau.print_all(Decimal("0.013"))
+def test_costs_of_the_lines_add_up_to_what_was_spent(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, ["ann", "bob", "ann", "cid"])
+    campaign_fixture.print_all(Decimal("0.013"))
     costs = [Decimal(line["cost"]["amount"]) for line in lines(api, campaign_id)]
-    assert sum(costs) == bureau.read(campaign_id).spent == Decimal("0.039")
+    assert sum(costs) == campaign_fixture.read(campaign_id).spent == Decimal("0.039")
 
 
 def test_many_rows_are_read_in_batches_with_nothing_open_in_between(
-    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+    campaign_fixture: CampaignFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_lines, "BATCH", 3)
-    campaign_id = bureau.campaign(names(10))
+    campaign_id = campaign_fixture.campaign(names(10))
     seen = []
-    for line in result_lines.iterate_lines(bureau.database, bureau.read(campaign_id)):
-        assert bureau.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # the pools that we use count
+    for line in result_lines.iterate_lines(campaign_fixture.database, campaign_fixture.read(campaign_id)):
+        assert campaign_fixture.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # the pools that we use count
         seen.append(line.recipient.row)
     assert seen == list(range(1, 11))
 
 
-def test_a_blocked_picture_is_stood_in_for_by_the_campaigns_fallback(bureau: Bureau, api: Api) -> None:
+def test_a_blocked_picture_is_stood_in_for_by_the_campaigns_fallback(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
     chosen = spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api))
-    campaign_id = start(bureau, ["ann", "bob"], chosen)
-    bureau.block(bureau.claim())
-    bureau.print_all()
+    campaign_id = start(campaign_fixture, ["ann", "bob"], chosen)
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.print_all()
     store(api)
     found = lines(api, campaign_id)
     assert [(line["status"], line["picture"]) for line in found] == [("blocked", "fallback"), ("printed", "own")]
@@ -151,11 +155,13 @@ def test_a_blocked_picture_is_stood_in_for_by_the_campaigns_fallback(bureau: Bur
             assert picture.convert("RGB").getpixel((0, 0)) == (0, 0, 128)
 
 
-def test_the_archive_holds_each_picture_under_the_name_that_was_asked_for(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann", "bob", "ann"], name=ODD_NAME)
+def test_the_archive_holds_each_picture_under_the_name_that_was_asked_for(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
+    campaign_id = start(campaign_fixture, ["ann", "bob", "ann"], name=ODD_NAME)
     for row, name in enumerate(["../../etc/passwd", "a/b:c\u202e.exe", "CON"], 1):
-        rename(bureau, campaign_id, row, name)
-    bureau.print_all()
+        rename(campaign_fixture, campaign_id, row, name)
+    campaign_fixture.print_all()
     store(api)
     path = f"/v1/campaigns/{campaign_id}/archive.zip"
     answer = api.get(path)
@@ -173,15 +179,19 @@ def test_the_archive_holds_each_picture_under_the_name_that_was_asked_for(bureau
 
 
 @pytest.mark.parametrize("pattern", ["", "{nmae}", "{0.__class__}", "{recipient_id", "}{", "x" * 201])
-def test_a_pattern_that_cannot_be_followed_is_refused(api: Api, bureau: Bureau, pattern: str) -> None:
-    answer = api.get(f"/v1/campaigns/{bureau.campaign(['ann'])}/archive.zip", query_string={"name": pattern})
+def test_a_pattern_that_cannot_be_followed_is_refused(
+    api: Api, campaign_fixture: CampaignFixture, pattern: str
+) -> None:
+    answer = api.get(f"/v1/campaigns/{campaign_fixture.campaign(['ann'])}/archive.zip", query_string={"name": pattern})
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_parameter")
     assert answer.json["errors"][0]["parameter"] == "name"
 
 
-def test_a_picture_that_storage_has_lost_is_named_and_the_rest_is_there(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann", "bob"])
-    bureau.print_all()
+def test_a_picture_that_storage_has_lost_is_named_and_the_rest_is_there(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
+    campaign_id = start(campaign_fixture, ["ann", "bob"])
+    campaign_fixture.print_all()
     store(api)
     with api.database.reading() as session:
         lost = session.scalars(select(Image.storage_key).order_by(Image.id)).first()
@@ -192,10 +202,10 @@ def test_a_picture_that_storage_has_lost_is_named_and_the_rest_is_there(bureau: 
     assert api.get(f"/v1/campaigns/{campaign_id}/contact-sheet.png").status_code == 200
 
 
-def test_the_contact_sheet_is_marked_and_comes_in_pages(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, names(5))
-    bureau.block(bureau.claim())
-    bureau.print_all()
+def test_the_contact_sheet_is_marked_and_comes_in_pages(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, names(5))
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.print_all()
     store(api)
     path = f"/v1/campaigns/{campaign_id}/contact-sheet.png"
     answer = api.get(f"{path}?per_page=3")
@@ -212,8 +222,8 @@ def test_the_contact_sheet_is_marked_and_comes_in_pages(bureau: Bureau, api: Api
 
 
 @pytest.mark.parametrize("name", ["results.jsonl", "results.csv", "archive.zip", "contact-sheet.png"])
-def test_results_are_their_owners_alone(api: Api, bureau: Bureau, name: str) -> None:
-    campaign_id = bureau.campaign(["ann"])
+def test_results_are_their_owners_alone(api: Api, campaign_fixture: CampaignFixture, name: str) -> None:
+    campaign_id = campaign_fixture.campaign(["ann"])
     path = f"/v1/campaigns/{campaign_id}/{name}"
     assert api.get(path, key=api.make_key("eve")).json["code"] == "not_found"
     assert api.get(path, key=None).json["code"] == "unauthorized"
@@ -221,20 +231,20 @@ def test_results_are_their_owners_alone(api: Api, bureau: Bureau, name: str) -> 
     assert api.get(path).status_code == 200
 
 
-def test_a_campaign_without_recipients_has_empty_results(api: Api, bureau: Bureau) -> None:
-    campaign_id = bureau.campaign([], status=CampaignStatus.DRAFT)
+def test_a_campaign_without_recipients_has_empty_results(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign([], status=CampaignStatus.DRAFT)
     assert lines(api, campaign_id) == table(api, campaign_id) == []
     assert api.get(f"/v1/campaigns/{campaign_id}/contact-sheet.png").status_code == 200
     with zipfile.ZipFile(io.BytesIO(api.get(f"/v1/campaigns/{campaign_id}/archive.zip").data)) as archive:
         assert archive.namelist() == []
 
 
-def test_a_fallback_picture_is_kept_as_long_as_its_campaign(bureau: Bureau, api: Api) -> None:
+def test_a_fallback_picture_is_kept_as_long_as_its_campaign(campaign_fixture: CampaignFixture, api: Api) -> None:
     asset_id = hand_in(api)
-    campaign_id = bureau.campaign(["ann"], spec(on_block=OnBlock.FALLBACK, fallback_image=asset_id))
+    campaign_id = campaign_fixture.campaign(["ann"], spec(on_block=OnBlock.FALLBACK, fallback_image=asset_id))
     assert api.call("DELETE", f"/v1/assets/{asset_id}").json["code"] == "asset_in_use"
     with api.database.transaction() as session:
         session.execute(update(Asset).values(expires_at=utcnow() - timedelta(seconds=1)))
     assert retention.collect_assets(api.database, api.storage) == 0
-    bureau.age(campaign_id, "deleted_at", timedelta())
+    campaign_fixture.age(campaign_id, "deleted_at", timedelta())
     assert retention.collect_assets(api.database, api.storage) == 1

@@ -6,42 +6,42 @@ from common.campaigns import lifecycle
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import Priority
 from tests.support import factories
-from tests.support.campaigns.campaigns import PRICE, Bureau, names
+from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names
 
 
-def test_an_urgent_job_is_the_next_whatever_a_campaign_has_queued(bureau: Bureau) -> None:
-    campaign_id = bureau.campaign(names(300), reservation=PRICE)
-    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+def test_an_urgent_job_is_the_next_whatever_a_campaign_has_queued(campaign_fixture: CampaignFixture) -> None:
+    campaign_id = campaign_fixture.campaign(names(300), reservation=PRICE)
+    campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     for _ in range(3):
-        urgent = factories.submit(bureau.database, owner="eve", priority=Priority.INTERACTIVE)
-        held = bureau.claim()
+        urgent = factories.submit(campaign_fixture.database, owner="eve", priority=Priority.INTERACTIVE)
+        held = campaign_fixture.claim()
         assert held is not None
         assert held.job_id == urgent.id
-        bureau.print_one()
+        campaign_fixture.print_one()
 
 
-def test_campaigns_of_two_owners_take_turns_whichever_began_first(bureau: Bureau) -> None:
-    first = bureau.campaign(names(100), owner="ada", reservation=PRICE)
-    bureau.do(first, lifecycle.start_campaign, bureau.settings)
+def test_campaigns_of_two_owners_take_turns_whichever_began_first(campaign_fixture: CampaignFixture) -> None:
+    first = campaign_fixture.campaign(names(100), owner="ada", reservation=PRICE)
+    campaign_fixture.do(first, lifecycle.start_campaign, campaign_fixture.settings)
     for _ in range(20):
-        bureau.print_one()
-    second = bureau.campaign(names(100), owner="eve", reservation=PRICE)
-    bureau.do(second, lifecycle.start_campaign, bureau.settings)
-    turns = [held.owner for _ in range(80) if (held := bureau.print_one()) is not None]
+        campaign_fixture.print_one()
+    second = campaign_fixture.campaign(names(100), owner="eve", reservation=PRICE)
+    campaign_fixture.do(second, lifecycle.start_campaign, campaign_fixture.settings)
+    turns = [held.owner for _ in range(80) if (held := campaign_fixture.print_one()) is not None]
     assert Counter(turns) == {"ada": 40, "eve": 40}
     for start in range(0, 80, 2):
         assert set(turns[start : start + 2]) == {"ada", "eve"}
-    bureau.go_round()
-    assert bureau.count(second, PrintStatus.PRINTED) == 40
+    campaign_fixture.go_round()
+    assert campaign_fixture.count(second, PrintStatus.PRINTED) == 40
 
 
-def test_two_campaigns_of_one_owner_take_turns_with_its_own_jobs(bureau: Bureau) -> None:
+def test_two_campaigns_of_one_owner_take_turns_with_its_own_jobs(campaign_fixture: CampaignFixture) -> None:
     for _ in range(2):
-        campaign_id = bureau.campaign(names(10), reservation=PRICE)
-        bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+        campaign_id = campaign_fixture.campaign(names(10), reservation=PRICE)
+        campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     for _ in range(10):
-        factories.submit(bureau.database, priority=Priority.BULK)
-    claimed = [held.job_id for _ in range(30) if (held := bureau.print_one()) is not None]
-    flows = [factories.read(bureau.database, job_id).flow for job_id in claimed]
+        factories.submit(campaign_fixture.database, priority=Priority.BULK)
+    claimed = [held.job_id for _ in range(30) if (held := campaign_fixture.print_one()) is not None]
+    flows = [factories.read(campaign_fixture.database, job_id).flow for job_id in claimed]
     for start in range(0, 30, 3):
         assert len(set(flows[start : start + 3])) == 3

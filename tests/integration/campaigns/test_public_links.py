@@ -16,12 +16,12 @@ from common.ids import create_id
 from common.tables import Campaign
 from tests.integration.campaigns.test_api_results import hand_in, lines, start, store
 from tests.support.apis import Api, open_api
-from tests.support.campaigns.campaigns import Bureau, spec
+from tests.support.campaigns.campaign_fixture import CampaignFixture, spec
 
 
 @pytest.fixture
-def api(bureau: Bureau, tmp_path: Path) -> Api:
-    return open_api(bureau.database, tmp_path / "api")
+def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
+    return open_api(campaign_fixture.database, tmp_path / "api")
 
 
 def links(api: Api, campaign_id: UUID) -> list[str | None]:
@@ -35,9 +35,9 @@ def change(api: Api, campaign_id: UUID, method: str = "POST") -> dict[str, objec
     return answer.json
 
 
-def test_a_link_leads_to_the_picture_without_a_key(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann", "bob", "ann"])
-    bureau.print_all()
+def test_a_link_leads_to_the_picture_without_a_key(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, ["ann", "bob", "ann"])
+    campaign_fixture.print_all()
     store(api)
     assert links(api, campaign_id) == [None] * 3
     change(api, campaign_id)
@@ -55,21 +55,21 @@ def test_a_link_leads_to_the_picture_without_a_key(bureau: Bureau, api: Api) -> 
     assert again.status_code == 304
 
 
-def test_a_link_may_be_older_than_its_picture(bureau: Bureau, api: Api) -> None:
-    campaign_id = bureau.campaign(["ann"])
+def test_a_link_may_be_older_than_its_picture(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = campaign_fixture.campaign(["ann"])
     change(api, campaign_id)
     (path,) = links(api, campaign_id)
     assert api.get(str(path), key=None).json["code"] == "image_not_readable"
-    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
-    bureau.print_all()
+    campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
+    campaign_fixture.print_all()
     store(api)
     assert links(api, campaign_id) == [path]
     assert api.get(str(path), key=None).status_code == 200
 
 
-def test_revoked_links_never_lead_anywhere_again(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann"])
-    bureau.print_all()
+def test_revoked_links_never_lead_anywhere_again(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, ["ann"])
+    campaign_fixture.print_all()
     store(api)
     assert change(api, campaign_id) == change(api, campaign_id), "made twice, they are the same"
     (old,) = links(api, campaign_id)
@@ -82,36 +82,36 @@ def test_revoked_links_never_lead_anywhere_again(bureau: Bureau, api: Api) -> No
     assert api.get(str(new), key=None).status_code == 200
 
 
-def test_where_the_store_signs_links_each_click_is_signed_anew(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann"])
-    bureau.print_all()
+def test_where_the_store_signs_links_each_click_is_signed_anew(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, ["ann"])
+    campaign_fixture.print_all()
     store(api)
     change(api, campaign_id)
     (path,) = links(api, campaign_id)
     services = replace(api.services, links=None)
-    there = Api(create_app(services.settings, services=services), services, api.bell, api.storage, api.key)
+    there = Api(create_app(services.settings, services=services), services, api.notifier, api.storage, api.key)
     answer = there.get(str(path), key=None)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (302, "private, no-cache")
     assert api.get(urlsplit(answer.headers["Location"]).path, key=None).status_code == 200
 
 
-def test_a_blocked_picture_shows_the_fallback_or_nothing(bureau: Bureau, api: Api) -> None:
-    plain = start(bureau, ["ann"])
-    bureau.block(bureau.claim())
-    stood_in = start(bureau, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api)))
+def test_a_blocked_picture_shows_the_fallback_or_nothing(campaign_fixture: CampaignFixture, api: Api) -> None:
+    plain = start(campaign_fixture, ["ann"])
+    campaign_fixture.block(campaign_fixture.claim())
+    stood_in = start(campaign_fixture, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api)))
     for campaign_id in (plain, stood_in):
         change(api, campaign_id)
     (blocked,) = links(api, stood_in)
-    bureau.block(bureau.claim())
-    bureau.print_all()
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.print_all()
     assert links(api, plain) == [None]
     answer = api.get(str(blocked), key=None)
     assert (answer.status_code, answer.content_type) == (200, "image/png")
 
 
-def test_an_erased_picture_is_gone_and_so_is_a_deleted_campaign(bureau: Bureau, api: Api) -> None:
-    campaign_id = start(bureau, ["ann", "bob"])
-    bureau.print_all()
+def test_an_erased_picture_is_gone_and_so_is_a_deleted_campaign(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = start(campaign_fixture, ["ann", "bob"])
+    campaign_fixture.print_all()
     store(api)
     change(api, campaign_id)
     first, second = links(api, campaign_id)
@@ -119,17 +119,17 @@ def test_an_erased_picture_is_gone_and_so_is_a_deleted_campaign(bureau: Bureau, 
     answer = api.get(str(first), key=None)
     assert (answer.status_code, answer.json["code"]) == (410, "object_missing")
     assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
-    with bureau.database.transaction() as session:
-        session.get_one(Campaign, campaign_id).deleted_at = bureau.read(campaign_id).created_at
+    with campaign_fixture.database.transaction() as session:
+        session.get_one(Campaign, campaign_id).deleted_at = campaign_fixture.read(campaign_id).created_at
     assert api.get(str(second), key=None).json["code"] == "not_found"
 
 
 def test_nothing_but_a_genuine_token_leads_anywhere(
-    bureau: Bureau, api: Api, capfd: pytest.CaptureFixture[str]
+    campaign_fixture: CampaignFixture, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    campaign_id = start(bureau, ["ann"])
-    other_id = start(bureau, ["ann"])
-    bureau.print_all()
+    campaign_id = start(campaign_fixture, ["ann"])
+    other_id = start(campaign_fixture, ["ann"])
+    campaign_fixture.print_all()
     store(api)
     for each in (campaign_id, other_id):
         change(api, each)
@@ -138,7 +138,9 @@ def test_nothing_but_a_genuine_token_leads_anywhere(
     assert re.fullmatch(r"[A-Za-z0-9_-]{46}", token)
     swapped = str(other)[3:27] + token[24:]
     changed = token[:-1] + ("A" if token[-1] != "A" else "B")
-    index_one = PublicLinks(b"guessed", "http://x").url(bureau.read(campaign_id), create_id(), 0).rpartition("/")[2]
+    index_one = (
+        PublicLinks(b"guessed", "http://x").url(campaign_fixture.read(campaign_id), create_id(), 0).rpartition("/")[2]
+    )
     for wrong in (swapped, changed, index_one, f"{token}=", f"{token}A", token[:-1], "x", "..", "%00", "é"):
         answer = api.get(f"/p/{wrong}", key=None)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), wrong

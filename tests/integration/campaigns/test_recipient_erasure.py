@@ -20,7 +20,7 @@ from common.tables.states import ImageStatus, JobStatus
 from tests.integration.campaigns.test_api_results import lines, store, table
 from tests.support import factories
 from tests.support.apis import Api, open_api
-from tests.support.campaigns.campaigns import Bureau, add_list, approve, spec
+from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, approve, spec
 from tests.support.dumps import dump
 from tests.support.waiting import until
 
@@ -29,17 +29,17 @@ WHO = f"{CANARY}@example"
 
 
 @pytest.fixture
-def api(bureau: Bureau, tmp_path: Path) -> Api:
-    return open_api(bureau.database, tmp_path / "api")
+def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
+    return open_api(campaign_fixture.database, tmp_path / "api")
 
 
-def begin(bureau: Bureau, people: list[str], chosen: CampaignSpec | None = None) -> UUID:
+def begin(campaign_fixture: CampaignFixture, people: list[str], chosen: CampaignSpec | None = None) -> UUID:
     """Start a campaign whose first recipient is called like the canary, by id and by value."""
-    campaign_id = bureau.campaign(people, chosen)
-    with bureau.database.transaction() as session:
+    campaign_id = campaign_fixture.campaign(people, chosen)
+    with campaign_fixture.database.transaction() as session:
         first = (Recipient.campaign_id == campaign_id, Recipient.row == 1)
         session.execute(update(Recipient).where(*first).values(recipient_id=WHO, key=WHO))
-    bureau.do(campaign_id, campaign_lifecycle.start_campaign, bureau.settings)
+    campaign_fixture.do(campaign_id, campaign_lifecycle.start_campaign, campaign_fixture.settings)
     return campaign_id
 
 
@@ -50,30 +50,30 @@ def erase(api: Api, campaign_id: UUID, who: str = WHO) -> dict[str, Any]:
 
 
 def test_nothing_names_an_erased_person_any_more_but_the_cost_stays(
-    bureau: Bureau, api: Api, capfd: pytest.CaptureFixture[str]
+    campaign_fixture: CampaignFixture, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    campaign_id = begin(bureau, [f"{CANARY} ann", "bob"])
-    bureau.print_all()
+    campaign_id = begin(campaign_fixture, [f"{CANARY} ann", "bob"])
+    campaign_fixture.print_all()
     store(api)
-    assert CANARY in dump(bureau.database)
-    spent = bureau.read(campaign_id).spent
+    assert CANARY in dump(campaign_fixture.database)
+    spent = campaign_fixture.read(campaign_id).spent
     gone = erase(api, campaign_id, f"{CANARY.upper()}@EXAMPLE")
     assert (gone["pictures"], gone["shared"], gone["jobs"]) == (1, 0, 1)
     assert gone["cost"] == {"amount": "0.01", "currency": "USD"}
-    for found in (dump(bureau.database), "".join(api.storage.list_keys("")), "".join(capfd.readouterr())):
+    for found in (dump(campaign_fixture.database), "".join(api.storage.list_keys("")), "".join(capfd.readouterr())):
         assert CANARY not in found
     assert len(list(api.storage.list_keys(""))) == 1, "bob's picture is there"
     first, second = lines(api, campaign_id)
     assert (first["recipient_id"], first["status"], first["image_id"]) == (gone["tombstone"], "erased", None)
     assert (first["cost"]["amount"], second["status"]) == ("0.01", "printed")
-    assert bureau.read(campaign_id).spent == spent
+    assert campaign_fixture.read(campaign_id).spent == spent
     answer = api.call("DELETE", f"/v1/campaigns/{campaign_id}/recipients/{CANARY}@example")
     assert answer.json["code"] == "not_found", "nobody can tell any more that they were there"
 
 
-def test_a_picture_that_others_share_stays_theirs(bureau: Bureau, api: Api) -> None:
-    campaign_id = begin(bureau, ["ann", "ann", "ann"])
-    bureau.print_all()
+def test_a_picture_that_others_share_stays_theirs(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = begin(campaign_fixture, ["ann", "ann", "ann"])
+    campaign_fixture.print_all()
     store(api)
     before = lines(api, campaign_id)
     gone = erase(api, campaign_id)
@@ -84,7 +84,7 @@ def test_a_picture_that_others_share_stays_theirs(bureau: Bureau, api: Api) -> N
     assert [line["image_id"] for line in after[1:]] == [line["image_id"] for line in before[1:]]
     assert [line["cost"]["amount"] for line in after] == ["0", "0.01", "0"], "the cost goes with the picture"
     assert api.get(f"/v1/images/{after[1]['image_id']}/content").status_code == 200
-    with bureau.database.reading() as session:
+    with campaign_fixture.database.reading() as session:
         assert session.scalars(select(Job.recipient_id)).all() == ["1-2"]
     erase(api, campaign_id, "1-3")
     assert [line["status"] for line in lines(api, campaign_id)] == ["erased", "printed", "erased"]
@@ -92,118 +92,124 @@ def test_a_picture_that_others_share_stays_theirs(bureau: Bureau, api: Api) -> N
     assert list(api.storage.list_keys("")) == []
 
 
-def test_work_for_an_erased_person_stops_and_others_who_wait_for_it_get_theirs(bureau: Bureau, api: Api) -> None:
-    campaign_id = begin(bureau, [CANARY, "bob", "bob"])
-    with bureau.database.transaction() as session:
+def test_work_for_an_erased_person_stops_and_others_who_wait_for_it_get_theirs(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
+    campaign_id = begin(campaign_fixture, [CANARY, "bob", "bob"])
+    with campaign_fixture.database.transaction() as session:
         bob = session.scalars(select(Recipient).where(Recipient.campaign_id == campaign_id, Recipient.row == 2)).one()
         assert bob.recipient_id == "1-2"
-    held = bureau.claim()
+    held = campaign_fixture.claim()
     assert held is not None
     erase(api, campaign_id)
     assert erase(api, campaign_id, "1-2")["shared"] == 1, "the job goes on for the third"
-    with bureau.database.reading() as session:
+    with campaign_fixture.database.reading() as session:
         statuses = {row.recipient_id: row.status for row in session.execute(select(Job.recipient_id, Job.status))}
     assert statuses == {None: JobStatus.CANCELED, "1-3": JobStatus.QUEUED}
-    bureau.print_all()
+    campaign_fixture.print_all()
     assert [line["status"] for line in lines(api, campaign_id)] == ["erased", "erased", "printed"]
-    campaign = bureau.read(campaign_id)
+    campaign = campaign_fixture.read(campaign_id)
     assert (campaign.status, campaign.held, campaign.spent) == (CampaignStatus.COMPLETED, 0, Decimal("0.01"))
 
 
-def test_who_was_not_fed_yet_is_never_printed(bureau: Bureau, api: Api) -> None:
-    campaign_id = bureau.campaign([CANARY, "bob"])
+def test_who_was_not_fed_yet_is_never_printed(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = campaign_fixture.campaign([CANARY, "bob"])
     erase(api, campaign_id, "1-1")
-    bureau.do(campaign_id, campaign_lifecycle.start_campaign, bureau.settings)
-    assert bureau.print_all() == 1
+    campaign_fixture.do(campaign_id, campaign_lifecycle.start_campaign, campaign_fixture.settings)
+    assert campaign_fixture.print_all() == 1
     assert [line["status"] for line in lines(api, campaign_id)] == ["erased", "printed"]
-    assert bureau.read(campaign_id).status is CampaignStatus.COMPLETED
-    assert CANARY not in dump(bureau.database)
+    assert campaign_fixture.read(campaign_id).status is CampaignStatus.COMPLETED
+    assert CANARY not in dump(campaign_fixture.database)
 
 
-def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(bureau: Bureau, api: Api) -> None:
-    campaign_id = bureau.campaign(["ann", "bob", "cid"], status=CampaignStatus.READY)
-    bureau.do(campaign_id, proofs.submit_proofs, 2)
-    bureau.print_one()
-    bureau.go_round()
-    (left,) = (made for made in bureau.prints(campaign_id) if made.status is PrintStatus.ORDERED)
-    with bureau.database.reading() as session:
+def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = campaign_fixture.campaign(["ann", "bob", "cid"], status=CampaignStatus.READY)
+    campaign_fixture.do(campaign_id, proofs.submit_proofs, 2)
+    campaign_fixture.print_one()
+    campaign_fixture.go_round()
+    (left,) = (made for made in campaign_fixture.prints(campaign_id) if made.status is PrintStatus.ORDERED)
+    with campaign_fixture.database.reading() as session:
         who = session.get_one(Recipient, left.recipient_pk).recipient_id
     erase(api, campaign_id, who)
-    bureau.go_round()
-    campaign = bureau.read(campaign_id)
+    campaign_fixture.go_round()
+    campaign = campaign_fixture.read(campaign_id)
     assert (campaign.status, campaign.held) == (CampaignStatus.READY, 0)
     assert campaign.quote is not None
     assert campaign.quote["proofs"] == 1
 
 
-def test_nobody_who_locks_jobs_in_their_order_gets_in_the_way_of_an_erasure(bureau: Bureau, api: Api) -> None:
-    campaign_id = bureau.campaign([CANARY])
-    with bureau.database.transaction() as session:
+def test_nobody_who_locks_jobs_in_their_order_gets_in_the_way_of_an_erasure(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
+    campaign_id = campaign_fixture.campaign([CANARY])
+    with campaign_fixture.database.transaction() as session:
         campaign = session.get_one(Campaign, campaign_id)
         for number, name in ((2, "ann"), (3, "ann")):
             add_list(session, campaign, number, [name])
         both = (Recipient.campaign_id == campaign_id, Recipient.list_number <= 2)
         session.execute(update(Recipient).where(*both).values(recipient_id=WHO, key=WHO))
-        approve(session, campaign, bureau.settings)
-    bureau.do(campaign_id, campaign_lifecycle.start_campaign, bureau.settings)
+        approve(session, campaign, campaign_fixture.settings)
+    campaign_fixture.do(campaign_id, campaign_lifecycle.start_campaign, campaign_fixture.settings)
     with ThreadPoolExecutor(1) as eraser:
-        with bureau.database.transaction() as session:
+        with campaign_fixture.database.transaction() as session:
             first, second = session.scalars(select(Job.id).order_by(Job.id)).all()
             session.scalars(select(Job.id).where(Job.id == first).with_for_update()).one()
             erasing = eraser.submit(erase, api, campaign_id)
-            until(lambda: erasing.running() and waits_for_lock(bureau), "the erasure to wait for the first job")
+            until(
+                lambda: erasing.running() and waits_for_lock(campaign_fixture), "the erasure to wait for the first job"
+            )
             session.scalars(select(Job.id).where(Job.id == second).with_for_update()).one()
         assert erasing.result()["shared"] == 1
 
 
-def waits_for_lock(bureau: Bureau) -> bool:
+def waits_for_lock(campaign_fixture: CampaignFixture) -> bool:
     """Tell whether anybody waits for a row; in SQLite all who write wait for each other."""
-    if bureau.database.engine.dialect.name == "sqlite":
+    if campaign_fixture.database.engine.dialect.name == "sqlite":
         return True
-    with bureau.database.reading() as session:
+    with campaign_fixture.database.reading() as session:
         return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
-def test_earlier_tries_at_a_picture_are_erased_with_it(bureau: Bureau, api: Api) -> None:
-    campaign_id = begin(bureau, [CANARY], spec(on_block=OnBlock.REROLL, palette_floor=0.9))
-    bureau.print_one(palette_score=0.2)
-    bureau.go_round()
-    bureau.print_one(palette_score=0.95)
-    bureau.go_round()
+def test_earlier_tries_at_a_picture_are_erased_with_it(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = begin(campaign_fixture, [CANARY], spec(on_block=OnBlock.REROLL, palette_floor=0.9))
+    campaign_fixture.print_one(palette_score=0.2)
+    campaign_fixture.go_round()
+    campaign_fixture.print_one(palette_score=0.95)
+    campaign_fixture.go_round()
     store(api)
     assert len(list(api.storage.list_keys(""))) == 2
     gone = erase(api, campaign_id)
     assert (gone["pictures"], gone["jobs"], gone["cost"]["amount"]) == (2, 2, "0.02")
     assert list(api.storage.list_keys("")) == []
-    assert CANARY not in dump(bureau.database)
+    assert CANARY not in dump(campaign_fixture.database)
 
 
-def test_rejected_rows_of_the_same_person_are_blanked(bureau: Bureau, api: Api) -> None:
-    campaign_id = begin(bureau, ["ann"])
+def test_rejected_rows_of_the_same_person_are_blanked(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = begin(campaign_fixture, ["ann"])
     errors = [{"code": "missing_value", "column": "name", "detail": f"of {CANARY}"}]
-    with bureau.database.transaction() as session:
+    with campaign_fixture.database.transaction() as session:
         added = add_list(session, session.get_one(Campaign, campaign_id), 2, [])
         added.columns = ["name", "recipient_id"]
         for row, name in enumerate((WHO, "somebody else"), 1):
             session.add(RejectedRow(campaign_id=campaign_id, list_number=2, row=row, fields=["", name], errors=errors))
     assert erase(api, campaign_id)["rejected_rows"] == 1
-    with bureau.database.reading() as session:
+    with campaign_fixture.database.reading() as session:
         kept = session.scalars(select(RejectedRow).order_by(RejectedRow.row)).all()
     assert [row.fields for row in kept] == [["", ""], ["", "somebody else"]]
     assert [row.errors[0]["code"] for row in kept] == ["erased", "missing_value"]
 
 
-def test_what_waits_for_a_reviewer_is_erased_too(bureau: Bureau, api: Api) -> None:
-    campaign_id = begin(bureau, [CANARY])
-    held = bureau.claim()
+def test_what_waits_for_a_reviewer_is_erased_too(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = begin(campaign_fixture, [CANARY])
+    held = campaign_fixture.claim()
     assert held is not None
     (image,) = factories.images(held, ImageStatus.BLOCKED)
     image.status = ImageStatus.QUARANTINED
-    with bureau.database.transaction() as session:
+    with campaign_fixture.database.transaction() as session:
         lifecycle.block_job(session, held, [image], Spent(1.0))
-    bureau.go_round()
+    campaign_fixture.go_round()
     erase(api, campaign_id)
-    with bureau.database.reading() as session:
+    with campaign_fixture.database.reading() as session:
         assert session.scalars(select(Image.status)).all() == [ImageStatus.ERASED]
     used = api.get("/v1/usage").json["total"]
     assert (used["images"], used["waste_gpu_seconds"]) == (0, {"blocked": 1.0}), "nobody ever saw it"
@@ -211,10 +217,10 @@ def test_what_waits_for_a_reviewer_is_erased_too(bureau: Bureau, api: Api) -> No
 
 
 def test_a_storage_that_is_away_does_not_keep_anybody(
-    bureau: Bureau, api: Api, monkeypatch: pytest.MonkeyPatch
+    campaign_fixture: CampaignFixture, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign_id = begin(bureau, [CANARY])
-    bureau.print_all()
+    campaign_id = begin(campaign_fixture, [CANARY])
+    campaign_fixture.print_all()
     store(api)
     root = api.storage.root
     away = root.with_name("away")
@@ -229,16 +235,16 @@ def test_a_storage_that_is_away_does_not_keep_anybody(
     assert line["status"] == "erased"
 
 
-def test_only_the_owner_erases(bureau: Bureau, api: Api) -> None:
-    campaign_id = begin(bureau, [CANARY])
+def test_only_the_owner_erases(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = begin(campaign_fixture, [CANARY])
     path = f"/v1/campaigns/{campaign_id}/recipients/{CANARY}@example"
     assert api.call("DELETE", path, key=api.make_key("eve")).json["code"] == "not_found"
     assert api.call("DELETE", f"/v1/campaigns/{campaign_id}/recipients/nobody").json["code"] == "not_found"
-    assert bureau.count(campaign_id, PrintStatus.ERASED) == 0
+    assert campaign_fixture.count(campaign_id, PrintStatus.ERASED) == 0
 
 
-def test_ids_may_hold_anything(bureau: Bureau, api: Api) -> None:
-    campaign_id = bureau.campaign(["ann"])
-    with bureau.database.transaction() as session:
+def test_ids_may_hold_anything(campaign_fixture: CampaignFixture, api: Api) -> None:
+    campaign_id = campaign_fixture.campaign(["ann"])
+    with campaign_fixture.database.transaction() as session:
         session.execute(update(Recipient).values(recipient_id="DE/17 ä?#", key="de/17 ä?#"))
     assert erase(api, campaign_id, "DE/17%20%C3%A4%3F%23")["tombstone"].startswith("erased-")

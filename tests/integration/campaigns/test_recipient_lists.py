@@ -20,7 +20,7 @@ from common.errors import IllegalTransitionError
 from common.ids import create_id
 from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
 from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
-from tests.support.campaigns.campaigns import SALT, spec
+from tests.support.campaigns.campaign_fixture import SALT, spec
 
 _S = CampaignStatus
 

@@ -13,7 +13,7 @@ from common.keys import Scope
 from common.tables.campaign_states import CampaignStatus, PrintStatus
 from tests.integration.console.test_access import sign_in
 from tests.support.apis import Api, open_api
-from tests.support.campaigns.campaigns import Bureau, add_list, arm, names, spec
+from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, arm, names, spec
 from tests.support.campaigns.recipient_files import make_campaign, put
 
 READER = (Scope.CAMPAIGNS_READ,)
@@ -25,8 +25,8 @@ EVERY_PAGE = (
 
 
 @pytest.fixture
-def api(bureau: Bureau, tmp_path: Path) -> Api:
-    opened = open_api(bureau.database, tmp_path / "api")
+def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
+    opened = open_api(campaign_fixture.database, tmp_path / "api")
     opened.key = sign_in(opened)
     return opened
 
@@ -53,13 +53,13 @@ def page(api: Api, campaign_id: object, name: str) -> str:
     return answer.text
 
 
-def start(bureau: Bureau, count: int = 3, **changes: Any) -> UUID:
-    campaign_id = bureau.campaign(names(count), **changes)
-    bureau.do(campaign_id, lifecycle.start_campaign, bureau.settings)
+def start(campaign_fixture: CampaignFixture, count: int = 3, **changes: Any) -> UUID:
+    campaign_id = campaign_fixture.campaign(names(count), **changes)
+    campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     return campaign_id
 
 
-def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, bureau: Bureau) -> None:
+def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, campaign_fixture: CampaignFixture) -> None:
     form = {"name": "Birthdays", "prompt": "a card for {{ name }}", "budget": "20", "images_per_recipient": "2"}
     made = post(api, "", **form, on_block="reroll", model="painted", steps="3")
     campaign_id = made.headers["Location"].split("/")[3]
@@ -72,7 +72,7 @@ def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, bureau: Bureau) 
     assert "a card for Bob" not in page(api, campaign_id, "prompts?recipient=1")
     post(api, f"/{campaign_id}/proofs", k="1")
     assert "0 of 2 proofs are printed" in page(api, campaign_id, "proofs")
-    bureau.print_all()
+    campaign_fixture.print_all()
     proofs = page(api, campaign_id, "proofs")
     assert "Estimated total cost" in proofs
     assert "data-live-end" in proofs
@@ -82,11 +82,11 @@ def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, bureau: Bureau) 
     assert "up to <b>4 images</b>" in approval
     assert "never exceeds <b>20.00 USD</b>" in approval
     post(api, f"/{campaign_id}/approve", spec_digest=digest)
-    assert bureau.read(UUID(campaign_id)).status is CampaignStatus.APPROVED
+    assert campaign_fixture.read(UUID(campaign_id)).status is CampaignStatus.APPROVED
     assert "Start printing" in page(api, campaign_id, "watch")
     post(api, f"/{campaign_id}/do/start")
     assert "data-live-end" not in page(api, campaign_id, "watch")
-    bureau.print_all()
+    campaign_fixture.print_all()
     assert "data-live-end" in page(api, campaign_id, "watch/now")
     assert page(api, campaign_id, "results").count('<li class="print">') == 4
     assert page(api, campaign_id, "results.csv").count("printed") == 4
@@ -149,40 +149,42 @@ def test_an_approval_of_what_was_changed_meanwhile_is_refused(api: Api) -> None:
     assert api.get(f"/v1/campaigns/{campaign['id']}").json["status"] == "ready"
 
 
-def test_a_running_campaign_is_paused_resumed_raised_retried_and_canceled(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau)
-    bureau.block(bureau.claim())
-    bureau.fail(bureau.claim())
-    bureau.go_round()
+def test_a_running_campaign_is_paused_resumed_raised_retried_and_canceled(
+    api: Api, campaign_fixture: CampaignFixture
+) -> None:
+    campaign_id = start(campaign_fixture)
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.fail(campaign_fixture.claim())
+    campaign_fixture.go_round()
     shown = page(api, campaign_id, "watch")
     for words in ("Pause", "Retry failed", "Retry blocked with new seeds", "Change budget"):
         assert words in shown
     for act, status in (("pause", "paused"), ("resume", "running")):
         post(api, f"/{campaign_id}/do/{act}")
-        assert bureau.read(campaign_id).status == status
+        assert campaign_fixture.read(campaign_id).status == status
     post(api, f"/{campaign_id}/do/retry", only="blocked")
-    assert bureau.count(campaign_id, PrintStatus.BLOCKED) == 0
-    assert bureau.count(campaign_id, PrintStatus.FAILED) == 1
+    assert campaign_fixture.count(campaign_id, PrintStatus.BLOCKED) == 0
+    assert campaign_fixture.count(campaign_id, PrintStatus.FAILED) == 1
     post(api, f"/{campaign_id}/do/budget", amount="2000.5")
-    assert f"{bureau.read(campaign_id).budget:f}".startswith("2000.5")
+    assert f"{campaign_fixture.read(campaign_id).budget:f}".startswith("2000.5")
     assert post(api, f"/{campaign_id}/do/budget", amount="lots").status_code == 422
     assert post(api, f"/{campaign_id}/do/dance").status_code == 404
     post(api, f"/{campaign_id}/do/cancel")
-    assert bureau.read(campaign_id).status is CampaignStatus.CANCELED
+    assert campaign_fixture.read(campaign_id).status is CampaignStatus.CANCELED
     assert "Pause" not in page(api, campaign_id, "watch")
     post(api, f"/{campaign_id}/delete")
     assert str(campaign_id) not in api.client.get("/console/campaigns").text
 
 
-def test_a_campaign_that_stopped_at_its_budget_says_what_to_do(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau, 30, budget=1)
-    bureau.print_all(cost=bureau.read(campaign_id).budget)
-    assert bureau.read(campaign_id).status is CampaignStatus.HELD
+def test_a_campaign_that_stopped_at_its_budget_says_what_to_do(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture, 30, budget=1)
+    campaign_fixture.print_all(cost=campaign_fixture.read(campaign_id).budget)
+    assert campaign_fixture.read(campaign_id).status is CampaignStatus.HELD
     assert "would exceed the budget" in page(api, campaign_id, "watch")
 
 
-def test_results_are_paged_without_losing_or_repeating_one(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau, 110)
+def test_results_are_paged_without_losing_or_repeating_one(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture, 110)
     seen: list[str] = []
     path = f"/console/campaigns/{campaign_id}/results"
     while path:
@@ -193,10 +195,12 @@ def test_results_are_paged_without_losing_or_repeating_one(api: Api, bureau: Bur
     assert seen == [f"1-{row}" for row in range(1, 111)]
 
 
-def test_variants_stand_side_by_side_with_what_each_costs_and_how_much_is_blocked(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau, 20, chosen=spec(arm("plain"), arm("festive")))
-    bureau.block(bureau.claim())
-    bureau.print_all()
+def test_variants_stand_side_by_side_with_what_each_costs_and_how_much_is_blocked(
+    api: Api, campaign_fixture: CampaignFixture
+) -> None:
+    campaign_id = start(campaign_fixture, 20, chosen=spec(arm("plain"), arm("festive")))
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.print_all()
     shown = page(api, campaign_id, "variants")
     arms = api.get(f"/v1/campaigns/{campaign_id}").json["progress"]["arms"]
     assert sorted(arms) == ["festive", "plain"]
@@ -208,9 +212,9 @@ def test_variants_stand_side_by_side_with_what_each_costs_and_how_much_is_blocke
     assert shown.count('<li class="print">') == sum(min(8, tally["printed"]) for tally in arms.values())
 
 
-def test_links_are_made_and_revoked_and_somebody_is_erased(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau)
-    bureau.print_all()
+def test_links_are_made_and_revoked_and_somebody_is_erased(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture)
+    campaign_fixture.print_all()
     post(api, f"/{campaign_id}/links/make")
     assert "/p/" in page(api, campaign_id, "results.csv")
     assert "Revoke all links" in page(api, campaign_id, "results")
@@ -222,15 +226,15 @@ def test_links_are_made_and_revoked_and_somebody_is_erased(api: Api, bureau: Bur
     assert "erased" in page(api, campaign_id, "results")
 
 
-def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau)
-    bureau.print_all()
-    bureau.do(campaign_id, add_list, 2, ["zoe"])
+def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture)
+    campaign_fixture.print_all()
+    campaign_fixture.do(campaign_id, add_list, 2, ["zoe"])
     assert "1 recipient was added and not approved yet" in page(api, campaign_id, "watch")
     assert "1 more, in addition to 3 already approved" in page(api, campaign_id, "approve")
     digest = api.get(f"/v1/campaigns/{campaign_id}").json["spec_digest"]
     post(api, f"/{campaign_id}/approve", spec_digest=digest)
     assert "Start printing" in page(api, campaign_id, "watch")
     post(api, f"/{campaign_id}/do/start")
-    bureau.print_all()
-    assert bureau.count(campaign_id, PrintStatus.PRINTED) == 4
+    campaign_fixture.print_all()
+    assert campaign_fixture.count(campaign_id, PrintStatus.PRINTED) == 4

@@ -10,7 +10,7 @@ from tests.integration.console.test_access import sign_in
 from tests.integration.console.test_campaigns import page, post, start, upload
 from tests.integration.console.test_pages import MOST_QUERIES, counting
 from tests.support.apis import Api, open_api
-from tests.support.campaigns.campaigns import Bureau, arm, names, spec
+from tests.support.campaigns.campaign_fixture import CampaignFixture, arm, names, spec
 from tests.support.campaigns.recipient_files import make_campaign
 
 READER = (Scope.CAMPAIGNS_READ,)
@@ -22,22 +22,22 @@ EVERY_PAGE = (
 
 
 @pytest.fixture
-def api(bureau: Bureau, tmp_path: Path) -> Api:
-    opened = open_api(bureau.database, tmp_path / "api")
+def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
+    opened = open_api(campaign_fixture.database, tmp_path / "api")
     opened.key = sign_in(opened)
     return opened
 
 
-def test_no_page_of_a_campaign_takes_more_than_a_dozen_queries(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau, 60, chosen=spec(arm("a"), arm("b"), images_per_recipient=2))
-    bureau.block(bureau.claim())
+def test_no_page_of_a_campaign_takes_more_than_a_dozen_queries(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture, 60, chosen=spec(arm("a"), arm("b"), images_per_recipient=2))
+    campaign_fixture.block(campaign_fixture.claim())
     for _ in range(8):
-        bureau.go_round()
-        bureau.print_one()
-    ready = bureau.campaign(names(4), status=CampaignStatus.READY)
+        campaign_fixture.go_round()
+        campaign_fixture.print_one()
+    ready = campaign_fixture.campaign(names(4), status=CampaignStatus.READY)
     post(api, f"/{ready}/proofs", k="3")
     for _ in range(20):
-        bureau.campaign(names(2))
+        campaign_fixture.campaign(names(2))
     paths = ["", "?status=running", "/new", f"/new?like={campaign_id}"]
     paths += [f"/{each}/{name}" for each in (campaign_id, ready) for name in EVERY_PAGE if "." not in name]
     asked = {}
@@ -48,8 +48,8 @@ def test_no_page_of_a_campaign_takes_more_than_a_dozen_queries(api: Api, bureau:
     assert max(asked.values()) <= MOST_QUERIES, asked
 
 
-def test_what_belongs_to_others_is_as_good_as_missing(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau, owner="bob")
+def test_what_belongs_to_others_is_as_good_as_missing(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture, owner="bob")
     for name in EVERY_PAGE:
         assert api.client.get(f"/console/campaigns/{campaign_id}/{name}").status_code == 404, name
     assert str(campaign_id) not in api.client.get("/console/campaigns").text
@@ -59,12 +59,12 @@ def test_what_belongs_to_others_is_as_good_as_missing(api: Api, bureau: Bureau) 
     assert post(api, f"/{campaign_id}/erase", recipient_id="1-1").status_code == 404
     assert post(api, f"/{campaign_id}/approve", spec_digest="0" * 64).status_code == 404
     assert upload(api, campaign_id, "name\nAda\n", "append").status_code == 404
-    assert bureau.read(campaign_id).status is CampaignStatus.RUNNING
+    assert campaign_fixture.read(campaign_id).status is CampaignStatus.RUNNING
 
 
-def test_a_key_sees_only_what_it_may_do(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau)
-    ready = bureau.campaign(names(2), status=CampaignStatus.READY)
+def test_a_key_sees_only_what_it_may_do(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture)
+    ready = campaign_fixture.campaign(names(2), status=CampaignStatus.READY)
     sign_in(api, *READER)
     seen = {name: page(api, campaign_id, name) for name in ("recipients", "watch", "results")}
     seen["list"] = api.client.get("/console/campaigns").text
@@ -81,13 +81,13 @@ def test_a_key_sees_only_what_it_may_do(api: Api, bureau: Bureau) -> None:
     assert api.client.get(f"/console/campaigns/{ready}/approve").status_code == 403
 
 
-def test_a_live_part_is_sent_again_only_when_it_has_changed(api: Api, bureau: Bureau) -> None:
-    campaign_id = start(bureau)
+def test_a_live_part_is_sent_again_only_when_it_has_changed(api: Api, campaign_fixture: CampaignFixture) -> None:
+    campaign_id = start(campaign_fixture)
     path = f"/console/campaigns/{campaign_id}/watch/now"
     known = {"If-None-Match": api.client.get(path).headers["ETag"]}
     assert api.client.get(path, headers=known).status_code == 304
-    bureau.print_one()
-    bureau.go_round()
+    campaign_fixture.print_one()
+    campaign_fixture.go_round()
     assert api.client.get(path, headers=known).status_code == 200
 
 

@@ -87,7 +87,7 @@ def test_the_form_makes_the_job_that_it_says(api: Api) -> None:
     assert (asked["prompt"], asked["width"], asked["height"], asked["steps"], asked["seed"]) == ("a fox", 128, 64, 3, 9)
     assert (asked["num_images"], asked["guidance_scale"], asked["negative_prompt"]) == (2, 4.5, "snow")
     assert asked["strength"] is None
-    assert api.bell.rung
+    assert api.notifier.rung
 
 
 def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_typed(api: Api) -> None:

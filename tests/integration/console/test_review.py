@@ -11,17 +11,19 @@ from tests.integration.console.test_access import sign_in, token_of_any_page
 from tests.integration.console.test_pages import MOST_QUERIES, counting
 from tests.integration.images.test_quarantine import acts, print_blocked
 from tests.support.apis import Api, open_api
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 
 
 @pytest.fixture
-def kept(house: House) -> House:
+def kept(press_fixture: PressFixture) -> PressFixture:
     """A house that keeps what is blocked."""
-    return House(house.database, house.storage, house.settings.model_copy(update={"quarantine": "keep"}))
+    return PressFixture(
+        press_fixture.database, press_fixture.storage, press_fixture.settings.model_copy(update={"quarantine": "keep"})
+    )
 
 
 @pytest.fixture
-def api(kept: House, tmp_path: Path) -> Api:
+def api(kept: PressFixture, tmp_path: Path) -> Api:
     opened = open_api(kept.database, tmp_path / "home")
     sign_in(opened, Scope.SAFETY_REVIEW, owner="rita")
     return opened
@@ -44,7 +46,7 @@ def test_nothing_to_review_says_how_there_would_be(api: Api) -> None:
 
 
 def test_prints_that_wait_are_listed_blurred_page_by_page(
-    api: Api, kept: House, monkeypatch: pytest.MonkeyPatch
+    api: Api, kept: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.console.pages.review.PAGE_SIZE", 2)
     for _ in range(3):
@@ -60,7 +62,7 @@ def test_prints_that_wait_are_listed_blurred_page_by_page(
     assert [image_id for image_id in ids if image_id in api.client.get(link).text] == ids[2:]
 
 
-def test_a_look_goes_on_record_and_the_record_is_shown(api: Api, kept: House) -> None:
+def test_a_look_goes_on_record_and_the_record_is_shown(api: Api, kept: PressFixture) -> None:
     print_blocked(kept)
     (image_id,) = waiting(api)
     assert "Not viewed yet" in api.client.get(f"/console/review/{image_id}").text
@@ -78,7 +80,7 @@ def test_a_look_goes_on_record_and_the_record_is_shown(api: Api, kept: House) ->
     ],
 )
 def test_a_print_is_let_out_or_its_block_confirmed_once(
-    api: Api, kept: House, act: str, state: QuarantineState, status: ImageStatus
+    api: Api, kept: PressFixture, act: str, state: QuarantineState, status: ImageStatus
 ) -> None:
     job = print_blocked(kept)
     assert job.status is JobStatus.FAILED

@@ -26,23 +26,23 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def kit() -> ModuleType:
-    from tests.support.engine import adapter_pairs
+def adapted_models() -> ModuleType:
+    from tests.support.engine import adapted_models
 
-    return adapter_pairs
+    return adapted_models
 
 
 @pytest.fixture(scope="module")
-def rigs(kit, tmp_path_factory):
+def open_model(adapted_models, tmp_path_factory):
     """Open the rig of a tiny model by name, once: ``ink`` and ``oil.2`` (which leaves the text alone) go with each."""
-    return functools.cache(lambda name: kit.open_rig(name, tmp_path_factory.mktemp(name)))
+    return functools.cache(lambda name: adapted_models.open_adapted_model(name, tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture
-def sd15(kit, rigs, tmp_path):
+def sd15(adapted_models, open_model, tmp_path):
     """A rig of its own, to be broken."""
-    shared = rigs("sd15")
-    return kit.Rig(shared.model, shutil.copytree(shared.directory, tmp_path / "adapters"))
+    shared = open_model("sd15")
+    return adapted_models.AdaptedModel(shared.model, shutil.copytree(shared.directory, tmp_path / "adapters"))
 
 
 def distance(one: Picture, other: Picture) -> int:
@@ -55,39 +55,41 @@ def laid(name: str, scale: float = 1.0) -> Adapter:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_pictures_of_lanes_with_other_adapters_end_as_in_the_stock_pipeline_alone(kit, rigs, name):
-    rig = rigs(name)
-    kit.expect_parity(
-        rig,
+def test_pictures_of_lanes_with_other_adapters_end_as_in_the_stock_pipeline_alone(adapted_models, open_model, name):
+    adapted = open_model(name)
+    adapted_models.expect_parity(
+        adapted,
         [
-            kit.Guest(rig.ask({"ink": 1.0}, steps=4, prompt="a red cat")),
-            kit.Guest(rig.ask({"ink": 1.0}, seed=2, prompt="hens"), joins=1),
-            kit.Guest(rig.ask({})),
-            kit.Guest(rig.ask({"ink": 0.5}, seed=3), joins=1),
-            kit.Guest(rig.ask({"oil.2": 0.7}, guidance_scale=1.0)),
-            kit.Guest(rig.ask({"ink": 0.4, "oil.2": -0.8}, seed=4), joins=2),
+            adapted_models.BatchMember(adapted.ask({"ink": 1.0}, steps=4, prompt="a red cat")),
+            adapted_models.BatchMember(adapted.ask({"ink": 1.0}, seed=2, prompt="hens"), joins=1),
+            adapted_models.BatchMember(adapted.ask({})),
+            adapted_models.BatchMember(adapted.ask({"ink": 0.5}, seed=3), joins=1),
+            adapted_models.BatchMember(adapted.ask({"oil.2": 0.7}, guidance_scale=1.0)),
+            adapted_models.BatchMember(adapted.ask({"ink": 0.4, "oil.2": -0.8}, seed=4), joins=2),
         ],
     )
-    kit.expect_untouched(rig)
+    adapted_models.expect_untouched(adapted)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_adapters_leave_no_trace_when_they_are_switched(rigs, name):
-    rig = rigs(name)
+def test_adapters_leave_no_trace_when_they_are_switched(open_model, name):
+    adapted = open_model(name)
     sets = [{}, {"ink": 1.0}, {"oil.2": 1.0}, {"ink": 1.0, "oil.2": 1.0}]
-    first = [rig.draw(scales) for scales in sets]
+    first = [adapted.draw(scales) for scales in sets]
     assert not any(one.equal(other) for place, one in enumerate(first) for other in first[:place])
     for again in (1, 2, 0, 3, 1):
-        assert rig.draw(dict(reversed(sets[again].items()))).equal(first[again])
-    assert rig.draw({"ink": 0.0}).equal(first[0])
+        assert adapted.draw(dict(reversed(sets[again].items()))).equal(first[again])
+    assert adapted.draw({"ink": 0.0}).equal(first[0])
 
 
 @pytest.mark.parametrize("name", ["sd15", "sdxl"])
-def test_kohyas_format_is_read(kit, rigs, tmp_path, name):
-    rig = kit.Rig(rigs(name).model, shutil.copytree(rigs(name).directory, tmp_path / "adapters"))
-    kit.tiny_adapters.save_kohya(rig.model, rig.directory / "kohya.safetensors", seed=3)
+def test_kohyas_format_is_read(adapted_models, open_model, tmp_path, name):
+    adapted = adapted_models.AdaptedModel(
+        open_model(name).model, shutil.copytree(open_model(name).directory, tmp_path / "adapters")
+    )
+    adapted_models.tiny_adapters.save_kohya(adapted.model, adapted.directory / "kohya.safetensors", seed=3)
     wanted = [{"kohya": 0.9}, {"ink": 1.0, "kohya": 0.5}]
-    kit.expect_parity(rig, [kit.Guest(rig.ask(scales)) for scales in wanted])
+    adapted_models.expect_parity(adapted, [adapted_models.BatchMember(adapted.ask(scales)) for scales in wanted])
 
 
 @pytest.mark.parametrize(
@@ -97,17 +99,21 @@ def test_kohyas_format_is_read(kit, rigs, tmp_path, name):
         ("flux", "lora_unet_double_blocks_0_img_attn_proj", 32),
     ],
 )
-def test_names_of_a_models_first_release_are_read(kit, rigs, tmp_path, name, layer, width):
-    kit.tiny_adapters.save_layer(tmp_path / "old.safetensors", layer, width, width, ends=("lora_down", "lora_up"))
-    rig = kit.Rig(rigs(name).model, tmp_path)
-    kit.expect_parity(rig, [kit.Guest(rig.ask({"old": 1.0})), kit.Guest(rig.ask({}))])
-    assert not rig.draw({"old": 1.0}).equal(rig.draw({}))
+def test_names_of_a_models_first_release_are_read(adapted_models, open_model, tmp_path, name, layer, width):
+    adapted_models.tiny_adapters.save_layer(
+        tmp_path / "old.safetensors", layer, width, width, ends=("lora_down", "lora_up")
+    )
+    adapted = adapted_models.AdaptedModel(open_model(name).model, tmp_path)
+    adapted_models.expect_parity(
+        adapted, [adapted_models.BatchMember(adapted.ask({"old": 1.0})), adapted_models.BatchMember(adapted.ask({}))]
+    )
+    assert not adapted.draw({"old": 1.0}).equal(adapted.draw({}))
 
 
-def test_the_card_of_a_model_lists_the_adapters_that_go_with_it(rigs):
+def test_the_card_of_a_model_lists_the_adapters_that_go_with_it(open_model):
     for name in FAMILIES:
         for other in FAMILIES:
-            card = rigs(name).shelf.equip(read_card(rigs(other).model), rigs(other).model)
+            card = open_model(name).adapter_directory.equip(read_card(open_model(other).model), open_model(other).model)
             assert [adapter.name for adapter in card.adapters] == (["ink", "oil.2"] if name == other else []), other
 
 
@@ -122,24 +128,24 @@ def test_loading_is_overhead_and_switching_back_takes_nothing(sd15):
     assert sd15.meter.snapshot()["overhead"] == overhead
 
 
-def test_only_so_many_are_kept_and_one_that_left_comes_back_as_it_was(kit, sd15):
+def test_only_so_many_are_kept_and_one_that_left_comes_back_as_it_was(adapted_models, sd15):
     from worker.engine.torch_backend.adapters import MOST_LOADED
 
     for number in range(MOST_LOADED):
-        kit.tiny_adapters.save(sd15.model, sd15.directory / f"{number}.safetensors", seed=number)
+        adapted_models.tiny_adapters.save(sd15.model, sd15.directory / f"{number}.safetensors", seed=number)
     first = sd15.draw({"ink": 1.0})
     for number in range(MOST_LOADED):
         sd15.draw({f"{number}": 1.0})
     assert not sd15.adapters.is_ready([laid("ink")])
     assert len(sd15.family.pipeline.unet.peft_config) == MOST_LOADED
     assert sd15.draw({"ink": 1.0}).equal(first)
-    kit.expect_untouched(sd15)
+    adapted_models.expect_untouched(sd15)
 
 
-def test_numbers_of_an_adapter_are_brought_to_the_models_own(kit, sd15):
-    sd15.family.pipeline.to(kit.torch.bfloat16)
+def test_numbers_of_an_adapter_are_brought_to_the_models_own(adapted_models, sd15):
+    sd15.family.pipeline.to(adapted_models.torch.bfloat16)
     picture = sd15.draw({"ink": 1.0})
-    assert picture.dtype == kit.torch.bfloat16
+    assert picture.dtype == adapted_models.torch.bfloat16
     assert not picture.equal(sd15.draw({}))
 
 
@@ -159,36 +165,38 @@ def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
         ("lie_about_its_rank", "cannot be applied to"),
     ],
 )
-def test_a_file_that_was_spoilt_after_the_start_is_refused_and_the_model_goes_on(kit, sd15, rigs, spoil, reason):
+def test_a_file_that_was_spoilt_after_the_start_is_refused_and_the_model_goes_on(
+    adapted_models, sd15, open_model, spoil, reason
+):
     before = [sd15.draw({}), sd15.draw({"ink": 1.0})]
-    getattr(kit, spoil)(sd15.shelf.files["oil.2"].path, rigs("sdxl").directory)
+    getattr(adapted_models, spoil)(sd15.adapter_directory.files["oil.2"].path, open_model("sdxl").directory)
     for wanted in ({"oil.2": 1.0}, {"oil.2": 1.0, "ink": 1.0}):
         with pytest.raises(ModelUnavailableError, match=reason):
             sd15.draw(wanted)
         assert sd15.draw({}).equal(before[0])
         assert sd15.draw({"ink": 1.0}).equal(before[1])
-    kit.expect_untouched(sd15)
+    adapted_models.expect_untouched(sd15)
 
 
-def test_an_adapter_that_would_widen_the_model_is_refused(kit, rigs, tmp_path):
-    kit.tiny_adapters.save_layer(tmp_path / "control.safetensors", "transformer.x_embedder", 32, 32)
-    rig = kit.Rig(rigs("flux").model, tmp_path)
+def test_an_adapter_that_would_widen_the_model_is_refused(adapted_models, open_model, tmp_path):
+    adapted_models.tiny_adapters.save_layer(tmp_path / "control.safetensors", "transformer.x_embedder", 32, 32)
+    adapted = adapted_models.AdaptedModel(open_model("flux").model, tmp_path)
     with pytest.raises(ModelUnavailableError, match="x_embedder"):
-        rig.draw({"control": 1.0})
-    kit.expect_untouched(rig)
+        adapted.draw({"control": 1.0})
+    adapted_models.expect_untouched(adapted)
 
 
-def test_a_model_of_a_kind_that_is_not_known_takes_none(kit, rigs, tmp_path):
-    adapters = kit.open_foreign(tmp_path / "pixart", rigs("sd3").shelf)
+def test_a_model_of_a_kind_that_is_not_known_takes_none(adapted_models, open_model, tmp_path):
+    adapters = adapted_models.open_unknown_model(tmp_path / "pixart", open_model("sd3").adapter_directory)
     adapters.activate([])
     with pytest.raises(ModelUnavailableError, match="do not support adapters"):
         adapters.activate([laid("ink")])
 
 
-def test_the_engine_prints_lanes_with_other_adapters_side_by_side(kit, sd15):
+def test_the_engine_prints_lanes_with_other_adapters_side_by_side(adapted_models, sd15):
     """And a job whose adapter cannot be had ends alone."""
     (sd15.directory / "oil.2.safetensors").write_bytes(b"")
-    engine = open_engine(Settings(models=(str(sd15.model),), device="cpu"), sd15.meter, sd15.shelf)
+    engine = open_engine(Settings(models=(str(sd15.model),), device="cpu"), sd15.meter, sd15.adapter_directory)
     engine.load()
     sets = [{}, {"ink": 1.0}, {"ink": -1.0}, {"ink": 1.0}]
     alone = [engine.generate(sd15.ask(scales), NullObserver())[0] for scales in sets]

@@ -10,10 +10,10 @@ pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 
 
 def test_a_hundred_mixed_jobs_all_end_right_and_leave_no_thread_or_file_behind(tmp_path):
-    from tests.bench.service.endurance import endure, open_house
+    from tests.bench.service.endurance import endure, open_press_fixture
 
-    with open_house(tmp_path) as house:
-        report = endure(house, 100, random.Random(1))
+    with open_press_fixture(tmp_path) as press_fixture:
+        report = endure(press_fixture, 100, random.Random(1))
     assert not report.wrong, report.as_text()
     assert {status for (wanted, status), number in report.ended.items() if wanted == "printed"} == {"succeeded"}
     assert sum(report.ended.values()) == 100

@@ -17,104 +17,112 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 
 
 @pytest.mark.parametrize(("name", "scheduler"), [("sd15", None), *EVERY_SCHEDULER])
-def test_pictures_in_company_end_as_in_the_stock_pipeline_alone(companies, opened, name, scheduler):
-    companies.expect_parity(opened(name), companies.mixed_company(name, scheduler))
+def test_pictures_in_company_end_as_in_the_stock_pipeline_alone(mixed_batches, tiny_family, name, scheduler):
+    mixed_batches.expect_parity(tiny_family(name), mixed_batches.build_mixed_batch(name, scheduler))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_scheduler_of_a_card_is_left_out_above(opened, name):
-    assert {(name, scheduler) for scheduler in opened(name).card.schedulers} <= set(EVERY_SCHEDULER)
+def test_no_scheduler_of_a_card_is_left_out_above(tiny_family, name):
+    assert {(name, scheduler) for scheduler in tiny_family(name).card.schedulers} <= set(EVERY_SCHEDULER)
 
 
 @pytest.mark.parametrize("name", DIFFUSING)
-def test_pictures_of_all_schedulers_share_a_batch(companies, opened, name):
-    guests = [
-        companies.Guest(companies.asked(name, place, scheduler=scheduler), joins=place // 3)
+def test_pictures_of_all_schedulers_share_a_batch(mixed_batches, tiny_family, name):
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked(name, place, scheduler=scheduler), joins=place // 3)
         for place, scheduler in enumerate([None, *SchedulerName])
     ]
-    companies.expect_parity(opened(name), guests)
+    mixed_batches.expect_parity(tiny_family(name), members)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_in_16_bits_pictures_differ_from_the_stock_pipelines_by_rounding_only(companies, opened, name):
+def test_in_16_bits_pictures_differ_from_the_stock_pipelines_by_rounding_only(mixed_batches, tiny_family, name):
     import torch
 
-    family = companies.altered(opened(name), **companies.in_dtype(opened(name), torch.bfloat16))
-    guests = [
-        companies.Guest(companies.asked(name, place, scheduler=scheduler))
+    family = mixed_batches.altered(tiny_family(name), **mixed_batches.in_dtype(tiny_family(name), torch.bfloat16))
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked(name, place, scheduler=scheduler))
         for place, scheduler in enumerate(family.card.schedulers)
     ]
-    drawings = companies.draw_together(family, guests)
-    for guest, drawing in zip(guests, drawings, strict=True):
+    drawings = mixed_batches.draw_together(family, members)
+    for member, drawing in zip(members, drawings, strict=True):
         assert drawing.latents.dtype == torch.bfloat16
-        assert companies.distance(drawing.latents, companies.draw_alone(family, guest.request)) <= 0.05
+        assert mixed_batches.distance(drawing.latents, mixed_batches.draw_alone(family, member.request)) <= 0.05
     assert family.decode(drawings).dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_a_request_says_shows_in_its_picture(companies, opened, name):
+def test_what_a_request_says_shows_in_its_picture(mixed_batches, tiny_family, name):
     """The comparisons above would not see a thing that these tiny models ignored."""
     changes = [{}, {"prompt": "a dog"}, {"steps": 5}, {"seed": 99}, {"guidance_scale": 9.0}]
     if name != "flux":
         changes += [{"negative_prompt": "grey"}, {"guidance_scale": 1.0}]
-    guests = [companies.Guest(companies.asked(name, 0, **change)) for change in changes]
-    first, *others = companies.draw_together(opened(name), guests)
-    assert all(companies.distance(other.latents, first.latents) > 10 * companies.TOLERANCE for other in others)
+    members = [mixed_batches.BatchMember(mixed_batches.asked(name, 0, **change)) for change in changes]
+    first, *others = mixed_batches.draw_together(tiny_family(name), members)
+    assert all(mixed_batches.distance(other.latents, first.latents) > 10 * mixed_batches.TOLERANCE for other in others)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("size", [(64, 64), (48, 32)])
-def test_decoded_pictures_are_those_of_the_stock_pipeline(companies, opened, name, size):
-    family, (width, height) = opened(name), size
-    guests = [
-        companies.Guest(companies.asked(name, place, width=width, height=height), joins=place) for place in range(2)
+def test_decoded_pictures_are_those_of_the_stock_pipeline(mixed_batches, tiny_family, name, size):
+    family, (width, height) = tiny_family(name), size
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked(name, place, width=width, height=height), joins=place)
+        for place in range(2)
     ]
-    pictures = family.decode(companies.draw_together(family, guests)).detach()
+    pictures = family.decode(mixed_batches.draw_together(family, members)).detach()
     assert pictures.shape == (2, 3, height, width)
     assert 0 <= pictures.min() < pictures.max() <= 1
-    for guest, picture in zip(guests, pictures, strict=True):
-        alone = companies.draw_alone(family, guest.request, "pt")[0]
+    for member, picture in zip(members, pictures, strict=True):
+        alone = mixed_batches.draw_alone(family, member.request, "pt")[0]
         assert (picture - alone).abs().max() <= 1 / 255
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_each_image_of_a_request_has_the_noise_of_its_own_seed(companies, opened, name):
+def test_each_image_of_a_request_has_the_noise_of_its_own_seed(mixed_batches, tiny_family, name):
     import torch
 
     from worker.engine.interface import Inputs
 
-    family, request = opened(name), companies.asked(name, 1, num_images=3, scheduler=SchedulerName.EULER)
+    family, request = tiny_family(name), mixed_batches.asked(name, 1, num_images=3, scheduler=SchedulerName.EULER)
     with torch.no_grad():
         drawings = family.begin(request, request.seeds, Inputs())
         while drawings[0].done < drawings[0].total:
             family.step(drawings)
     for drawing, seed in zip(drawings, request.seeds, strict=True):
-        alone = companies.draw_alone(family, request.model_copy(update={"seed": seed}))
+        alone = mixed_batches.draw_alone(family, request.model_copy(update={"seed": seed}))
         assert drawing.seed == seed
-        assert companies.distance(drawing.latents, alone) <= companies.TOLERANCE
+        assert mixed_batches.distance(drawing.latents, alone) <= mixed_batches.TOLERANCE
 
 
 @pytest.fixture(scope="module")
-def soloists(companies, opened):
+def drawings_alone(mixed_batches, tiny_family):
     """Some requests of a family, each with its latents when nobody is about."""
 
     def draw(name):
-        requests = [companies.asked(name, place, guidance_scale=scale) for place in range(3) for scale in (4.0, 1.0)]
-        return [(request, companies.draw_together(opened(name), [companies.Guest(request)])[0]) for request in requests]
+        requests = [
+            mixed_batches.asked(name, place, guidance_scale=scale) for place in range(3) for scale in (4.0, 1.0)
+        ]
+        return [
+            (request, mixed_batches.draw_together(tiny_family(name), [mixed_batches.BatchMember(request)])[0])
+            for request in requests
+        ]
 
     return functools.cache(draw)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("seed", range(3))
-def test_random_joins_leaves_and_drops_change_nothing_for_the_others(companies, opened, soloists, name, seed):
+def test_random_joins_leaves_and_drops_change_nothing_for_the_others(
+    mixed_batches, tiny_family, drawings_alone, name, seed
+):
     dice = random.Random(seed)
-    picks = dice.choices(soloists(name), k=10)
-    guests = [
-        companies.Guest(request, dice.randrange(8), dice.choice([None, None, dice.randint(1, 2)]))
+    picks = dice.choices(drawings_alone(name), k=10)
+    members = [
+        mixed_batches.BatchMember(request, dice.randrange(8), dice.choice([None, None, dice.randint(1, 2)]))
         for request, _ in picks
     ]
-    drawings = companies.draw_together(opened(name), guests)
-    for guest, drawing, (_, alone) in zip(guests, drawings, picks, strict=True):
-        if guest.drops is None:
-            assert companies.distance(drawing.latents, alone.latents) <= companies.TOLERANCE
+    drawings = mixed_batches.draw_together(tiny_family(name), members)
+    for member, drawing, (_, alone) in zip(members, drawings, picks, strict=True):
+        if member.drops is None:
+            assert mixed_batches.distance(drawing.latents, alone.latents) <= mixed_batches.TOLERANCE

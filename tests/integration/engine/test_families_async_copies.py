@@ -17,12 +17,12 @@ SHAPE = (1, 4, 8, 8)
 
 
 @pytest.fixture(scope="module")
-def waits_in():
+def list_synced_copies():
     """Return a function that takes a scheduler's steps on the meta device and returns what waited."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, PNDMScheduler
 
-    from tests.support.engine.mixed_batches import Waits
+    from tests.support.engine.mixed_batches import SyncRecorder
     from worker.engine.families import flow_matching
     from worker.engine.families.async_copies import allow_async_copies
     from worker.engine.families.denoising import Denoising, create_generator
@@ -42,14 +42,14 @@ def waits_in():
             if hasattr(scheduler, "set_begin_index"):
                 scheduler.set_begin_index(0)
             drawing.after_step = _build_mask_restorer(latents, latents, latents)
-        with Waits() as waits:
+        with SyncRecorder() as recorder:
             while drawing.done < drawing.total:
                 drawing.scaled_latents()
                 with allow_async_copies(torch.device(device), drawing):
                     drawing.advance(torch.empty_like(latents))
         assert drawing.latents.is_meta
         assert drawing.latents.dtype == torch.bfloat16
-        return waits.seen
+        return recorder.seen
 
     return take_steps
 
@@ -57,20 +57,20 @@ def waits_in():
 @pytest.mark.parametrize(
     ("family", "name"), [(Family.SD15, name) for name in (None, *SchedulerName)] + [(Family.SD3, None)]
 )
-def test_no_schedulers_step_waits_for_the_accelerator(waits_in, family, name):
-    assert waits_in(family, name, "cuda") == []
+def test_no_schedulers_step_waits_for_the_accelerator(list_synced_copies, family, name):
+    assert list_synced_copies(family, name, "cuda") == []
 
 
 @pytest.mark.parametrize("name", SchedulerName)
-def test_nor_does_what_puts_back_a_kept_picture(waits_in, name):
-    assert waits_in(Family.SD15, name, "cuda", inpaints=True) == []
-    assert waits_in(Family.SD15, name, inpaints=True)
+def test_nor_does_what_puts_back_a_kept_picture(list_synced_copies, name):
+    assert list_synced_copies(Family.SD15, name, "cuda", inpaints=True) == []
+    assert list_synced_copies(Family.SD15, name, inpaints=True)
 
 
 @pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
-def test_the_stock_steps_of_some_do(waits_in, name):
+def test_the_stock_steps_of_some_do(list_synced_copies, name):
     """If this fails, diffusers has changed, and ``ahead`` may not be needed any more."""
-    assert waits_in(Family.SD15, name)
+    assert list_synced_copies(Family.SD15, name)
 
 
 @pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
@@ -116,9 +116,9 @@ def test_no_forward_pass_waits_for_the_accelerator(name, tmp_path):
             drawing.condition = {key: value.to("meta") for key, value in drawing.condition.items()}
     family.pipeline.to("meta")
     family.device.torch = torch.device("meta")
-    with mixed_batches.Waits() as waits, torch.no_grad():
+    with mixed_batches.SyncRecorder() as recorder, torch.no_grad():
         outputs = [family.forward(lane) for lane in drawings]
-    assert waits.seen == []
+    assert recorder.seen == []
     assert all(
         output.is_meta and output.shape == (3, *lane[0].latents.shape[1:])
         for output, lane in zip(outputs, drawings, strict=True)

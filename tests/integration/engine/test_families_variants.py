@@ -24,118 +24,135 @@ OWN_SCHEDULERS = {
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
 @pytest.mark.parametrize("kind", OWN_SCHEDULERS)
-def test_a_model_may_bring_a_scheduler_that_has_no_name_here(companies, opened, kind):
+def test_a_model_may_bring_a_scheduler_that_has_no_name_here(mixed_batches, tiny_family, kind):
     import diffusers
 
-    family = opened("sd15")
+    family = tiny_family("sd15")
     own = getattr(diffusers, kind).from_config(family.pipeline.scheduler.config, **OWN_SCHEDULERS[kind])
-    family = companies.altered(family, scheduler=own)
-    guests = [companies.Guest(companies.asked("sd15", place, steps=5 + place), joins=place) for place in range(2)]
-    companies.expect_parity(family, guests)
+    family = mixed_batches.altered(family, scheduler=own)
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked("sd15", place, steps=5 + place), joins=place)
+        for place in range(2)
+    ]
+    mixed_batches.expect_parity(family, members)
 
 
 @pytest.mark.parametrize("scheduler", [None, *SchedulerName])
-def test_a_model_may_predict_velocity(companies, opened, scheduler):
-    family = opened("sd15")
+def test_a_model_may_predict_velocity(mixed_batches, tiny_family, scheduler):
+    family = tiny_family("sd15")
     own = family.pipeline.scheduler
-    family = companies.altered(family, scheduler=type(own).from_config(own.config, prediction_type="v_prediction"))
-    guests = [companies.Guest(companies.asked("sd15", place, scheduler=scheduler), joins=place) for place in range(2)]
-    companies.expect_parity(family, guests)
+    family = mixed_batches.altered(family, scheduler=type(own).from_config(own.config, prediction_type="v_prediction"))
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked("sd15", place, scheduler=scheduler), joins=place)
+        for place in range(2)
+    ]
+    mixed_batches.expect_parity(family, members)
 
 
-def test_many_steps_whose_times_are_rounded_to_the_same_are_all_taken(companies, opened):
+def test_many_steps_whose_times_are_rounded_to_the_same_are_all_taken(mixed_batches, tiny_family):
     """The stock pipeline looks for its first step by its time, takes the second for it, and fails at the last."""
     import torch
 
-    family = opened("sd15")
+    family = tiny_family("sd15")
     own = family.pipeline.scheduler
     no_signal = type(own).from_config(own.config, rescale_betas_zero_snr=True, timestep_spacing="trailing")
-    request = companies.asked("sd15", 0, steps=60, scheduler=SchedulerName.DPMPP_2M_KARRAS)
-    (drawing,) = companies.draw_together(companies.altered(family, scheduler=no_signal), [companies.Guest(request)])
+    request = mixed_batches.asked("sd15", 0, steps=60, scheduler=SchedulerName.DPMPP_2M_KARRAS)
+    (drawing,) = mixed_batches.draw_together(
+        mixed_batches.altered(family, scheduler=no_signal), [mixed_batches.BatchMember(request)]
+    )
     assert len(drawing.timesteps.unique()) < drawing.done == 60
     assert torch.isfinite(drawing.latents).all()
 
 
 @pytest.mark.parametrize("name", DIFFUSING)
-def test_a_distilled_unet_is_told_each_rows_guidance_scale(companies, opened, name):
-    family = opened(name)
-    unet = companies.rebuilt(family.pipeline.unet, time_cond_proj_dim=16)
-    family = companies.altered(family, unet=unet)
-    guests = [
-        companies.Guest(companies.asked(name, place, steps=4, scheduler=SchedulerName.LCM), joins=place)
+def test_a_distilled_unet_is_told_each_rows_guidance_scale(mixed_batches, tiny_family, name):
+    family = tiny_family(name)
+    unet = mixed_batches.rebuilt(family.pipeline.unet, time_cond_proj_dim=16)
+    family = mixed_batches.altered(family, unet=unet)
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked(name, place, steps=4, scheduler=SchedulerName.LCM), joins=place)
         for place in range(3)
     ]
-    companies.expect_parity(family, guests)
-    assert companies.draw_together(family, guests[:1])[0].sides == 1
+    mixed_batches.expect_parity(family, members)
+    assert mixed_batches.draw_together(family, members[:1])[0].sides == 1
 
 
-def test_flux_steps_rows_together_whatever_their_guidance_scale(companies, opened):
+def test_flux_steps_rows_together_whatever_their_guidance_scale(mixed_batches, tiny_family):
     import torch
 
     from worker.engine.interface import Inputs
 
-    family = opened("flux")
+    family = tiny_family("flux")
     requests = [
-        companies.asked("flux", place, steps=4, guidance_scale=scale) for place, scale in enumerate((0.0, 1.0, 3.5))
+        mixed_batches.asked("flux", place, steps=4, guidance_scale=scale) for place, scale in enumerate((0.0, 1.0, 3.5))
     ]
     with torch.no_grad():
         drawings = [family.begin(request, [request.seed], Inputs())[0] for request in requests]
         while drawings[0].done < drawings[0].total:
             family.step(drawings)
     for request, drawing in zip(requests, drawings, strict=True):
-        assert companies.distance(drawing.latents, companies.draw_alone(family, request)) <= companies.TOLERANCE
+        assert (
+            mixed_batches.distance(drawing.latents, mixed_batches.draw_alone(family, request))
+            <= mixed_batches.TOLERANCE
+        )
 
 
-def test_a_flux_that_is_not_told_the_guidance_scale_ignores_it(companies, opened):
-    family = opened("flux")
-    transformer = companies.rebuilt(family.pipeline.transformer, guidance_embeds=False)
+def test_a_flux_that_is_not_told_the_guidance_scale_ignores_it(mixed_batches, tiny_family):
+    family = tiny_family("flux")
+    transformer = mixed_batches.rebuilt(family.pipeline.transformer, guidance_embeds=False)
     unshifted = type(family.pipeline.scheduler).from_config(
         family.pipeline.scheduler.config, use_dynamic_shifting=False
     )
-    family = companies.altered(family, transformer=transformer, scheduler=unshifted)
-    companies.expect_parity(family, companies.mixed_company("flux")[1::2])
+    family = mixed_batches.altered(family, transformer=transformer, scheduler=unshifted)
+    mixed_batches.expect_parity(family, mixed_batches.build_mixed_batch("flux")[1::2])
 
 
 @pytest.mark.parametrize("name", FLOWING)
-def test_a_schedule_may_look_at_the_pictures_size(companies, opened, name):
-    family = opened(name)
+def test_a_schedule_may_look_at_the_pictures_size(mixed_batches, tiny_family, name):
+    family = tiny_family(name)
     own = family.pipeline.scheduler
     shifted = type(own).from_config(own.config, use_dynamic_shifting=True, max_shift=3.0)
-    companies.expect_parity(companies.altered(family, scheduler=shifted), companies.mixed_company(name)[1::2])
+    mixed_batches.expect_parity(
+        mixed_batches.altered(family, scheduler=shifted), mixed_batches.build_mixed_batch(name)[1::2]
+    )
 
 
 @pytest.mark.parametrize("name", FLOWING)
-def test_a_schedule_that_throws_dice_throws_the_pictures_own(companies, opened, name):
-    family = opened(name)
+def test_a_schedule_that_throws_dice_throws_the_pictures_own(mixed_batches, tiny_family, name):
+    family = tiny_family(name)
     own = family.pipeline.scheduler
-    family = companies.altered(family, scheduler=type(own).from_config(own.config, stochastic_sampling=True))
-    guests = [companies.Guest(companies.asked(name, place, prompt="hens"), joins=place) for place in (0, 1)]
-    in_company = companies.draw_together(family, guests)
-    for guest, drawing in zip(guests, in_company, strict=True):
-        (alone,) = companies.draw_together(family, [guest])
-        assert companies.distance(drawing.latents, alone.latents) <= companies.TOLERANCE
+    family = mixed_batches.altered(family, scheduler=type(own).from_config(own.config, stochastic_sampling=True))
+    members = [
+        mixed_batches.BatchMember(mixed_batches.asked(name, place, prompt="hens"), joins=place) for place in (0, 1)
+    ]
+    in_company = mixed_batches.draw_together(family, members)
+    for member, drawing in zip(members, in_company, strict=True):
+        (alone,) = mixed_batches.draw_together(family, [member])
+        assert mixed_batches.distance(drawing.latents, alone.latents) <= mixed_batches.TOLERANCE
 
 
-def test_sdxl_latents_may_be_scaled_by_channel(companies, opened):
-    family = opened("sdxl")
-    vae = companies.rebuilt(family.pipeline.vae, latents_mean=[0.1, -0.4, 0.2, 0.0], latents_std=[1.0, 2.0, 0.5, 1.5])
-    expect_same_picture(companies, companies.altered(family, vae=vae))
+def test_sdxl_latents_may_be_scaled_by_channel(mixed_batches, tiny_family):
+    family = tiny_family("sdxl")
+    vae = mixed_batches.rebuilt(
+        family.pipeline.vae, latents_mean=[0.1, -0.4, 0.2, 0.0], latents_std=[1.0, 2.0, 0.5, 1.5]
+    )
+    expect_same_picture(mixed_batches, mixed_batches.altered(family, vae=vae))
 
 
 @pytest.mark.filterwarnings("ignore:.upcast_vae.:FutureWarning")  # the stock pipeline's
-def test_an_autoencoder_that_16_bits_overflow_decodes_in_32(companies, opened):
+def test_an_autoencoder_that_16_bits_overflow_decodes_in_32(mixed_batches, tiny_family):
     import torch
 
-    family = opened("sdxl")
-    vae = companies.rebuilt(family.pipeline.vae, force_upcast=True, use_post_quant_conv=True).half()
-    family = companies.altered(family, vae=vae)
-    expect_same_picture(companies, family)
+    family = tiny_family("sdxl")
+    vae = mixed_batches.rebuilt(family.pipeline.vae, force_upcast=True, use_post_quant_conv=True).half()
+    family = mixed_batches.altered(family, vae=vae)
+    expect_same_picture(mixed_batches, family)
     assert vae.dtype == torch.float32
 
 
-def expect_same_picture(companies, family):
-    guest = companies.Guest(companies.asked(family.card.name, 0))
-    alone = companies.draw_alone(family, guest.request, "pt")
-    ours = family.decode(companies.draw_together(family, [guest])).detach()
+def expect_same_picture(mixed_batches, family):
+    member = mixed_batches.BatchMember(mixed_batches.asked(family.card.name, 0))
+    alone = mixed_batches.draw_alone(family, member.request, "pt")
+    ours = family.decode(mixed_batches.draw_together(family, [member])).detach()
     assert (ours - alone).abs().max() <= 1 / 255
     assert ours.std() > 0.01

@@ -20,7 +20,7 @@ from common.jobs.attempts import Spent
 from common.tables import Asset
 from common.tables.states import JobStatus, Verdict
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.engine.interface import Engine, Inputs, Picture, StepObserver
 from worker.press import runner
@@ -56,185 +56,189 @@ class Counting(ScriptedChecker):
         return super().check(picture)
 
 
-def hand_in(house: House, colour: str = "red", owner: str = "ada", size: tuple[int, int] = (96, 64)) -> UUID:
+def hand_in(
+    press_fixture: PressFixture, colour: str = "red", owner: str = "ada", size: tuple[int, int] = (96, 64)
+) -> UUID:
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
     made = PictureFile(file.getvalue(), *size)
-    return assets.create_asset(house.database, house.storage, owner, made, days=7, most=100).id
+    return assets.create_asset(press_fixture.database, press_fixture.storage, owner, made, days=7, most=100).id
 
 
-def read(house: House, asset_id: UUID) -> Asset | None:
-    with house.database.reading() as session:
+def read(press_fixture: PressFixture, asset_id: UUID) -> Asset | None:
+    with press_fixture.database.reading() as session:
         return session.get(Asset, asset_id)
 
 
-def keys(house: House) -> Sequence[str]:
-    return list(house.storage.list_keys("owners/ada/assets/"))
+def keys(press_fixture: PressFixture) -> Sequence[str]:
+    return list(press_fixture.storage.list_keys("owners/ada/assets/"))
 
 
-def submit(house: House, **named: Any) -> UUID:
-    return factories.submit(house.database, request={"strength": 0.5} | named).id
+def submit(press_fixture: PressFixture, **named: Any) -> UUID:
+    return factories.submit(press_fixture.database, request={"strength": 0.5} | named).id
 
 
-def expire(house: House) -> None:
-    with house.database.transaction() as session:
+def expire(press_fixture: PressFixture) -> None:
+    with press_fixture.database.transaction() as session:
         session.execute(update(Asset).values(expires_at=utcnow() - timedelta(seconds=1)))
 
 
-def ended(house: House, job_id: UUID) -> tuple[JobStatus, str | None]:
-    row = factories.read(house.database, job_id)
+def ended(press_fixture: PressFixture, job_id: UUID) -> tuple[JobStatus, str | None]:
+    row = factories.read(press_fixture.database, job_id)
     return row.status, row.error_code
 
 
-def test_the_engine_is_handed_the_pictures_that_the_job_names(house: House) -> None:
-    init, mask = hand_in(house), hand_in(house, "white", size=(10, 20))
-    job = submit(house, init_image=init, mask_image=mask)
+def test_the_engine_is_handed_the_pictures_that_the_job_names(press_fixture: PressFixture) -> None:
+    init, mask = hand_in(press_fixture), hand_in(press_fixture, "white", size=(10, 20))
+    job = submit(press_fixture, init_image=init, mask_image=mask)
     engines: list[Listening] = []
-    with house.press(engine=lambda sound: engines.append(Listening(sound)) or engines[0]) as press:
+    with press_fixture.press(engine=lambda sound: engines.append(Listening(sound)) or engines[0]) as press:
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.SUCCEEDED, None)
+    assert ended(press_fixture, job) == (JobStatus.SUCCEEDED, None)
     (heard,) = engines[0].heard
     assert heard.init_image is not None
     assert heard.mask_image is not None
     assert (heard.init_image.mode, heard.init_image.size) == ("RGB", (96, 64))
     assert (heard.mask_image.mode, heard.mask_image.size) == ("L", (10, 20))
-    house.check()
+    press_fixture.check()
 
 
-def test_an_input_is_looked_at_once_for_each_policy(house: House) -> None:
-    init, checker = hand_in(house), Counting()
+def test_an_input_is_looked_at_once_for_each_policy(press_fixture: PressFixture) -> None:
+    init, checker = hand_in(press_fixture), Counting()
     for _ in range(3):
-        submit(house, init_image=init)
-    with house.press(checker=checker) as press:
+        submit(press_fixture, init_image=init)
+    with press_fixture.press(checker=checker) as press:
         runner.run_next_job(press)
         runner.run_next_job(press)
         assert checker.looked == 1 + 2, "the input once, and each job's picture"
         checker.digest = "2"
         runner.run_next_job(press)
         assert checker.looked == 3 + 2
-    row = read(house, init)
+    row = read(press_fixture, init)
     assert row is not None
     assert (row.verdict, row.safety["digest"]) == (Verdict.PASS, "2")
-    house.check()
+    press_fixture.check()
 
 
-def test_a_blocked_input_ends_the_job_before_anything_is_printed(house: House) -> None:
-    init = hand_in(house)
-    job = submit(house, init_image=init)
-    with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.BLOCK))) as press:
+def test_a_blocked_input_ends_the_job_before_anything_is_printed(press_fixture: PressFixture) -> None:
+    init = hand_in(press_fixture)
+    job = submit(press_fixture, init_image=init)
+    with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(Verdict.BLOCK))) as press:
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.FAILED, "input_blocked")
-    assert factories.read(house.database, job).error_retryable is False
-    assert [attempt.gpu_seconds for attempt in house.attempts(job)] == [0.0]
-    row = read(house, init)
+    assert ended(press_fixture, job) == (JobStatus.FAILED, "input_blocked")
+    assert factories.read(press_fixture.database, job).error_retryable is False
+    assert [attempt.gpu_seconds for attempt in press_fixture.attempts(job)] == [0.0]
+    row = read(press_fixture, init)
     assert row is not None
     assert row.verdict is Verdict.BLOCK
-    second = submit(house, init_image=init)
-    with house.press(checker=ScriptedChecker()) as press:
+    second = submit(press_fixture, init_image=init)
+    with press_fixture.press(checker=ScriptedChecker()) as press:
         runner.run_next_job(press)
-    assert ended(house, second) == (JobStatus.FAILED, "input_blocked"), "by the verdict that was kept"
-    house.check()
+    assert ended(press_fixture, second) == (JobStatus.FAILED, "input_blocked"), "by the verdict that was kept"
+    press_fixture.check()
 
 
-def test_a_mask_is_checked_too(house: House) -> None:
-    job = submit(house, init_image=hand_in(house), mask_image=hand_in(house))
-    with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK))) as press:
+def test_a_mask_is_checked_too(press_fixture: PressFixture) -> None:
+    job = submit(press_fixture, init_image=hand_in(press_fixture), mask_image=hand_in(press_fixture))
+    with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK))) as press:
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.FAILED, "input_blocked")
+    assert ended(press_fixture, job) == (JobStatus.FAILED, "input_blocked")
 
 
-def test_an_input_without_verdict_starts_nothing(house: House) -> None:
+def test_an_input_without_verdict_starts_nothing(press_fixture: PressFixture) -> None:
     def refuse(_: Image.Image) -> Verdict:
         raise SafetyUnavailableError
 
-    init = hand_in(house)
-    job = submit(house, init_image=init)
-    with house.press(checker=ScriptedChecker(refuse)) as press:
+    init = hand_in(press_fixture)
+    job = submit(press_fixture, init_image=init)
+    with press_fixture.press(checker=ScriptedChecker(refuse)) as press:
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.QUEUED, None)
-    row = read(house, init)
+    assert ended(press_fixture, job) == (JobStatus.QUEUED, None)
+    row = read(press_fixture, init)
     assert row is not None
     assert row.verdict is None
 
 
 @pytest.mark.parametrize("fault", ["row", "object", "content", "owner"])
-def test_an_input_that_is_not_as_it_was_ends_the_job(house: House, fault: str) -> None:
-    init = hand_in(house, owner="bob" if fault == "owner" else "ada")
-    job = submit(house, init_image=init)
-    for key in keys(house):
+def test_an_input_that_is_not_as_it_was_ends_the_job(press_fixture: PressFixture, fault: str) -> None:
+    init = hand_in(press_fixture, owner="bob" if fault == "owner" else "ada")
+    job = submit(press_fixture, init_image=init)
+    for key in keys(press_fixture):
         if fault == "object":
-            house.storage.delete(key)
+            press_fixture.storage.delete(key)
         elif fault == "content":
-            house.storage.put(key, b"\x89PNG something else", "image/png")
+            press_fixture.storage.put(key, b"\x89PNG something else", "image/png")
     if fault == "row":
-        with house.database.transaction() as session:
+        with press_fixture.database.transaction() as session:
             assets.hide_asset(session, session.get_one(Asset, init))
-    with house.press() as press:
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.FAILED, "input_missing")
-    house.check()
+    assert ended(press_fixture, job) == (JobStatus.FAILED, "input_missing")
+    press_fixture.check()
 
 
-def test_a_storage_that_is_away_for_a_moment_is_tried_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = submit(house, init_image=hand_in(house))
-    get, faults = house.storage.get, [StorageError("away")]
+def test_a_storage_that_is_away_for_a_moment_is_tried_again(
+    press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(press_fixture, init_image=hand_in(press_fixture))
+    get, faults = press_fixture.storage.get, [StorageError("away")]
 
     def get_later(key: str) -> bytes:
         if faults:
             raise faults.pop()
         return get(key)
 
-    monkeypatch.setattr(house.storage, "get", get_later)
-    with house.press() as press:
+    monkeypatch.setattr(press_fixture.storage, "get", get_later)
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-        assert ended(house, job) == (JobStatus.QUEUED, None)
-        factories.make_due(house.database, job)
+        assert ended(press_fixture, job) == (JobStatus.QUEUED, None)
+        factories.make_due(press_fixture.database, job)
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.SUCCEEDED, None)
-    house.check()
+    assert ended(press_fixture, job) == (JobStatus.SUCCEEDED, None)
+    press_fixture.check()
 
 
-def test_an_asset_that_expires_while_its_job_waits_is_kept_for_it(house: House) -> None:
-    init, other = hand_in(house), hand_in(house)
-    job = submit(house, init_image=init)
-    expire(house)
-    assert retention.collect_assets(house.database, house.storage) == 1
-    assert read(house, other) is None
-    with house.press() as press:
+def test_an_asset_that_expires_while_its_job_waits_is_kept_for_it(press_fixture: PressFixture) -> None:
+    init, other = hand_in(press_fixture), hand_in(press_fixture)
+    job = submit(press_fixture, init_image=init)
+    expire(press_fixture)
+    assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 1
+    assert read(press_fixture, other) is None
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    assert ended(house, job) == (JobStatus.SUCCEEDED, None)
-    assert retention.collect_assets(house.database, house.storage) == 1
-    assert (read(house, init), keys(house)) == (None, [])
-    house.check()
+    assert ended(press_fixture, job) == (JobStatus.SUCCEEDED, None)
+    assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 1
+    assert (read(press_fixture, init), keys(press_fixture)) == (None, [])
+    press_fixture.check()
 
 
-def test_what_has_not_expired_is_kept(house: House) -> None:
-    hand_in(house)
-    assert retention.collect_assets(house.database, house.storage) == 0
-    assert len(keys(house)) == 1
+def test_what_has_not_expired_is_kept(press_fixture: PressFixture) -> None:
+    hand_in(press_fixture)
+    assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 0
+    assert len(keys(press_fixture)) == 1
 
 
 def test_what_an_upload_or_a_deletion_left_is_swept_up_after_a_while(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asset = hand_in(house)
-    with house.database.transaction() as session:
+    asset = hand_in(press_fixture)
+    with press_fixture.database.transaction() as session:
         assets.hide_asset(session, session.get_one(Asset, asset))
-    assert retention.collect_assets(house.database, house.storage) == 0
+    assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 0
     monkeypatch.setattr(assets, "UNFINISHED_KEPT", timedelta(0))
-    assert retention.collect_assets(house.database, house.storage) == 1
-    assert (read(house, asset), keys(house)) == (None, [])
+    assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 1
+    assert (read(press_fixture, asset), keys(press_fixture)) == (None, [])
 
 
-def test_an_owner_s_open_jobs_are_all_that_keep_an_asset(house: House) -> None:
-    init, mask = hand_in(house), hand_in(house)
-    held = factories.running(house.database, request={"init_image": init, "strength": 0.5})
-    factories.submit(house.database, "bob", request={"init_image": mask, "strength": 0.5})
-    factories.submit(house.database)
-    with house.database.reading() as session:
+def test_an_owner_s_open_jobs_are_all_that_keep_an_asset(press_fixture: PressFixture) -> None:
+    init, mask = hand_in(press_fixture), hand_in(press_fixture)
+    held = factories.running(press_fixture.database, request={"init_image": init, "strength": 0.5})
+    factories.submit(press_fixture.database, "bob", request={"init_image": mask, "strength": 0.5})
+    factories.submit(press_fixture.database)
+    with press_fixture.database.reading() as session:
         assert assets.list_named_assets(session, "ada") == {init}
-    with house.database.transaction() as session:
+    with press_fixture.database.transaction() as session:
         lifecycle.succeed_job(session, held, factories.images(held), Spent())
-    with house.database.reading() as session:
+    with press_fixture.database.reading() as session:
         assert assets.list_named_assets(session, "ada") == set()
         assert session.scalars(select(Asset.id).where(Asset.owner == "ada")).all()

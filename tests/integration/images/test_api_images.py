@@ -63,7 +63,7 @@ def test_links_are_not_logged(api: Api, capfd: pytest.CaptureFixture[str]) -> No
 def test_where_the_store_signs_links_the_bytes_are_fetched_from_there(api: Api) -> None:
     _, (row,) = api.print_job()
     services = replace(api.services, links=None)
-    there = Api(create_app(services.settings, services=services), services, api.bell, api.storage, api.key)
+    there = Api(create_app(services.settings, services=services), services, api.notifier, api.storage, api.key)
     answer = there.get(f"/v1/images/{row.id}/content")
     assert (answer.status_code, answer.data) == (302, b"")
     assert answer.headers["Location"].startswith("http")

@@ -21,7 +21,7 @@ from common.tables.states import JobStatus
 from tests.support import certificates, factories
 from tests.support.apis import Api, open_api
 from tests.support.picture_files import PNG, encode, form
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from worker.engine.painted import paint_picture
 from worker.press import runner
 
@@ -45,15 +45,15 @@ def printer(api: Api) -> Printer:
     """Return a function that has a press print one signed image of the owner ada, and returns its row."""
     settings = api.services.settings
     certificates.make(resolve_default_folder(settings))
-    house = House(api.database, api.storage, settings)
+    press_fixture = PressFixture(api.database, api.storage, settings)
 
     def print_one(owner: str = "ada", **request: Any) -> Image:
         wish = {"width": SIDE, "height": SIDE, "steps": 1} | request
         job = factories.submit(api.database, owner, request=wish)
-        with house.press() as press:
+        with press_fixture.press() as press:
             runner.run_next_job(press)
         assert factories.read(api.database, job.id).status is JobStatus.SUCCEEDED
-        (image,) = house.images(job.id)
+        (image,) = press_fixture.images(job.id)
         return image
 
     return print_one

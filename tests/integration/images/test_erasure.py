@@ -20,8 +20,8 @@ from common.usage import usage
 from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages
 from tests.support.apis import Api, open_api
-from tests.support.press_fixture import House
-from tests.support.webhook_fixture import Office
+from tests.support.press_fixture import PressFixture
+from tests.support.webhook_fixture import WebhookFixture
 from worker.press import runner
 
 
@@ -33,10 +33,10 @@ def api(database: Database, tmp_path: Path) -> Api:
 def print_job(api: Api, owner: str = "ada", **changes: Any) -> tuple[Job, Image]:
     """Have a press print one image; return its job and its row."""
     job = factories.submit(api.database, owner, **changes)
-    house = House(api.database, api.storage, api.services.settings)
-    with house.press() as press:
+    press_fixture = PressFixture(api.database, api.storage, api.services.settings)
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    (image,) = house.images(job.id)
+    (image,) = press_fixture.images(job.id)
     return factories.read(api.database, job.id), image
 
 
@@ -160,8 +160,8 @@ def test_the_words_of_a_job_that_has_not_ended_stay(api: Api) -> None:
 
 
 def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
-    office = Office(api.database)
-    office.subscribe("https://example.com/hook")
+    webhook_fixture = WebhookFixture(api.database)
+    webhook_fixture.subscribe("https://example.com/hook")
     held = factories.running(api.database, annotations={"name": "Ada"})
     with api.database.transaction() as session:
         lifecycle.succeed_job(session, held, factories.images(held), Spent(gpu_seconds=1.0))

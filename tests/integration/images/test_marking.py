@@ -22,7 +22,7 @@ from common.images.certificates import resolve_default_folder
 from common.jobs.request import OutputFormat
 from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
 from tests.support import certificates, factories
-from tests.support.press_fixture import House, open_house
+from tests.support.press_fixture import PressFixture, open_press_fixture
 from worker.pictures import signing
 from worker.press import runner
 
@@ -32,48 +32,50 @@ PIXELS = {"png": (b"IDAT", 40), "jpeg": (b"\xff\xda", 40), "webp": (b"VP8 ", 60)
 
 
 @pytest.fixture
-def house(sqlite_database: Database, tmp_path: Path) -> House:
+def press_fixture(sqlite_database: Database, tmp_path: Path) -> PressFixture:
     """Open a house on SQLite: what is tried here does not depend on the kind of database."""
-    return open_house(sqlite_database, tmp_path)
+    return open_press_fixture(sqlite_database, tmp_path)
 
 
-def equip(house: House, **changes: Any) -> House:
-    return replace(house, settings=house.settings.model_copy(update=changes))
+def equip(press_fixture: PressFixture, **changes: Any) -> PressFixture:
+    return replace(press_fixture, settings=press_fixture.settings.model_copy(update=changes))
 
 
-def print_all(house: House, **request: Any) -> Any:
+def print_all(press_fixture: PressFixture, **request: Any) -> Any:
     """Have a press print one job, with as many attempts as it takes; return the job as it ended."""
-    job = factories.submit(house.database, request=request)
-    with house.press() as press:
+    job = factories.submit(press_fixture.database, request=request)
+    with press_fixture.press() as press:
         for _ in range(3):
             runner.run_next_job(press)
-            factories.make_due(house.database, job.id)
-    return factories.read(house.database, job.id)
+            factories.make_due(press_fixture.database, job.id)
+    return factories.read(press_fixture.database, job.id)
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_image_leaves_signed_and_its_digest_is_that_of_the_signed_file(house: House, form: str) -> None:
-    house = equip(house, provenance="required")
-    certificates.make(resolve_default_folder(house.settings))
-    job = print_all(house, output_format=form, num_images=2)
-    for image in house.images(job.id):
-        data = house.storage.get(image.storage_key or "")
+def test_every_image_leaves_signed_and_its_digest_is_that_of_the_signed_file(
+    press_fixture: PressFixture, form: str
+) -> None:
+    press_fixture = equip(press_fixture, provenance="required")
+    certificates.make(resolve_default_folder(press_fixture.settings))
+    job = print_all(press_fixture, output_format=form, num_images=2)
+    for image in press_fixture.images(job.id):
+        data = press_fixture.storage.get(image.storage_key or "")
         assert image.signed
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (image.sha256, image.bytes)
         assert c2pa.Reader(f"image/{form}", io.BytesIO(data)).get_validation_state() == "Valid"
-        thumbnail = house.storage.get(image.thumbnail_key or "")
+        thumbnail = press_fixture.storage.get(image.thumbnail_key or "")
         for each in (data, thumbnail):
             with Pillow.open(io.BytesIO(each)) as opened:
                 assert b"trainedAlgorithmicMedia" in opened.info["xmp"]
-    house.check()
+    press_fixture.check()
 
 
-def test_one_flipped_pixel_breaks_the_manifest_of_each_format(house: House) -> None:
-    house = equip(house, provenance="required")
-    certificates.make(resolve_default_folder(house.settings))
+def test_one_flipped_pixel_breaks_the_manifest_of_each_format(press_fixture: PressFixture) -> None:
+    press_fixture = equip(press_fixture, provenance="required")
+    certificates.make(resolve_default_folder(press_fixture.settings))
     for form in FORMATS:
-        (image,) = house.images(print_all(house, output_format=form).id)
-        data = bytearray(house.storage.get(image.storage_key or ""))
+        (image,) = press_fixture.images(print_all(press_fixture, output_format=form).id)
+        data = bytearray(press_fixture.storage.get(image.storage_key or ""))
         sign, offset = PIXELS[form]
         data[data.rindex(sign) + offset] ^= 1
         reader = c2pa.Reader(f"image/{form}", io.BytesIO(bytes(data)))
@@ -82,42 +84,42 @@ def test_one_flipped_pixel_breaks_the_manifest_of_each_format(house: House) -> N
         assert "assertion.dataHash.mismatch" in {failure["code"] for failure in failures}
 
 
-def test_without_a_certificate_an_image_leaves_marked_and_stamped_as_unsigned(house: House) -> None:
-    (image,) = house.images(print_all(house).id)
+def test_without_a_certificate_an_image_leaves_marked_and_stamped_as_unsigned(press_fixture: PressFixture) -> None:
+    (image,) = press_fixture.images(print_all(press_fixture).id)
     assert (image.status, image.signed) == (ImageStatus.DELIVERED, False)
-    assert b"trainedAlgorithmicMedia" in house.storage.get(image.storage_key or "")
-    house.check()
+    assert b"trainedAlgorithmicMedia" in press_fixture.storage.get(image.storage_key or "")
+    press_fixture.check()
 
 
-def test_f60_where_signing_is_required_a_press_without_a_certificate_takes_no_work(house: House) -> None:
-    job = factories.submit(house.database)
-    with pytest.raises(ProvenanceUnavailableError), equip(house, provenance="required").press():
+def test_f60_where_signing_is_required_a_press_without_a_certificate_takes_no_work(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database)
+    with pytest.raises(ProvenanceUnavailableError), equip(press_fixture, provenance="required").press():
         pass
-    assert factories.read(house.database, job.id).status is JobStatus.QUEUED
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.QUEUED
 
 
 @pytest.mark.parametrize(("mode", "status"), [("required", JobStatus.FAILED), ("auto", JobStatus.SUCCEEDED)])
 def test_f60_a_certificate_that_ends_while_the_press_runs_stops_what_must_be_signed_and_nothing_else(
-    house: House, mode: str, status: JobStatus, monkeypatch: pytest.MonkeyPatch
+    press_fixture: PressFixture, mode: str, status: JobStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = equip(house, provenance=mode)
-    certificates.make(resolve_default_folder(house.settings), days=1)
-    job = factories.submit(house.database)
-    with house.press() as press:
+    press_fixture = equip(press_fixture, provenance=mode)
+    certificates.make(resolve_default_folder(press_fixture.settings), days=1)
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press() as press:
         for module in (image_certificates, signing):
             monkeypatch.setattr(module, "utcnow", lambda: utcnow() + timedelta(days=2))
         for _ in range(3):
             runner.run_next_job(press)
-            factories.make_due(house.database, job.id)
-    row = factories.read(house.database, job.id)
+            factories.make_due(press_fixture.database, job.id)
+    row = factories.read(press_fixture.database, job.id)
     assert row.status is status
     if status is JobStatus.FAILED:
         assert (row.error_code, row.error_retryable) == ("provenance_unavailable", True)
-        assert {attempt.outcome for attempt in house.attempts(job.id)} == {Outcome.RETRIED, Outcome.FAILED}
-        assert list(house.storage.list_keys("")) == [], "no object can be read"
+        assert {attempt.outcome for attempt in press_fixture.attempts(job.id)} == {Outcome.RETRIED, Outcome.FAILED}
+        assert list(press_fixture.storage.list_keys("")) == [], "no object can be read"
     else:
-        assert [image.signed for image in house.images(job.id)] == [False]
-    house.check()
+        assert [image.signed for image in press_fixture.images(job.id)] == [False]
+    press_fixture.check()
 
 
 def hook(tmp_path: Path, program: str) -> str:
@@ -126,30 +128,38 @@ def hook(tmp_path: Path, program: str) -> str:
     return shlex.join([sys.executable, str(script)])
 
 
-def test_the_hook_gets_the_very_file_that_is_published(house: House, tmp_path: Path) -> None:
+def test_the_hook_gets_the_very_file_that_is_published(press_fixture: PressFixture, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     program = f"import pathlib, sys; pathlib.Path({str(seen)!r}).write_bytes(sys.stdin.buffer.read())"
-    house = equip(house, publication_hook=SecretStr(hook(tmp_path, program)))
-    (image,) = house.images(print_all(house).id)
+    press_fixture = equip(press_fixture, publication_hook=SecretStr(hook(tmp_path, program)))
+    (image,) = press_fixture.images(print_all(press_fixture).id)
     assert hashlib.sha256(seen.read_bytes()).hexdigest() == image.sha256
-    house.check()
+    press_fixture.check()
 
 
-def test_what_the_hook_refuses_is_blocked_for_that_reason_and_kept_by_nobody(house: House, tmp_path: Path) -> None:
-    house = equip(house, publication_hook=SecretStr(hook(tmp_path, "raise SystemExit(3)")), quarantine="keep")
-    job = print_all(house)
+def test_what_the_hook_refuses_is_blocked_for_that_reason_and_kept_by_nobody(
+    press_fixture: PressFixture, tmp_path: Path
+) -> None:
+    press_fixture = equip(
+        press_fixture, publication_hook=SecretStr(hook(tmp_path, "raise SystemExit(3)")), quarantine="keep"
+    )
+    job = print_all(press_fixture)
     assert (job.status, job.error_code, job.error_retryable) == (JobStatus.FAILED, "content_blocked", False)
-    (image,) = house.images(job.id)
+    (image,) = press_fixture.images(job.id)
     assert (image.status, image.verdict, image.safety["reason"]) == (ImageStatus.BLOCKED, Verdict.BLOCK, "hook")
     assert (image.amount, image.storage_key, image.sha256) == (0, None, None)
-    assert list(house.storage.list_keys("")) == []
-    house.check()
+    assert list(press_fixture.storage.list_keys("")) == []
+    press_fixture.check()
 
 
-def test_a_hook_that_gives_no_answer_lets_nothing_out(house: House, tmp_path: Path) -> None:
-    house = equip(house, publication_hook=SecretStr(hook(tmp_path, "raise SystemExit(1)")))
-    job = print_all(house)
+def test_a_hook_that_gives_no_answer_lets_nothing_out(press_fixture: PressFixture, tmp_path: Path) -> None:
+    press_fixture = equip(press_fixture, publication_hook=SecretStr(hook(tmp_path, "raise SystemExit(1)")))
+    job = print_all(press_fixture)
     assert (job.status, job.error_code, job.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)
-    assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.RETRIED, Outcome.RETRIED, Outcome.FAILED]
-    assert list(house.storage.list_keys("")) == []
-    house.check()
+    assert [attempt.outcome for attempt in press_fixture.attempts(job.id)] == [
+        Outcome.RETRIED,
+        Outcome.RETRIED,
+        Outcome.FAILED,
+    ]
+    assert list(press_fixture.storage.list_keys("")) == []
+    press_fixture.check()

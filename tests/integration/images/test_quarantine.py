@@ -29,7 +29,7 @@ from common.tables.states import ImageStatus, JobStatus, Verdict
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.invariants import MARK
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.servers.services import Bucket
 from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.press import runner
@@ -38,13 +38,15 @@ HOOK = "https://hooks.example/pressroom"
 
 
 @pytest.fixture
-def kept(house: House) -> House:
+def kept(press_fixture: PressFixture) -> PressFixture:
     """A house that keeps what is blocked."""
-    return House(house.database, house.storage, house.settings.model_copy(update={"quarantine": "keep"}))
+    return PressFixture(
+        press_fixture.database, press_fixture.storage, press_fixture.settings.model_copy(update={"quarantine": "keep"})
+    )
 
 
 @pytest.fixture
-def api(kept: House, tmp_path: Path) -> Api:
+def api(kept: PressFixture, tmp_path: Path) -> Api:
     return open_api(kept.database, tmp_path / "home")
 
 
@@ -60,11 +62,11 @@ def hook(api: Api) -> str:
     return answer.json["id"]
 
 
-def print_blocked(house: House, *verdicts: Verdict, num_images: int = 1) -> Job:
-    job = factories.submit(house.database, request={"num_images": num_images})
-    with house.press(checker=ScriptedChecker(build_sequence_rule(*(verdicts or (Verdict.BLOCK,))))) as press:
+def print_blocked(press_fixture: PressFixture, *verdicts: Verdict, num_images: int = 1) -> Job:
+    job = factories.submit(press_fixture.database, request={"num_images": num_images})
+    with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(*(verdicts or (Verdict.BLOCK,))))) as press:
         runner.run_next_job(press)
-    return factories.read(house.database, job.id)
+    return factories.read(press_fixture.database, job.id)
 
 
 def acts(database: Database) -> list[tuple[ReviewAct, UUID | None, str]]:
@@ -77,7 +79,7 @@ def used(api: Api) -> dict[str, Any]:
     return {name: value for name, value in usage.items() if name not in ("from", "to")}
 
 
-def test_what_is_kept_is_sealed_where_no_link_leads(kept: House) -> None:
+def test_what_is_kept_is_sealed_where_no_link_leads(kept: PressFixture) -> None:
     job = print_blocked(kept)
     (image,) = kept.images(job.id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
@@ -96,10 +98,10 @@ def test_what_is_kept_is_sealed_where_no_link_leads(kept: House) -> None:
     kept.check()
 
 
-def test_by_default_nothing_that_is_blocked_is_kept(house: House) -> None:
-    job = print_blocked(house)
-    assert house.images(job.id)[0].status is ImageStatus.BLOCKED
-    assert list(house.storage.list_keys("")) == []
+def test_by_default_nothing_that_is_blocked_is_kept(press_fixture: PressFixture) -> None:
+    job = print_blocked(press_fixture)
+    assert press_fixture.images(job.id)[0].status is ImageStatus.BLOCKED
+    assert list(press_fixture.storage.list_keys("")) == []
 
 
 def test_a_sealed_file_opens_for_its_image_and_its_house_alone() -> None:
@@ -119,7 +121,7 @@ def test_a_sealed_file_opens_for_its_image_and_its_house_alone() -> None:
             attempt()
 
 
-def test_a_reviewer_sees_all_that_waits_and_nobody_else_does(kept: House, api: Api, reviewer: str) -> None:
+def test_a_reviewer_sees_all_that_waits_and_nobody_else_does(kept: PressFixture, api: Api, reviewer: str) -> None:
     jobs = [print_blocked(kept) for _ in range(3)]
     page = api.get("/v1/quarantine?limit=2&state=waiting", key=reviewer).json
     rest = api.get(f"/v1/quarantine?limit=2&cursor={page['next']}", key=reviewer).json
@@ -139,7 +141,7 @@ def test_a_reviewer_sees_all_that_waits_and_nobody_else_does(kept: House, api: A
     assert api.get(f"/v1/images/{shown[0]['id']}/content").status_code == 404
 
 
-def test_a_look_is_blurred_marked_and_on_record(kept: House, api: Api, reviewer: str) -> None:
+def test_a_look_is_blurred_marked_and_on_record(kept: PressFixture, api: Api, reviewer: str) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     answer = api.get(f"/v1/quarantine/{image.id}/preview", key=reviewer)
     assert (answer.status_code, answer.content_type) == (200, "image/webp")
@@ -157,7 +159,7 @@ def test_a_look_is_blurred_marked_and_on_record(kept: House, api: Api, reviewer:
 
 
 def test_what_is_released_is_delivered_as_it_was_printed_free_of_charge(
-    kept: House, api: Api, reviewer: str, hook: str
+    kept: PressFixture, api: Api, reviewer: str, hook: str
 ) -> None:
     job = print_blocked(kept, Verdict.BLOCK, Verdict.PASS, num_images=2)
     image = kept.images(job.id)[0]
@@ -181,7 +183,7 @@ def test_what_is_released_is_delivered_as_it_was_printed_free_of_charge(
 
 
 def test_a_release_is_told_to_webhooks_whether_its_job_failed_or_not(
-    kept: House, api: Api, reviewer: str, hook: str
+    kept: PressFixture, api: Api, reviewer: str, hook: str
 ) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     api.post(f"/v1/quarantine/{image.id}/release", json={}, key=reviewer)
@@ -194,7 +196,7 @@ def test_a_release_is_told_to_webhooks_whether_its_job_failed_or_not(
     kept.check()
 
 
-def test_what_is_confirmed_is_blocked_and_gone(kept: House, api: Api, reviewer: str) -> None:
+def test_what_is_confirmed_is_blocked_and_gone(kept: PressFixture, api: Api, reviewer: str) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     answer = api.post(f"/v1/quarantine/{image.id}/confirm", json={}, key=reviewer)
     assert (answer.json["state"], answer.json["image_status"]) == ("confirmed", "blocked")
@@ -206,7 +208,7 @@ def test_what_is_confirmed_is_blocked_and_gone(kept: House, api: Api, reviewer: 
     assert [act for act, _, _ in acts(api.database)] == [ReviewAct.CONFIRMED]
 
 
-def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept: House) -> None:
+def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept: PressFixture) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
         quarantine.confirm_block(session, image, create_id(), "")
@@ -215,7 +217,7 @@ def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept:
     assert len(acts(kept.database)) == 1
 
 
-def test_a_picture_that_nobody_decides_on_expires_and_its_files_are_collected(kept: House) -> None:
+def test_a_picture_that_nobody_decides_on_expires_and_its_files_are_collected(kept: PressFixture) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     assert broom.expire_quarantine(kept.database) == 0
     with kept.database.transaction() as session:
@@ -230,7 +232,7 @@ def test_a_picture_that_nobody_decides_on_expires_and_its_files_are_collected(ke
     kept.check()
 
 
-def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: House) -> None:
+def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: PressFixture) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
         session.execute(update(Image).values(status=ImageStatus.ERASED))
@@ -244,7 +246,7 @@ def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: Hou
     assert found[0].state is QuarantineState.WAITING
 
 
-def test_sealed_files_that_no_row_tells_of_are_collected_once_they_are_old(kept: House) -> None:
+def test_sealed_files_that_no_row_tells_of_are_collected_once_they_are_old(kept: PressFixture) -> None:
     old, young = UUID(int=1 << 80), create_id()
     for image_id in (old, young):
         kept.storage.put(build_quarantine_key(image_id, FilePart.FULL), b"noise", "application/octet-stream")

@@ -22,7 +22,7 @@ from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages
 from tests.support.apis import Api, open_api
 from tests.support.picture_files import PNG, hand_in
-from tests.support.webhook_fixture import Office
+from tests.support.webhook_fixture import WebhookFixture
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def api(database: Database, tmp_path: Path) -> Api:
 
 
 def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
-    Office(api.database).subscribe("https://example.com/hook")
+    WebhookFixture(api.database).subscribe("https://example.com/hook")
     short = make_key(api.database, "ada", webhook_days=5)
     held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
     for each in held:

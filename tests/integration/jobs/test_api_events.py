@@ -23,7 +23,7 @@ from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.tables.states import ImageStatus, JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
-from tests.support.servers.event_streams import Following, Told, parse
+from tests.support.servers.event_streams import EventReader, StreamedEvent, parse
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +43,10 @@ def plain(sqlite_database: Database, tmp_path: Path) -> Api:
 
 
 @contextmanager
-def following(api: Api, job_id: UUID, last_id: str | None = None) -> Iterator[Following]:
+def following(api: Api, job_id: UUID, last_id: str | None = None) -> Iterator[EventReader]:
     """Follow a job until the block ends."""
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
-    opened = Following(api.get(f"/v1/jobs/{job_id}/events", headers=headers))
+    opened = EventReader(api.get(f"/v1/jobs/{job_id}/events", headers=headers))
     try:
         yield opened
     finally:
@@ -89,7 +89,7 @@ def without_links(job: dict[str, object]) -> dict[str, object]:
     return job | {"images": images}
 
 
-def brief(event: Told) -> tuple[str, str, object]:
+def brief(event: StreamedEvent) -> tuple[str, str, object]:
     told = {"status": lambda data: (data["status"], data["attempt"]), "progress": lambda data: data["step"]}
     return event.id, event.name, told.get(event.name, lambda data: data["status"])(event.data)
 
@@ -136,7 +136,7 @@ def test_a_client_that_was_away_is_told_every_status_it_has_missed_and_the_newes
 def test_whoever_comes_back_hears_exactly_what_followed_the_id_it_names(api: Api) -> None:
     job_id = live(api)
     with following(api, job_id, "0.0") as events:
-        told = [Told("0.0", "status", {}), *events]
+        told = [StreamedEvent("0.0", "status", {}), *events]
     assert [brief(event) for event in told[1:]] == [
         ("1.0", "status", ("running", 1)),
         ("2.0", "status", ("queued", 1)),

@@ -29,7 +29,7 @@ def plain(sqlite_database: Database, tmp_path: Path) -> Api:
     return open_api(sqlite_database, tmp_path, max_waiting=1, max_queued_jobs=2)
 
 
-class DeadBell:
+class UnreachableNotifier:
     """A bell that nobody can ring."""
 
     def ring(self, model: str, job_id: UUID) -> None:
@@ -58,7 +58,7 @@ def test_a_job_is_accepted_queued_and_rung_for(api: Api) -> None:
     assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert answer.headers["Retry-After"] == "1"
     assert (job["object"], job["status"], job["queue_position"], job["images"]) == ("job", "queued", 0, [])
-    assert api.bell.rung == [("painted", UUID(job["id"]))]
+    assert api.notifier.rung == [("painted", UUID(job["id"]))]
     assert api.get(answer.headers["Location"]).json == job
 
 
@@ -127,7 +127,7 @@ def test_a_prompt_is_kept_as_plain_text(api: Api, sent: str, kept: str | None) -
 
 
 def test_a_dead_broker_is_no_error_for_the_client(database: Database, tmp_path: Path) -> None:
-    api = open_api(database, tmp_path, bell=DeadBell())
+    api = open_api(database, tmp_path, notifier=UnreachableNotifier())
     assert api.make_job()["status"] == "queued"
 
 
@@ -266,7 +266,7 @@ def test_a_retry_is_a_new_job_with_the_same_request(api: Api) -> None:
     assert again["id"] != job["id"]
     assert all(again[name] == job[name] for name in ("request", "priority", "metadata"))
     assert again["deadline_at"] is not None
-    assert api.bell.rung[-1] == ("painted", UUID(again["id"]))
+    assert api.notifier.rung[-1] == ("painted", UUID(again["id"]))
 
 
 def test_a_retry_is_made_once_per_key(api: Api) -> None:

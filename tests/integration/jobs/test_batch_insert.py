@@ -26,10 +26,10 @@ from tests.support import factories
 from tests.support.waiting import until
 
 RACERS = 16
-Asked = tuple[JobSpec, Reservation | None]
+Submission = tuple[JobSpec, Reservation | None]
 
 
-class HeldBell:
+class BlockedNotifier:
     """Remembers who rang together; the first one is kept until the others may go on."""
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class HeldBell:
         return 0
 
 
-class DeadBell(HeldBell):
-    """A bell that nobody can ring."""
+class UnreachableNotifier(BlockedNotifier):
+    """A notifier that nobody can ring."""
 
     def ring(self, _model: str, *job_ids: UUID) -> None:
         self.rings.append([*job_ids])
@@ -58,21 +58,21 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bell() -> HeldBell:
-    return HeldBell()
+def notifier() -> BlockedNotifier:
+    return BlockedNotifier()
 
 
 @pytest.fixture
-def open_intake(database: Database, tmp_path: Path, bell: HeldBell) -> Callable[..., BatchInserter]:
-    """Return an intake on the database, with settings of its own."""
+def open_inserter(database: Database, tmp_path: Path, notifier: BlockedNotifier) -> Callable[..., BatchInserter]:
+    """Return an inserter on the database, with settings of its own."""
 
-    def open_with(bell: Notifier = bell, **changes: Any) -> BatchInserter:
-        return BatchInserter(database, bell, SecretCipher(b"secret"), Settings(home=tmp_path, **changes))
+    def open_with(notifier: Notifier = notifier, **changes: Any) -> BatchInserter:
+        return BatchInserter(database, notifier, SecretCipher(b"secret"), Settings(home=tmp_path, **changes))
 
     return open_with
 
 
-def ask(owner: str = "ada", key: str | None = None, digest: str = "d", **changes: Any) -> Asked:
+def build_submission(owner: str = "ada", key: str | None = None, digest: str = "d", **changes: Any) -> Submission:
     """Return an order, and the key that it comes with."""
     order = factories.order(owner, **changes)
     return order, None if key is None else Reservation(owner, key, digest, order.id)
@@ -84,18 +84,18 @@ def get_result(outcome: InsertOutcome) -> InsertedJob | UUID:
     return outcome.inserted or outcome.job_id
 
 
-def take_together(
-    intake: BatchInserter, bell: HeldBell, asked: Sequence[Asked]
+def submit_together(
+    inserter: BatchInserter, notifier: BlockedNotifier, submissions: Sequence[Submission]
 ) -> list[InsertedJob | UUID | BaseException]:
     """Have all of *asked* wait while another order is seen to; return what became of each."""
-    with ThreadPoolExecutor(len(asked) + 1) as pool:
-        before = pool.submit(intake.take, *ask("zoe"))
-        until(lambda: bell.rings, "an order that is seen to")
+    with ThreadPoolExecutor(len(submissions) + 1) as pool:
+        before = pool.submit(inserter.take, *build_submission("zoe"))
+        until(lambda: notifier.rings, "an order that is seen to")
         futures: list[Future[InsertOutcome]] = []
-        for each in asked:
-            futures.append(pool.submit(intake.take, *each))
-            until(lambda: len(intake._combiner._waiting) == len(futures), "those who wait")
-        bell.may_go_on.set()
+        for each in submissions:
+            futures.append(pool.submit(inserter.take, *each))
+            until(lambda: len(inserter._combiner._waiting) == len(futures), "those who wait")
+        notifier.may_go_on.set()
         before.result()
         return [future.exception() or get_result(future.result()) for future in futures]
 
@@ -106,13 +106,16 @@ def count(database: Database, table: Any) -> int:
 
 
 def test_orders_that_wait_are_rung_for_together_and_stand_in_line(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    asked = [ask(owner, request={"num_images": images}) for owner, images in (("ada", 2), ("bob", 1), ("ada", 1))]
-    took = take_together(open_intake(), bell, asked)
-    assert bell.rings[1] == [order.id for order, _ in asked]
+    submissions = [
+        build_submission(owner, request={"num_images": images})
+        for owner, images in (("ada", 2), ("bob", 1), ("ada", 1))
+    ]
+    took = submit_together(open_inserter(), notifier, submissions)
+    assert notifier.rings[1] == [order.id for order, _ in submissions]
     made = [each for each in took if isinstance(each, InsertedJob)]
-    assert [each.job.id for each in made] == [order.id for order, _ in asked]
+    assert [each.job.id for each in made] == [order.id for order, _ in submissions]
     assert [each.job.fair_tag for each in made] == [0, 0, 2]
     # The order of zoe, whose tag is 0 too, was written last.
     assert [each.queue_position for each in made] == [0, 1, 3]
@@ -120,25 +123,25 @@ def test_orders_that_wait_are_rung_for_together_and_stand_in_line(
 
 
 def test_one_key_that_comes_sixteen_times_at_once_makes_one_job(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    took = take_together(open_intake(), bell, [ask(key="k") for _ in range(RACERS)])
+    took = submit_together(open_inserter(), notifier, [build_submission(key="k") for _ in range(RACERS)])
     (made,) = (each for each in took if isinstance(each, InsertedJob))
     assert {each for each in took if each is not made} == {made.job.id}
-    assert len(bell.rings) == 2
-    assert bell.rings[1] == [made.job.id]
+    assert len(notifier.rings) == 2
+    assert notifier.rings[1] == [made.job.id]
     assert (count(database, Job), count(database, IdempotencyKey)) == (2, 1)
 
 
 def test_one_key_that_races_through_two_apis_makes_one_job(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    bell.may_go_on.set()
-    intakes, barrier = [open_intake(), open_intake()], Barrier(RACERS)
+    notifier.may_go_on.set()
+    inserters, barrier = [open_inserter(), open_inserter()], Barrier(RACERS)
 
     def race(number: int) -> InsertedJob | UUID:
         barrier.wait(60)
-        return get_result(intakes[number % 2].take(*ask(key="k")))
+        return get_result(inserters[number % 2].take(*build_submission(key="k")))
 
     with ThreadPoolExecutor(RACERS) as pool:
         took = list(pool.map(race, range(RACERS)))
@@ -148,15 +151,15 @@ def test_one_key_that_races_through_two_apis_makes_one_job(
 
 
 def test_many_keys_in_opposite_orders_through_two_apis_make_one_job_each(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    bell.may_go_on.set()
-    intakes, barrier = [open_intake(), open_intake()], Barrier(RACERS)
+    notifier.may_go_on.set()
+    inserters, barrier = [open_inserter(), open_inserter()], Barrier(RACERS)
 
     def race(number: int) -> InsertedJob | UUID:
         barrier.wait(60)
         place = number // 2
-        return get_result(intakes[number % 2].take(*ask(key=f"k{place if number % 2 else 7 - place}")))
+        return get_result(inserters[number % 2].take(*build_submission(key=f"k{place if number % 2 else 7 - place}")))
 
     with ThreadPoolExecutor(RACERS) as pool:
         took = list(pool.map(race, range(RACERS)))
@@ -165,29 +168,47 @@ def test_many_keys_in_opposite_orders_through_two_apis_make_one_job_each(
 
 
 def test_a_key_of_another_request_is_refused_and_its_company_is_not(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier
 ) -> None:
-    took = take_together(open_intake(), bell, [ask(key="k"), ask(key="k", digest="other"), ask(key="l"), ask()])
+    took = submit_together(
+        open_inserter(),
+        notifier,
+        [
+            build_submission(key="k"),
+            build_submission(key="k", digest="other"),
+            build_submission(key="l"),
+            build_submission(),
+        ],
+    )
     assert [type(each) for each in took] == [InsertedJob, IdempotencyKeyReusedError, InsertedJob, InsertedJob]
-    assert len(bell.rings[1]) == 3
+    assert len(notifier.rings[1]) == 3
 
 
 def test_a_key_that_was_used_before_is_answered_in_company(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier
 ) -> None:
-    intake, (order, reservation) = open_intake(), ask(key="k")
-    (made,) = open_intake(DeadBell()).take_all([PendingJob(order, reservation)])
+    inserter, (order, reservation) = open_inserter(), build_submission(key="k")
+    (made,) = open_inserter(UnreachableNotifier()).take_all([PendingJob(order, reservation)])
     assert made.inserted is not None
-    took = take_together(intake, bell, [ask(key="k"), ask(), ask(key="k", digest="other")])
+    took = submit_together(
+        inserter, notifier, [build_submission(key="k"), build_submission(), build_submission(key="k", digest="other")]
+    )
     assert took[0] == order.id
     assert [type(each) for each in took[1:]] == [InsertedJob, IdempotencyKeyReusedError]
 
 
 def test_the_queue_fills_up_in_the_middle_of_company_and_keys_of_the_refused_stay_free(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    asked = [ask(key="a"), ask("bob"), ask(key="b"), ask(key="c"), ask(key="c"), ask(key="a")]
-    took = take_together(open_intake(max_queued_jobs=2), bell, asked)
+    submissions = [
+        build_submission(key="a"),
+        build_submission("bob"),
+        build_submission(key="b"),
+        build_submission(key="c"),
+        build_submission(key="c"),
+        build_submission(key="a"),
+    ]
+    took = submit_together(open_inserter(max_queued_jobs=2), notifier, submissions)
     assert [type(each) for each in took] == [
         InsertedJob,
         InsertedJob,
@@ -202,45 +223,53 @@ def test_the_queue_fills_up_in_the_middle_of_company_and_keys_of_the_refused_sta
 
 
 def test_an_order_that_the_database_refuses_does_not_hurt_its_company(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    took = take_together(open_intake(), bell, [ask(key="a"), ask(key="b", retry_of=create_id()), ask()])
+    took = submit_together(
+        open_inserter(),
+        notifier,
+        [build_submission(key="a"), build_submission(key="b", retry_of=create_id()), build_submission()],
+    )
     assert [type(each) for each in took] == [InsertedJob, IntegrityError, InsertedJob]
     assert count(database, Job) == 3
-    assert sorted(map(len, bell.rings)) == [1, 1, 1]
+    assert sorted(map(len, notifier.rings)) == [1, 1, 1]
     with database.reading() as session:
         assert session.scalars(select(IdempotencyKey.key)).all() == ["a"]
 
 
 def test_whoever_names_a_receiver_is_seen_to_once(
-    open_intake: Callable[..., BatchInserter], bell: HeldBell, database: Database
+    open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
-    asked = [ask(owner, webhook_url="https://hook.example/") for owner in ("bob", "ada", "bob")]
-    took = take_together(open_intake(), bell, [*asked, ask("eve")])
+    submissions = [build_submission(owner, webhook_url="https://hook.example/") for owner in ("bob", "ada", "bob")]
+    took = submit_together(open_inserter(), notifier, [*submissions, build_submission("eve")])
     assert {type(each) for each in took} == {InsertedJob}
     with database.reading() as session:
         assert sorted(session.scalars(select(WebhookEndpoint.owner))) == ["ada", "bob"]
 
 
-def test_orders_are_taken_though_nobody_can_ring(open_intake: Callable[..., BatchInserter], database: Database) -> None:
-    bell = DeadBell()
-    took = open_intake(bell).take_all([PendingJob(*ask()), PendingJob(*ask("bob"))])
+def test_orders_are_taken_though_nobody_can_ring(
+    open_inserter: Callable[..., BatchInserter], database: Database
+) -> None:
+    notifier = UnreachableNotifier()
+    took = open_inserter(notifier).take_all([PendingJob(*build_submission()), PendingJob(*build_submission("bob"))])
     assert all(each.inserted for each in took)
-    assert [len(ring) for ring in bell.rings] == [2]
+    assert [len(ring) for ring in notifier.rings] == [2]
     assert count(database, Job) == 2
 
 
-def test_a_key_in_use_elsewhere_keeps_nobody_else_waiting(postgresql_url: str, tmp_path: Path, bell: HeldBell) -> None:
+def test_a_key_in_use_elsewhere_keeps_nobody_else_waiting(
+    postgresql_url: str, tmp_path: Path, notifier: BlockedNotifier
+) -> None:
     ours, elsewhere = Database(postgresql_url), Database(postgresql_url)
-    intake = BatchInserter(ours, bell, SecretCipher(b"secret"), Settings(home=tmp_path))
+    inserter = BatchInserter(ours, notifier, SecretCipher(b"secret"), Settings(home=tmp_path))
     with ThreadPoolExecutor(4) as pool, elsewhere.transaction() as session:
         reserve_idempotency_key(session, Reservation("ada", "k", "d", create_id()), 24)
-        before = pool.submit(intake.take, *ask("zoe"))
-        until(lambda: bell.rings, "an order that is seen to")
-        contested = pool.submit(intake.take, *ask(key="k"))
-        company = [pool.submit(intake.take, *ask(key=key)) for key in "ab"]
-        until(lambda: len(intake._combiner._waiting) == 3, "those who wait")
-        bell.may_go_on.set()
+        before = pool.submit(inserter.take, *build_submission("zoe"))
+        until(lambda: notifier.rings, "an order that is seen to")
+        contested = pool.submit(inserter.take, *build_submission(key="k"))
+        company = [pool.submit(inserter.take, *build_submission(key=key)) for key in "ab"]
+        until(lambda: len(inserter._combiner._waiting) == 3, "those who wait")
+        notifier.may_go_on.set()
         for each in (before, *company):
             assert each.result(60).inserted
         assert not contested.done(), "it waits, alone, for as long as the database lets it"

@@ -18,9 +18,9 @@ def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
     with services.start_redis() as url, redis.Redis.from_url(url) as broker:
         celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": url}), patient=False)
         celery.send_task(TASK, args=[str(job_id)], queue=name_queue("painted"))
-        bell = CeleryNotifier(celery)
-        bell.ring("painted", job_id)
-        assert bell.waiting("painted") == 2
+        notifier = CeleryNotifier(celery)
+        notifier.ring("painted", job_id)
+        assert notifier.waiting("painted") == 2
         ours, theirs = (json.loads(raw) for raw in broker.lrange(name_queue("painted"), 0, -1))
         celery.pool.force_close_all()
         celery.close()

@@ -15,7 +15,7 @@ from common.tables import Attempt, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from common.usage import usage
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from tests.support.waiting import until
 from worker.checkers.interface import Thresholds
 from worker.checkers.open_nsfw import DONKEY, OpenNsfwChecker
@@ -26,73 +26,79 @@ from worker.press import runner
 from worker.press.held_job import HeldJob
 
 
-def test_a_job_is_printed_checked_stored_and_priced(house: House) -> None:
-    job = factories.submit(house.database, request={"num_images": 2})
-    with house.press() as press:
+def test_a_job_is_printed_checked_stored_and_priced(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database, request={"num_images": 2})
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    for image in house.images(job.id):
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    for image in press_fixture.images(job.id):
         assert float(image.amount) == pytest.approx(image.gpu_seconds, abs=1e-6), "a second costs one here"
-    house.check()
+    press_fixture.check()
 
 
-def test_a_bell_without_work_is_answered_by_nothing(house: House) -> None:
-    with house.press() as press:
+def test_a_bell_without_work_is_answered_by_nothing(press_fixture: PressFixture) -> None:
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    house.check()
+    press_fixture.check()
 
 
-def test_the_donkey_is_blocked_by_the_real_checker_and_nothing_of_it_can_be_read(house: House) -> None:
+def test_the_donkey_is_blocked_by_the_real_checker_and_nothing_of_it_can_be_read(press_fixture: PressFixture) -> None:
     with Pillow.open(DONKEY) as file:
         donkey = Pillow.new("RGB", file.size, "white")
         donkey.paste(file, mask=file.getchannel("A"))
-    job = factories.submit(house.database, request={"width": 256, "height": 256})
-    checker = OpenNsfwChecker(Thresholds(house.settings.safety_review_above, house.settings.safety_block_above))
-    with house.press(checker=checker, picture=donkey) as press:
+    job = factories.submit(press_fixture.database, request={"width": 256, "height": 256})
+    checker = OpenNsfwChecker(
+        Thresholds(press_fixture.settings.safety_review_above, press_fixture.settings.safety_block_above)
+    )
+    with press_fixture.press(checker=checker, picture=donkey) as press:
         runner.run_next_job(press)
 
-    row = factories.read(house.database, job.id)
+    row = factories.read(press_fixture.database, job.id)
     assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "content_blocked", False)
-    (image,) = house.images(job.id)
+    (image,) = press_fixture.images(job.id)
     assert (image.status, image.verdict, image.amount) == (ImageStatus.BLOCKED, Verdict.BLOCK, 0)
     assert (image.storage_key, image.thumbnail_key, image.sha256) == (None, None, None)
     assert image.safety["scores"]["nsfw"] >= 0.8
-    assert list(house.storage.list_keys("")) == []
-    (attempt,) = house.attempts(job.id)
+    assert list(press_fixture.storage.list_keys("")) == []
+    (attempt,) = press_fixture.attempts(job.id)
     assert attempt.outcome is Outcome.BLOCKED
     assert attempt.gpu_seconds > 0, "the waste is booked"
-    house.check()
+    press_fixture.check()
 
 
-def test_where_some_images_are_blocked_the_others_are_delivered(house: House) -> None:
-    job = factories.submit(house.database, request={"num_images": 3})
-    with house.press(
+def test_where_some_images_are_blocked_the_others_are_delivered(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database, request={"num_images": 3})
+    with press_fixture.press(
         checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK, Verdict.REVIEW))
     ) as press:
         runner.run_next_job(press)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    assert [(image.status, image.amount > 0) for image in house.images(job.id)] == [
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    assert [(image.status, image.amount > 0) for image in press_fixture.images(job.id)] == [
         (ImageStatus.DELIVERED, True),
         (ImageStatus.BLOCKED, False),
         (ImageStatus.DELIVERED, True),
     ]
-    house.check()
+    press_fixture.check()
 
 
-def test_a_checker_that_gives_no_verdict_lets_nothing_out(house: House) -> None:
+def test_a_checker_that_gives_no_verdict_lets_nothing_out(press_fixture: PressFixture) -> None:
     def refuse(_: Pillow.Image) -> Verdict:
         raise SafetyUnavailableError
 
-    job = factories.submit(house.database)
-    with house.press(checker=ScriptedChecker(refuse)) as press:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(checker=ScriptedChecker(refuse)) as press:
         for _ in range(3):
             runner.run_next_job(press)
-            factories.make_due(house.database, job.id)
-    row = factories.read(house.database, job.id)
+            factories.make_due(press_fixture.database, job.id)
+    row = factories.read(press_fixture.database, job.id)
     assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)
-    assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.RETRIED, Outcome.RETRIED, Outcome.FAILED]
-    assert list(house.storage.list_keys("")) == []
-    house.check()
+    assert [attempt.outcome for attempt in press_fixture.attempts(job.id)] == [
+        Outcome.RETRIED,
+        Outcome.RETRIED,
+        Outcome.FAILED,
+    ]
+    assert list(press_fixture.storage.list_keys("")) == []
+    press_fixture.check()
 
 
 class Broken:
@@ -111,147 +117,153 @@ class Broken:
         return self._sound.generate(*order, **options)
 
 
-def test_a_transient_fault_of_the_engine_is_tried_again(house: House) -> None:
-    job = factories.submit(house.database)
-    with house.press(engine=lambda sound: Broken(sound, [InvalidPictureError()])) as press:
+def test_a_transient_fault_of_the_engine_is_tried_again(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(engine=lambda sound: Broken(sound, [InvalidPictureError()])) as press:
         runner.run_next_job(press)
-        assert factories.read(house.database, job.id).status is JobStatus.QUEUED
-        factories.make_due(house.database, job.id)
+        assert factories.read(press_fixture.database, job.id).status is JobStatus.QUEUED
+        factories.make_due(press_fixture.database, job.id)
         runner.run_next_job(press)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    house.check()
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    press_fixture.check()
 
 
-def test_what_nobody_foresaw_ends_the_job_and_not_the_press(house: House) -> None:
-    first, second = factories.submit(house.database), factories.submit(house.database)
-    with house.press(engine=lambda sound: Broken(sound, [ZeroDivisionError("inner workings")])) as press:
+def test_what_nobody_foresaw_ends_the_job_and_not_the_press(press_fixture: PressFixture) -> None:
+    first, second = factories.submit(press_fixture.database), factories.submit(press_fixture.database)
+    with press_fixture.press(engine=lambda sound: Broken(sound, [ZeroDivisionError("inner workings")])) as press:
         runner.run_next_job(press)
         runner.run_next_job(press)
-    row = factories.read(house.database, first.id)
+    row = factories.read(press_fixture.database, first.id)
     assert (row.status, row.error_code) == (JobStatus.FAILED, "internal_error")
     assert "inner workings" not in (row.error_message or "")
-    assert factories.read(house.database, second.id).status is JobStatus.SUCCEEDED
-    house.check()
+    assert factories.read(press_fixture.database, second.id).status is JobStatus.SUCCEEDED
+    press_fixture.check()
 
 
-def test_a_storage_that_fails_once_costs_no_second_print(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = factories.submit(house.database)
-    put, faults = house.storage.put, [StorageError("no space for now")]
+def test_a_storage_that_fails_once_costs_no_second_print(
+    press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = factories.submit(press_fixture.database)
+    put, faults = press_fixture.storage.put, [StorageError("no space for now")]
 
     def put_later(key: str, data: bytes, content_type: str) -> None:
         if faults:
             raise faults.pop()
         put(key, data, content_type)
 
-    monkeypatch.setattr(house.storage, "put", put_later)
-    with house.press() as press:
+    monkeypatch.setattr(press_fixture.storage, "put", put_later)
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    assert len(house.attempts(job.id)) == 1
-    house.check()
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    assert len(press_fixture.attempts(job.id)) == 1
+    press_fixture.check()
 
 
-def test_a_press_that_leaves_gives_back_what_it_has_not_finished(house: House) -> None:
-    job = factories.submit(house.database)
-    with house.press() as press:
+def test_a_press_that_leaves_gives_back_what_it_has_not_finished(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press() as press:
         press.leave()
         runner.run_next_job(press)
-    assert factories.read(house.database, job.id).status is JobStatus.QUEUED
-    assert house.attempts(job.id) == []
-    with house.press() as another:
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.QUEUED
+    assert press_fixture.attempts(job.id) == []
+    with press_fixture.press() as another:
         runner.run_next_job(another)
-    assert factories.read(house.database, job.id).status is JobStatus.SUCCEEDED
-    house.check()
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.SUCCEEDED
+    press_fixture.check()
 
 
-def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(house: House) -> None:
-    slow = house.settings.model_copy(update={"painted_step_seconds": 0.01})
+def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(press_fixture: PressFixture) -> None:
+    slow = press_fixture.settings.model_copy(update={"painted_step_seconds": 0.01})
     bulk = [
-        factories.submit(house.database, priority=Priority.BULK, request={"steps": 100}) for _ in range(MOST_ROWS + 1)
+        factories.submit(press_fixture.database, priority=Priority.BULK, request={"steps": 100})
+        for _ in range(MOST_ROWS + 1)
     ]
-    with replace(house, settings=slow).press() as press, ThreadPoolExecutor() as threads:
+    with replace(press_fixture, settings=slow).press() as press, ThreadPoolExecutor() as threads:
         heard = [threads.submit(runner.run_next_job, press) for _ in bulk]
-        until(lambda: [factories.read(house.database, job.id).status for job in bulk].count(JobStatus.RUNNING), "bulk")
-        urgent = factories.submit(house.database, request={"steps": 5})
+        until(
+            lambda: [factories.read(press_fixture.database, job.id).status for job in bulk].count(JobStatus.RUNNING),
+            "bulk",
+        )
+        urgent = factories.submit(press_fixture.database, request={"steps": 5})
         heard.append(threads.submit(runner.run_next_job, press))
         for each in heard:
             each.result()
-    ended = {job.id: factories.read(house.database, job.id).finished_at for job in [urgent, *bulk]}
+    ended = {job.id: factories.read(press_fixture.database, job.id).finished_at for job in [urgent, *bulk]}
     assert min(ended, key=lambda job_id: ended[job_id]) == urgent.id
-    house.check()
+    press_fixture.check()
 
 
-def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(house: House) -> None:
-    slow = house.settings.model_copy(update={"painted_step_seconds": 0.01})
-    job = factories.submit(house.database, request={"steps": 10_000})
+def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(press_fixture: PressFixture) -> None:
+    slow = press_fixture.settings.model_copy(update={"painted_step_seconds": 0.01})
+    job = factories.submit(press_fixture.database, request={"steps": 10_000})
     with ThreadPoolExecutor() as threads:
-        with replace(house, settings=slow).press() as press:
+        with replace(press_fixture, settings=slow).press() as press:
             heard = threads.submit(runner.run_next_job, press)
-            until(lambda: any(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id)), "the first steps")
+            until(lambda: any(attempt.gpu_seconds > 0 for attempt in press_fixture.attempts(job.id)), "the first steps")
         heard.result()
-    assert factories.read(house.database, job.id).status is JobStatus.QUEUED
-    (attempt,) = house.attempts(job.id)
+    assert factories.read(press_fixture.database, job.id).status is JobStatus.QUEUED
+    (attempt,) = press_fixture.attempts(job.id)
     assert attempt.outcome is Outcome.RELEASED
-    with house.database.transaction() as session:
+    with press_fixture.database.transaction() as session:
         lifecycle.cancel_job(session, session.get_one(Job, job.id))
-    house.check()
+    press_fixture.check()
 
 
-def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alone(house: House) -> None:
-    job = factories.submit(house.database)
-    with house.press() as press:
+def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alone(press_fixture: PressFixture) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press() as press:
         works = []
         for _ in range(2):
-            held = factories.claim(house.database, press.id, models=["painted"])
+            held = factories.claim(press_fixture.database, press.id, models=["painted"])
             assert held is not None
             works.append(HeldJob(held))
             if len(works) == 1:
-                factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
-                with house.database.transaction() as session:
+                factories.age(press_fixture.database, job.id, "lease_until", timedelta(seconds=1))
+                with press_fixture.database.transaction() as session:
                     lifecycle.requeue_lost_jobs(session, max_strikes=3)
         old, new = works
         with press.holding(new):
-            with press.holding(old), house.database.transaction() as session:
+            with press.holding(old), press_fixture.database.transaction() as session:
                 press.report(session)
             with pytest.raises(InterruptedAttemptError):
                 old.check_interruption()
             new.check_interruption()
-            factories.age(house.database, job.id, "lease_until", timedelta(seconds=1))
-            with house.database.transaction() as session:
+            factories.age(press_fixture.database, job.id, "lease_until", timedelta(seconds=1))
+            with press_fixture.database.transaction() as session:
                 press.report(session)
                 assert lifecycle.requeue_lost_jobs(session, max_strikes=3) == (0, 0), "its lease was extended"
-            with house.database.transaction() as session:
+            with press_fixture.database.transaction() as session:
                 lifecycle.release_job(session, new.claim, new.spent)
 
 
-def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(house: House) -> None:
+def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(press_fixture: PressFixture) -> None:
     picture = Pillow.new("RGB", (64, 64), "#f0d040")
     picture.paste("#102080", (0, 0, 32, 64))
-    with house.press(picture=picture) as press:
-        plain = factories.submit(house.database)
-        worn = factories.submit(house.database, palette=["#f0d040", "#102080"])
-        broken = factories.submit(house.database, palette=["#102080"])
+    with press_fixture.press(picture=picture) as press:
+        plain = factories.submit(press_fixture.database)
+        worn = factories.submit(press_fixture.database, palette=["#f0d040", "#102080"])
+        broken = factories.submit(press_fixture.database, palette=["#102080"])
         for _ in range(3):
             runner.run_next_job(press)
-    scores = [house.images(job.id)[0].palette_score for job in (plain, worn, broken)]
+    scores = [press_fixture.images(job.id)[0].palette_score for job in (plain, worn, broken)]
     assert scores == [None, pytest.approx(1, abs=0.05), pytest.approx(0.5, abs=0.05)]
-    colours = house.images(plain.id)[0].colours or []
+    colours = press_fixture.images(plain.id)[0].colours or []
     assert [colour["share"] for colour in colours] == [0.5, 0.5]
 
 
-def test_a_picture_is_charged_no_more_than_its_job_may_be_and_the_rest_is_overrun(house: House) -> None:
+def test_a_picture_is_charged_no_more_than_its_job_may_be_and_the_rest_is_overrun(press_fixture: PressFixture) -> None:
     most = Decimal("0.001")
-    job = factories.submit(house.database, max_amount=most)
-    with house.press() as press:
+    job = factories.submit(press_fixture.database, max_amount=most)
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    (image,), (attempt,) = house.images(job.id), house.attempts(job.id)
+    (image,), (attempt,) = press_fixture.images(job.id), press_fixture.attempts(job.id)
     assert image.amount == most
     assert image.gpu_seconds == pytest.approx(0.001), "a second costs one here"
     assert image.gpu_seconds + image.overrun_seconds == pytest.approx(attempt.gpu_seconds)
-    with house.database.reading() as session:
+    with press_fixture.database.reading() as session:
         used = usage.aggregate_usage(session, lambda statement: statement, Attempt.press_id.expression)[
             attempt.press_id
         ]
     assert used.waste == {usage.OVERRUN: pytest.approx(image.overrun_seconds)}
     assert used.delivered == pytest.approx(image.gpu_seconds)
-    house.check()
+    press_fixture.check()

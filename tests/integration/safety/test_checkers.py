@@ -14,7 +14,7 @@ from common.errors import PressroomError, SafetyUnavailableError, SettingsError
 from common.settings import Settings
 from common.tables.states import JobStatus, Outcome, Verdict
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from worker.checkers.factory import open_checker
 from worker.checkers.interface import Checker, Finding, Thresholds
 from worker.checkers.open_nsfw import OpenNsfwChecker
@@ -195,28 +195,28 @@ class Broken(ScriptedChecker):
         Finding(Verdict.PASS, {"x": math.nan}, "x", ""), Finding(Verdict.UNCHECKED, {}, "x", ""),
     ],
 )  # fmt: skip
-def test_f59_one_broken_checker_of_two_lets_nothing_out(house: House, answer: object) -> None:
-    job = factories.submit(house.database)
-    with house.press(checker=StrictestChecker([ScriptedChecker(), Broken(answer)])) as press:
+def test_f59_one_broken_checker_of_two_lets_nothing_out(press_fixture: PressFixture, answer: object) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(checker=StrictestChecker([ScriptedChecker(), Broken(answer)])) as press:
         runner.run_next_job(press)
-    assert [attempt.outcome for attempt in house.attempts(job.id)] == [Outcome.RETRIED]
-    assert [attempt.error_code for attempt in house.attempts(job.id)] == ["safety_unavailable"]
-    assert all(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id)), "booked as waste"
-    assert list(house.storage.list_keys("")) == []
+    assert [attempt.outcome for attempt in press_fixture.attempts(job.id)] == [Outcome.RETRIED]
+    assert [attempt.error_code for attempt in press_fixture.attempts(job.id)] == ["safety_unavailable"]
+    assert all(attempt.gpu_seconds > 0 for attempt in press_fixture.attempts(job.id)), "booked as waste"
+    assert list(press_fixture.storage.list_keys("")) == []
 
 
 @pytest.mark.parametrize("colour", ["black", "white", "#808080"])
-def test_f59_a_picture_of_one_colour_never_leaves(house: House, colour: str) -> None:
-    job = factories.submit(house.database)
-    with house.press(picture=Image.new("RGB", (64, 64), colour)) as press:
+def test_f59_a_picture_of_one_colour_never_leaves(press_fixture: PressFixture, colour: str) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(picture=Image.new("RGB", (64, 64), colour)) as press:
         for _ in range(3):
             runner.run_next_job(press)
-            factories.make_due(house.database, job.id)
-    row = factories.read(house.database, job.id)
+            factories.make_due(press_fixture.database, job.id)
+    row = factories.read(press_fixture.database, job.id)
     assert (row.status, row.error_code) == (JobStatus.FAILED, "invalid_picture")
-    assert all(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id))
-    assert list(house.storage.list_keys("")) == []
-    house.check()
+    assert all(attempt.gpu_seconds > 0 for attempt in press_fixture.attempts(job.id))
+    assert list(press_fixture.storage.list_keys("")) == []
+    press_fixture.check()
 
 
 def test_harmless_paintings_pass_both_thresholds(classifier: Path) -> None:

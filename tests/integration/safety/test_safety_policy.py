@@ -18,7 +18,7 @@ from common.settings import Settings
 from common.tables import Image, Job
 from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests.support import factories
-from tests.support.press_fixture import House
+from tests.support.press_fixture import PressFixture
 from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.checkers.wrappers import NoChecker
 from worker.engine.painted import paint_picture
@@ -32,22 +32,24 @@ def policy(**changes: Any) -> dict[str, Any]:
     return STRICT.model_copy(update=changes).model_dump(mode="json")
 
 
-def order(house: House, *verdicts: Verdict, num_images: int = 1, **changes: Any) -> Job:
+def order(press_fixture: PressFixture, *verdicts: Verdict, num_images: int = 1, **changes: Any) -> Job:
     """Have a job printed whose pictures get *verdicts*, by a policy with *changes*."""
-    job = factories.submit(house.database, request={"num_images": num_images, "safety": policy(**changes)})
-    with house.press(checker=ScriptedChecker(build_sequence_rule(*verdicts))) as press:
+    job = factories.submit(press_fixture.database, request={"num_images": num_images, "safety": policy(**changes)})
+    with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(*verdicts))) as press:
         for _ in range(5):
             runner.run_next_job(press)
-    return factories.read(house.database, job.id)
+    return factories.read(press_fixture.database, job.id)
 
 
-def with_settings(house: House, **changes: Any) -> House:
-    return House(house.database, house.storage, house.settings.model_copy(update=changes))
+def with_settings(press_fixture: PressFixture, **changes: Any) -> PressFixture:
+    return PressFixture(
+        press_fixture.database, press_fixture.storage, press_fixture.settings.model_copy(update=changes)
+    )
 
 
-def read_picture(house: House, image: Image) -> Pillow.Image:
+def read_picture(press_fixture: PressFixture, image: Image) -> Pillow.Image:
     assert image.storage_key is not None
-    with Pillow.open(io.BytesIO(house.storage.get(image.storage_key))) as file:
+    with Pillow.open(io.BytesIO(press_fixture.storage.get(image.storage_key))) as file:
         return file.convert("RGB")
 
 
@@ -67,81 +69,93 @@ def add(database: Database, rows: list[Image]) -> None:
         session.add_all(rows)
 
 
-def test_a_picture_in_the_review_band_is_flagged_and_delivered_unless_more_is_asked(house: House) -> None:
-    job = order(house, Verdict.REVIEW)
-    (image,) = house.images(job.id)
+def test_a_picture_in_the_review_band_is_flagged_and_delivered_unless_more_is_asked(
+    press_fixture: PressFixture,
+) -> None:
+    job = order(press_fixture, Verdict.REVIEW)
+    (image,) = press_fixture.images(job.id)
     assert (image.status, image.verdict) == (ImageStatus.DELIVERED, Verdict.REVIEW)
     assert image.safety["review_action"] == "flag"
-    house.check()
+    press_fixture.check()
 
 
-def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_it_is_stored(house: House) -> None:
-    job = order(house, Verdict.REVIEW, review_action=ReviewAction.BLUR)
-    (image,) = house.images(job.id)
+def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_it_is_stored(
+    press_fixture: PressFixture,
+) -> None:
+    job = order(press_fixture, Verdict.REVIEW, review_action=ReviewAction.BLUR)
+    (image,) = press_fixture.images(job.id)
     assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.BLURRED, Verdict.REVIEW)
     assert image.amount > 0
-    seen, painted = read_picture(house, image), paint_picture("a lighthouse at dusk", image.seed, 64, 64)
+    seen, painted = read_picture(press_fixture, image), paint_picture("a lighthouse at dusk", image.seed, 64, 64)
     assert seen.size == painted.size
     assert measure_detail(seen) < 0.5 * measure_detail(painted), "no detail is left"
-    house.check()
+    press_fixture.check()
 
 
 @pytest.mark.parametrize("changes", [{"review_action": ReviewAction.BLOCK}, {"block_above": 0.4, "review_above": 0.1}])
-def test_a_job_may_have_blocked_what_would_have_been_flagged(house: House, changes: dict[str, Any]) -> None:
-    job = order(house, Verdict.REVIEW, **changes)
-    (image,) = house.images(job.id)
+def test_a_job_may_have_blocked_what_would_have_been_flagged(
+    press_fixture: PressFixture, changes: dict[str, Any]
+) -> None:
+    job = order(press_fixture, Verdict.REVIEW, **changes)
+    (image,) = press_fixture.images(job.id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
     assert (image.status, image.verdict, image.amount) == (ImageStatus.BLOCKED, Verdict.BLOCK, 0)
-    assert list(house.storage.list_keys("")) == []
-    house.check()
+    assert list(press_fixture.storage.list_keys("")) == []
+    press_fixture.check()
 
 
-def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_its_row(house: House) -> None:
-    job = order(with_settings(house, safety_block_above=0.4), Verdict.REVIEW, block_above=1.0, review_above=1.0)
+def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_its_row(
+    press_fixture: PressFixture,
+) -> None:
+    job = order(with_settings(press_fixture, safety_block_above=0.4), Verdict.REVIEW, block_above=1.0, review_above=1.0)
     assert job.error_code == "content_blocked"
 
 
-def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(house: House) -> None:
-    with house.database.transaction() as session:
+def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(press_fixture: PressFixture) -> None:
+    with press_fixture.database.transaction() as session:
         keys.create_api_key(session, "ada", safety=PolicyOverrides(block_above=0.4, on_block=Recourse.REROLL))
         (key,) = keys.list_api_keys(session)
-    job = factories.submit(house.database, key_id=key.id)
-    with house.press(checker=ScriptedChecker(build_sequence_rule(Verdict.REVIEW))) as press:
+    job = factories.submit(press_fixture.database, key_id=key.id)
+    with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(Verdict.REVIEW))) as press:
         runner.run_next_job(press)
-    assert factories.read(house.database, job.id).error_code == "content_blocked"
-    assert house.images(job.id)[0].safety["thresholds"] == {"review": 0.2, "block": 0.4}
+    assert factories.read(press_fixture.database, job.id).error_code == "content_blocked"
+    assert press_fixture.images(job.id)[0].safety["thresholds"] == {"review": 0.2, "block": 0.4}
 
 
-def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_one_name(house: House) -> None:
-    one, same, other = (order(house, block_above=bound) for bound in (0.7, 0.7, 0.6))
-    versions = [house.images(job.id)[0].safety["policy"] for job in (one, same, other)]
+def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_one_name(
+    press_fixture: PressFixture,
+) -> None:
+    one, same, other = (order(press_fixture, block_above=bound) for bound in (0.7, 0.7, 0.6))
+    versions = [press_fixture.images(job.id)[0].safety["policy"] for job in (one, same, other)]
     assert versions[0] == versions[1] != versions[2]
-    (image,) = house.images(other.id)
+    (image,) = press_fixture.images(other.id)
     assert image.safety["thresholds"] == {"review": 0.2, "block": 0.6}
     assert image.safety_mode is SafetyMode.ON
 
 
-def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_blocked_is_waste(house: House) -> None:
+def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_blocked_is_waste(
+    press_fixture: PressFixture,
+) -> None:
     blocked = [Verdict.BLOCK] * 4
-    job = order(house, *blocked, num_images=2, on_block=Recourse.REROLL)
+    job = order(press_fixture, *blocked, num_images=2, on_block=Recourse.REROLL)
     assert (job.status, job.attempt, job.strikes) == (JobStatus.SUCCEEDED, 3, 1)
-    assert [image.seed for image in house.images(job.id)] == [11, 12], "7 and 8, then 9 and 10, then these"
-    outcomes = [attempt.outcome for attempt in house.attempts(job.id)]
+    assert [image.seed for image in press_fixture.images(job.id)] == [11, 12], "7 and 8, then 9 and 10, then these"
+    outcomes = [attempt.outcome for attempt in press_fixture.attempts(job.id)]
     assert outcomes == [Outcome.BLOCKED, Outcome.BLOCKED, Outcome.SUCCEEDED]
-    assert all(attempt.gpu_seconds > 0 for attempt in house.attempts(job.id))
-    house.check()
+    assert all(attempt.gpu_seconds > 0 for attempt in press_fixture.attempts(job.id))
+    press_fixture.check()
 
 
-def test_printing_again_comes_to_an_end(house: House) -> None:
-    job = order(house, *[Verdict.BLOCK] * 10, on_block=Recourse.REROLL)
+def test_printing_again_comes_to_an_end(press_fixture: PressFixture) -> None:
+    job = order(press_fixture, *[Verdict.BLOCK] * 10, on_block=Recourse.REROLL)
     assert (job.status, job.error_code, job.attempt) == (JobStatus.FAILED, "content_blocked", 3)
-    house.check()
+    press_fixture.check()
 
 
-def test_a_job_of_which_something_passed_is_not_printed_again(house: House) -> None:
-    job = order(house, Verdict.BLOCK, Verdict.PASS, num_images=2, on_block=Recourse.REROLL)
+def test_a_job_of_which_something_passed_is_not_printed_again(press_fixture: PressFixture) -> None:
+    job = order(press_fixture, Verdict.BLOCK, Verdict.PASS, num_images=2, on_block=Recourse.REROLL)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
-    assert [image.status for image in house.images(job.id)] == [ImageStatus.BLOCKED, ImageStatus.DELIVERED]
+    assert [image.status for image in press_fixture.images(job.id)] == [ImageStatus.BLOCKED, ImageStatus.DELIVERED]
 
 
 @pytest.fixture
@@ -152,20 +166,20 @@ def fallback(tmp_path: Path) -> Path:
 
 
 def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_and_free(
-    house: House, fallback: Path
+    press_fixture: PressFixture, fallback: Path
 ) -> None:
-    house = with_settings(house, fallback_image=fallback)
+    press_fixture = with_settings(press_fixture, fallback_image=fallback)
     # The first verdict is on the fallback picture itself.
-    job = order(house, Verdict.PASS, Verdict.BLOCK, on_block=Recourse.FALLBACK)
-    (image,) = house.images(job.id)
+    job = order(press_fixture, Verdict.PASS, Verdict.BLOCK, on_block=Recourse.FALLBACK)
+    (image,) = press_fixture.images(job.id)
     assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.DELIVERED, Verdict.PASS)
     assert (image.amount, image.gpu_seconds) == (Decimal(0), 0.0)
     assert image.safety["fallback_for"]["verdict"] == "block"
-    assert read_picture(house, image).size == (64, 64)
+    assert read_picture(press_fixture, image).size == (64, 64)
 
 
-def test_a_press_whose_fallback_picture_is_blocked_takes_no_work(house: House, fallback: Path) -> None:
-    settings = house.settings.model_copy(update={"fallback_image": fallback})
+def test_a_press_whose_fallback_picture_is_blocked_takes_no_work(press_fixture: PressFixture, fallback: Path) -> None:
+    settings = press_fixture.settings.model_copy(update={"fallback_image": fallback})
     judge = SafetyPolicyEngine(ScriptedChecker(build_sequence_rule(Verdict.BLOCK)), settings)
     with pytest.warns(StandInWarning), pytest.raises(SafetyUnavailableError, match="fallback image is blocked"):
         judge.load()
@@ -180,22 +194,24 @@ def test_switching_safety_off_takes_two_settings() -> None:
         Settings.from_environ({"PRESSROOM_CHECKER": "scripted"})
 
 
-def test_what_leaves_unchecked_is_stamped_with_it(house: House) -> None:
-    house = with_settings(house, checker=("none",), safety_off_acknowledged=True)
-    job = factories.submit(house.database)
-    with house.press(checker=NoChecker()) as press:
+def test_what_leaves_unchecked_is_stamped_with_it(press_fixture: PressFixture) -> None:
+    press_fixture = with_settings(press_fixture, checker=("none",), safety_off_acknowledged=True)
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(checker=NoChecker()) as press:
         runner.run_next_job(press)
-    (image,) = house.images(job.id)
+    (image,) = press_fixture.images(job.id)
     assert (image.status, image.verdict) == (ImageStatus.DELIVERED, Verdict.UNCHECKED)
     assert (image.safety_mode, image.safety["checker"]) == (SafetyMode.OFF, "none")
 
 
-def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_there_is_one(house: House) -> None:
-    job = factories.submit(house.database)
-    with house.press(checker=NoChecker()) as press:
+def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_there_is_one(
+    press_fixture: PressFixture,
+) -> None:
+    job = factories.submit(press_fixture.database)
+    with press_fixture.press(checker=NoChecker()) as press:
         runner.run_next_job(press)
-    assert house.attempts(job.id)[0].error_code == "safety_unavailable"
-    assert list(house.storage.list_keys("")) == []
+    assert press_fixture.attempts(job.id)[0].error_code == "safety_unavailable"
+    assert list(press_fixture.storage.list_keys("")) == []
 
 
 @pytest.mark.parametrize(

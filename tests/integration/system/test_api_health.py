@@ -25,7 +25,7 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
     return open_api(sqlite_database, tmp_path / "home")
 
 
-class DeadBell:
+class UnreachableNotifier:
     """A bell behind a broker that is gone."""
 
     def ring(self, model: str, job_id: object) -> None:
@@ -67,7 +67,7 @@ def test_all_is_well(database: Database, tmp_path: Path) -> None:
 
 
 def test_a_dead_broker_leaves_the_api_in_service(sqlite_database: Database, tmp_path: Path) -> None:
-    api = open_api(sqlite_database, tmp_path, bell=DeadBell())
+    api = open_api(sqlite_database, tmp_path, notifier=UnreachableNotifier())
     assert parts(api, 200) == ALL_WELL | {"status": "degraded", "broker": "failing"}
 
 
@@ -130,4 +130,4 @@ def test_prompts_and_metadata_are_not_logged(api: Api, capfd: pytest.CaptureFixt
 def open_api_on(database: Database, other: Api) -> Api:
     """Return an api like *other*, but on *database*."""
     services = replace(other.services, database=database)
-    return Api(create_app(services.settings, services=services), services, other.bell, other.storage, other.key)
+    return Api(create_app(services.settings, services=services), services, other.notifier, other.storage, other.key)

@@ -14,14 +14,14 @@ from common.tables import Attempt, Image, Job, Likeness, Press, WebhookMessage
 from common.tables.states import JobStatus, Outcome
 from common.tables.webhook_states import TERMINAL_EVENTS
 from tests.support import factories
-from tests.support.press_fixture import House
-from tests.support.webhook_fixture import Office
+from tests.support.press_fixture import PressFixture
+from tests.support.webhook_fixture import WebhookFixture
 from worker.press import runner
 
 
-def _change(*statements: Any) -> Callable[[House], None]:
-    def change(house: House) -> None:
-        with house.database.transaction() as session:
+def _change(*statements: Any) -> Callable[[PressFixture], None]:
+    def change(press_fixture: PressFixture) -> None:
+        with press_fixture.database.transaction() as session:
             factories.lift_guards(session)
             for statement in statements:
                 session.execute(statement)
@@ -29,32 +29,32 @@ def _change(*statements: Any) -> Callable[[House], None]:
     return change
 
 
-def _lose_an_object(house: House) -> None:
-    house.storage.delete(next(iter(house.storage.list_keys(""))))
+def _lose_an_object(press_fixture: PressFixture) -> None:
+    press_fixture.storage.delete(next(iter(press_fixture.storage.list_keys(""))))
 
 
-def _exchange_an_object(house: House) -> None:
-    for key in list(house.storage.list_keys("")):
-        house.storage.put(key, b"something else", "image/png")
+def _exchange_an_object(press_fixture: PressFixture) -> None:
+    for key in list(press_fixture.storage.list_keys("")):
+        press_fixture.storage.put(key, b"something else", "image/png")
 
 
-def _leave_an_object(house: House) -> None:
-    key = next(iter(house.storage.list_keys("")))
-    house.storage.put(f"{key.rpartition('/')[0]}/9-left.png", b"left", "image/png")
+def _leave_an_object(press_fixture: PressFixture) -> None:
+    key = next(iter(press_fixture.storage.list_keys("")))
+    press_fixture.storage.put(f"{key.rpartition('/')[0]}/9-left.png", b"left", "image/png")
 
 
-def _order_unseen(house: House) -> None:
-    factories.submit(house.database)
+def _order_unseen(press_fixture: PressFixture) -> None:
+    factories.submit(press_fixture.database)
 
 
-def _tell_twice(house: House) -> None:
-    with house.database.transaction() as session:
+def _tell_twice(press_fixture: PressFixture) -> None:
+    with press_fixture.database.transaction() as session:
         (message,) = session.query(WebhookMessage)
         columns = {column.key: getattr(message, column.key) for column in WebhookMessage.__table__.columns}
         session.add(WebhookMessage(**columns | {"id": create_id()}))
 
 
-BROKEN: dict[str, Callable[[House], None]] = {
+BROKEN: dict[str, Callable[[PressFixture], None]] = {
     "a job that never ended": _order_unseen,
     "a job that ended without its images": _change(delete(Likeness), delete(Image)),
     "an image too few": _change(delete(Likeness), delete(Image).where(Image.position == 1)),
@@ -78,24 +78,24 @@ BROKEN: dict[str, Callable[[House], None]] = {
 
 
 @pytest.fixture
-def printed(house: House) -> House:
+def printed(press_fixture: PressFixture) -> PressFixture:
     """A house in which one job of two images was printed as it should be, and told of."""
-    Office(house.database).subscribe("https://hooks.example/", events=TERMINAL_EVENTS)
-    factories.submit(house.database, request={"num_images": 2})
-    with house.press() as press:
+    WebhookFixture(press_fixture.database).subscribe("https://hooks.example/", events=TERMINAL_EVENTS)
+    factories.submit(press_fixture.database, request={"num_images": 2})
+    with press_fixture.press() as press:
         runner.run_next_job(press)
-    house.check()
-    return house
+    press_fixture.check()
+    return press_fixture
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda name: name.replace(" ", "-"))
-def test_a_broken_promise_is_noticed(printed: House, broken: str) -> None:
+def test_a_broken_promise_is_noticed(printed: PressFixture, broken: str) -> None:
     BROKEN[broken](printed)
     with pytest.raises((AssertionError, ObjectMissingError)):
         printed.check()
 
 
-def test_what_a_lost_attempt_left_in_storage_is_no_fault(printed: House) -> None:
+def test_what_a_lost_attempt_left_in_storage_is_no_fault(printed: PressFixture) -> None:
     held = factories.running(printed.database)
     printed.storage.put(f"owners/ada/jobs/{held.job_id}/a1/0-left.png", b"left", "image/png")
     factories.age(printed.database, held.job_id, "lease_until", timedelta(seconds=1))

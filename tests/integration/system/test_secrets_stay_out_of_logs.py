@@ -12,7 +12,7 @@ from common.storage import open_storage
 from common.storage.port import Storage
 from common.tables import Attempt, Job
 from tests.support import factories
-from tests.support.secret_markers import MEANT_FOR_WORDS, find_places
+from tests.support.customer_text import MEANT_FOR_WORDS, find_misplaced_text
 
 CANARY = "canary-7d1c"
 
@@ -26,14 +26,14 @@ def test_words_are_found_in_columns_and_keys_that_are_not_meant_for_them(
     sqlite_database: Database, storage: Storage
 ) -> None:
     job = factories.submit(sqlite_database, request={"prompt": CANARY}, annotations={"name": CANARY})
-    assert find_places(sqlite_database, storage, CANARY) == []
+    assert find_misplaced_text(sqlite_database, storage, CANARY) == []
     held = factories.claim(sqlite_database, factories.press(sqlite_database))
     assert held is not None
     with sqlite_database.transaction() as session:
         session.execute(update(Job).where(Job.id == job.id).values(error_message=f"could not draw {CANARY}"))
         session.execute(update(Attempt).values(phases={CANARY: 1.0}))
     storage.put(f"owners/ada/{CANARY}.png", b"", "image/png")
-    assert find_places(sqlite_database, storage, CANARY) == [
+    assert find_misplaced_text(sqlite_database, storage, CANARY) == [
         "jobs.error_message",
         "attempts.phases",
         f"owners/ada/{CANARY}.png",

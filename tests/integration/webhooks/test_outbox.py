@@ -19,7 +19,7 @@ from common.tables.webhook_states import JOB_EVENTS, TERMINAL_EVENTS, DisabledRe
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints
 from tests.support import factories
-from tests.support.webhook_fixture import Office, read
+from tests.support.webhook_fixture import WebhookFixture, read
 
 HOOK = "https://hooks.example/a"
 SPENT = Spent(gpu_seconds=1.0)
@@ -77,20 +77,20 @@ def running(database: Database, **changes: object) -> UUID:
 
 @pytest.mark.parametrize(("event", "move"), CASES, ids=[move.__name__ for _, move in CASES])
 def test_each_end_of_a_job_is_owed_to_each_endpoint_that_wants_it(
-    office: Office, event: EventType, move: Callable[[Session, Database, UUID], None]
+    webhook_fixture: WebhookFixture, event: EventType, move: Callable[[Session, Database, UUID], None]
 ) -> None:
-    every, _ = office.subscribe(HOOK)
-    ending, _ = office.subscribe(HOOK + "b", events=TERMINAL_EVENTS)
-    office.subscribe(HOOK + "c", events=[other for other in JOB_EVENTS if other is not event])
-    office.subscribe(HOOK, owner="grace")
-    job_id = running(office.database)
-    with office.database.transaction() as session:
-        move(session, office.database, job_id)
-    told = [message for message in office.messages() if message.event == event]
+    every, _ = webhook_fixture.subscribe(HOOK)
+    ending, _ = webhook_fixture.subscribe(HOOK + "b", events=TERMINAL_EVENTS)
+    webhook_fixture.subscribe(HOOK + "c", events=[other for other in JOB_EVENTS if other is not event])
+    webhook_fixture.subscribe(HOOK, owner="grace")
+    job_id = running(webhook_fixture.database)
+    with webhook_fixture.database.transaction() as session:
+        move(session, webhook_fixture.database, job_id)
+    told = [message for message in webhook_fixture.messages() if message.event == event]
     assert {message.endpoint_id for message in told} == {every, ending}
     assert len({message.id for message in told}) == 2, "an id each"
     assert len({message.body for message in told}) == 1
-    job = factories.read(office.database, job_id)
+    job = factories.read(webhook_fixture.database, job_id)
     assert {message.job_id for message in told} == {job_id}
     body = json.loads(told[0].body)
     assert body["type"] == event
@@ -101,87 +101,87 @@ def test_each_end_of_a_job_is_owed_to_each_endpoint_that_wants_it(
 
 @pytest.mark.parametrize(("event", "move"), CASES, ids=[move.__name__ for _, move in CASES])
 def test_what_is_rolled_back_owes_nothing(
-    office: Office, event: EventType, move: Callable[[Session, Database, UUID], None]
+    webhook_fixture: WebhookFixture, event: EventType, move: Callable[[Session, Database, UUID], None]
 ) -> None:
-    office.subscribe(HOOK, events=TERMINAL_EVENTS)
-    job_id = running(office.database)
-    with office.database.transaction() as session:
-        move(session, office.database, job_id)
+    webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
+    job_id = running(webhook_fixture.database)
+    with webhook_fixture.database.transaction() as session:
+        move(session, webhook_fixture.database, job_id)
         session.rollback()
-    assert office.messages() == []
-    assert not factories.read(office.database, job_id).status.is_terminal
+    assert webhook_fixture.messages() == []
+    assert not factories.read(webhook_fixture.database, job_id).status.is_terminal
 
 
-def test_a_job_that_nobody_wants_to_hear_of_owes_nothing(office: Office) -> None:
-    endpoint_id, _ = office.subscribe(HOOK)
-    office.see_to_direct()
-    with office.database.transaction() as session:
+def test_a_job_that_nobody_wants_to_hear_of_owes_nothing(webhook_fixture: WebhookFixture) -> None:
+    endpoint_id, _ = webhook_fixture.subscribe(HOOK)
+    webhook_fixture.ensure_direct_endpoint()
+    with webhook_fixture.database.transaction() as session:
         endpoints.disable_endpoint(session, session.get_one(WebhookEndpoint, endpoint_id), DisabledReason.OWNER)
-    job_id = running(office.database)
-    with office.database.transaction() as session:
-        succeed(session, office.database, job_id)
-    assert office.messages() == []
+    job_id = running(webhook_fixture.database)
+    with webhook_fixture.database.transaction() as session:
+        succeed(session, webhook_fixture.database, job_id)
+    assert webhook_fixture.messages() == []
 
 
-def test_a_press_that_comes_too_late_owes_nothing(office: Office) -> None:
-    office.subscribe(HOOK, events=TERMINAL_EVENTS)
-    job_id = running(office.database)
-    with office.database.transaction() as session:
+def test_a_press_that_comes_too_late_owes_nothing(webhook_fixture: WebhookFixture) -> None:
+    webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
+    job_id = running(webhook_fixture.database)
+    with webhook_fixture.database.transaction() as session:
         assert lifecycle.requeue_lost_jobs(session, max_strikes=3) == (1, 0)
-    with pytest.raises(FencedError), office.database.transaction() as session:
-        succeed(session, office.database, job_id)
-    assert office.messages() == []
+    with pytest.raises(FencedError), webhook_fixture.database.transaction() as session:
+        succeed(session, webhook_fixture.database, job_id)
+    assert webhook_fixture.messages() == []
 
 
-def test_of_a_job_that_is_queued_again_only_its_starts_are_told(office: Office) -> None:
-    office.subscribe(HOOK)
-    press_id = factories.press(office.database)
-    held = factories.running(office.database, press_id)
-    with office.database.transaction() as session:
+def test_of_a_job_that_is_queued_again_only_its_starts_are_told(webhook_fixture: WebhookFixture) -> None:
+    webhook_fixture.subscribe(HOOK)
+    press_id = factories.press(webhook_fixture.database)
+    held = factories.running(webhook_fixture.database, press_id)
+    with webhook_fixture.database.transaction() as session:
         lifecycle.fail_job(session, held, OutOfMemoryError(), SPENT)
-    factories.make_due(office.database, held.job_id)
-    again = factories.claim(office.database, press_id)
+    factories.make_due(webhook_fixture.database, held.job_id)
+    again = factories.claim(webhook_fixture.database, press_id)
     assert again is not None
-    with office.database.transaction() as session:
+    with webhook_fixture.database.transaction() as session:
         lifecycle.release_job(session, again, SPENT)
-    assert office.told() == [("ada", "job.started")] * 2
-    assert [read(message)["attempt"] for message in office.messages()] == [1, 2]
+    assert webhook_fixture.told() == [("ada", "job.started")] * 2
+    assert [read(message)["attempt"] for message in webhook_fixture.messages()] == [1, 2]
 
 
-def test_a_sweep_owes_for_each_of_its_jobs_to_its_own_owner(office: Office) -> None:
+def test_a_sweep_owes_for_each_of_its_jobs_to_its_own_owner(webhook_fixture: WebhookFixture) -> None:
     for owner in ("ada", "grace", "ada", "alan"):
-        running(office.database, owner=owner)
+        running(webhook_fixture.database, owner=owner)
     for owner in ("ada", "grace"):
-        office.subscribe(HOOK, owner=owner)
-    with office.database.transaction() as session:
+        webhook_fixture.subscribe(HOOK, owner=owner)
+    with webhook_fixture.database.transaction() as session:
         assert lifecycle.expire_due_jobs(session) == 4
-    assert sorted(office.told()) == [("ada", "job.expired")] * 2 + [("grace", "job.expired")]
+    assert sorted(webhook_fixture.told()) == [("ada", "job.expired")] * 2 + [("grace", "job.expired")]
 
 
-def test_a_job_may_name_a_receiver_of_its_own(office: Office) -> None:
-    endpoint_id, _ = office.subscribe(HOOK, events=[EventType.JOB_SUCCEEDED])
-    office.see_to_direct()
-    office.see_to_direct()
+def test_a_job_may_name_a_receiver_of_its_own(webhook_fixture: WebhookFixture) -> None:
+    endpoint_id, _ = webhook_fixture.subscribe(HOOK, events=[EventType.JOB_SUCCEEDED])
+    webhook_fixture.ensure_direct_endpoint()
+    webhook_fixture.ensure_direct_endpoint()
     own = "https://own.example/x"
     for events in (None, [EventType.JOB_STARTED], [EventType.JOB_STARTED, EventType.JOB_SUCCEEDED]):
-        job_id = running(office.database, webhook_url=own, webhook_events=events)
-        with office.database.transaction() as session:
-            succeed(session, office.database, job_id)
-    told = office.messages()
+        job_id = running(webhook_fixture.database, webhook_url=own, webhook_events=events)
+        with webhook_fixture.database.transaction() as session:
+            succeed(session, webhook_fixture.database, job_id)
+    told = webhook_fixture.messages()
     assert [message.event for message in told if message.endpoint_id == endpoint_id] == ["job.succeeded"] * 3
     direct = [message for message in told if message.endpoint_id != endpoint_id]
     assert [message.event for message in direct] == ["job.succeeded", "job.started", "job.started", "job.succeeded"]
     assert {message.url for message in direct} == {own}
-    assert {office.endpoint(message.endpoint_id).url for message in direct} == {DIRECT_URL}
+    assert {webhook_fixture.endpoint(message.endpoint_id).url for message in direct} == {DIRECT_URL}
     assert len({message.destination for message in direct}) == 1
 
 
-def test_a_message_names_images_and_cost_and_no_links(office: Office) -> None:
-    office.subscribe(HOOK, events=TERMINAL_EVENTS)
-    job_id = running(office.database, request={"num_images": 2}, annotations={"order": "17"})
-    with office.database.transaction() as session:
-        succeed(session, office.database, job_id)
-    (message,) = office.messages()
+def test_a_message_names_images_and_cost_and_no_links(webhook_fixture: WebhookFixture) -> None:
+    webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
+    job_id = running(webhook_fixture.database, request={"num_images": 2}, annotations={"order": "17"})
+    with webhook_fixture.database.transaction() as session:
+        succeed(session, webhook_fixture.database, job_id)
+    (message,) = webhook_fixture.messages()
     data = read(message)
     assert len({image["id"] for image in data["images"]}) == 2
     assert {image["amount"] for image in data["images"]} == {"0.000166667"}
@@ -191,13 +191,13 @@ def test_a_message_names_images_and_cost_and_no_links(office: Office) -> None:
     assert b"lighthouse" not in message.body, "prompts stay here"
 
 
-def test_a_message_stays_small_whatever_the_job_carries(office: Office) -> None:
-    office.subscribe(HOOK, events=TERMINAL_EVENTS)
+def test_a_message_stays_small_whatever_the_job_carries(webhook_fixture: WebhookFixture) -> None:
+    webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
     heavy = {f"{'k' * 60}{number}": "☃" * 512 for number in range(32)}
-    job_id = running(office.database, request={"num_images": 100}, annotations=heavy)
-    with office.database.transaction() as session:
-        succeed(session, office.database, job_id)
-    (message,) = office.messages()
+    job_id = running(webhook_fixture.database, request={"num_images": 100}, annotations=heavy)
+    with webhook_fixture.database.transaction() as session:
+        succeed(session, webhook_fixture.database, job_id)
+    (message,) = webhook_fixture.messages()
     assert len(message.body) < 20_000
     assert len(read(message)["images"]) == 100
     assert read(message)["metadata"] is None
@@ -211,39 +211,39 @@ def test_the_version_grows_with_every_move() -> None:
     assert compute_job_version(JobStatus.CANCELED, 1) > compute_job_version(JobStatus.QUEUED, 1)
 
 
-def test_an_endpoint_may_be_deleted_while_jobs_end(office: Office) -> None:
+def test_an_endpoint_may_be_deleted_while_jobs_end(webhook_fixture: WebhookFixture) -> None:
     faults: list[Exception] = []
     for _ in range(10):
-        endpoint_id, _ = office.subscribe(HOOK)
-        job_id = running(office.database)
+        endpoint_id, _ = webhook_fixture.subscribe(HOOK)
+        job_id = running(webhook_fixture.database)
         barrier = Barrier(2)
 
         def end(job_id: UUID = job_id, barrier: Barrier = barrier) -> None:
             barrier.wait()
             try:
-                with office.database.transaction() as session:
-                    succeed(session, office.database, job_id)
+                with webhook_fixture.database.transaction() as session:
+                    succeed(session, webhook_fixture.database, job_id)
             except Exception as error:  # noqa: BLE001  (told below)
                 faults.append(error)
 
         thread = Thread(target=end)
         thread.start()
         barrier.wait()
-        with office.database.transaction() as session:
+        with webhook_fixture.database.transaction() as session:
             row = endpoints.find_endpoint(session, "ada", endpoint_id, to_change=True)
             assert row is not None
             endpoints.delete_endpoint(session, row)
         thread.join()
-        assert factories.read(office.database, job_id).status is JobStatus.SUCCEEDED
+        assert factories.read(webhook_fixture.database, job_id).status is JobStatus.SUCCEEDED
     assert faults == []
-    assert office.messages() == []
+    assert webhook_fixture.messages() == []
 
 
-def test_what_is_owed_to_a_failing_endpoint_waits_as_long_as_the_endpoint(office: Office) -> None:
-    endpoint_id, _ = office.subscribe(HOOK)
-    resume_at = office.endpoint(endpoint_id).created_at + timedelta(minutes=5)
-    with office.database.transaction() as session:
+def test_what_is_owed_to_a_failing_endpoint_waits_as_long_as_the_endpoint(webhook_fixture: WebhookFixture) -> None:
+    endpoint_id, _ = webhook_fixture.subscribe(HOOK)
+    resume_at = webhook_fixture.endpoint(endpoint_id).created_at + timedelta(minutes=5)
+    with webhook_fixture.database.transaction() as session:
         session.get_one(WebhookEndpoint, endpoint_id).resume_at = resume_at
-    running(office.database)
-    (message,) = office.messages()
+    running(webhook_fixture.database)
+    (message,) = webhook_fixture.messages()
     assert (message.state, message.next_at) == (MessageState.PENDING, resume_at)

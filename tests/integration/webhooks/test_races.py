@@ -16,7 +16,7 @@ from common.webhooks import claiming, endpoints, outbox, outcomes
 from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import DeliveryOutcome
 from tests.support import factories
-from tests.support.webhook_fixture import SEALER, Office
+from tests.support.webhook_fixture import SEALER, WebhookFixture
 
 ROUNDS = 40
 OUTCOMES = [
@@ -27,12 +27,12 @@ OUTCOMES = [
 ]
 
 
-class Crowd:
+class ConcurrentWorkers:
     """Threads that each do one thing again and again; what goes wrong is kept."""
 
-    def __init__(self, office: Office) -> None:
-        self.office = office
-        self.database = office.database
+    def __init__(self, webhook_fixture: WebhookFixture) -> None:
+        self.webhook_fixture = webhook_fixture
+        self.database = webhook_fixture.database
         self.faults: list[Exception] = []
         self.taken: list[Delivery] = []
 
@@ -53,12 +53,12 @@ class Crowd:
 
     def deliver(self, dice: random.Random) -> None:
         with self.database.transaction() as session:
-            taken = claiming.claim_deliveries(session, self.office.clock(session), 8, threads=100)
+            taken = claiming.claim_deliveries(session, self.webhook_fixture.clock(session), 8, threads=100)
         while taken:
             delivery = taken.pop()
             self.taken.append(delivery)
             with self.database.transaction() as session:
-                moment = self.office.clock(session)
+                moment = self.webhook_fixture.clock(session)
                 outcomes.record_outcome(session, delivery, dice.choice(OUTCOMES), moment)
                 taken += claiming.claim_deliveries(session, moment, 1, threads=100) if dice.random() < 0.5 else []
 
@@ -98,16 +98,23 @@ class Crowd:
 
 @pytest.mark.timeout(300)
 def test_all_at_once_makes_no_deadlock_and_no_try_is_anybody_else_s(database: Database) -> None:
-    office = Office(database)
+    webhook_fixture = WebhookFixture(database)
     for number in range(4):
-        office.subscribe(f"https://hooks.example/{number}")
-    crowd = Crowd(office)
-    crowd.run(
-        *(crowd.deliver,) * 3, *(crowd.finish_a_job,) * 2, crowd.switch, crowd.resend, crowd.replace, crowd.replace
+        webhook_fixture.subscribe(f"https://hooks.example/{number}")
+    workers = ConcurrentWorkers(webhook_fixture)
+    workers.run(
+        *(workers.deliver,) * 3,
+        *(workers.finish_a_job,) * 2,
+        workers.switch,
+        workers.resend,
+        workers.replace,
+        workers.replace,
     )
-    assert crowd.faults == []
-    tries = [(delivery.message_id, delivery.number) for delivery in crowd.taken]
+    assert workers.faults == []
+    tries = [(delivery.message_id, delivery.number) for delivery in workers.taken]
     assert len(tries) == len(set(tries)) > 0
     with database.reading() as session:
         for message in session.scalars(select(WebhookMessage)):
-            assert [attempt.number for attempt in office.attempts(message.id)] == list(range(1, message.tries + 1))
+            assert [attempt.number for attempt in webhook_fixture.attempts(message.id)] == list(
+                range(1, message.tries + 1)
+            )

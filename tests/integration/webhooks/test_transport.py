@@ -33,7 +33,7 @@ SEVERAL_CHUNKS = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
 
 
 @pytest.fixture
-def canary() -> Iterator[Receiver]:
+def unreachable_server() -> Iterator[Receiver]:
     """A listener that nobody must ever reach."""
     with receiving() as receiver:
         yield receiver
@@ -76,10 +76,10 @@ def test_a_receiver_gets_the_body_as_it_is_under_the_name_in_the_url() -> None:
     }
 
 
-def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch, canary: Receiver) -> None:
+def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch, unreachable_server: Receiver) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, canary.url)
-        monkeypatch.setenv(name.upper(), canary.url)
+        monkeypatch.setenv(name, unreachable_server.url)
+        monkeypatch.setenv(name.upper(), unreachable_server.url)
     assert post(answer(200)).status == 200
 
 
@@ -89,8 +89,8 @@ def test_an_answer_is_told_by_its_status(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_an_answer_and_is_not_followed(status: int, canary: Receiver) -> None:
-    for place in (canary.url, "http://169.254.169.254/latest/meta-data/"):
+def test_a_redirect_is_an_answer_and_is_not_followed(status: int, unreachable_server: Receiver) -> None:
+    for place in (unreachable_server.url, "http://169.254.169.254/latest/meta-data/"):
         assert post(answer(status, {"Location": place})).status == status
 
 

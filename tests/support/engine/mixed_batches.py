@@ -29,7 +29,7 @@ KINDS = {Family.SD15: Sd15Family, Family.SDXL: SdxlFamily, Family.SD3: Sd3Family
 
 
 @dataclass(frozen=True)
-class Guest:
+class BatchMember:
     """A request in a company: before which tick it joins, and after how many of its steps it is dropped, if at all."""
 
     request: ImageRequest
@@ -82,34 +82,34 @@ def asked(name: str, place: int, **changes) -> ImageRequest:
     return image_request(**(values | changes))
 
 
-def mixed_company(name: str, scheduler: SchedulerName | None = None) -> list[Guest]:
+def build_mixed_batch(name: str, scheduler: SchedulerName | None = None) -> list[BatchMember]:
     """Three lanes: two sizes with guidance, one without; some join when others are half done or gone."""
     plain, small = {"guidance_scale": 1.0}, {"width": 48, "height": 32}
     joining = [(0, {}), (0, {}), (2, {}), (5, {}), (1, plain), (2, plain), (0, small), (2, small)]
     return [
-        Guest(asked(name, place, scheduler=scheduler, **changes), joins)
+        BatchMember(asked(name, place, scheduler=scheduler, **changes), joins)
         for place, (joins, changes) in enumerate(joining)
     ]
 
 
-def draw_together(family: DenoisingFamily, guests: Iterable[Guest]) -> list[Denoising]:
+def draw_together(family: DenoisingFamily, members: Iterable[BatchMember]) -> list[Denoising]:
     """Draw all; at each tick every lane takes one step with the rows it has."""
-    waiting = sorted(enumerate(guests), key=lambda entry: entry[1].joins)
+    waiting = sorted(enumerate(members), key=lambda entry: entry[1].joins)
     drawings: dict[int, Denoising] = {}
-    active: list[tuple[Guest, Denoising]] = []
+    active: list[tuple[BatchMember, Denoising]] = []
     tick = 0
     with torch.no_grad():
         while waiting or active:
             while waiting and waiting[0][1].joins <= tick:
-                place, guest = waiting.pop(0)
-                (drawings[place],) = family.begin(guest.request, [guest.request.seed], Inputs())
-                active.append((guest, drawings[place]))
+                place, member = waiting.pop(0)
+                (drawings[place],) = family.begin(member.request, [member.request.seed], Inputs())
+                active.append((member, drawings[place]))
             lanes = defaultdict(list)
-            for guest, drawing in active:
-                lanes[guest.request.lane].append(drawing)
+            for member, drawing in active:
+                lanes[member.request.lane].append(drawing)
             for rows in lanes.values():
                 family.step(rows)
-            active = [(guest, drawing) for guest, drawing in active if not guest.is_gone(drawing)]
+            active = [(member, drawing) for member, drawing in active if not member.is_gone(drawing)]
             tick += 1
     return [drawings[place] for place in sorted(drawings)]
 
@@ -131,7 +131,7 @@ def draw_alone(family: DenoisingFamily, request: ImageRequest, output_type: str 
     ).images
 
 
-class Waits(TorchDispatchMode):
+class SyncRecorder(TorchDispatchMode):
     """Lists what would wait for the accelerator, with the meta device in its place, which refuses to be read."""
 
     def __init__(self) -> None:
@@ -156,8 +156,8 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
-def expect_parity(family: DenoisingFamily, guests: list[Guest]) -> None:
+def expect_parity(family: DenoisingFamily, members: list[BatchMember]) -> None:
     """Compare the final latents of each with those of the stock pipeline."""
-    for guest, drawing in zip(guests, draw_together(family, guests), strict=True):
-        alone = draw_alone(family, guest.request)
-        assert distance(drawing.latents, alone) <= TOLERANCE, guest
+    for member, drawing in zip(members, draw_together(family, members), strict=True):
+        alone = draw_alone(family, member.request)
+        assert distance(drawing.latents, alone) <= TOLERANCE, member

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from werkzeug.test import TestResponse
 
 
-class Told(NamedTuple):
+class StreamedEvent(NamedTuple):
     """An event that has arrived."""
 
     id: str
@@ -16,29 +16,29 @@ class Told(NamedTuple):
     data: dict[str, Any]
 
 
-def parse(text: str) -> list[Told]:
+def parse(text: str) -> list[StreamedEvent]:
     """Return the events in *text*; comments and hints to retry are passed over."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
         if "event" in fields:
-            found.append(Told(fields["id"], fields["event"], json.loads(fields["data"])))
+            found.append(StreamedEvent(fields["id"], fields["event"], json.loads(fields["data"])))
     return found
 
 
-class Following:
+class EventReader:
     """The events of one answer, each as soon as it is there; whoever leaves early must close it."""
 
     def __init__(self, answer: TestResponse) -> None:
         assert answer.status_code == 200, answer.text
         self._answer = answer
         self._chunks: Iterator[bytes] = iter(_bytes(answer.response))
-        self._come: deque[Told] = deque()
+        self._come: deque[StreamedEvent] = deque()
 
-    def __iter__(self) -> Iterator[Told]:
+    def __iter__(self) -> Iterator[StreamedEvent]:
         return self
 
-    def __next__(self) -> Told:
+    def __next__(self) -> StreamedEvent:
         while not self._come:
             self._come.extend(parse(self.next_chunk().decode()))
         return self._come.popleft()

@@ -9,47 +9,47 @@ from api.runtime.event_ids import EventPosition, JobSnapshot, find_position, lis
 from common.tables.states import JOB_TRANSITIONS, JobStatus
 
 LONGEST = 7
-Life = list[tuple[JobStatus, int]]
+History = list[tuple[JobStatus, int]]
 
 
-def lives(life: Life) -> Iterator[Life]:
+def list_histories(history: History) -> Iterator[History]:
     """Yield every life that begins with *life*, as statuses with the number of the attempt."""
-    yield life
-    status, attempt = life[-1]
-    if len(life) < LONGEST:
+    yield history
+    status, attempt = history[-1]
+    if len(history) < LONGEST:
         for target in sorted(JOB_TRANSITIONS[status]):
-            yield from lives([*life, (target, attempt + (target is JobStatus.RUNNING))])
+            yield from list_histories([*history, (target, attempt + (target is JobStatus.RUNNING))])
 
 
-LIVES = list(lives([(JobStatus.QUEUED, 0)]))
+HISTORIES = list(list_histories([(JobStatus.QUEUED, 0)]))
 
 
-def look(status: JobStatus = JobStatus.RUNNING, attempt: int = 1, step: int = 0) -> JobSnapshot:
+def snapshot(status: JobStatus = JobStatus.RUNNING, attempt: int = 1, step: int = 0) -> JobSnapshot:
     return JobSnapshot(status, attempt, step, steps=20, num_images=2)
 
 
 def test_there_are_lives_of_every_end() -> None:
-    assert {life[-1][0] for life in LIVES} == set(JobStatus)
+    assert {history[-1][0] for history in HISTORIES} == set(JobStatus)
 
 
-@pytest.mark.parametrize("life", LIVES, ids=lambda life: "-".join(status[:3] for status, _ in life))
-def test_whoever_comes_back_is_told_exactly_the_statuses_that_were_missed(life: Life) -> None:
-    looks = [look(status, attempt) for status, attempt in life]
-    for then, now in combinations(range(len(life)), 2):
-        was_queued_last = life[now - 1][0] is JobStatus.QUEUED
+@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: "-".join(status[:3] for status, _ in history))
+def test_whoever_comes_back_is_told_exactly_the_statuses_that_were_missed(history: History) -> None:
+    snapshots = [snapshot(status, attempt) for status, attempt in history]
+    for then, now in combinations(range(len(history)), 2):
+        was_queued_last = history[now - 1][0] is JobStatus.QUEUED
         moves = list(
-            list_status_changes(EventPosition(looks[then].turn, 0), looks[now], was_queued_last=was_queued_last)
+            list_status_changes(EventPosition(snapshots[then].turn, 0), snapshots[now], was_queued_last=was_queued_last)
         )
-        assert [(move.status, move.attempt) for move in moves] == life[then + 1 : now + 1]
+        assert [(move.status, move.attempt) for move in moves] == history[then + 1 : now + 1]
         assert all(before.place < after.place for before, after in pairwise(moves))
-        assert moves[-1].place == EventPosition(looks[now].turn, 0)
+        assert moves[-1].place == EventPosition(snapshots[now].turn, 0)
 
 
-@pytest.mark.parametrize("life", LIVES, ids=lambda life: "-".join(status[:3] for status, _ in life))
-def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(life: Life) -> None:
-    now = look(*life[-1])
+@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: "-".join(status[:3] for status, _ in history))
+def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(history: History) -> None:
+    now = snapshot(*history[-1])
     (move,) = list_status_changes(None, now)
-    assert (move.status, move.attempt) == life[-1]
+    assert (move.status, move.attempt) == history[-1]
     assert list(list_status_changes(move.place, now)) == []
     assert list(list_status_changes(now.last, now)) == []
 
@@ -59,7 +59,7 @@ def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(
 )
 def test_what_is_no_id_names_no_place(event_id: str) -> None:
     assert parse_event_id(event_id) is None
-    assert find_position(event_id, look()) is None
+    assert find_position(event_id, snapshot()) is None
 
 
 def test_an_id_names_its_place() -> None:
@@ -69,9 +69,9 @@ def test_an_id_names_its_place() -> None:
 @pytest.mark.parametrize(
     ("now", "reached", "beyond"),
     [
-        (look(JobStatus.QUEUED, attempt=0), "0.0", "1.0"),
-        (look(JobStatus.RUNNING, attempt=1, step=3), "1.5", "2.0"),
-        (look(JobStatus.SUCCEEDED, attempt=1), "3.3", "3.4"),
+        (snapshot(JobStatus.QUEUED, attempt=0), "0.0", "1.0"),
+        (snapshot(JobStatus.RUNNING, attempt=1, step=3), "1.5", "2.0"),
+        (snapshot(JobStatus.SUCCEEDED, attempt=1), "3.3", "3.4"),
     ],
 )
 def test_an_id_that_the_job_has_not_come_to_names_no_place(now: JobSnapshot, reached: str, beyond: str) -> None:
@@ -80,8 +80,8 @@ def test_an_id_that_the_job_has_not_come_to_names_no_place(now: JobSnapshot, rea
 
 
 def test_progress_has_its_place_after_its_status_and_before_the_next() -> None:
-    running = look(step=3)
+    running = snapshot(step=3)
     assert running.progress is not None
     assert EventPosition(1, 0) < running.progress < EventPosition(2, 0)
-    assert look(step=0).progress is None
-    assert look(JobStatus.QUEUED, attempt=1, step=3).progress is None
+    assert snapshot(step=0).progress is None
+    assert snapshot(JobStatus.QUEUED, attempt=1, step=3).progress is None

@@ -40,18 +40,18 @@ def test_waiting_ends_when_the_time_is_up() -> None:
 
 
 def test_a_full_room_turns_away_and_has_room_again_later() -> None:
-    room = LongPollSlots(1)
+    slots = LongPollSlots(1)
     refused = []
-    assert room.wait(lambda: not refused.append(room.wait(lambda: True, 1)), 1)  # type: ignore[func-returns-value]  # None
+    assert slots.wait(lambda: not refused.append(slots.wait(lambda: True, 1)), 1)  # type: ignore[func-returns-value]  # None
     assert refused == [False]
-    assert room.wait(lambda: True, 1)
+    assert slots.wait(lambda: True, 1)
 
 
 def test_a_seat_is_free_again_after_a_fault() -> None:
-    room = LongPollSlots(1)
+    slots = LongPollSlots(1)
     with pytest.raises(ZeroDivisionError):
-        room.wait(lambda: bool(1 / 0), 1)
-    assert room.wait(lambda: True, 1)
+        slots.wait(lambda: bool(1 / 0), 1)
+    assert slots.wait(lambda: True, 1)
 
 
 def test_a_room_without_seats_keeps_nobody() -> None:
@@ -59,16 +59,16 @@ def test_a_room_without_seats_keeps_nobody() -> None:
 
 
 def test_a_seat_can_be_taken_and_given_back() -> None:
-    room = LongPollSlots(1)
-    assert room.enter()
-    assert not room.enter()
-    room.leave()
-    assert room.enter()
+    slots = LongPollSlots(1)
+    assert slots.enter()
+    assert not slots.enter()
+    slots.leave()
+    assert slots.enter()
 
 
 def test_nobody_waits_while_the_server_stops() -> None:
-    room = LongPollSlots(1)
+    slots = LongPollSlots(1)
     looks: list[None] = []
-    room.close_when(lambda: len(looks) == 2)
-    assert room.wait(lambda: bool(looks.append(None)), 3600)  # type: ignore[func-returns-value]  # None
-    assert room.is_closing()
+    slots.close_when(lambda: len(looks) == 2)
+    assert slots.wait(lambda: bool(looks.append(None)), 3600)  # type: ignore[func-returns-value]  # None
+    assert slots.is_closing()

@@ -9,7 +9,7 @@ import pytest
 from common.campaigns.rendering import RecipientLike, RenderingError, build_request, choose_arm, render_prompts
 from common.campaigns.spec import CampaignSpec, SeedRule, Template
 from common.jobs.request import LARGEST_SEED
-from tests.support.campaigns.campaigns import SALT, arm, spec
+from tests.support.campaigns.campaign_fixture import SALT, arm, spec
 
 
 def to(key: str = "ada", arm_name: str = "main", **values: str) -> RecipientLike:

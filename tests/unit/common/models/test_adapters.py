@@ -17,7 +17,7 @@ def directory(tmp_path):
     return path
 
 
-def shelve(directory):
+def read_directory(directory):
     return read_adapter_directory(Settings(adapters=directory))
 
 
@@ -33,8 +33,8 @@ def make_model(tmp_path):
     return make
 
 
-def fitting(shelf, model):
-    return [card.name for card in shelf.equip(catalog.read_card(model), model).adapters]
+def fitting(adapter_directory, model):
+    return [card.name for card in adapter_directory.equip(catalog.read_card(model), model).adapters]
 
 
 def test_without_a_directory_there_are_no_adapters():
@@ -43,12 +43,12 @@ def test_without_a_directory_there_are_no_adapters():
 
 def test_a_directory_that_is_not_there_is_a_wrong_setting(tmp_path):
     with pytest.raises(SettingsError, match="PRESSROOM_ADAPTERS"):
-        shelve(tmp_path / "nowhere")
+        read_directory(tmp_path / "nowhere")
 
 
 def test_an_adapter_is_called_like_its_file_and_laid_on_in_full(directory):
     lora(directory / "ink-1.5_b.safetensors")
-    card = shelve(directory).files["ink-1.5_b"].card
+    card = read_directory(directory).files["ink-1.5_b"].card
     assert (card.name, card.title, card.default_scale) == ("ink-1.5_b", "ink-1.5_b", 1.0)
 
 
@@ -56,7 +56,7 @@ def test_a_supplement_says_what_the_file_does_not(directory):
     lora(directory / "ink.safetensors")
     told = {"title": "Ink", "default_scale": -0.5, "trigger_words": ["inked"], "licence": "CC0-1.0", "base": "sd15"}
     (directory / "ink.json").write_text(json.dumps(told))
-    file = shelve(directory).files["ink"]
+    file = read_directory(directory).files["ink"]
     assert (file.card.title, file.card.default_scale, file.card.trigger_words) == ("Ink", -0.5, ["inked"])
     assert (file.card.licence, file.base) == ("CC0-1.0", "sd15")
 
@@ -67,28 +67,28 @@ def test_a_supplement_says_what_the_file_does_not(directory):
 def test_a_supplement_that_cannot_be_read_is_named(directory, supplement):
     lora(directory / "ink.safetensors")
     (directory / "ink.json").write_text(supplement)
-    shelf = shelve(directory)
-    assert not shelf.files
-    assert "ink.json" in shelf.faults["ink.safetensors"]
+    adapter_directory = read_directory(directory)
+    assert not adapter_directory.files
+    assert "ink.json" in adapter_directory.faults["ink.safetensors"]
 
 
 @pytest.mark.parametrize("name", ["Ink", "my ink", "-x", "modèle", "a" * 65, "ink\n", ".ink"])
 def test_a_name_that_no_request_could_carry_is_a_fault(directory, name):
     path = lora(directory / f"{name}.safetensors")
-    assert "must have a name" in shelve(directory).faults[path.name]
+    assert "must have a name" in read_directory(directory).faults[path.name]
 
 
 @pytest.mark.parametrize("name", ["ink.pt", "ink.bin", "ink.CKPT", "ink.pkl"])
 def test_files_that_can_carry_code_are_told_and_never_opened(directory, name):
     (directory / name).mkdir()  # which nothing could open
-    assert "can contain code" in shelve(directory).faults[name]
+    assert "can contain code" in read_directory(directory).faults[name]
 
 
 def test_other_files_are_passed_over(directory):
     (directory / "README.md").write_text("About these.")
     (directory / "ink.preview.png").write_bytes(b"")
     (directory / "more").mkdir()
-    assert shelve(directory) == adapters.AdapterDirectory()
+    assert read_directory(directory) == adapters.AdapterDirectory()
 
 
 def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(directory, tmp_path):
@@ -100,21 +100,21 @@ def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(directory, t
     (directory / "loop.safetensors").symlink_to("loop.safetensors")
     (directory / "other.safetensors").symlink_to("inside.json")
     (directory / "inside.json").write_text("{}")
-    shelf = shelve(directory)
-    assert shelf.files.keys() == {"inside", "again"}
-    assert shelf.faults.keys() == {f"{name}.safetensors" for name in ("out", "nowhere", "loop", "other")}
+    adapter_directory = read_directory(directory)
+    assert adapter_directory.files.keys() == {"inside", "again"}
+    assert adapter_directory.faults.keys() == {f"{name}.safetensors" for name in ("out", "nowhere", "loop", "other")}
 
 
 def test_a_supplement_that_leads_out_is_refused(directory, tmp_path):
     lora(directory / "ink.safetensors")
     (tmp_path / "secret.json").write_text("{}")
     (directory / "ink.json").symlink_to(tmp_path / "secret.json")
-    assert "leads out" in shelve(directory).faults["ink.safetensors"]
+    assert "leads out" in read_directory(directory).faults["ink.safetensors"]
 
 
 def test_a_folder_is_no_adapter(directory):
     (directory / "ink.safetensors").mkdir()
-    assert "is not a file" in shelve(directory).faults["ink.safetensors"]
+    assert "is not a file" in read_directory(directory).faults["ink.safetensors"]
 
 
 def test_a_damaged_file_is_told_and_the_others_go_on(directory):
@@ -122,16 +122,16 @@ def test_a_damaged_file_is_told_and_the_others_go_on(directory):
     (directory / "pickle.safetensors").write_bytes(b"\x80\x04K\x01.")
     cut = lora(directory / "cut.safetensors")
     cut.write_bytes(cut.read_bytes()[:-1])
-    shelf = shelve(directory)
-    assert list(shelf.files) == ["good"]
-    assert shelf.faults.keys() == {"pickle.safetensors", "cut.safetensors"}
-    assert all("damaged" in fault for fault in shelf.faults.values())
+    adapter_directory = read_directory(directory)
+    assert list(adapter_directory.files) == ["good"]
+    assert adapter_directory.faults.keys() == {"pickle.safetensors", "cut.safetensors"}
+    assert all("damaged" in fault for fault in adapter_directory.faults.values())
 
 
 def test_a_file_that_no_memory_should_take_is_refused(directory, monkeypatch):
     monkeypatch.setattr(adapters, "LARGEST_FILE", 100)
     lora(directory / "ink.safetensors")
-    assert "must not exceed" in shelve(directory).faults["ink.safetensors"]
+    assert "must not exceed" in read_directory(directory).faults["ink.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -158,39 +158,39 @@ def test_plain_training_is_let_in(directory):
 def test_a_card_lists_the_adapters_whose_layers_its_model_has(directory, make_model):
     lora(directory / "one.safetensors", width=768)
     lora(directory / "two.safetensors", width=1024)
-    shelf = shelve(directory)
-    assert fitting(shelf, make_model("v1", width=768)) == ["one"]
-    assert fitting(shelf, make_model("v2", width=1024)) == ["two"]
-    assert fitting(shelf, make_model("v3", width=640)) == []
+    adapter_directory = read_directory(directory)
+    assert fitting(adapter_directory, make_model("v1", width=768)) == ["one"]
+    assert fitting(adapter_directory, make_model("v2", width=1024)) == ["two"]
+    assert fitting(adapter_directory, make_model("v3", width=640)) == []
 
 
 @pytest.mark.parametrize(("base", "names"), [("sd15", ["ink"]), ("sd", ["ink"]), ("sdxl", []), ("other", [])])
 def test_a_supplement_may_bind_an_adapter_to_a_family_or_a_model(directory, make_model, base, names):
     lora(directory / "ink.safetensors")
     (directory / "ink.json").write_text(json.dumps({"base": base}))
-    assert fitting(shelve(directory), make_model()) == names
+    assert fitting(read_directory(directory), make_model()) == names
 
 
 def test_models_of_other_kinds_take_none_and_the_stand_in_takes_all(directory, make_model):
     lora(directory / "ink.safetensors")
-    shelf = shelve(directory)
-    assert fitting(shelf, make_model(pipeline="PixArtSigmaPipeline")) == []
-    assert [card.name for card in shelf.equip(PAINTED_CARD, None).adapters] == ["ink"]
+    adapter_directory = read_directory(directory)
+    assert fitting(adapter_directory, make_model(pipeline="PixArtSigmaPipeline")) == []
+    assert [card.name for card in adapter_directory.equip(PAINTED_CARD, None).adapters] == ["ink"]
 
 
 def test_a_damaged_model_has_none(directory, make_model):
     lora(directory / "ink.safetensors")
     model = make_model()
     (model / "unet" / "w.safetensors").write_bytes(b"")
-    assert fitting(shelve(directory), model) == []
+    assert fitting(read_directory(directory), model) == []
 
 
 def test_adapters_that_go_with_no_model_are_told_with_what_they_look_made_for(directory, make_model):
     lora(directory / "xl.safetensors", width=2048)
     (directory / "x.pt").write_bytes(b"")
-    shelf = shelve(directory)
+    adapter_directory = read_directory(directory)
     model = make_model()
-    left_out = shelf.find_left_out(shelf.equip_all({"sd": (catalog.read_card(model), model)}))
+    left_out = adapter_directory.find_left_out(adapter_directory.equip_all({"sd": (catalog.read_card(model), model)}))
     assert left_out.keys() == {"xl.safetensors", "x.pt"}
     assert "Stable Diffusion XL" in left_out["xl.safetensors"]
 

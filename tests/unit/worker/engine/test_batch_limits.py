@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.engine.engines import Device, FakeFamily, card
+from tests.support.engine.engine_fixture import Device, FakeFamily, card
 from tests.support.factories import image_request
 from worker.engine.batch_limits import LONGEST_PASS_SECONDS, BatchLimits
 from worker.engine.watchdog import Watchdog

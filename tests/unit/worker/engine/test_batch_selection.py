@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from common.tables.states import Priority
-from tests.support.engine.engines import Order
+from tests.support.engine.engine_fixture import Order
 from worker.engine import batch_selection
 from worker.engine.batch_selection import PATIENCE, SWAP_PATIENCE
 from worker.metering.meter import Meter

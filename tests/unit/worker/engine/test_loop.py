@@ -15,7 +15,14 @@ from common.errors import (
     OutOfMemoryError,
 )
 from common.tables.states import Priority
-from tests.support.engine.engines import DECODE_SECONDS, ENCODE_SECONDS, Background, FakeFamily, Recorder, Workshop
+from tests.support.engine.engine_fixture import (
+    DECODE_SECONDS,
+    ENCODE_SECONDS,
+    Background,
+    EngineFixture,
+    FakeFamily,
+    Recorder,
+)
 from worker.engine.batch_selection import PATIENCE
 from worker.engine.model_cache import LoadedModel
 
@@ -30,7 +37,7 @@ def seeds(*numbers, **options):
 
 @AHEAD
 def test_a_request_alone_is_encoded_stepped_decoded_and_charged_for_all_of_it(ahead):
-    with Workshop(ahead=ahead) as shop:
+    with EngineFixture(ahead=ahead) as shop:
         watch = Recorder()
         order = shop.order(seed=7, steps=3, watch=watch)
         ((picture,),) = shop.print(order)
@@ -43,14 +50,14 @@ def test_a_request_alone_is_encoded_stepped_decoded_and_charged_for_all_of_it(ah
 
 
 def test_pictures_come_in_the_order_of_their_seeds(tmp_path):
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         (pictures,) = shop.print(shop.order(seed=5, num_images=3))
         assert [picture.seed for picture in pictures] == [5, 6, 7]
         assert shop.family.journal[0] == ("encode", [5, 6, 7]), "once for all of them"
 
 
 def test_a_request_with_more_pictures_than_a_batch_has_places_is_printed_all_the_same():
-    with Workshop(most_rows=2) as shop:
+    with EngineFixture(most_rows=2) as shop:
         order = shop.order(seed=0, num_images=5, steps=3)
         (pictures,) = shop.print(order)
         assert len(pictures) == 5
@@ -60,7 +67,7 @@ def test_a_request_with_more_pictures_than_a_batch_has_places_is_printed_all_the
 
 @AHEAD
 def test_rows_join_and_leave_between_passes_each_by_its_own_steps(ahead):
-    with Workshop(ahead=ahead) as shop:
+    with EngineFixture(ahead=ahead) as shop:
         first, second, late = (shop.order(seed=seed, steps=steps) for seed, steps in [(1, 6), (2, 3), (3, 2)])
         shop.at_pass(3, lambda: shop.take(late))
         shop.print(first, second)
@@ -73,7 +80,7 @@ def test_rows_join_and_leave_between_passes_each_by_its_own_steps(ahead):
 
 
 def test_what_is_shared_is_paid_in_equal_shares():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         first, second = shop.order(seed=1, steps=4), shop.order(seed=2, steps=2)
         shop.print(first, second)
         assert first.account.spent.phases == {"encode": ENCODE_SECONDS, "denoise": 2 / 2 + 2, "decode": DECODE_SECONDS}
@@ -81,13 +88,13 @@ def test_what_is_shared_is_paid_in_equal_shares():
 
 
 def test_two_lanes_take_turns_pass_by_pass():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         shop.print(shop.order(seed=1, steps=4), shop.order(seed=2, steps=4, width=128))
         assert (shop.family.steps(1), shop.family.steps(2)) == ([0, 2, 4, 6], [1, 3, 5, 7])
 
 
 def test_an_interactive_request_goes_before_bulk_ones_that_came_earlier():
-    with Workshop(most_rows=2) as shop:
+    with EngineFixture(most_rows=2) as shop:
         bulk = [shop.order(**each, priority=Priority.BULK) for each in seeds(1, 2, 3, steps=4)]
         urgent = shop.order(seed=9, steps=4)
         shop.at_pass(1, lambda: shop.take(urgent))
@@ -97,7 +104,7 @@ def test_an_interactive_request_goes_before_bulk_ones_that_came_earlier():
 
 
 def test_bulk_requests_of_another_lane_are_not_passed_over_for_ever():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         bulk = shop.order(seed=1, steps=1, width=128, priority=Priority.BULK)
         shop.print(bulk, shop.order(seed=2, steps=3 * PATIENCE[Priority.BULK]))
         (taken,) = shop.family.steps(1)
@@ -107,7 +114,7 @@ def test_bulk_requests_of_another_lane_are_not_passed_over_for_ever():
 @AHEAD
 @pytest.mark.parametrize("error", [InterruptedAttemptError, DrainingError])
 def test_a_request_stops_at_the_step_at_which_its_watch_says_so_with_all_that_it_spent(ahead, error):
-    with Workshop(ahead=ahead) as shop:
+    with EngineFixture(ahead=ahead) as shop:
         watch = Recorder(stop_at=2, error=error())
         stopped, other = shop.order(seed=1, steps=9, watch=watch), shop.order(seed=2, steps=9)
         shop.take(stopped, other)
@@ -121,7 +128,7 @@ def test_a_request_stops_at_the_step_at_which_its_watch_says_so_with_all_that_it
 
 
 def test_a_request_that_only_waits_can_be_stopped_too():
-    with Workshop(most_rows=1) as shop:
+    with EngineFixture(most_rows=1) as shop:
         watch = Recorder()
         busy, waiting = shop.order(seed=1, steps=20), shop.order(seed=2, priority=Priority.BULK, watch=watch)
         shop.at_pass(3, lambda: setattr(watch, "error", InterruptedAttemptError()))
@@ -135,7 +142,7 @@ def test_a_request_that_only_waits_can_be_stopped_too():
 
 
 def test_a_row_that_fails_among_others_fails_alone():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         orders = [shop.order(**each) for each in seeds(1, 2, 3, 4, steps=3)]
         shop.family.faults["denoise", 3] = ValueError("numbers")
         shop.take(*orders)
@@ -149,7 +156,7 @@ def test_a_row_that_fails_among_others_fails_alone():
 
 @pytest.mark.parametrize("phase", ["encode", "decode"])
 def test_a_prompt_that_cannot_be_encoded_or_a_picture_that_cannot_be_decoded_fails_alone(phase):
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         orders = [shop.order(**each) for each in seeds(1, 2, 3, steps=2)]
         shop.family.faults[phase, 2] = ValueError("words")
         shop.take(*orders)
@@ -160,7 +167,7 @@ def test_a_prompt_that_cannot_be_encoded_or_a_picture_that_cannot_be_decoded_fai
 
 
 def test_pictures_of_one_request_fail_with_it_at_once():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         order = shop.order(seed=1, num_images=4, steps=3)
         shop.family.faults["denoise", 2] = ValueError("numbers")
         shop.take(order)
@@ -172,7 +179,7 @@ def test_pictures_of_one_request_fail_with_it_at_once():
 
 @AHEAD
 def test_out_of_memory_halves_the_batch_for_good_and_everybody_is_printed(ahead):
-    with Workshop(ahead=ahead, fits=3) as shop:
+    with EngineFixture(ahead=ahead, fits=3) as shop:
         orders = [shop.order(**each) for each in seeds(*range(8), steps=3)]
         assert [len(pictures) for pictures in shop.print(*orders)] == [1] * 8
         assert shop.caps.of(orders[0].request) == 2
@@ -182,7 +189,7 @@ def test_out_of_memory_halves_the_batch_for_good_and_everybody_is_printed(ahead)
 
 
 def test_a_single_row_that_does_not_fit_fails_as_out_of_memory_and_the_next_is_unharmed():
-    with Workshop(fits=0) as shop:
+    with EngineFixture(fits=0) as shop:
         orders = [shop.order(**each) for each in seeds(1, 2)]
         shop.take(*orders)
         for order in orders:
@@ -200,7 +207,7 @@ def test_a_step_that_fails_half_way_leaves_no_row_a_step_short_or_over():
                 raise ValueError
             super().step(drawings)
 
-    with Workshop(load=lambda *_: LoadedModel(family)) as shop:
+    with EngineFixture(load=lambda *_: LoadedModel(family)) as shop:
         family = HalfWay(shop.device)
         orders = [shop.order(**each) for each in seeds(1, 2, steps=3)]
         assert [len(pictures) for pictures in shop.print(*orders)] == [1, 1]
@@ -215,7 +222,7 @@ def test_a_picture_that_needs_no_step_is_decoded_even_beyond_the_batch():
                 drawing.total = 0
             return begun
 
-    with Workshop(load=lambda *_: LoadedModel(Finished(shop.device, most_rows=2))) as shop:
+    with EngineFixture(load=lambda *_: LoadedModel(Finished(shop.device, most_rows=2))) as shop:
         assert [len(pictures) for pictures in shop.print(shop.order(num_images=5))] == [5]
 
 
@@ -225,7 +232,7 @@ def test_a_model_that_cannot_be_loaded_fails_only_those_who_want_it():
             raise ModelUnavailableError("It is broken.")
         return LoadedModel(shop.families[card.name])
 
-    with Workshop("fake", "broken", load=load) as shop:
+    with EngineFixture("fake", "broken", load=load) as shop:
         good, bad, worse = (shop.order(model=model) for model in ("fake", "broken", "broken"))
         shop.take(good, bad, worse)
         errors = []
@@ -239,7 +246,7 @@ def test_a_model_that_cannot_be_loaded_fails_only_those_who_want_it():
 
 @AHEAD
 def test_what_a_load_takes_between_passes_is_nobodys_price(ahead):
-    with Workshop("fake", "other", ahead=ahead) as shop:
+    with EngineFixture("fake", "other", ahead=ahead) as shop:
         orders = [shop.order(seed=1, steps=5), shop.order(seed=2, model="other")]
         shop.at_pass(2, lambda: shop.take(orders[1]))
         shop.take(orders[0])
@@ -251,7 +258,7 @@ def test_what_a_load_takes_between_passes_is_nobodys_price(ahead):
 
 @AHEAD
 def test_closing_ends_all_that_is_in_hand_as_draining_with_all_that_it_spent(ahead):
-    with Workshop(ahead=ahead) as shop:
+    with EngineFixture(ahead=ahead) as shop:
         orders = [shop.order(seed=1, steps=1000), shop.order(seed=2, width=128, priority=Priority.BULK, steps=1000)]
         closing = []
         shop.at_pass(5, lambda: closing.append(Background(shop.loop.close)))
@@ -267,7 +274,7 @@ def test_closing_ends_all_that_is_in_hand_as_draining_with_all_that_it_spent(ahe
 
 
 def test_an_engine_that_was_closed_at_work_no_longer_needs_to_feed_its_watchdog():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         order = shop.order(steps=1000)
         shop.at_pass(5, lambda: Background(shop.loop.close))
         shop.take(order)
@@ -277,7 +284,7 @@ def test_an_engine_that_was_closed_at_work_no_longer_needs_to_feed_its_watchdog(
 
 
 def test_an_engine_that_never_worked_closes_at_once():
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         shop.loop.close()
         shop.loop.close()
 
@@ -287,7 +294,7 @@ def test_an_engine_whose_loop_breaks_leaves_the_process_and_lets_nobody_wait():
         def step(self, number, spent):
             raise KeyError("a bug")
 
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         orders = [shop.order(seed=1, watch=Broken()), shop.order(seed=2)]
         shop.take(*orders)
         for order in orders:
@@ -299,7 +306,7 @@ def test_an_engine_whose_loop_breaks_leaves_the_process_and_lets_nobody_wait():
 
 
 def test_lanes_have_room_until_their_batch_is_full():
-    with Workshop(most_rows=2) as shop:
+    with EngineFixture(most_rows=2) as shop:
         full = [shop.order(seed=1, num_images=2), shop.order(seed=3, width=128)]
         seen = []
         shop.at_pass(0, lambda: seen.append(set(shop.loop.lanes_with_room())))
@@ -310,7 +317,7 @@ def test_lanes_have_room_until_their_batch_is_full():
 
 @pytest.mark.parametrize("fault", [None, ValueError("numbers"), "stopped"])
 def test_nothing_of_a_ticket_stays_when_it_has_ended_even_while_garbage_is_not_collected(fault):
-    with Workshop() as shop:
+    with EngineFixture() as shop:
         order = shop.order(seed=1, watch=Recorder(error=InterruptedAttemptError() if fault == "stopped" else None))
         if isinstance(fault, Exception):
             shop.family.faults["denoise", 1] = fault
@@ -354,7 +361,7 @@ def test_nothing_of_a_ticket_stays_when_it_has_ended_even_while_garbage_is_not_c
     st.sampled_from([1, 2, 3, 100]),
 )
 def test_whatever_comes_stops_and_fails_all_end_right_and_the_books_balance(plans, ahead, fits):
-    with Workshop("fake", "other", ahead=ahead, fits=fits, most_rows=4) as shop:
+    with EngineFixture("fake", "other", ahead=ahead, fits=fits, most_rows=4) as shop:
         orders, waiting = [], sorted(plans, key=lambda plan: plan["comes"])
         passes, one_at_a_time = iter(range(10_000)), threading.Lock()
 

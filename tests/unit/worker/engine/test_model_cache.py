@@ -4,7 +4,7 @@ import pytest
 
 from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
 from common.jobs.request import Adapter
-from tests.support.engine.engines import FakeFamily, Workshop
+from tests.support.engine.engine_fixture import EngineFixture, FakeFamily
 from tests.support.factories import image_request
 from worker.engine.model_cache import LoadedModel
 
@@ -22,58 +22,58 @@ def directories(tmp_path):
     return made
 
 
-def workshop(directories, models_that_fit, **options):
-    return Workshop(*directories, directories=directories, budget_bytes=models_that_fit * SIZE, **options)
+def create_engine_fixture(directories, models_that_fit, **options):
+    return EngineFixture(*directories, directories=directories, budget_bytes=models_that_fit * SIZE, **options)
 
 
-def open_model(shop, name, **request):
-    return shop.residents.open(image_request(model=name, **request), shop.loop._watchdog)
+def open_model(fixture, name, **request):
+    return fixture.residents.open(image_request(model=name, **request), fixture.loop._watchdog)
 
 
-def in_memory(shop):
-    return list(shop.residents._residents)
+def in_memory(fixture):
+    return list(fixture.residents._residents)
 
 
 def test_a_model_is_loaded_once_and_what_that_takes_is_overhead(directories):
-    shop = workshop(directories, 3)
-    assert open_model(shop, "a") is open_model(shop, "a") is shop.families["a"]
-    assert shop.meter.snapshot()["overhead"]["load"] == shop.device.told == 8.0
+    fixture = create_engine_fixture(directories, 3)
+    assert open_model(fixture, "a") is open_model(fixture, "a") is fixture.families["a"]
+    assert fixture.meter.snapshot()["overhead"]["load"] == fixture.device.told == 8.0
 
 
 def test_the_least_recently_used_leaves_when_the_budget_is_spent(directories):
-    shop = workshop(directories, 2)
+    fixture = create_engine_fixture(directories, 2)
     for name in ("a", "b", "a", "c"):
-        open_model(shop, name)
-    assert in_memory(shop) == ["a", "c"]
-    assert shop.device.frees == 1
+        open_model(fixture, name)
+    assert in_memory(fixture) == ["a", "c"]
+    assert fixture.device.frees == 1
 
 
 def test_a_model_that_is_larger_than_the_budget_is_loaded_all_the_same_alone(directories):
-    shop = workshop(directories, 0.5)
-    open_model(shop, "a")
-    open_model(shop, "b")
-    assert in_memory(shop) == ["b"]
+    fixture = create_engine_fixture(directories, 0.5)
+    open_model(fixture, "a")
+    open_model(fixture, "b")
+    assert in_memory(fixture) == ["b"]
 
 
 def test_a_model_is_at_hand_in_memory_or_where_there_is_room_for_it(directories):
-    shop = workshop(directories, 1)
-    assert shop.residents.is_at_hand("b")
-    open_model(shop, "a")
-    assert shop.residents.is_at_hand("a")
-    assert not shop.residents.is_at_hand("b")
-    assert shop.residents.is_at_hand("unheard-of"), "so that it is refused at once"
+    fixture = create_engine_fixture(directories, 1)
+    assert fixture.residents.is_at_hand("b")
+    open_model(fixture, "a")
+    assert fixture.residents.is_at_hand("a")
+    assert not fixture.residents.is_at_hand("b")
+    assert fixture.residents.is_at_hand("unheard-of"), "so that it is refused at once"
 
 
 def test_only_a_model_in_memory_is_ready(directories):
-    shop = workshop(directories, 1)
-    assert not shop.residents.is_ready(image_request(model="a"))
-    open_model(shop, "a")
-    assert shop.residents.is_ready(image_request(model="a"))
+    fixture = create_engine_fixture(directories, 1)
+    assert not fixture.residents.is_ready(image_request(model="a"))
+    open_model(fixture, "a")
+    assert fixture.residents.is_ready(image_request(model="a"))
 
 
 def test_a_model_that_is_not_offered_is_unavailable(directories):
     with pytest.raises(ModelUnavailableError, match="does not offer the model z"):
-        open_model(workshop(directories, 1), "z")
+        open_model(create_engine_fixture(directories, 1), "z")
 
 
 def test_a_model_that_leaves_is_gone_before_its_memory_is_given_back_and_the_next_is_loaded(directories):
@@ -81,14 +81,14 @@ def test_a_model_that_leaves_is_gone_before_its_memory_is_given_back_and_the_nex
 
     def load(card, directory):
         assert not [name for name, gone in alive if gone() is not None], "the one before is still in memory"
-        family = FakeFamily(shop.device)
+        family = FakeFamily(fixture.device)
         family.itself = family  # as the parts of real models do
         alive.append((card.name, weakref.ref(family)))
         return LoadedModel(family)
 
-    shop = workshop(directories, 1, load=load)
+    fixture = create_engine_fixture(directories, 1, load=load)
     for name in ("a", "b", "a"):
-        open_model(shop, name)
+        open_model(fixture, name)
     assert [name for name, _ in alive] == ["a", "b", "a"]
 
 
@@ -96,16 +96,16 @@ def test_where_a_load_runs_out_of_memory_the_others_leave_and_it_is_tried_again(
     tries = []
 
     def load(card, directory):
-        tries.append((card.name, in_memory(shop)))
-        if in_memory(shop) and card.name == "c":
+        tries.append((card.name, in_memory(fixture)))
+        if in_memory(fixture) and card.name == "c":
             raise OutOfMemoryError
-        return LoadedModel(FakeFamily(shop.device))
+        return LoadedModel(FakeFamily(fixture.device))
 
-    shop = workshop(directories, 3, load=load)
+    fixture = create_engine_fixture(directories, 3, load=load)
     for name in ("a", "b", "c"):
-        open_model(shop, name)
+        open_model(fixture, name)
     assert tries[2:] == [("c", ["a", "b"]), ("c", [])]
-    assert in_memory(shop) == ["c"]
+    assert in_memory(fixture) == ["c"]
 
 
 @pytest.mark.parametrize("error", [ModelUnavailableError, OutOfMemoryError])
@@ -115,21 +115,21 @@ def test_a_model_that_cannot_be_loaded_is_not_in_memory_and_may_be_tried_again(d
     def load(card, directory):
         if faults:
             raise faults.pop()
-        return LoadedModel(FakeFamily(shop.device))
+        return LoadedModel(FakeFamily(fixture.device))
 
-    shop = workshop(directories, 3, load=load)
+    fixture = create_engine_fixture(directories, 3, load=load)
     with pytest.raises(error):
-        open_model(shop, "a")
-    assert in_memory(shop) == []
-    assert open_model(shop, "a")
+        open_model(fixture, "a")
+    assert in_memory(fixture) == []
+    assert open_model(fixture, "a")
 
 
 def test_a_model_without_adapters_refuses_them(directories):
     with pytest.raises(GenerationError, match="does not support adapters"):
-        open_model(workshop(directories, 1), "a", adapters=(Adapter(name="ink"),))
+        open_model(create_engine_fixture(directories, 1), "a", adapters=(Adapter(name="ink"),))
 
 
-class Wardrobe:
+class RecordingAdapters:
     """Adapters of which some are loaded, and which remember what is on."""
 
     def __init__(self, *loaded):
@@ -145,15 +145,17 @@ class Wardrobe:
 
 
 def test_exactly_the_adapters_of_the_request_are_on(directories):
-    wardrobe = Wardrobe("ink")
-    shop = workshop(directories, 1, load=lambda card, directory: LoadedModel(FakeFamily(shop.device), wardrobe))
+    adapters = RecordingAdapters("ink")
+    fixture = create_engine_fixture(
+        directories, 1, load=lambda card, directory: LoadedModel(FakeFamily(fixture.device), adapters)
+    )
     ink, gold = (image_request(model="a", adapters=(Adapter(name=name),)) for name in ("ink", "gold"))
-    open_model(shop, "a")
-    assert wardrobe.on == ()
-    assert shop.residents.is_ready(ink)
-    assert not shop.residents.is_ready(gold)
+    open_model(fixture, "a")
+    assert adapters.on == ()
+    assert fixture.residents.is_ready(ink)
+    assert not fixture.residents.is_ready(gold)
     for request in (ink, gold):
-        shop.residents.open(request, shop.loop._watchdog)
-        assert wardrobe.on == (request.adapters[0].name,)
-    open_model(shop, "a")
-    assert wardrobe.on == ()
+        fixture.residents.open(request, fixture.loop._watchdog)
+        assert adapters.on == (request.adapters[0].name,)
+    open_model(fixture, "a")
+    assert adapters.on == ()

@@ -3,7 +3,7 @@ import random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.support.engine.engines import Device, Order
+from tests.support.engine.engine_fixture import Device, Order
 from worker.engine.passes import DECODE, DENOISE, ENCODE, PassQueue, collect_tickets
 from worker.metering.meter import Meter
 

@@ -29,21 +29,21 @@ MEANT_FOR_WORDS = {
 """The columns that hold what customers say, and are erased with it; all others must not."""
 
 
-def find_places(database: Database, storage: Storage, canary: str) -> list[str]:
+def find_misplaced_text(database: Database, storage: Storage, marker: str) -> list[str]:
     """Return every column, and every object's key, in which *canary* stands and is not meant to."""
     places = [
         f"{table.name}.{column.name}"
         for table in Base.metadata.sorted_tables
         for column in table.columns
-        if f"{table.name}.{column.name}" not in MEANT_FOR_WORDS and _stands_in(database, column, canary)
+        if f"{table.name}.{column.name}" not in MEANT_FOR_WORDS and _stands_in(database, column, marker)
     ]
-    return places + [key for key in storage.list_keys("") if canary in key]
+    return places + [key for key in storage.list_keys("") if marker in key]
 
 
-def _stands_in(database: Database, column: object, canary: str) -> bool:
+def _stands_in(database: Database, column: object, marker: str) -> bool:
     with database.reading() as session:
         values: Iterable[object] = session.scalars(select(column).where(column.is_not(None)))  # type: ignore[call-overload, attr-defined]  # a column of any table
-        return any(canary in _spell(value) for value in values)
+        return any(marker in _spell(value) for value in values)
 
 
 def _spell(value: object) -> str:

@@ -19,7 +19,7 @@ from common.models.adapters import TRAINING, AdapterDirectory, read_adapter_dire
 from common.models.catalog import read_card
 from common.settings import Settings
 from tests.support.engine import mixed_batches, tiny_adapters, tiny_pipelines
-from tests.support.engine.mixed_batches import Guest
+from tests.support.engine.mixed_batches import BatchMember
 from tests.support.factories import image_request
 from worker.engine.families.denoising import Denoising, DenoisingFamily
 from worker.engine.interface import Inputs
@@ -34,7 +34,7 @@ Scales = dict[str, float]
 
 
 @dataclass
-class Rig:
+class AdaptedModel:
     """A tiny model with a shelf of adapters that go with it; ``begin`` and ``step`` do as the engine's loop does."""
 
     model: Path
@@ -42,7 +42,7 @@ class Rig:
     meter: Meter = field(default_factory=Meter)
 
     @functools.cached_property
-    def shelf(self) -> AdapterDirectory:
+    def adapter_directory(self) -> AdapterDirectory:
         return read_adapter_directory(Settings(adapters=self.directory))
 
     @functools.cached_property
@@ -52,7 +52,7 @@ class Rig:
 
     @functools.cached_property
     def adapters(self) -> PipelineAdapters:
-        return PipelineAdapters(self.family.pipeline, self.family.card, self.shelf, self.meter)
+        return PipelineAdapters(self.family.pipeline, self.family.card, self.adapter_directory, self.meter)
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Denoising]:
         self.adapters.activate(request.adapters)
@@ -64,7 +64,7 @@ class Rig:
 
     def draw(self, scales: Scales) -> torch.Tensor:
         """Return the final latents of one picture."""
-        (drawing,) = mixed_batches.draw_together(self, [Guest(self.ask(scales))])  # type: ignore[arg-type]  # the same calls
+        (drawing,) = mixed_batches.draw_together(self, [BatchMember(self.ask(scales))])  # type: ignore[arg-type]  # the same calls
         return drawing.latents
 
     def ask(self, scales: Scales, **changes: Any) -> ImageRequest:
@@ -73,7 +73,7 @@ class Rig:
 
     def draw_alone(self, request: ImageRequest) -> torch.Tensor:
         """Return what a stock pipeline makes of *request* with its LoRAs loaded and set as diffusers documents it."""
-        stock = Rig(self.model, self.directory).family
+        stock = AdaptedModel(self.model, self.directory).family
         for place, adapter in enumerate(request.adapters):
             weights = f"{adapter.name}.safetensors"
             stock.pipeline.load_lora_weights(self.directory, weight_name=weights, adapter_name=f"adapter_{place}")
@@ -83,10 +83,10 @@ class Rig:
         return mixed_batches.draw_alone(stock, request)
 
 
-def expect_parity(rig: Rig, guests: Sequence[Guest]) -> None:
-    drawings = mixed_batches.draw_together(rig, guests)  # type: ignore[arg-type]  # the same calls
-    for guest, drawing in zip(guests, drawings, strict=True):
-        assert mixed_batches.distance(drawing.latents, rig.draw_alone(guest.request)) <= TOLERANCE, guest
+def expect_parity(adapted: AdaptedModel, members: Sequence[BatchMember]) -> None:
+    drawings = mixed_batches.draw_together(adapted, members)  # type: ignore[arg-type]  # the same calls
+    for member, drawing in zip(members, drawings, strict=True):
+        assert mixed_batches.distance(drawing.latents, adapted.draw_alone(member.request)) <= TOLERANCE, member
 
 
 def weights_of(pipeline: Any) -> dict[str, torch.Tensor]:
@@ -100,26 +100,31 @@ def weights_of(pipeline: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def expect_untouched(rig: Rig) -> None:
-    fresh, used = weights_of(Rig(rig.model, rig.directory).family.pipeline), weights_of(rig.family.pipeline)
+def expect_untouched(adapted: AdaptedModel) -> None:
+    fresh, used = (
+        weights_of(AdaptedModel(adapted.model, adapted.directory).family.pipeline),
+        weights_of(adapted.family.pipeline),
+    )
     assert fresh.keys() == used.keys()
     assert all(torch.equal(fresh[name], used[name]) for name in fresh)
 
 
-def open_rig(name: str, root: Path) -> Rig:
+def open_adapted_model(name: str, root: Path) -> AdaptedModel:
     """Build a tiny model and two adapters for it in *root*."""
     torch.set_num_threads(1)  # spinning threads cost such small networks more than they bring
     model, directory = tiny_pipelines.save(name, root / name), root / "adapters"
     directory.mkdir()
     tiny_adapters.save(model, directory / "ink.safetensors", seed=1)
     tiny_adapters.save(model, directory / "oil.2.safetensors", seed=2, text=False, alpha=3)
-    return Rig(model, directory)
+    return AdaptedModel(model, directory)
 
 
-def open_foreign(directory: Path, shelf: AdapterDirectory) -> PipelineAdapters:
+def open_unknown_model(directory: Path, adapter_directory: AdapterDirectory) -> PipelineAdapters:
     """Return the adapters of a model of a kind that Pressroom does not know."""
     model = tiny_pipelines.save("pixart", directory)
-    return PipelineAdapters(load_pipeline.open_pipeline(model, Device("cpu")), read_card(model), shelf, Meter())
+    return PipelineAdapters(
+        load_pipeline.open_pipeline(model, Device("cpu")), read_card(model), adapter_directory, Meter()
+    )
 
 
 def replace_with_another_models(path: Path, elsewhere: Path) -> None:

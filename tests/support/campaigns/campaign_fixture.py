@@ -88,7 +88,7 @@ def approve(session: Session, campaign: Campaign, settings: Settings) -> None:
 
 
 @dataclass
-class Bureau:
+class CampaignFixture:
     """A database with campaigns in it, a clerk that one calls by hand, and a press that prints at a fixed price."""
 
     database: Database

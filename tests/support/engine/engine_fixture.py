@@ -131,7 +131,7 @@ class Mark:
 
 
 @dataclass(eq=False)
-class Sketch:
+class FakeDrawing:
     """A drawing of which nothing is known but how far it is."""
 
     seed: int
@@ -154,22 +154,22 @@ class FakeFamily:
     faults: dict[tuple[str, int], Exception] = field(default_factory=dict)  # (phase, seed) → what it raises
     journal: list[tuple[str, list[int]]] = field(default_factory=list)
     before: Callable[[str, list[int]], object] = lambda phase, seeds: None
-    drawings: list[Sketch] = field(default_factory=list)
+    drawings: list[FakeDrawing] = field(default_factory=list)
 
-    def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Sketch]:
+    def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[FakeDrawing]:
         self._enter("encode", list(seeds), ENCODE_SECONDS)
-        begun = [Sketch(seed, request.steps) for seed in seeds]
+        begun = [FakeDrawing(seed, request.steps) for seed in seeds]
         self.drawings += begun
         return begun
 
-    def step(self, drawings: Sequence[Sketch]) -> None:
+    def step(self, drawings: Sequence[FakeDrawing]) -> None:
         self._enter("denoise", [drawing.seed for drawing in drawings], self.seconds(len(drawings)))
         for drawing in drawings:
             assert drawing.done < drawing.total, "stepped too far"
             assert not drawing.is_closed, "stepped after it was given up"
             drawing.done += 1
 
-    def decode(self, drawings: Sequence[Sketch]) -> list[Exposure]:
+    def decode(self, drawings: Sequence[FakeDrawing]) -> list[Exposure]:
         self._enter("decode", [drawing.seed for drawing in drawings], DECODE_SECONDS)
         assert all(drawing.done == drawing.total for drawing in drawings), "decoded too early"
         return [lambda: Image.new("RGB", (8, 8)) for _ in drawings]
@@ -190,7 +190,7 @@ class FakeFamily:
         self.journal.append((phase, seeds))
 
 
-class Workshop:
+class EngineFixture:
     """The engine's loop around fake models, all of which share a device and its clock."""
 
     def __init__(
