@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.webhooks.create_deliverer import Deliverer
+from common.webhooks.deliverer import Deliverer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 

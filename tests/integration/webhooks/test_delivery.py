@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from uuid import UUID
 
 import pytest
-from common.webhooks.create_deliverer import Deliverer
+from common.webhooks.deliverer import Deliverer
 
 from common.db.engine import Database
 from common.settings import Settings
