@@ -61,7 +61,7 @@ test-browser: $(STAMP) ## Test the console in a browser (5 minutes; needs Debian
 	$(PYTEST) tests/browser
 
 screenshots: $(STAMP) ## Save screenshots of the console to var/screenshots, and update those in docs/img
-	PRESSROOM_SCREENSHOTS=var/screenshots $(PYTEST) tests/browser/test_looks.py tests/browser/test_curation.py
+	PRESSROOM_SCREENSHOTS=var/screenshots $(PYTEST) tests/browser/test_screenshots.py tests/browser/test_curation.py
 	@for picture in docs/img/*.png; do new=var/screenshots/$${picture##*/}; test ! -f $$new || cp $$new $$picture; done
 
 test-faults: $(STAMP) ## Run the fault tests required for every change: dying processes, broken links

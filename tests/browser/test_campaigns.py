@@ -150,7 +150,7 @@ def test_a_campaign_is_steered_while_it_runs(sign_in: SignIn) -> None:
     expect(page.locator("#watch")).to_contain_text("canceled")
 
 
-def test_a_file_of_which_nothing_can_be_printed_says_so_where_it_was_handed_in(sign_in: SignIn) -> None:
+def test_a_file_without_usable_rows_is_reported_beside_its_upload_field(sign_in: SignIn) -> None:
     reader = sign_in("faye")
     page = make_campaign(reader, "Wrong file")
     reader.expect_status(422)

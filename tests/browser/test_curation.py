@@ -34,7 +34,7 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
-def test_blocked_prints_are_looked_at_released_and_confirmed(sign_in: SignIn, stack: Stack) -> None:
+def test_blocked_images_are_viewed_released_and_confirmed(sign_in: SignIn, stack: Stack) -> None:
     reader = sign_in()
     stack.settle([reader.tell("/v1/jobs", DONKEY)["id"] for _ in range(2)])
     page = reader.open("/review")
@@ -58,7 +58,7 @@ def test_blocked_prints_are_looked_at_released_and_confirmed(sign_in: SignIn, st
     expect(page.locator(".timeline")).to_contain_text("a donkey")
 
 
-def test_a_style_is_made_worn_and_changed(sign_in: SignIn, stack: Stack) -> None:
+def test_a_style_is_created_used_and_changed(sign_in: SignIn, stack: Stack) -> None:
     reader = sign_in("mona")
     page = reader.open("/styles")
     page.get_by_role("link", name="Create your first style").click()
@@ -109,7 +109,7 @@ def pages(stack: Stack, browser: Browser) -> tuple[Reader, dict[str, str]]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_the_pages_look_as_they_should(
+def test_the_review_and_style_pages_are_accessible_and_log_no_errors(
     look: str, browser: Browser, stack: Stack, pages: tuple[Reader, dict[str, str]], folder: Path
 ) -> None:
     """Nothing in the console of the browser, nothing that axe holds against a page, nothing beside the screen."""

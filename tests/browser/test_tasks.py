@@ -30,7 +30,7 @@ def agree(dialog: Dialog) -> None:
     dialog.accept()
 
 
-def test_a_picture_is_made_watched_and_varied(sign_in: SignIn) -> None:
+def test_an_image_is_created_watched_and_varied(sign_in: SignIn) -> None:
     reader = sign_in()
     page = make_picture(reader, "a red fox", Seed="42", Images="2")
     expect(page.locator("#print figure")).to_have_count(2)
@@ -53,7 +53,7 @@ def test_a_picture_is_made_watched_and_varied(sign_in: SignIn) -> None:
     expect(page.locator("#print figure img")).to_have_count(1)
 
 
-def test_the_form_holds_to_the_limits_of_the_model_and_says_what_is_wrong(sign_in: SignIn) -> None:
+def test_the_form_enforces_the_limits_of_the_model_and_explains_errors(sign_in: SignIn) -> None:
     reader = sign_in()
     page = reader.open("/generate")
     width = page.get_by_label("Width")
@@ -95,7 +95,7 @@ def test_a_mask_is_painted_over_a_picture(sign_in: SignIn, tmp_path: Path) -> No
     assert answer["data"][0]["request"]["mask_image"] is not None
 
 
-def test_the_overview_shows_what_is_printed_without_being_asked_again(sign_in: SignIn, stack: Stack) -> None:
+def test_the_overview_updates_without_a_reload(sign_in: SignIn, stack: Stack) -> None:
     reader = sign_in("flora")
     page = reader.open("/overview")
     expect(page.get_by_text("No active jobs")).to_be_visible()
@@ -137,7 +137,7 @@ def test_jobs_are_found_canceled_and_tried_again(sign_in: SignIn) -> None:
     assert reader.find_barriers() == []
 
 
-def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> None:
+def test_images_are_filtered_compared_and_put_on_a_contact_sheet(sign_in: SignIn) -> None:
     reader = sign_in("gal")
     make_picture(reader, "a bicycle", Images="3")
     page = reader.open("/gallery")
@@ -164,7 +164,7 @@ def test_prints_are_filtered_compared_and_put_on_a_sheet(sign_in: SignIn) -> Non
     expect(page.get_by_text("No matching images")).to_be_visible()
 
 
-def test_costs_are_drawn_and_downloaded(sign_in: SignIn) -> None:
+def test_costs_are_charted_and_downloaded(sign_in: SignIn) -> None:
     reader = sign_in("cora")
     make_picture(reader, "a coin")
     page = reader.open("/costs")
@@ -179,7 +179,7 @@ def test_costs_are_drawn_and_downloaded(sign_in: SignIn) -> None:
     assert reader.find_barriers() == []
 
 
-def test_a_webhook_is_made_tested_and_deleted(sign_in: SignIn) -> None:
+def test_a_webhook_is_created_tested_and_deleted(sign_in: SignIn) -> None:
     reader = sign_in("hook")
     page = reader.open("/webhooks")
     page.get_by_label("URL").fill("https://hooks.example/pressroom")
@@ -197,7 +197,7 @@ def test_a_webhook_is_made_tested_and_deleted(sign_in: SignIn) -> None:
     expect(page.get_by_text("The webhook and its deliveries were deleted")).to_be_visible()
 
 
-def test_a_key_is_made_shown_once_and_revoked(sign_in: SignIn) -> None:
+def test_a_key_is_created_shown_once_and_revoked(sign_in: SignIn) -> None:
     reader = sign_in("kim")
     page = reader.open("/keys")
     page.get_by_label("Name").fill("shop")
@@ -221,7 +221,7 @@ def test_models_are_shown_with_their_limits(sign_in: SignIn) -> None:
     assert reader.find_barriers() == []
 
 
-def test_what_a_key_may_not_do_is_not_shown(sign_in: SignIn) -> None:
+def test_actions_that_the_key_does_not_allow_are_hidden(sign_in: SignIn) -> None:
     reader = sign_in("looker", ("jobs:read",))
     page = reader.open("/overview")
     expect(page.get_by_role("navigation")).to_have_text(re.compile(r"Overview\s+Jobs\s+Gallery\s+Models"))
@@ -233,14 +233,14 @@ def test_what_a_key_may_not_do_is_not_shown(sign_in: SignIn) -> None:
     expect(page.locator("h1")).to_contain_text("does not have the required scope")
 
 
-def test_the_keyboard_alone_leads_to_a_picture(sign_in: SignIn) -> None:
+def test_an_image_can_be_created_with_the_keyboard_alone(sign_in: SignIn) -> None:
     page = sign_in("kay").open("/generate")
     page.keyboard.type("a key")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#print figure img")).to_be_visible()
 
 
-def test_times_are_told_in_the_readers_zone(sign_in: SignIn) -> None:
+def test_times_are_shown_in_the_readers_time_zone(sign_in: SignIn) -> None:
     reader = sign_in("tim", timezone_id="Asia/Tokyo")
     make_picture(reader, "a clock")
     page = reader.page
@@ -252,7 +252,7 @@ def test_times_are_told_in_the_readers_zone(sign_in: SignIn) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing-here", "/jobs/01a206df-29df-717a-b844-d5aa57ee2490"])
-def test_what_is_not_there_is_said_in_plain_words(sign_in: SignIn, path: str) -> None:
+def test_a_missing_page_is_explained_in_plain_words(sign_in: SignIn, path: str) -> None:
     reader = sign_in()
     reader.expect_status(404)
     page = reader.open(path)

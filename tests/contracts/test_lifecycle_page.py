@@ -8,7 +8,7 @@ from common.tables.states import JOB_TRANSITIONS, Outcome
 PAGE = (Path(__file__).parents[2] / "docs" / "job-lifecycle.md").read_text(encoding="utf-8")
 
 
-def test_the_page_lists_every_move_and_no_other() -> None:
+def test_the_page_lists_exactly_the_transitions() -> None:
     table = PAGE.partition("<!-- table: begin -->")[2].partition("<!-- table: end -->")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", table, re.MULTILINE)
     listed = {source: set(re.findall(r"`(\w+)`", targets)) for source, targets in rows}

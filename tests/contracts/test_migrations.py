@@ -9,7 +9,7 @@ from common.db import schema
 SCRIPTS = ScriptDirectory.from_config(schema._build_alembic_config())
 
 
-def test_migrations_form_one_line() -> None:
+def test_migrations_form_a_single_chain() -> None:
     assert len(SCRIPTS.get_heads()) == 1
     assert all(not isinstance(script.down_revision, tuple) for script in SCRIPTS.walk_revisions())
 

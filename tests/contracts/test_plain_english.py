@@ -10,7 +10,7 @@ EXCEPTIONS: dict[str, str] = {}
 """Line → why the phrase is right there; there is none yet."""
 
 
-def test_no_text_that_people_read_is_written_in_our_early_english() -> None:
+def test_no_user_facing_text_uses_unidiomatic_phrases() -> None:
     paths = [path for top in ("api", "common", "worker", "docs") for path in (ROOT / top).rglob("*")]
     texts = [path for path in paths if path.is_file() and "vendor" not in path.parts and path.suffix in ENDINGS]
     found = [

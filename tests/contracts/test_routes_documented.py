@@ -72,7 +72,7 @@ def test_every_error_is_described_as_a_problem(document: dict[str, Any]) -> None
                     assert list(response["content"]) == ["application/problem+json"], path
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
     for reference in _references(document):
         place: Any = document
         for part in reference.removeprefix("#/").split("/"):
@@ -87,7 +87,7 @@ def test_the_page_of_errors_names_every_code_with_its_status() -> None:
     assert listed == {code: (kind.status, kind.title) for code, kind in PROBLEMS.items()}
 
 
-def test_the_pages_load_nothing_from_elsewhere(api: Api) -> None:
+def test_the_documentation_pages_load_nothing_from_other_hosts(api: Api) -> None:
     for path in ("/docs", "/docs/errors"):
         answer = api.get(path, key=None)
         assert answer.status_code == 200

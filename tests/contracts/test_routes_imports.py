@@ -21,7 +21,7 @@ def test_the_api_imports_nothing_that_only_a_press_needs(module: str, tmp_path: 
     assert "common" in imported
 
 
-def test_a_wrong_setting_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path) -> None:
     environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_HOME": str(tmp_path), "PRESSROOM_BINDD": "x", "PATH": ""}
     ran = subprocess.run([sys.executable, "-m", "api.wsgi"], env=environ, capture_output=True, check=False, text=True)
     assert (ran.returncode, ran.stderr) == (

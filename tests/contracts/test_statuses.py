@@ -32,7 +32,7 @@ def test_the_constraint_of_a_column_lists_the_members_of_its_enumeration(
     assert _allowed(database, column) == set(column.type.enums)
 
 
-def test_no_other_column_is_meant_to_hold_an_enumeration() -> None:
+def test_the_columns_with_an_enumeration_are_the_known_ones() -> None:
     assert {str(column) for column in COLUMNS} == {
         "jobs.status",
         "jobs.priority",

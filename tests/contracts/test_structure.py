@@ -4,18 +4,18 @@ from tests.contracts import structure
 from tests.contracts.structure import PRODUCT
 
 
-def test_no_folder_is_too_wide_to_take_in_at_a_glance() -> None:
+def test_no_folder_has_too_many_entries() -> None:
     widths = structure.measure_widths(*PRODUCT, "tests")
     assert {folder: width for folder, width in widths.items() if width > structure.WIDEST_FOLDER} == {}
 
 
-def test_no_module_is_longer_than_its_one_idea() -> None:
+def test_no_module_has_too_many_lines() -> None:
     lengths = structure.measure_lengths(*PRODUCT)
     assert {module: length for module, length in lengths.items() if length > structure.LONGEST_MODULE} == {}
     assert len(lengths) <= structure.MOST_MODULES
 
 
-def test_imports_run_in_no_circle() -> None:
+def test_imports_form_no_cycle() -> None:
     assert structure.find_package_cycles() == []
     assert structure.find_file_cycles() == []
 

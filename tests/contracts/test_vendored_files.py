@@ -31,7 +31,7 @@ def test_every_vendored_file_is_the_one_that_was_fetched(folder: str) -> None:
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
-def test_the_pages_name_nothing_that_lies_elsewhere(path: Path) -> None:
+def test_the_pages_refer_to_no_other_hosts(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     found = [
         url
@@ -42,7 +42,7 @@ def test_the_pages_name_nothing_that_lies_elsewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in OWN if path.suffix == ".html"], ids=lambda path: path.name)
-def test_no_page_holds_styles_or_scripts_of_its_own(path: Path) -> None:
+def test_no_page_contains_inline_styles_or_scripts(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"\sstyle=|\son[a-z]+=\"|<style|javascript:", text)
     for script in re.findall(r"<script[^>]*>", text):

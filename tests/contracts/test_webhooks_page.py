@@ -35,9 +35,7 @@ def headers(secret: bytes = SECRET, **changes: str) -> dict[str, str]:
     return signed | {name.replace("_", "-"): value for name, value in changes.items()}
 
 
-def test_the_receiver_of_the_page_takes_a_message_once(
-    receiver: FlaskClient, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_receiver_accepts_a_message_once(receiver: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert receiver.post("/pressroom", data=BODY, headers=headers()).status_code == 204
     assert capsys.readouterr().out == "job.succeeded 7 succeeded\n"
@@ -48,7 +46,7 @@ def test_the_receiver_of_the_page_takes_a_message_once(
     [headers(b"y" * 32), headers(webhook_id="8"), headers(webhook_signature="garbage"), {}],
     ids=["another secret", "another id", "no signature", "nothing"],
 )
-def test_the_receiver_of_the_page_refuses_what_is_not_ours(receiver: FlaskClient, sent: dict[str, str]) -> None:
+def test_the_example_receiver_rejects_messages_signed_by_others(receiver: FlaskClient, sent: dict[str, str]) -> None:
     assert receiver.post("/pressroom", data=BODY, headers=sent).status_code == 400
 
 
@@ -57,6 +55,6 @@ def test_the_page_names_every_event_and_every_reason() -> None:
         assert f"`{word}`" in PAGE, word
 
 
-def test_the_api_takes_the_events_that_there_are() -> None:
+def test_the_api_accepts_exactly_the_defined_events() -> None:
     assert get_args(JobEvent) == tuple(map(str, JOB_EVENTS))
     assert get_args(CampaignEvent) == tuple(map(str, CAMPAIGN_EVENTS))

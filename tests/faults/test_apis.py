@@ -31,7 +31,7 @@ def _jobs_of(client: Client) -> list[str]:
 
 
 @pytest.mark.parametrize(("point", "is_accepted"), [("submitting", False), ("submitted", True), ("rung", True)])
-def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_all(
+def test_f45_f46_f47_an_api_that_dies_during_a_submission_accepts_it_once_or_not_at_all(
     stack: Stack, point: str, *, is_accepted: bool
 ) -> None:
     ours = stack.client()
@@ -54,7 +54,7 @@ def test_f45_f46_f47_an_api_that_dies_over_an_order_has_taken_it_once_or_not_at_
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", ["submitting", "submitted"])
-def test_an_api_that_dies_over_many_orders_at_once_has_taken_each_once_or_not_at_all(stack: Stack, point: str) -> None:
+def test_an_api_that_dies_during_many_submissions_accepts_each_once_or_not_at_all(stack: Stack, point: str) -> None:
     ours = stack.client()
     before = set(_jobs_of(ours))
     keys = [_key(f"{point}-{number}") for number in range(THREADS)]

@@ -63,7 +63,7 @@ def _kill_at_random(stack: Stack, people: int, kills: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("point", ["feeding", "settling"])
-def test_f49_a_clerk_that_dies_over_a_campaign_leaves_it_whole(stack: Stack, point: str) -> None:
+def test_f49_a_clerk_that_dies_at_work_on_a_campaign_leaves_it_consistent(stack: Stack, point: str) -> None:
     with press_process.clerk(stack, f"{point}:kill@2") as doomed, press_process.press(stack, **press_process.HASTY):
         run = Run(stack.client(), 40)
         run.finish(40)
@@ -74,7 +74,7 @@ def test_f49_f50_clerks_and_presses_are_killed_at_random_and_each_row_is_printed
     _kill_at_random(stack, people=150, kills=4, seed=1)
 
 
-def test_f51_a_campaign_that_is_stopped_under_way_adds_up(stack: Stack) -> None:
+def test_f51_the_sums_of_a_campaign_stopped_under_way_add_up(stack: Stack) -> None:
     with press_process.press(stack):
         run = Run(stack.client(), 30)
         until(lambda: run.printed, "the first prints")
@@ -88,5 +88,5 @@ def test_f51_a_campaign_that_is_stopped_under_way_adds_up(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(1800)
-def test_f52_thirty_deaths_in_a_campaign_of_two_thousand_leave_one_print_a_row(stack: Stack) -> None:
+def test_f52_thirty_crashes_in_a_campaign_of_two_thousand_print_each_row_once(stack: Stack) -> None:
     _kill_at_random(stack, people=2000, kills=30, seed=2)

@@ -50,7 +50,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_f59_a_checker_that_breaks_lets_nothing_out(press_fixture: PressFixture, kind: str) -> None:
+def test_f59_nothing_is_published_while_the_checker_fails(press_fixture: PressFixture, kind: str) -> None:
     job = factories.submit(press_fixture.database, request={"num_images": 2})
     with press_fixture.press(checker=BrokenChecker(ANSWERS[kind])) as press:
         for _ in range(3):
@@ -67,7 +67,7 @@ def test_f59_a_checker_that_breaks_lets_nothing_out(press_fixture: PressFixture,
     press_fixture.check()
 
 
-def test_f59_a_checker_that_recovers_lets_the_job_out(press_fixture: PressFixture) -> None:
+def test_f59_a_job_is_published_once_the_checker_recovers(press_fixture: PressFixture) -> None:
     job = factories.submit(press_fixture.database)
     with press_fixture.press(checker=BrokenChecker(None)) as broken:
         runner.run_next_job(broken)
@@ -89,7 +89,7 @@ class HangingChecker(ScriptedChecker):
         self.never.wait()
 
 
-def test_f59_a_checker_that_hangs_fails_the_attempt_and_has_its_press_start_again(
+def test_f59_a_checker_that_hangs_fails_the_attempt_and_restarts_the_press(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []

@@ -61,9 +61,7 @@ def owe(home: Path, url: str) -> tuple[WebhookFixture, str, WebhookMessage]:
 
 
 @pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])
-def test_f08_f42_a_clerk_that_dies_over_a_message_is_followed_by_another_that_sends_it(
-    home: Path, point: str, arrivals: int
-) -> None:
+def test_f08_f42_a_message_whose_clerk_dies_is_sent_by_another_clerk(home: Path, point: str, arrivals: int) -> None:
     with receiving() as receiver:
         webhook_fixture, secret, message = owe(home, receiver.url)
         with clerk(home, f"{point}:kill") as dying:

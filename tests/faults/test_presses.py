@@ -56,7 +56,7 @@ def test_f01_a_press_that_dies_before_its_claim_costs_nothing(stack: Stack) -> N
     assert stack.rows(job_id)[0].strikes == 1
 
 
-def test_f01_a_bell_that_is_lost_is_rung_again(stack: Stack) -> None:
+def test_f01_a_lost_notification_is_sent_again(stack: Stack) -> None:
     job_id = stack.client().order()
     with stack.backend.connect(stack.settings) as broker:
         until(lambda: broker.lpop("press.painted"), "a bell to steal")
@@ -162,7 +162,7 @@ def _pause_outside_a_transaction(stack: Stack, process: subprocess.Popen[bytes])
         time.sleep(LOOK_SECONDS)
 
 
-def test_f11_a_press_that_hangs_says_why_before_its_watchdog_ends_it(stack: Stack) -> None:
+def test_f11_a_hanging_press_reports_the_reason_before_its_watchdog_ends_it(stack: Stack) -> None:
     with press_process.press(stack, "stepped:sleep=60", PRESSROOM_STEP_TIMEOUT_SECONDS="4") as hanging:
         job_id = stack.client().order()
         assert hanging.wait(60) == 1
@@ -172,7 +172,7 @@ def test_f11_a_press_that_hangs_says_why_before_its_watchdog_ends_it(stack: Stac
     assert _end_with_another_press(stack, job_id) is JobStatus.SUCCEEDED
 
 
-def test_f14_a_job_that_kills_every_press_is_given_up_after_three(stack: Stack) -> None:
+def test_f14_a_job_that_kills_every_press_fails_after_three(stack: Stack) -> None:
     client = stack.client()
     job_id = client.order()
     for strike in range(1, 4):
@@ -195,7 +195,7 @@ def test_f54_an_idle_press_that_is_asked_to_stop_claims_nothing_more(stack: Stac
     assert _end_with_another_press(stack, late) is JobStatus.SUCCEEDED
 
 
-def test_f54_a_press_that_is_asked_to_stop_before_it_hears_says_goodbye(stack: Stack) -> None:
+def test_f54_a_press_stopped_before_its_first_notification_is_marked_as_stopped(stack: Stack) -> None:
     with press_process.press(stack) as press:
         press.send_signal(signal.SIGTERM)
         assert press.wait(60) == 0

@@ -65,7 +65,7 @@ def _rules(canary: Receiver) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("url", HOSTILE)
-def test_f40_no_hostile_url_is_reached_when_it_is_named_or_told_something(
+def test_f40_no_hostile_url_is_contacted_at_registration_or_delivery(
     sqlite_database: Database, tmp_path: Path, canary: Receiver, url: str
 ) -> None:
     url = url.replace("PORT", str(canary.port))
@@ -82,7 +82,7 @@ def test_f40_no_hostile_url_is_reached_when_it_is_named_or_told_something(
     assert canary.connections == 0
 
 
-def test_f40_a_name_that_turns_inward_after_it_was_registered_reaches_nobody(
+def test_f40_a_registered_name_rebound_to_a_private_address_is_not_contacted(
     sqlite_database: Database, tmp_path: Path, canary: Receiver
 ) -> None:
     resolver = Resolver(honest_times=1)
@@ -100,7 +100,7 @@ def test_f40_a_name_that_turns_inward_after_it_was_registered_reaches_nobody(
     assert canary.connections == 0
 
 
-def test_f40_the_canary_is_reached_by_whom_the_house_allows(sqlite_database: Database, canary: Receiver) -> None:
+def test_f40_a_private_address_is_contacted_when_it_is_allowed(sqlite_database: Database, canary: Receiver) -> None:
     webhook_fixture = WebhookFixture(sqlite_database)
     endpoint_id, _ = webhook_fixture.subscribe(f"http://inward.example:{canary.port}/")
     message_id = webhook_fixture.test(endpoint_id)

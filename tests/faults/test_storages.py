@@ -54,7 +54,7 @@ def _outcomes(press_fixture: PressFixture, job_id: object) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("refusals", [[SERVER_ERROR], [SLOW_DOWN] * (ONE_ROUND + 1)], ids=["one 500", "five 503"])
-def test_f34_a_storage_that_is_overloaded_costs_no_second_print(
+def test_f34_an_overloaded_storage_repeats_the_upload_and_not_the_print(
     sqlite_press_fixture: PressFixture, script: Script, refusals: list[Refusal]
 ) -> None:
     script.refusals = list(refusals)
@@ -66,7 +66,7 @@ def test_f34_a_storage_that_is_overloaded_costs_no_second_print(
     sqlite_press_fixture.check()
 
 
-def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(
+def test_f36_an_object_truncated_by_storage_is_detected_and_uploaded_again(
     sqlite_press_fixture: PressFixture, script: Script
 ) -> None:
     script.loses_half = 1
@@ -78,7 +78,7 @@ def test_f36_a_storage_that_says_yes_and_keeps_half_is_found_out(
 
 
 @pytest.mark.parametrize("refusal", [DENIED, NO_BUCKET, WRONG_CLOCK], ids=lambda refusal: refusal[1])
-def test_f37_a_storage_that_takes_nothing_has_its_press_wait_and_fails_no_job(
+def test_f37_a_press_waits_while_storage_rejects_uploads_and_fails_no_job(
     sqlite_press_fixture: PressFixture, script: Script, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.press.publish.UPLOAD_PAUSE_SECONDS", 0.01)
@@ -94,7 +94,7 @@ def test_f44_a_press_whose_disk_is_full_waits_and_fails_no_job(
     _check_the_press_waits(sqlite_press_fixture, monkeypatch, lambda: setattr(full_disk, "is_full", False))
 
 
-def test_f44_a_disk_with_hardly_any_room_counts_as_full(
+def test_f44_a_disk_with_hardly_any_space_counts_as_full(
     sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 2**63)

@@ -39,7 +39,7 @@ def test_random_arrivals_are_played_by_all_three_schedulers(tmp_path: Path) -> N
     assert set(medians) == {"one at a time", "dynamic", "continuous"}
 
 
-def test_virtual_time_plays_the_same_arrivals_alike_each_time() -> None:
+def test_virtual_time_replays_the_same_arrivals_identically() -> None:
     from tests.bench.engine.continuous import serve_continuously
     from tests.bench.engine.queueing import draw_orders
 
@@ -56,14 +56,16 @@ def test_at_full_load_continuous_batching_waits_a_fifth_less_than_dynamic_and_de
     assert ran["continuous"]["throughput"] >= ran["dynamic"]["throughput"]
 
 
-def test_the_tail_is_measured_in_its_parts(tmp_path: Path) -> None:
+def test_publishing_is_measured_in_its_parts(tmp_path: Path) -> None:
     from tests.bench.service import publishing
 
     publishing.main(["--times", "1", "--sides", "64,128", "--out", str(tmp_path)])
     assert set(hold(tmp_path, "tail", 3)) == {"encoders", "parts", "overlap"}
 
 
-def test_what_checking_and_marking_cost_is_measured_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_checking_and_marking_is_measured_in_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tests.bench.service import marking, service
 
     monkeypatch.setattr(marking, "STEP_SECONDS", 0.001)
@@ -110,7 +112,7 @@ def test_the_benchmark_model_draws_pictures_of_its_own_size(tmp_path: Path) -> N
     assert (card.name, card.default_width, card.default_steps) == ("bench-256", 256, 16)
 
 
-def test_taking_orders_is_measured_against_a_plain_view(tmp_path: Path) -> None:
+def test_submission_is_measured_against_a_plain_view(tmp_path: Path) -> None:
     from tests.bench.service import submit
 
     words = ["--rounds", "2", "--orders", "8", "--connections", "2", "--databases", "sqlite"]
@@ -128,7 +130,7 @@ def test_results_are_reported_as_markdown(tmp_path: Path, capsys: pytest.Capture
     assert "| ours | 2.0 |" in capsys.readouterr().out
 
 
-def test_recipients_are_taken_in_beside_a_plain_loop(tmp_path: Path) -> None:
+def test_importing_recipients_is_measured_against_a_plain_loop(tmp_path: Path) -> None:
     from tests.bench.campaigns import campaign
 
     campaign.main(["--rows", "300", "--plain-rows", "20", "--out", str(tmp_path)])
@@ -137,7 +139,7 @@ def test_recipients_are_taken_in_beside_a_plain_loop(tmp_path: Path) -> None:
     assert all(each["rows_per_second"] > 0 for each in figures.values())
 
 
-def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
+def test_running_campaigns_are_timed(tmp_path: Path) -> None:
     from tests.bench.campaigns import run
 
     small = {"rows": 30, "people": 30, "urgent": 2, "share": 10, "windows": 1}
@@ -148,7 +150,7 @@ def test_campaigns_that_run_are_timed(tmp_path: Path) -> None:
     assert figures["first_claim_seconds"] > 0
 
 
-def test_harmless_pictures_are_counted_that_a_checker_would_block(tmp_path: Path) -> None:
+def test_false_blocks_of_a_checker_are_counted(tmp_path: Path) -> None:
     from tests.bench.service import false_blocks
     from worker.self_test_image import DONKEY
 

@@ -90,7 +90,7 @@ def is_near(found: str, wanted: tuple[int, int, int]) -> bool:
     return max(abs(one - other) for one, other in pairs) <= 40
 
 
-def test_every_row_of_a_real_campaign_is_told_truly(stack: Stack, tmp_path: Path) -> None:
+def test_the_results_of_a_real_campaign_are_right_for_every_row(stack: Stack, tmp_path: Path) -> None:
     rows = people()
     assert len(rows) == 60
     bad = [["nothing", "", "red"], ["r1", "ghost", "pink"]]

@@ -52,7 +52,7 @@ def run(environ: dict[str, str], *words: str, status: int = 0) -> subprocess.Com
     return done
 
 
-def test_an_order_is_waited_for_and_its_images_saved(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_job_is_waited_for_and_its_images_are_saved(environ: dict[str, str], tmp_path: Path) -> None:
     done = run(environ, "submit", "a fox", *SMALL, "--num-images", "2", "--seed", "7", "--out", str(tmp_path / "out"))
     files = [Path(line) for line in done.stdout.splitlines()]
     assert sorted(files) == sorted((tmp_path / "out").iterdir())
@@ -63,7 +63,7 @@ def test_an_order_is_waited_for_and_its_images_saved(environ: dict[str, str], tm
             assert DIGITAL_SOURCE_TYPE in picture.info[PNG_XMP_KEYWORD]
 
 
-def test_an_order_may_start_from_files(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_job_may_start_from_files(environ: dict[str, str], tmp_path: Path) -> None:
     init, mask = tmp_path / "init.jpg", tmp_path / "mask.png"
     Image.new("RGB", (100, 80), "navy").save(init)
     Image.new("1", (64, 64), 1).save(mask)
@@ -76,7 +76,7 @@ def test_an_order_may_start_from_files(environ: dict[str, str], tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("busy_press")
-def test_an_order_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
+def test_a_job_that_is_not_waited_for_can_be_shown_and_canceled(environ: dict[str, str]) -> None:
     job_id = run(environ, "submit", "a slow fox", "--priority", "bulk").stdout.strip()
     assert job_id in run(environ, "jobs", "list").stdout
     assert "a slow fox" in run(environ, "jobs", "show", job_id).stdout
@@ -102,7 +102,7 @@ def test_watching_a_canceled_job_exits_with_an_error(environ: dict[str, str]) ->
     assert json.loads(run(environ, "jobs", "watch", canceled, "--json", status=1).stdout)["status"] == "canceled"
 
 
-def test_styles_are_made_listed_and_shown(environ: dict[str, str]) -> None:
+def test_styles_are_created_listed_and_shown(environ: dict[str, str]) -> None:
     colours = ("--colour", "#ff8800", "--suffix", ", soft light")
     assert run(environ, "styles", "create", "bright", *colours, *SMALL).stdout == "bright@1\n"
     assert "bright@1" in run(environ, "styles", "list").stdout
@@ -149,7 +149,7 @@ def test_rows_that_were_corrected_are_appended_approved_and_printed(environ: dic
     assert {file.name for file in (out / "pictures").iterdir()} == {"card 1 1.png", "card 2 1.png"}
 
 
-def test_nothing_is_printed_before_somebody_agrees(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_campaign_is_not_printed_without_confirmation(environ: dict[str, str], tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_text("name\nAnn\nBob\n")
     asked = (
@@ -174,7 +174,7 @@ def test_nothing_is_printed_before_somebody_agrees(environ: dict[str, str], tmp_
 
 
 @pytest.mark.usefixtures("busy_press")
-def test_jobs_are_tried_again(environ: dict[str, str]) -> None:
+def test_jobs_are_retried(environ: dict[str, str]) -> None:
     first = run(environ, "submit", "a slow owl", "--priority", "bulk").stdout.strip()
     assert json.loads(run(environ, "jobs", "cancel", first, "--json").stdout)[0]["status"] == "canceled"
     again = run(environ, "jobs", "retry", first).stdout.strip()
@@ -206,7 +206,7 @@ def test_images_are_listed_downloaded_and_deleted(environ: dict[str, str], tmp_p
     assert "is not a date or time" in run(environ, "images", "list", "--from", "soon", status=2).stderr
 
 
-def test_the_overview_is_printed_once_where_the_output_is_no_terminal(environ: dict[str, str]) -> None:
+def test_the_overview_is_printed_once_without_a_terminal(environ: dict[str, str]) -> None:
     assert "waiting" in run(environ, "top").stdout
     overview = json.loads(run(environ, "top", "--json").stdout)
     assert (overview["object"], overview["all_owners"]) == ("overview", False)
@@ -216,7 +216,7 @@ def test_the_overview_is_printed_once_where_the_output_is_no_terminal(environ: d
     assert "accelerator" in run(seen, "top", "--once").stdout
 
 
-def test_what_was_spent_is_told_as_table_csv_and_json(environ: dict[str, str]) -> None:
+def test_usage_is_printed_as_table_csv_and_json(environ: dict[str, str]) -> None:
     run(environ, "submit", "an owl", *SMALL, "--wait")
     total = json.loads(run(environ, "usage", "--by", "model", "--json").stdout)["total"]
     assert total["images"] >= 1
@@ -227,7 +227,7 @@ def test_what_was_spent_is_told_as_table_csv_and_json(environ: dict[str, str]) -
     assert "usage:all" in run(environ, "usage", "--all", status=1).stderr
 
 
-def test_webhooks_are_made_tried_and_deleted(environ: dict[str, str]) -> None:
+def test_webhooks_are_created_tested_and_deleted(environ: dict[str, str]) -> None:
     made = json.loads(run(environ, "webhooks", "create", "https://hooks.example/a", "--json").stdout)
     assert made["secret"].startswith("whsec_")
     delivery = json.loads(run(environ, "webhooks", "test", made["id"], "--json").stdout)
@@ -248,18 +248,18 @@ def test_the_models_on_offer_are_listed(environ: dict[str, str]) -> None:
     assert "512 × 512" in run(environ, "models", "list").stdout
 
 
-def test_json_is_all_that_stands_on_standard_output(environ: dict[str, str]) -> None:
+def test_only_json_is_written_to_standard_output(environ: dict[str, str]) -> None:
     job = json.loads(run(environ, "submit", "an owl", *SMALL, "--wait", "--json").stdout)
     assert job["status"] == "succeeded"
 
 
-def test_an_order_that_cannot_be_is_refused_in_one_sentence(environ: dict[str, str]) -> None:
+def test_an_invalid_request_is_refused_in_one_sentence(environ: dict[str, str]) -> None:
     done = run(environ, "submit", "a fox", "--width", "7", status=1)
     assert done.stderr.startswith("Error: /width must be ")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_wrong_key_is_told_in_one_sentence(environ: dict[str, str]) -> None:
+def test_a_wrong_key_is_reported_in_one_sentence(environ: dict[str, str]) -> None:
     done = run(environ | {"PRESSROOM_API_KEY": "prk_wrong"}, "jobs", "list", status=1)
     assert done.stderr.startswith("Error: Invalid API key")
 
@@ -276,7 +276,7 @@ def test_a_second_stack_on_the_same_data_is_refused(environ: dict[str, str]) -> 
     assert "is already running in" in done.stderr
 
 
-def test_a_port_that_is_taken_is_told_in_one_sentence(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(environ: dict[str, str], tmp_path: Path) -> None:
     done = run(environ | {"PRESSROOM_HOME": str(tmp_path)}, "up", status=78)
     assert done.stderr.startswith(
         f"Error: The api cannot listen on {environ['PRESSROOM_BIND']}: address already in use"

@@ -29,7 +29,7 @@ def _check_each_was_printed_once(stack: Stack, ordered: list[str]) -> None:
     assert {stack.image_count(job_id) for job_id in ordered} == {2}
 
 
-def test_after_the_death_of_the_press_and_of_the_broker_every_job_succeeds_once(stack: Stack) -> None:
+def test_every_job_succeeds_once_after_press_and_broker_crash(stack: Stack) -> None:
     ordered = _order_20(stack)
     (press,) = stack.presses()
     os.kill(press.pid, signal.SIGKILL)
@@ -38,7 +38,7 @@ def test_after_the_death_of_the_press_and_of_the_broker_every_job_succeeds_once(
     assert [attempt.outcome for attempt in stack.attempts(*ordered)].count(Outcome.LOST) <= MOST_IN_HAND
 
 
-def test_after_the_death_of_the_broker_alone_the_press_still_hears(stack: Stack) -> None:
+def test_the_press_receives_notifications_after_a_broker_crash(stack: Stack) -> None:
     ordered = _order_20(stack)
     (press,) = stack.presses()
     kill_broker(stack.backend, stack.settings)
@@ -46,7 +46,7 @@ def test_after_the_death_of_the_broker_alone_the_press_still_hears(stack: Stack)
     assert [alive.id for alive in stack.presses()] == [press.id]
 
 
-def test_orders_are_accepted_while_the_broker_is_away(stack: Stack) -> None:
+def test_jobs_are_accepted_while_the_broker_is_down(stack: Stack) -> None:
     kill_broker(stack.backend, stack.settings)
     started = time.monotonic()
     ordered = [stack.client().order() for _ in range(3)]

@@ -111,7 +111,7 @@ def test_an_image_can_be_erased_and_is_gone_for_every_link(stack: Stack) -> None
     assert client.http.get(f"/v1/images/{image['id']}").json()["status"] == "erased"
 
 
-def test_what_customers_say_stands_in_no_log_however_their_orders_end(stack: Stack) -> None:
+def test_prompts_appear_in_no_log_however_their_jobs_end(stack: Stack) -> None:
     client = stack.client()
     with receiving(answer(500)) as receiver:
         webhook = client.post("/v1/webhooks", status=201, url=receiver.url, description="mine")

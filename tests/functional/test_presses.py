@@ -31,7 +31,7 @@ def running_stack(running_stack: Stack) -> Iterator[Stack]:
         yield running_stack
 
 
-def test_40_jobs_of_two_owners_are_shared_fairly_and_the_urgent_overtake(stack: Stack) -> None:
+def test_40_jobs_of_two_owners_are_shared_fairly_and_urgent_ones_go_first(stack: Stack) -> None:
     with _busy_presses(stack):
         ordered = [
             stack.client(owner).order(steps=4, priority=priority)
@@ -75,14 +75,14 @@ def test_a_job_is_printed_by_one_press_alone(stack: Stack) -> None:
     assert len({attempt.press_id for attempt in attempts}) == 2
 
 
-def test_a_painted_press_carries_no_torch(stack: Stack) -> None:
+def test_a_painted_press_does_not_load_torch(stack: Stack) -> None:
     for press in stack.presses():
         loaded = Path(f"/proc/{press.pid}/maps")
         if loaded.exists():
             assert "libtorch" not in loaded.read_text()
 
 
-def test_a_painted_press_is_up_soon(stack: Stack) -> None:
+def test_a_painted_press_starts_quickly(stack: Stack) -> None:
     began, before = time.monotonic(), _cpu_seconds_of_children()
     press = subprocess.Popen(
         [sys.executable, "-m", "worker.main"], env=stack.environ, stderr=subprocess.PIPE, start_new_session=True
@@ -104,7 +104,7 @@ def _cpu_seconds_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_the_presses_are_known_by_their_heartbeat(stack: Stack) -> None:
+def test_presses_are_listed_by_their_heartbeats(stack: Stack) -> None:
     before = {press.id: press.heartbeat_at for press in stack.presses()}
     assert len(before) == 2
     until(lambda: all(press.heartbeat_at > before[press.id] for press in stack.presses()), "a heartbeat")

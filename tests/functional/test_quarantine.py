@@ -49,7 +49,7 @@ def test_the_donkey_is_blocked_kept_released_and_delivered(make_backend: Callabl
         stack.check()
 
 
-def test_by_default_the_donkey_never_leaves_and_is_nowhere() -> None:
+def test_by_default_the_donkey_is_neither_delivered_nor_stored() -> None:
     with running(Embedded(), settings=CHECKED) as stack:
         client, reviewer = stack.client(), open_review(stack)
         job = client.wait(client.order(**DONKEY))

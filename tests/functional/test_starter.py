@@ -36,7 +36,7 @@ def _pixels(stack: Stack, seed: int) -> bytes:
         return picture.convert("RGB").tobytes()
 
 
-def test_one_seed_is_one_picture_and_another_seed_another(stack: Stack) -> None:
+def test_one_seed_gives_one_image_and_another_seed_another_image(stack: Stack) -> None:
     first = _pixels(stack, seed=1)
     assert _pixels(stack, seed=1) == first
     assert _pixels(stack, seed=2) != first

@@ -14,7 +14,7 @@ def told(request: Received) -> tuple[str, str]:
     return body["data"]["id"], body["type"]
 
 
-def test_every_end_of_a_job_is_told_and_verified_during_a_rotation_too(stack: Stack) -> None:
+def test_every_outcome_of_a_job_is_sent_and_verifies_during_a_rotation_too(stack: Stack) -> None:
     client = stack.client()
     with receiving(answer(500), answer(204)) as receiver:
         webhook = client.post("/v1/webhooks", status=201, url=receiver.url)
@@ -40,7 +40,7 @@ def test_every_end_of_a_job_is_told_and_verified_during_a_rotation_too(stack: St
         assert secret not in stack.log.read_text()
 
 
-def test_a_job_tells_its_own_receiver_of_its_start_and_its_end(stack: Stack) -> None:
+def test_a_job_reports_its_start_and_end_to_its_own_receiver(stack: Stack) -> None:
     client = stack.client()
     with receiving() as receiver:
         direct = client.http.post("/v1/webhooks", json={}).json()
@@ -60,7 +60,7 @@ def test_a_job_tells_its_own_receiver_of_its_start_and_its_end(stack: Stack) -> 
         assert bodies["job.succeeded"]["cost"]["amount"] == shown["cost"]["amount"]
 
 
-def test_the_stack_s_own_doors_are_no_receivers(stack: Stack) -> None:
+def test_the_ports_of_the_stack_itself_are_refused_as_receivers(stack: Stack) -> None:
     client = stack.client()
     for url in (stack.settings.base_url, "https://localhost/", "https://169.254.169.254/latest/meta-data/"):
         for path, body in (("/v1/webhooks", {"url": url}), ("/v1/jobs", {"prompt": "x", "webhook_url": url})):

@@ -32,7 +32,7 @@ def postgresql(postgresql_url: str) -> Iterator[Database]:
     opened.close()
 
 
-def test_f10_whoever_is_stopped_inside_a_transaction_soon_holds_no_row(postgresql: Database) -> None:
+def test_f10_a_process_stopped_inside_a_transaction_soon_loses_its_row_locks(postgresql: Database) -> None:
     held = factories.running(postgresql)
     with pytest.raises(DatabaseUnavailableError, match="idle"), postgresql.transaction() as stopped:  # noqa: PT012
         stopped.execute(text("SET LOCAL idle_in_transaction_session_timeout = '100ms'"))
@@ -43,7 +43,7 @@ def test_f10_whoever_is_stopped_inside_a_transaction_soon_holds_no_row(postgresq
     assert factories.read(postgresql, held.job_id).status is JobStatus.CANCELED
 
 
-def test_f10_no_transaction_may_be_idle_for_long(postgresql: Database) -> None:
+def test_f10_idle_transactions_are_ended(postgresql: Database) -> None:
     with postgresql.reading() as session:
         assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "15s"
 
@@ -61,7 +61,7 @@ def test_f32_connections_that_the_server_has_ended_are_replaced(postgresql: Data
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_f43_a_wrong_clock_of_a_machine_bends_no_lease(
+def test_f43_a_wrong_clock_of_a_machine_changes_no_lease(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     right = clock.utcnow
@@ -122,7 +122,7 @@ def _hear_all(press: Press, press_fixture: PressFixture, job_ids: list[UUID]) ->
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
-def test_f31_an_order_whose_transaction_is_refused_is_told_to_come_again_and_taken_once(
+def test_f31_a_submission_whose_transaction_is_refused_gets_503_and_is_accepted_once(
     postgresql: Database, tmp_path: Path, inject: Callable[[str, str], None], code: str
 ) -> None:
     api = open_api(postgresql, tmp_path)

@@ -38,7 +38,7 @@ def far_database(postgresql_url: str, link: Proxy) -> Iterator[Database]:
     opened.close()
 
 
-def test_f25_a_database_that_takes_nothing_more_is_given_up(link: Proxy, far_database: Database) -> None:
+def test_f25_a_database_that_stops_receiving_data_times_out(link: Proxy, far_database: Database) -> None:
     with far_database.reading() as session:
         assert session.scalar(text("SELECT 1")) == 1
         link.hang()
@@ -66,13 +66,13 @@ def test_f25_a_database_whose_machine_is_gone_is_noticed(far_database: Database)
     assert asked == POSTGRESQL_CONNECT_ARGS
 
 
-def test_f25_a_database_that_does_not_take_the_connection_is_given_up(link: Proxy, far_database: Database) -> None:
+def test_f25_a_database_that_never_accepts_the_connection_times_out(link: Proxy, far_database: Database) -> None:
     link.hang()
     with pytest.raises(DatabaseUnavailableError, match="timeout"), far_database.reading() as session:
         session.scalar(text("SELECT 1"))
 
 
-def test_f25_a_forsaken_line_to_redis_is_given_up_and_another_taken(linked: Stack, links: Linked) -> None:
+def test_f25_a_dead_connection_to_redis_is_replaced(linked: Stack, links: Linked) -> None:
     with press_process.press(linked) as press:
         links.broker_link.forsake()
         ordered = [linked.client().order() for _ in range(3)]

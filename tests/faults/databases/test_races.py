@@ -64,7 +64,7 @@ def _facts(database: Database, held: Claim) -> tuple[JobStatus, Outcome, int]:
     return status, outcome, images or 0
 
 
-def test_f53_a_job_that_is_canceled_while_it_is_committed_ends_as_one_of_both(database: Database, race: Race) -> None:
+def test_f53_a_cancel_that_races_with_a_commit_has_exactly_one_winner(database: Database, race: Race) -> None:
     press, seen = factories.press(database), Counter[JobStatus]()
     for _ in range(ROUNDS):
         held = factories.running(database, press)

@@ -56,7 +56,7 @@ def _order(api: Api, key: str) -> str:
     return str(answer.json["id"])
 
 
-def test_f30_an_order_that_a_fail_over_has_lost_can_be_seen_and_is_ordered_again_by_its_key(
+def test_f30_a_job_lost_in_a_fail_over_is_404_and_its_key_creates_it_again(
     database: Database, copy: Copy, press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     before = open_api(database, tmp_path / "home")

@@ -47,7 +47,7 @@ def _is_whole(database: Database) -> bool:
         return session.scalar(text("PRAGMA integrity_check")) == "ok"
 
 
-def test_f33_writers_that_are_killed_leave_the_database_whole_and_all_that_they_committed(
+def test_f33_killed_writers_leave_the_database_intact_with_everything_committed(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     logs = [tmp_path / f"{number}.log" for number in range(WRITERS)]
@@ -88,9 +88,7 @@ def _order(api: Api, number: int) -> object:
     return api.post("/v1/jobs", json=body, headers={"Idempotency-Key": f"f33-{number}"})
 
 
-def test_f33_a_database_whose_disk_is_full_refuses_orders_and_takes_them_later(
-    sqlite_database: Database, tmp_path: Path
-) -> None:
+def test_f33_a_full_disk_refuses_submissions_and_accepts_them_later(sqlite_database: Database, tmp_path: Path) -> None:
     api, disk = open_api(sqlite_database, tmp_path), Disk(sqlite_database)
     disk.pages = 1  # as many as there are: it grows no more
     answers = []

@@ -54,12 +54,12 @@ def _is_over(connection: socket.socket) -> bool:
         return True
 
 
-def test_it_carries_both_ways(echo: Proxy) -> None:
+def test_the_proxy_carries_data_both_ways(echo: Proxy) -> None:
     with connect(echo) as connection:
         assert ask(connection, b"abc") == b"ABC"
 
 
-def test_it_refuses_and_heals(echo: Proxy) -> None:
+def test_the_proxy_refuses_connections_until_it_is_healed(echo: Proxy) -> None:
     with connect(echo) as connection:
         ask(connection)
         echo.refuse()
@@ -71,7 +71,7 @@ def test_it_refuses_and_heals(echo: Proxy) -> None:
         assert ask(connection) == b"X"
 
 
-def test_it_hangs_and_heals(echo: Proxy) -> None:
+def test_the_proxy_holds_data_back_until_it_is_healed(echo: Proxy) -> None:
     with connect(echo, 0.2) as connection:
         ask(connection)
         echo.hang()
@@ -82,7 +82,7 @@ def test_it_hangs_and_heals(echo: Proxy) -> None:
         assert connection.recv(1024) == b"LATE"
 
 
-def test_it_forsakes_the_connections_that_there_are_and_takes_new_ones(echo: Proxy) -> None:
+def test_the_proxy_abandons_open_connections_and_carries_new_ones(echo: Proxy) -> None:
     with connect(echo, 0.2) as forsaken:
         ask(forsaken)
         echo.forsake()
@@ -92,7 +92,7 @@ def test_it_forsakes_the_connections_that_there_are_and_takes_new_ones(echo: Pro
             assert ask(connection, b"new") == b"NEW"
 
 
-def test_it_cuts_after_so_many_bytes_once(echo: Proxy) -> None:
+def test_the_proxy_cuts_one_connection_after_so_many_bytes(echo: Proxy) -> None:
     echo.cut_after(4)
     with connect(echo) as connection:
         ask(connection, b"abc")
@@ -104,7 +104,7 @@ def test_it_cuts_after_so_many_bytes_once(echo: Proxy) -> None:
 
 
 @pytest.mark.parametrize("is_of_answer", [True, False])
-def test_it_loses_what_it_is_told_to_lose(echo: Proxy, *, is_of_answer: bool) -> None:
+def test_the_proxy_drops_the_chosen_message_or_its_answer(echo: Proxy, *, is_of_answer: bool) -> None:
     echo.lose(Loss(b"insert", b"commit", is_of_answer=is_of_answer))
     with connect(echo) as other, connect(echo) as connection:
         assert ask(connection, b"insert") == b"INSERT"

@@ -74,7 +74,7 @@ def test_a_campaign_is_started_paused_resumed_and_canceled(api: Api, campaign_fi
         (CampaignStatus.DRAFT, "proofs"),
     ],
 )
-def test_what_a_state_does_not_allow_is_refused_and_says_the_state(
+def test_an_action_that_the_state_forbids_is_refused_with_the_state(
     api: Api, campaign_fixture: CampaignFixture, status: CampaignStatus, verb: str
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(1), status=status)
@@ -84,14 +84,14 @@ def test_what_a_state_does_not_allow_is_refused_and_says_the_state(
 
 
 @pytest.mark.parametrize("verb", ["start", "pause", "resume", "cancel", "retry", "budget", "proofs"])
-def test_a_campaign_is_its_owners_alone(api: Api, campaign_fixture: CampaignFixture, verb: str) -> None:
+def test_a_campaign_is_visible_to_its_owner_alone(api: Api, campaign_fixture: CampaignFixture, verb: str) -> None:
     campaign_id = campaign_fixture.campaign(names(1), owner="eve")
     body = {"budget": {"amount": "5"}, "proofs": {}}.get(verb)
     assert act(api, campaign_id, verb, 404, **({} if body is None else {"json": body}))["code"] == "not_found"
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.APPROVED
 
 
-def test_a_raised_budget_has_a_held_campaign_go_on(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_raising_the_budget_resumes_a_held_campaign(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(4), budget=2 * PRICE, reservation=PRICE)
     act(api, campaign_id, "start")
     campaign_fixture.print_all()
@@ -105,13 +105,13 @@ def test_a_raised_budget_has_a_held_campaign_go_on(api: Api, campaign_fixture: C
 
 
 @pytest.mark.parametrize("amount", ["-1", "NaN", "0", "1e3", ""])
-def test_a_budget_is_an_amount(api: Api, campaign_fixture: CampaignFixture, amount: str) -> None:
+def test_a_budget_must_be_a_valid_amount(api: Api, campaign_fixture: CampaignFixture, amount: str) -> None:
     campaign_id = campaign_fixture.campaign(names(1))
     act(api, campaign_id, "budget", 422, json={"amount": amount})
     assert campaign_fixture.read(campaign_id).budget == Decimal(1000)
 
 
-def test_blocked_rows_are_tried_again_by_themselves(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_blocked_rows_can_be_retried_separately(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
     act(api, campaign_id, "start")
     held = campaign_fixture.claim()
@@ -154,9 +154,7 @@ def test_more_proofs_than_the_budget_pays_for_are_refused(api: Api, campaign_fix
     assert act(api, campaign_id, "proofs", 422, json={"k": 51})["code"] == "out_of_range"
 
 
-def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(
-    api: Api, campaign_fixture: CampaignFixture
-) -> None:
+def test_webhooks_receive_events_of_a_campaign_but_not_of_its_jobs(api: Api, campaign_fixture: CampaignFixture) -> None:
     webhook_fixture = WebhookFixture(campaign_fixture.database)
     webhook_fixture.subscribe(HOOK, events=list(EventType))
     webhook_fixture.ensure_direct_endpoint()
@@ -193,7 +191,7 @@ def test_webhooks_are_told_of_a_campaign_in_sum_and_not_of_its_jobs(
     assert set(urls[2:]) == {None}
 
 
-def test_a_campaign_of_which_nothing_was_printed_has_failed(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_a_campaign_that_printed_nothing_fails(api: Api, campaign_fixture: CampaignFixture) -> None:
     WebhookFixture(campaign_fixture.database).subscribe(HOOK, events=list(EventType))
     campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
     act(api, campaign_id, "start")
@@ -206,7 +204,7 @@ def test_a_campaign_of_which_nothing_was_printed_has_failed(api: Api, campaign_f
     assert [message["type"] for message in told(campaign_fixture)] == ["campaign.failed"]
 
 
-def test_what_is_held_because_the_model_has_changed_goes_on_once_it_is_approved_anew(
+def test_a_campaign_held_for_a_changed_model_resumes_after_a_new_approval(
     api: Api, campaign_fixture: CampaignFixture
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
@@ -220,7 +218,7 @@ def test_what_is_held_because_the_model_has_changed_goes_on_once_it_is_approved_
     assert campaign_fixture.print_all() == 2
 
 
-def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_appended_rows_wait_for_their_own_approval(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
     act(api, campaign_id, "start")
     with campaign_fixture.database.transaction() as session:

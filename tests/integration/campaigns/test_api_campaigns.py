@@ -29,7 +29,7 @@ def refuse(api: Api, **changes: Any) -> dict[str, Any]:
     return answer.json
 
 
-def test_a_campaign_is_made_complete_and_shown(database: Database, tmp_path: Path) -> None:
+def test_a_campaign_is_created_with_all_fields_and_shown(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     answer = api.post("/v1/campaigns", json=WISH | {"metadata": {"team": "crm"}, "defaults": {"steps": 4}})
     made = answer.json
@@ -54,7 +54,7 @@ def test_the_same_request_sent_again_makes_no_second_campaign(database: Database
     assert len(api.get("/v1/campaigns").json["data"]) == 1
 
 
-def test_variants_take_what_they_leave_out_from_the_campaign_and_its_style(api: Api) -> None:
+def test_variants_inherit_missing_fields_from_the_campaign_and_its_style(api: Api) -> None:
     look = {"prompt_suffix": ", soft light", "steps": 7, "palette": ["#ff0000"], "negative_prompt": "fog"}
     assert api.post("/v1/styles", json={"name": "warm", **look}).status_code == 201
     variants = [
@@ -69,7 +69,7 @@ def test_variants_take_what_they_leave_out_from_the_campaign_and_its_style(api: 
     assert made["variables"] == ["name", "pet"]
 
 
-def test_a_style_is_taken_for_the_version_that_there_is(api: Api) -> None:
+def test_a_style_without_a_version_is_pinned_to_the_newest(api: Api) -> None:
     api.post("/v1/styles", json={"name": "warm", "prompt_suffix": "v1"})
     made = make_campaign(api, **WISH | {"style": "warm"})
     api.post("/v1/styles", json={"name": "warm", "prompt_suffix": "v2"})
@@ -129,17 +129,19 @@ def test_other_languages_of_templates_are_plain_text(api: Api, prompt: str) -> N
         ({"templat": {}}, "unknown_field", "/templat"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_place(api: Api, changes: dict[str, Any], code: str, pointer: str) -> None:
+def test_an_invalid_campaign_is_refused_with_the_place_of_the_error(
+    api: Api, changes: dict[str, Any], code: str, pointer: str
+) -> None:
     refused = refuse(api, **changes)
     assert (refused["code"], refused["errors"][0]["pointer"]) == (code, pointer)
 
 
-def test_the_words_of_a_template_are_judged_like_any_prompt(api: Api) -> None:
+def test_a_template_is_checked_by_the_prompt_rules(api: Api) -> None:
     refused = refuse(api, template={"prompt": "{{ name }} as a naked child"})
     assert refused["code"] == "prompt_rejected"
 
 
-def test_a_fallback_is_a_picture_of_the_owners(api: Api) -> None:
+def test_a_fallback_must_be_an_image_of_the_owner(api: Api) -> None:
     asset = hand_in(api, PNG).json["id"]
     assert make_campaign(api, **WISH | {"on_block": "fallback", "fallback_image": asset})["fallback_image"] == asset
     refused = api.post(
@@ -148,7 +150,7 @@ def test_a_fallback_is_a_picture_of_the_owners(api: Api) -> None:
     assert refused.json["code"] == "unknown_asset"
 
 
-def test_campaigns_are_listed_the_newest_first_for_their_owner_alone(database: Database, tmp_path: Path) -> None:
+def test_campaigns_are_listed_newest_first_for_their_owner_alone(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = [make_campaign(api, **WISH)["id"] for _ in range(3)]
     first = api.get("/v1/campaigns?limit=2").json
@@ -177,7 +179,7 @@ def test_a_campaign_is_changed_until_it_is_approved(database: Database, tmp_path
     assert (refused.status_code, refused.json["code"]) == (409, "invalid_state")
 
 
-def test_new_words_are_tried_on_every_row_before_they_hold(database: Database, tmp_path: Path) -> None:
+def test_a_changed_template_is_rendered_for_every_row_before_it_is_saved(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api, **WISH)
     path = f"/v1/campaigns/{made['id']}"
@@ -198,7 +200,7 @@ def test_new_words_are_tried_on_every_row_before_they_hold(database: Database, t
     assert {each["arm"] for each in api.get(f"{path}/recipients").json["data"]} <= {"a", "b"}
 
 
-def test_an_approval_names_what_was_looked_at(database: Database, tmp_path: Path) -> None:
+def test_an_approval_must_carry_the_digest_that_was_reviewed(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api, **WISH)
     path = f"/v1/campaigns/{made['id']}"
@@ -214,7 +216,7 @@ def test_an_approval_names_what_was_looked_at(database: Database, tmp_path: Path
     assert again.json["code"] == "invalid_state"
 
 
-def test_to_approve_takes_a_scope_of_its_own(api: Api) -> None:
+def test_approving_requires_its_own_scope(api: Api) -> None:
     made = make_campaign(api, **WISH)
     digest = put(api, made, CSV).json["spec_digest"]
     path, body = f"/v1/campaigns/{made['id']}/approve", {"spec_digest": digest}
@@ -223,7 +225,7 @@ def test_to_approve_takes_a_scope_of_its_own(api: Api) -> None:
     assert api.post(path, json=body, key=api.make_key("ada", (Scope.CAMPAIGNS_APPROVE,))).status_code == 200
 
 
-def test_the_digest_is_of_all_that_decides_the_pictures_and_of_nothing_else(api: Api) -> None:
+def test_the_digest_covers_exactly_what_determines_the_images(api: Api) -> None:
     made = make_campaign(api, **WISH)
     path = f"/v1/campaigns/{made['id']}"
     seen = [put(api, made, CSV).json["spec_digest"]]
@@ -239,7 +241,7 @@ def test_the_digest_is_of_all_that_decides_the_pictures_and_of_nothing_else(api:
     assert same == seen[-1]
 
 
-def test_a_deleted_campaign_is_gone_and_one_at_work_cannot_be(database: Database, tmp_path: Path) -> None:
+def test_a_deleted_campaign_is_gone_and_a_running_one_cannot_be_deleted(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api, **WISH)
     path = f"/v1/campaigns/{made['id']}"

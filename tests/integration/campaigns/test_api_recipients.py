@@ -68,7 +68,9 @@ def codes(answer: Any) -> list[str]:
         (workbook([["name", "pet"], ["Ada", "fox"], ["Bob", "owl"]]), MEDIA_TYPE),
     ],
 )
-def test_every_format_comes_to_the_same(database: Database, tmp_path: Path, data: str | bytes, kind: str) -> None:
+def test_every_file_format_gives_the_same_recipients(
+    database: Database, tmp_path: Path, data: str | bytes, kind: str
+) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api)
     taken = put(api, made, data, kind=kind).json
@@ -80,7 +82,7 @@ def test_every_format_comes_to_the_same(database: Database, tmp_path: Path, data
         assert [session.scalar(select(func.count()).select_from(table)) for table in (Job, Print)] == [0, 0]
 
 
-def test_one_bad_row_refuses_all_and_the_rows_before_stay(database: Database, tmp_path: Path) -> None:
+def test_one_bad_row_refuses_the_file_and_keeps_the_previous_rows(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api)
     put(api, made, CSV)
@@ -101,7 +103,7 @@ def test_one_bad_row_refuses_all_and_the_rows_before_stay(database: Database, tm
     ]
 
 
-def test_the_errors_are_corrected_and_appended_as_they_came(database: Database, tmp_path: Path) -> None:
+def test_rejected_rows_can_be_corrected_and_appended(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api)
     taken = put(api, made, "name,pet\nAda,fox\n,=1+1\nBob,owl\n,-5\n", "?on_error=skip").json
@@ -118,13 +120,13 @@ def test_the_errors_are_corrected_and_appended_as_they_came(database: Database, 
     assert len(errors_of(api, made, f"?list={taken['number']}")) == 3
 
 
-def test_a_value_is_text_that_is_never_filled_in_again(api: Api, campaign: dict[str, Any]) -> None:
+def test_a_value_that_looks_like_a_template_is_not_expanded(api: Api, campaign: dict[str, Any]) -> None:
     put(api, campaign, "name,secret\n{{ secret }}{% if a %},hush\n")
     (shown,) = api.post(f"/v1/campaigns/{campaign['id']}/preview", json={}).json["data"]
     assert shown["prompt"] == "a card for {{ secret }}{% if a %}"
 
 
-def test_a_variable_that_is_no_column_refuses_the_file_and_says_which_are(api: Api) -> None:
+def test_an_unknown_variable_refuses_the_file_and_lists_the_columns(api: Api) -> None:
     made = make_campaign(api, template={"prompt": 'a {{ nmae | default: "x" }}'})
     for data, kind in ((CSV, "text/csv"), ('{"name": "Ada"}\n', JSONL)):
         refused = put(api, made, data, kind=kind)
@@ -133,7 +135,7 @@ def test_a_variable_that_is_no_column_refuses_the_file_and_says_which_are(api: A
     assert api.get(f"/v1/campaigns/{made['id']}").json["status"] == "draft"
 
 
-def test_one_prompt_for_all_must_be_meant(api: Api) -> None:
+def test_identical_prompts_must_be_allowed_explicitly(api: Api) -> None:
     made = make_campaign(api, template={"prompt": "a cake"})
     assert put(api, made, CSV).json["code"] == "identical_prompts"
     assert put(api, made, "name\nAda\n").status_code == 200
@@ -150,12 +152,12 @@ def test_one_row_that_is_too_long_is_found_among_many(api: Api, campaign: dict[s
     assert api.get(f"/v1/campaigns/{campaign['id']}/recipients").json["data"] == []
 
 
-def test_no_more_than_fifty_errors_are_told_at_once(api: Api, campaign: dict[str, Any]) -> None:
+def test_at_most_fifty_errors_are_reported_at_once(api: Api, campaign: dict[str, Any]) -> None:
     refused = put(api, campaign, "name,pet\n" + ",fox\n" * 120)
     assert (len(refused.json["errors"]), len(errors_of(api, campaign))) == (50, 121)
 
 
-def test_there_are_some_recipients_and_not_too_many(sqlite_database: Database, tmp_path: Path) -> None:
+def test_an_empty_file_and_too_many_recipients_are_refused(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, max_recipients=3)
     made = make_campaign(api)
     assert put(api, made, "name\n").json["code"] == "no_recipients"
@@ -189,7 +191,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_line(
     assert set(recipients(api, campaign)) == {"1", "2"}
 
 
-def test_another_charset_is_read_where_it_is_named(api: Api, campaign: dict[str, Any]) -> None:
+def test_another_charset_is_read_when_it_is_declared(api: Api, campaign: dict[str, Any]) -> None:
     put(api, campaign, "name\nJosé\n".encode("iso-8859-1"), kind="text/csv; charset=iso-8859-1")
     assert recipients(api, campaign) == {"1": {"name": "José"}}
 
@@ -205,7 +207,9 @@ def test_another_charset_is_read_where_it_is_named(api: Api, campaign: dict[str,
         "text/csv; charset=utf-16",
     ],
 )
-def test_other_types_are_refused_before_they_are_read(api: Api, campaign: dict[str, Any], kind: str) -> None:
+def test_unsupported_media_types_are_refused_before_the_body_is_read(
+    api: Api, campaign: dict[str, Any], kind: str
+) -> None:
     refused = put(api, campaign, CSV, kind=kind)
     assert (refused.status_code, refused.json["code"]) == (415, "unsupported_media_type")
     packed = put(api, campaign, CSV, headers={"Content-Encoding": "gzip"})
@@ -228,7 +232,7 @@ def test_a_file_that_is_too_large_is_refused(sqlite_database: Database, tmp_path
         ("x", " x "),
     ],
 )
-def test_a_recipient_comes_once_however_the_id_is_written(
+def test_a_recipient_id_must_be_unique_however_it_is_written(
     database: Database, tmp_path: Path, first: str, second: str
 ) -> None:
     api = open_api(database, tmp_path)
@@ -242,7 +246,7 @@ def test_a_recipient_comes_once_however_the_id_is_written(
     assert "of list" in appended.json["errors"][0]["detail"]
 
 
-def test_a_recipient_who_comes_again_thousands_of_rows_later_is_found(database: Database, tmp_path: Path) -> None:
+def test_a_duplicate_recipient_thousands_of_rows_later_is_found(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     rows = "".join(f"r{number % 2500},n{number}\n" for number in range(4500))
     taken = put(api, make_campaign(api), f"recipient_id,name\n{rows}", "?on_error=skip").json
@@ -253,7 +257,7 @@ def test_a_recipient_who_comes_again_thousands_of_rows_later_is_found(database: 
     ("given", "code"),
     [("", "required"), ("x" * 300, "too_long"), ("x" * 10_000, "too_long"), ("a\u0007b", "control_character")],
 )
-def test_an_id_is_given_short_and_plain(api: Api, campaign: dict[str, Any], given: str, code: str) -> None:
+def test_a_recipient_id_must_be_short_and_plain(api: Api, campaign: dict[str, Any], given: str, code: str) -> None:
     assert codes(put(api, campaign, f"recipient_id,name\n{given},Ada\n")) == [code]
 
 
@@ -268,7 +272,7 @@ def test_an_id_is_given_short_and_plain(api: Api, campaign: dict[str, Any], give
         ({"pet": "fox"}, "missing_value"),
     ],
 )
-def test_a_row_that_nothing_can_be_printed_of_is_named(
+def test_a_row_that_renders_no_prompt_is_reported(
     database: Database, tmp_path: Path, row: dict[str, Any], code: str
 ) -> None:
     api = open_api(database, tmp_path)
@@ -278,11 +282,11 @@ def test_a_row_that_nothing_can_be_printed_of_is_named(
     assert len(errors_of(api, made)) == 2
 
 
-def test_a_prompt_that_its_values_make_unprintable_is_refused(api: Api, campaign: dict[str, Any]) -> None:
+def test_a_prompt_that_its_values_make_invalid_is_refused(api: Api, campaign: dict[str, Any]) -> None:
     assert codes(put(api, campaign, "name\na naked child\nAda\n")) == ["prompt_rejected"]
 
 
-def test_rows_appended_after_an_approval_need_one_of_their_own(database: Database, tmp_path: Path) -> None:
+def test_rows_appended_after_an_approval_need_their_own(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = approved(api)
     path = f"/v1/campaigns/{made['id']}"
@@ -297,7 +301,7 @@ def test_rows_appended_after_an_approval_need_one_of_their_own(database: Databas
     assert api.post(f"{path}/approve", json=body).json["recipients"]["approved"] == 3
 
 
-def test_the_same_recipients_of_the_same_campaign_have_the_same_digest_whatever_their_file(api: Api) -> None:
+def test_the_digest_of_recipients_does_not_depend_on_their_file_format(api: Api) -> None:
     made = make_campaign(api)
     lines = '{"name": "Ada", "pet": "fox"}\n{"name": "Bob", "pet": "owl"}\n'
     put(api, made, CSV)
@@ -306,7 +310,7 @@ def test_the_same_recipients_of_the_same_campaign_have_the_same_digest_whatever_
     assert api.get(f"/v1/campaigns/{made['id']}").json["recipients"]["lists"][0]["digest"] == first
 
 
-def test_a_preview_renders_a_sample_or_one_and_prints_nothing(database: Database, tmp_path: Path) -> None:
+def test_a_preview_renders_a_sample_or_one_row_and_prints_nothing(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make_campaign(api, images_per_recipient=2)
     put(

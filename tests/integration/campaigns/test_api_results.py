@@ -79,7 +79,7 @@ def rename(campaign_fixture: CampaignFixture, campaign_id: UUID, row: int, name:
         session.execute(update(Recipient).where(*chosen).values(recipient_id=name, key=name.lower()))
 
 
-def test_every_picture_of_every_recipient_has_a_line(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_every_image_of_every_recipient_has_a_line(campaign_fixture: CampaignFixture, api: Api) -> None:
     chosen = spec(arm("a", prompt="a fox for {{ name }}", style="birthday@1"), images_per_recipient=2)
     campaign_id = start(campaign_fixture, ["ann", "bob", "ann"], chosen)
     campaign_fixture.print_one(palette_score=0.75, colours=[{"colour": "#ff8800", "share": 0.5}])
@@ -109,7 +109,7 @@ def test_every_picture_of_every_recipient_has_a_line(campaign_fixture: CampaignF
     assert (failed["error"]["code"], failed["error"]["retryable"]) == ("generation_failed", False)
 
 
-def test_the_table_says_the_same_and_holds_no_formula(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_the_csv_table_says_the_same_and_contains_no_formula(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann", "bob"])
     rename(campaign_fixture, campaign_id, 1, "=cmd|' /C calc'!A0")
     campaign_fixture.print_all()
@@ -120,14 +120,14 @@ def test_the_table_says_the_same_and_holds_no_formula(campaign_fixture: Campaign
         assert (row["cost"], row["error_code"]) == ("0.01", "")
 
 
-def test_costs_of_the_lines_add_up_to_what_was_spent(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_the_costs_of_the_lines_add_up_to_the_amount_spent(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann", "bob", "ann", "cid"])
     campaign_fixture.print_all(Decimal("0.013"))
     costs = [Decimal(line["cost"]["amount"]) for line in lines(api, campaign_id)]
     assert sum(costs) == campaign_fixture.read(campaign_id).spent == Decimal("0.039")
 
 
-def test_many_rows_are_read_in_batches_with_nothing_open_in_between(
+def test_many_rows_are_read_in_batches_without_an_open_transaction_between(
     campaign_fixture: CampaignFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_lines, "BATCH", 3)
@@ -139,9 +139,7 @@ def test_many_rows_are_read_in_batches_with_nothing_open_in_between(
     assert seen == list(range(1, 11))
 
 
-def test_a_blocked_picture_is_stood_in_for_by_the_campaigns_fallback(
-    campaign_fixture: CampaignFixture, api: Api
-) -> None:
+def test_a_blocked_image_is_replaced_by_the_campaigns_fallback(campaign_fixture: CampaignFixture, api: Api) -> None:
     chosen = spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api))
     campaign_id = start(campaign_fixture, ["ann", "bob"], chosen)
     campaign_fixture.block(campaign_fixture.claim())
@@ -155,9 +153,7 @@ def test_a_blocked_picture_is_stood_in_for_by_the_campaigns_fallback(
             assert picture.convert("RGB").getpixel((0, 0)) == (0, 0, 128)
 
 
-def test_the_archive_holds_each_picture_under_the_name_that_was_asked_for(
-    campaign_fixture: CampaignFixture, api: Api
-) -> None:
+def test_the_archive_names_each_image_by_the_requested_pattern(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann", "bob", "ann"], name=ODD_NAME)
     for row, name in enumerate(["../../etc/passwd", "a/b:c\u202e.exe", "CON"], 1):
         rename(campaign_fixture, campaign_id, row, name)
@@ -179,17 +175,13 @@ def test_the_archive_holds_each_picture_under_the_name_that_was_asked_for(
 
 
 @pytest.mark.parametrize("pattern", ["", "{nmae}", "{0.__class__}", "{recipient_id", "}{", "x" * 201])
-def test_a_pattern_that_cannot_be_followed_is_refused(
-    api: Api, campaign_fixture: CampaignFixture, pattern: str
-) -> None:
+def test_an_invalid_file_name_pattern_is_refused(api: Api, campaign_fixture: CampaignFixture, pattern: str) -> None:
     answer = api.get(f"/v1/campaigns/{campaign_fixture.campaign(['ann'])}/archive.zip", query_string={"name": pattern})
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_parameter")
     assert answer.json["errors"][0]["parameter"] == "name"
 
 
-def test_a_picture_that_storage_has_lost_is_named_and_the_rest_is_there(
-    campaign_fixture: CampaignFixture, api: Api
-) -> None:
+def test_the_archive_reports_a_lost_image_and_contains_the_rest(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann", "bob"])
     campaign_fixture.print_all()
     store(api)
@@ -222,7 +214,7 @@ def test_the_contact_sheet_is_marked_and_comes_in_pages(campaign_fixture: Campai
 
 
 @pytest.mark.parametrize("name", ["results.jsonl", "results.csv", "archive.zip", "contact-sheet.png"])
-def test_results_are_their_owners_alone(api: Api, campaign_fixture: CampaignFixture, name: str) -> None:
+def test_results_are_visible_to_their_owner_alone(api: Api, campaign_fixture: CampaignFixture, name: str) -> None:
     campaign_id = campaign_fixture.campaign(["ann"])
     path = f"/v1/campaigns/{campaign_id}/{name}"
     assert api.get(path, key=api.make_key("eve")).json["code"] == "not_found"
@@ -239,7 +231,7 @@ def test_a_campaign_without_recipients_has_empty_results(api: Api, campaign_fixt
         assert archive.namelist() == []
 
 
-def test_a_fallback_picture_is_kept_as_long_as_its_campaign(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_a_fallback_image_is_kept_as_long_as_its_campaign(campaign_fixture: CampaignFixture, api: Api) -> None:
     asset_id = hand_in(api)
     campaign_id = campaign_fixture.campaign(["ann"], spec(on_block=OnBlock.FALLBACK, fallback_image=asset_id))
     assert api.call("DELETE", f"/v1/assets/{asset_id}").json["code"] == "asset_in_use"

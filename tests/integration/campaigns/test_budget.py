@@ -15,7 +15,7 @@ from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, nam
 THREADS = 8
 
 
-def test_a_budget_for_a_hundred_pictures_is_never_passed_and_raised_pays_for_the_rest(
+def test_a_budget_is_never_exceeded_and_raising_it_pays_for_the_rest(
     campaign_fixture: CampaignFixture,
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(150), budget=100 * PRICE)
@@ -44,7 +44,7 @@ def test_a_budget_for_a_hundred_pictures_is_never_passed_and_raised_pays_for_the
     assert (campaign.status, campaign.spent) == (CampaignStatus.COMPLETED, 150 * PRICE)
 
 
-def test_what_a_print_costs_is_found_out_by_a_few_that_share_the_budget(campaign_fixture: CampaignFixture) -> None:
+def test_the_cost_of_an_image_is_measured_with_a_few_that_share_the_budget(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(50), budget=50 * PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.count(campaign_id, PrintStatus.ORDERED) == budget.PROBE_PRINTS
@@ -55,7 +55,7 @@ def test_what_a_print_costs_is_found_out_by_a_few_that_share_the_budget(campaign
     assert campaign_fixture.read(campaign_id).reservation == PRICE * budget.MARGIN
 
 
-def test_what_a_print_costs_is_known_from_pictures_like_it(campaign_fixture: CampaignFixture) -> None:
+def test_the_cost_of_an_image_is_known_from_similar_images(campaign_fixture: CampaignFixture) -> None:
     earlier = campaign_fixture.campaign(names(2))
     campaign_fixture.do(earlier, lifecycle.start_campaign, campaign_fixture.settings)
     campaign_fixture.print_all()
@@ -65,7 +65,7 @@ def test_what_a_print_costs_is_known_from_pictures_like_it(campaign_fixture: Cam
     assert campaign_fixture.count(campaign_id, PrintStatus.ORDERED) == 30
 
 
-def test_a_picture_costs_at_most_what_was_held_and_the_next_is_held_more_for(campaign_fixture: CampaignFixture) -> None:
+def test_an_image_is_charged_at_most_its_hold_and_the_next_hold_is_larger(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     held = campaign_fixture.claim()
@@ -77,7 +77,7 @@ def test_a_picture_costs_at_most_what_was_held_and_the_next_is_held_more_for(cam
     assert (campaign.spent, campaign.reservation) == (PRICE, 4 * PRICE * budget.MARGIN)
 
 
-def test_what_fails_or_is_lost_is_not_charged(campaign_fixture: CampaignFixture) -> None:
+def test_failed_and_lost_images_are_not_charged(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     for end in (campaign_fixture.block, campaign_fixture.fail):
@@ -89,7 +89,7 @@ def test_what_fails_or_is_lost_is_not_charged(campaign_fixture: CampaignFixture)
     assert (campaign.held, campaign.spent) == (PRICE, 0)
 
 
-def test_a_budget_cannot_be_less_than_what_is_spent_and_held(campaign_fixture: CampaignFixture) -> None:
+def test_a_budget_cannot_be_less_than_the_amount_spent_and_held(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), budget=10 * PRICE, reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     with pytest.raises(BudgetTooLowError):
@@ -98,7 +98,7 @@ def test_a_budget_cannot_be_less_than_what_is_spent_and_held(campaign_fixture: C
     assert campaign_fixture.read(campaign_id).budget == 3 * PRICE
 
 
-def test_a_campaign_is_held_only_when_nothing_in_hand_can_free_what_it_needs(campaign_fixture: CampaignFixture) -> None:
+def test_a_campaign_is_held_only_when_no_open_job_can_free_its_budget(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), budget=2 * PRICE, reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.count(campaign_id, PrintStatus.ORDERED) == 2
@@ -114,7 +114,7 @@ def test_a_campaign_is_held_only_when_nothing_in_hand_can_free_what_it_needs(cam
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.COMPLETED
 
 
-def test_what_is_held_for_is_let_go_of_by_pausing(campaign_fixture: CampaignFixture) -> None:
+def test_pausing_releases_the_holds_of_queued_images(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), budget=2 * PRICE, reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     campaign_fixture.do(campaign_id, lifecycle.pause_campaign)
@@ -122,7 +122,7 @@ def test_what_is_held_for_is_let_go_of_by_pausing(campaign_fixture: CampaignFixt
     assert campaign_fixture.claim() is None
 
 
-def test_a_hold_that_does_not_fit_changes_nothing(campaign_fixture: CampaignFixture) -> None:
+def test_a_hold_that_exceeds_the_budget_changes_nothing(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(1), budget=PRICE)
     assert campaign_fixture.do(campaign_id, budget.hold_amount, PRICE)
     assert not campaign_fixture.do(campaign_id, budget.hold_amount, Decimal("0.000000001"))
@@ -130,14 +130,14 @@ def test_a_hold_that_does_not_fit_changes_nothing(campaign_fixture: CampaignFixt
     campaign_fixture.do(campaign_id, budget.settle_amount, PRICE, Decimal(0))
 
 
-def test_pictures_that_cost_nothing_need_no_budget(campaign_fixture: CampaignFixture) -> None:
+def test_free_images_need_no_budget(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=Decimal(0))
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.print_all(Decimal(0)) == 3
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.COMPLETED
 
 
-def test_pictures_of_a_time_when_printing_was_free_tell_nothing_of_the_cost(campaign_fixture: CampaignFixture) -> None:
+def test_images_printed_for_free_are_ignored_in_cost_estimates(campaign_fixture: CampaignFixture) -> None:
     free = campaign_fixture.campaign(names(6))
     campaign_fixture.do(free, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.print_all(Decimal(0)) == 6

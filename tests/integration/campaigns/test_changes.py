@@ -21,7 +21,7 @@ def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path)
 
 
-def test_a_change_sets_no_budget_below_what_is_spent_and_held(api: Api) -> None:
+def test_a_change_cannot_set_the_budget_below_the_amount_spent_and_held(api: Api) -> None:
     made = make_campaign(api)
     path = f"/v1/campaigns/{made['id']}"
     with api.database.transaction() as session:
@@ -33,14 +33,14 @@ def test_a_change_sets_no_budget_below_what_is_spent_and_held(api: Api) -> None:
     assert api.call("PATCH", path, json={"budget": {"amount": "3"}}).json["budget"]["amount"] == "3"
 
 
-def test_a_change_of_something_else_keeps_the_budget_that_was_set_since(api: Api) -> None:
+def test_a_change_of_another_field_keeps_a_budget_set_meanwhile(api: Api) -> None:
     path = f"/v1/campaigns/{make_campaign(api)['id']}"
     assert api.post(f"{path}/budget", json={"amount": "30"}).status_code == 200
     assert api.call("PATCH", path, json={"name": "Names"}).json["budget"]["amount"] == "30"
 
 
 @pytest.mark.parametrize("act", ["approve", "upload"])
-def test_a_change_holds_nothing_that_began_while_it_was_weighed(
+def test_a_change_leaves_alone_what_began_while_it_was_checked(
     api: Api, monkeypatch: pytest.MonkeyPatch, act: str
 ) -> None:
     made = make_campaign(api)
@@ -71,7 +71,7 @@ def test_a_change_holds_nothing_that_began_while_it_was_weighed(
     assert kept["arms"] == made["arms"]
 
 
-def test_a_change_that_checks_no_rows_is_made_in_the_transaction_that_looked(
+def test_a_change_that_checks_no_rows_is_made_in_a_single_transaction(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_campaign(api)
@@ -87,7 +87,7 @@ def test_a_change_that_checks_no_rows_is_made_in_the_transaction_that_looked(
     assert times == [1], "nothing can come between"
 
 
-def test_nobody_is_erased_while_a_list_is_taken_in_that_would_bring_them_back(api: Api) -> None:
+def test_no_recipient_is_erased_during_an_import_that_could_restore_them(api: Api) -> None:
     made = make_campaign(api)
     path = f"/v1/campaigns/{made['id']}"
     put(api, made, CSV)

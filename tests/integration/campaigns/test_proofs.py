@@ -30,7 +30,7 @@ def proof(campaign_fixture: CampaignFixture, campaign_id, rows: int) -> None:
     campaign_fixture.go_round()
 
 
-def test_the_sample_is_the_first_row_the_longest_and_some_by_lot_the_same_each_time(
+def test_the_sample_is_the_first_row_the_longest_and_a_repeatable_random_choice(
     campaign_fixture: CampaignFixture,
 ) -> None:
     people = names(40)
@@ -43,12 +43,12 @@ def test_the_sample_is_the_first_row_the_longest_and_some_by_lot_the_same_each_t
     assert [each.row for each in choose(campaign_fixture, campaign_id, 4)] == rows[:4]
 
 
-def test_a_sample_is_never_more_than_there_is(campaign_fixture: CampaignFixture) -> None:
+def test_a_sample_is_never_larger_than_the_list(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), status=CampaignStatus.READY)
     assert sorted(each.row for each in choose(campaign_fixture, campaign_id, 9)) == [1, 2, 3]
 
 
-def test_proofs_are_printed_urgently_and_quoted_by(campaign_fixture: CampaignFixture) -> None:
+def test_proofs_are_printed_with_priority_and_give_the_quote(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(40), status=CampaignStatus.READY)
     campaign_fixture.do(campaign_id, proofs.submit_proofs, 5)
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.PROOFING
@@ -70,7 +70,7 @@ def test_proofs_are_printed_urgently_and_quoted_by(campaign_fixture: CampaignFix
     assert quote.gpu_seconds.mean == pytest.approx(1.0)
 
 
-def test_proofs_are_the_real_prints_and_are_not_made_again(campaign_fixture: CampaignFixture) -> None:
+def test_proofs_are_kept_as_results_and_not_printed_again(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(10), status=CampaignStatus.READY)
     proof(campaign_fixture, campaign_id, 4)
     before = {made.recipient_pk: made.image_id for made in campaign_fixture.prints(campaign_id)}
@@ -84,7 +84,7 @@ def test_proofs_are_the_real_prints_and_are_not_made_again(campaign_fixture: Cam
     assert campaign_fixture.count(campaign_id, PrintStatus.PRINTED) == 10
 
 
-def test_asking_for_more_proofs_prints_only_what_is_more(campaign_fixture: CampaignFixture) -> None:
+def test_asking_for_more_proofs_prints_only_the_additional_ones(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(10), status=CampaignStatus.READY)
     proof(campaign_fixture, campaign_id, 3)
     assert campaign_fixture.do(campaign_id, proofs.submit_proofs, 3) == 0
@@ -92,7 +92,7 @@ def test_asking_for_more_proofs_prints_only_what_is_more(campaign_fixture: Campa
     assert campaign_fixture.do(campaign_id, proofs.submit_proofs, 5) == 2
 
 
-def test_proofs_that_are_blocked_are_in_the_quote(campaign_fixture: CampaignFixture) -> None:
+def test_blocked_proofs_count_in_the_quote(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(10), status=CampaignStatus.READY)
     campaign_fixture.do(campaign_id, proofs.submit_proofs, 4)
     held = campaign_fixture.claim()
@@ -115,13 +115,13 @@ def test_proofs_are_charged_to_the_budget_and_refused_without_one(campaign_fixtu
     assert campaign_fixture.read(campaign_id).held == 3 * PRICE
 
 
-def test_proofs_are_made_of_what_is_ready(campaign_fixture: CampaignFixture) -> None:
+def test_proofs_require_a_ready_campaign(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), status=CampaignStatus.APPROVED)
     with pytest.raises(IllegalTransitionError):
         campaign_fixture.do(campaign_id, proofs.submit_proofs, 2)
 
 
-def test_proofs_that_are_dropped_stay_paid_for(campaign_fixture: CampaignFixture) -> None:
+def test_dropped_proofs_stay_charged(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(["ada", "ada", *names(3)], status=CampaignStatus.READY)
     proof(campaign_fixture, campaign_id, 5)
     campaign_fixture.do(campaign_id, proofs.discard_proofs)
@@ -145,7 +145,7 @@ def test_a_campaign_may_be_canceled_while_it_is_proofed(campaign_fixture: Campai
     assert campaign_fixture.do(campaign_id, prints.count_prints, PrintStatus.CANCELED) == 2
 
 
-def test_a_mean_of_one_has_no_interval_and_one_of_many_has_a_narrow_one() -> None:
+def test_a_mean_of_one_value_has_no_interval_and_of_many_a_narrow_one() -> None:
     assert printing_quote.estimate_mean([2.0], 100) == printing_quote.Interval(2.0)
     few, many = (
         printing_quote.estimate_mean([1.0, 2.0, 3.0], 1000),
@@ -158,7 +158,7 @@ def test_a_mean_of_one_has_no_interval_and_one_of_many_has_a_narrow_one() -> Non
     assert many.high - many.mean < 0.2
 
 
-def test_what_a_fuller_batch_will_save_is_in_the_quote(campaign_fixture: CampaignFixture) -> None:
+def test_the_quote_includes_the_savings_of_fuller_batches(campaign_fixture: CampaignFixture) -> None:
     chosen = spec(arm(request=image_request(prompt="", seed=0, width=512, height=512)))
     campaign_id = campaign_fixture.campaign(names(40), chosen, status=CampaignStatus.READY)
     with campaign_fixture.database.transaction() as session:
@@ -171,7 +171,7 @@ def test_what_a_fuller_batch_will_save_is_in_the_quote(campaign_fixture: Campaig
     assert quote.amount.mean == pytest.approx(float(40 * PRICE / 2))
 
 
-def test_pictures_of_another_size_than_was_profiled_are_quoted_as_measured(campaign_fixture: CampaignFixture) -> None:
+def test_image_sizes_that_were_not_profiled_are_quoted_as_measured(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(40), status=CampaignStatus.READY)
     with campaign_fixture.database.transaction() as session:
         catalog.register_models(session, [catalog.PAINTED_CARD])

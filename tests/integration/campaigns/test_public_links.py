@@ -35,7 +35,7 @@ def change(api: Api, campaign_id: UUID, method: str = "POST") -> dict[str, objec
     return answer.json
 
 
-def test_a_link_leads_to_the_picture_without_a_key(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_a_link_serves_the_image_without_a_key(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann", "bob", "ann"])
     campaign_fixture.print_all()
     store(api)
@@ -55,7 +55,7 @@ def test_a_link_leads_to_the_picture_without_a_key(campaign_fixture: CampaignFix
     assert again.status_code == 304
 
 
-def test_a_link_may_be_older_than_its_picture(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_a_link_may_be_created_before_its_image(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = campaign_fixture.campaign(["ann"])
     change(api, campaign_id)
     (path,) = links(api, campaign_id)
@@ -67,7 +67,7 @@ def test_a_link_may_be_older_than_its_picture(campaign_fixture: CampaignFixture,
     assert api.get(str(path), key=None).status_code == 200
 
 
-def test_revoked_links_never_lead_anywhere_again(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_revoked_links_stay_invalid(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann"])
     campaign_fixture.print_all()
     store(api)
@@ -82,7 +82,7 @@ def test_revoked_links_never_lead_anywhere_again(campaign_fixture: CampaignFixtu
     assert api.get(str(new), key=None).status_code == 200
 
 
-def test_where_the_store_signs_links_each_click_is_signed_anew(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_with_presigned_links_each_request_gets_a_new_signature(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann"])
     campaign_fixture.print_all()
     store(api)
@@ -95,7 +95,7 @@ def test_where_the_store_signs_links_each_click_is_signed_anew(campaign_fixture:
     assert api.get(urlsplit(answer.headers["Location"]).path, key=None).status_code == 200
 
 
-def test_a_blocked_picture_shows_the_fallback_or_nothing(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_a_blocked_image_shows_the_fallback_or_nothing(campaign_fixture: CampaignFixture, api: Api) -> None:
     plain = start(campaign_fixture, ["ann"])
     campaign_fixture.block(campaign_fixture.claim())
     stood_in = start(campaign_fixture, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api)))
@@ -109,7 +109,7 @@ def test_a_blocked_picture_shows_the_fallback_or_nothing(campaign_fixture: Campa
     assert (answer.status_code, answer.content_type) == (200, "image/png")
 
 
-def test_an_erased_picture_is_gone_and_so_is_a_deleted_campaign(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_the_links_of_erased_images_and_deleted_campaigns_are_gone(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = start(campaign_fixture, ["ann", "bob"])
     campaign_fixture.print_all()
     store(api)
@@ -124,7 +124,7 @@ def test_an_erased_picture_is_gone_and_so_is_a_deleted_campaign(campaign_fixture
     assert api.get(str(second), key=None).json["code"] == "not_found"
 
 
-def test_nothing_but_a_genuine_token_leads_anywhere(
+def test_a_forged_token_is_not_found(
     campaign_fixture: CampaignFixture, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
     campaign_id = start(campaign_fixture, ["ann"])
@@ -147,7 +147,7 @@ def test_nothing_but_a_genuine_token_leads_anywhere(
     assert token not in "".join(capfd.readouterr()), "a link is a secret"
 
 
-def test_a_token_has_one_spelling() -> None:
+def test_a_token_has_only_one_valid_encoding() -> None:
     campaign = Campaign(id=create_id(), link_version=1, has_links=True)
     url = PublicLinks(b"secret", "https://p.example").url(campaign, create_id(), 3)
     token = url.removeprefix("https://p.example/p/")

@@ -49,7 +49,7 @@ def erase(api: Api, campaign_id: UUID, who: str = WHO) -> dict[str, Any]:
     return answer.json
 
 
-def test_nothing_names_an_erased_person_any_more_but_the_cost_stays(
+def test_an_erased_recipient_appears_nowhere_but_the_cost_stays(
     campaign_fixture: CampaignFixture, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
     campaign_id = begin(campaign_fixture, [f"{CANARY} ann", "bob"])
@@ -71,7 +71,7 @@ def test_nothing_names_an_erased_person_any_more_but_the_cost_stays(
     assert answer.json["code"] == "not_found", "nobody can tell any more that they were there"
 
 
-def test_a_picture_that_others_share_stays_theirs(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_an_image_shared_with_other_recipients_is_kept_for_them(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = begin(campaign_fixture, ["ann", "ann", "ann"])
     campaign_fixture.print_all()
     store(api)
@@ -92,7 +92,7 @@ def test_a_picture_that_others_share_stays_theirs(campaign_fixture: CampaignFixt
     assert list(api.storage.list_keys("")) == []
 
 
-def test_work_for_an_erased_person_stops_and_others_who_wait_for_it_get_theirs(
+def test_the_job_of_an_erased_recipient_stops_and_others_sharing_it_get_theirs(
     campaign_fixture: CampaignFixture, api: Api
 ) -> None:
     campaign_id = begin(campaign_fixture, [CANARY, "bob", "bob"])
@@ -112,7 +112,7 @@ def test_work_for_an_erased_person_stops_and_others_who_wait_for_it_get_theirs(
     assert (campaign.status, campaign.held, campaign.spent) == (CampaignStatus.COMPLETED, 0, Decimal("0.01"))
 
 
-def test_who_was_not_fed_yet_is_never_printed(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_an_erased_recipient_not_yet_queued_is_never_printed(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = campaign_fixture.campaign([CANARY, "bob"])
     erase(api, campaign_id, "1-1")
     campaign_fixture.do(campaign_id, campaign_lifecycle.start_campaign, campaign_fixture.settings)
@@ -122,7 +122,7 @@ def test_who_was_not_fed_yet_is_never_printed(campaign_fixture: CampaignFixture,
     assert CANARY not in dump(campaign_fixture.database)
 
 
-def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_proofing_ends_when_the_last_open_proof_is_erased(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = campaign_fixture.campaign(["ann", "bob", "cid"], status=CampaignStatus.READY)
     campaign_fixture.do(campaign_id, proofs.submit_proofs, 2)
     campaign_fixture.print_one()
@@ -138,7 +138,7 @@ def test_proofs_come_to_an_end_when_the_last_open_one_is_erased(campaign_fixture
     assert campaign.quote["proofs"] == 1
 
 
-def test_nobody_who_locks_jobs_in_their_order_gets_in_the_way_of_an_erasure(
+def test_an_erasure_does_not_deadlock_with_writers_that_lock_jobs_in_order(
     campaign_fixture: CampaignFixture, api: Api
 ) -> None:
     campaign_id = campaign_fixture.campaign([CANARY])
@@ -170,7 +170,7 @@ def waits_for_lock(campaign_fixture: CampaignFixture) -> bool:
         return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
-def test_earlier_tries_at_a_picture_are_erased_with_it(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_earlier_attempts_at_an_image_are_erased_with_it(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = begin(campaign_fixture, [CANARY], spec(on_block=OnBlock.REROLL, palette_floor=0.9))
     campaign_fixture.print_one(palette_score=0.2)
     campaign_fixture.go_round()
@@ -199,7 +199,7 @@ def test_rejected_rows_of_the_same_person_are_blanked(campaign_fixture: Campaign
     assert [row.errors[0]["code"] for row in kept] == ["erased", "missing_value"]
 
 
-def test_what_waits_for_a_reviewer_is_erased_too(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_quarantined_images_are_erased_too(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = begin(campaign_fixture, [CANARY])
     held = campaign_fixture.claim()
     assert held is not None
@@ -216,7 +216,7 @@ def test_what_waits_for_a_reviewer_is_erased_too(campaign_fixture: CampaignFixtu
     assert api.get(f"/v1/jobs/{held.job_id}").json["cost"]["gpu_seconds"] == 0
 
 
-def test_a_storage_that_is_away_does_not_keep_anybody(
+def test_an_erasure_succeeds_while_storage_is_unavailable(
     campaign_fixture: CampaignFixture, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign_id = begin(campaign_fixture, [CANARY])
@@ -235,7 +235,7 @@ def test_a_storage_that_is_away_does_not_keep_anybody(
     assert line["status"] == "erased"
 
 
-def test_only_the_owner_erases(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_only_the_owner_can_erase_a_recipient(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = begin(campaign_fixture, [CANARY])
     path = f"/v1/campaigns/{campaign_id}/recipients/{CANARY}@example"
     assert api.call("DELETE", path, key=api.make_key("eve")).json["code"] == "not_found"
@@ -243,7 +243,7 @@ def test_only_the_owner_erases(campaign_fixture: CampaignFixture, api: Api) -> N
     assert campaign_fixture.count(campaign_id, PrintStatus.ERASED) == 0
 
 
-def test_ids_may_hold_anything(campaign_fixture: CampaignFixture, api: Api) -> None:
+def test_a_recipient_id_may_contain_any_character(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = campaign_fixture.campaign(["ann"])
     with campaign_fixture.database.transaction() as session:
         session.execute(update(Recipient).values(recipient_id="DE/17 ä?#", key="de/17 ä?#"))

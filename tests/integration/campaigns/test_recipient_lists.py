@@ -83,7 +83,7 @@ def clear(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("rows", "rest"), [(0, _S.DRAFT), (3, _S.READY)])
-def test_a_list_whose_reader_died_is_given_up_and_the_campaign_is_as_it_was(
+def test_an_import_whose_process_died_is_abandoned_and_the_campaign_restored(
     database: Database, rows: int, rest: CampaignStatus
 ) -> None:
     campaign_id = make(database)
@@ -101,7 +101,7 @@ def test_a_list_whose_reader_died_is_given_up_and_the_campaign_is_as_it_was(
     assert count(database, Recipient) == rows
 
 
-def test_a_reader_that_was_given_up_writes_nothing_more(database: Database) -> None:
+def test_an_abandoned_import_writes_nothing_more(database: Database) -> None:
     campaign_id = make(database)
     loading = begin(database, campaign_id)
     age(database, RecipientList, deletion.LOADING_TIMEOUT + timedelta(minutes=1))
@@ -113,7 +113,7 @@ def test_a_reader_that_was_given_up_writes_nothing_more(database: Database) -> N
         finish(database, loading, importing.ImportResult())
 
 
-def test_one_list_is_read_at_a_time(database: Database) -> None:
+def test_one_list_is_imported_at_a_time(database: Database) -> None:
     campaign_id = make(database)
     begin(database, campaign_id)
     with pytest.raises(IllegalTransitionError, match="already"):
@@ -121,7 +121,9 @@ def test_one_list_is_read_at_a_time(database: Database) -> None:
 
 
 @pytest.mark.parametrize("standing", _S)
-def test_recipients_are_taken_where_a_campaign_may_have_them(database: Database, standing: CampaignStatus) -> None:
+def test_recipients_are_accepted_only_in_the_states_that_allow_them(
+    database: Database, standing: CampaignStatus
+) -> None:
     may_append = lists.UNAPPROVED | lists.EXTENDABLE
     for replaces, allowed in ((True, lists.UNAPPROVED), (False, may_append)):
         campaign_id = make(database, standing)
@@ -133,7 +135,7 @@ def test_recipients_are_taken_where_a_campaign_may_have_them(database: Database,
                 begin(database, campaign_id, replaces=replaces)
 
 
-def test_replaced_rows_go_some_at_a_time_and_proofs_of_them_at_once(database: Database) -> None:
+def test_replaced_rows_are_deleted_in_chunks_and_their_proofs_at_once(database: Database) -> None:
     campaign_id = make(database)
     take(database, campaign_id, CHUNK + 10)
     with database.transaction() as session:
@@ -159,7 +161,7 @@ def test_replaced_rows_go_some_at_a_time_and_proofs_of_them_at_once(database: Da
         assert queries.find_recipient(session, session.get_one(Campaign, campaign_id), "NEW3") is not None
 
 
-def test_the_errors_of_a_refused_file_stay_a_day_or_until_the_next(database: Database) -> None:
+def test_the_errors_of_a_refused_file_are_kept_for_a_day_or_until_the_next(database: Database) -> None:
     campaign_id = make(database)
     loading = begin(database, campaign_id)
     with database.transaction() as session:
@@ -172,7 +174,7 @@ def test_the_errors_of_a_refused_file_stay_a_day_or_until_the_next(database: Dat
     assert (count(database, RejectedRow), count(database, RecipientList)) == (0, 0)
 
 
-def test_a_deleted_campaign_goes_with_all_its_rows(database: Database) -> None:
+def test_deleting_a_campaign_deletes_all_its_rows(database: Database) -> None:
     campaign_id, other = make(database), make(database)
     take(database, campaign_id, CHUNK + 1)
     take(database, other, 2)
@@ -182,7 +184,7 @@ def test_a_deleted_campaign_goes_with_all_its_rows(database: Database) -> None:
     assert (count(database, Campaign), count(database, Recipient), count(database, RecipientList)) == (1, 2, 1)
 
 
-def test_other_writers_get_their_turn_while_a_file_is_read(database: Database) -> None:
+def test_other_writers_are_not_blocked_while_a_file_is_imported(database: Database) -> None:
     campaign_id, other = make(database), make(database)
     loading = begin(database, campaign_id)
     written, reached = threading.Event(), threading.Event()
@@ -213,7 +215,7 @@ def test_other_writers_get_their_turn_while_a_file_is_read(database: Database) -
     assert (done.accepted, count(database, Recipient)) == (8 * CHUNK, 8 * CHUNK + 3)
 
 
-def test_of_two_lists_at_once_for_one_campaign_one_is_refused(database: Database) -> None:
+def test_of_two_simultaneous_imports_for_one_campaign_one_is_refused(database: Database) -> None:
     campaign_id, outcomes = make(database), list[str]()
     start = threading.Barrier(2)
 
@@ -248,7 +250,7 @@ def test_a_clerk_that_dies_while_deleting_leaves_the_rest_to_the_next(
     assert (count(database, Recipient), count(database, Campaign)) == (0, 0)
 
 
-def test_a_list_counts_as_current_only_when_all_of_it_is_there(database: Database) -> None:
+def test_a_list_becomes_current_only_when_it_is_complete(database: Database) -> None:
     campaign_id = make(database)
     loading = begin(database, campaign_id)
     fill(database, loading, 2 * CHUNK)

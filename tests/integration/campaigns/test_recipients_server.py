@@ -69,9 +69,7 @@ def chunked(data: bytes) -> bytes:
         ("Transfer-Encoding: chunked", chunked(b"name\n" + ROWS) + b"not a size\r\n"),
     ],
 )
-def test_a_body_that_breaks_off_leaves_the_rows_that_there_were(
-    server: Server, path: str, head: str, body: bytes
-) -> None:
+def test_a_body_that_breaks_off_keeps_the_previous_rows(server: Server, path: str, head: str, body: bytes) -> None:
     send(server, path, head, body)
     until(lambda: is_over(server, path, 2), "the list is given up")
     kept = ask(server, "GET", path)
@@ -79,12 +77,12 @@ def test_a_body_that_breaks_off_leaves_the_rows_that_there_were(
     assert ask(server, "GET", f"{path}/recipients")["data"][0]["values"] == {"name": "Ada"}
 
 
-def test_a_file_of_unknown_length_is_taken_as_it_comes(server: Server, path: str) -> None:
+def test_a_file_of_unknown_length_is_accepted(server: Server, path: str) -> None:
     pieces = iter([b"name\n", *(ROWS[start : start + 999] for start in range(0, len(ROWS), 999))])
     assert ask(server, "PUT", f"{path}/recipients", pieces, "text/csv")["accepted"] == 5000
 
 
-def test_a_file_of_unknown_length_that_is_too_large_is_given_up_at_the_limit(server: Server, path: str) -> None:
+def test_a_file_of_unknown_length_is_refused_at_the_limit(server: Server, path: str) -> None:
     pieces = (b"name\n" if not number else LONG for number in range(40))
     try:
         answer = ask(server, "PUT", f"{path}/recipients", pieces, "text/csv")

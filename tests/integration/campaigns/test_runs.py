@@ -36,13 +36,13 @@ def test_a_campaign_prints_every_row_once_and_completes(campaign_fixture: Campai
     assert len({each.image_id for each in made}) == 60
 
 
-def test_the_first_jobs_are_in_the_queue_when_the_start_is_answered(campaign_fixture: CampaignFixture) -> None:
+def test_the_first_jobs_are_queued_before_the_start_is_answered(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(5))
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.claim() is not None
 
 
-def test_a_campaign_has_a_window_of_jobs_in_hand_and_no_more(
+def test_a_campaign_queues_no_more_jobs_than_its_window(
     campaign_fixture: CampaignFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 10)
@@ -60,7 +60,7 @@ def test_a_campaign_has_a_window_of_jobs_in_hand_and_no_more(
     assert campaign_fixture.print_all() == 31
 
 
-def test_what_is_asked_twice_is_printed_once_and_charged_once(campaign_fixture: CampaignFixture) -> None:
+def test_identical_requests_are_printed_and_charged_once(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(["ada", "bob", "ada", "ada", "eve"])
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.print_all() == 3
@@ -74,7 +74,7 @@ def test_what_is_asked_twice_is_printed_once_and_charged_once(campaign_fixture: 
         assert (each.status, each.image_id, each.amount) == (PrintStatus.PRINTED, original.image_id, 0)
 
 
-def test_recipients_with_pictures_of_their_own_share_none(campaign_fixture: CampaignFixture) -> None:
+def test_recipients_with_individual_images_share_none(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(["ada"] * 4, spec(seed_rule=SeedRule.RECIPIENT))
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.print_all() == 4
@@ -91,7 +91,7 @@ def test_a_copy_may_come_long_after_its_original(
     assert statuses(campaign_fixture, campaign_id) == {PrintStatus.PRINTED: 7}
 
 
-def test_a_campaign_of_copies_is_fed_to_its_end(
+def test_a_campaign_of_identical_rows_completes(
     campaign_fixture: CampaignFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 2)
@@ -104,7 +104,7 @@ def test_a_campaign_of_copies_is_fed_to_its_end(
     assert statuses(campaign_fixture, campaign_id) == {PrintStatus.PRINTED: 50}
 
 
-def test_its_jobs_say_whose_they_are(campaign_fixture: CampaignFixture) -> None:
+def test_jobs_carry_their_campaign_recipient_and_style(campaign_fixture: CampaignFixture) -> None:
     chosen = spec(arm(style="birthday@3", palette=("#ff0000",)))
     campaign_id = campaign_fixture.campaign(["ada"], chosen, reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
@@ -115,7 +115,7 @@ def test_its_jobs_say_whose_they_are(campaign_fixture: CampaignFixture) -> None:
     assert job.request["seed"] == made.seed
 
 
-def test_pausing_takes_back_what_no_press_has_begun(campaign_fixture: CampaignFixture) -> None:
+def test_pausing_withdraws_the_jobs_that_no_press_has_started(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(6), reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     held = campaign_fixture.claim()
@@ -133,7 +133,7 @@ def test_pausing_takes_back_what_no_press_has_begun(campaign_fixture: CampaignFi
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.COMPLETED
 
 
-def test_canceling_is_for_good_and_pays_for_what_was_in_hand(campaign_fixture: CampaignFixture) -> None:
+def test_canceling_is_final_and_running_jobs_are_still_charged(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(6), reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     held = campaign_fixture.claim()
@@ -148,7 +148,7 @@ def test_canceling_is_for_good_and_pays_for_what_was_in_hand(campaign_fixture: C
         campaign_fixture.do(campaign_id, lifecycle.resume_campaign, campaign_fixture.settings)
 
 
-def test_rows_that_were_never_fed_count_as_canceled(
+def test_rows_never_queued_count_as_canceled(
     campaign_fixture: CampaignFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordering, "WINDOW", 2)
@@ -159,7 +159,7 @@ def test_rows_that_were_never_fed_count_as_canceled(
     assert (total.wanted, total.by_status[PrintStatus.CANCELED]) == (9, 9)
 
 
-def test_a_campaign_starts_by_itself_and_gives_up_at_its_deadline(campaign_fixture: CampaignFixture) -> None:
+def test_a_campaign_starts_when_scheduled_and_expires_at_its_deadline(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
     campaign_fixture.go_round()
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.APPROVED
@@ -175,7 +175,7 @@ def test_a_campaign_starts_by_itself_and_gives_up_at_its_deadline(campaign_fixtu
     assert campaign_fixture.claim() is None
 
 
-def test_what_is_blocked_fails_alone_and_costs_nothing(campaign_fixture: CampaignFixture) -> None:
+def test_a_blocked_image_fails_alone_and_costs_nothing(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign([*names(3), "name0"], reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     held = campaign_fixture.claim()
@@ -187,7 +187,7 @@ def test_what_is_blocked_fails_alone_and_costs_nothing(campaign_fixture: Campaig
     assert {each.error_code for each in campaign_fixture.prints(campaign_id)} == {None, "content_blocked"}
 
 
-def test_what_is_blocked_is_rolled_again_a_bounded_number_of_times(campaign_fixture: CampaignFixture) -> None:
+def test_a_blocked_image_is_rerolled_a_bounded_number_of_times(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(["ada"], spec(on_block=OnBlock.REROLL, max_rerolls=2), reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     seeds = set()
@@ -203,7 +203,7 @@ def test_what_is_blocked_is_rolled_again_a_bounded_number_of_times(campaign_fixt
     assert (made.status, made.rerolls, made.amount) == (PrintStatus.BLOCKED, 2, 0)
 
 
-def test_a_picture_off_the_palette_is_rolled_again_and_the_best_roll_is_kept(campaign_fixture: CampaignFixture) -> None:
+def test_an_off_palette_image_is_rerolled_and_the_best_one_is_kept(campaign_fixture: CampaignFixture) -> None:
     chosen = spec(arm(palette=("#ff0000",)), palette_floor=0.8, max_rerolls=2)
     campaign_id = campaign_fixture.campaign(["ada"], chosen, reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
@@ -219,7 +219,7 @@ def test_a_picture_off_the_palette_is_rolled_again_and_the_best_roll_is_kept(cam
     assert (campaign.status, campaign.spent) == (CampaignStatus.COMPLETED, 3 * PRICE)
 
 
-def test_a_picture_on_the_palette_is_rolled_once(campaign_fixture: CampaignFixture) -> None:
+def test_an_image_that_matches_the_palette_is_not_rerolled(campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(
         ["ada"], spec(arm(palette=("#ff0000",)), palette_floor=0.8), reservation=PRICE
     )
@@ -239,7 +239,7 @@ def test_a_picture_on_the_palette_is_rolled_once(campaign_fixture: CampaignFixtu
     ],
     ids=["all", "failed", "blocked", "retryable"],
 )
-def test_what_came_to_nothing_can_be_tried_again(
+def test_failed_prints_can_be_retried(
     campaign_fixture: CampaignFixture, only: lifecycle.RetryScope | None, again: int
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
@@ -258,7 +258,7 @@ def test_what_came_to_nothing_can_be_tried_again(
         assert all(each.seed != before[each.id] for each in campaign_fixture.prints(campaign_id) if each.id in before)
 
 
-def test_a_job_that_its_owner_cancels_is_no_more_than_a_print_that_was_canceled(
+def test_a_job_canceled_by_its_owner_counts_as_a_canceled_print(
     campaign_fixture: CampaignFixture,
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
@@ -285,7 +285,7 @@ def test_rows_that_are_approved_later_are_printed_later(campaign_fixture: Campai
     assert statuses(campaign_fixture, campaign_id) == {PrintStatus.PRINTED: 5}
 
 
-def test_a_campaign_is_held_when_what_was_approved_is_not_what_would_be_printed(
+def test_a_campaign_is_held_when_it_differs_from_what_was_approved(
     campaign_fixture: CampaignFixture,
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
@@ -298,13 +298,15 @@ def test_a_campaign_is_held_when_what_was_approved_is_not_what_would_be_printed(
 
 
 @pytest.mark.parametrize("act", [lifecycle.start_campaign, lifecycle.resume_campaign])
-def test_a_campaign_is_started_and_resumed_where_its_state_allows_it(campaign_fixture: CampaignFixture, act) -> None:
+def test_a_campaign_is_started_and_resumed_only_where_its_state_allows_it(
+    campaign_fixture: CampaignFixture, act
+) -> None:
     campaign_id = campaign_fixture.campaign(names(1), status=CampaignStatus.READY)
     with pytest.raises(IllegalTransitionError):
         campaign_fixture.do(campaign_id, act, campaign_fixture.settings)
 
 
-def test_what_is_counted_is_what_there_is(campaign_fixture: CampaignFixture) -> None:
+def test_the_counters_match_the_rows(campaign_fixture: CampaignFixture) -> None:
     chosen = spec(arm("a", "{{ name }} at sea"), arm("b", "{{ name }} at home"))
     campaign_id = campaign_fixture.campaign([*names(40), "name1"], chosen)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
@@ -331,7 +333,7 @@ def test_what_is_counted_is_what_there_is(campaign_fixture: CampaignFixture) -> 
     assert (rows, fed) == (41, 41)
 
 
-def test_a_stand_in_for_a_blocked_picture_is_no_print_and_tells_nothing_of_the_cost(
+def test_a_fallback_image_counts_as_no_print_and_not_in_cost_estimates(
     campaign_fixture: CampaignFixture,
 ) -> None:
     campaign_id = campaign_fixture.campaign(["ada"])

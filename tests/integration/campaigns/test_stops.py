@@ -25,7 +25,7 @@ from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, nam
         (campaign_lifecycle.cancel_campaign, PrintStatus.CANCELED),
     ],
 )
-def test_a_job_that_its_press_gives_back_after_the_stop_is_taken_back_too(
+def test_a_job_released_by_its_press_after_the_stop_is_withdrawn_too(
     campaign_fixture: CampaignFixture, stop: Callable[..., Any], left: PrintStatus
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(3), reservation=PRICE)
@@ -42,7 +42,7 @@ def test_a_job_that_its_press_gives_back_after_the_stop_is_taken_back_too(
     campaign_fixture.check()
 
 
-def test_what_is_held_for_being_other_than_approved_prints_nothing_of_its_window(
+def test_a_campaign_held_for_differing_from_its_approval_prints_none_of_its_window(
     campaign_fixture: CampaignFixture, tmp_path: Path
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(8), reservation=PRICE)
@@ -55,7 +55,7 @@ def test_what_is_held_for_being_other_than_approved_prints_nothing_of_its_window
     assert campaign_fixture.count(campaign_id, PrintStatus.WAITING) == 8
 
 
-def test_after_its_deadline_nothing_is_tried_again_and_nothing_is_lost_by_asking(
+def test_a_retry_after_the_deadline_prints_nothing_and_loses_nothing(
     campaign_fixture: CampaignFixture,
 ) -> None:
     campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)

@@ -40,7 +40,7 @@ def cookie_of(answer: TestResponse) -> str:
     return answer.headers["Set-Cookie"]
 
 
-def test_a_stranger_is_led_to_sign_in_and_back(api: Api) -> None:
+def test_a_visitor_is_redirected_to_sign_in_and_back(api: Api) -> None:
     answer = api.client.get("/console/jobs?status=failed")
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/console/sign-in?then=/console/jobs?status%3Dfailed"
@@ -50,7 +50,7 @@ def test_a_stranger_is_led_to_sign_in_and_back(api: Api) -> None:
 
 
 @pytest.mark.parametrize("then", ["https://elsewhere.example/", "//elsewhere.example/console/", "/console/\\x", "/v1"])
-def test_nobody_is_led_elsewhere_after_signing_in(api: Api, then: str) -> None:
+def test_sign_in_never_redirects_to_another_site(api: Api, then: str) -> None:
     answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada"), "then": then})
     assert answer.headers["Location"] == "/console/overview"
 
@@ -65,7 +65,7 @@ def test_the_cookie_holds_no_key_and_is_kept_from_scripts_and_other_sites(api: A
     assert "Secure" not in cookie
 
 
-def test_the_cookie_is_for_https_alone_where_the_service_is(database: Database, tmp_path: Path) -> None:
+def test_the_cookie_is_secure_when_the_service_uses_https(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path, public_url="https://pressroom.example/print")
     answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada")})
     assert "Secure" in cookie_of(answer)
@@ -74,7 +74,7 @@ def test_the_cookie_is_for_https_alone_where_the_service_is(database: Database, 
     assert "Strict-Transport-Security" in answer.headers
 
 
-def test_a_revoked_key_is_out_at_once(api: Api) -> None:
+def test_revoking_a_key_ends_its_session_at_once(api: Api) -> None:
     key = sign_in(api)
     assert api.client.get("/console/jobs").status_code == 200
     with api.database.transaction() as session:
@@ -82,7 +82,7 @@ def test_a_revoked_key_is_out_at_once(api: Api) -> None:
     assert api.client.get("/console/jobs").status_code == 303
 
 
-def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_page_loses_its_stream_soon_after_its_key_is_revoked(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     key = sign_in(api)
     assert api.client.get("/console/overview/now").status_code == 200
     with api.database.transaction() as session:
@@ -93,7 +93,7 @@ def test_a_page_that_was_left_open_is_cut_off_soon_after_its_key_was(api: Api, m
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/console/sign-in")
 
 
-def test_a_cookie_that_was_changed_opens_nothing(api: Api) -> None:
+def test_a_tampered_cookie_is_rejected(api: Api) -> None:
     sign_in(api)
     cookie = api.client.get_cookie(COOKIE, path="/console")
     assert cookie is not None
@@ -101,7 +101,7 @@ def test_a_cookie_that_was_changed_opens_nothing(api: Api) -> None:
     assert api.client.get("/console/jobs").status_code == 303
 
 
-def test_a_wrong_key_is_told_so_and_after_many_tries_to_wait(api: Api) -> None:
+def test_a_wrong_key_is_refused_and_many_attempts_are_rate_limited(api: Api) -> None:
     wrong = {"key": "prk_AAAAAAAA_" + "x" * 43}
     answers = [api.client.post("/console/sign-in", data=wrong) for _ in range(21)]
     assert [answer.status_code for answer in answers] == [401] * 20 + [429]
@@ -127,7 +127,7 @@ def test_a_post_from_another_site_is_refused_even_with_a_key(api: Api, headers: 
     assert "Set-Cookie" not in answer.headers
 
 
-def test_every_page_wants_a_key_and_its_scope(api: Api) -> None:
+def test_every_page_requires_a_key_and_its_scope(api: Api) -> None:
     """Every page but those for strangers, found in the map of routes: with every other scope it stays shut."""
     open_pages, pages = set(), list[tuple[Scope, str, str]]()
     for rule in api.app.url_map.iter_rules():
@@ -167,7 +167,7 @@ def test_the_navigation_shows_what_the_key_may_see(api: Api) -> None:
         assert hidden not in page
 
 
-def test_what_belongs_to_others_is_as_good_as_missing(api: Api) -> None:
+def test_resources_of_other_owners_are_not_found(api: Api) -> None:
     job_id, images = api.print_job("bob")
     sign_in(api, *TENANT_SCOPES)
     for path in (f"jobs/{job_id}", f"jobs/{job_id}/now", f"generate/{job_id}/now", f"generate?job={job_id}"):
@@ -181,7 +181,7 @@ def test_what_belongs_to_others_is_as_good_as_missing(api: Api) -> None:
         assert api.client.post(f"/console/jobs/{job_id}/{act}", data=data).status_code == 404
 
 
-def test_every_answer_forbids_what_is_not_from_here(api: Api) -> None:
+def test_every_response_has_a_strict_content_security_policy(api: Api) -> None:
     sign_in(api)
     for path in ("/console/jobs", "/console/nothing", "/console/overview/now"):
         headers = api.client.get(path).headers
@@ -193,7 +193,7 @@ def test_every_answer_forbids_what_is_not_from_here(api: Api) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_signing_out_takes_the_cookie_away(api: Api) -> None:
+def test_signing_out_deletes_the_cookie(api: Api) -> None:
     sign_in(api)
     api.client.post("/console/sign-out")
     assert api.client.get("/console/jobs").status_code == 303

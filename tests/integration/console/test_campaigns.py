@@ -59,7 +59,9 @@ def start(campaign_fixture: CampaignFixture, count: int = 3, **changes: Any) -> 
     return campaign_id
 
 
-def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_a_campaign_is_created_by_form_proofed_approved_and_started(
+    api: Api, campaign_fixture: CampaignFixture
+) -> None:
     form = {"name": "Birthdays", "prompt": "a card for {{ name }}", "budget": "20", "images_per_recipient": "2"}
     made = post(api, "", **form, on_block="reroll", model="painted", steps="3")
     campaign_id = made.headers["Location"].split("/")[3]
@@ -92,7 +94,7 @@ def test_a_campaign_is_led_from_the_form_to_its_start(api: Api, campaign_fixture
     assert page(api, campaign_id, "results.csv").count("printed") == 4
 
 
-def test_variants_are_asked_for_by_the_form_and_made_again_by_another_like_it(api: Api) -> None:
+def test_variants_are_entered_in_the_form_and_copied_to_a_new_campaign(api: Api) -> None:
     arms = {"arm-name-0": "plain", "arm-name-1": "festive", "arm-prompt-1": "a big {{ pet }}"}
     made = post(api, "", name="pets", prompt="a {{ pet }}", negative_prompt="fog", budget="5", **arms)
     campaign_id = made.headers["Location"].split("/")[3]
@@ -104,7 +106,7 @@ def test_variants_are_asked_for_by_the_form_and_made_again_by_another_like_it(ap
         assert value in form
 
 
-def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_typed(api: Api) -> None:
+def test_an_invalid_form_is_shown_again_with_all_errors_and_the_input(api: Api) -> None:
     answer = post(api, "", name="", prompt="a {{ x <b>", budget="much", images_per_recipient="99")
     assert answer.status_code == 422
     for place in ("<b>name</b>", "<b>budget amount</b>", "<b>images per recipient</b>"):
@@ -114,7 +116,7 @@ def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_type
     assert api.get("/v1/campaigns").json["data"] == []
 
 
-def test_rows_that_cannot_be_printed_are_shown_in_their_place_and_come_back_corrected(api: Api) -> None:
+def test_rejected_rows_are_shown_with_their_errors_and_can_be_corrected(api: Api) -> None:
     campaign = make_campaign(api)
     rows = "recipient_id,name\na,Ada\n" + "".join(f"r{number},\n" for number in range(60))
     answer = upload(api, campaign["id"], rows)
@@ -131,7 +133,7 @@ def test_rows_that_cannot_be_printed_are_shown_in_their_place_and_come_back_corr
     assert api.get(f"/v1/campaigns/{campaign['id']}").json["recipients"]["accepted"] == 2
 
 
-def test_a_file_of_which_nothing_can_be_printed_changes_nothing_and_says_why(api: Api) -> None:
+def test_a_file_without_usable_rows_changes_nothing_and_says_why(api: Api) -> None:
     campaign = make_campaign(api)
     answer = upload(api, campaign["id"], "nom\nAda\n")
     assert answer.status_code == 422
@@ -140,7 +142,7 @@ def test_a_file_of_which_nothing_can_be_printed_changes_nothing_and_says_why(api
     assert api.get(f"/v1/campaigns/{campaign['id']}").json["recipients"]["accepted"] == 0
 
 
-def test_an_approval_of_what_was_changed_meanwhile_is_refused(api: Api) -> None:
+def test_an_approval_of_an_outdated_version_is_refused(api: Api) -> None:
     campaign = make_campaign(api)
     put(api, campaign, "name\nAda\n")
     digest = api.get(f"/v1/campaigns/{campaign['id']}").json["spec_digest"]
@@ -195,9 +197,7 @@ def test_results_are_paged_without_losing_or_repeating_one(api: Api, campaign_fi
     assert seen == [f"1-{row}" for row in range(1, 111)]
 
 
-def test_variants_stand_side_by_side_with_what_each_costs_and_how_much_is_blocked(
-    api: Api, campaign_fixture: CampaignFixture
-) -> None:
+def test_variants_are_compared_by_cost_and_blocked_share(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = start(campaign_fixture, 20, chosen=spec(arm("plain"), arm("festive")))
     campaign_fixture.block(campaign_fixture.claim())
     campaign_fixture.print_all()
@@ -212,7 +212,7 @@ def test_variants_stand_side_by_side_with_what_each_costs_and_how_much_is_blocke
     assert shown.count('<li class="print">') == sum(min(8, tally["printed"]) for tally in arms.values())
 
 
-def test_links_are_made_and_revoked_and_somebody_is_erased(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_links_are_created_and_revoked_and_a_recipient_is_erased(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = start(campaign_fixture)
     campaign_fixture.print_all()
     post(api, f"/{campaign_id}/links/make")
@@ -226,7 +226,7 @@ def test_links_are_made_and_revoked_and_somebody_is_erased(api: Api, campaign_fi
     assert "erased" in page(api, campaign_id, "results")
 
 
-def test_rows_that_were_appended_wait_for_an_approval_of_their_own(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_appended_rows_wait_for_their_own_approval(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = start(campaign_fixture)
     campaign_fixture.print_all()
     campaign_fixture.do(campaign_id, add_list, 2, ["zoe"])

@@ -48,7 +48,7 @@ def test_no_page_of_a_campaign_takes_more_than_a_dozen_queries(api: Api, campaig
     assert max(asked.values()) <= MOST_QUERIES, asked
 
 
-def test_what_belongs_to_others_is_as_good_as_missing(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_resources_of_other_owners_are_not_found(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = start(campaign_fixture, owner="bob")
     for name in EVERY_PAGE:
         assert api.client.get(f"/console/campaigns/{campaign_id}/{name}").status_code == 404, name
@@ -62,7 +62,7 @@ def test_what_belongs_to_others_is_as_good_as_missing(api: Api, campaign_fixture
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.RUNNING
 
 
-def test_a_key_sees_only_what_it_may_do(api: Api, campaign_fixture: CampaignFixture) -> None:
+def test_a_key_is_shown_only_the_actions_that_it_allows(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = start(campaign_fixture)
     ready = campaign_fixture.campaign(names(2), status=CampaignStatus.READY)
     sign_in(api, *READER)
@@ -91,7 +91,7 @@ def test_a_live_part_is_sent_again_only_when_it_has_changed(api: Api, campaign_f
     assert api.client.get(path, headers=known).status_code == 200
 
 
-def test_what_people_typed_is_shown_as_text_and_never_as_html(api: Api) -> None:
+def test_user_input_is_shown_as_text_and_never_as_html(api: Api) -> None:
     evil = "<script>alert(1)</script>"
     campaign = make_campaign(api, name=evil, template={"prompt": f"a {evil} for {{{{ name }}}}"})
     upload(api, campaign["id"], f"recipient_id,name\n{evil},{evil}\nx,\n")

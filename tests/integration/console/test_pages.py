@@ -69,7 +69,7 @@ def test_no_page_takes_more_than_a_dozen_queries(api: Api) -> None:
     assert min(asked.values()) > 0
 
 
-def test_the_form_makes_the_job_that_it_says(api: Api) -> None:
+def test_the_form_creates_the_job_that_it_describes(api: Api) -> None:
     form = {
         "prompt": "a fox",
         "model": "painted",
@@ -90,7 +90,7 @@ def test_the_form_makes_the_job_that_it_says(api: Api) -> None:
     assert api.notifier.rung
 
 
-def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_typed(api: Api) -> None:
+def test_an_invalid_form_is_shown_again_with_all_errors_and_the_input(api: Api) -> None:
     form = {"prompt": "a fox & a hen", "model": "painted", "width": "77", "steps": "many", "csrf_token": token(api)}
     answer = api.client.post("/console/generate", data=form)
     assert answer.status_code == 422
@@ -100,7 +100,7 @@ def test_a_form_with_mistakes_comes_back_with_all_of_them_and_with_what_was_type
     assert api.count_jobs() == 0
 
 
-def test_what_readers_typed_is_shown_as_text_and_never_as_html(api: Api) -> None:
+def test_user_input_is_shown_as_text_and_never_as_html(api: Api) -> None:
     evil = "<script>alert(1)</script></script>"
     job = api.make_job(prompt=evil, metadata={"note": evil})
     for path in ("jobs", f"jobs/{job['id']}", f"generate?job={job['id']}", "overview", f"jobs?words={evil}"):
@@ -120,7 +120,7 @@ def test_jobs_are_paged_without_losing_or_repeating_one(api: Api) -> None:
     assert set(seen) == made
 
 
-def test_words_are_looked_for_in_prompts_whatever_their_case(api: Api) -> None:
+def test_the_prompt_search_ignores_case(api: Api) -> None:
     factories.submit(api.database, request={"prompt": "100% an Owl_by night"})
     factories.submit(api.database, request={"prompt": "a fox"})
     for words, found in (("owl", 1), ("100%", 1), ("l_b", 1), ("_", 1), ("%", 1), ("hen", 0), ("a", 2)):
@@ -129,7 +129,7 @@ def test_words_are_looked_for_in_prompts_whatever_their_case(api: Api) -> None:
     assert READ_THROUGH >= 1000
 
 
-def test_the_chosen_jobs_are_canceled_and_tried_again_and_the_rest_left_alone(api: Api) -> None:
+def test_selected_jobs_are_canceled_or_retried_and_the_rest_left_alone(api: Api) -> None:
     printed, _ = api.print_job()
     queued, other = factories.submit(api.database), factories.submit(api.database)
     chosen = {"job": [str(queued.id), str(printed)], "csrf_token": token(api)}
@@ -142,7 +142,7 @@ def test_the_chosen_jobs_are_canceled_and_tried_again_and_the_rest_left_alone(ap
     assert api.count_jobs() == before + 2
 
 
-def test_chosen_prints_are_deleted_for_good_by_whoever_may(api: Api) -> None:
+def test_selected_images_are_deleted_for_good_by_keys_that_allow_it(api: Api) -> None:
     (job_id, (image,)), (_, (foreign,)) = api.print_job(), api.print_job("bob")
     form = {"image": str(image.id), "act": "delete"}
     sign_in(api, Scope.JOBS_READ)
@@ -156,7 +156,7 @@ def test_chosen_prints_are_deleted_for_good_by_whoever_may(api: Api) -> None:
     assert [*api.storage.list_keys("owners/bob/")] != []
 
 
-def test_the_overview_shows_all_owners_to_the_operator_alone(api: Api) -> None:
+def test_the_overview_shows_all_owners_to_operators_alone(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
     assert "press-one" in api.client.get("/console/overview").text
@@ -179,7 +179,7 @@ def test_a_live_part_is_sent_again_only_when_it_has_changed(api: Api) -> None:
     assert "data-live-end" in changed.text
 
 
-def test_a_key_is_made_with_no_more_than_its_maker_has(api: Api) -> None:
+def test_a_key_is_created_with_at_most_the_scopes_of_its_creator(api: Api) -> None:
     sign_in(api, Scope.KEYS_ADMIN, Scope.JOBS_READ)
     form = {"name": "shop", "scope": ["jobs:read", "jobs:write"], "csrf_token": token(api)}
     refused = api.client.post("/console/keys", data=form)

@@ -40,12 +40,12 @@ def waiting(api: Api) -> list[str]:
     return [each["id"] for each in api.get("/v1/quarantine?state=waiting", key=reviewer).json["data"]]
 
 
-def test_nothing_to_review_says_how_there_would_be(api: Api) -> None:
+def test_an_empty_review_page_explains_how_to_enable_quarantine(api: Api) -> None:
     assert "PRESSROOM_QUARANTINE=keep" in api.client.get("/console/review").text
     assert "Select another state" in api.client.get("/console/review?state=released").text
 
 
-def test_prints_that_wait_are_listed_blurred_page_by_page(
+def test_waiting_images_are_listed_blurred_page_by_page(
     api: Api, kept: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.console.pages.review.PAGE_SIZE", 2)
@@ -62,7 +62,7 @@ def test_prints_that_wait_are_listed_blurred_page_by_page(
     assert [image_id for image_id in ids if image_id in api.client.get(link).text] == ids[2:]
 
 
-def test_a_look_goes_on_record_and_the_record_is_shown(api: Api, kept: PressFixture) -> None:
+def test_viewing_an_image_is_recorded_and_the_record_is_shown(api: Api, kept: PressFixture) -> None:
     print_blocked(kept)
     (image_id,) = waiting(api)
     assert "Not viewed yet" in api.client.get(f"/console/review/{image_id}").text
@@ -79,7 +79,7 @@ def test_a_look_goes_on_record_and_the_record_is_shown(api: Api, kept: PressFixt
         ("confirm", QuarantineState.CONFIRMED, ImageStatus.BLOCKED),
     ],
 )
-def test_a_print_is_let_out_or_its_block_confirmed_once(
+def test_an_image_is_released_or_its_block_confirmed_once(
     api: Api, kept: PressFixture, act: str, state: QuarantineState, status: ImageStatus
 ) -> None:
     job = print_blocked(kept)

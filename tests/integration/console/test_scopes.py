@@ -33,7 +33,7 @@ def see(api: Api, path: str, *scopes: Scope, status: int = 200) -> str:
     return answer.text
 
 
-def test_a_style_shows_prints_and_campaigns_to_who_may_read_them(api: Api) -> None:
+def test_a_style_shows_images_and_campaigns_to_keys_that_may_read_them(api: Api) -> None:
     alone = see(api, "/styles/bright", Scope.STYLES_READ)
     assert 'class="print"' not in alone
     assert "spring" not in alone
@@ -46,7 +46,7 @@ def test_a_style_shows_prints_and_campaigns_to_who_may_read_them(api: Api) -> No
     assert "spring" in with_campaigns
 
 
-def test_the_gallery_names_styles_and_campaigns_to_who_may_read_them(api: Api) -> None:
+def test_the_gallery_names_styles_and_campaigns_to_keys_that_may_read_them(api: Api) -> None:
     alone = see(api, "/gallery", Scope.JOBS_READ)
     assert ">bright<" not in alone
     assert "spring" not in alone
@@ -55,7 +55,7 @@ def test_the_gallery_names_styles_and_campaigns_to_who_may_read_them(api: Api) -
     assert "spring" in both
 
 
-def test_the_generate_form_shows_styles_and_jobs_to_who_may_read_them(api: Api) -> None:
+def test_the_create_form_shows_styles_and_jobs_to_keys_that_may_read_them(api: Api) -> None:
     job_id = api.get("/v1/jobs").json["data"][0]["id"]
     alone = see(api, f"/generate?job={job_id}", Scope.JOBS_WRITE)
     assert f"/console/generate/{job_id}/now" not in alone
@@ -65,7 +65,7 @@ def test_the_generate_form_shows_styles_and_jobs_to_who_may_read_them(api: Api) 
     assert ">bright<" in both
 
 
-def test_forms_begin_with_campaigns_and_styles_of_who_may_read_them(api: Api) -> None:
+def test_forms_start_from_campaigns_and_styles_for_keys_that_may_read_them(api: Api) -> None:
     campaign_id = api.get("/v1/campaigns").json["data"][0]["id"]
     path = f"/campaigns/new?like={campaign_id}"
     assert "a hidden card" not in see(api, path, Scope.CAMPAIGNS_WRITE, status=403)

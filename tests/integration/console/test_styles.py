@@ -26,7 +26,7 @@ def keep(api: Api, status: int = 303, **fields: object) -> str:
     return answer.headers["Location"] if status == 303 else answer.text
 
 
-def test_a_style_is_made_by_a_form_and_the_next_version_begins_with_the_one_before(api: Api) -> None:
+def test_a_style_is_created_by_form_and_its_next_version_starts_from_it(api: Api) -> None:
     form = {"name": "bright", "prompt_suffix": ", soft light", "model": "painted", "steps": "3", "width": "128"}
     form |= {"colour:0": "#ff8800", "colour:1": "#00FF00", "colour:5": "#123456"}
     location = keep(api, **form, use=["0", "1"])
@@ -47,7 +47,7 @@ def test_a_style_is_made_by_a_form_and_the_next_version_begins_with_the_one_befo
     assert api.client.get("/console/styles/new?of=bright@1").text.count(" checked") == 2
 
 
-def test_what_a_style_says_goes_before_what_the_generate_form_is_filled_with(api: Api) -> None:
+def test_the_fields_of_a_style_take_precedence_over_the_forms_defaults(api: Api) -> None:
     keep(api, name="bright", steps="3", width="128", prompt_suffix=", soft light")
     assert ">bright</option>" in api.client.get("/console/generate").text
     form = {"prompt": "a fox", "style": "bright", "model": "painted", "steps": "20", "width": "512", "height": "64"}
@@ -75,14 +75,14 @@ def test_the_gallery_is_narrowed_by_style_palette_and_campaign(api: Api) -> None
     assert "View all images in this style" in api.client.get("/console/styles/bright").text
 
 
-def test_a_style_with_mistakes_comes_back_with_all_of_them_and_what_was_typed(api: Api) -> None:
+def test_an_invalid_style_form_is_shown_again_with_all_errors_and_the_input(api: Api) -> None:
     text = keep(api, 422, name="bright", steps="many", width="77", prompt_prefix="<b>an oil", adapters="ink:much")
     for told in ("<b>steps</b>", "<b>width</b>", "adapters", 'value="&lt;b&gt;an oil"', 'value="ink:much"'):
         assert told in text
     assert api.get("/v1/styles").json["data"] == []
 
 
-def test_a_style_shows_the_prints_and_campaigns_that_name_it_and_the_gallery_finds_them(api: Api) -> None:
+def test_a_style_lists_the_images_and_campaigns_that_use_it(api: Api) -> None:
     keep(api, name="bright")
     keep(api, name="bright.er")
     asked = {"prompt": "a fox", "style": "bright"}
@@ -98,7 +98,7 @@ def test_a_style_shows_the_prints_and_campaigns_that_name_it_and_the_gallery_fin
     assert "spring" not in api.client.get("/console/styles/bright.er").text
 
 
-def test_styles_of_others_are_as_good_as_missing_and_readers_change_nothing(api: Api) -> None:
+def test_styles_of_other_owners_are_not_found_and_read_only_keys_change_none(api: Api) -> None:
     keep(api, name="bright")
     sign_in(api, Scope.STYLES_READ, Scope.JOBS_READ, owner="bob")
     assert api.client.get("/console/styles/bright").status_code == 404

@@ -55,7 +55,7 @@ def laid(name: str, scale: float = 1.0) -> Adapter:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_pictures_of_lanes_with_other_adapters_end_as_in_the_stock_pipeline_alone(adapted_models, open_model, name):
+def test_batched_images_with_adapters_match_the_stock_pipeline(adapted_models, open_model, name):
     adapted = open_model(name)
     adapted_models.expect_parity(
         adapted,
@@ -99,7 +99,7 @@ def test_kohyas_format_is_read(adapted_models, open_model, tmp_path, name):
         ("flux", "lora_unet_double_blocks_0_img_attn_proj", 32),
     ],
 )
-def test_names_of_a_models_first_release_are_read(adapted_models, open_model, tmp_path, name, layer, width):
+def test_layer_names_of_a_models_first_release_are_read(adapted_models, open_model, tmp_path, name, layer, width):
     adapted_models.tiny_adapters.save_layer(
         tmp_path / "old.safetensors", layer, width, width, ends=("lora_down", "lora_up")
     )
@@ -110,14 +110,14 @@ def test_names_of_a_models_first_release_are_read(adapted_models, open_model, tm
     assert not adapted.draw({"old": 1.0}).equal(adapted.draw({}))
 
 
-def test_the_card_of_a_model_lists_the_adapters_that_go_with_it(open_model):
+def test_the_card_of_a_model_lists_its_compatible_adapters(open_model):
     for name in FAMILIES:
         for other in FAMILIES:
             card = open_model(name).adapter_directory.equip(read_card(open_model(other).model), open_model(other).model)
             assert [adapter.name for adapter in card.adapters] == (["ink", "oil.2"] if name == other else []), other
 
 
-def test_loading_is_overhead_and_switching_back_takes_nothing(sd15):
+def test_loading_is_booked_as_overhead_and_switching_back_is_free(sd15):
     assert not sd15.adapters.is_ready([laid("ink")])
     sd15.adapters.activate([laid("ink")])
     overhead = sd15.meter.snapshot()["overhead"]
@@ -128,7 +128,7 @@ def test_loading_is_overhead_and_switching_back_takes_nothing(sd15):
     assert sd15.meter.snapshot()["overhead"] == overhead
 
 
-def test_only_so_many_are_kept_and_one_that_left_comes_back_as_it_was(adapted_models, sd15):
+def test_loaded_adapters_are_limited_and_an_evicted_one_reloads_unchanged(adapted_models, sd15):
     from worker.engine.torch_backend.adapters import MOST_LOADED
 
     for number in range(MOST_LOADED):
@@ -142,14 +142,14 @@ def test_only_so_many_are_kept_and_one_that_left_comes_back_as_it_was(adapted_mo
     adapted_models.expect_untouched(sd15)
 
 
-def test_numbers_of_an_adapter_are_brought_to_the_models_own(adapted_models, sd15):
+def test_an_adapter_is_cast_to_the_number_format_of_its_model(adapted_models, sd15):
     sd15.family.pipeline.to(adapted_models.torch.bfloat16)
     picture = sd15.draw({"ink": 1.0})
     assert picture.dtype == adapted_models.torch.bfloat16
     assert not picture.equal(sd15.draw({}))
 
 
-def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
+def test_an_unknown_adapter_is_refused(sd15):
     with pytest.raises(ModelUnavailableError, match="does not offer"):
         sd15.adapters.activate([laid("../ink")])
 
@@ -165,7 +165,7 @@ def test_an_adapter_that_is_not_on_offer_is_refused(sd15):
         ("lie_about_its_rank", "cannot be applied to"),
     ],
 )
-def test_a_file_that_was_spoilt_after_the_start_is_refused_and_the_model_goes_on(
+def test_a_file_damaged_after_start_up_is_refused_and_the_model_goes_on(
     adapted_models, sd15, open_model, spoil, reason
 ):
     before = [sd15.draw({}), sd15.draw({"ink": 1.0})]
@@ -186,14 +186,14 @@ def test_an_adapter_that_would_widen_the_model_is_refused(adapted_models, open_m
     adapted_models.expect_untouched(adapted)
 
 
-def test_a_model_of_a_kind_that_is_not_known_takes_none(adapted_models, open_model, tmp_path):
+def test_a_model_of_an_unknown_kind_supports_no_adapters(adapted_models, open_model, tmp_path):
     adapters = adapted_models.open_unknown_model(tmp_path / "pixart", open_model("sd3").adapter_directory)
     adapters.activate([])
     with pytest.raises(ModelUnavailableError, match="do not support adapters"):
         adapters.activate([laid("ink")])
 
 
-def test_the_engine_prints_lanes_with_other_adapters_side_by_side(adapted_models, sd15):
+def test_the_engine_prints_lanes_with_different_adapters_side_by_side(adapted_models, sd15):
     """And a job whose adapter cannot be had ends alone."""
     (sd15.directory / "oil.2.safetensors").write_bytes(b"")
     engine = open_engine(Settings(models=(str(sd15.model),), device="cpu"), sd15.meter, sd15.adapter_directory)

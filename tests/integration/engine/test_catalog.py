@@ -22,7 +22,7 @@ def test_registered_cards_are_read_back_in_order_and_brought_up_to_date(database
     assert cards[0] == PAINTED_CARD
 
 
-def test_models_are_entered_with_their_adapters_before_a_press_is_there(tmp_path):
+def test_models_are_registered_with_their_adapters_before_a_press_starts(tmp_path):
     (tmp_path / "adapters").mkdir()
     lora(tmp_path / "adapters" / "ink.safetensors")
     settings = Settings(home=tmp_path, models=("painted",), adapters=tmp_path / "adapters")

@@ -93,7 +93,7 @@ def pipeline_of(engine, name):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_same_seed_gives_the_same_pixels_alone_or_in_company_and_another_seed_others(engine, family):
+def test_a_seed_gives_the_same_pixels_alone_or_batched_and_another_seed_others(engine, family):
     first, second = generate(engine, model=family, seed=5, num_images=2)
     (again,) = generate(engine, model=family, seed=5)
     (alone,) = generate(engine, model=family, seed=6)
@@ -117,7 +117,7 @@ def test_time_is_booked_by_phase_and_adds_up(engine, meter, family):
     assert after["overhead"] == before["overhead"]
 
 
-def test_loading_and_warming_up_are_overhead_and_nobody_pays_for_them(directories):
+def test_loading_and_warming_up_are_overhead_charged_to_nobody(directories):
     meter = Meter()
     made = open_engine(Settings(models=(str(directories["flux"]), str(directories["sd15"])), device="cpu"), meter)
     made.load()
@@ -164,7 +164,7 @@ def test_guidance_prompt_and_negative_prompt_make_a_difference(engine, changes):
     assert plain.pixels.tobytes() != other.pixels.tobytes()
 
 
-def test_an_attempt_stops_at_the_step_at_which_its_watch_says_so_and_the_next_is_unharmed(engine, meter):
+def test_an_attempt_stops_where_its_observer_raises_and_the_next_is_unharmed(engine, meter):
     (before,) = generate(engine, model="sdxl")
     started, watch = meter.snapshot()["busy_seconds"], Recorder(stop_at=2)
     with pytest.raises(InterruptedAttemptError):
@@ -175,13 +175,13 @@ def test_an_attempt_stops_at_the_step_at_which_its_watch_says_so_and_the_next_is
     assert before.pixels.tobytes() == after.pixels.tobytes()
 
 
-def test_a_long_prompt_is_cut_off_without_a_word_in_the_log(engine, caplog, capfd):
+def test_a_long_prompt_is_truncated_and_not_logged(engine, caplog, capfd):
     generate(engine, prompt="jane-doe-of-elm-street " * 60)
     generate(engine, model="flux", prompt="jane-doe-of-elm-street " * 60)
     assert "jane" not in caplog.text + "".join(capfd.readouterr())
 
 
-def test_numbers_that_run_out_of_bounds_are_no_picture(directories, tmp_path):
+def test_latents_that_are_not_finite_give_an_invalid_picture_error(directories, tmp_path):
     made = load(shutil.copytree(directories["flux"], tmp_path / "wild"))
     import torch
 
@@ -191,7 +191,7 @@ def test_numbers_that_run_out_of_bounds_are_no_picture(directories, tmp_path):
         generate(made, model="wild")
 
 
-def test_a_decoder_out_of_bounds_makes_no_picture(directories, tmp_path):
+def test_a_decoder_output_out_of_bounds_gives_an_invalid_picture_error(directories, tmp_path):
     made = load(shutil.copytree(directories["flux"], tmp_path / "wild"))
     import torch
 
@@ -213,7 +213,7 @@ def test_a_decoder_out_of_bounds_makes_no_picture(directories, tmp_path):
         (ValueError("secret prompt"), GenerationError),
     ],
 )
-def test_faults_of_the_pipeline_come_in_our_words_without_its_own(directories, tmp_path, monkeypatch, raised, wanted):
+def test_errors_of_the_pipeline_are_translated_without_its_message(directories, tmp_path, monkeypatch, raised, wanted):
     import torch
 
     made = load(shutil.copytree(directories["flux"], tmp_path / "faulty"))
@@ -273,14 +273,14 @@ def test_weights_of_another_shape_make_the_model_unavailable(directory):
         load(directory)
 
 
-def test_a_pipeline_that_makes_no_pictures_from_text_alone_is_refused(directory):
+def test_a_pipeline_that_cannot_generate_from_text_alone_is_refused(directory):
     path = directory / "model_index.json"
     path.write_text(path.read_text().replace('"FluxPipeline"', '"FluxInpaintPipeline"'))
     with pytest.raises(ModelUnavailableError, match="does not support text-to-image"):
         load(directory)
 
 
-def test_a_pipeline_that_nothing_is_known_about_runs_whole_and_stops_when_it_is_told(tmp_path):
+def test_a_pipeline_of_an_unknown_kind_runs_unbatched_and_stops_on_request(tmp_path):
     from tests.support.engine import tiny_pipelines
 
     directory = tiny_pipelines.save("pixart", tmp_path / "pixart")

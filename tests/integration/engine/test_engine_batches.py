@@ -86,7 +86,7 @@ def assert_close(pictures, others):
         assert most <= CLOSE, f"seed {one.seed} differs by {most} levels"
 
 
-def test_a_picture_is_the_same_whoever_is_printed_beside_it(start):
+def test_an_image_does_not_depend_on_the_rest_of_its_batch(start):
     engine = start(*FAMILIES)
     orders = [{**order, "seed": 10 * place, "prompt": f"thing {place}"} for place, order in enumerate(COMPANY)]
     together = print_together(engine, orders)
@@ -98,7 +98,7 @@ def test_a_picture_is_the_same_whoever_is_printed_beside_it(start):
 
 
 @pytest.mark.parametrize(("one", "other"), [("sd15", "sdxl"), ("pixart", "sd15")])
-def test_two_models_share_a_memory_that_holds_one_even_in_the_middle_of_a_picture(start, directories, one, other):
+def test_two_models_share_memory_for_one_even_in_the_middle_of_an_image(start, directories, one, other):
     sizes = [sum(file.stat().st_size for file in directories[name].rglob("*.safetensors")) for name in (one, other)]
     engine = start(one, other, model_memory_gb=(max(sizes) + 1) / 1e9)
     long, short = {**SMALL, "model": one, "steps": SWAP_PATIENCE + 20}, {**SMALL, "model": other, "steps": 3}
@@ -122,7 +122,7 @@ def test_two_models_share_a_memory_that_holds_one_even_in_the_middle_of_a_pictur
     assert list(engine._residents._residents) == [one]
 
 
-def test_what_comes_and_goes_leaves_no_thread_no_file_and_no_tensor_behind(start):
+def test_requests_that_end_or_fail_leak_no_thread_file_or_tensor(start):
     engine = start("sd15", "pixart")
 
     def count():
@@ -147,7 +147,7 @@ def test_what_comes_and_goes_leaves_no_thread_no_file_and_no_tensor_behind(start
     assert count() == before
 
 
-def test_a_picture_leaves_no_tensor_even_while_garbage_is_not_collected(start):
+def test_an_image_leaks_no_tensor_even_without_garbage_collection(start):
     engine = start("sd15", "pixart")
     for model in ("sd15", "pixart"):
         order = SMALL | {"model": model, "steps": 3}

@@ -17,17 +17,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 
 
 @pytest.mark.parametrize(("name", "scheduler"), [("sd15", None), *EVERY_SCHEDULER])
-def test_pictures_in_company_end_as_in_the_stock_pipeline_alone(mixed_batches, tiny_family, name, scheduler):
+def test_batched_images_match_the_stock_pipeline(mixed_batches, tiny_family, name, scheduler):
     mixed_batches.expect_parity(tiny_family(name), mixed_batches.build_mixed_batch(name, scheduler))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_scheduler_of_a_card_is_left_out_above(tiny_family, name):
+def test_every_scheduler_of_a_card_is_compared_with_the_stock_pipeline(tiny_family, name):
     assert {(name, scheduler) for scheduler in tiny_family(name).card.schedulers} <= set(EVERY_SCHEDULER)
 
 
 @pytest.mark.parametrize("name", DIFFUSING)
-def test_pictures_of_all_schedulers_share_a_batch(mixed_batches, tiny_family, name):
+def test_images_of_all_schedulers_can_share_a_batch(mixed_batches, tiny_family, name):
     members = [
         mixed_batches.BatchMember(mixed_batches.asked(name, place, scheduler=scheduler), joins=place // 3)
         for place, scheduler in enumerate([None, *SchedulerName])
@@ -36,7 +36,7 @@ def test_pictures_of_all_schedulers_share_a_batch(mixed_batches, tiny_family, na
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_in_16_bits_pictures_differ_from_the_stock_pipelines_by_rounding_only(mixed_batches, tiny_family, name):
+def test_16_bit_images_differ_from_the_stock_pipelines_by_rounding_only(mixed_batches, tiny_family, name):
     import torch
 
     family = mixed_batches.altered(tiny_family(name), **mixed_batches.in_dtype(tiny_family(name), torch.bfloat16))
@@ -52,7 +52,7 @@ def test_in_16_bits_pictures_differ_from_the_stock_pipelines_by_rounding_only(mi
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_a_request_says_shows_in_its_picture(mixed_batches, tiny_family, name):
+def test_every_field_of_a_request_changes_its_image(mixed_batches, tiny_family, name):
     """The comparisons above would not see a thing that these tiny models ignored."""
     changes = [{}, {"prompt": "a dog"}, {"steps": 5}, {"seed": 99}, {"guidance_scale": 9.0}]
     if name != "flux":
@@ -64,7 +64,7 @@ def test_what_a_request_says_shows_in_its_picture(mixed_batches, tiny_family, na
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("size", [(64, 64), (48, 32)])
-def test_decoded_pictures_are_those_of_the_stock_pipeline(mixed_batches, tiny_family, name, size):
+def test_decoded_images_match_the_stock_pipeline(mixed_batches, tiny_family, name, size):
     family, (width, height) = tiny_family(name), size
     members = [
         mixed_batches.BatchMember(mixed_batches.asked(name, place, width=width, height=height), joins=place)
@@ -113,7 +113,7 @@ def drawings_alone(mixed_batches, tiny_family):
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("seed", range(3))
-def test_random_joins_leaves_and_drops_change_nothing_for_the_others(
+def test_rows_that_join_or_leave_a_batch_do_not_change_the_others(
     mixed_batches, tiny_family, drawings_alone, name, seed
 ):
     dice = random.Random(seed)

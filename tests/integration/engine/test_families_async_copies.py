@@ -57,24 +57,24 @@ def list_synced_copies():
 @pytest.mark.parametrize(
     ("family", "name"), [(Family.SD15, name) for name in (None, *SchedulerName)] + [(Family.SD3, None)]
 )
-def test_no_schedulers_step_waits_for_the_accelerator(list_synced_copies, family, name):
+def test_no_schedulers_step_blocks_on_the_accelerator(list_synced_copies, family, name):
     assert list_synced_copies(family, name, "cuda") == []
 
 
 @pytest.mark.parametrize("name", SchedulerName)
-def test_nor_does_what_puts_back_a_kept_picture(list_synced_copies, name):
+def test_restoring_the_unmasked_area_does_not_block_on_the_accelerator(list_synced_copies, name):
     assert list_synced_copies(Family.SD15, name, "cuda", inpaints=True) == []
     assert list_synced_copies(Family.SD15, name, inpaints=True)
 
 
 @pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
-def test_the_stock_steps_of_some_do(list_synced_copies, name):
+def test_some_stock_scheduler_steps_block_on_the_accelerator(list_synced_copies, name):
     """If this fails, diffusers has changed, and ``ahead`` may not be needed any more."""
     assert list_synced_copies(Family.SD15, name)
 
 
 @pytest.mark.parametrize("name", [SchedulerName.EULER_ANCESTRAL, SchedulerName.LCM, SchedulerName.UNIPC])
-def test_a_step_that_is_told_ahead_is_the_same_step(name):
+def test_a_step_with_asynchronous_copies_gives_the_same_result(name):
     import torch
     from diffusers import PNDMScheduler
 
@@ -98,7 +98,7 @@ def test_a_step_that_is_told_ahead_is_the_same_step(name):
 
 
 @pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
-def test_no_forward_pass_waits_for_the_accelerator(name, tmp_path):
+def test_no_forward_pass_blocks_on_the_accelerator(name, tmp_path):
     import torch
 
     from tests.support.engine import mixed_batches

@@ -24,7 +24,7 @@ OWN_SCHEDULERS = {
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
 @pytest.mark.parametrize("kind", OWN_SCHEDULERS)
-def test_a_model_may_bring_a_scheduler_that_has_no_name_here(mixed_batches, tiny_family, kind):
+def test_a_model_may_use_a_scheduler_that_pressroom_has_no_name_for(mixed_batches, tiny_family, kind):
     import diffusers
 
     family = tiny_family("sd15")
@@ -49,7 +49,7 @@ def test_a_model_may_predict_velocity(mixed_batches, tiny_family, scheduler):
     mixed_batches.expect_parity(family, members)
 
 
-def test_many_steps_whose_times_are_rounded_to_the_same_are_all_taken(mixed_batches, tiny_family):
+def test_steps_whose_timesteps_round_to_the_same_value_are_all_taken(mixed_batches, tiny_family):
     """The stock pipeline looks for its first step by its time, takes the second for it, and fails at the last."""
     import torch
 
@@ -65,7 +65,7 @@ def test_many_steps_whose_times_are_rounded_to_the_same_are_all_taken(mixed_batc
 
 
 @pytest.mark.parametrize("name", DIFFUSING)
-def test_a_distilled_unet_is_told_each_rows_guidance_scale(mixed_batches, tiny_family, name):
+def test_a_distilled_unet_receives_the_guidance_scale_of_each_row(mixed_batches, tiny_family, name):
     family = tiny_family(name)
     unet = mixed_batches.rebuilt(family.pipeline.unet, time_cond_proj_dim=16)
     family = mixed_batches.altered(family, unet=unet)
@@ -97,7 +97,7 @@ def test_flux_steps_rows_together_whatever_their_guidance_scale(mixed_batches, t
         )
 
 
-def test_a_flux_that_is_not_told_the_guidance_scale_ignores_it(mixed_batches, tiny_family):
+def test_a_flux_model_without_guidance_embedding_ignores_the_guidance_scale(mixed_batches, tiny_family):
     family = tiny_family("flux")
     transformer = mixed_batches.rebuilt(family.pipeline.transformer, guidance_embeds=False)
     unshifted = type(family.pipeline.scheduler).from_config(
@@ -108,7 +108,7 @@ def test_a_flux_that_is_not_told_the_guidance_scale_ignores_it(mixed_batches, ti
 
 
 @pytest.mark.parametrize("name", FLOWING)
-def test_a_schedule_may_look_at_the_pictures_size(mixed_batches, tiny_family, name):
+def test_a_schedule_may_depend_on_the_image_size(mixed_batches, tiny_family, name):
     family = tiny_family(name)
     own = family.pipeline.scheduler
     shifted = type(own).from_config(own.config, use_dynamic_shifting=True, max_shift=3.0)
@@ -118,7 +118,7 @@ def test_a_schedule_may_look_at_the_pictures_size(mixed_batches, tiny_family, na
 
 
 @pytest.mark.parametrize("name", FLOWING)
-def test_a_schedule_that_throws_dice_throws_the_pictures_own(mixed_batches, tiny_family, name):
+def test_a_stochastic_schedule_draws_from_the_seed_of_its_image(mixed_batches, tiny_family, name):
     family = tiny_family(name)
     own = family.pipeline.scheduler
     family = mixed_batches.altered(family, scheduler=type(own).from_config(own.config, stochastic_sampling=True))
@@ -140,7 +140,7 @@ def test_sdxl_latents_may_be_scaled_by_channel(mixed_batches, tiny_family):
 
 
 @pytest.mark.filterwarnings("ignore:.upcast_vae.:FutureWarning")  # the stock pipeline's
-def test_an_autoencoder_that_16_bits_overflow_decodes_in_32(mixed_batches, tiny_family):
+def test_an_autoencoder_that_overflows_in_16_bits_decodes_in_32(mixed_batches, tiny_family):
     import torch
 
     family = tiny_family("sdxl")

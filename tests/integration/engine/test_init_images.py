@@ -88,7 +88,7 @@ def ended(press_fixture: PressFixture, job_id: UUID) -> tuple[JobStatus, str | N
     return row.status, row.error_code
 
 
-def test_the_engine_is_handed_the_pictures_that_the_job_names(press_fixture: PressFixture) -> None:
+def test_the_engine_receives_the_input_images_of_the_job(press_fixture: PressFixture) -> None:
     init, mask = hand_in(press_fixture), hand_in(press_fixture, "white", size=(10, 20))
     job = submit(press_fixture, init_image=init, mask_image=mask)
     engines: list[Listening] = []
@@ -103,7 +103,7 @@ def test_the_engine_is_handed_the_pictures_that_the_job_names(press_fixture: Pre
     press_fixture.check()
 
 
-def test_an_input_is_looked_at_once_for_each_policy(press_fixture: PressFixture) -> None:
+def test_an_input_is_checked_once_for_each_policy(press_fixture: PressFixture) -> None:
     init, checker = hand_in(press_fixture), Counting()
     for _ in range(3):
         submit(press_fixture, init_image=init)
@@ -145,7 +145,7 @@ def test_a_mask_is_checked_too(press_fixture: PressFixture) -> None:
     assert ended(press_fixture, job) == (JobStatus.FAILED, "input_blocked")
 
 
-def test_an_input_without_verdict_starts_nothing(press_fixture: PressFixture) -> None:
+def test_an_input_without_a_verdict_starts_no_generation(press_fixture: PressFixture) -> None:
     def refuse(_: Image.Image) -> Verdict:
         raise SafetyUnavailableError
 
@@ -160,7 +160,7 @@ def test_an_input_without_verdict_starts_nothing(press_fixture: PressFixture) ->
 
 
 @pytest.mark.parametrize("fault", ["row", "object", "content", "owner"])
-def test_an_input_that_is_not_as_it_was_ends_the_job(press_fixture: PressFixture, fault: str) -> None:
+def test_an_input_that_was_changed_fails_the_job(press_fixture: PressFixture, fault: str) -> None:
     init = hand_in(press_fixture, owner="bob" if fault == "owner" else "ada")
     job = submit(press_fixture, init_image=init)
     for key in keys(press_fixture):
@@ -177,7 +177,7 @@ def test_an_input_that_is_not_as_it_was_ends_the_job(press_fixture: PressFixture
     press_fixture.check()
 
 
-def test_a_storage_that_is_away_for_a_moment_is_tried_again(
+def test_a_storage_that_is_briefly_unavailable_is_retried(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = submit(press_fixture, init_image=hand_in(press_fixture))
@@ -212,13 +212,13 @@ def test_an_asset_that_expires_while_its_job_waits_is_kept_for_it(press_fixture:
     press_fixture.check()
 
 
-def test_what_has_not_expired_is_kept(press_fixture: PressFixture) -> None:
+def test_assets_that_have_not_expired_are_kept(press_fixture: PressFixture) -> None:
     hand_in(press_fixture)
     assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 0
     assert len(keys(press_fixture)) == 1
 
 
-def test_what_an_upload_or_a_deletion_left_is_swept_up_after_a_while(
+def test_objects_left_by_uploads_and_deletions_are_collected_later(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asset = hand_in(press_fixture)
@@ -230,7 +230,7 @@ def test_what_an_upload_or_a_deletion_left_is_swept_up_after_a_while(
     assert (read(press_fixture, asset), keys(press_fixture)) == (None, [])
 
 
-def test_an_owner_s_open_jobs_are_all_that_keep_an_asset(press_fixture: PressFixture) -> None:
+def test_only_open_jobs_of_its_owner_keep_an_asset(press_fixture: PressFixture) -> None:
     init, mask = hand_in(press_fixture), hand_in(press_fixture)
     held = factories.running(press_fixture.database, request={"init_image": init, "strength": 0.5})
     factories.submit(press_fixture.database, "bob", request={"init_image": mask, "strength": 0.5})

@@ -74,7 +74,7 @@ def print_together(family, joining):
     return pictures
 
 
-def test_a_picture_is_the_same_alone_and_in_fifty_random_companies(family):
+def test_an_image_is_the_same_alone_and_in_fifty_random_batches(family):
     requests = make_requests()
     alone = {request: print_together(family, {request: 0})[request] for request in requests}
     dice = random.Random(4)

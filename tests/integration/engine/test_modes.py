@@ -140,19 +140,19 @@ def expect_parity(family: DenoisingFamily, requests: list[ImageRequest]) -> None
 
 @pytest.mark.parametrize("mode", [Mode.IMAGE, Mode.INPAINT])
 @pytest.mark.parametrize("scheduler", [None, *SchedulerName])
-def test_pictures_in_company_end_as_in_the_stock_pipeline_alone(
+def test_batched_images_match_the_stock_pipeline(
     family: DenoisingFamily, mode: Mode, scheduler: SchedulerName | None
 ) -> None:
     expect_parity(family, company(family.card, mode, scheduler))
 
 
 @pytest.mark.parametrize("mode", [Mode.IMAGE, Mode.INPAINT])
-def test_without_guidance_too(family: DenoisingFamily, mode: Mode) -> None:
+def test_batched_images_without_guidance_match_the_stock_pipeline(family: DenoisingFamily, mode: Mode) -> None:
     plain = [asked(family.card, mode, seed=seed, steps=3 + seed, strength=0.7, guidance_scale=1.0) for seed in range(4)]
     expect_parity(family, plain)
 
 
-def test_an_autoencoder_that_draws_from_the_dice_is_asked_in_the_stock_order(
+def test_a_sampling_autoencoder_draws_random_numbers_in_the_stock_order(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     family = open_family("sd15", tiny_pipelines.save("sd15", tmp_path_factory.mktemp("models") / "sd15"))
@@ -164,9 +164,7 @@ def test_an_autoencoder_that_draws_from_the_dice_is_asked_in_the_stock_order(
 
 
 @pytest.mark.parametrize("name", list(FAMILIES))
-def test_a_model_that_was_trained_to_inpaint_sees_mask_and_picture(
-    name: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_an_inpainting_model_receives_mask_and_image(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("models") / f"{name}-inpainting"
     save_inpainting(name, directory)
     family = open_family(name, directory)
@@ -189,7 +187,7 @@ def save_inpainting(name: str, directory: Path) -> None:
     stock(**opened.pipeline.components, **options_of(opened.card)).save_pretrained(directory, safe_serialization=True)
 
 
-def test_pictures_are_brought_to_the_size_that_was_asked_for(family: DenoisingFamily) -> None:
+def test_input_images_are_resized_to_the_requested_size(family: DenoisingFamily) -> None:
     request = asked(family.card, Mode.INPAINT, steps=4, strength=0.6)
     given = Inputs(init_picture(size=(100, 40)), mask_picture((30, 90)))
     (drawing,) = family.begin(request, [request.seed], given)
@@ -199,7 +197,7 @@ def test_pictures_are_brought_to_the_size_that_was_asked_for(family: DenoisingFa
     assert family.decode([drawing]).shape == (1, 3, SIDE, SIDE)
 
 
-def test_what_the_mask_leaves_stays_and_what_it_names_does_not(family: DenoisingFamily) -> None:
+def test_only_the_masked_area_changes(family: DenoisingFamily) -> None:
     request = asked(family.card, Mode.INPAINT, steps=4, strength=1.0)
     (drawing,) = family.begin(request, [request.seed], Inputs(init_picture(), mask_picture()))
     kept = copy.deepcopy(family.pipeline.image_processor).preprocess(init_picture(), SIDE, SIDE)

@@ -76,20 +76,20 @@ def plain(request, directories):
 
 
 @pytest.mark.parametrize("word", ["channels_last", "fuse_qkv"])
-def test_what_only_reorders_the_work_draws_the_same(plain, word):
+def test_optimizations_that_only_reorder_the_work_keep_the_image(plain, word):
     directory, latents = plain
     assert differ(draw(open_family(directory, word)), latents) <= EXACT
 
 
 @pytest.mark.parametrize(("word", "precision"), [("int8", "fp32"), ("none", "bf16")])
-def test_what_rounds_more_draws_something_like_it(plain, word, precision):
+def test_optimizations_that_round_more_keep_a_similar_image(plain, word, precision):
     directory, latents = plain
     drawn = draw(open_family(directory, word, precision=precision))
     assert bool(drawn.isfinite().all())
     assert 0 < differ(drawn, latents) < ROUGH
 
 
-def test_all_that_goes_together_is_applied_at_once(directories):
+def test_compatible_optimizations_are_applied_together(directories):
     import torch
     from torchao.quantization import Int8Tensor
 
@@ -104,7 +104,7 @@ def test_all_that_goes_together_is_applied_at_once(directories):
     assert type(pipeline.unet.time_embedding.linear_1.weight.data) is torch.Tensor, "one row a picture is too few"
 
 
-def test_a_pipeline_of_no_known_family_is_hurried_too(directories):
+def test_a_pipeline_of_an_unknown_family_is_optimized_too(directories):
     from worker.engine.torch_backend import load_pipeline, optimizations
     from worker.torch_device import Device
 
@@ -113,7 +113,7 @@ def test_a_pipeline_of_no_known_family_is_hurried_too(directories):
     assert any(name.endswith("to_qkv") for name in names)
 
 
-def test_attention_is_torchs_own_in_every_family(directories):
+def test_every_family_uses_the_attention_of_torch(directories):
     import torch
     from torch.overrides import TorchFunctionMode
 
@@ -134,7 +134,7 @@ def test_attention_is_torchs_own_in_every_family(directories):
         assert recorder.calls >= 2, name
 
 
-def test_rows_that_fill_a_batch_up_do_not_change_the_others(plain):
+def test_padding_rows_do_not_change_the_others(plain):
     directory, _ = plain
     family = open_family(directory)
     ask, asked = family.ask, set()
@@ -148,7 +148,7 @@ def test_rows_that_fill_a_batch_up_do_not_change_the_others(plain):
 
 
 @pytest.mark.parametrize("name", ["sd15", "flux"])
-def test_three_rows_and_four_are_compiled_once(directories, monkeypatch, name):
+def test_batches_of_three_and_four_rows_share_one_compilation(directories, monkeypatch, name):
     import torch
     from torch._dynamo.utils import counters
 
@@ -166,12 +166,12 @@ def test_three_rows_and_four_are_compiled_once(directories, monkeypatch, name):
     assert not counters["graph_break"]
 
 
-def test_compiled_code_draws_the_same(directories):
+def test_compiled_code_gives_the_same_image(directories):
     latents = draw(open_family(directories["flux"]))
     assert differ(draw(open_family(directories["flux"], "compile")), latents) <= EXACT
 
 
-def test_how_many_rows_a_compiled_model_is_given():
+def test_batches_of_a_compiled_model_are_rounded_up_to_a_power_of_two():
     from worker.engine.torch_backend.optimizations import round_up_rows
 
     assert [round_up_rows(rows) for rows in (1, 2, 3, 4, 5, 8, 9, 16, 17)] == [1, 2, 4, 4, 8, 8, 16, 16, 32]
@@ -184,14 +184,14 @@ def choose(*words):
     return optimizations.choose_speedups(words, Device("cpu"))
 
 
-def test_by_default_a_cpu_gets_what_was_measured_to_help():
+def test_a_cpu_uses_the_optimizations_measured_to_help_by_default():
     assert choose("auto") == {"channels_last"}
     assert choose("auto", "fuse_qkv") == {"channels_last", "fuse_qkv"}
     assert choose("none") == frozenset()
     assert choose("int8", "compile") == {"int8", "compile"}
 
 
-def test_8_bits_without_their_package_are_refused_in_a_sentence(monkeypatch):
+def test_8_bit_weights_without_their_package_are_refused_in_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchao.quantization", None)
     with pytest.raises(SettingsError, match=r"^PRESSROOM_SPEED: int8 requires torchao; install the extra `quantize`"):
         choose("int8")
@@ -212,7 +212,7 @@ def test_compiling_without_a_compiler_is_refused_in_a_sentence():
         choose("compile")
 
 
-def test_a_press_that_is_told_what_its_device_cannot_do_says_so_and_ends(directories, tmp_path):
+def test_a_press_exits_with_a_message_when_its_device_lacks_an_optimization(directories, tmp_path):
     told = {"HOME": str(tmp_path), "MODELS": str(directories["flux"]), "DEVICE": "cpu", "SPEED": "fp8"}
     ended = subprocess.run(
         [sys.executable, "-m", "worker.main"],

@@ -54,7 +54,7 @@ def test_every_scheduler_takes_any_number_of_steps_whatever_the_models_own_is(ki
         assert torch.isfinite(latents).all()
 
 
-def test_a_models_own_lcm_takes_more_steps_than_its_schedule_has_and_is_itself_left_alone():
+def test_a_models_own_lcm_scheduler_takes_more_steps_and_is_left_unchanged():
     from worker.engine.torch_backend import schedulers
 
     own = make_own("LCMScheduler")

@@ -22,7 +22,7 @@ def examine(tmp_path):
     return run
 
 
-def test_parts_that_are_fit_are_said_to_be(examine):
+def test_working_parts_pass_the_self_test(examine):
     status, results, _ = examine(MODELS="painted")
     assert status == 0
     assert results == [
@@ -31,7 +31,7 @@ def test_parts_that_are_fit_are_said_to_be(examine):
     ]
 
 
-def test_each_fault_comes_in_a_sentence_with_a_remedy(examine, tmp_path):
+def test_each_fault_is_reported_with_a_remedy(examine, tmp_path):
     status, results, _ = examine(MODELS=tmp_path / "nowhere", **UNCHECKED)
     assert status == 1
     model, checker = results
@@ -40,13 +40,13 @@ def test_each_fault_comes_in_a_sentence_with_a_remedy(examine, tmp_path):
     assert checker["ok"]
 
 
-def test_a_default_that_is_not_offered_is_said(examine):
+def test_a_default_model_that_is_not_offered_is_reported(examine):
     status, results, _ = examine(MODELS="painted", DEFAULT_MODEL="other", CHECKER="scripted")
     assert (status, [result["ok"] for result in results]) == (1, [True, False, True])
     assert "PRESSROOM_DEFAULT_MODEL" in results[1]["fault"]
 
 
-def test_settings_that_are_wrong_are_refused(examine):
+def test_invalid_settings_are_refused(examine):
     status, results, stderr = examine(MODELLS="x")
     assert (status, results) == (78, [])
     assert "PRESSROOM_MODELS" in stderr

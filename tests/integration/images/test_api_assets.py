@@ -21,14 +21,14 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
     return open_api(sqlite_database, tmp_path)
 
 
-def test_an_owner_may_keep_so_many(sqlite_database: Database, tmp_path: Path) -> None:
+def test_the_asset_limit_of_an_owner_is_enforced(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, max_assets=2)
     assert [hand_in(api, PNG).status_code for _ in range(3)] == [201, 201, 429]
     assert hand_in(api, PNG).json["code"] == "too_many_assets"
     assert hand_in(api, PNG, key=api.make_key("bob")).status_code == 201
 
 
-def test_a_storage_that_fails_leaves_nothing_to_be_seen(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_storage_leaves_no_asset_behind(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise StorageError
 
@@ -37,7 +37,7 @@ def test_a_storage_that_fails_leaves_nothing_to_be_seen(api: Api, monkeypatch: p
     assert api.get("/v1/assets").json["data"] == []
 
 
-def test_a_list_goes_on_over_pages_and_its_cursor_is_its_own(database: Database, tmp_path: Path) -> None:
+def test_a_list_continues_over_pages_with_a_cursor_valid_for_it_alone(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = [hand_in(api, PNG).json["id"] for _ in range(3)]
     first = api.get("/v1/assets?limit=2").json
@@ -48,7 +48,7 @@ def test_a_list_goes_on_over_pages_and_its_cursor_is_its_own(database: Database,
     assert api.get("/v1/assets?limit=0").json["code"] == "invalid_parameter"
 
 
-def test_what_has_expired_is_not_there(database: Database, tmp_path: Path) -> None:
+def test_an_expired_asset_is_not_found(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     asset = hand_in(api, PNG).json["id"]
     with api.database.transaction() as session:
@@ -77,7 +77,7 @@ def test_an_asset_can_be_deleted_once_no_job_needs_it(database: Database, tmp_pa
     assert "init_image" in again.json["detail"]
 
 
-def test_deleting_does_not_wait_for_a_storage_that_is_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_asset_can_be_deleted_while_storage_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: str) -> None:
         raise StorageError
 
@@ -88,7 +88,7 @@ def test_deleting_does_not_wait_for_a_storage_that_is_away(api: Api, monkeypatch
     assert count_assets(api) == 1, "the clerk knows what is left to delete"
 
 
-def test_a_job_shows_what_it_starts_from(api: Api) -> None:
+def test_a_job_shows_its_input_images(api: Api) -> None:
     init, mask = (hand_in(api, PNG).json["id"] for _ in range(2))
     shown = [
         api.make_job(**wish)["request"]
@@ -119,7 +119,7 @@ def bad_wishes(own: str, foreign: str) -> Iterator[tuple[dict[str, Any], str, st
     yield {"init_image": own, "steps": 1}, "out_of_range", "/strength"
 
 
-def test_a_job_that_starts_from_nothing_usable_is_refused(api: Api) -> None:
+def test_a_job_with_unusable_input_images_is_refused(api: Api) -> None:
     own = hand_in(api, PNG).json["id"]
     foreign = hand_in(api, PNG, key=api.make_key("bob")).json["id"]
     for wish, code, place in bad_wishes(own, foreign):

@@ -27,7 +27,7 @@ def test_an_image_is_shown_alone_as_within_its_job(database: Database, tmp_path:
     assert image["cost"] == {"gpu_seconds": 1.0, "amount": "0.000166667", "currency": "USD"}
 
 
-def test_the_bytes_come_with_their_type_and_cannot_run(api: Api) -> None:
+def test_the_bytes_have_their_media_type_and_cannot_execute(api: Api) -> None:
     _, (row,) = api.print_job()
     answer = api.get(f"/v1/images/{row.id}/content")
     assert (answer.status_code, answer.data, answer.content_type) == (200, PIXELS, "image/png")
@@ -45,7 +45,7 @@ def test_a_link_needs_no_key(api: Api) -> None:
     assert f"{row.job_id}-0.png" in answer.headers["Content-Disposition"]
 
 
-def test_a_changed_link_leads_nowhere(api: Api) -> None:
+def test_a_tampered_link_is_rejected(api: Api) -> None:
     _, (row,) = api.print_job()
     path = urlsplit(api.get(f"/v1/images/{row.id}").json["url"]).path
     for changed in (f"{path}x", path[:-1], "/files/x", "/files/..", "/files/%00"):
@@ -60,7 +60,7 @@ def test_links_are_not_logged(api: Api, capfd: pytest.CaptureFixture[str]) -> No
     assert path.rpartition("/")[2] not in "".join(capfd.readouterr())
 
 
-def test_where_the_store_signs_links_the_bytes_are_fetched_from_there(api: Api) -> None:
+def test_with_presigned_links_the_bytes_are_fetched_from_the_store(api: Api) -> None:
     _, (row,) = api.print_job()
     services = replace(api.services, links=None)
     there = Api(create_app(services.settings, services=services), services, api.notifier, api.storage, api.key)
@@ -86,7 +86,7 @@ def test_a_blocked_image_has_no_link_no_bytes_and_no_price(api: Api, variant: st
     assert (answer.status_code, answer.json["code"]) == (404, "image_not_readable")
 
 
-def test_a_lost_object_is_told_as_lost(api: Api) -> None:
+def test_a_lost_object_is_reported_as_lost(api: Api) -> None:
     _, (row,) = api.print_job()
     assert row.storage_key is not None
     api.storage.delete(row.storage_key)
@@ -95,7 +95,7 @@ def test_a_lost_object_is_told_as_lost(api: Api) -> None:
     assert row.storage_key not in answer.text
 
 
-def test_a_store_that_does_not_answer_is_a_fault_to_wait_for(api: Api) -> None:
+def test_an_unavailable_store_answers_503_with_retry_after(api: Api) -> None:
     _, (row,) = api.print_job()
     assert row.storage_key is not None
     path = api.storage.root / row.storage_key
@@ -112,7 +112,7 @@ def test_an_image_without_thumbnail_says_so(api: Api) -> None:
     assert api.get(f"/v1/images/{row.id}/content?variant=huge").json["code"] == "invalid_parameter"
 
 
-def test_images_of_all_jobs_are_listed_page_by_page_and_narrowed(api: Api) -> None:
+def test_images_of_all_jobs_are_listed_page_by_page_and_filtered(api: Api) -> None:
     made = [image.id for _ in range(3) for image in api.print_job()[1]]
     (blocked_job, (blocked,)), _ = api.print_job(status=ImageStatus.BLOCKED), api.print_job("bob")
     first = api.get("/v1/images?limit=3").json

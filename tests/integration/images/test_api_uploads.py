@@ -24,7 +24,7 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_a_picture_is_kept_as_png_and_shown(database: Database, tmp_path: Path, form: str) -> None:
+def test_an_uploaded_image_is_stored_as_png_and_shown(database: Database, tmp_path: Path, form: str) -> None:
     api = open_api(database, tmp_path)
     answer = hand_in(api, encode(picture(), form))
     asset = answer.json
@@ -74,7 +74,7 @@ def test_orientation_is_applied_and_all_that_is_not_pixels_is_dropped(api: Api, 
     assert (kept.info, dict(kept.getexif())) == ({}, {})
 
 
-def test_what_else_a_file_is_does_not_survive(api: Api) -> None:
+def test_a_file_that_is_also_something_else_is_reduced_to_its_pixels(api: Api) -> None:
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Comment", "<script>alert(1)</script>")
     asset = hand_in(api, encode(picture(), pnginfo=notes) + b"<html><script>alert(2)</script>PK\x03\x04").json
@@ -131,7 +131,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_no_picture_is_refused_by_name_and_leaves_nothing_behind(api: Api, name: str) -> None:
+def test_a_file_that_is_not_an_image_is_refused_with_the_reason_and_not_stored(api: Api, name: str) -> None:
     data, code = FILES[name]
     problem = hand_in(api, data)
     assert (problem.status_code, problem.json["code"]) == (422, code), problem.json
@@ -140,12 +140,12 @@ def test_what_is_no_picture_is_refused_by_name_and_leaves_nothing_behind(api: Ap
     assert (count_assets(api), list(api.storage.list_keys(""))) == (0, [])
 
 
-def test_the_content_counts_and_not_what_it_is_called(api: Api) -> None:
+def test_the_content_of_a_file_counts_and_not_its_name(api: Api) -> None:
     assert hand_in(api, encode(picture()), filename="../../etc/passwd.svg").status_code == 201
     assert hand_in(api, b"<svg/>", filename="picture.png").json["code"] == "unsupported_image"
 
 
-def test_a_picture_that_takes_too_much_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_needs_too_many_resources_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     large = encode(Image.new("RGB", (2000, 2000)))
     monkeypatch.setattr(uploads, "_sandbox", _open_sandbox(memory_bytes=64 * 2**20))
     assert hand_in(api, large).json["code"] == "damaged_image"
@@ -153,7 +153,9 @@ def test_a_picture_that_takes_too_much_is_given_up(api: Api, monkeypatch: pytest
     assert hand_in(api, large).status_code == 201
 
 
-def test_a_picture_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_image_that_takes_too_long_to_decode_is_refused(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     slow = tmp_path / "slow.py"
     slow.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(uploads, "SANITIZE_PROGRAM", slow)
@@ -161,7 +163,7 @@ def test_a_picture_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest
     assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
 
 
-def test_no_one_waits_for_ever_behind_slow_pictures(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_upload_behind_slow_images_gets_429_with_retry_after(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sandbox = _open_sandbox(places=1, wait_seconds=0.01)
     monkeypatch.setattr(uploads, "_sandbox", sandbox)
     slow = tmp_path / "slow.py"
@@ -173,7 +175,7 @@ def test_no_one_waits_for_ever_behind_slow_pictures(api: Api, monkeypatch: pytes
     assert hand_in(api, PNG).status_code == 201
 
 
-def test_the_decoder_sees_no_secret(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_decoder_process_receives_no_secrets(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nosy = tmp_path / "nosy.py"
     nosy.write_text(
         "import os, sys\n"
@@ -213,7 +215,7 @@ FORMS: dict[str, tuple[dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_form_that_is_not_one_file_is_refused(sqlite_database: Database, tmp_path: Path, name: str) -> None:
+def test_a_form_without_exactly_one_file_is_refused(sqlite_database: Database, tmp_path: Path, name: str) -> None:
     api = open_api(sqlite_database, tmp_path, max_asset_bytes=5000)
     request, status, code = FORMS[name]
     answer = api.post("/v1/assets", **request)

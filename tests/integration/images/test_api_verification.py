@@ -88,7 +88,7 @@ def flip_pixel(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_the_original_is_recognised_and_told_to_its_owner(api: Api, print_one: Printer, kind: str) -> None:
+def test_the_original_file_is_recognised_for_its_owner(api: Api, print_one: Printer, kind: str) -> None:
     image = print_one(output_format=kind)
     told = verify(api, file_of(api, image))
     assert (told["printed_here"], told["recognised_by"], told["unchanged"]) == (True, "file", True)
@@ -116,7 +116,7 @@ def test_a_file_with_one_flipped_pixel_is_recognised_by_its_manifest_as_changed(
     ],
     ids=["stripped", "resized JPEG", "enlarged WebP"],
 )
-def test_a_copy_without_its_marks_is_recognised_by_its_looks(
+def test_a_copy_without_its_marks_is_recognised_by_its_fingerprint(
     database: Database, tmp_path: Path, change: Callable[[bytes], bytes]
 ) -> None:
     api = open_api(database, tmp_path, models=("painted",), provenance="required")
@@ -129,7 +129,7 @@ def test_a_copy_without_its_marks_is_recognised_by_its_looks(
     assert (told["job_id"], told["image_id"], told["printed_at"]) == (None, None, None)
 
 
-def test_others_hear_that_and_when_but_never_of_which_job_and_nothing_of_looks(api: Api, print_one: Printer) -> None:
+def test_other_owners_learn_the_time_but_neither_the_job_nor_similar_images(api: Api, print_one: Printer) -> None:
     data, stranger = file_of(api, print_one()), api.make_key("grace")
     for changed in (data, flip_pixel(data)):
         told = verify(api, changed, key=stranger)
@@ -140,7 +140,7 @@ def test_others_hear_that_and_when_but_never_of_which_job_and_nothing_of_looks(a
     assert (told["printed_here"], told["candidates"]) == (False, [])
 
 
-def test_no_picture_that_was_never_printed_here_is_recognised(api: Api, print_one: Printer) -> None:
+def test_an_image_from_elsewhere_is_not_recognised(api: Api, print_one: Printer) -> None:
     for seed in range(3):
         print_one(seed=seed)
     seen = [_appraise(number) for number in range(STRANGERS)]
@@ -156,9 +156,7 @@ def _appraise(number: int) -> Fingerprint:
     return compute_fingerprint(paint_picture(f"never printed {number}", 1000 + number, SIDE, SIDE))
 
 
-def test_a_manifest_that_somebody_else_has_signed_does_not_pass_for_ours(
-    api: Api, print_one: Printer, tmp_path: Path
-) -> None:
+def test_a_manifest_signed_by_someone_else_does_not_pass_for_ours(api: Api, print_one: Printer, tmp_path: Path) -> None:
     image = print_one()
     forger = certificates.make(tmp_path / "forger")
     definition = {
@@ -189,9 +187,7 @@ def test_a_manifest_that_somebody_else_has_signed_does_not_pass_for_ours(
     assert "signingCredential.untrusted" in told["manifest"]["faults"]
 
 
-def test_without_a_certificate_of_our_own_files_are_recognised_all_the_same(
-    sqlite_database: Database, tmp_path: Path
-) -> None:
+def test_files_are_recognised_without_a_certificate_too(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, models=("painted",), provenance="off")
     image = printer(api)()
     for path in resolve_default_folder(api.services.settings).iterdir():
@@ -200,7 +196,7 @@ def test_without_a_certificate_of_our_own_files_are_recognised_all_the_same(
     assert (told["recognised_by"], told["manifest"]["state"]) == ("file", "absent")
 
 
-def test_a_manifest_that_is_kept_elsewhere_is_not_fetched(api: Api) -> None:
+def test_a_remote_manifest_is_not_fetched(api: Api) -> None:
     asked: list[str] = []
 
     class Listening(BaseHTTPRequestHandler):
@@ -235,12 +231,12 @@ def _provenance(url: str) -> bytes:
     ("data", "code"),
     [(b"a lighthouse", "unsupported_image"), (PNG[:60], "damaged_image"), (b"", "unsupported_image")],
 )
-def test_what_is_no_picture_is_refused_as_it_is_among_assets(api: Api, data: bytes, code: str) -> None:
+def test_a_file_that_is_not_an_image_is_refused_as_for_assets(api: Api, data: bytes, code: str) -> None:
     answer = api.post("/v1/verify", data={"file": (io.BytesIO(data), "picture")})
     assert (answer.status_code, answer.json["code"]) == (422, code)
 
 
-def test_nothing_is_kept_of_what_is_looked_at(api: Api) -> None:
+def test_nothing_of_a_verified_file_is_stored(api: Api) -> None:
     verify(api, PNG)
     assert list(api.storage.list_keys("")) == []
 

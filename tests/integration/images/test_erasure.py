@@ -54,7 +54,7 @@ def erase_old_images(api: Api, days: int | None = None) -> int:
     return retention.erase_images(api.database, api.storage, days)
 
 
-def test_an_image_is_erased_on_request_and_what_it_cost_stays(api: Api) -> None:
+def test_an_image_is_erased_on_request_and_its_cost_stays(api: Api) -> None:
     job, image = print_job(api)
     url = f"/v1/images/{image.id}"
     link = api.get(url).json["url"]
@@ -84,7 +84,7 @@ def test_only_its_owner_can_erase_an_image_and_only_with_the_scope(api: Api) -> 
     assert read(api, image.id).status is ImageStatus.DELIVERED
 
 
-def test_an_image_of_which_nothing_is_kept_stays_as_it_is(api: Api) -> None:
+def test_an_image_without_stored_files_stays_unchanged(api: Api) -> None:
     _, (image,) = api.print_job(status=ImageStatus.BLOCKED)
     assert api.call("DELETE", f"/v1/images/{image.id}").status_code == 204
     assert read(api, image.id).status is ImageStatus.BLOCKED
@@ -108,7 +108,7 @@ def test_an_image_whose_objects_could_not_be_deleted_is_hidden_and_the_clerk_fin
     assert erase_old_images(api) == 0
 
 
-def test_images_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
+def test_images_are_kept_as_long_as_their_key_or_else_the_settings_say(api: Api) -> None:
     short, long = make_key(api.database, "ada", image_days=2), make_key(api.database, "grace", image_days=30)
     printed = [
         print_job(api, owner, key_id=key_id) for owner, key_id in (("ada", short), ("grace", long), ("ada", None))
@@ -133,7 +133,7 @@ def test_a_round_erases_a_bounded_number_the_oldest_first(api: Api, monkeypatch:
     assert erase_old_images(api, days=1) == 1
 
 
-def test_the_words_of_a_job_go_after_their_time_and_it_cannot_be_repeated(api: Api) -> None:
+def test_a_job_whose_prompt_was_erased_after_its_retention_cannot_be_repeated(api: Api) -> None:
     key_id = make_key(api.database, "ada", prompt_days=3)
     wish = {"prompt": "Ada Lovelace at her desk", "negative_prompt": "hats"}
     job, _ = print_job(api, key_id=key_id, request=wish, annotations={"name": "Ada"})
@@ -152,14 +152,14 @@ def test_the_words_of_a_job_go_after_their_time_and_it_cannot_be_repeated(api: A
     assert api.post(f"/v1/jobs/{fresh.id}/retry").status_code == 202
 
 
-def test_the_words_of_a_job_that_has_not_ended_stay(api: Api) -> None:
+def test_the_prompt_of_an_unfinished_job_is_kept(api: Api) -> None:
     job = factories.submit(api.database)
     factories.age(api.database, job.id, "created_at", 100 * DAY)
     assert retention.erase_prompts(api.database, 1) == 0
     assert factories.read(api.database, job.id).request["prompt"] == "a lighthouse at dusk"
 
 
-def test_messages_that_repeat_the_metadata_go_with_them(api: Api) -> None:
+def test_webhook_messages_that_repeat_the_metadata_are_erased_too(api: Api) -> None:
     webhook_fixture = WebhookFixture(api.database)
     webhook_fixture.subscribe("https://example.com/hook")
     held = factories.running(api.database, annotations={"name": "Ada"})

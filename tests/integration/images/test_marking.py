@@ -52,7 +52,7 @@ def print_all(press_fixture: PressFixture, **request: Any) -> Any:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_image_leaves_signed_and_its_digest_is_that_of_the_signed_file(
+def test_every_image_is_published_signed_with_the_digest_of_the_signed_file(
     press_fixture: PressFixture, form: str
 ) -> None:
     press_fixture = equip(press_fixture, provenance="required")
@@ -84,7 +84,7 @@ def test_one_flipped_pixel_breaks_the_manifest_of_each_format(press_fixture: Pre
         assert "assertion.dataHash.mismatch" in {failure["code"] for failure in failures}
 
 
-def test_without_a_certificate_an_image_leaves_marked_and_stamped_as_unsigned(press_fixture: PressFixture) -> None:
+def test_without_a_certificate_an_image_is_published_marked_as_unsigned(press_fixture: PressFixture) -> None:
     (image,) = press_fixture.images(print_all(press_fixture).id)
     assert (image.status, image.signed) == (ImageStatus.DELIVERED, False)
     assert b"trainedAlgorithmicMedia" in press_fixture.storage.get(image.storage_key or "")
@@ -99,7 +99,7 @@ def test_f60_where_signing_is_required_a_press_without_a_certificate_takes_no_wo
 
 
 @pytest.mark.parametrize(("mode", "status"), [("required", JobStatus.FAILED), ("auto", JobStatus.SUCCEEDED)])
-def test_f60_a_certificate_that_ends_while_the_press_runs_stops_what_must_be_signed_and_nothing_else(
+def test_f60_an_expiring_certificate_stops_only_the_jobs_that_must_be_signed(
     press_fixture: PressFixture, mode: str, status: JobStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     press_fixture = equip(press_fixture, provenance=mode)
@@ -128,7 +128,7 @@ def hook(tmp_path: Path, program: str) -> str:
     return shlex.join([sys.executable, str(script)])
 
 
-def test_the_hook_gets_the_very_file_that_is_published(press_fixture: PressFixture, tmp_path: Path) -> None:
+def test_the_hook_receives_exactly_the_published_file(press_fixture: PressFixture, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     program = f"import pathlib, sys; pathlib.Path({str(seen)!r}).write_bytes(sys.stdin.buffer.read())"
     press_fixture = equip(press_fixture, publication_hook=SecretStr(hook(tmp_path, program)))
@@ -137,7 +137,7 @@ def test_the_hook_gets_the_very_file_that_is_published(press_fixture: PressFixtu
     press_fixture.check()
 
 
-def test_what_the_hook_refuses_is_blocked_for_that_reason_and_kept_by_nobody(
+def test_an_image_refused_by_the_hook_is_blocked_for_that_reason_and_not_kept(
     press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     press_fixture = equip(
@@ -152,7 +152,7 @@ def test_what_the_hook_refuses_is_blocked_for_that_reason_and_kept_by_nobody(
     press_fixture.check()
 
 
-def test_a_hook_that_gives_no_answer_lets_nothing_out(press_fixture: PressFixture, tmp_path: Path) -> None:
+def test_nothing_is_published_when_the_hook_gives_no_answer(press_fixture: PressFixture, tmp_path: Path) -> None:
     press_fixture = equip(press_fixture, publication_hook=SecretStr(hook(tmp_path, "raise SystemExit(1)")))
     job = print_all(press_fixture)
     assert (job.status, job.error_code, job.error_retryable) == (JobStatus.FAILED, "safety_unavailable", True)

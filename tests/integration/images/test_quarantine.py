@@ -79,7 +79,7 @@ def used(api: Api) -> dict[str, Any]:
     return {name: value for name, value in usage.items() if name not in ("from", "to")}
 
 
-def test_what_is_kept_is_sealed_where_no_link_leads(kept: PressFixture) -> None:
+def test_quarantined_images_are_encrypted_and_have_no_link(kept: PressFixture) -> None:
     job = print_blocked(kept)
     (image,) = kept.images(job.id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
@@ -98,13 +98,13 @@ def test_what_is_kept_is_sealed_where_no_link_leads(kept: PressFixture) -> None:
     kept.check()
 
 
-def test_by_default_nothing_that_is_blocked_is_kept(press_fixture: PressFixture) -> None:
+def test_by_default_blocked_images_are_not_kept(press_fixture: PressFixture) -> None:
     job = print_blocked(press_fixture)
     assert press_fixture.images(job.id)[0].status is ImageStatus.BLOCKED
     assert list(press_fixture.storage.list_keys("")) == []
 
 
-def test_a_sealed_file_opens_for_its_image_and_its_house_alone() -> None:
+def test_an_encrypted_file_opens_only_for_its_image_and_its_installation() -> None:
     sealer, image_id = PictureCipher(b"x" * 32), create_id()
     sealed = sealer.seal(image_id, FilePart.FULL, b"picture")
     assert sealer.open(image_id, FilePart.FULL, sealed) == b"picture"
@@ -121,7 +121,7 @@ def test_a_sealed_file_opens_for_its_image_and_its_house_alone() -> None:
             attempt()
 
 
-def test_a_reviewer_sees_all_that_waits_and_nobody_else_does(kept: PressFixture, api: Api, reviewer: str) -> None:
+def test_only_a_reviewer_sees_the_waiting_images(kept: PressFixture, api: Api, reviewer: str) -> None:
     jobs = [print_blocked(kept) for _ in range(3)]
     page = api.get("/v1/quarantine?limit=2&state=waiting", key=reviewer).json
     rest = api.get(f"/v1/quarantine?limit=2&cursor={page['next']}", key=reviewer).json
@@ -141,7 +141,7 @@ def test_a_reviewer_sees_all_that_waits_and_nobody_else_does(kept: PressFixture,
     assert api.get(f"/v1/images/{shown[0]['id']}/content").status_code == 404
 
 
-def test_a_look_is_blurred_marked_and_on_record(kept: PressFixture, api: Api, reviewer: str) -> None:
+def test_a_viewed_image_is_blurred_marked_and_recorded(kept: PressFixture, api: Api, reviewer: str) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     answer = api.get(f"/v1/quarantine/{image.id}/preview", key=reviewer)
     assert (answer.status_code, answer.content_type) == (200, "image/webp")
@@ -158,7 +158,7 @@ def test_a_look_is_blurred_marked_and_on_record(kept: PressFixture, api: Api, re
     assert [review["act"] for review in record["reviews"]] == ["previewed"]
 
 
-def test_what_is_released_is_delivered_as_it_was_printed_free_of_charge(
+def test_a_released_image_is_delivered_as_printed_and_free_of_charge(
     kept: PressFixture, api: Api, reviewer: str, hook: str
 ) -> None:
     job = print_blocked(kept, Verdict.BLOCK, Verdict.PASS, num_images=2)
@@ -182,7 +182,7 @@ def test_what_is_released_is_delivered_as_it_was_printed_free_of_charge(
     kept.check()
 
 
-def test_a_release_is_told_to_webhooks_whether_its_job_failed_or_not(
+def test_a_release_is_reported_to_webhooks_whether_its_job_failed_or_not(
     kept: PressFixture, api: Api, reviewer: str, hook: str
 ) -> None:
     (image,) = kept.images(print_blocked(kept).id)
@@ -196,7 +196,7 @@ def test_a_release_is_told_to_webhooks_whether_its_job_failed_or_not(
     kept.check()
 
 
-def test_what_is_confirmed_is_blocked_and_gone(kept: PressFixture, api: Api, reviewer: str) -> None:
+def test_a_confirmed_image_stays_blocked_and_is_deleted(kept: PressFixture, api: Api, reviewer: str) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     answer = api.post(f"/v1/quarantine/{image.id}/confirm", json={}, key=reviewer)
     assert (answer.json["state"], answer.json["image_status"]) == ("confirmed", "blocked")
@@ -208,7 +208,7 @@ def test_what_is_confirmed_is_blocked_and_gone(kept: PressFixture, api: Api, rev
     assert [act for act, _, _ in acts(api.database)] == [ReviewAct.CONFIRMED]
 
 
-def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept: PressFixture) -> None:
+def test_of_two_simultaneous_decisions_the_later_is_refused(kept: PressFixture) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
         quarantine.confirm_block(session, image, create_id(), "")
@@ -217,7 +217,7 @@ def test_of_two_reviewers_who_decide_at_once_one_is_told_that_she_was_late(kept:
     assert len(acts(kept.database)) == 1
 
 
-def test_a_picture_that_nobody_decides_on_expires_and_its_files_are_collected(kept: PressFixture) -> None:
+def test_an_image_without_a_decision_expires_and_its_files_are_collected(kept: PressFixture) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     assert broom.expire_quarantine(kept.database) == 0
     with kept.database.transaction() as session:
@@ -246,7 +246,7 @@ def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: Pre
     assert found[0].state is QuarantineState.WAITING
 
 
-def test_sealed_files_that_no_row_tells_of_are_collected_once_they_are_old(kept: PressFixture) -> None:
+def test_encrypted_files_without_a_row_are_collected_once_they_are_old(kept: PressFixture) -> None:
     old, young = UUID(int=1 << 80), create_id()
     for image_id in (old, young):
         kept.storage.put(build_quarantine_key(image_id, FilePart.FULL), b"noise", "application/octet-stream")
@@ -254,7 +254,7 @@ def test_sealed_files_that_no_row_tells_of_are_collected_once_they_are_old(kept:
     assert list(kept.storage.list_keys("")) == [build_quarantine_key(young, FilePart.FULL)]
 
 
-def test_no_link_leads_into_quarantine_on_s3_either(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_link_reaches_quarantine_on_s3_either(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3.environ.items():
         monkeypatch.setenv(name, value)
     storage = open_storage(Settings.from_environ())

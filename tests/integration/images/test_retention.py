@@ -30,7 +30,7 @@ def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path)
 
 
-def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_settings_say(api: Api) -> None:
+def test_messages_are_kept_as_long_as_their_key_or_else_the_settings_say(api: Api) -> None:
     WebhookFixture(api.database).subscribe("https://example.com/hook")
     short = make_key(api.database, "ada", webhook_days=5)
     held = [factories.running(api.database, key_id=key_id) for key_id in (short, None)]
@@ -50,7 +50,7 @@ def test_messages_are_kept_for_as_long_as_their_key_says_and_else_as_the_setting
         assert session.scalars(select(WebhookMessage.id)).all() == []
 
 
-def test_a_key_that_a_key_makes_keeps_things_no_longer(api: Api) -> None:
+def test_a_key_created_by_a_key_has_no_longer_retention(api: Api) -> None:
     with api.database.transaction() as session:
         own = keys.create_api_key(
             session, "ada", scopes=[Scope.KEYS_ADMIN, Scope.JOBS_WRITE], kept=RetentionDays(image_days=2)
@@ -63,7 +63,7 @@ def test_a_key_that_a_key_makes_keeps_things_no_longer(api: Api) -> None:
         assert asdict(RetentionDays.of(row))["image_days"] == 2
 
 
-def test_what_a_key_hands_in_is_kept_as_long_as_it_says(api: Api) -> None:
+def test_assets_are_kept_as_long_as_their_key_says(api: Api) -> None:
     with api.database.transaction() as session:
         key = keys.create_api_key(session, "ada", kept=RetentionDays(asset_days=2))
     asset = hand_in(api, PNG, key=key).json
@@ -75,7 +75,7 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlite_database: Database) -> None:
+def test_a_key_is_created_with_its_retention_on_the_command_line(sqlite_url: str, sqlite_database: Database) -> None:
     words = ["keys", "create", "--name", "shop", "--image-days", "30", "--prompt-days", "7"]
     environ = {"PRESSROOM_DATABASE_URL": sqlite_url}
     done = CliRunner().invoke(pressroom, words, env=environ)
@@ -89,7 +89,7 @@ def test_a_key_is_made_with_its_terms_on_the_command_line(sqlite_url: str, sqlit
     assert "--webhook-days" in refused.output
 
 
-def test_what_a_failed_attempt_has_left_is_collected_only_when_no_late_upload_can_follow(api: Api) -> None:
+def test_objects_of_a_failed_attempt_are_collected_once_no_late_upload_can_follow(api: Api) -> None:
     held = factories.running(api.database)
     key = f"{build_attempt_prefix(held.owner, held.job_id, held.attempt)}0-late.png"
     api.storage.put(key, PNG, "image/png")
@@ -103,7 +103,7 @@ def test_what_a_failed_attempt_has_left_is_collected_only_when_no_late_upload_ca
     assert list(api.storage.list_keys("")) == []
 
 
-def test_what_an_attempt_has_published_is_never_collected(api: Api) -> None:
+def test_published_objects_are_never_collected(api: Api) -> None:
     job_id, (image,) = api.print_job()
     age(api.database, job_id, 100 * DAY)
     assert retention.collect_orphans(api.database, api.storage) == 0

@@ -28,19 +28,19 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
     return opened
 
 
-def test_a_model_is_listed_with_the_adapters_that_go_with_it(api: Api) -> None:
+def test_a_model_is_listed_with_its_compatible_adapters(api: Api) -> None:
     (model,) = api.get("/v1/models").json["data"]
     assert model["adapters"] == [INK]
 
 
-def test_a_job_shows_its_adapters_as_they_were_laid_on_and_keeps_them_when_it_is_made_again(api: Api) -> None:
+def test_a_job_shows_its_adapters_with_their_scales_and_a_retry_keeps_them(api: Api) -> None:
     job = api.make_job(adapters=[{"name": "ink"}])
     assert job["request"]["adapters"] == [{"name": "ink", "scale": 0.8}]
     again = api.make_job(**{name: value for name, value in job["request"].items() if value is not None})
     assert again["request"] == job["request"]
 
 
-def test_an_adapter_that_is_not_there_is_refused_by_name(api: Api) -> None:
+def test_a_missing_adapter_is_refused_by_name(api: Api) -> None:
     answer = api.post("/v1/jobs", json={"prompt": "a fox", "adapters": [{"name": "ink"}, {"name": "ghost"}]})
     assert (answer.status_code, answer.json["code"]) == (422, "unknown_adapter")
     assert [fault["pointer"] for fault in answer.json["errors"]] == ["/adapters/1/name"]

@@ -116,7 +116,7 @@ def test_a_job_is_followed_from_the_queue_to_its_end(api: Api) -> None:
     assert image.data["url"].startswith("http://127.0.0.1:8000/files/")
 
 
-def test_a_client_that_was_away_is_told_every_status_it_has_missed_and_the_newest_progress(api: Api) -> None:
+def test_a_returning_client_gets_every_missed_status_and_the_newest_progress(api: Api) -> None:
     job = factories.submit(api.database)
     with following(api, job.id) as events:
         first = next(events)
@@ -133,7 +133,7 @@ def test_a_client_that_was_away_is_told_every_status_it_has_missed_and_the_newes
         ]
 
 
-def test_whoever_comes_back_hears_exactly_what_followed_the_id_it_names(api: Api) -> None:
+def test_a_returning_client_gets_exactly_the_events_after_its_last_id(api: Api) -> None:
     job_id = live(api)
     with following(api, job_id, "0.0") as events:
         told = [StreamedEvent("0.0", "status", {}), *events]
@@ -151,7 +151,7 @@ def test_whoever_comes_back_hears_exactly_what_followed_the_id_it_names(api: Api
             assert [known.id for known in events] == [known.id for known in told[place + 1 :]]
 
 
-def test_a_job_that_has_ended_is_told_at_once_and_a_client_that_knows_it_need_not_come_back(api: Api) -> None:
+def test_an_ended_job_sends_its_last_event_at_once_and_204_to_a_client_that_has_it(api: Api) -> None:
     job_id = live(api)
     answer = api.get(f"/v1/jobs/{job_id}/events")
     (event,) = parse(answer.text)
@@ -161,7 +161,7 @@ def test_a_job_that_has_ended_is_told_at_once_and_a_client_that_knows_it_need_no
 
 
 @pytest.mark.parametrize("was_lost", [False, True])
-def test_a_job_that_is_canceled_in_the_queue_is_told_from_one_that_ran(api: Api, was_lost: bool) -> None:
+def test_a_job_canceled_in_the_queue_is_distinguished_from_one_that_ran(api: Api, was_lost: bool) -> None:
     held = factories.running(api.database)
     with following(api, held.job_id) as events:
         running = next(events)
@@ -173,7 +173,7 @@ def test_a_job_that_is_canceled_in_the_queue_is_told_from_one_that_ran(api: Api,
     assert statuses == (["queued", "canceled"] if was_lost else ["canceled"])
 
 
-def test_blocked_images_are_told_of_without_links(api: Api) -> None:
+def test_blocked_images_are_listed_without_links(api: Api) -> None:
     job_id, _ = api.print_job(status=ImageStatus.BLOCKED)
     with following(api, job_id, "1.0") as events:
         status, image, job = events
@@ -181,14 +181,14 @@ def test_blocked_images_are_told_of_without_links(api: Api) -> None:
     assert job.data["error"]["code"] == "content_blocked"
 
 
-def test_an_id_that_the_job_never_had_is_passed_over(plain: Api) -> None:
+def test_an_event_id_that_the_job_never_had_is_ignored(plain: Api) -> None:
     job = factories.submit(plain.database)
     for last_id in ("", "x", "7.0"):
         with following(plain, job.id, last_id) as events:
             assert brief(next(events)) == ("0.0", "status", ("queued", 0))
 
 
-def test_another_owners_job_is_as_good_as_missing(plain: Api) -> None:
+def test_another_owners_job_is_not_found(plain: Api) -> None:
     job = factories.submit(plain.database)
     foreign = plain.get(f"/v1/jobs/{job.id}/events", key=plain.make_key("bob"))
     missing = plain.get(f"/v1/jobs/{create_id()}/events")
@@ -196,7 +196,7 @@ def test_another_owners_job_is_as_good_as_missing(plain: Api) -> None:
     assert foreign.json | {"request_id": ""} == missing.json | {"request_id": ""}
 
 
-def test_no_proxy_may_keep_the_events_or_hold_them_back(plain: Api) -> None:
+def test_events_forbid_caching_and_buffering_by_proxies(plain: Api) -> None:
     job = factories.submit(plain.database)
     for job_id in (job.id, plain.print_job()[0]):
         answer = plain.get(f"/v1/jobs/{job_id}/events")
@@ -205,7 +205,7 @@ def test_no_proxy_may_keep_the_events_or_hold_them_back(plain: Api) -> None:
         answer.close()
 
 
-def test_a_silent_line_is_kept_in_use(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_stream_is_kept_alive(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.01)
     job = factories.submit(plain.database)
     with following(plain, job.id) as events:
@@ -213,7 +213,7 @@ def test_a_silent_line_is_kept_in_use(plain: Api, monkeypatch: pytest.MonkeyPatc
         assert [events.next_chunk() for _ in range(3)] == [sse.HEARTBEAT] * 3
 
 
-def test_a_stream_ends_after_a_while_and_can_be_taken_up_again(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_ends_after_a_while_and_can_be_resumed(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     job = factories.submit(plain.database)
     with monkeypatch.context() as patch:
         patch.setattr(event_stream, "LONGEST_SECONDS", 0.05)
@@ -225,7 +225,7 @@ def test_a_stream_ends_after_a_while_and_can_be_taken_up_again(plain: Api, monke
         assert brief(next(events)) == ("1.0", "status", ("running", 1))
 
 
-def test_a_process_keeps_only_so_many_lines_open_and_a_line_that_ends_makes_room(plain: Api) -> None:
+def test_a_process_limits_its_open_streams_and_a_closed_one_frees_its_slot(plain: Api) -> None:
     job = factories.submit(plain.database)
     path = f"/v1/jobs/{job.id}/events"
     lines = [plain.get(path) for _ in range(2)]
@@ -240,7 +240,7 @@ def test_a_process_keeps_only_so_many_lines_open_and_a_line_that_ends_makes_room
     lines.pop().close()
 
 
-def test_a_job_that_has_ended_needs_no_room(sqlite_database: Database, tmp_path: Path) -> None:
+def test_an_ended_job_needs_no_stream_slot(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, max_waiting=0)
     job_id, _ = api.print_job()
     assert api.get(f"/v1/jobs/{job_id}/events").status_code == 200
@@ -299,7 +299,7 @@ def watch(database: Database, job_id: UUID) -> JobSnapshot | None:
         database.close()
 
 
-def test_the_lookout_outlasts_a_database_that_is_away(sqlite_url: str) -> None:
+def test_the_watcher_survives_an_unavailable_database(sqlite_url: str) -> None:
     database = Faltering(sqlite_url)
     database.faults = []
     held = factories.running(database)
@@ -309,7 +309,7 @@ def test_the_lookout_outlasts_a_database_that_is_away(sqlite_url: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_lookout_that_breaks_sends_its_streams_home(sqlite_url: str) -> None:
+def test_a_watcher_that_fails_ends_its_streams(sqlite_url: str) -> None:
     database = Faltering(sqlite_url)
     database.faults = [ZeroDivisionError()]
     assert watch(database, create_id()) is None

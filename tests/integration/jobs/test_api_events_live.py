@@ -71,7 +71,7 @@ def step(server: Server, held: Claim, number: int) -> None:
         lifecycle.record_heartbeat(session, held.press_id, [ClaimProgress(held, number, Spent())], factories.LEASE, {})
 
 
-def test_events_come_one_by_one_and_the_line_ends_with_the_job(server: Server) -> None:
+def test_events_arrive_one_by_one_and_the_stream_ends_with_the_job(server: Server) -> None:
     held = run_job(server)
     line = Line(server, held.job_id)
     line.read_until(b'"status":"running"')
@@ -85,7 +85,7 @@ def test_events_come_one_by_one_and_the_line_ends_with_the_job(server: Server) -
     assert [event.name for event in parse(body.decode())] == ["status", "progress", "status", "image", "job"]
 
 
-def test_a_client_that_goes_away_leaves_its_place_to_another(server: Server) -> None:
+def test_a_client_that_disconnects_frees_its_slot(server: Server) -> None:
     held = run_job(server)
     first = Line(server, held.job_id)
     first.read_until(b'"status":"running"')
@@ -104,7 +104,7 @@ def test_a_client_that_goes_away_leaves_its_place_to_another(server: Server) -> 
     pytest.fail("the place was never free again")
 
 
-def test_a_server_that_is_asked_to_stop_ends_its_streams_and_what_else_waits_and_goes() -> None:
+def test_a_stopping_server_ends_its_streams_and_waiting_requests_and_exits() -> None:
     body = b'{"prompt": "a lighthouse"}'
     with serving() as server:
         line = Line(server, run_job(server).job_id)

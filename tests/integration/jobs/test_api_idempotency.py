@@ -48,20 +48,20 @@ def test_a_quoted_key_is_the_same_key(api: Api) -> None:
     assert ask(api).json["id"] == ask(api, {"Idempotency-Key": '"order-17"'}).json["id"]
 
 
-def test_neither_key_order_nor_white_space_make_another_request(api: Api) -> None:
+def test_key_order_and_white_space_do_not_make_a_request_different(api: Api) -> None:
     json = {"Content-Type": "application/json"}
     first = ask(api, KEY | json, json=None, data=b'{"prompt": "x", "steps": 5}')
     again = ask(api, KEY | json, json=None, data=b'{"steps":5,\n"prompt":"x"}')
     assert first.json["id"] == again.json["id"]
 
 
-def test_another_request_with_the_key_is_refused(api: Api) -> None:
+def test_a_different_request_with_the_same_key_is_refused(api: Api) -> None:
     ask(api)
     answer = ask(api, json={"prompt": "y"})
     assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
 
 
-def test_a_key_does_not_reach_from_route_to_route(api: Api) -> None:
+def test_a_key_is_valid_for_one_route(api: Api) -> None:
     job_id, _ = api.print_job()
     ask(api)
     assert api.post(f"/v1/jobs/{job_id}/retry", headers=KEY).json["code"] == "idempotency_key_reused"
@@ -76,14 +76,14 @@ def test_a_refused_request_is_not_remembered(api: Api) -> None:
     assert ask(api).status_code == 202
 
 
-def test_an_old_key_makes_a_new_job(api: Api) -> None:
+def test_an_expired_key_creates_a_new_job(api: Api) -> None:
     first = ask(api)
     with api.database.transaction() as session:
         session.execute(update(IdempotencyKey).values(created_at=now_sql(session, -timedelta(hours=25))))
     assert ask(api).json["id"] != first.json["id"]
 
 
-def test_twenty_at_once_make_one_job(api: Api) -> None:
+def test_twenty_simultaneous_requests_create_one_job(api: Api) -> None:
     barrier = Barrier(THREADS)
 
     def ask_together(_: int) -> Any:
@@ -98,7 +98,7 @@ def test_twenty_at_once_make_one_job(api: Api) -> None:
     assert (api.count_jobs(), len(api.notifier.rung)) == (1, 1)
 
 
-def test_a_request_that_cannot_wait_for_the_first_is_told_so(postgresql_url: str) -> None:
+def test_a_request_that_cannot_wait_for_the_first_is_refused_as_in_progress(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     with database.transaction() as first, database.transaction() as second:
         second.execute(text("SET LOCAL lock_timeout = '50ms'"))

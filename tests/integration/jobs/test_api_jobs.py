@@ -51,7 +51,7 @@ def finish(api: Api) -> None:
         time.sleep(0.05)
 
 
-def test_a_job_is_accepted_queued_and_rung_for(api: Api) -> None:
+def test_a_job_is_accepted_queued_and_notified(api: Api) -> None:
     answer = api.post("/v1/jobs", json={"prompt": "a lighthouse"})
     job = answer.json
     assert answer.status_code == 202
@@ -62,7 +62,7 @@ def test_a_job_is_accepted_queued_and_rung_for(api: Api) -> None:
     assert api.get(answer.headers["Location"]).json == job
 
 
-def test_what_is_left_out_comes_from_the_model_and_the_seed_from_chance(api: Api) -> None:
+def test_missing_fields_come_from_the_model_and_the_seed_is_random(api: Api) -> None:
     first, second = (api.make_job()["request"] for _ in range(2))
     assert first["seed"] != second["seed"]
     assert first | {"seed": 0} == {
@@ -91,7 +91,7 @@ def test_what_is_left_out_comes_from_the_model_and_the_seed_from_chance(api: Api
     }
 
 
-def test_what_is_asked_for_is_kept(api: Api) -> None:
+def test_the_requested_fields_are_kept(api: Api) -> None:
     wish = {
         "negative_prompt": "fog",
         "width": 64,
@@ -126,12 +126,12 @@ def test_a_prompt_is_kept_as_plain_text(api: Api, sent: str, kept: str | None) -
     assert api.make_job(prompt=sent)["request"]["prompt"] == (kept or sent)
 
 
-def test_a_dead_broker_is_no_error_for_the_client(database: Database, tmp_path: Path) -> None:
+def test_an_unavailable_broker_is_not_an_error_for_the_client(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path, notifier=UnreachableNotifier())
     assert api.make_job()["status"] == "queued"
 
 
-def test_an_owner_may_queue_only_so_many(plain: Api) -> None:
+def test_an_owner_may_queue_a_limited_number_of_jobs(plain: Api) -> None:
     for _ in range(2):
         plain.make_job()
     answer = plain.post("/v1/jobs", json={"prompt": "x"}, headers={"Idempotency-Key": "k"})
@@ -175,7 +175,7 @@ def test_a_changed_job_is_sent_again(api: Api) -> None:
     assert api.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_waiting_gives_the_finished_job(api: Api) -> None:
+def test_waiting_returns_the_finished_job(api: Api) -> None:
     press = threading.Thread(target=finish, args=[api])
     press.start()
     answer = api.post("/v1/jobs", json={"prompt": "x"}, headers={"Prefer": "wait=30"})
@@ -189,7 +189,7 @@ def test_waiting_ends_after_the_time_asked_for(plain: Api) -> None:
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=1")
 
 
-def test_who_finds_no_seat_is_answered_at_once(plain: Api) -> None:
+def test_a_request_without_a_free_waiting_slot_is_answered_at_once(plain: Api) -> None:
     room = plain.app.extensions["pressroom"].waiting_room
     answers: list[Any] = []
 
@@ -210,7 +210,7 @@ def test_positions_follow_the_order_of_claims(api: Api) -> None:
     assert api.get(f"/v1/jobs/{bulk['id']}").json["queue_position"] == 1
 
 
-def test_pages_hold_every_job_once_the_newest_first(api: Api) -> None:
+def test_pages_list_every_job_once_newest_first(api: Api) -> None:
     made = [api.make_job()["id"] for _ in range(5)]
     listed, cursor = [], None
     for _ in range(3):
@@ -221,7 +221,7 @@ def test_pages_hold_every_job_once_the_newest_first(api: Api) -> None:
     assert listed == made[::-1]
 
 
-def test_lists_can_be_narrowed(api: Api) -> None:
+def test_lists_can_be_filtered(api: Api) -> None:
     job_id, _ = api.print_job()
     queued = api.make_job()
     assert [job["id"] for job in api.get("/v1/jobs?status=queued").json["data"]] == [queued["id"]]
@@ -229,7 +229,7 @@ def test_lists_can_be_narrowed(api: Api) -> None:
     assert api.get("/v1/jobs?model=other").json["data"] == []
 
 
-def test_a_cursor_that_was_not_given_out_is_refused(plain: Api) -> None:
+def test_a_forged_cursor_is_refused(plain: Api) -> None:
     for _ in range(2):
         plain.make_job()
     cursor = plain.get("/v1/jobs?limit=1").json["next"]
@@ -249,7 +249,7 @@ def test_a_canceled_job_stays_canceled(api: Api) -> None:
         assert (answer.status_code, answer.json["status"]) == (200, "canceled")
 
 
-def test_a_job_that_has_ended_otherwise_cannot_be_canceled(api: Api) -> None:
+def test_a_job_that_has_already_ended_cannot_be_canceled(api: Api) -> None:
     job_id, _ = api.print_job()
     answer = api.post(f"/v1/jobs/{job_id}/cancel")
     assert (answer.status_code, answer.json["code"]) == (409, "invalid_state")
@@ -269,7 +269,7 @@ def test_a_retry_is_a_new_job_with_the_same_request(api: Api) -> None:
     assert api.notifier.rung[-1] == ("painted", UUID(again["id"]))
 
 
-def test_a_retry_is_made_once_per_key(api: Api) -> None:
+def test_a_retry_is_created_once_per_key(api: Api) -> None:
     job_id, _ = api.print_job()
     answers = [api.post(f"/v1/jobs/{job_id}/retry", headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert answers[0].json["id"] == answers[1].json["id"]

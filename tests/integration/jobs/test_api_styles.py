@@ -39,14 +39,14 @@ def faults(answer: Any) -> dict[str, str]:
     return {fault["pointer"]: fault["code"] for fault in answer.json["errors"]}
 
 
-def test_a_style_is_made_and_shown_under_its_name_and_version(database: Database, tmp_path: Path) -> None:
+def test_a_style_is_created_and_shown_under_its_name_and_version(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     made = make(api)
     assert (made["reference"], made["palette"], made["height"]) == ("birthday@1", ["#ff8800", "#ffffff"], None)
     assert api.get("/v1/styles/birthday").json == api.get("/v1/styles/birthday@1").json == made
 
 
-def test_the_same_name_again_is_the_next_version_and_the_first_stays(api: Api) -> None:
+def test_reusing_a_name_creates_the_next_version_and_keeps_the_first(api: Api) -> None:
     first, second = make(api), make(api, steps=9)
     assert (second["reference"], second["steps"]) == ("birthday@2", 9)
     assert api.get("/v1/styles/birthday@1").json == first
@@ -65,7 +65,7 @@ def test_styles_are_listed_page_by_page(api: Api) -> None:
     assert api.get("/v1/styles?cursor=x").json["code"] == "invalid_cursor"
 
 
-def test_a_job_wears_a_style_and_keeps_what_it_says_itself(api: Api) -> None:
+def test_a_job_uses_a_style_and_keeps_its_own_fields(api: Api) -> None:
     make(api)
     job = api.make_job(prompt="a fox", style="birthday", steps=3)
     asked = job["request"]
@@ -105,15 +105,13 @@ def test_adapters_of_a_style_are_checked_like_a_jobs_own(api: Api) -> None:
         ({"prompt_prefix": "x" * 1001}, {"/prompt_prefix": "too_long"}),
     ],
 )
-def test_what_cannot_be_worn_is_refused_when_it_is_made(
-    api: Api, changes: dict[str, Any], expected: dict[str, str]
-) -> None:
+def test_an_unusable_style_is_refused_at_creation(api: Api, changes: dict[str, Any], expected: dict[str, str]) -> None:
     assert faults(api.post("/v1/styles", json=BIRTHDAY | changes)) == expected
     assert api.get("/v1/styles").json["data"] == []
 
 
 @pytest.mark.parametrize("reference", ["nothing", "birthday@2", "birthday@0", "../x", "", "Birthday"])
-def test_a_job_that_names_no_style_of_its_owners_is_refused(api: Api, reference: str) -> None:
+def test_a_job_that_names_an_unknown_style_is_refused(api: Api, reference: str) -> None:
     make(api)
     assert faults(api.post("/v1/jobs", json={"prompt": "a fox", "style": reference})) == {"/style": "unknown_style"}
     stranger = api.make_key("eve")
@@ -123,13 +121,13 @@ def test_a_job_that_names_no_style_of_its_owners_is_refused(api: Api, reference:
     assert api.get("/v1/styles/birthday/versions", key=stranger).json["code"] == "not_found"
 
 
-def test_a_prompt_and_its_styles_words_may_not_be_too_long_together(api: Api) -> None:
+def test_a_prompt_combined_with_its_style_must_not_be_too_long(api: Api) -> None:
     make(api, prompt_prefix="x" * 1000)
     answer = api.post("/v1/jobs", json={"prompt": "y" * 1500, "style": "birthday"})
     assert faults(answer) == {"/prompt": "too_long"}
 
 
-def test_styles_need_scopes_of_their_own(api: Api) -> None:
+def test_styles_require_their_own_scopes(api: Api) -> None:
     key = api.make_key("ada", (Scope.STYLES_READ,))
     assert api.get("/v1/styles", key=key).status_code == 200
     assert api.post("/v1/styles", json=BIRTHDAY, key=key).json["code"] == "insufficient_scope"

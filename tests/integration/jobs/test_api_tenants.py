@@ -99,13 +99,13 @@ def test_another_owners_id_answers_as_a_missing_one_on_every_route(api: Api) -> 
     assert tried >= 40
 
 
-def test_every_variable_part_is_an_id_that_this_test_knows(api: Api) -> None:
+def test_every_path_parameter_is_covered_by_this_test(api: Api) -> None:
     for rule in api.app.url_map.iter_rules():
         if rule.rule.startswith("/v1"):
             assert rule.arguments <= IDS
 
 
-def test_lists_show_no_one_elses(api: Api) -> None:
+def test_lists_show_only_the_rows_of_their_owner(api: Api) -> None:
     make_things(api)
     bob = api.make_key("bob")
     assert api.get("/v1/jobs", key=bob).json["data"] == []
@@ -114,7 +114,7 @@ def test_lists_show_no_one_elses(api: Api) -> None:
     assert api.get("/v1/usage", key=bob).json["total"]["jobs"] == 0
 
 
-def test_every_route_wants_a_key_and_its_scope(api: Api) -> None:
+def test_every_route_requires_a_key_and_its_scope(api: Api) -> None:
     for method, path in routes(api):
         url = path.format(**{name: create_id() for name in IDS})
         assert api.call(method, url, key=None).status_code == 401, path
@@ -132,7 +132,7 @@ def test_every_route_wants_a_key_and_its_scope(api: Api) -> None:
     assert sum(scopes.values()) == len(list(routes(api)))
 
 
-def test_revoked_and_expired_keys_are_as_good_as_none(api: Api) -> None:
+def test_revoked_and_expired_keys_are_rejected(api: Api) -> None:
     revoked, expired = api.make_key("revoked"), api.make_key("expired")
     with api.database.transaction() as session:
         keys.revoke_api_key(session, revoked.split("_")[1])
@@ -141,7 +141,7 @@ def test_revoked_and_expired_keys_are_as_good_as_none(api: Api) -> None:
         assert api.get("/v1/jobs", key=key).status_code == 401
 
 
-def test_the_use_of_a_key_is_noted(api: Api) -> None:
+def test_the_last_use_of_a_key_is_recorded(api: Api) -> None:
     api.get("/v1/jobs")
     with api.database.reading() as session:
         assert session.scalars(select(ApiKey.last_used_at)).one() is not None

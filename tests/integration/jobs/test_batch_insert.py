@@ -105,7 +105,7 @@ def count(database: Database, table: Any) -> int:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
-def test_orders_that_wait_are_rung_for_together_and_stand_in_line(
+def test_submissions_of_a_batch_are_notified_together_and_queued_in_order(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     submissions = [
@@ -122,7 +122,7 @@ def test_orders_that_wait_are_rung_for_together_and_stand_in_line(
     assert [factories.read(database, each.job.id).fair_tag for each in made] == [0, 0, 2]
 
 
-def test_one_key_that_comes_sixteen_times_at_once_makes_one_job(
+def test_sixteen_simultaneous_submissions_with_one_key_create_one_job(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     took = submit_together(open_inserter(), notifier, [build_submission(key="k") for _ in range(RACERS)])
@@ -133,7 +133,7 @@ def test_one_key_that_comes_sixteen_times_at_once_makes_one_job(
     assert (count(database, Job), count(database, IdempotencyKey)) == (2, 1)
 
 
-def test_one_key_that_races_through_two_apis_makes_one_job(
+def test_one_key_racing_through_two_apis_creates_one_job(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     notifier.may_go_on.set()
@@ -150,7 +150,7 @@ def test_one_key_that_races_through_two_apis_makes_one_job(
     assert count(database, Job) == 1
 
 
-def test_many_keys_in_opposite_orders_through_two_apis_make_one_job_each(
+def test_many_keys_in_opposite_order_through_two_apis_create_one_job_each(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     notifier.may_go_on.set()
@@ -167,7 +167,7 @@ def test_many_keys_in_opposite_orders_through_two_apis_make_one_job_each(
     assert count(database, Job) == RACERS // 2
 
 
-def test_a_key_of_another_request_is_refused_and_its_company_is_not(
+def test_a_reused_key_is_refused_without_failing_the_rest_of_its_batch(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier
 ) -> None:
     took = submit_together(
@@ -184,7 +184,7 @@ def test_a_key_of_another_request_is_refused_and_its_company_is_not(
     assert len(notifier.rings[1]) == 3
 
 
-def test_a_key_that_was_used_before_is_answered_in_company(
+def test_a_known_key_within_a_batch_returns_the_earlier_job(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier
 ) -> None:
     inserter, (order, reservation) = open_inserter(), build_submission(key="k")
@@ -197,7 +197,7 @@ def test_a_key_that_was_used_before_is_answered_in_company(
     assert [type(each) for each in took[1:]] == [InsertedJob, IdempotencyKeyReusedError]
 
 
-def test_the_queue_fills_up_in_the_middle_of_company_and_keys_of_the_refused_stay_free(
+def test_keys_of_submissions_refused_by_a_full_queue_within_a_batch_stay_free(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     submissions = [
@@ -222,7 +222,7 @@ def test_the_queue_fills_up_in_the_middle_of_company_and_keys_of_the_refused_sta
     assert count(database, Job) == 4
 
 
-def test_an_order_that_the_database_refuses_does_not_hurt_its_company(
+def test_a_submission_that_the_database_refuses_does_not_fail_its_batch(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     took = submit_together(
@@ -237,7 +237,7 @@ def test_an_order_that_the_database_refuses_does_not_hurt_its_company(
         assert session.scalars(select(IdempotencyKey.key)).all() == ["a"]
 
 
-def test_whoever_names_a_receiver_is_seen_to_once(
+def test_each_owner_who_names_receivers_gets_one_direct_endpoint(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier, database: Database
 ) -> None:
     submissions = [build_submission(owner, webhook_url="https://hook.example/") for owner in ("bob", "ada", "bob")]
@@ -247,7 +247,7 @@ def test_whoever_names_a_receiver_is_seen_to_once(
         assert sorted(session.scalars(select(WebhookEndpoint.owner))) == ["ada", "bob"]
 
 
-def test_orders_are_taken_though_nobody_can_ring(
+def test_jobs_are_accepted_while_notifications_fail(
     open_inserter: Callable[..., BatchInserter], database: Database
 ) -> None:
     notifier = UnreachableNotifier()
@@ -257,7 +257,7 @@ def test_orders_are_taken_though_nobody_can_ring(
     assert count(database, Job) == 2
 
 
-def test_a_key_in_use_elsewhere_keeps_nobody_else_waiting(
+def test_a_key_locked_elsewhere_does_not_delay_other_submissions(
     postgresql_url: str, tmp_path: Path, notifier: BlockedNotifier
 ) -> None:
     ours, elsewhere = Database(postgresql_url), Database(postgresql_url)

@@ -81,7 +81,7 @@ def test_an_owner_who_comes_late_does_not_wait_for_the_whole_queue_of_another(da
     assert order[:6].count("grace") == 3, order
 
 
-def test_an_owner_who_was_idle_has_saved_up_nothing(database: Database) -> None:
+def test_an_idle_owner_saves_up_no_share(database: Database) -> None:
     press = factories.press(database)
     for _ in range(10):
         factories.submit(database, "ada")
@@ -105,14 +105,14 @@ def test_shares_are_counted_in_images_not_in_jobs(database: Database) -> None:
     assert first.count("grace") == 8, order
 
 
-def test_each_order_stands_as_far_behind_the_one_before_as_that_has_images(database: Database) -> None:
+def test_each_job_is_queued_behind_the_previous_one_by_its_number_of_images(database: Database) -> None:
     for size in (1, 4, 2):
         factories.submit(database, "ada", priority=Priority.BULK, request={"num_images": size})
     with database.reading() as session:
         assert list(session.scalars(select(Job.fair_tag).order_by(Job.id))) == [0, 1, 5]
 
 
-def test_the_two_classes_are_shared_separately(database: Database) -> None:
+def test_each_priority_is_shared_fairly_on_its_own(database: Database) -> None:
     for _ in range(5):
         factories.submit(database, "ada")
     bulk = factories.submit(database, "ada", priority=Priority.BULK)
@@ -148,7 +148,7 @@ def test_a_warm_lane_without_work_holds_nothing_up(database: Database) -> None:
     assert held.job_id == cold.id
 
 
-def test_warmth_does_not_put_bulk_before_interactive(database: Database) -> None:
+def test_a_warm_lane_does_not_put_bulk_before_interactive(database: Database) -> None:
     factories.submit(database, priority=Priority.BULK)
     cold = factories.submit(database, request={"width": 128})
     held = factories.claim(database, factories.press(database), warm_lanes=[WARM])

@@ -48,12 +48,12 @@ def _tags_of_mix(database: Database, *, together: bool) -> list[int]:
     return [tags[order.id] for order in orders]
 
 
-def test_many_at_once_get_the_places_that_they_would_get_in_turn(database: Database) -> None:
+def test_jobs_submitted_together_get_the_same_tags_as_one_by_one(database: Database) -> None:
     assert _tags_of_mix(database, together=True) == [2, 0, 0, 6, 0, 1, 3, 8]
     assert _tags_of_mix(database, together=False) == [2, 0, 0, 6, 0, 1, 3, 8]
 
 
-def test_who_finds_no_room_is_left_out_and_hurts_nobody(database: Database) -> None:
+def test_jobs_beyond_the_queue_limit_are_refused_without_affecting_others(database: Database) -> None:
     factories.submit(database, "ada", max_queued=2)
     orders = [factories.order(owner) for owner in ("ada", "ada", "grace", "ada")]
     made = _submit_all(database, orders, max_queued=2)
@@ -62,13 +62,13 @@ def test_who_finds_no_room_is_left_out_and_hurts_nobody(database: Database) -> N
         assert session.scalar(select(func.count()).select_from(Job)) == 3
 
 
-def test_jobs_of_campaigns_neither_need_room_nor_take_it(database: Database) -> None:
+def test_campaign_jobs_do_not_count_towards_the_queue_limit(database: Database) -> None:
     orders = [factories.order("ada", campaign_id=CAMPAIGN, recipient_id=str(row)) for row in range(3)]
     assert len(_submit_all(database, orders, max_queued=0)) == 3
     assert len(_submit_all(database, [factories.order("ada")], max_queued=1)) == 1
 
 
-def test_what_is_returned_is_what_is_stored(database: Database) -> None:
+def test_the_returned_jobs_equal_the_stored_ones(database: Database) -> None:
     order = factories.order(
         "ada",
         campaign_id=CAMPAIGN,

@@ -35,7 +35,7 @@ def write(database: Database, statement: str, **values: Any) -> None:
         connection.execute(text(statement), values)
 
 
-def test_exactly_the_moves_of_the_table_are_let_through(guarded: Database) -> None:
+def test_the_database_allows_exactly_the_transitions_of_the_table(guarded: Database) -> None:
     job = factories.submit(guarded)
     for source in JobStatus:
         for target in JobStatus:
@@ -62,7 +62,7 @@ def test_exactly_the_moves_of_the_table_are_let_through(guarded: Database) -> No
         ("UPDATE images SET attempt = 2", "nothing else"),
     ],
 )
-def test_what_has_ended_stays_as_it_is(guarded: Database, statement: str, words: str) -> None:
+def test_an_ended_job_cannot_be_changed(guarded: Database, statement: str, words: str) -> None:
     with pytest.raises(DatabaseError, match=words):
         write(guarded, statement)
 
@@ -71,13 +71,13 @@ def test_an_image_may_be_erased(guarded: Database, printed: Claim) -> None:
     write(guarded, "UPDATE images SET status = 'erased', storage_key = NULL WHERE job_id = :id", id=printed.job_id)
 
 
-def test_no_image_appears_that_is_not_of_the_attempt_that_ended_its_job(guarded: Database) -> None:
+def test_only_images_of_the_attempt_that_ended_its_job_can_be_inserted(guarded: Database) -> None:
     held = factories.running(guarded)
     with pytest.raises(DatabaseError, match="not the result"), guarded.transaction() as session:
         session.add_all(factories.images(held))
 
 
-def test_an_account_of_an_attempt_that_arrives_late_changes_nothing(database: Database) -> None:
+def test_a_heartbeat_that_arrives_late_does_not_change_the_usage(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
         lifecycle.succeed_job(session, held, factories.images(held), Spent(2.0))

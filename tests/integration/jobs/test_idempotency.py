@@ -57,7 +57,7 @@ def test_a_request_that_fails_leaves_its_key_free(database: Database) -> None:
     assert _reserve(database, digest="d2")[0] is None
 
 
-def test_a_key_is_forgotten_after_its_hours(database: Database) -> None:
+def test_a_key_expires_after_its_hours(database: Database) -> None:
     _reserve(database)
     _reserve(database, key="k2")
     with database.transaction() as session:
@@ -73,7 +73,7 @@ def test_a_key_is_forgotten_after_its_hours(database: Database) -> None:
     assert _reserve(database, digest="d2")[0] is None
 
 
-def test_an_old_key_is_free_even_before_it_is_swept(database: Database) -> None:
+def test_an_expired_key_is_free_even_before_it_is_deleted(database: Database) -> None:
     _reserve(database)
     with database.transaction() as session:
         session.execute(update(IdempotencyKey).values(created_at=now_sql(session, -timedelta(hours=HOURS, seconds=1))))
@@ -97,7 +97,7 @@ def test_twenty_requests_with_one_key_at_the_same_moment_make_one_job(database: 
         assert session.scalar(select(func.count()).select_from(Job)) == 1
 
 
-def test_a_fingerprint_sees_what_is_asked_and_not_how_it_is_written() -> None:
+def test_a_fingerprint_depends_on_the_request_and_not_on_its_formatting() -> None:
     one = idempotency.fingerprint_request("POST", "/v1/jobs", {"prompt": "é", "steps": 4})
     assert idempotency.fingerprint_request("POST", "/v1/jobs", {"steps": 4, "prompt": "é"}) == one
     for method, path, body in [

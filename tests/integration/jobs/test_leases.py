@@ -49,7 +49,7 @@ def test_a_lease_that_still_runs_is_left_alone(database: Database) -> None:
     assert factories.read(database, held.job_id).status is JobStatus.RUNNING
 
 
-def test_a_job_that_loses_three_presses_is_given_up(database: Database) -> None:
+def test_a_job_that_loses_three_presses_fails(database: Database) -> None:
     press = factories.press(database)
     held = factories.running(database, press)
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_a_press_that_finishes_twice_publishes_once(database: Database) -> None:
         assert session.scalars(select(Attempt.gpu_seconds)).all() == [1.0]
 
 
-def test_what_a_canceled_attempt_spent_afterwards_is_still_booked(database: Database) -> None:
+def test_seconds_that_a_canceled_attempt_spends_afterwards_are_still_booked(database: Database) -> None:
     held = factories.running(database)
     with database.transaction() as session:
         lifecycle.cancel_job(session, session.get_one(Job, held.job_id))

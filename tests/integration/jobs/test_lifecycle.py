@@ -80,7 +80,7 @@ MOVES = [(source, target) for source in JobStatus for target in JobStatus]
 
 
 @pytest.mark.parametrize(("source", "target"), MOVES, ids=[f"{source}-{target}" for source, target in MOVES])
-def test_a_job_makes_the_moves_of_the_table_and_no_other(
+def test_a_job_makes_exactly_the_transitions_of_the_table(
     database: Database, source: JobStatus, target: JobStatus
 ) -> None:
     held = factories.running(database)
@@ -111,7 +111,7 @@ def test_a_terminal_job_cannot_be_canceled_and_says_why(database: Database) -> N
             lifecycle.cancel_job(session, job)
 
 
-def test_an_owner_may_queue_so_many_jobs_and_no_more(database: Database) -> None:
+def test_the_queue_limit_of_an_owner_is_enforced(database: Database) -> None:
     for _ in range(3):
         factories.submit(database, "ada", max_queued=3)
     with pytest.raises(QueueFullError):
@@ -133,7 +133,7 @@ def test_a_permanent_error_ends_the_job_at_once(database: Database) -> None:
     assert (attempt.outcome, attempt.error_code, attempt.gpu_seconds) == (Outcome.FAILED, "generation_failed", 1.5)
 
 
-def test_a_transient_error_waits_longer_each_time_and_gives_up_at_the_cap(database: Database) -> None:
+def test_a_transient_error_backs_off_longer_each_time_and_fails_at_the_cap(database: Database) -> None:
     press = factories.press(database)
     job = factories.submit(database)
     waits = []
@@ -223,7 +223,7 @@ def test_a_beat_without_jobs_is_still_a_heartbeat(database: Database) -> None:
         assert session.get_one(Press, press).heartbeat_at > before
 
 
-def test_a_beat_tells_by_absence_what_was_taken_away(database: Database) -> None:
+def test_a_beat_leaves_out_the_jobs_that_were_taken_away(database: Database) -> None:
     press = factories.press(database)
     kept, canceled, expired, lost = (factories.running(database, press) for _ in range(4))
     with database.transaction() as session:

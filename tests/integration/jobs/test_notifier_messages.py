@@ -13,7 +13,7 @@ from common.settings import Settings
 from tests.support.servers import services
 
 
-def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
+def test_a_notification_is_a_celery_message_with_every_field_a_worker_reads() -> None:
     job_id = create_id()
     with services.start_redis() as url, redis.Redis.from_url(url) as broker:
         celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": url}), patient=False)
@@ -32,7 +32,7 @@ def test_a_ring_is_a_message_of_celery_s_with_all_that_a_worker_reads() -> None:
         assert each["headers"]["id"] == each["properties"]["correlation_id"]
 
 
-def test_many_rings_are_as_many_messages_the_oldest_at_the_end_that_is_heard(redis_url: str) -> None:
+def test_notifications_are_queued_so_that_the_oldest_is_received_first(redis_url: str) -> None:
     celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": redis_url}), patient=False)
     job_ids = [create_id() for _ in range(3)]
     CeleryNotifier(celery).ring("painted", *job_ids)

@@ -6,7 +6,7 @@ from common.tables.states import Priority
 from tests.support import factories
 
 
-def test_many_are_counted_at_once_as_each_by_itself(database: Database) -> None:
+def test_positions_counted_together_equal_those_counted_one_by_one(database: Database) -> None:
     for owner in "abc":
         for _ in range(3):
             factories.submit(database, owner, request={"num_images": 2})

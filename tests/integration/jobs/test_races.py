@@ -147,7 +147,7 @@ def _succeed(database: Database, claims: list[Claim]) -> None:
             lifecycle.succeed_job(session, claim, factories.images(claim), Spent(1.0))
 
 
-def test_beats_sweeps_cancels_and_ends_do_not_lock_each_other_out(database: Database) -> None:
+def test_heartbeats_sweeps_cancels_and_completions_do_not_deadlock(database: Database) -> None:
     """All that writes to running jobs goes on at once; a deadlock would be a DatabaseUnavailableError."""
     presses = [factories.press(database) for _ in range(3)]
     held = {press: [factories.running(database, press) for _ in range(12)] for press in presses}

@@ -348,7 +348,7 @@ def _check_messages(job: Job, events: list[str]) -> None:
     assert sorted(events) == (sorted(owed) if job.owner == TOLD else [])
 
 
-def test_the_promises_hold_in_any_order_of_events(database: Database) -> None:
+def test_the_guarantees_hold_in_any_order_of_events(database: Database) -> None:
     class OnThis(Jobs):
         pass
 

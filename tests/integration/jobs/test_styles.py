@@ -22,18 +22,18 @@ def resolve(database: Database, reference: str, owner: str = "ada") -> tuple[str
         return styles.resolve_style(session, owner, reference)
 
 
-def test_a_name_means_its_newest_version_and_a_number_always_the_same(database: Database) -> None:
+def test_a_name_resolves_to_its_newest_version_and_a_number_to_that_version(database: Database) -> None:
     cold = WARM.model_copy(update={"prompt_prefix": "an engraving of"})
     assert [save(database, "birthday", spec) for spec in (WARM, cold)] == ["birthday@1", "birthday@2"]
     assert resolve(database, "birthday") == ("birthday@2", cold)
     assert resolve(database, "birthday@1") == ("birthday@1", WARM)
 
 
-def test_what_the_newest_version_says_already_makes_no_other(database: Database) -> None:
+def test_an_unchanged_style_creates_no_new_version(database: Database) -> None:
     assert [save(database, "birthday", WARM) for _ in range(2)] == ["birthday@1", "birthday@1"]
 
 
-def test_a_style_is_its_owners_alone(database: Database) -> None:
+def test_a_style_is_visible_to_its_owner_alone(database: Database) -> None:
     save(database, "birthday", WARM)
     with pytest.raises(UnknownStyleError):
         resolve(database, "birthday", owner="eve")
@@ -41,7 +41,7 @@ def test_a_style_is_its_owners_alone(database: Database) -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "nothing", "birthday@2", "birthday@0", "birthday@01", "Birthday", "a@b@1"])
-def test_what_refers_to_nothing_is_unknown(database: Database, reference: str) -> None:
+def test_a_reference_to_a_missing_style_is_unknown(database: Database, reference: str) -> None:
     save(database, "birthday", WARM)
     with pytest.raises(UnknownStyleError):
         resolve(database, reference)

@@ -35,7 +35,7 @@ def test_migrations_go_up_and_down_and_up_again(bare: Database) -> None:
     assert _differences(bare) == []
 
 
-def test_an_upgrade_of_what_is_up_to_date_keeps_every_row(database: Database) -> None:
+def test_upgrading_an_up_to_date_schema_keeps_every_row(database: Database) -> None:
     job = factories.submit(database)
     schema.upgrade_schema(database)
     assert factories.read(database, job.id).id == job.id

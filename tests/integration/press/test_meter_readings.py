@@ -50,7 +50,7 @@ def read(database: Database, at: Any) -> list[MeterTotals]:
         return [found[press.id] for press in presses]
 
 
-def test_the_last_totals_of_an_hour_are_put_down_at_the_first_beat_of_a_later_one(database: Database) -> None:
+def test_the_last_totals_of_an_hour_are_recorded_at_the_first_beat_of_a_later_one(database: Database) -> None:
     last_seen = utcnow() - 2 * HOUR
     press_id = factories.press(database, started_at=last_seen - HOUR, heartbeat_at=last_seen, **clock(7.0, 700.0))
     beat(database, press_id, 9.0)
@@ -59,7 +59,7 @@ def test_the_last_totals_of_an_hour_are_put_down_at_the_first_beat_of_a_later_on
     assert meter_readings._build_totals(reading) == shown(7.0, 700.0)
 
 
-def test_further_beats_of_the_same_hour_put_nothing_down(database: Database) -> None:
+def test_further_beats_of_the_same_hour_record_nothing(database: Database) -> None:
     other = factories.press(database, heartbeat_at=utcnow() - 3 * HOUR)
     press_id = factories.press(database, heartbeat_at=utcnow() - 2 * HOUR)
     for busy in (1.0, 2.0, 3.0):
@@ -68,13 +68,13 @@ def test_further_beats_of_the_same_hour_put_nothing_down(database: Database) -> 
     assert other not in {reading.press_id for reading in kept(database)}
 
 
-def test_before_its_start_a_meter_shows_nothing_and_after_its_last_beat_all(database: Database) -> None:
+def test_a_meter_reads_zero_before_its_start_and_its_total_after_its_last_beat(database: Database) -> None:
     factories.press(database, started_at=NOON, heartbeat_at=NOON + HOUR, **clock(8.0))
     assert read(database, NOON - HOUR) == read(database, NOON) == [MeterTotals()]
     assert read(database, NOON + HOUR) == read(database, NOON + 9 * HOUR) == [shown(8.0)]
 
 
-def test_without_readings_seconds_are_spread_evenly_over_a_life(database: Database) -> None:
+def test_without_readings_seconds_are_spread_evenly_over_the_uptime(database: Database) -> None:
     factories.press(database, started_at=NOON, heartbeat_at=NOON + HOUR, **clock(8.0, 800.0))
     assert read(database, NOON + HOUR / 4) == [shown(2.0, 200.0)]
 
@@ -97,7 +97,7 @@ def test_each_press_is_read_by_its_own_meter(database: Database) -> None:
     assert [totals.busy for totals in read(database, NOON + 1.5 * HOUR)] == pytest.approx([225.0, 125.0, 25.0])
 
 
-def test_what_two_meters_show_adds_up() -> None:
+def test_readings_of_two_meters_add_up() -> None:
     one, other = MeterTotals(1.0, 2.0, {"load": 3.0}), MeterTotals(10.0, 20.0, {"load": 30.0, "warm_up": 40.0}, 50.0)
     assert one + other == other + one == MeterTotals(11.0, 22.0, {"load": 33.0, "warm_up": 40.0}, 50.0)
     assert (one + one).energy is None

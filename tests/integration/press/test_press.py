@@ -36,7 +36,7 @@ def test_a_job_is_printed_checked_stored_and_priced(press_fixture: PressFixture)
     press_fixture.check()
 
 
-def test_a_bell_without_work_is_answered_by_nothing(press_fixture: PressFixture) -> None:
+def test_a_notification_without_work_does_nothing(press_fixture: PressFixture) -> None:
     with press_fixture.press() as press:
         runner.run_next_job(press)
     press_fixture.check()
@@ -81,7 +81,7 @@ def test_where_some_images_are_blocked_the_others_are_delivered(press_fixture: P
     press_fixture.check()
 
 
-def test_a_checker_that_gives_no_verdict_lets_nothing_out(press_fixture: PressFixture) -> None:
+def test_nothing_is_published_without_a_verdict(press_fixture: PressFixture) -> None:
     def refuse(_: Pillow.Image) -> Verdict:
         raise SafetyUnavailableError
 
@@ -128,7 +128,7 @@ def test_a_transient_fault_of_the_engine_is_tried_again(press_fixture: PressFixt
     press_fixture.check()
 
 
-def test_what_nobody_foresaw_ends_the_job_and_not_the_press(press_fixture: PressFixture) -> None:
+def test_an_unexpected_error_fails_the_job_and_not_the_press(press_fixture: PressFixture) -> None:
     first, second = factories.submit(press_fixture.database), factories.submit(press_fixture.database)
     with press_fixture.press(engine=lambda sound: Broken(sound, [ZeroDivisionError("inner workings")])) as press:
         runner.run_next_job(press)
@@ -140,7 +140,7 @@ def test_what_nobody_foresaw_ends_the_job_and_not_the_press(press_fixture: Press
     press_fixture.check()
 
 
-def test_a_storage_that_fails_once_costs_no_second_print(
+def test_a_storage_that_fails_once_repeats_the_upload_and_not_the_print(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = factories.submit(press_fixture.database)
@@ -159,7 +159,7 @@ def test_a_storage_that_fails_once_costs_no_second_print(
     press_fixture.check()
 
 
-def test_a_press_that_leaves_gives_back_what_it_has_not_finished(press_fixture: PressFixture) -> None:
+def test_a_stopping_press_releases_its_unfinished_jobs(press_fixture: PressFixture) -> None:
     job = factories.submit(press_fixture.database)
     with press_fixture.press() as press:
         press.leave()
@@ -172,7 +172,7 @@ def test_a_press_that_leaves_gives_back_what_it_has_not_finished(press_fixture: 
     press_fixture.check()
 
 
-def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(press_fixture: PressFixture) -> None:
+def test_an_interactive_job_joins_a_full_bulk_batch_and_goes_first(press_fixture: PressFixture) -> None:
     slow = press_fixture.settings.model_copy(update={"painted_step_seconds": 0.01})
     bulk = [
         factories.submit(press_fixture.database, priority=Priority.BULK, request={"steps": 100})
@@ -193,7 +193,7 @@ def test_what_is_urgent_is_let_in_beside_a_full_batch_of_bulk_and_goes_first(pre
     press_fixture.check()
 
 
-def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(press_fixture: PressFixture) -> None:
+def test_a_press_stopped_at_work_releases_its_job_with_all_seconds_booked(press_fixture: PressFixture) -> None:
     slow = press_fixture.settings.model_copy(update={"painted_step_seconds": 0.01})
     job = factories.submit(press_fixture.database, request={"steps": 10_000})
     with ThreadPoolExecutor() as threads:
@@ -209,7 +209,7 @@ def test_a_press_that_is_stopped_at_work_gives_it_back_with_all_that_was_spent(p
     press_fixture.check()
 
 
-def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alone(press_fixture: PressFixture) -> None:
+def test_a_press_with_two_attempts_at_a_job_drops_only_the_old_one(press_fixture: PressFixture) -> None:
     job = factories.submit(press_fixture.database)
     with press_fixture.press() as press:
         works = []
@@ -236,7 +236,7 @@ def test_a_press_that_holds_an_old_attempt_beside_a_new_one_gives_up_the_old_alo
                 lifecycle.release_job(session, new.claim, new.spent)
 
 
-def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(press_fixture: PressFixture) -> None:
+def test_each_image_reports_its_colours_and_its_palette_score(press_fixture: PressFixture) -> None:
     picture = Pillow.new("RGB", (64, 64), "#f0d040")
     picture.paste("#102080", (0, 0, 32, 64))
     with press_fixture.press(picture=picture) as press:
@@ -251,7 +251,7 @@ def test_each_picture_tells_its_colours_and_how_well_they_keep_to_the_palette(pr
     assert [colour["share"] for colour in colours] == [0.5, 0.5]
 
 
-def test_a_picture_is_charged_no_more_than_its_job_may_be_and_the_rest_is_overrun(press_fixture: PressFixture) -> None:
+def test_an_image_is_charged_at_most_the_limit_of_its_job_and_the_rest_is_overrun(press_fixture: PressFixture) -> None:
     most = Decimal("0.001")
     job = factories.submit(press_fixture.database, max_amount=most)
     with press_fixture.press() as press:

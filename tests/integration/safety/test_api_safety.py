@@ -44,7 +44,7 @@ def refuse(api: Api, status: int, code: str, **wish: Any) -> dict[str, Any]:
         {"review_above": 1}, {"review_action": "flag"}, {"block_above": 0.5, "review_action": "flag"},
     ],
 )  # fmt: skip
-def test_row_57_nobody_can_have_less_safety_than_the_operator_says(api: Api, safety: Any) -> None:
+def test_row_57_no_request_can_weaken_the_operators_policy(api: Api, safety: Any) -> None:
     refuse(api, 403, "safety_not_configurable", safety=safety)
 
 
@@ -56,11 +56,11 @@ def test_row_57_nobody_can_have_less_safety_than_the_operator_says(api: Api, saf
         ({"on_block": "fallback"}, "incompatible"),
     ],
 )  # fmt: skip
-def test_a_policy_that_makes_no_sense_is_refused(api: Api, safety: Any, code: str) -> None:
+def test_an_inconsistent_policy_is_refused(api: Api, safety: Any, code: str) -> None:
     refuse(api, 422, code, safety=safety)
 
 
-def test_a_job_may_be_judged_more_strictly_and_shows_by_what(api: Api) -> None:
+def test_a_job_may_ask_for_a_stricter_policy_and_shows_it(api: Api) -> None:
     job = api.make_job(safety={"block_above": 0.1, "review_action": "block", "on_block": "reroll"})
     assert job["request"]["safety"] == {
         "mode": "on", "review_above": 0.1, "block_above": 0.1, "review_action": "block", "on_block": "reroll",
@@ -78,7 +78,7 @@ def test_a_job_that_asks_for_nothing_shows_the_operators_policy(api: Api) -> Non
     }  # fmt: skip
 
 
-def test_what_a_key_is_held_to_holds_for_its_jobs_and_for_the_keys_that_it_makes(api: Api) -> None:
+def test_the_policy_of_a_key_applies_to_its_jobs_and_to_keys_it_creates(api: Api) -> None:
     wish = PolicyOverrides(block_above=0.5, review_action=ReviewAction.BLOCK, on_block=Recourse.REROLL)
     with api.database.transaction() as session:
         strict = keys.create_api_key(session, "strict", "ada", tuple(keys.Scope), safety=wish)
@@ -91,7 +91,7 @@ def test_what_a_key_is_held_to_holds_for_its_jobs_and_for_the_keys_that_it_makes
     }  # fmt: skip
 
 
-def test_jobs_of_a_house_without_safety_say_so(database: Database, tmp_path: Path) -> None:
+def test_jobs_show_that_safety_is_switched_off(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path, checker=("none",), safety_off_acknowledged=True)
     assert api.make_job()["request"]["safety"]["mode"] == "off"
     refuse_on = api.post("/v1/jobs", json={"prompt": "a lighthouse", "safety": {"mode": "on"}})
@@ -108,11 +108,11 @@ def test_row_58_a_prompt_against_the_rules_is_refused_by_its_category_alone_and_
     assert (counted.owner, counted.category, counted.count) == ("ada", "gribble", 2)
 
 
-def test_moby_dick_passes(api: Api) -> None:
+def test_the_prompt_moby_dick_is_allowed(api: Api) -> None:
     api.make_job(prompt="Moby Dick and Dick Van Dyke in Scunthorpe, with pussy willow")
 
 
-def test_a_job_is_not_placed_again_against_rules_that_came_later(api: Api) -> None:
+def test_a_retry_is_checked_against_the_current_prompt_rules(api: Api) -> None:
     job = api.make_job()
     api.post(f"/v1/jobs/{job['id']}/cancel")
     with api.database.transaction() as session:
@@ -121,7 +121,7 @@ def test_a_job_is_not_placed_again_against_rules_that_came_later(api: Api) -> No
     assert api.post(f"/v1/jobs/{job['id']}/retry").json["code"] == "prompt_rejected"
 
 
-def test_the_command_line_makes_keys_that_are_stricter_and_none_that_are_laxer(
+def test_the_command_line_creates_stricter_keys_and_no_laxer_ones(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRESSROOM_DATABASE_URL", database.url.render_as_string(hide_password=False))

@@ -141,7 +141,7 @@ def test_weights_that_can_carry_code_are_refused(classifier: Path) -> None:
     refuse("can contain code", f"classifier:{classifier}?label=nsfw&sha256=x")
 
 
-def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_path: Path) -> None:
+def test_missing_or_wrong_parts_of_the_setting_are_named(classifier: Path, tmp_path: Path) -> None:
     digest = digest_of(classifier)
     refuse("normal, nsfw", f"classifier:{classifier}?sha256={digest}")
     refuse("normal, nsfw", f"classifier:{classifier}?label=porn&sha256={digest}")
@@ -156,7 +156,7 @@ def test_what_the_setting_leaves_out_or_mistakes_is_named(classifier: Path, tmp_
         Settings.from_environ({"PRESSROOM_CHECKER": "open_nsfw,none", "PRESSROOM_SAFETY_OFF_ACKNOWLEDGED": "true"})
 
 
-def test_networks_look_on_a_thread_of_their_own_with_one_core_and_leave_the_others_theirs(tiny: ModuleType) -> None:
+def test_networks_run_on_their_own_thread_with_one_core(tiny: ModuleType) -> None:
     from worker.checkers.network import TorchThread  # noqa: PLC0415
 
     usual = tiny.torch.get_num_threads()
@@ -195,7 +195,7 @@ class Broken(ScriptedChecker):
         Finding(Verdict.PASS, {"x": math.nan}, "x", ""), Finding(Verdict.UNCHECKED, {}, "x", ""),
     ],
 )  # fmt: skip
-def test_f59_one_broken_checker_of_two_lets_nothing_out(press_fixture: PressFixture, answer: object) -> None:
+def test_f59_nothing_passes_when_one_of_two_checkers_fails(press_fixture: PressFixture, answer: object) -> None:
     job = factories.submit(press_fixture.database)
     with press_fixture.press(checker=StrictestChecker([ScriptedChecker(), Broken(answer)])) as press:
         runner.run_next_job(press)
@@ -206,7 +206,7 @@ def test_f59_one_broken_checker_of_two_lets_nothing_out(press_fixture: PressFixt
 
 
 @pytest.mark.parametrize("colour", ["black", "white", "#808080"])
-def test_f59_a_picture_of_one_colour_never_leaves(press_fixture: PressFixture, colour: str) -> None:
+def test_f59_an_image_of_a_single_colour_is_never_published(press_fixture: PressFixture, colour: str) -> None:
     job = factories.submit(press_fixture.database)
     with press_fixture.press(picture=Image.new("RGB", (64, 64), colour)) as press:
         for _ in range(3):

@@ -69,7 +69,7 @@ def add(database: Database, rows: list[Image]) -> None:
         session.add_all(rows)
 
 
-def test_a_picture_in_the_review_band_is_flagged_and_delivered_unless_more_is_asked(
+def test_an_image_in_the_review_band_is_flagged_and_delivered_by_default(
     press_fixture: PressFixture,
 ) -> None:
     job = order(press_fixture, Verdict.REVIEW)
@@ -79,7 +79,7 @@ def test_a_picture_in_the_review_band_is_flagged_and_delivered_unless_more_is_as
     press_fixture.check()
 
 
-def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_it_is_stored(
+def test_an_image_in_the_review_band_can_be_blurred_before_it_is_stored(
     press_fixture: PressFixture,
 ) -> None:
     job = order(press_fixture, Verdict.REVIEW, review_action=ReviewAction.BLUR)
@@ -93,7 +93,7 @@ def test_a_picture_in_the_review_band_can_be_blurred_beyond_recognition_before_i
 
 
 @pytest.mark.parametrize("changes", [{"review_action": ReviewAction.BLOCK}, {"block_above": 0.4, "review_above": 0.1}])
-def test_a_job_may_have_blocked_what_would_have_been_flagged(
+def test_a_job_may_ask_to_block_images_that_would_be_flagged(
     press_fixture: PressFixture, changes: dict[str, Any]
 ) -> None:
     job = order(press_fixture, Verdict.REVIEW, **changes)
@@ -104,14 +104,14 @@ def test_a_job_may_have_blocked_what_would_have_been_flagged(
     press_fixture.check()
 
 
-def test_no_job_is_judged_more_laxly_than_the_operator_says_whatever_stands_in_its_row(
+def test_the_row_of_a_job_cannot_weaken_the_operators_policy(
     press_fixture: PressFixture,
 ) -> None:
     job = order(with_settings(press_fixture, safety_block_above=0.4), Verdict.REVIEW, block_above=1.0, review_above=1.0)
     assert job.error_code == "content_blocked"
 
 
-def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(press_fixture: PressFixture) -> None:
+def test_a_job_without_its_own_policy_uses_that_of_its_key(press_fixture: PressFixture) -> None:
     with press_fixture.database.transaction() as session:
         keys.create_api_key(session, "ada", safety=PolicyOverrides(block_above=0.4, on_block=Recourse.REROLL))
         (key,) = keys.list_api_keys(session)
@@ -122,7 +122,7 @@ def test_a_job_without_a_policy_of_its_own_is_held_to_its_keys(press_fixture: Pr
     assert press_fixture.images(job.id)[0].safety["thresholds"] == {"review": 0.2, "block": 0.4}
 
 
-def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_one_name(
+def test_an_image_names_its_policy_and_equal_policies_have_one_name(
     press_fixture: PressFixture,
 ) -> None:
     one, same, other = (order(press_fixture, block_above=bound) for bound in (0.7, 0.7, 0.6))
@@ -133,7 +133,7 @@ def test_an_image_tells_by_which_policy_it_was_judged_and_the_same_policy_has_on
     assert image.safety_mode is SafetyMode.ON
 
 
-def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_blocked_is_waste(
+def test_a_blocked_job_can_be_rerolled_with_new_seeds_and_the_first_roll_is_waste(
     press_fixture: PressFixture,
 ) -> None:
     blocked = [Verdict.BLOCK] * 4
@@ -146,13 +146,13 @@ def test_a_job_that_asks_for_it_is_printed_again_from_other_seeds_and_what_was_b
     press_fixture.check()
 
 
-def test_printing_again_comes_to_an_end(press_fixture: PressFixture) -> None:
+def test_rerolls_are_bounded(press_fixture: PressFixture) -> None:
     job = order(press_fixture, *[Verdict.BLOCK] * 10, on_block=Recourse.REROLL)
     assert (job.status, job.error_code, job.attempt) == (JobStatus.FAILED, "content_blocked", 3)
     press_fixture.check()
 
 
-def test_a_job_of_which_something_passed_is_not_printed_again(press_fixture: PressFixture) -> None:
+def test_a_job_with_a_passed_image_is_not_rerolled(press_fixture: PressFixture) -> None:
     job = order(press_fixture, Verdict.BLOCK, Verdict.PASS, num_images=2, on_block=Recourse.REROLL)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
     assert [image.status for image in press_fixture.images(job.id)] == [ImageStatus.BLOCKED, ImageStatus.DELIVERED]
@@ -165,7 +165,7 @@ def fallback(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_and_free(
+def test_the_operators_fallback_replaces_a_blocked_image_marked_and_free(
     press_fixture: PressFixture, fallback: Path
 ) -> None:
     press_fixture = with_settings(press_fixture, fallback_image=fallback)
@@ -178,7 +178,7 @@ def test_the_operators_picture_takes_the_place_of_a_blocked_one_marked_as_such_a
     assert read_picture(press_fixture, image).size == (64, 64)
 
 
-def test_a_press_whose_fallback_picture_is_blocked_takes_no_work(press_fixture: PressFixture, fallback: Path) -> None:
+def test_a_press_whose_fallback_image_is_blocked_takes_no_work(press_fixture: PressFixture, fallback: Path) -> None:
     settings = press_fixture.settings.model_copy(update={"fallback_image": fallback})
     judge = SafetyPolicyEngine(ScriptedChecker(build_sequence_rule(Verdict.BLOCK)), settings)
     with pytest.warns(StandInWarning), pytest.raises(SafetyUnavailableError, match="fallback image is blocked"):
@@ -194,7 +194,7 @@ def test_switching_safety_off_takes_two_settings() -> None:
         Settings.from_environ({"PRESSROOM_CHECKER": "scripted"})
 
 
-def test_what_leaves_unchecked_is_stamped_with_it(press_fixture: PressFixture) -> None:
+def test_unchecked_images_are_marked_as_unchecked(press_fixture: PressFixture) -> None:
     press_fixture = with_settings(press_fixture, checker=("none",), safety_off_acknowledged=True)
     job = factories.submit(press_fixture.database)
     with press_fixture.press(checker=NoChecker()) as press:
@@ -204,7 +204,7 @@ def test_what_leaves_unchecked_is_stamped_with_it(press_fixture: PressFixture) -
     assert (image.safety_mode, image.safety["checker"]) == (SafetyMode.OFF, "none")
 
 
-def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_there_is_one(
+def test_a_press_without_its_configured_checker_publishes_nothing(
     press_fixture: PressFixture,
 ) -> None:
     job = factories.submit(press_fixture.database)
@@ -222,7 +222,7 @@ def test_a_press_without_a_checker_lets_nothing_out_while_the_settings_say_that_
         "status = 'quarantined', storage_key = 'x'",
     ],
 )
-def test_the_database_lets_no_blocked_image_be_read(database: Database, change: str) -> None:
+def test_the_database_refuses_a_readable_blocked_image(database: Database, change: str) -> None:
     held = factories.running(database)
     rows = factories.images(held, ImageStatus.BLOCKED)
     add(database, rows)
@@ -230,7 +230,7 @@ def test_the_database_lets_no_blocked_image_be_read(database: Database, change: 
         write(database, f"UPDATE images SET {change}")
 
 
-def test_the_database_lets_nothing_unchecked_be_delivered_without_the_stamp(database: Database) -> None:
+def test_the_database_refuses_to_deliver_unchecked_images_without_their_mark(database: Database) -> None:
     held = factories.running(database)
     rows = factories.images(held)
     for row in rows:
@@ -239,7 +239,7 @@ def test_the_database_lets_nothing_unchecked_be_delivered_without_the_stamp(data
         add(database, rows)
 
 
-def test_postgresql_holds_the_moves_of_images_too(postgresql_url: str) -> None:
+def test_postgresql_enforces_the_transitions_of_images_too(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     held = factories.running(database)
     add(database, factories.images(held, ImageStatus.BLOCKED))

@@ -168,17 +168,17 @@ def test_a_misspelt_field_is_refused_with_a_suggestion(untouched: Api) -> None:
     ]
 
 
-def test_all_faults_are_told_in_one_answer(untouched: Api) -> None:
+def test_all_errors_are_reported_in_one_response(untouched: Api) -> None:
     problem = untouched.post("/v1/jobs", json={"promptt": "x", "steps": 0, "width": "big"}).json
     assert problem["code"] == "invalid_request"
     assert {fault["pointer"] for fault in problem["errors"]} == {"/prompt", "/promptt", "/steps", "/width"}
 
 
-def test_a_syntax_error_is_told_with_its_offset(untouched: Api) -> None:
+def test_a_syntax_error_is_reported_with_its_offset(untouched: Api) -> None:
     assert "offset 10" in untouched.post("/v1/jobs", data=b'{"prompt":}', headers=JSON).json["detail"]
 
 
-def test_the_cost_of_a_job_that_is_too_large_is_told(untouched: Api) -> None:
+def test_the_cost_of_a_job_that_is_too_large_is_reported(untouched: Api) -> None:
     answer = untouched.post("/v1/jobs", json=GOOD | {"width": 2048, "height": 2048, "steps": 150, "num_images": 8})
     assert str(2048 * 2048 * 150 * 8) in answer.json["detail"]
 
@@ -201,19 +201,19 @@ def test_bad_times_are_refused(untouched: Api, time: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/job", "/v1/jobs/", "//v1/jobs", "/v1//jobs", "/%2e%2e/v1/jobs", "/v1/jobs/%2e%2e"]
 )
-def test_other_paths_lead_nowhere(untouched: Api, path: str) -> None:
+def test_unknown_paths_are_not_found(untouched: Api, path: str) -> None:
     answer = untouched.get(path)
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
 
-def test_the_wrong_method_is_told_the_right_ones(untouched: Api) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(untouched: Api) -> None:
     answer = untouched.call("DELETE", "/v1/jobs")
     assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", "nonsense"])
-def test_json_is_answered_whatever_is_accepted(untouched: Api, accept: str) -> None:
+def test_errors_are_json_whatever_the_accept_header_says(untouched: Api, accept: str) -> None:
     assert untouched.get("/v1/jobs", headers={"Accept": accept}).content_type == "application/json"
 
 
@@ -224,11 +224,11 @@ def test_forged_hosts_and_addresses_change_no_link(api: Api) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["a b", "x" * 65, "a\tb", "é", ""])
-def test_a_strange_request_id_is_replaced(untouched: Api, request_id: str) -> None:
+def test_an_invalid_request_id_is_replaced(untouched: Api, request_id: str) -> None:
     assert untouched.get("/healthz", headers={"X-Request-Id": request_id}).headers["X-Request-Id"] != request_id
 
 
-def test_a_sane_request_id_is_kept(untouched: Api) -> None:
+def test_a_valid_request_id_is_kept(untouched: Api) -> None:
     assert untouched.get("/healthz", headers={"X-Request-Id": "my-id.1"}).headers["X-Request-Id"] == "my-id.1"
 
 
@@ -237,7 +237,7 @@ def test_a_sane_request_id_is_kept(untouched: Api) -> None:
     [None, "", "Basic YTpi", "Bearer", "Bearer ", "Bearer x", "Bearer prk_", "Bearer é", "Bearer " + "x" * 8000,
      "Bearer prk_AAAAAAAA_" + "A" * 43, "{0}, {0}", "{0} ", "{0}x", "Token {0}"],
 )  # fmt: skip
-def test_whoever_shows_no_valid_key_gets_the_same_401(untouched: Api, authorization: str | None) -> None:
+def test_every_invalid_key_gets_the_same_401(untouched: Api, authorization: str | None) -> None:
     given = {} if authorization is None else {"Authorization": authorization.format(f"Bearer {untouched.key}")}
     answer = untouched.get("/v1/jobs", key=None, headers=given)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -245,9 +245,7 @@ def test_whoever_shows_no_valid_key_gets_the_same_401(untouched: Api, authorizat
     assert {**answer.json, "request_id": ""} == {**expected, "request_id": ""}
 
 
-def test_a_key_in_the_query_string_is_no_key_and_is_not_logged(
-    untouched: Api, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_key_in_the_query_string_is_ignored_and_not_logged(untouched: Api, capfd: pytest.CaptureFixture[str]) -> None:
     assert untouched.get(f"/v1/jobs?api_key={untouched.key}", key=None).status_code == 401
     assert untouched.key not in "".join(capfd.readouterr())
 
@@ -255,7 +253,7 @@ def test_a_key_in_the_query_string_is_no_key_and_is_not_logged(
 @pytest.mark.parametrize(
     "job_id", ["1", "x" * 10_000, "{0}x", "{{{0}}}", "1 OR 1=1", "%00", "..", "urn:uuid:{0}", "{1}", "{2}"]
 )
-def test_what_is_no_id_is_not_found(api: Api, job_id: str) -> None:
+def test_a_malformed_id_is_not_found(api: Api, job_id: str) -> None:
     known = api.make_job()["id"]
     spelled = job_id.format(known, known.upper(), known.replace("-", ""))
     answer = api.get(f"/v1/jobs/{spelled}")

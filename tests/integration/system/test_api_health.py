@@ -60,7 +60,7 @@ SECRET = "a prompt that nobody may see"
 ALL_WELL = {"status": "ready", "database": "ok", "broker": "ok", "storage": "ok"}
 
 
-def test_all_is_well(database: Database, tmp_path: Path) -> None:
+def test_a_healthy_service_reports_every_part_as_ok(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     assert api.get("/healthz", key=None).json == {"status": "ok"}
     assert parts(api, 200) == ALL_WELL
@@ -96,7 +96,7 @@ def test_a_database_without_tables_takes_the_api_out_of_service(api: Api, tmp_pa
     assert parts(empty, 503) == ALL_WELL | {"status": "unavailable", "database": "failing"}
 
 
-def test_a_dead_database_is_a_fault_to_wait_for_and_tells_nothing_of_itself(api: Api) -> None:
+def test_an_unavailable_database_answers_503_without_details(api: Api) -> None:
     dead = open_api_on(Database("postgresql://ada:secret@127.0.0.1:1/none"), api)
     answer = dead.get("/v1/jobs")
     assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")
@@ -105,7 +105,7 @@ def test_a_dead_database_is_a_fault_to_wait_for_and_tells_nothing_of_itself(api:
     assert parts(dead, 503)["database"] == "failing"
 
 
-def test_a_fault_of_our_own_is_told_without_details(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_is_reported_without_details(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
     broken = replace(api, app=create_app(api.services.settings, services=api.services))  # an app for this alone
 
     @broken.app.before_request

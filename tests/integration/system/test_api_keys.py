@@ -20,7 +20,7 @@ def api(database: Database, tmp_path: Path) -> Api:
     return opened
 
 
-def test_a_new_key_opens_what_its_scopes_allow_and_is_shown_once(api: Api) -> None:
+def test_a_new_key_allows_its_scopes_and_is_shown_once(api: Api) -> None:
     made = api.post("/v1/keys", json={"name": "shop", "scopes": ["jobs:read"]})
     assert made.status_code == 201
     key = made.json["key"]
@@ -31,18 +31,18 @@ def test_a_new_key_opens_what_its_scopes_allow_and_is_shown_once(api: Api) -> No
     assert key not in api.get("/v1/keys").text
 
 
-def test_a_key_gives_on_by_default_all_that_it_has_but_the_right_to_make_keys(api: Api) -> None:
+def test_a_new_key_inherits_all_scopes_except_creating_keys(api: Api) -> None:
     made = api.post("/v1/keys", json={"name": "shop"}).json
     assert set(made["scopes"]) == set(TENANT_SCOPES)
 
 
-def test_no_key_gives_a_scope_that_it_lacks(api: Api) -> None:
+def test_a_key_cannot_grant_a_scope_that_it_lacks(api: Api) -> None:
     refused = api.post("/v1/keys", json={"name": "shop", "scopes": ["jobs:read", "usage:all"]})
     assert (refused.status_code, refused.json["code"]) == (422, "scope_not_held")
     assert refused.json["errors"][0]["pointer"] == "/scopes/1"
 
 
-def test_a_revoked_key_opens_nothing_from_then_on(api: Api) -> None:
+def test_a_revoked_key_is_rejected(api: Api) -> None:
     made = api.post("/v1/keys", json={"name": "shop"}).json
     for _ in range(2):
         assert api.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
@@ -50,7 +50,7 @@ def test_a_revoked_key_opens_nothing_from_then_on(api: Api) -> None:
     assert api.get(f"/v1/keys/{made['id']}").json["revoked_at"] is not None
 
 
-def test_a_key_that_has_expired_opens_nothing(api: Api) -> None:
+def test_an_expired_key_is_rejected(api: Api) -> None:
     soon = utcnow() + timedelta(hours=1)
     made = api.post("/v1/keys", json={"name": "shop", "expires_at": soon.isoformat()}).json
     assert api.get("/v1/jobs", key=made["key"]).status_code == 200
@@ -58,7 +58,7 @@ def test_a_key_that_has_expired_opens_nothing(api: Api) -> None:
     assert api.post("/v1/keys", json=past).json["code"] == "out_of_range"
 
 
-def test_the_keys_of_others_are_as_good_as_missing(api: Api) -> None:
+def test_keys_of_other_owners_are_not_found(api: Api) -> None:
     made = api.post("/v1/keys", json={"name": "shop"}).json
     stranger = api.make_key("bob", ADMIN)
     assert api.get("/v1/keys", key=stranger).json["data"][0]["name"] == "bob"
@@ -66,11 +66,11 @@ def test_the_keys_of_others_are_as_good_as_missing(api: Api) -> None:
     assert api.call("DELETE", f"/v1/keys/{made['id']}", key=stranger).status_code == 404
 
 
-def test_a_common_key_makes_no_keys(api: Api) -> None:
+def test_an_ordinary_key_cannot_create_keys(api: Api) -> None:
     assert api.post("/v1/keys", key=api.make_key("ada"), json={"name": "shop"}).status_code == 403
 
 
-def test_no_key_makes_one_that_outlives_it(api: Api) -> None:
+def test_a_key_cannot_create_one_that_outlives_it(api: Api) -> None:
     end = utcnow() + timedelta(hours=1)
     wish = {"name": "lent", "scopes": ["jobs:read", "keys:admin"], "expires_at": end.isoformat()}
     lent = api.post("/v1/keys", json=wish).json

@@ -42,7 +42,7 @@ def print_one(database: Database, owner: str) -> str:
     return str(press_id)
 
 
-def test_the_account_tells_what_all_presses_did_for_all_owners(api: Api) -> None:
+def test_the_report_covers_all_presses_and_owners(api: Api) -> None:
     older, newer = print_one(api.database, "ada"), print_one(api.database, "bob")
     report = api.get("/v1/usage/operator").json
     assert report["object"] == "operator_report"
@@ -80,14 +80,14 @@ def test_the_account_tells_what_all_presses_did_for_all_owners(api: Api) -> None
     assert report["has_more"] is False
 
 
-def test_a_report_without_presses_is_empty(api: Api) -> None:
+def test_an_empty_installation_reports_nothing(api: Api) -> None:
     report = api.get("/v1/usage/operator").json
     assert (report["data"], report["money"], report["has_more"]) == ([], [], False)
     total = report["total"]
     assert (total["up_seconds"], total["utilisation"], total["energy_joules"]) == (0.0, None, None)
 
 
-def test_the_account_is_of_the_span_that_was_asked_for(api: Api) -> None:
+def test_the_report_covers_the_requested_period(api: Api) -> None:
     print_one(api.database, "ada")
     half = {"from": (START + HOUR / 2).isoformat(), "to": (START + 2 * HOUR).isoformat()}
     total = api.get("/v1/usage/operator", query_string=half).json["total"]
@@ -98,18 +98,18 @@ def test_the_account_is_of_the_span_that_was_asked_for(api: Api) -> None:
     assert api.get("/v1/usage/operator", query_string=backwards).json["total"]["up_seconds"] == 0.0
 
 
-def test_the_ends_of_the_calendar_are_times_too(api: Api) -> None:
+def test_the_earliest_and_latest_dates_are_accepted(api: Api) -> None:
     print_one(api.database, "ada")
     ends = {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}
     assert api.get("/v1/usage/operator", query_string=ends).json["total"]["up_seconds"] == 3600.0
 
 
-def test_a_tenant_may_not_see_the_operator_report(api: Api) -> None:
+def test_a_tenant_cannot_read_the_report(api: Api) -> None:
     answer = api.get("/v1/usage/operator", key=api.make_key("ada"))
     assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")
 
 
-def test_the_operator_report_cannot_be_grouped(api: Api) -> None:
+def test_the_report_cannot_be_grouped(api: Api) -> None:
     answer = api.get("/v1/usage/operator?group_by=day")
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_parameter")
 

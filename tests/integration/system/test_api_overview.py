@@ -15,7 +15,7 @@ def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path)
 
 
-def test_the_operator_sees_every_press_and_all_that_waits(api: Api) -> None:
+def test_the_overview_shows_operators_every_press_and_all_waiting_jobs(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
     factories.submit(api.database, "bob")
@@ -28,7 +28,7 @@ def test_the_operator_sees_every_press_and_all_that_waits(api: Api) -> None:
     assert overview["per_hour"][0]["currency"] == "USD"
 
 
-def test_others_see_only_their_own_jobs(api: Api) -> None:
+def test_the_overview_shows_tenants_only_their_own_jobs(api: Api) -> None:
     press = factories.press(api.database, host="press-one")
     factories.running(api.database, press, owner="bob")
     factories.submit(api.database)

@@ -88,7 +88,7 @@ def test_a_short_body_without_length_is_served(server: Server) -> None:
     ],
     ids=lambda head: head[0][:20],
 )
-def test_a_head_that_means_mischief_is_refused(server: Server, head: tuple[str, ...]) -> None:
+def test_a_malicious_request_head_is_refused(server: Server, head: tuple[str, ...]) -> None:
     assert status(send(server, BODY, head=head)) in (400, 431)
 
 
@@ -121,7 +121,7 @@ def test_two_requests_in_one_packet_get_two_answers(server: Server) -> None:
     assert answer.count(b"HTTP/1.1 200") == 2
 
 
-def test_an_old_client_is_served(server: Server) -> None:
+def test_an_http_1_0_client_is_served(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         assert b"200" in connection.recv(65_536)
@@ -140,7 +140,7 @@ def test_slow_clients_do_not_hold_up_others(server: Server) -> None:
             connection.close()
 
 
-def test_nothing_that_was_sent_is_in_the_log(server: Server) -> None:
+def test_request_contents_are_not_logged(server: Server) -> None:
     send(server, BODY, head=(f"Content-Length: {len(BODY)}", "X-Request-Id: a\tb"))
     log = server.log.read_text(errors="replace")
     assert "lighthouse" not in log

@@ -62,7 +62,7 @@ def test_the_groups_add_up_to_the_total(api: Api) -> None:
             assert sum(row[name] for row in report["data"]) == pytest.approx(report["total"][name])
 
 
-def test_groups_are_named_after_what_tells_them_apart(api: Api) -> None:
+def test_groups_are_named_after_their_grouping_field(api: Api) -> None:
     groups = {
         group_by: [row["group"] for row in api.get(f"/v1/usage?group_by={group_by}").json["data"]]
         for group_by in GroupBy
@@ -84,7 +84,7 @@ def test_jobs_made_with_a_key_are_counted_under_its_id(api: Api) -> None:
     assert groups == ["", api.key.split("_")[1]]
 
 
-def test_other_times_are_left_out(api: Api) -> None:
+def test_usage_outside_the_period_is_left_out(api: Api) -> None:
     later = (utcnow() + DAY).isoformat()
     assert api.get("/v1/usage", query_string={"from": later}).json["total"]["jobs"] == 0
     earlier = (utcnow() - DAY).isoformat()
@@ -92,14 +92,14 @@ def test_other_times_are_left_out(api: Api) -> None:
     assert api.get("/v1/usage", query_string={"from": earlier, "to": later}).json["total"]["jobs"] == 5
 
 
-def test_the_ends_of_the_calendar_are_times_too(database: Database, tmp_path: Path) -> None:
+def test_the_earliest_and_latest_dates_are_accepted(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
     for time in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00Z"):
         assert api.get("/v1/usage", query_string={"to": time}).status_code == 200
         assert api.get("/v1/usage", query_string={"from": time}).status_code == 200
 
 
-def test_an_owner_with_nothing_used_nothing(database: Database) -> None:
+def test_an_owner_without_jobs_has_no_usage(database: Database) -> None:
     with database.reading() as session:
         nothing = usage.load_usage(session, "ada", utcnow() - DAY, utcnow())
     assert (nothing.jobs, nothing.gpu_seconds, nothing.amounts, Decimal(0)) == (0, 0.0, {}, 0)

@@ -23,7 +23,7 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     assert factories.read(database, job.id).model == factories.MODEL
 
 
-def test_reading_keeps_nothing(database: Database) -> None:
+def test_a_reading_session_saves_nothing(database: Database) -> None:
     job = factories.submit(database)
     with database.reading() as session:
         session.get_one(Job, job.id).model = "another"
@@ -81,7 +81,7 @@ def test_money_adds_up_exactly(database: Database) -> None:
     ],
     ids=["delivered-though-blocked", "delivered-without-object", "blurred-without-object", "position-taken"],
 )
-def test_the_tables_refuse_an_image_that_must_not_be(database: Database, fault: dict[str, object]) -> None:
+def test_the_tables_refuse_an_invalid_image(database: Database, fault: dict[str, object]) -> None:
     held = factories.running(database, request={"num_images": 2})
     first, second = factories.images(held)
     for column, value in fault.items():

@@ -16,7 +16,7 @@ LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
 @pytest.mark.parametrize(("is_durable", "level"), [(True, "FULL"), (False, "NORMAL")])
-def test_on_sqlite_only_who_promises_syncs_each_commit(tmp_path: Path, *, is_durable: bool, level: str) -> None:
+def test_on_sqlite_only_durable_databases_sync_each_commit(tmp_path: Path, *, is_durable: bool, level: str) -> None:
     database = Database(f"sqlite:///{tmp_path / 'durable.db'}", is_durable=is_durable)
     with database.transaction() as session:
         assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
@@ -25,7 +25,7 @@ def test_on_sqlite_only_who_promises_syncs_each_commit(tmp_path: Path, *, is_dur
 
 
 @pytest.mark.parametrize("hours", [0, -24])
-def test_the_clock_of_statements_is_that_of_now(database: Database, hours: int) -> None:
+def test_the_clock_within_statements_agrees_with_the_database(database: Database, hours: int) -> None:
     with database.reading() as session:
         told = session.scalar(select(DatabaseClock(timedelta(hours=hours))))
         expected = session.scalar(select(now_sql(session, timedelta(hours=hours))))
@@ -35,7 +35,7 @@ def test_the_clock_of_statements_is_that_of_now(database: Database, hours: int) 
     assert abs(told - expected) < timedelta(seconds=5)
 
 
-def test_a_glance_sees_what_was_committed(database: Database) -> None:
+def test_a_short_read_sees_committed_rows(database: Database) -> None:
     job = factories.submit(database)
     with database.glancing() as session:
         assert session.scalar(select(Job.model).where(Job.id == job.id)) == factories.MODEL

@@ -56,7 +56,7 @@ def the_fault(findings: Iterable[Finding]) -> Finding:
     return fault
 
 
-def test_a_sound_machine_has_no_fault(environ):
+def test_a_healthy_machine_has_no_fault(environ):
     assert {finding.name: finding.grade for finding in run_diagnostics(read(environ), environ)} == {
         "database": Grade.SOUND,
         "broker": Grade.SOUND,
@@ -68,7 +68,7 @@ def test_a_sound_machine_has_no_fault(environ):
     }
 
 
-def test_a_broker_that_is_not_running_yet_is_no_fault_when_ours_will_be(environ):
+def test_a_broker_that_is_not_running_yet_is_no_fault_when_embedded(environ):
     del environ["PRESSROOM_REDIS_URL"]
     assert check_broker(read(environ)).startswith("`pressroom up` will start ")
 
@@ -99,7 +99,7 @@ def test_a_database_that_was_never_migrated_is_named(environ, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "STORAGE_URL"])
-def test_a_url_that_is_none_is_named(environ, name):
+def test_an_invalid_url_is_named(environ, name):
     assert (
         f"PRESSROOM_{name}" in the_fault(examine_services(read(environ | {f"PRESSROOM_{name}": "nonsense"}))).sentence
     )
@@ -144,7 +144,7 @@ def test_a_damaged_file_of_a_model_is_named(environ, tmp_path):
     assert weights.name in fault.sentence
 
 
-def test_adapters_are_told_and_those_that_are_left_out_are_no_fault(environ, tmp_path):
+def test_adapters_are_listed_and_skipped_ones_are_no_fault(environ, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"")
     (tmp_path / "old.pt").write_bytes(b"")
     findings = list(examine_adapters(read(environ | {"PRESSROOM_ADAPTERS": str(tmp_path)})))
@@ -182,7 +182,7 @@ def test_a_fault_sets_the_exit_status_and_json_lists_all(environ):
         ({"PRESSROOM_PROVENANCE": "required"}, -1, Grade.FAULT, "is valid from"),
     ],
 )
-def test_doctor_tells_whether_images_will_be_signed_and_for_how_long(environ, words, days, grade, part):
+def test_doctor_reports_whether_images_will_be_signed_and_for_how_long(environ, words, days, grade, part):
     settings = read(environ | words)
     if days is not None:
         certificates.make(resolve_default_folder(settings), days=400, made=timedelta(days=400 - days))

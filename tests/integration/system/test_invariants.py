@@ -89,13 +89,13 @@ def printed(press_fixture: PressFixture) -> PressFixture:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda name: name.replace(" ", "-"))
-def test_a_broken_promise_is_noticed(printed: PressFixture, broken: str) -> None:
+def test_a_broken_invariant_is_detected(printed: PressFixture, broken: str) -> None:
     BROKEN[broken](printed)
     with pytest.raises((AssertionError, ObjectMissingError)):
         printed.check()
 
 
-def test_what_a_lost_attempt_left_in_storage_is_no_fault(printed: PressFixture) -> None:
+def test_objects_left_by_a_lost_attempt_violate_no_invariant(printed: PressFixture) -> None:
     held = factories.running(printed.database)
     printed.storage.put(f"owners/ada/jobs/{held.job_id}/a1/0-left.png", b"left", "image/png")
     factories.age(printed.database, held.job_id, "lease_until", timedelta(seconds=1))

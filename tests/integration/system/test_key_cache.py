@@ -34,7 +34,7 @@ def statements(database: Database) -> Iterator[list[str]]:
     event.remove(database.engine, "before_cursor_execute", note)
 
 
-def test_a_key_that_comes_again_is_not_looked_up_again(
+def test_a_repeated_key_is_served_from_the_cache(
     database: Database, key: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
@@ -47,7 +47,7 @@ def test_a_key_that_comes_again_is_not_looked_up_again(
     assert statements == []
 
 
-def test_a_key_that_is_revoked_opens_nothing_soon_after(database: Database, key: str) -> None:
+def test_a_revoked_key_is_rejected_soon_after(database: Database, key: str) -> None:
     ring = KeyCache(database)
     assert ring.find(key) is not None
     with database.transaction() as session:
@@ -56,7 +56,7 @@ def test_a_key_that_is_revoked_opens_nothing_soon_after(database: Database, key:
     assert key_cache.FRESH_SECONDS <= 1
 
 
-def test_a_lookup_that_takes_longer_than_a_key_stays_fresh_is_not_remembered(
+def test_a_key_that_went_stale_during_its_lookup_is_not_cached(
     database: Database, key: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.0)
@@ -67,7 +67,7 @@ def test_a_lookup_that_takes_longer_than_a_key_stays_fresh_is_not_remembered(
     assert statements != []
 
 
-def test_a_revocation_through_the_same_process_holds_at_once(
+def test_a_key_revoked_by_the_same_process_is_rejected_at_once(
     database: Database, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
@@ -79,7 +79,7 @@ def test_a_revocation_through_the_same_process_holds_at_once(
     assert ring.find(key) is None
 
 
-def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_keys_are_not_cached(database: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 60)
     with database.transaction() as session:
         session.execute(update(ApiKey).values(expires_at=utcnow() - timedelta(days=1)))
@@ -91,7 +91,7 @@ def test_what_opens_nothing_is_not_remembered(database: Database, key: str, monk
     assert ring.find(key[:-1] + ("a" if key[-1] != "a" else "b")) is None
 
 
-def test_only_so_many_keys_are_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_keys_is_limited(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_cache, "MOST_KEYS", 2)
     ring = KeyCache(database)
     with database.transaction() as session:

@@ -17,7 +17,7 @@ def _create(database: Database, name: str = "ada", **changes: object) -> str:
         return keys.create_api_key(session, name, **changes)  # type: ignore[arg-type]  # an owner or scopes
 
 
-def test_a_key_finds_its_owner_and_its_scopes(database: Database) -> None:
+def test_a_key_resolves_to_its_owner_and_scopes(database: Database) -> None:
     key = _create(database, "shop", owner="ada", scopes=(Scope.JOBS_READ,))
     with database.reading() as session:
         row = keys.find_api_key(session, key)
@@ -25,7 +25,7 @@ def test_a_key_finds_its_owner_and_its_scopes(database: Database) -> None:
     assert (row.owner, row.name, row.scopes) == ("ada", "shop", ["jobs:read"])
 
 
-def test_only_a_digest_is_kept(database: Database) -> None:
+def test_only_a_digest_of_a_key_is_stored(database: Database) -> None:
     key = _create(database)
     secret = key.split("_", 2)[2]
     with database.reading() as session:
@@ -33,11 +33,11 @@ def test_only_a_digest_is_kept(database: Database) -> None:
     assert all(secret not in str(getattr(row, column.key)) for column in ApiKey.__mapper__.column_attrs)
 
 
-def test_no_two_keys_are_the_same(database: Database) -> None:
+def test_keys_are_unique(database: Database) -> None:
     assert len({_create(database) for _ in range(20)}) == 20
 
 
-def test_what_is_not_the_key_finds_nothing(database: Database) -> None:
+def test_a_wrong_key_is_not_found(database: Database) -> None:
     key = _create(database)
     another = _create(database, "grace")
     wrong = [
@@ -57,7 +57,7 @@ def test_what_is_not_the_key_finds_nothing(database: Database) -> None:
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
-def test_a_key_that_has_ended_finds_nothing(database: Database, column: str) -> None:
+def test_an_expired_key_is_not_found(database: Database, column: str) -> None:
     key = _create(database)
     with database.transaction() as session:
         session.execute(update(ApiKey).values({column: now_sql(session, -timedelta(seconds=1))}))
@@ -75,7 +75,7 @@ def test_a_key_can_be_revoked_once_by_its_id(database: Database) -> None:
         assert [row.prefix for row in keys.list_api_keys(session)] == [prefix]
 
 
-def test_use_is_noted_at_most_once_a_minute(database: Database) -> None:
+def test_use_is_recorded_at_most_once_a_minute(database: Database) -> None:
     key = _create(database)
 
     def use() -> object:

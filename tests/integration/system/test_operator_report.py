@@ -53,7 +53,7 @@ def clock(busy: float, **overhead: float) -> dict[str, Any]:
     return {"busy_seconds": busy, "cpu_seconds": 1.0, "overhead": overhead, "energy_joules": None}
 
 
-def test_a_report_without_presses_has_no_account(database: Database) -> None:
+def test_an_empty_installation_has_an_empty_report(database: Database) -> None:
     found = account(database)
     assert found == OperatorReport([], PressAccount(), {})
     total = found.total
@@ -89,7 +89,7 @@ def test_every_second_that_a_press_was_busy_is_accounted_for(database: Database)
     assert total.delivered_share == pytest.approx(1 / 16.5)
 
 
-def test_seconds_that_nobody_booked_are_seen(database: Database) -> None:
+def test_seconds_that_were_not_booked_are_reported(database: Database) -> None:
     press_id = factories.press(database)
     print_one(database, press_id, 1.0)
     with database.transaction() as session:
@@ -97,7 +97,7 @@ def test_seconds_that_nobody_booked_are_seen(database: Database) -> None:
     assert account(database).total.carried == 3.0
 
 
-def test_an_image_costs_what_the_presses_cost_while_they_are_up(database: Database) -> None:
+def test_the_cost_of_an_image_includes_the_idle_time_of_presses(database: Database) -> None:
     life = {"started_at": NOON, "heartbeat_at": NOON + 2 * HOUR, "stopped_at": NOON + 2 * HOUR}
     first = factories.press(database, **life)
     factories.press(database, **life, price_per_hour=Decimal(1))
@@ -117,13 +117,13 @@ def test_an_image_costs_what_the_presses_cost_while_they_are_up(database: Databa
     assert sum(found.total.ledger.images.values()) == 5
 
 
-def test_the_time_of_a_press_that_died_ends_with_its_last_beat(database: Database) -> None:
+def test_the_uptime_of_a_press_that_died_ends_with_its_last_heartbeat(database: Database) -> None:
     factories.press(database, started_at=NOON, heartbeat_at=NOON + HOUR)
     factories.press(database, started_at=NOON, heartbeat_at=NOON + HOUR, stopped_at=NOON + 1.5 * HOUR)
     assert [own.up for _, own in account(database).presses] == [5400.0, 3600.0]
 
 
-def test_a_span_cuts_the_life_of_a_press(database: Database) -> None:
+def test_only_the_uptime_within_the_period_is_counted(database: Database) -> None:
     press_id = factories.press(database, started_at=NOON, heartbeat_at=NOON + 4 * HOUR, **clock(3000.0, load=400.0))
     with database.transaction() as session:
         for hours, busy, load in ((1, 200.0, 100.0), (2, 1200.0, 100.0), (3, 2000.0, 400.0)):
@@ -139,7 +139,7 @@ def test_a_span_cuts_the_life_of_a_press(database: Database) -> None:
     assert account(database, NOON - HOUR, NOON + 9 * HOUR).total.up == 4 * 3600
 
 
-def test_what_is_carried_over_the_end_of_a_span_is_carried_into_the_next(database: Database) -> None:
+def test_seconds_carried_over_the_end_of_a_period_count_in_the_next(database: Database) -> None:
     press_id = factories.press(database, started_at=NOON, heartbeat_at=NOON + 2 * HOUR, **clock(50.0, load=10.0))
     with database.transaction() as session:
         session.add(PressReading(press_id=press_id, read_at=NOON + HOUR, **clock(25.0, load=10.0)))
@@ -154,7 +154,7 @@ def test_what_is_carried_over_the_end_of_a_span_is_carried_into_the_next(databas
     assert (both.meter.busy, both.ledger.waste, both.carried) == (50.0, {"failed": 40.0}, 0.0)
 
 
-def test_a_press_that_never_told_of_its_job_is_in_the_account(database: Database) -> None:
+def test_a_press_that_never_reported_its_job_is_in_the_report(database: Database) -> None:
     press_id = factories.press(database, started_at=NOON, heartbeat_at=NOON)
     held = factories.running(database, press_id)
     begin_at(database, held.job_id, NOON + HOUR)
@@ -186,7 +186,7 @@ def listening(database: Database) -> Iterator[list[tuple[str, Any]]]:
     event.remove(database.engine, "before_cursor_execute", hear)
 
 
-def test_the_account_reads_no_jobs_and_only_the_attempts_of_its_span(sqlite_database: Database) -> None:
+def test_the_report_reads_no_jobs_and_only_the_attempts_of_its_period(sqlite_database: Database) -> None:
     print_one(sqlite_database, factories.press(sqlite_database), 1.0)
     with listening(sqlite_database) as heard:
         account(sqlite_database, NOON, utcnow())
@@ -199,7 +199,7 @@ def test_the_account_reads_no_jobs_and_only_the_attempts_of_its_span(sqlite_data
         assert not [step for step in steps if step.startswith("SCAN") and step.split()[1] in TABLES], steps
 
 
-def test_what_spans_hold_adds_up_to_what_their_sum_holds(database: Database) -> None:
+def test_adjacent_periods_add_up_to_the_whole_period(database: Database) -> None:
     chance = Random(4)
     for _ in range(5):
         began, hours = NOON + chance.uniform(-3, 3) * HOUR, chance.uniform(0.5, 8)

@@ -31,7 +31,7 @@ def storage(monkeypatch, s3) -> Storage:
     return open_bucket(monkeypatch, s3, PRESSROOM_STORAGE_URL=f"s3://{s3.name}/{uuid4()}")
 
 
-def test_what_was_put_is_read_back_listed_and_deleted(storage):
+def test_objects_are_stored_read_listed_and_deleted(storage):
     storage.put("owners/ann/0.png", PIXELS, "image/png")
     storage.put("owners/bob/0.png", b"", "image/png")
     assert storage.get("owners/ann/0.png") == PIXELS
@@ -43,7 +43,7 @@ def test_what_was_put_is_read_back_listed_and_deleted(storage):
         storage.get("owners/ann/0.png")
 
 
-def test_a_listing_goes_on_over_many_pages(storage, monkeypatch):
+def test_a_listing_continues_over_many_pages(storage, monkeypatch):
     monkeypatch.setattr(s3, "KEYS_PER_PAGE", 2)
     for number in range(7):
         storage.put(f"many/{number}", b"", "image/png")
@@ -58,7 +58,7 @@ def test_a_link_is_readable_without_a_key_and_names_type_and_file(storage):
     assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''my%20print.png"
 
 
-def test_a_link_opens_nothing_else(storage):
+def test_a_link_grants_access_to_nothing_else(storage):
     storage.put("0.png", PIXELS, "image/png")
     storage.put("1.png", PIXELS, "image/png")
     url = storage.sign("0.png", content_type="image/png", filename="0.png", seconds=60)
@@ -74,7 +74,7 @@ def test_links_are_given_on_the_public_endpoint(monkeypatch, s3):
     assert httpx2.get(url).content == PIXELS
 
 
-def test_a_sound_bucket_passes_the_check_and_keeps_nothing_of_it(storage):
+def test_a_working_bucket_passes_the_check_and_keeps_no_test_object(storage):
     storage.check()
     assert list(storage.list_keys("")) == []
 
@@ -95,20 +95,20 @@ def test_a_missing_bucket_is_named(monkeypatch, s3):
         storage.check()
 
 
-def test_a_wrong_secret_is_told_as_denied_access(monkeypatch, s3):
+def test_a_wrong_secret_is_reported_as_denied_access(monkeypatch, s3):
     storage = open_bucket(monkeypatch, s3, AWS_SECRET_ACCESS_KEY="wrong")
     with pytest.raises(StorageError, match="denies access"):
         storage.check()
 
 
-def test_missing_credentials_are_told(monkeypatch, s3, tmp_path):
+def test_missing_credentials_are_reported(monkeypatch, s3, tmp_path):
     storage_environ = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path), "AWS_ACCESS_KEY_ID": ""}
     storage = open_bucket(monkeypatch, s3, **storage_environ)
     with pytest.raises(StorageError, match="S3 credentials are missing: set AWS_ACCESS_KEY_ID"):
         storage.check()
 
 
-def test_a_port_on_which_nothing_listens_is_told(monkeypatch, s3):
+def test_a_port_on_which_nothing_listens_is_reported(monkeypatch, s3):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -118,14 +118,14 @@ def test_a_port_on_which_nothing_listens_is_told(monkeypatch, s3):
 
 
 @pytest.mark.parametrize("status", [200, 404, 501])
-def test_a_port_on_which_another_server_listens_is_told(monkeypatch, s3, status):
+def test_a_port_on_which_another_server_listens_is_reported(monkeypatch, s3, status):
     with other_server(status) as endpoint:
         storage = open_bucket(monkeypatch, s3, PRESSROOM_S3_ENDPOINT=endpoint)
         with pytest.raises(StorageError):
             storage.check()
 
 
-def test_a_public_endpoint_that_nobody_reaches_is_told(monkeypatch, s3):
+def test_an_unreachable_public_endpoint_is_reported(monkeypatch, s3):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         public = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -134,14 +134,14 @@ def test_a_public_endpoint_that_nobody_reaches_is_told(monkeypatch, s3):
             storage.check()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_told(monkeypatch, s3_tls, tmp_path):
+def test_an_untrusted_certificate_is_reported(monkeypatch, s3_tls, tmp_path):
     trustme.CA().cert_pem.write_to_path(tmp_path / "another.pem")
     storage = open_bucket(monkeypatch, s3_tls, AWS_CA_BUNDLE=str(tmp_path / "another.pem"))
     with pytest.raises(StorageError, match="does not have a trusted certificate"):
         storage.check()
 
 
-def test_an_endpoint_that_is_no_url_is_refused(monkeypatch, s3):
+def test_an_endpoint_that_is_not_a_url_is_refused(monkeypatch, s3):
     with pytest.raises(SettingsError, match="Invalid endpoint"):
         open_bucket(monkeypatch, s3, PRESSROOM_S3_ENDPOINT="not a url")
 

@@ -68,7 +68,7 @@ def test_deliveries_are_listed_by_page_and_state_and_job(api: Api) -> None:
     assert problem(api.get(path, query_string={"state": "lost"})) == (422, "invalid_parameter")
 
 
-def test_deliveries_of_a_span_of_time_are_sent_again(api: Api) -> None:
+def test_deliveries_of_a_period_can_be_resent(api: Api) -> None:
     webhook = make(api)
     path = f"/v1/webhooks/{webhook['id']}"
     for _ in range(2):

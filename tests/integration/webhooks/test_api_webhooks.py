@@ -41,7 +41,7 @@ def problem(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json["code"]
 
 
-def test_a_webhook_is_made_and_its_secret_shown_once(api: Api) -> None:
+def test_a_webhook_is_created_and_its_secret_shown_once(api: Api) -> None:
     made = make(api, "HTTPS://Hooks.Example:443", description="for the shop")
     assert made["url"] == "https://hooks.example/"
     assert made["events"] == [*ENDING, "image.released", *CAMPAIGN_ENDING]
@@ -53,14 +53,14 @@ def test_a_webhook_is_made_and_its_secret_shown_once(api: Api) -> None:
     assert api.get("/v1/webhooks").json["data"] == [looked]
 
 
-def test_secrets_are_sealed_in_the_database(api: Api) -> None:
+def test_secrets_are_encrypted_in_the_database(api: Api) -> None:
     made = make(api)
     with api.database.reading() as session:
         (row,) = session.query(WebhookEndpoint)
     assert signing_secrets.parse_secret(made["secret"]) not in row.secret
 
 
-def test_a_secret_of_ones_own_is_taken(plain: Api) -> None:
+def test_a_custom_secret_is_accepted(plain: Api) -> None:
     secret = signing_secrets.format_secret(b"x" * 24)
     assert make(plain, secret=secret)["secret"] == secret
 
@@ -90,7 +90,7 @@ def test_a_secret_of_the_wrong_length_or_form_is_refused(plain: Api, secret: str
         ("https://images.example/v1/jobs", "destination_not_allowed"),
     ],
 )
-def test_a_receiver_that_is_not_to_be_called_is_refused_wherever_it_is_named(
+def test_a_forbidden_receiver_is_refused_on_every_route(
     sqlite_database: Database, tmp_path: Path, url: str, code: str
 ) -> None:
     api = open_api(sqlite_database, tmp_path, public_url="https://images.example")
@@ -107,7 +107,7 @@ def test_a_receiver_that_is_not_to_be_called_is_refused_wherever_it_is_named(
     assert api.count_jobs() == 0
 
 
-def test_a_name_that_leads_inside_is_refused_without_saying_where(sqlite_database: Database, tmp_path: Path) -> None:
+def test_a_name_with_a_private_address_is_refused_without_showing_it(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, resolve=lambda *_: [ip_address("10.9.8.7")])
     answer = api.post("/v1/webhooks", json={"url": HOOK})
     assert problem(answer) == (422, "destination_not_allowed")
@@ -125,7 +125,7 @@ def test_the_same_url_twice_is_a_conflict(api: Api) -> None:
     assert api.post("/v1/webhooks", json={"url": HOOK}, key=other).status_code == 201
 
 
-def test_an_owner_may_have_so_many_and_no_more(plain: Api) -> None:
+def test_the_webhook_limit_of_an_owner_is_enforced(plain: Api) -> None:
     for number in range(3):
         make(plain, f"{HOOK}{number}")
     assert problem(plain.post("/v1/webhooks", json={"url": HOOK})) == (422, "too_many_webhooks")
@@ -144,7 +144,7 @@ def test_an_owner_may_have_so_many_and_no_more(plain: Api) -> None:
         ({"url": None}, "type"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(plain: Api, wish: dict[str, Any], code: str) -> None:
+def test_an_invalid_webhook_is_refused(plain: Api, wish: dict[str, Any], code: str) -> None:
     assert problem(plain.post("/v1/webhooks", json={"url": HOOK} | wish)) == (422, code)
 
 
@@ -156,7 +156,7 @@ def test_a_webhook_can_be_changed(api: Api) -> None:
     assert api.call("PATCH", path, json={}).json == changed == api.get(path).json
 
 
-def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(api: Api) -> None:
+def test_a_rotated_secret_is_shown_once_and_the_old_one_stays_valid_for_a_day(api: Api) -> None:
     made = make(api)
     path = f"/v1/webhooks/{made['id']}"
     rotated = api.post(f"{path}/rotate", json={}).json
@@ -168,7 +168,7 @@ def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(api: Api) ->
     assert (again["secret"], again["previous_secret_until"]) == (own, None)
 
 
-def test_a_job_may_name_a_receiver_and_its_owner_gets_the_secret_of_these(api: Api) -> None:
+def test_a_job_may_name_a_receiver_and_its_owner_can_read_the_secret(api: Api) -> None:
     job = api.make_job(webhook_url="https://HOOKS.example/job?x=1", webhook_events=["job.failed", "job.failed"])
     assert job["webhook_url"] == "https://hooks.example/job?x=1"
     assert job["webhook_events"] == ["job.failed"]
@@ -208,7 +208,7 @@ def test_each_route_needs_its_scope(plain: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/deliveries", f"/deliveries/{NOWHERE}", f"/deliveries/{NOWHERE}/attempts"])
-def test_what_does_not_exist_is_not_found(plain: Api, path: str) -> None:
+def test_a_missing_webhook_is_not_found(plain: Api, path: str) -> None:
     for webhook_id in (NOWHERE, "x", NOWHERE.upper()):
         assert problem(plain.get(f"/v1/webhooks/{webhook_id}{path}")) == (404, "not_found")
 

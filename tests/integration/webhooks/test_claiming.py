@@ -14,9 +14,7 @@ from tests.support.webhook_fixture import WebhookFixture
 CLAIMERS = 6
 
 
-def test_a_sender_that_dies_before_it_can_tell_is_followed_by_another(
-    webhook_fixture: WebhookFixture, receiver: Receiver
-) -> None:
+def test_a_message_whose_sender_dies_is_claimed_by_another(webhook_fixture: WebhookFixture, receiver: Receiver) -> None:
     endpoint_id, secret = webhook_fixture.subscribe(receiver.url)
     message_id = webhook_fixture.test(endpoint_id)
     (dead,) = webhook_fixture.claim()
@@ -35,7 +33,9 @@ def test_a_sender_that_dies_before_it_can_tell_is_followed_by_another(
     assert webhook_fixture.endpoint(endpoint_id).failures == 0
 
 
-def test_what_a_dead_sender_held_is_called_interrupted(webhook_fixture: WebhookFixture, receiver: Receiver) -> None:
+def test_attempts_of_a_dead_sender_are_marked_as_interrupted(
+    webhook_fixture: WebhookFixture, receiver: Receiver
+) -> None:
     endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
     message_id = webhook_fixture.test(endpoint_id)
     webhook_fixture.claim()
@@ -65,7 +65,7 @@ def test_several_clerks_claim_each_message_once_and_no_receiver_gets_more_than_t
         assert sum(delivery.endpoint_id == endpoint_id for delivery in taken) == 2
 
 
-def test_one_owner_has_a_quarter_of_the_senders_at_most(webhook_fixture: WebhookFixture) -> None:
+def test_one_owner_gets_at_most_a_quarter_of_the_senders(webhook_fixture: WebhookFixture) -> None:
     for owner, number in [("ada", number) for number in range(10)] + [("grace", 1)]:
         webhook_fixture.test(webhook_fixture.subscribe(f"http://127.0.0.1/{number}", owner)[0])
     owners = [
@@ -99,7 +99,7 @@ def test_an_endpoint_deleted_under_way_leaves_nothing_behind(
     assert webhook_fixture.messages() == []
 
 
-def test_old_messages_are_forgotten_but_not_those_that_wait(
+def test_old_messages_are_deleted_but_pending_ones_are_kept(
     webhook_fixture: WebhookFixture, receiver: Receiver
 ) -> None:
     endpoint_id, _ = webhook_fixture.subscribe(receiver.url)

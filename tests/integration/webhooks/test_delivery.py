@@ -30,7 +30,7 @@ def exhaust(webhook_fixture: WebhookFixture, message_id: UUID) -> None:
     assert webhook_fixture.message(message_id).state is MessageState.EXHAUSTED
 
 
-def test_a_message_is_delivered_and_verified_by_what_receivers_use(
+def test_a_message_is_delivered_and_verified_by_the_public_libraries(
     webhook_fixture: WebhookFixture, receiver: Receiver
 ) -> None:
     endpoint_id, secret = webhook_fixture.subscribe(receiver.url)
@@ -80,7 +80,7 @@ def test_a_message_is_not_tried_before_it_is_due(webhook_fixture: WebhookFixture
         assert len(receiver.received) == 2
 
 
-def test_f38_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_again(
+def test_f38_a_receiver_that_stays_down_exhausts_the_message_which_can_be_resent(
     webhook_fixture: WebhookFixture,
 ) -> None:
     webhook_fixture.ensure_direct_endpoint()  # no breaker there
@@ -115,7 +115,7 @@ def test_f38_a_receiver_that_stays_down_exhausts_the_message_which_can_be_sent_a
         (500, MessageState.PENDING, Failure.STATUS),
     ],
 )
-def test_f41_the_status_of_an_answer_decides(
+def test_f41_the_response_status_decides_the_outcome(
     sqlite_database: Database, status: int, state: MessageState, error: Failure | None
 ) -> None:
     webhook_fixture = WebhookFixture(sqlite_database)
@@ -132,7 +132,7 @@ def test_f41_the_status_of_an_answer_decides(
     ("advice", "least", "most"),
     [("600", 600, 601), ("1000000000", 86_400, 86_401), ("-5", 5, 6), ("NaN", 5, 6), ("0", 5, 6)],
 )
-def test_retry_after_puts_off_the_next_try_and_never_hastens_it(
+def test_retry_after_delays_the_next_attempt_and_never_hastens_it(
     sqlite_database: Database, advice: str, least: float, most: float
 ) -> None:
     webhook_fixture = WebhookFixture(sqlite_database)
@@ -145,7 +145,7 @@ def test_retry_after_puts_off_the_next_try_and_never_hastens_it(
     assert least <= waits < most + 5, "a slow machine books late"
 
 
-def test_a_secret_of_another_house_signs_nothing(webhook_fixture: WebhookFixture, receiver: Receiver) -> None:
+def test_a_secret_of_another_installation_signs_nothing(webhook_fixture: WebhookFixture, receiver: Receiver) -> None:
     endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
     message_id = webhook_fixture.test(endpoint_id)
     deliverer = Deliverer(
@@ -156,7 +156,7 @@ def test_a_secret_of_another_house_signs_nothing(webhook_fixture: WebhookFixture
     assert webhook_fixture.attempts(message_id)[0].error == Failure.UNREADABLE
 
 
-def test_f40_a_name_that_turns_inward_after_registration_reaches_nobody(webhook_fixture: WebhookFixture) -> None:
+def test_f40_a_name_rebound_to_a_private_address_is_not_contacted(webhook_fixture: WebhookFixture) -> None:
     answers = iter(["93.184.215.14", "127.0.0.1", "127.0.0.1"])
     with receiving() as unreachable_server:
         rules = SsrfRules.of(Settings(webhook_http=True, webhook_ports=(str(unreachable_server.port),)))
@@ -173,7 +173,7 @@ def test_f40_a_name_that_turns_inward_after_registration_reaches_nobody(webhook_
     assert [attempt.response for attempt in webhook_fixture.attempts(message_id)] == [None] * 2
 
 
-def test_a_courier_that_closes_begins_nothing_more(webhook_fixture: WebhookFixture) -> None:
+def test_a_closing_deliverer_starts_no_more_deliveries(webhook_fixture: WebhookFixture) -> None:
     with receiving(tarpit) as receiver:
         endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
         message_id = webhook_fixture.test(endpoint_id)

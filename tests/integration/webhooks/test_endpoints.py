@@ -15,7 +15,7 @@ BROKEN = answer(500, {"Content-Type": "text/plain"}, b"out of order")
 FINE = answer(204)
 
 
-def test_a_receiver_that_asks_for_time_is_left_alone_with_all_messages(webhook_fixture: WebhookFixture) -> None:
+def test_retry_after_pauses_all_messages_to_a_receiver(webhook_fixture: WebhookFixture) -> None:
     with receiving(answer(503, {"Retry-After": "600"}), FINE) as receiver:
         endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
         webhook_fixture.test(endpoint_id)
@@ -29,7 +29,7 @@ def test_a_receiver_that_asks_for_time_is_left_alone_with_all_messages(webhook_f
         assert len(receiver.received) == 3
 
 
-def test_a_receiver_that_jobs_name_and_that_asks_for_time_is_left_alone_too(webhook_fixture: WebhookFixture) -> None:
+def test_retry_after_pauses_a_receiver_named_by_jobs_too(webhook_fixture: WebhookFixture) -> None:
     webhook_fixture.ensure_direct_endpoint()
     with receiving(answer(429, {"Retry-After": "600"}), FINE) as busy, receiving() as other:
         for url in (busy.url, f"{busy.url}/2", f"{busy.url}/3", f"{busy.url}/4", other.url):
@@ -43,7 +43,7 @@ def test_a_receiver_that_jobs_name_and_that_asks_for_time_is_left_alone_too(webh
         assert len(busy.received) == 5
 
 
-def test_410_disables_the_endpoint_and_cancels_what_waits(webhook_fixture: WebhookFixture) -> None:
+def test_410_disables_the_endpoint_and_cancels_its_pending_messages(webhook_fixture: WebhookFixture) -> None:
     with receiving(answer(410)) as receiver:
         endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
         first = webhook_fixture.test(endpoint_id)
@@ -65,7 +65,7 @@ def test_410_from_the_receiver_of_one_job_leaves_the_others_alone(webhook_fixtur
     assert webhook_fixture.endpoint(message.endpoint_id).status is EndpointStatus.ENABLED
 
 
-def test_an_endpoint_that_fails_is_left_alone_and_after_a_day_given_up(webhook_fixture: WebhookFixture) -> None:
+def test_a_failing_endpoint_is_paused_and_after_a_day_disabled(webhook_fixture: WebhookFixture) -> None:
     with receiving(BROKEN) as receiver:
         endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
         for _ in range(6):
@@ -109,7 +109,7 @@ def test_an_endpoint_that_is_enabled_again_gets_what_it_missed_when_asked(
     assert {UUID(request.headers["webhook-id"]) for request in receiver.received} == set(missed)
 
 
-def test_one_success_forgives_all_failures(webhook_fixture: WebhookFixture) -> None:
+def test_one_success_resets_the_failure_count(webhook_fixture: WebhookFixture) -> None:
     with receiving(BROKEN, BROKEN, FINE) as receiver:
         endpoint_id, _ = webhook_fixture.subscribe(receiver.url)
         webhook_fixture.test(endpoint_id)

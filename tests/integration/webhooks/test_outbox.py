@@ -76,7 +76,7 @@ def running(database: Database, **changes: object) -> UUID:
 
 
 @pytest.mark.parametrize(("event", "move"), CASES, ids=[move.__name__ for _, move in CASES])
-def test_each_end_of_a_job_is_owed_to_each_endpoint_that_wants_it(
+def test_each_outcome_of_a_job_is_queued_for_each_subscribed_endpoint(
     webhook_fixture: WebhookFixture, event: EventType, move: Callable[[Session, Database, UUID], None]
 ) -> None:
     every, _ = webhook_fixture.subscribe(HOOK)
@@ -100,7 +100,7 @@ def test_each_end_of_a_job_is_owed_to_each_endpoint_that_wants_it(
 
 
 @pytest.mark.parametrize(("event", "move"), CASES, ids=[move.__name__ for _, move in CASES])
-def test_what_is_rolled_back_owes_nothing(
+def test_a_rolled_back_transition_queues_no_message(
     webhook_fixture: WebhookFixture, event: EventType, move: Callable[[Session, Database, UUID], None]
 ) -> None:
     webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
@@ -112,7 +112,7 @@ def test_what_is_rolled_back_owes_nothing(
     assert not factories.read(webhook_fixture.database, job_id).status.is_terminal
 
 
-def test_a_job_that_nobody_wants_to_hear_of_owes_nothing(webhook_fixture: WebhookFixture) -> None:
+def test_a_job_without_subscribers_queues_no_message(webhook_fixture: WebhookFixture) -> None:
     endpoint_id, _ = webhook_fixture.subscribe(HOOK)
     webhook_fixture.ensure_direct_endpoint()
     with webhook_fixture.database.transaction() as session:
@@ -123,7 +123,7 @@ def test_a_job_that_nobody_wants_to_hear_of_owes_nothing(webhook_fixture: Webhoo
     assert webhook_fixture.messages() == []
 
 
-def test_a_press_that_comes_too_late_owes_nothing(webhook_fixture: WebhookFixture) -> None:
+def test_a_press_that_comes_too_late_queues_no_message(webhook_fixture: WebhookFixture) -> None:
     webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
     job_id = running(webhook_fixture.database)
     with webhook_fixture.database.transaction() as session:
@@ -133,7 +133,7 @@ def test_a_press_that_comes_too_late_owes_nothing(webhook_fixture: WebhookFixtur
     assert webhook_fixture.messages() == []
 
 
-def test_of_a_job_that_is_queued_again_only_its_starts_are_told(webhook_fixture: WebhookFixture) -> None:
+def test_a_requeued_job_reports_only_its_starts(webhook_fixture: WebhookFixture) -> None:
     webhook_fixture.subscribe(HOOK)
     press_id = factories.press(webhook_fixture.database)
     held = factories.running(webhook_fixture.database, press_id)
@@ -148,7 +148,7 @@ def test_of_a_job_that_is_queued_again_only_its_starts_are_told(webhook_fixture:
     assert [read(message)["attempt"] for message in webhook_fixture.messages()] == [1, 2]
 
 
-def test_a_sweep_owes_for_each_of_its_jobs_to_its_own_owner(webhook_fixture: WebhookFixture) -> None:
+def test_a_sweep_queues_a_message_for_the_owner_of_each_job(webhook_fixture: WebhookFixture) -> None:
     for owner in ("ada", "grace", "ada", "alan"):
         running(webhook_fixture.database, owner=owner)
     for owner in ("ada", "grace"):
@@ -176,7 +176,7 @@ def test_a_job_may_name_a_receiver_of_its_own(webhook_fixture: WebhookFixture) -
     assert len({message.destination for message in direct}) == 1
 
 
-def test_a_message_names_images_and_cost_and_no_links(webhook_fixture: WebhookFixture) -> None:
+def test_a_message_contains_images_and_cost_but_no_links(webhook_fixture: WebhookFixture) -> None:
     webhook_fixture.subscribe(HOOK, events=TERMINAL_EVENTS)
     job_id = running(webhook_fixture.database, request={"num_images": 2}, annotations={"order": "17"})
     with webhook_fixture.database.transaction() as session:
@@ -203,7 +203,7 @@ def test_a_message_stays_small_whatever_the_job_carries(webhook_fixture: Webhook
     assert read(message)["metadata"] is None
 
 
-def test_the_version_grows_with_every_move() -> None:
+def test_the_version_grows_with_every_transition() -> None:
     life = [(JobStatus.QUEUED, 0), (JobStatus.RUNNING, 1), (JobStatus.QUEUED, 1), (JobStatus.RUNNING, 2)]
     for end in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED):
         versions = [compute_job_version(*step) for step in [*life, (end, 2)]]
@@ -239,7 +239,7 @@ def test_an_endpoint_may_be_deleted_while_jobs_end(webhook_fixture: WebhookFixtu
     assert webhook_fixture.messages() == []
 
 
-def test_what_is_owed_to_a_failing_endpoint_waits_as_long_as_the_endpoint(webhook_fixture: WebhookFixture) -> None:
+def test_messages_to_a_failing_endpoint_wait_as_long_as_its_pause(webhook_fixture: WebhookFixture) -> None:
     endpoint_id, _ = webhook_fixture.subscribe(HOOK)
     resume_at = webhook_fixture.endpoint(endpoint_id).created_at + timedelta(minutes=5)
     with webhook_fixture.database.transaction() as session:

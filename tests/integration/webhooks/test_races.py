@@ -97,7 +97,7 @@ class ConcurrentWorkers:
 
 
 @pytest.mark.timeout(300)
-def test_all_at_once_makes_no_deadlock_and_no_try_is_anybody_else_s(database: Database) -> None:
+def test_concurrent_webhook_actions_never_deadlock_or_deliver_an_attempt_twice(database: Database) -> None:
     webhook_fixture = WebhookFixture(database)
     for number in range(4):
         webhook_fixture.subscribe(f"https://hooks.example/{number}")

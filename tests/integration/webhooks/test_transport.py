@@ -59,7 +59,7 @@ def failure(script: Script, limits: Timeouts = QUICK) -> Failure:
     return caught.value.failure
 
 
-def test_a_receiver_gets_the_body_as_it_is_under_the_name_in_the_url() -> None:
+def test_the_body_is_sent_unchanged_with_the_host_of_the_url() -> None:
     with receiving() as receiver:
         Transport().post(approach(receiver, host="hooks.example"), {"webhook-id": "7"}, BODY)
     (request,) = receiver.received
@@ -76,7 +76,7 @@ def test_a_receiver_gets_the_body_as_it_is_under_the_name_in_the_url() -> None:
     }
 
 
-def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch, unreachable_server: Receiver) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch, unreachable_server: Receiver) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, unreachable_server.url)
         monkeypatch.setenv(name.upper(), unreachable_server.url)
@@ -84,17 +84,17 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch, u
 
 
 @pytest.mark.parametrize("status", [200, 204, 299, 400, 410, 429, 500, 503])
-def test_an_answer_is_told_by_its_status(status: int) -> None:
+def test_the_response_status_is_returned(status: int) -> None:
     assert post(answer(status)).status == status
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_an_answer_and_is_not_followed(status: int, unreachable_server: Receiver) -> None:
+def test_a_redirect_is_not_followed(status: int, unreachable_server: Receiver) -> None:
     for place in (unreachable_server.url, "http://169.254.169.254/latest/meta-data/"):
         assert post(answer(status, {"Location": place})).status == status
 
 
-def test_interim_answers_are_passed_over() -> None:
+def test_interim_responses_are_skipped() -> None:
     script = say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", OK + b"\r\n")
     assert post(script).status == 200
 
@@ -111,28 +111,28 @@ def test_retry_after_is_passed_on() -> None:
     assert post(answer(429, {"Retry-After": "NaN"})).retry_after == "NaN"
 
 
-def test_who_never_answers_is_cut_off() -> None:
+def test_a_receiver_that_never_answers_is_cut_off() -> None:
     assert failure(tarpit) is Failure.TIMEOUT
 
 
-def test_who_answers_byte_by_byte_is_cut_off_by_the_clock_on_the_wall() -> None:
+def test_a_receiver_that_answers_byte_by_byte_is_cut_off_at_the_total_timeout() -> None:
     assert failure(forever(OK + b"X-Slow: ", b"a", 0.05)) is Failure.TIMEOUT
 
 
-def test_who_says_continue_for_ever_is_cut_off() -> None:
+def test_a_receiver_that_sends_100_continue_for_ever_is_cut_off() -> None:
     assert failure(forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) in (Failure.PROTOCOL, Failure.TIMEOUT)
 
 
-def test_a_text_that_trickles_for_ever_does_not_undo_the_status() -> None:
+def test_an_endless_slow_body_does_not_change_the_status() -> None:
     head = OK + b"Content-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"
     assert post(forever(head, b"a", 0.05), limits=QUICK).status == 200
 
 
-def test_a_connection_broken_after_the_head_does_not_undo_the_status() -> None:
+def test_a_connection_broken_after_the_head_does_not_change_the_status() -> None:
     assert post(reset_after(OK + b"Content-Length: 1000\r\n\r\n")).status == 200
 
 
-def test_of_an_endless_text_little_is_read_and_memory_stays_flat() -> None:
+def test_little_of_an_endless_body_is_read_and_memory_stays_flat() -> None:
     head = OK + b"Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
     tracemalloc.start()
     try:
@@ -146,7 +146,7 @@ def test_of_an_endless_text_little_is_read_and_memory_stays_flat() -> None:
     assert peak < 4 * 1024 * 1024
 
 
-def test_a_compressed_text_is_neither_unpacked_nor_kept() -> None:
+def test_a_compressed_body_is_neither_unpacked_nor_kept() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
     assert post(answer(200, headers, bomb)) == ReceiverResponse(200)
@@ -163,7 +163,7 @@ def test_a_compressed_text_is_neither_unpacked_nor_kept() -> None:
     ],
     ids=["100k headers", "a long header", "no HTTP", "no status", "two lengths"],
 )
-def test_an_answer_that_is_none_is_a_failure(head: bytes) -> None:
+def test_a_malformed_response_is_a_failure(head: bytes) -> None:
     assert failure(say(head), Timeouts()) in (Failure.PROTOCOL, Failure.BROKEN)
 
 
@@ -172,7 +172,7 @@ def test_a_connection_broken_before_the_head_is_a_failure(script: Script) -> Non
     assert failure(script) in (Failure.BROKEN, Failure.PROTOCOL)
 
 
-def test_who_refuses_the_connection_is_a_failure() -> None:
+def test_a_refused_connection_is_a_failure() -> None:
     with receiving() as receiver:
         gone = approach(receiver)
     with pytest.raises(UndeliveredError) as caught:
@@ -189,16 +189,16 @@ def test_the_next_address_is_tried_when_one_refuses() -> None:
 @pytest.mark.parametrize(
     ("content_type", "is_kept"), [("text/html; charset=utf-8", True), ("application/json", True), ("image/png", False)]
 )
-def test_only_text_is_kept(content_type: str, is_kept: bool) -> None:
+def test_only_text_bodies_are_kept(content_type: str, is_kept: bool) -> None:
     assert (post(answer(500, {"Content-Type": content_type}, b"sorry")).text == "sorry") is is_kept
 
 
-def test_nothing_is_kept_of_what_a_host_on_the_inside_answers() -> None:
+def test_responses_of_private_hosts_are_not_kept() -> None:
     script = answer(500, {"Content-Type": "text/plain"}, b"secrets of the inside")
     assert post(script, may_quote=False).text is None
 
 
-def test_what_is_kept_holds_no_keys_and_no_control_characters() -> None:
+def test_kept_responses_contain_no_keys_and_no_control_characters() -> None:
     text = b"a\x00b\x1b[31m key prk_abcdefgh_0123456789 whsec_AAAABBBBCCCC Bearer abcdef\xff."
     kept = post(answer(500, {"Content-Type": "text/plain"}, text)).text
     assert kept == "ab[31m key [redacted] [redacted] [redacted]"
@@ -231,7 +231,7 @@ class Authority:
     ],
     ids=["sound", "another name", "expired", "unknown authority"],
 )
-def test_a_certificate_must_be_sound_for_the_name_in_the_url(
+def test_a_certificate_must_be_valid_for_the_host_of_the_url(
     name: str, lifetime: timedelta | None, trusted: bool, status: int | None, tmp_path: Path
 ) -> None:
     authority = Authority()
@@ -250,7 +250,7 @@ def test_a_certificate_must_be_sound_for_the_name_in_the_url(
     assert asked == ["hooks.example"]
 
 
-def test_who_never_finishes_the_handshake_is_cut_off() -> None:
+def test_a_receiver_that_never_finishes_the_handshake_is_cut_off() -> None:
     with receiving(tarpit) as receiver, pytest.raises(UndeliveredError) as caught:
         Transport(limits=QUICK).post(approach(receiver, scheme="https"), {}, BODY)
     assert caught.value.failure in (Failure.TIMEOUT, Failure.TLS)

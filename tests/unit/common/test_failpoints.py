@@ -39,24 +39,24 @@ def breaks(point: str) -> bool:
         ("heard:raise@1-", Failpoint("heard", "raise", 0, 1, None)),
     ],
 )
-def test_a_word_says_where_what_and_when(word: str, meaning: Failpoint) -> None:
+def test_a_failpoint_setting_names_place_action_and_pass(word: str, meaning: Failpoint) -> None:
     assert parse_failpoints([word]) == {meaning.point: meaning}
 
 
 @pytest.mark.parametrize(
     "word", ["claimed", "nowhere:kill", "claimed:burn", "claimed:kill@0", "claimed:sleep", "é:kill"]
 )
-def test_a_word_that_says_nothing_is_refused(word: str) -> None:
+def test_an_invalid_failpoint_setting_is_refused(word: str) -> None:
     with pytest.raises(SettingsError, match="PRESSROOM_FAULTS must be POINT:ACTION"):
         Settings.from_environ({"PRESSROOM_MODELS": "painted", "PRESSROOM_FAULTS": word})
 
 
-def test_a_house_with_a_real_model_refuses_to_break() -> None:
+def test_failpoints_are_refused_with_a_real_model() -> None:
     with pytest.raises(SettingsError, match="PRESSROOM_FAULTS is for tests"):
         Settings.from_environ({"PRESSROOM_FAULTS": "claimed:kill"})
 
 
-def test_a_point_that_is_not_named_is_passed(tmp_path: Path) -> None:
+def test_a_failpoint_that_is_not_set_does_nothing(tmp_path: Path) -> None:
     assert not breaks("claimed")
     arm(tmp_path, "claimed:raise")
     assert not breaks("heard")
@@ -70,7 +70,7 @@ def test_passes_are_counted_over_all_processes(tmp_path: Path) -> None:
     assert [breaks("claimed") for _ in range(2)] == [True, False]
 
 
-def test_every_point_is_on_the_way_of_a_job() -> None:
+def test_every_failpoint_is_called_somewhere() -> None:
     folders = ("api", "worker", "common")
     called = "".join(path.read_text() for folder in folders for path in Path(folder).rglob("*.py"))
     assert [point for point in failpoints.POINTS if f'failpoint("{point}")' not in called] == []

@@ -36,5 +36,5 @@ def test_an_id_reads_back() -> None:
         "x" * 10_000,
     ],
 )
-def test_any_other_spelling_is_no_id(text: str) -> None:
+def test_any_other_spelling_of_an_id_is_rejected(text: str) -> None:
     assert parse_id(text) is None

@@ -29,11 +29,11 @@ def test_an_unknown_name_is_refused_with_the_nearest_one():
         read(REDISURL="redis://127.0.0.1")
 
 
-def test_a_name_of_somebody_else_is_not_ours_to_judge():
+def test_variables_without_our_prefix_are_ignored():
     assert Settings.from_environ({"PRESSROOMS": "x", "PRESS_KEY": "y"}) == Settings.from_environ({})
 
 
-def test_the_environment_of_the_process_is_judged_alike(monkeypatch):
+def test_the_environment_of_the_process_is_checked_too(monkeypatch):
     monkeypatch.setenv("PRESSROOM_BIND", "127.0.0.1:9")
     assert Settings.from_environ().bind == "127.0.0.1:9"
     monkeypatch.setenv("PRESSROOM_UNHEARD_OF", "x")
@@ -69,7 +69,7 @@ def test_a_value_out_of_range_is_refused_by_name(name, value):
         read(**{name: value})
 
 
-def test_a_fault_does_not_repeat_a_secret():
+def test_an_error_does_not_repeat_a_secret():
     with pytest.raises(SettingsError) as caught:
         read(SECRET_KEY="hunter2")
     assert "hunter2" not in str(caught.value)
@@ -86,7 +86,7 @@ def test_a_fault_does_not_repeat_a_secret():
         {"SPEED": "fuse_qkv", "ADAPTERS": "loras"},
     ],
 )
-def test_values_that_do_not_go_together_are_refused(environ):
+def test_contradictory_values_are_refused(environ):
     with pytest.raises(SettingsError, match=" must "):
         read(**environ)
 
@@ -95,7 +95,7 @@ def test_models_are_separated_by_commas():
     assert read(MODELS=" a/sd15, b/sdxl,, ").models == ("a/sd15", "b/sdxl")
 
 
-def test_words_for_speed_are_separated_by_commas_and_named_when_refused():
+def test_optimizations_are_separated_by_commas_and_named_when_refused():
     assert read().speed == ("auto",)
     assert read(SPEED="auto, compile").speed == ("auto", "compile")
     assert read(SPEED="channels_last", ADAPTERS="loras").speed == ("channels_last",)
@@ -103,7 +103,7 @@ def test_words_for_speed_are_separated_by_commas_and_named_when_refused():
         read(SPEED="turbo")
 
 
-def test_settings_do_not_change():
+def test_settings_are_immutable():
     with pytest.raises(ValidationError):
         Settings().bind = "0.0.0.0:80"
 
@@ -114,7 +114,7 @@ def test_links_and_the_command_line_follow_the_public_url():
     assert read(PUBLIC_URL="https://press.example", API_URL="http://inside:8000/").client_url == "http://inside:8000"
 
 
-def test_the_secret_is_made_once_for_this_user_alone(tmp_path):
+def test_the_secret_is_generated_once_for_this_user_alone(tmp_path):
     settings = read(HOME=str(tmp_path / "new"))
     secret = settings.read_secret()
     assert len(secret) >= 32
@@ -122,7 +122,7 @@ def test_the_secret_is_made_once_for_this_user_alone(tmp_path):
     assert stat.S_IMODE((tmp_path / "new" / "secret_key").stat().st_mode) == 0o600
 
 
-def test_a_secret_that_is_set_is_used_and_not_kept(tmp_path):
+def test_a_secret_that_is_set_is_used_and_not_written_to_disk(tmp_path):
     assert read(HOME=str(tmp_path), SECRET_KEY=SECRET).read_secret() == SECRET.encode()
     assert list(tmp_path.iterdir()) == []
 

@@ -23,7 +23,7 @@ from tests.support import factories
 REQUEST = Request(**factories.image_request(prompt='it\'s a "fox" & $HOME').model_dump() | {"strength": None})
 
 
-def test_a_snapshot_is_made_once_for_all_who_ask_at_once() -> None:
+def test_a_snapshot_is_computed_once_for_simultaneous_requests() -> None:
     snapshots, made, shown = FragmentCache(), [], []
     together = threading.Barrier(8)
 
@@ -43,7 +43,7 @@ def test_a_snapshot_is_made_once_for_all_who_ask_at_once() -> None:
     assert (len(made), shown) == (1, ["the overview"] * 8)
 
 
-def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
+def test_a_failed_snapshot_is_retried_by_the_next_request() -> None:
     snapshots = FragmentCache()
 
     def fail() -> str:
@@ -54,7 +54,7 @@ def test_what_fails_to_be_made_is_tried_again_by_the_next_who_asks() -> None:
     assert snapshots.read("overview", lambda: "mended").html == "mended"
 
 
-def test_whoever_asks_while_it_is_made_anew_is_shown_what_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_during_a_refresh_gets_the_previous_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.console.fragment_cache.RENDER_TIME_SHARE", 1e9)
     snapshots = FragmentCache()
     snapshots.read("overview", lambda: "old", 0)
@@ -87,7 +87,7 @@ def test_a_cookie_is_read_by_the_server_that_wrote_it_until_it_expires(monkeypat
     assert sessions.read(cookie) is None
 
 
-def test_the_token_of_one_session_is_none_of_another() -> None:
+def test_the_token_of_one_session_is_invalid_in_another() -> None:
     sessions = Sessions(b"one secret")
     one, other = sessions.open(uuid4()), sessions.open(uuid4())
     assert sessions.is_own(one, sessions.token(one))
@@ -95,7 +95,7 @@ def test_the_token_of_one_session_is_none_of_another() -> None:
     assert not sessions.is_own(one, "é")
 
 
-def test_a_form_is_read_with_numbers_as_numbers_and_nothing_for_what_was_left_empty() -> None:
+def test_form_numbers_are_parsed_and_empty_fields_are_omitted() -> None:
     form = MultiDict(
         {"prompt": " a fox ", "width": "64", "guidance_scale": "4.5", "seed": "", "steps": "x", "strength": "0.8"}
     )
@@ -110,7 +110,7 @@ def test_a_form_is_read_with_numbers_as_numbers_and_nothing_for_what_was_left_em
     }
 
 
-def test_a_recipe_is_what_a_shell_and_python_read_back_unchanged() -> None:
+def test_code_snippets_are_read_back_unchanged_by_a_shell_and_python() -> None:
     recipes = render_snippets(REQUEST, "https://pressroom.example")
     body = json.loads(shlex.split(recipes.curl)[-1])
     assert body["prompt"] == REQUEST.prompt
@@ -129,14 +129,14 @@ def test_a_recipe_is_what_a_shell_and_python_read_back_unchanged() -> None:
         ("0.0125", "0.0125 USD"),
     ],
 )
-def test_amounts_are_told_from_nothing(amount: str, shown: str) -> None:
+def test_small_amounts_are_not_shown_as_zero(amount: str, shown: str) -> None:
     assert format_money(Decimal(amount), "USD") == shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.5, "0.50 s"), (59, "59 s"), (61, "1 min 1 s"), (3700, "1 h 1 min"), (200_000, "2.3 days")]
 )
-def test_spans_are_told_in_what_matters(seconds: float, shown: str) -> None:
+def test_durations_are_shown_in_fitting_units(seconds: float, shown: str) -> None:
     assert format_seconds(seconds) == shown
 
 

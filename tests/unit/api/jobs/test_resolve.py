@@ -41,7 +41,7 @@ def test_without_any_model_the_service_is_not_ready() -> None:
     assert refused(cards=[]) == {"": "model_unavailable"}
 
 
-def test_a_zero_is_not_taken_for_nothing() -> None:
+def test_a_zero_is_not_treated_as_missing() -> None:
     request = place(guidance_scale=0, seed=0).request
     assert (request.guidance_scale, request.seed) == (0.0, 0)
 
@@ -50,7 +50,7 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
     assert place(width=64.0, steps=3.0).request.width == 64
 
 
-def test_what_the_model_does_not_take_is_told_field_by_field() -> None:
+def test_unsupported_fields_are_reported_one_by_one() -> None:
     wish = {"width": 72, "height": 4096, "steps": 151, "num_images": 9, "scheduler": "ddim", "negative_prompt": "fog"}
     assert refused(model="plain", **wish) == {
         "/width": "out_of_range",
@@ -62,11 +62,11 @@ def test_what_the_model_does_not_take_is_told_field_by_field() -> None:
     }
 
 
-def test_an_empty_negative_prompt_goes_with_every_model() -> None:
+def test_an_empty_negative_prompt_is_accepted_by_every_model() -> None:
     assert place(model="plain", negative_prompt="").request.negative_prompt == ""
 
 
-def test_the_defaults_may_cost_too_much_as_well() -> None:
+def test_the_cost_limit_applies_to_the_defaults_too() -> None:
     assert refused(settings={"max_pixel_steps": 512 * 512 * 20 - 1}) == {"": "cost_limit"}
     assert place(settings={"max_pixel_steps": 512 * 512 * 20})
 
@@ -78,7 +78,7 @@ WITH_ADAPTERS = [
 ]
 
 
-def test_an_adapter_gets_the_scale_that_was_asked_for_or_its_own() -> None:
+def test_an_adapter_gets_the_requested_scale_or_its_default() -> None:
     request = place(WITH_ADAPTERS, adapters=[{"name": "oil", "scale": -2}, {"name": "ink"}]).request
     assert request.adapters == (Adapter(name="oil", scale=-2.0), Adapter(name="ink", scale=0.8))
     assert place(WITH_ADAPTERS, adapters=[{"name": "ink", "scale": 0}]).request.adapters[0].scale == 0.0
@@ -116,11 +116,11 @@ def test_an_adapter_must_be_one_of_the_models_and_named_once() -> None:
         ({"name": "ink", "path": "/etc/passwd"}, "/adapters/0/path", "unknown_field"),
     ],
 )
-def test_what_is_no_adapter_is_told_with_its_place(adapter: object, pointer: str, code: str) -> None:
+def test_an_invalid_adapter_is_reported_with_its_place(adapter: object, pointer: str, code: str) -> None:
     assert refused(cards=WITH_ADAPTERS, adapters=[adapter]) == {pointer: code}
 
 
-def test_more_adapters_than_can_be_told_apart_are_refused() -> None:
+def test_too_many_adapters_are_refused() -> None:
     assert refused(cards=WITH_ADAPTERS, adapters=[{"name": "ink"}] * 5) == {"/adapters": "too_long"}
     assert refused(cards=WITH_ADAPTERS, adapters={"name": "ink"}) == {"/adapters": "type"}
 
@@ -131,7 +131,7 @@ WITH_MODES = [TEXT_ONLY, REPAIRING, PAINTED_CARD]
 NAMED = str(create_id())
 
 
-def test_a_model_says_what_it_can_start_from() -> None:
+def test_input_images_must_be_supported_by_the_model() -> None:
     both = {"init_image": NAMED, "mask_image": NAMED}
     assert refused(cards=WITH_MODES, init_image=NAMED) == {"/init_image": "incompatible"}
     assert refused(cards=WITH_MODES, **both) == {"/mask_image": "incompatible"}
@@ -141,7 +141,7 @@ def test_a_model_says_what_it_can_start_from() -> None:
     assert place(WITH_MODES, model="painted", init_image=NAMED).request.mode is Mode.IMAGE
 
 
-def test_strength_is_that_of_diffusers_unless_it_is_given() -> None:
+def test_strength_defaults_to_that_of_diffusers() -> None:
     assert place(init_image=NAMED).request.strength == 0.8
     assert place(init_image=NAMED, mask_image=NAMED).request.strength == 1.0
     assert place(init_image=NAMED, strength=0.3).request.strength == 0.3
@@ -149,10 +149,10 @@ def test_strength_is_that_of_diffusers_unless_it_is_given() -> None:
 
 
 @pytest.mark.parametrize(("steps", "strength", "taken"), [(10, 0.1, 1), (1, 1.0, 1), (25, 0.5, 12), (9, 0.99, 8)])
-def test_strength_tells_how_many_steps_are_taken(steps: int, strength: float, taken: int) -> None:
+def test_strength_determines_the_number_of_steps(steps: int, strength: float, taken: int) -> None:
     assert place(init_image=NAMED, steps=steps, strength=strength).request.steps_taken == taken
     assert refused(init_image=NAMED, steps=steps, strength=0.99 / steps) == {"/strength": "out_of_range"}
 
 
-def test_the_way_into_noise_must_be_one_step_long() -> None:
+def test_strength_must_leave_at_least_one_step() -> None:
     assert refused(init_image=NAMED, steps=1) == {"/strength": "out_of_range"}

@@ -30,20 +30,20 @@ def fetch(*, after: UUID | None, limit: int) -> Sequence[Row]:
     return ROWS[start : start + limit]
 
 
-def test_a_cursor_comes_back_as_its_id() -> None:
+def test_a_cursor_decodes_to_its_id() -> None:
     last = create_id()
     cursors = Cursors(b"secret")
     assert cursors.read("ada", cursors.write("ada", last)) == last
 
 
-def test_a_cursor_is_another_owners_or_secrets_nonsense() -> None:
+def test_a_cursor_is_invalid_for_another_owner_or_secret() -> None:
     cursor = Cursors(b"secret").write("ada", create_id())
     assert Cursors(b"secret").read("bob", cursor) is None
     assert Cursors(b"other").read("ada", cursor) is None
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "a.b", "\0", "é", "." * 300])
-def test_what_was_never_given_out_leads_nowhere(cursor: str) -> None:
+def test_a_forged_cursor_is_invalid(cursor: str) -> None:
     assert Cursors(b"secret").read("ada", cursor) is None
 
 

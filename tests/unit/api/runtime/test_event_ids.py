@@ -28,12 +28,12 @@ def snapshot(status: JobStatus = JobStatus.RUNNING, attempt: int = 1, step: int 
     return JobSnapshot(status, attempt, step, steps=20, num_images=2)
 
 
-def test_there_are_lives_of_every_end() -> None:
+def test_the_generated_histories_end_in_every_status() -> None:
     assert {history[-1][0] for history in HISTORIES} == set(JobStatus)
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: "-".join(status[:3] for status, _ in history))
-def test_whoever_comes_back_is_told_exactly_the_statuses_that_were_missed(history: History) -> None:
+def test_a_returning_client_gets_exactly_the_missed_statuses(history: History) -> None:
     snapshots = [snapshot(status, attempt) for status, attempt in history]
     for then, now in combinations(range(len(history)), 2):
         was_queued_last = history[now - 1][0] is JobStatus.QUEUED
@@ -46,7 +46,7 @@ def test_whoever_comes_back_is_told_exactly_the_statuses_that_were_missed(histor
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: "-".join(status[:3] for status, _ in history))
-def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(history: History) -> None:
+def test_a_new_client_gets_the_current_status_and_an_up_to_date_one_nothing(history: History) -> None:
     now = snapshot(*history[-1])
     (move,) = list_status_changes(None, now)
     assert (move.status, move.attempt) == history[-1]
@@ -57,12 +57,12 @@ def test_a_newcomer_is_told_how_things_stand_and_a_client_that_knows_it_nothing(
 @pytest.mark.parametrize(
     "event_id", ["", "1", "1.", ".1", "1.2.3", "-1.2", "1,2", " 1.2", "1.2\n", "１.2", "1" * 20 + ".1"]
 )
-def test_what_is_no_id_names_no_place(event_id: str) -> None:
+def test_a_malformed_id_has_no_position(event_id: str) -> None:
     assert parse_event_id(event_id) is None
     assert find_position(event_id, snapshot()) is None
 
 
-def test_an_id_names_its_place() -> None:
+def test_an_id_encodes_its_position() -> None:
     assert parse_event_id(EventPosition(3, 14).id) == EventPosition(3, 14)
 
 
@@ -74,12 +74,12 @@ def test_an_id_names_its_place() -> None:
         (snapshot(JobStatus.SUCCEEDED, attempt=1), "3.3", "3.4"),
     ],
 )
-def test_an_id_that_the_job_has_not_come_to_names_no_place(now: JobSnapshot, reached: str, beyond: str) -> None:
+def test_an_id_beyond_the_state_of_the_job_has_no_position(now: JobSnapshot, reached: str, beyond: str) -> None:
     assert find_position(reached, now) == parse_event_id(reached)
     assert find_position(beyond, now) is None
 
 
-def test_progress_has_its_place_after_its_status_and_before_the_next() -> None:
+def test_progress_is_ordered_after_its_status_and_before_the_next() -> None:
     running = snapshot(step=3)
     assert running.progress is not None
     assert EventPosition(1, 0) < running.progress < EventPosition(2, 0)

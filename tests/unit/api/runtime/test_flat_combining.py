@@ -54,7 +54,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flat_combining, "PATIENCE_SECONDS", 60)
 
 
-def test_who_finds_nobody_at_it_begins_at_once() -> None:
+def test_an_item_is_processed_at_once_when_nothing_is_running() -> None:
     batch = SlowBatch()
     batch.may_go_on.set()
     assert [batch.combiner.run(item) for item in (1, 2)] == [10, 20]
@@ -62,7 +62,7 @@ def test_who_finds_nobody_at_it_begins_at_once() -> None:
 
 
 @pytest.mark.usefixtures("_patience")
-def test_those_who_wait_are_served_together_in_their_order(pool: ThreadPoolExecutor) -> None:
+def test_waiting_items_are_processed_together_in_their_order(pool: ThreadPoolExecutor) -> None:
     batch = SlowBatch()
     asked = batch.submit_while_busy(pool, [3, 1, 2])
     assert [each.result() for each in asked] == [0, 30, 10, 20]
@@ -71,7 +71,7 @@ def test_those_who_wait_are_served_together_in_their_order(pool: ThreadPoolExecu
 
 @pytest.mark.usefixtures("_patience")
 @pytest.mark.parametrize("fault", [ValueError("bad"), DatabaseBusyError()])
-def test_the_fault_of_one_is_not_that_of_its_company(pool: ThreadPoolExecutor, fault: Exception) -> None:
+def test_an_error_of_one_item_does_not_fail_its_batch(pool: ThreadPoolExecutor, fault: Exception) -> None:
     batch = SlowBatch(fault, bad=[2])
     asked = batch.submit_while_busy(pool, [1, 2, 3])
     assert [asked[place].result() for place in (0, 1, 3)] == [0, 10, 30]
@@ -81,7 +81,7 @@ def test_the_fault_of_one_is_not_that_of_its_company(pool: ThreadPoolExecutor, f
 
 
 @pytest.mark.usefixtures("_patience")
-def test_a_database_that_is_away_is_away_for_all_and_not_asked_again(pool: ThreadPoolExecutor) -> None:
+def test_an_unavailable_database_fails_the_whole_batch_without_a_retry(pool: ThreadPoolExecutor) -> None:
     batch = SlowBatch(DatabaseUnavailableError(), bad=[2])
     asked = batch.submit_while_busy(pool, [1, 2, 3])
     assert [each.exception() for each in asked] == [None, *[batch.fault] * 3]
@@ -89,7 +89,7 @@ def test_a_database_that_is_away_is_away_for_all_and_not_asked_again(pool: Threa
 
 
 @pytest.mark.usefixtures("_patience")
-def test_after_a_fault_of_one_who_is_alone_others_are_served(pool: ThreadPoolExecutor) -> None:
+def test_items_are_processed_after_a_single_item_failed(pool: ThreadPoolExecutor) -> None:
     batch = SlowBatch(ValueError("bad"), bad=[0])
     asked = batch.submit_while_busy(pool, [1])
     assert asked[0].exception() is batch.fault
@@ -97,7 +97,7 @@ def test_after_a_fault_of_one_who_is_alone_others_are_served(pool: ThreadPoolExe
     assert batch.groups == [[0], [1]]
 
 
-def test_what_has_got_stuck_does_not_hold_up_the_others(pool: ThreadPoolExecutor) -> None:
+def test_a_stuck_batch_does_not_hold_up_other_items(pool: ThreadPoolExecutor) -> None:
     batch = SlowBatch()
     stuck = pool.submit(batch.combiner.run, 0)
     until(lambda: batch.groups, "somebody at it")
@@ -108,7 +108,7 @@ def test_what_has_got_stuck_does_not_hold_up_the_others(pool: ThreadPoolExecutor
     assert batch.combiner.run(3) == 30
 
 
-def test_however_impatient_they_are_everybody_gets_its_own_answer(
+def test_every_item_gets_its_own_result_however_short_the_patience(
     pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flat_combining, "PATIENCE_SECONDS", 0.0005)

@@ -24,11 +24,11 @@ from api.runtime.long_poll import LongPollSlots, parse_preference
         ("", 0),
     ],
 )
-def test_preferences_are_read_as_far_as_they_are_understood(header: str, seconds: int) -> None:
+def test_the_wait_preference_is_parsed_and_everything_else_ignored(header: str, seconds: int) -> None:
     assert parse_preference(header) == seconds
 
 
-def test_waiting_ends_when_it_is_over() -> None:
+def test_waiting_ends_when_the_condition_is_met() -> None:
     looks = iter([False, False, True])
     assert LongPollSlots(1).wait(lambda: next(looks), 60)
 
@@ -39,7 +39,7 @@ def test_waiting_ends_when_the_time_is_up() -> None:
     assert 0.1 <= time.monotonic() - began < 1
 
 
-def test_a_full_room_turns_away_and_has_room_again_later() -> None:
+def test_a_request_is_refused_while_all_slots_are_taken() -> None:
     slots = LongPollSlots(1)
     refused = []
     assert slots.wait(lambda: not refused.append(slots.wait(lambda: True, 1)), 1)  # type: ignore[func-returns-value]  # None
@@ -47,18 +47,18 @@ def test_a_full_room_turns_away_and_has_room_again_later() -> None:
     assert slots.wait(lambda: True, 1)
 
 
-def test_a_seat_is_free_again_after_a_fault() -> None:
+def test_a_slot_is_freed_after_an_error() -> None:
     slots = LongPollSlots(1)
     with pytest.raises(ZeroDivisionError):
         slots.wait(lambda: bool(1 / 0), 1)
     assert slots.wait(lambda: True, 1)
 
 
-def test_a_room_without_seats_keeps_nobody() -> None:
+def test_without_slots_nobody_waits() -> None:
     assert not LongPollSlots(0).wait(lambda: True, 1)
 
 
-def test_a_seat_can_be_taken_and_given_back() -> None:
+def test_a_slot_can_be_taken_and_returned() -> None:
     slots = LongPollSlots(1)
     assert slots.enter()
     assert not slots.enter()

@@ -41,7 +41,7 @@ def test_a_body_that_arrives_is_read(ends: tuple[socket.socket, socket.socket]) 
     read.environ["wsgi.input"].close()
 
 
-def test_a_body_that_does_not_is_given_up(
+def test_a_body_that_does_not_arrive_times_out(
     ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, server = ends
@@ -54,7 +54,9 @@ def test_a_body_that_does_not_is_given_up(
     slow.environ["wsgi.input"].close()
 
 
-def test_a_client_that_hangs_up_is_another_matter(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_client_that_disconnects_gets_bad_request_and_not_a_timeout(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
     client, server = ends
     client.sendall(BODY[:-1])
     client.shutdown(socket.SHUT_WR)
@@ -65,7 +67,7 @@ def test_a_client_that_hangs_up_is_another_matter(ends: tuple[socket.socket, soc
     gone.environ["wsgi.input"].close()
 
 
-def test_a_form_that_does_not_arrive_is_given_up(
+def test_a_form_that_does_not_arrive_times_out(
     ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, server = ends
@@ -78,7 +80,9 @@ def test_a_form_that_does_not_arrive_is_given_up(
     slow.environ["wsgi.input"].close()
 
 
-def test_a_form_whose_client_hangs_up_is_another_matter(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_form_whose_client_disconnects_gets_bad_request_and_not_a_timeout(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
     client, server = ends
     client.sendall(FORM[:1000])
     client.shutdown(socket.SHUT_WR)

@@ -13,7 +13,7 @@ def test_an_event_is_an_id_a_name_and_one_line_of_data() -> None:
     assert Event("1.2", "progress", '{"step":2}').encode() == b'id: 1.2\nevent: progress\ndata: {"step":2}\n\n'
 
 
-def test_a_client_of_the_standard_reads_what_was_told_and_passes_over_the_rest() -> None:
+def test_a_standard_client_reads_the_events_and_skips_the_rest() -> None:
     answer = httpx2.Response(
         200,
         headers={"Content-Type": CONTENT_TYPE},

@@ -64,7 +64,7 @@ def test_a_surrogate_pair_is_one_character() -> None:
         ('"text"', "object_required"),
     ],
 )
-def test_what_readers_would_disagree_about_is_refused(body: bytes | str, code: str) -> None:
+def test_ambiguous_json_is_refused(body: bytes | str, code: str) -> None:
     assert refused(body) == code
 
 

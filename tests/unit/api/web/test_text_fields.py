@@ -12,17 +12,17 @@ from common.jobs import prompt_text
 @pytest.mark.parametrize(
     "text", ["", " ", "\t\n", "\u200b\u200d\ufeff", "\u00a0\u3000", "\u3164", "\u2800", "\u202e", "\ufe0f"]
 )
-def test_a_text_without_ink_is_blank(text: str) -> None:
+def test_a_text_without_visible_characters_is_blank(text: str) -> None:
     assert prompt_text.is_blank(text)
 
 
 @pytest.mark.parametrize("text", ["a", " . ", "猫", "😀", "\u200bx", "ع"])
-def test_a_text_with_ink_is_not(text: str) -> None:
+def test_a_text_with_a_visible_character_is_not_blank(text: str) -> None:
     assert not prompt_text.is_blank(text)
 
 
 @given(strategies.text())
-def test_what_is_not_blank_has_something_left_when_cleaned(text: str) -> None:
+def test_a_text_that_is_not_blank_is_not_emptied_by_cleaning(text: str) -> None:
     assert prompt_text.is_blank(text) or prompt_text.clean_text(text)
 
 
@@ -37,7 +37,7 @@ def test_the_documented_pattern_agrees_with_the_check(text: str) -> None:
     assert matches == (not prompt_text.is_blank(text) and "\0" not in text)
 
 
-def test_direction_overrides_and_controls_go_and_joiners_stay() -> None:
+def test_direction_overrides_and_controls_are_removed_and_joiners_kept() -> None:
     assert prompt_text.clean_text("a\u202eb\u0007\u2066c\u200d\ufeff") == "abc\u200d"
 
 
@@ -45,5 +45,5 @@ def test_letters_and_their_accents_are_composed() -> None:
     assert prompt_text.clean_text("e\u0301") == "\u00e9"
 
 
-def test_lines_become_one() -> None:
+def test_line_breaks_become_spaces() -> None:
     assert prompt_text.clean_text(" two\r\n lines\u2028more ") == "two  lines more"

@@ -5,7 +5,7 @@ import threading
 from api.web.timeouts import POLL_SECONDS, Alarms
 
 
-def test_an_alarm_goes_off_once() -> None:
+def test_an_alarm_fires_once() -> None:
     rung, calls = threading.Event(), []
     alarms = Alarms()
     alarms.set(0, lambda: (calls.append(1), rung.set()))
@@ -16,7 +16,7 @@ def test_an_alarm_goes_off_once() -> None:
     assert len(calls) == 1
 
 
-def test_an_alarm_that_was_called_off_stays_silent() -> None:
+def test_a_canceled_alarm_does_not_fire() -> None:
     called_off, rung = threading.Event(), threading.Event()
     alarms = Alarms()
     alarms.clear(alarms.set(0, called_off.set))

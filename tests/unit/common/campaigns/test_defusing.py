@@ -8,7 +8,7 @@ from common.campaigns.csv_injection import defuse_cell, restore_cell
 @pytest.mark.parametrize(
     "cell", ["=1+1", "a;=1+1", "a\t @sum", "\n=1", "\nplain", "\rplain", "＝1+1", "＠x", "-a", "+1-1"]
 )
-def test_what_a_spreadsheet_would_run_is_defused_and_restored(cell: str) -> None:
+def test_spreadsheet_formulas_are_defused_and_restored(cell: str) -> None:
     assert defuse_cell(cell) == f"'{cell}"
     assert restore_cell(defuse_cell(cell)) == cell
 

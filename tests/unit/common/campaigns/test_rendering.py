@@ -22,7 +22,7 @@ def seeds(rule: SeedRule, recipient: RecipientLike, count: int = 2, rerolls: int
     return [build_request(chosen, SALT, recipient, index, rerolls)[0].seed for index in range(count)]
 
 
-def test_recipients_are_shared_out_by_weight_and_always_alike() -> None:
+def test_recipients_are_assigned_by_weight_and_always_alike() -> None:
     chosen = spec(arm("a", weight=3), arm("b"))
     drawn = [choose_arm(chosen, SALT, f"key{number}").name for number in range(4000)]
     assert drawn == [choose_arm(chosen, SALT, f"key{number}").name for number in range(4000)]
@@ -30,7 +30,7 @@ def test_recipients_are_shared_out_by_weight_and_always_alike() -> None:
     assert drawn != [choose_arm(chosen, b"another", f"key{number}").name for number in range(4000)]
 
 
-def test_a_styles_words_stand_around_the_templates() -> None:
+def test_the_prompt_parts_of_a_style_surround_the_template() -> None:
     worn = arm(prefix="watercolour of", suffix=", soft light")
     assert render_prompts(worn, {"name": "Ada"}).prompt == "watercolour of a card for Ada, soft light"
 
@@ -39,7 +39,7 @@ def test_a_prompt_is_cleaned_like_any_other() -> None:
     assert render_prompts(arm(), {"name": "A\nd\u202ea\u0301 "}).prompt == "a card for A d\u00e1"
 
 
-def test_a_template_without_a_negative_prompt_has_the_one_of_its_request() -> None:
+def test_a_template_without_a_negative_prompt_uses_the_one_of_its_request() -> None:
     own = arm(request=arm().request.model_copy(update={"negative_prompt": "fog"}))
     assert render_prompts(own, {"name": "Ada"}).negative_prompt == "fog"
     said = own.model_copy(update={"template": Template(prompt="x", negative_prompt="rain in {{ city }}")})
@@ -55,20 +55,22 @@ def test_a_template_without_a_negative_prompt_has_the_one_of_its_request() -> No
         ("{{ name }}", {"name": "x" * 2001}, "too_long", ""),
     ],
 )
-def test_values_that_make_no_prompt_are_refused(prompt: str, values: dict[str, str], code: str, column: str) -> None:
+def test_values_that_render_an_invalid_prompt_are_refused(
+    prompt: str, values: dict[str, str], code: str, column: str
+) -> None:
     with pytest.raises(RenderingError) as refused:
         render_prompts(arm(prompt=prompt), values)
     assert (refused.value.code, refused.value.column) == (code, column)
 
 
-def test_by_content_the_same_request_is_the_same_print_for_whoever_it_is() -> None:
+def test_by_content_equal_requests_share_one_print_across_recipients() -> None:
     chosen = spec()
     assert build_request(chosen, SALT, to("ada"), 0) == build_request(chosen, SALT, to("bob"), 0)
     assert build_request(chosen, SALT, to(), 0) != build_request(chosen, SALT, to(name="Bob"), 0)
     assert build_request(chosen, SALT, to(), 0) != build_request(chosen, b"another", to(), 0)
 
 
-def test_by_recipient_everyone_has_prints_of_their_own() -> None:
+def test_by_recipient_every_recipient_has_their_own_prints() -> None:
     chosen = spec(seed_rule=SeedRule.RECIPIENT)
     (ada, of_ada), (bob, of_bob) = (build_request(chosen, SALT, to(key), 0) for key in ("ada", "bob"))
     assert (ada.seed != bob.seed, of_ada != of_bob) == (True, True)
@@ -80,7 +82,7 @@ def test_a_fixed_seed_counts_up_like_a_jobs() -> None:
 
 
 @pytest.mark.parametrize("rule", SeedRule)
-def test_each_image_and_each_roll_has_another_seed_but_one_digest(rule: SeedRule) -> None:
+def test_each_image_and_reroll_has_its_own_seed_but_one_digest(rule: SeedRule) -> None:
     drawn = [*seeds(rule, to()), *seeds(rule, to(), rerolls=1), *seeds(rule, to(), rerolls=2)]
     assert len({*drawn}) == len(drawn)
     assert all(0 <= seed <= LARGEST_SEED for seed in drawn)

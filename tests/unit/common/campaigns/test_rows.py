@@ -41,7 +41,7 @@ def cells(data: bytes, kind: Format = CSV, encoding: str = "utf-8-sig") -> list[
         "name,city,,\n,,,\nAda,Łódź,,\n,,,\n",
     ],
 )
-def test_csv_is_read_however_a_program_spells_it(data: str) -> None:
+def test_csv_of_every_dialect_is_read(data: str) -> None:
     assert cells(data.encode()) == [["name", "city"], ["Ada", "Łódź"]]
 
 
@@ -49,7 +49,7 @@ def test_quotes_hold_separators_ends_of_lines_and_quotes() -> None:
     assert cells(b'a,b\n"x,y","1\r\n2 ""3"""\n')[1] == ["x,y", '1\n2 "3"']
 
 
-def test_another_charset_is_read_if_it_is_named() -> None:
+def test_another_charset_is_read_when_it_is_declared() -> None:
     assert cells("name\nJosé".encode("iso-8859-1"), encoding="iso-8859-1")[1] == ["José"]
     assert cells("name\n€".encode("windows-1252"), encoding="windows-1252")[1] == ["€"]
 
@@ -83,7 +83,7 @@ def test_a_ragged_row_is_a_fault_of_that_row_alone() -> None:
         (b"\x1f\x8b and so on", "archive"),
     ],
 )
-def test_csv_that_makes_no_sense_is_refused_with_the_line(data: bytes, word: str) -> None:
+def test_malformed_csv_is_refused_with_the_line(data: bytes, word: str) -> None:
     with pytest.raises(InvalidFileError, match=word):
         read(data)
 
@@ -100,7 +100,7 @@ class Endless(io.RawIOBase):
 
 
 @pytest.mark.parametrize("kind", [CSV, LINES, JSON])
-def test_a_field_without_end_is_given_up_after_a_row(kind: Format) -> None:
+def test_an_endless_field_is_refused_at_the_row_limit(kind: Format) -> None:
     endless = Endless()
     with pytest.raises(InvalidFileError), detect.open_sheet(endless, kind) as sheet:  # type: ignore[arg-type]  # it only reads
         list(sheet)
@@ -119,7 +119,7 @@ def test_json_lines_and_arrays_are_rows_of_texts() -> None:
 
 @settings(max_examples=30)
 @given(strategies.lists(strategies.dictionaries(strategies.sampled_from("abc"), strategies.text()), min_size=1))
-def test_an_array_is_read_the_same_whatever_falls_on_the_ends_of_pieces(objects: list[dict[str, str]]) -> None:
+def test_an_array_is_read_the_same_wherever_its_chunks_end(objects: list[dict[str, str]]) -> None:
     whole, piece = json.dumps(objects).encode(), json_rows.BUFFER
     try:
         for json_rows.BUFFER in (1, 7, piece):
@@ -153,7 +153,7 @@ def test_an_array_is_read_the_same_whatever_falls_on_the_ends_of_pieces(objects:
         json.dumps([{f"c{number}": 1 for number in range(MOST_COLUMNS + 1)}]),
     ],
 )
-def test_json_that_makes_no_sense_is_refused(data: str) -> None:
+def test_malformed_json_is_refused(data: str) -> None:
     with pytest.raises(InvalidFileError):
         read(data.encode(), JSON)
 
@@ -163,7 +163,7 @@ def test_a_list_or_an_object_for_a_value_is_a_fault_of_that_row() -> None:
     assert [row.fault and row.fault[0] for row in rows] == ["type", "type", None]
 
 
-def test_the_first_sheet_of_a_workbook_is_read_as_people_see_it() -> None:
+def test_the_first_sheet_of_a_workbook_is_read_as_displayed() -> None:
     data = workbook(
         [["name", "age", "vip", "since"], ["Ada", 36, True, 2.5], ["", "", "", ""], ["Łódź", 1e15, False, ""]]
     )
@@ -201,6 +201,6 @@ def nested() -> bytes:
         (lambda: b"name\nAda\n", "not an Excel workbook"),
     ],
 )
-def test_archives_that_are_no_workbook_or_a_bomb_are_refused(make: Callable[[], bytes], word: str) -> None:
+def test_archives_that_are_not_workbooks_and_zip_bombs_are_refused(make: Callable[[], bytes], word: str) -> None:
     with pytest.raises(InvalidFileError, match=word):
         read(make(), XLSX)

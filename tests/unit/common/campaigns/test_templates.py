@@ -37,7 +37,7 @@ def test_values_defaults_and_conditions_are_filled_in(source: str, text: str) ->
 
 
 @pytest.mark.parametrize("text", ["{a}", "{0.__init__.__globals__}", "%(a)s", "$a", "${a}", "}} {", "{# a #}", "%}"])
-def test_what_is_no_liquid_is_plain_text(text: str) -> None:
+def test_other_template_syntax_is_plain_text(text: str) -> None:
     assert CompiledTemplate(text).fill(VALUES) == text
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_liquid_is_plain_text(text: str) -> None:
         "{% if name %}" * 2000 + "{% endif %}" * 2000,
     ],
 )
-def test_what_loops_walks_reads_or_makes_no_sense_is_refused_when_it_is_read(source: str) -> None:
+def test_unsupported_or_malformed_liquid_is_refused_when_it_is_parsed(source: str) -> None:
     with pytest.raises(TemplateError) as refused:
         CompiledTemplate(source)
     assert refused.value.code == "template_syntax"
@@ -110,7 +110,7 @@ def test_a_value_that_looks_like_a_template_is_not_filled_in() -> None:
     ),
     strategies.dictionaries(strategies.sampled_from(["name", "nick", "x", "city"]), strategies.text(min_size=1)),
 )
-def test_the_short_way_and_liquids_own_come_to_the_same(parts: list[str], values: dict[str, str]) -> None:
+def test_the_short_syntax_and_liquids_own_give_the_same_result(parts: list[str], values: dict[str, str]) -> None:
     words = CompiledTemplate("".join(parts))
 
     def fill(way: Callable[[dict[str, str]], str]) -> str:
@@ -122,5 +122,5 @@ def test_the_short_way_and_liquids_own_come_to_the_same(parts: list[str], values
     assert fill(words.fill) == fill(words._render)
 
 
-def test_a_template_is_read_once() -> None:
+def test_a_template_is_parsed_once() -> None:
     assert templates.compile_template("{{ a }}") is templates.compile_template("{{ a }}")

@@ -76,7 +76,7 @@ def client(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         yield opened
 
 
-def test_an_order_carries_the_key_and_is_safe_to_send_again(client, script):
+def test_a_submission_carries_the_key_and_is_safe_to_send_again(client, script):
     script.say(503, {"detail": "busy"})
     script.say(202, {"id": "1"})
     assert client.submit({"prompt": "a fox"}) == {"id": "1"}
@@ -86,7 +86,7 @@ def test_an_order_carries_the_key_and_is_safe_to_send_again(client, script):
     assert first["Idempotency-Key"] == second["Idempotency-Key"]
 
 
-def test_a_picture_is_handed_in_as_a_file(client, script):
+def test_an_image_is_uploaded_as_a_file(client, script):
     script.say(201, {"id": "1"})
     assert client.hand_in("fox.png", b"pixels") == {"id": "1"}
     ((method, path, headers),) = script.asked
@@ -98,7 +98,7 @@ QUEUED = {"status": "queued", "attempt": 0, "queue_position": 3, "progress": {"s
 DONE = {"status": "succeeded", "attempt": 1, "queue_position": None, "progress": {"step": 9, "steps": 9}}
 
 
-def test_waiting_follows_the_job_and_shows_what_is_heard(client, script):
+def test_waiting_follows_the_job_and_shows_its_events(client, script):
     script.say(200, QUEUED)
     script.tell(
         ("0.0", "status", {"status": "queued", "attempt": 0}),
@@ -114,7 +114,7 @@ def test_waiting_follows_the_job_and_shows_what_is_heard(client, script):
     assert seen == [QUEUED, running, running | {"progress": {"step": 4, "steps": 9}}, DONE]
 
 
-def test_a_stream_that_was_cut_is_taken_up_where_it_was(client, script):
+def test_a_broken_stream_is_resumed_where_it_was(client, script):
     script.tell(("0.0", "status", {"status": "queued"}), ("1.0", "status", {"status": "running"}))
     script.say(200, b"retry: 2000\n\n: still here\n\n", "text/event-stream")
     script.tell(("3.0", "job", DONE))
@@ -122,7 +122,7 @@ def test_a_stream_that_was_cut_is_taken_up_where_it_was(client, script):
     assert [headers.get("Last-Event-ID") for _, _, headers in script.asked] == [None, "1.0", "1.0"]
 
 
-def test_an_api_that_has_no_room_for_streams_is_asked_now_and_then(client, script):
+def test_an_api_without_a_free_stream_is_polled(client, script):
     script.say(200, QUEUED)
     script.say(503, {"code": "too_many_streams"})
     for job in (QUEUED, {"status": "running"}, DONE):
@@ -138,7 +138,7 @@ def test_a_job_that_has_ended_is_not_followed(client, script):
     assert len(script.asked) == 1
 
 
-def test_a_list_goes_on_over_pages_up_to_its_limit(client, script):
+def test_a_list_continues_over_pages_up_to_its_limit(client, script):
     script.say(200, {"data": [{"id": "3"}, {"id": "2"}], "has_more": True, "next": "c"})
     script.say(200, {"data": [{"id": "1"}], "has_more": False, "next": None})
     assert [job["id"] for job in client.jobs(status="queued", limit=3)] == ["3", "2", "1"]
@@ -148,7 +148,7 @@ def test_a_list_goes_on_over_pages_up_to_its_limit(client, script):
     ]
 
 
-def test_an_image_that_arrives_changed_is_refused(client, script):
+def test_a_corrupted_image_is_refused(client, script):
     script.say(200, b"pixels")
     assert client.download({"id": "1", "sha256": hashlib.sha256(b"pixels").hexdigest()}) == b"pixels"
     with pytest.raises(ApiRefusedError, match="does not match its checksum"):
@@ -165,7 +165,7 @@ def test_an_image_that_arrives_changed_is_refused(client, script):
         (400, [1], "The API returned status 400."),
     ],
 )
-def test_a_refusal_is_told_in_a_sentence(client, script, status, body, sentence):
+def test_an_error_is_reported_in_one_sentence(client, script, status, body, sentence):
     script.say(status, body)
     with pytest.raises(ApiRefusedError, match=sentence):
         client.job("1")
@@ -179,7 +179,7 @@ def test_another_server_is_recognised(client, script):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[", "http://127.0.0.1:99999"])
 @pytest.mark.parametrize("ask", [lambda client: client.job("1"), lambda client: list(client.events("1"))])
-def test_an_api_that_is_not_there_is_told_in_a_sentence(monkeypatch, url, ask):
+def test_an_unreachable_api_is_reported_in_one_sentence(monkeypatch, url, ask):
     monkeypatch.setattr(cli_client, "FIRST_PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(cli_client, "RECONNECT_SECONDS", 0.01)
     with pytest.raises(ApiUnreachableError, match="PRESSROOM_API_URL"), Client(url, "prk_key") as opened:

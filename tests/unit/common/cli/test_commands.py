@@ -27,7 +27,7 @@ def run_apart(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "common.cli", *words], capture_output=True, text=True, check=False)
 
 
-def test_help_lists_every_command_and_each_tells_its_own():
+def test_help_lists_every_command_and_each_has_its_own():
     listed = run("--help").output
     for name in COMMANDS:
         assert f"  {name} " in listed
@@ -90,13 +90,13 @@ def test_keys_need_a_migrated_database(home):
     assert "yet; run `pressroom migrate`." in done.stderr
 
 
-def test_an_order_without_a_key_says_how_to_make_one(home):
+def test_a_command_without_a_key_says_how_to_create_one(home):
     done = run_apart("submit", "a fox")
     assert done.returncode == EXIT_BAD_SETTINGS
     assert done.stderr.startswith("Error: PRESSROOM_API_KEY is not set. Create a key with `pressroom keys create")
 
 
-def test_an_api_that_is_not_there_is_told_in_one_sentence(home, monkeypatch):
+def test_an_unreachable_api_is_reported_in_one_sentence(home, monkeypatch):
     monkeypatch.setenv("PRESSROOM_API_KEY", "prk_key")
     monkeypatch.setenv("PRESSROOM_API_URL", "http://127.0.0.1:1")
     monkeypatch.setattr(client, "FIRST_PATIENCE_SECONDS", 0)
@@ -108,7 +108,7 @@ def test_a_table_lines_up(capsys):
     assert capsys.readouterr().out == "name        n\n─────────  ──\na           1\nlong name  12\n–           3\n"
 
 
-def test_an_empty_table_has_its_titles(capsys):
+def test_an_empty_table_prints_its_titles(capsys):
     print_table(["name", "n"], [])
     assert capsys.readouterr().out == "name  n\n────  ─\n"
 
@@ -134,5 +134,5 @@ def test_adapters_are_named_with_their_scales(words, adapters):
 
 
 @pytest.mark.parametrize("scale", ["", "much", "nan", "inf", "1:2"])
-def test_a_scale_that_is_no_number_is_refused(home, scale):
+def test_a_scale_that_is_not_a_number_is_refused(home, scale):
     assert "is not a number" in run("submit", "a fox", "--adapter", f"ink:{scale}").output

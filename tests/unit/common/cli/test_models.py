@@ -24,7 +24,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(pressroom, ["models", *words])
 
 
-def test_a_directory_is_told_for_what_it_holds(copy):
+def test_a_model_directory_is_identified_by_its_contents(copy):
     done = run("check", str(copy))
     assert done.exit_code == 0
     assert "sd15" in done.stdout
@@ -41,7 +41,7 @@ def test_a_part_that_is_missing_is_named(copy):
     assert "vae" in json.loads(run("check", str(copy), "--json").stdout)["fault"]
 
 
-def test_a_directory_that_is_no_model_is_told_so(folder):
+def test_a_directory_without_a_model_is_reported(folder):
     shown = json.loads(run("check", str(folder), "--json").stdout)
     assert shown["card"] is None
     assert "no model_index.json" in shown["fault"]
@@ -56,7 +56,7 @@ def test_a_model_is_added_by_the_setting_that_is_printed(copy, monkeypatch):
     assert json.loads(run("add", str(copy), "--json").stdout) == added
 
 
-def test_what_could_not_be_offered_is_not_added(copy, monkeypatch):
+def test_an_unusable_model_is_not_added(copy, monkeypatch):
     (copy / "unet" / "more.py").write_text("")
     assert "contains code" in str(run("add", str(copy)).exception)
     (copy / "unet" / "more.py").unlink()
@@ -66,7 +66,7 @@ def test_what_could_not_be_offered_is_not_added(copy, monkeypatch):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_is_told_how_to_complete(shell):
+def test_each_shell_gets_its_completion_script(shell):
     done = CliRunner().invoke(pressroom, ["completion", shell])
     assert done.exit_code == 0
     assert "_PRESSROOM_COMPLETE" in done.stdout

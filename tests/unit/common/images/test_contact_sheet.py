@@ -44,6 +44,6 @@ def test_the_sheet_grows_with_its_rows(count, columns):
     assert sheet.width // CELL == min(columns, count)
 
 
-def test_where_there_is_no_picture_it_says_why():
+def test_a_missing_image_is_replaced_by_the_reason():
     blank, told = (draw_contact_sheet([Tile(None, "ann", "", why)], "Prints", model="m") for why in ("", "blocked"))
     assert opened(blank).tobytes() != opened(told).tobytes()

@@ -55,7 +55,7 @@ def test_a_shape_fits_into_a_signed_integer_of_64_bits():
     assert min(shapes) < 0 < max(shapes)
 
 
-def test_whatever_is_near_shares_a_neighbouring_band():
+def test_similar_fingerprints_share_a_neighbouring_band():
     dice = random.Random(1)
     for _ in range(300):
         shape = dice.getrandbits(64) - 2**63

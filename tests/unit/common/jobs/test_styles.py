@@ -12,7 +12,7 @@ from common.jobs.styles import StyleSpec
         ("a watercolour of", ", soft light", "a watercolour of a fox, soft light"),
     ],
 )
-def test_a_styles_words_stand_around_the_prompt(prefix, suffix, expected):
+def test_the_prompt_parts_of_a_style_surround_the_prompt(prefix, suffix, expected):
     assert StyleSpec(prompt_prefix=prefix, prompt_suffix=suffix).wrap("a fox") == expected
 
 

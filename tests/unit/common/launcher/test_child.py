@@ -54,14 +54,14 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_what_a_child_writes_is_passed_on_line_by_line(make, heard):
+def test_the_output_of_a_child_is_passed_on_line_by_line(make, heard):
     child = make("import sys; print('one'); print('two', file=sys.stderr)")
     child.start()
     await_that(lambda: len(heard) == 2)
     assert sorted(heard) == [("child", "one"), ("child", "two")]
 
 
-def test_an_end_is_told_once_and_plans_the_next_start(make):
+def test_an_exit_is_reported_once_and_schedules_the_restart(make):
     child = make("raise SystemExit(3)")
     assert child.is_due
     child.start()
@@ -84,7 +84,7 @@ def test_the_pause_doubles_with_each_failure_up_to_a_bound(make, monkeypatch):
     assert pauses == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=0.1)
 
 
-def test_a_failure_after_a_sound_life_counts_as_the_first(make, monkeypatch):
+def test_a_failure_after_a_healthy_run_counts_as_the_first(make, monkeypatch):
     child = make("")
     for life in (30, 30, 0):
         monkeypatch.setattr(child_module, "HEALTHY_AFTER_SECONDS", life)
@@ -94,7 +94,7 @@ def test_a_failure_after_a_sound_life_counts_as_the_first(make, monkeypatch):
     assert child.pause_seconds == pytest.approx(child_module.FIRST_PAUSE_SECONDS, abs=0.1)
 
 
-def test_a_child_that_heeds_sigterm_ends_by_itself(make, heard):
+def test_a_child_that_handles_sigterm_ends_by_itself(make, heard):
     child = make("import signal; signal.signal(15, lambda *_: exit(0)); print('ready'); signal.pause()")
     child.start()
     await_that(lambda: bool(heard))
@@ -102,7 +102,7 @@ def test_a_child_that_heeds_sigterm_ends_by_itself(make, heard):
     assert not child.is_running
 
 
-def test_a_child_that_does_not_is_killed_after_its_grace(make, heard):
+def test_a_child_that_ignores_sigterm_is_killed_after_its_grace_period(make, heard):
     child = make("import signal; signal.signal(15, signal.SIG_IGN); print('ready'); signal.pause()", grace_seconds=0.2)
     child.start()
     await_that(lambda: bool(heard))
@@ -110,14 +110,14 @@ def test_a_child_that_does_not_is_killed_after_its_grace(make, heard):
     assert not child.is_running
 
 
-def test_a_hurry_does_not_wait_for_the_grace(make, heard):
+def test_an_immediate_stop_does_not_wait_for_the_grace_period(make, heard):
     child = make("import signal; signal.signal(15, signal.SIG_IGN); print('ready'); signal.pause()", grace_seconds=600)
     child.start()
     await_that(lambda: bool(heard))
     assert not child.stop(is_hurried=lambda: True)
 
 
-def test_what_a_child_leaves_behind_goes_with_it(make, heard):
+def test_processes_started_by_a_child_end_with_it(make, heard):
     child = make(
         "import subprocess, sys\n"
         "left = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"

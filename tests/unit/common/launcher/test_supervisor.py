@@ -53,7 +53,7 @@ def read_until(process: subprocess.Popen[str], is_enough: Callable[[list[str]], 
     return lines
 
 
-def test_a_signal_ends_the_children_in_the_order_of_the_farewell():
+def test_a_signal_stops_the_children_in_shutdown_order():
     body = """
 a, b = child("a", POLITE), child("b", POLITE)
 sys.exit(Supervisor([a, b], farewell=[b, a]).run(lambda: None))
@@ -66,7 +66,7 @@ sys.exit(Supervisor([a, b], farewell=[b, a]).run(lambda: None))
     assert [line.split()[0] for line in rest.splitlines() if "bye" in line] == ["b", "a"]
 
 
-def test_what_dies_is_started_again():
+def test_a_child_that_dies_is_restarted():
     body = """
 a = child("a", "import os; print('pid', os.getpid()); import signal; signal.pause()")
 sys.exit(Supervisor([a], farewell=[a]).run(lambda: None))
@@ -82,7 +82,7 @@ sys.exit(Supervisor([a], farewell=[a]).run(lambda: None))
     assert lines[-1].split()[-1] != first
 
 
-def test_a_child_that_refuses_its_settings_ends_everything():
+def test_a_child_that_refuses_its_settings_stops_everything():
     body = """
 a, b = child("a", POLITE), child("b", "print('no such model'); raise SystemExit(78)")
 sys.exit(Supervisor([a, b], farewell=[b, a]).run(lambda: None))
@@ -93,7 +93,7 @@ sys.exit(Supervisor([a, b], farewell=[b, a]).run(lambda: None))
     assert "no such model" in output
 
 
-def test_a_second_signal_waits_for_nobody():
+def test_a_second_signal_stops_everything_at_once():
     body = """
 a = child("a", STUBBORN, grace_seconds=600)
 sys.exit(Supervisor([a], farewell=[a]).run(lambda: None))

@@ -41,18 +41,18 @@ def test_without_a_directory_there_are_no_adapters():
     assert read_adapter_directory(Settings()) == adapters.AdapterDirectory()
 
 
-def test_a_directory_that_is_not_there_is_a_wrong_setting(tmp_path):
+def test_a_missing_adapter_directory_is_a_wrong_setting(tmp_path):
     with pytest.raises(SettingsError, match="PRESSROOM_ADAPTERS"):
         read_directory(tmp_path / "nowhere")
 
 
-def test_an_adapter_is_called_like_its_file_and_laid_on_in_full(directory):
+def test_an_adapter_is_named_after_its_file_and_applied_in_full(directory):
     lora(directory / "ink-1.5_b.safetensors")
     card = read_directory(directory).files["ink-1.5_b"].card
     assert (card.name, card.title, card.default_scale) == ("ink-1.5_b", "ink-1.5_b", 1.0)
 
 
-def test_a_supplement_says_what_the_file_does_not(directory):
+def test_a_supplement_adds_what_the_file_lacks(directory):
     lora(directory / "ink.safetensors")
     told = {"title": "Ink", "default_scale": -0.5, "trigger_words": ["inked"], "licence": "CC0-1.0", "base": "sd15"}
     (directory / "ink.json").write_text(json.dumps(told))
@@ -73,25 +73,25 @@ def test_a_supplement_that_cannot_be_read_is_named(directory, supplement):
 
 
 @pytest.mark.parametrize("name", ["Ink", "my ink", "-x", "modèle", "a" * 65, "ink\n", ".ink"])
-def test_a_name_that_no_request_could_carry_is_a_fault(directory, name):
+def test_a_name_that_no_request_could_use_is_reported(directory, name):
     path = lora(directory / f"{name}.safetensors")
     assert "must have a name" in read_directory(directory).faults[path.name]
 
 
 @pytest.mark.parametrize("name", ["ink.pt", "ink.bin", "ink.CKPT", "ink.pkl"])
-def test_files_that_can_carry_code_are_told_and_never_opened(directory, name):
+def test_files_that_can_contain_code_are_reported_and_never_opened(directory, name):
     (directory / name).mkdir()  # which nothing could open
     assert "can contain code" in read_directory(directory).faults[name]
 
 
-def test_other_files_are_passed_over(directory):
+def test_other_files_are_ignored(directory):
     (directory / "README.md").write_text("About these.")
     (directory / "ink.preview.png").write_bytes(b"")
     (directory / "more").mkdir()
     assert read_directory(directory) == adapters.AdapterDirectory()
 
 
-def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(directory, tmp_path):
+def test_a_link_out_of_the_directory_is_refused_and_one_inside_is_allowed(directory, tmp_path):
     outside = lora(tmp_path / "outside.safetensors")
     lora(directory / "inside.safetensors")
     (directory / "out.safetensors").symlink_to(outside)
@@ -105,19 +105,19 @@ def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(directory, t
     assert adapter_directory.faults.keys() == {f"{name}.safetensors" for name in ("out", "nowhere", "loop", "other")}
 
 
-def test_a_supplement_that_leads_out_is_refused(directory, tmp_path):
+def test_a_supplement_linked_from_outside_the_directory_is_refused(directory, tmp_path):
     lora(directory / "ink.safetensors")
     (tmp_path / "secret.json").write_text("{}")
     (directory / "ink.json").symlink_to(tmp_path / "secret.json")
     assert "leads out" in read_directory(directory).faults["ink.safetensors"]
 
 
-def test_a_folder_is_no_adapter(directory):
+def test_a_folder_is_not_an_adapter(directory):
     (directory / "ink.safetensors").mkdir()
     assert "is not a file" in read_directory(directory).faults["ink.safetensors"]
 
 
-def test_a_damaged_file_is_told_and_the_others_go_on(directory):
+def test_a_damaged_file_is_reported_and_the_others_are_offered(directory):
     lora(directory / "good.safetensors")
     (directory / "pickle.safetensors").write_bytes(b"\x80\x04K\x01.")
     cut = lora(directory / "cut.safetensors")
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_told_and_the_others_go_on(directory):
     assert all("damaged" in fault for fault in adapter_directory.faults.values())
 
 
-def test_a_file_that_no_memory_should_take_is_refused(directory, monkeypatch):
+def test_an_oversized_file_is_refused(directory, monkeypatch):
     monkeypatch.setattr(adapters, "LARGEST_FILE", 100)
     lora(directory / "ink.safetensors")
     assert "must not exceed" in read_directory(directory).faults["ink.safetensors"]
@@ -150,7 +150,7 @@ def test_training_that_cannot_be_read_is_refused(directory, text):
         read_adapter(lora(directory / "ink.safetensors", metadata={TRAINING: text}))
 
 
-def test_plain_training_is_let_in(directory):
+def test_plain_training_is_accepted(directory):
     training = {"unet.init_lora_weights": "gaussian", "unet.r": 2, "unet.layer_replication": None}
     read_adapter(lora(directory / "ink.safetensors", metadata={TRAINING: json.dumps(training), "format": "pt"}))
 
@@ -171,21 +171,21 @@ def test_a_supplement_may_bind_an_adapter_to_a_family_or_a_model(directory, make
     assert fitting(read_directory(directory), make_model()) == names
 
 
-def test_models_of_other_kinds_take_none_and_the_stand_in_takes_all(directory, make_model):
+def test_unknown_models_take_no_adapters_and_the_painted_model_takes_all(directory, make_model):
     lora(directory / "ink.safetensors")
     adapter_directory = read_directory(directory)
     assert fitting(adapter_directory, make_model(pipeline="PixArtSigmaPipeline")) == []
     assert [card.name for card in adapter_directory.equip(PAINTED_CARD, None).adapters] == ["ink"]
 
 
-def test_a_damaged_model_has_none(directory, make_model):
+def test_a_damaged_model_has_no_adapters(directory, make_model):
     lora(directory / "ink.safetensors")
     model = make_model()
     (model / "unet" / "w.safetensors").write_bytes(b"")
     assert fitting(read_directory(directory), model) == []
 
 
-def test_adapters_that_go_with_no_model_are_told_with_what_they_look_made_for(directory, make_model):
+def test_adapters_without_a_matching_model_are_reported_with_their_likely_family(directory, make_model):
     lora(directory / "xl.safetensors", width=2048)
     (directory / "x.pt").write_bytes(b"")
     adapter_directory = read_directory(directory)
@@ -195,5 +195,5 @@ def test_adapters_that_go_with_no_model_are_told_with_what_they_look_made_for(di
     assert "Stable Diffusion XL" in left_out["xl.safetensors"]
 
 
-def test_every_family_with_a_name_for_people_is_a_family_with_steps_of_its_own():
+def test_every_family_with_a_display_name_has_its_own_steps():
     assert adapters.TITLES.keys() == set(Family) - {Family.OTHER, Family.PAINTED}

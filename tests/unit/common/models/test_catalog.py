@@ -53,21 +53,21 @@ def test_a_directory_without_a_supplement_gets_the_defaults_of_its_family(
         ("PixArtSigmaPipeline", [Mode.TEXT]),
     ],
 )
-def test_a_card_says_what_its_model_can_start_from(make, pipeline, modes):
+def test_a_card_lists_the_input_images_that_its_model_supports(make, pipeline, modes):
     assert catalog.read_card(make(pipeline=pipeline)).modes == modes
 
 
-def test_a_model_is_called_like_its_directory_in_small_letters(make):
+def test_a_model_is_named_after_its_directory_in_lower_case(make):
     assert catalog.read_card(make("SD-1.5_base")).name == "sd-1.5_base"
 
 
 @pytest.mark.parametrize("name", ["my model", "-x", "modèle", "a" * 65])
-def test_a_name_that_no_request_could_carry_is_refused(make, name):
+def test_a_name_that_no_request_could_use_is_refused(make, name):
     with pytest.raises(ModelUnavailableError, match="must have a name"):
         catalog.read_card(make(name))
 
 
-def test_a_supplement_says_what_the_directory_does_not(make):
+def test_a_supplement_adds_what_the_directory_lacks(make):
     supplement = {"title": "Starter", "default_width": 128, "default_height": 128, "min_size": 64, "max_size": 256}
     card = catalog.read_card(make(supplement=supplement))
     assert (card.title, card.default_width, card.max_size, card.default_steps) == ("Starter", 128, 256, 25)
@@ -86,7 +86,7 @@ def test_an_index_that_names_no_pipeline_is_refused(tmp_path, index):
         catalog.read_card(tmp_path)
 
 
-def test_a_directory_that_is_not_there_is_no_model(tmp_path):
+def test_a_missing_directory_is_not_a_model(tmp_path):
     with pytest.raises(ModelUnavailableError, match="not a diffusers model"):
         catalog.read_card(tmp_path / "nowhere")
 
@@ -96,7 +96,7 @@ def test_the_models_are_offered_in_order_the_default_first(make):
     assert list(catalog.load_offered_models(settings)) == ["two", "one"]
 
 
-def test_the_stand_in_is_offered_by_its_name_and_alone(make):
+def test_the_painted_model_is_offered_by_its_name_and_alone(make):
     assert catalog.load_offered_models(Settings(models=("painted",))) == {"painted": (catalog.PAINTED_CARD, None)}
     with pytest.raises(SettingsError, match="must not combine"):
         catalog.load_offered_models(Settings(models=("painted", str(make()))))
@@ -109,7 +109,7 @@ def test_two_models_of_one_name_are_refused(make, tmp_path):
         catalog.load_offered_models(Settings(models=(str(make("twin")), str(twin))))
 
 
-def test_a_directory_cannot_take_the_name_of_the_stand_in(make):
+def test_a_directory_cannot_take_the_name_of_the_painted_model(make):
     with pytest.raises(SettingsError, match="rename"):
         catalog.load_offered_models(Settings(models=(str(make("painted")),)))
 
@@ -119,5 +119,5 @@ def test_a_default_that_is_not_offered_is_refused(make):
         catalog.load_offered_models(Settings(models=(str(make()),), default_model="other"))
 
 
-def test_the_models_that_match_flows_are_offered_with_no_sampler_they_do_not_know(make):
+def test_flow_matching_models_offer_only_the_samplers_they_support(make):
     assert catalog.read_card(make(pipeline="FluxPipeline")).schedulers == [SchedulerName.EULER]

@@ -39,14 +39,14 @@ def reindex(model, **parts):
     (model / "model_index.json").write_text(json.dumps({**INDEX, **parts}))
 
 
-def test_a_directory_of_safetensors_is_let_in_without_its_safety_checker(model):
+def test_a_directory_of_safetensors_is_accepted_without_its_safety_checker(model):
     files.check_model_directory(model)
 
 
 @pytest.mark.parametrize(
     "name", ["unet/w.bin", "v1-5.ckpt", "unet/w.PT", "w.pth", "w.pt2", "w.pkl", "w.msgpack", "x.so"]
 )
-def test_files_that_can_carry_code_are_refused_by_name(model, name):
+def test_files_that_can_contain_code_are_refused_by_name(model, name):
     (model / name).write_bytes(b"")
     with pytest.raises(ModelUnavailableError, match="can contain code") as caught:
         files.check_model_directory(model)
@@ -54,7 +54,7 @@ def test_files_that_can_carry_code_are_refused_by_name(model, name):
 
 
 @pytest.mark.parametrize("name", ["pipeline.py", "unet/my_unet.py"])
-def test_code_is_refused(model, name):
+def test_a_directory_with_code_is_refused(model, name):
     (model / name).write_text("raise SystemExit")
     with pytest.raises(ModelUnavailableError, match="contains code"):
         files.check_model_directory(model)
@@ -66,7 +66,7 @@ def test_a_configuration_that_asks_for_code_is_refused(model):
         files.check_model_directory(model)
 
 
-def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(model, tmp_path):
+def test_a_link_out_of_the_directory_is_refused_and_one_inside_is_allowed(model, tmp_path):
     (model / "unet" / "again.json").symlink_to(model / "unet" / "config.json")
     files.check_model_directory(model)
     (tmp_path / "outside.json").write_text("{}")
@@ -82,7 +82,7 @@ def test_an_index_may_name_only_safetensors_beside_it(model, shard):
         files.check_model_directory(model)
 
 
-def test_an_index_whose_shards_are_there_is_let_in(model):
+def test_an_index_whose_shards_are_present_is_accepted(model):
     (model / "unet" / "model.safetensors.index.json").write_text(
         '{"weight_map": {"w": "diffusion_pytorch_model.safetensors"}}'
     )
@@ -96,7 +96,7 @@ def test_parts_come_from_the_known_libraries_only(model, part):
         files.check_model_directory(model)
 
 
-def test_a_pipeline_class_of_its_own_is_refused(model):
+def test_a_custom_pipeline_class_is_refused(model):
     reindex(model, _class_name=["my_pipeline", "MyPipeline"])
     with pytest.raises(ModelUnavailableError, match="refers to custom code"):
         files.check_model_directory(model)
@@ -130,7 +130,7 @@ def test_damaged_weights_are_refused_by_name(model, content):
     assert str(path) in caught.value.message
 
 
-def test_whole_weights_of_several_types_are_let_in(tmp_path):
+def test_complete_weights_of_several_types_are_accepted(tmp_path):
     header = {
         "__metadata__": {"format": "pt"},
         "b": tensor("BF16", (3,), (16, 22)),

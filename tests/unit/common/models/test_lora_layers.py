@@ -55,7 +55,7 @@ def test_the_last_projection_of_attention_is_called_as_the_model_calls_it_today(
     assert read_layers(old) == read_layers(pair("unet.attn1.to_out.0", inputs=8, outputs=8))
 
 
-def test_the_strength_that_it_was_trained_with_is_no_layer():
+def test_the_alpha_of_the_training_is_not_a_layer():
     name = "lora_te2_encoder_layers_0_mlp_fc1"
     assert read_layers(pair(name, "lora_down", "lora_up") | {f"{name}.alpha": ()}) == [
         Layer("text_encoder_2", "encoder_layers_0_mlp_fc1", 768, 320)
@@ -112,6 +112,6 @@ def test_a_layer_without_a_matrix_takes_no_lora():
         {"transformer.x_embedder.lora_A.weight": (4, 8), "transformer.x.query_norm.scale": (4,)},
     ],
 )  # fmt: skip
-def test_what_is_no_plain_lora_is_refused(tensors):
+def test_anything_but_a_plain_lora_is_refused(tensors):
     with pytest.raises(ModelUnavailableError):
         read_layers(tensors)

@@ -55,11 +55,11 @@ def test_a_text_is_judged_as_a_reader_sees_it(rules: PromptRules, text: str) -> 
         "5 snorks", "gribbling", "Пейзаж с морем", "海辺の灯台", "frob", "moops",
     ],
 )  # fmt: skip
-def test_whole_words_only(rules: PromptRules, text: str) -> None:
+def test_rules_match_whole_words_only(rules: PromptRules, text: str) -> None:
     assert rules.judge(text) is None
 
 
-def test_words_that_must_stand_together_may_stand_apart_and_in_any_order(rules: PromptRules) -> None:
+def test_combined_words_match_apart_and_in_any_order(rules: PromptRules) -> None:
     assert rules.judge("moops, painted by a famous frob") == "frobs_with_moops"
     assert rules.judge("moops, painted by a famous painter") is None
 
@@ -71,7 +71,7 @@ def test_a_template_is_judged_by_its_own_words_and_not_by_its_recipients(rules: 
     assert rules.judge_template("{% if name == 'x' %}a gribble{% endif %}") == "gribble"
 
 
-def test_the_rules_that_always_hold_are_there_with_and_without_others(rules: PromptRules) -> None:
+def test_the_built_in_rules_apply_with_and_without_others(rules: PromptRules) -> None:
     (shipped,) = _load_rules(BUILT_IN_RULES)
     together = " ".join(min(entries) for entries in shipped.lists)
     for each in (rules, PromptRules.open(None)):
@@ -80,7 +80,7 @@ def test_the_rules_that_always_hold_are_there_with_and_without_others(rules: Pro
     assert rules.judge_always("a gribble") is None
 
 
-def test_names_pass_the_rules_that_always_hold() -> None:
+def test_names_pass_the_built_in_rules() -> None:
     rules = PromptRules.open(None)
     for name in ("Moby Dick", "Dick Van Dyke", "Pussy Willow", "Essex", "Kid Rock", "Little Nell", "Minor Tom"):
         assert rules.judge_always(f"a birthday card for {name}") is None
@@ -91,7 +91,7 @@ def test_names_pass_the_rules_that_always_hold() -> None:
     ["rules = 1", "[[rules]]\ncategory = 'A B'\nwords = [['x']]", "[[rules]]\ncategory = 'a'\nwords = []", "not toml",
      "[[rules]]\ncategory = 'a'\nwords = [[]]", "[[rules]]\ncategory = 'a'\nwords = [['!']]", "\ufffe"],
 )  # fmt: skip
-def test_a_file_that_is_none_of_rules_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_contains_no_rules_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rules.toml"
     path.write_text(content)
     with pytest.raises(SettingsError, match="PROMPT_RULES"):
@@ -100,5 +100,5 @@ def test_a_file_that_is_none_of_rules_is_refused(tmp_path: Path, content: str) -
         PromptRules.open(tmp_path / "missing.toml")
 
 
-def test_folding_keeps_what_has_no_double() -> None:
+def test_folding_keeps_characters_without_lookalikes() -> None:
     assert fold_text("Ein Fuchs — im Schnee, 2 m tief!") == "ein fuchs im schnee 2 m tief"

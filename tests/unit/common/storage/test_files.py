@@ -17,7 +17,7 @@ def storage(tmp_path: Path) -> FileStorage:
     return FileStorage(tmp_path / "images", LinkSigner(b"0123456789abcdef", "http://127.0.0.1:8000"))
 
 
-def test_what_was_put_is_read_back(storage):
+def test_a_stored_object_is_read_back(storage):
     storage.put(KEY, b"pixels", "image/png")
     assert storage.get(KEY) == b"pixels"
 
@@ -29,7 +29,7 @@ def test_a_second_put_replaces_the_first(storage):
     assert list(storage.list_keys("")) == [KEY]
 
 
-def test_what_was_never_put_is_missing(storage):
+def test_an_object_that_was_never_stored_is_missing(storage):
     storage.put("other", b"", "image/png")
     with pytest.raises(ObjectMissingError):
         storage.get(KEY)
@@ -41,7 +41,7 @@ def test_a_directory_that_is_gone_is_a_fault_and_not_a_missing_object(storage):
     assert not isinstance(caught.value, ObjectMissingError)
 
 
-def test_what_was_deleted_is_missing_and_may_be_deleted_again(storage):
+def test_a_deleted_object_is_missing_and_may_be_deleted_again(storage):
     storage.put(KEY, b"pixels", "image/png")
     storage.delete(KEY)
     storage.delete(KEY)
@@ -75,13 +75,13 @@ def test_a_failed_put_leaves_nothing_behind(storage):
     "key",
     ["", "/etc/passwd", "..", "a/../b", "a//b", "a/", "./a", "a/.b", "a\\b", "a\0b", "a\nb", "a" * (LONGEST_KEY + 1)],
 )
-def test_a_key_that_is_no_plain_path_is_refused(storage, key):
+def test_a_key_that_is_not_a_plain_path_is_refused(storage, key):
     for act in (storage.get, storage.delete, lambda key: storage.put(key, b"", "image/png")):
         with pytest.raises(StorageError, match="not a valid storage key"):
             act(key)
 
 
-def test_a_sound_directory_passes_the_check_and_keeps_nothing_of_it(storage):
+def test_a_working_directory_passes_the_check_and_keeps_no_test_object(storage):
     storage.check()
     assert list(storage.list_keys("")) == []
 
@@ -93,7 +93,7 @@ def test_a_directory_that_cannot_be_made_fails_the_check_in_one_sentence(tmp_pat
         storage.check()
 
 
-def test_a_link_is_one_of_the_api(storage):
+def test_a_link_points_to_the_api(storage):
     url = storage.sign(KEY, content_type="image/png", filename="0.png", seconds=60)
     linked = storage.links.read(url.removeprefix("http://127.0.0.1:8000/files/"))
     assert linked is not None

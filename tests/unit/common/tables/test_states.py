@@ -7,12 +7,12 @@ def test_every_state_has_its_row_in_the_table() -> None:
     assert set(JOB_TRANSITIONS) == set(JobStatus)
 
 
-def test_the_four_ends_are_final() -> None:
+def test_the_four_final_states_have_no_transitions() -> None:
     assert {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED} == TERMINAL
     assert {status for status in JobStatus if status.is_terminal} == TERMINAL
 
 
-def test_no_move_leads_back_to_its_own_start() -> None:
+def test_no_transition_leads_back_to_its_source() -> None:
     assert all(status not in targets for status, targets in JOB_TRANSITIONS.items())
 
 
@@ -24,11 +24,11 @@ def test_every_state_can_be_reached_from_queued() -> None:
     assert reached == set(JobStatus)
 
 
-def test_the_sources_of_a_state_are_the_moves_read_backwards() -> None:
+def test_the_sources_of_a_state_are_the_reversed_transitions() -> None:
     assert {(source, target) for target in JobStatus for source in list_job_source_statuses(target)} == {
         (source, target) for source, targets in JOB_TRANSITIONS.items() for target in targets
     }
 
 
-def test_only_what_was_published_is_readable() -> None:
+def test_only_published_images_are_readable() -> None:
     assert {status for status in ImageStatus if status.is_readable} == {ImageStatus.DELIVERED, ImageStatus.BLURRED}

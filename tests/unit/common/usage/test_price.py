@@ -30,13 +30,13 @@ def test_the_parts_add_up_to_the_whole_but_for_rounding(parts: list[float]) -> N
 
 
 @pytest.mark.parametrize("most", [None, Decimal("0.01"), Decimal(1)])
-def test_what_costs_no_more_than_it_may_is_charged_whole(most: Decimal | None) -> None:
+def test_a_cost_within_the_limit_is_charged_in_full(most: Decimal | None) -> None:
     charged = compute_charge(0.01, Decimal(3600), most)
     assert (charged.amount, charged.gpu_seconds, charged.overrun_seconds) == (Decimal("0.01"), 0.01, 0.0)
 
 
 @given(st.floats(0.001, 10_000), st.integers(0, 10**9))
-def test_what_costs_more_is_charged_the_most_and_its_seconds_add_up(seconds: float, nanos: int) -> None:
+def test_a_cost_above_the_limit_is_charged_at_the_limit_and_its_seconds_add_up(seconds: float, nanos: int) -> None:
     most = Decimal(nanos) / 10**9
     charged = compute_charge(seconds, Decimal(3600), most)
     assert charged.amount <= most

@@ -18,7 +18,7 @@ from common.webhooks.urls import DestinationNotAllowedError, InvalidUrlError, pa
         ("https://example.com/a@b:c;d,e!$&'()*+~", "https://example.com/a@b:c;d,e!$&'()*+~"),
     ],
 )
-def test_a_url_has_one_spelling(url: str, spelling: str) -> None:
+def test_a_url_is_normalized_to_one_spelling(url: str, spelling: str) -> None:
     assert parse_url(url).url == spelling
     assert parse_url(spelling).url == spelling
 
@@ -74,7 +74,7 @@ def test_a_url_has_one_spelling(url: str, spelling: str) -> None:
         "https://[v1.x]/",
     ],
 )
-def test_what_can_be_read_in_two_ways_or_in_none_is_refused(url: str) -> None:
+def test_ambiguous_and_unreadable_urls_are_refused(url: str) -> None:
     with pytest.raises(InvalidUrlError):
         parse_url(url)
 
@@ -95,7 +95,7 @@ def test_what_can_be_read_in_two_ways_or_in_none_is_refused(url: str) -> None:
         "%31%32%37.0.0.1",
     ],
 )
-def test_numbers_that_only_some_readers_take_for_addresses_are_refused(host: str) -> None:
+def test_numbers_that_only_some_parsers_read_as_addresses_are_refused(host: str) -> None:
     with pytest.raises(DestinationNotAllowedError):
         parse_url(f"https://{host}/")
 

@@ -42,7 +42,7 @@ def test_a_wait_is_at_most_a_tenth_longer_than_the_schedule_says() -> None:
         ("Fri, 01 May 2099 11:00:00 GMT", 86_400),
     ],
 )
-def test_retry_after_is_heeded_between_a_second_and_a_day(header: str, seconds: float) -> None:
+def test_retry_after_is_honoured_between_a_second_and_a_day(header: str, seconds: float) -> None:
     assert retry_schedule.parse_retry_after(header, NOW) == timedelta(seconds=seconds)
 
 
@@ -50,11 +50,11 @@ def test_retry_after_is_heeded_between_a_second_and_a_day(header: str, seconds: 
     "header",
     [None, "", "NaN", "inf", "-inf", "1e9", "1.5", "٣", "soon", "--5", "-", "0x10", "Fri, 99 May 2026", "1, 2"],
 )
-def test_a_retry_after_that_says_nothing_is_passed_over(header: str | None) -> None:
+def test_an_unreadable_retry_after_is_ignored(header: str | None) -> None:
     assert retry_schedule.parse_retry_after(header, NOW) is None
 
 
-def test_one_failure_is_the_message_s_own_and_more_make_longer_and_longer_pauses() -> None:
+def test_repeated_failures_pause_the_endpoint_longer_and_longer() -> None:
     pauses = [retry_schedule.compute_pause(failures) for failures in range(1, 20)]
     assert pauses[0] == timedelta()
     assert pauses == sorted(pauses)
@@ -64,5 +64,5 @@ def test_one_failure_is_the_message_s_own_and_more_make_longer_and_longer_pauses
 @pytest.mark.parametrize(
     ("failures", "hours", "is_broken"), [(10, 24, True), (9, 48, False), (10, 23.9, False), (1000, 1, False)]
 )
-def test_an_endpoint_is_given_up_after_ten_failures_and_a_day(failures: int, hours: float, is_broken: bool) -> None:
+def test_an_endpoint_is_disabled_after_ten_failures_and_a_day(failures: int, hours: float, is_broken: bool) -> None:
     assert retry_schedule.is_broken(failures, timedelta(hours=hours)) is is_broken

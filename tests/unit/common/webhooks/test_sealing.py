@@ -17,13 +17,13 @@ def test_a_secret_is_opened_by_the_signing_secret_that_sealed_it_and_by_no_other
         SecretCipher(b"another house").open(sealed)
 
 
-def test_the_same_secret_never_looks_the_same_sealed() -> None:
+def test_encrypting_a_secret_twice_gives_different_texts() -> None:
     sealer = SecretCipher(b"one house")
     assert sealer.seal(b"x" * 24) != sealer.seal(b"x" * 24)
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])
-def test_a_secret_is_spelled_and_read_back(size: int) -> None:
+def test_a_secret_is_formatted_and_parsed_back(size: int) -> None:
     assert signing_secrets.parse_secret(signing_secrets.format_secret(b"\xff" * size)) == b"\xff" * size
 
 

@@ -49,7 +49,7 @@ def test_a_score_is_judged_by_the_two_thresholds(score, verdict):
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, -0.01, 1.01])
-def test_what_is_no_probability_is_no_verdict(score):
+def test_a_score_that_is_not_a_probability_gives_no_verdict(score):
     with pytest.raises(SafetyUnavailableError):
         THRESHOLDS.judge(score)
 
@@ -67,14 +67,14 @@ def test_painted_pictures_pass(checker):
     assert {checker.check(paint_picture("a fox", seed, 128, 128)).verdict for seed in range(5)} == {Verdict.PASS}
 
 
-def test_a_finding_names_all_that_explains_it(checker):
+def test_a_finding_includes_scores_checker_digest_and_thresholds(checker):
     finding = checker.check(paint_picture("a fox", 1, 64, 64)).as_json()
     assert finding.keys() == {"verdict", "scores", "checker", "digest", "thresholds"}
     assert (finding["verdict"], finding["checker"], finding["digest"]) == ("pass", "open_nsfw", DIGEST)
     assert finding["thresholds"] == {"review": 0.2, "block": 0.8}
 
 
-def test_colours_that_transparency_hides_are_not_judged(checker, donkey):
+def test_colours_hidden_by_transparency_are_ignored(checker, donkey):
     hidden = donkey.convert("RGB").convert("RGBA")
     hidden.putalpha(0)
     white = Image.new("RGB", donkey.size, "white")
@@ -88,7 +88,7 @@ def test_colours_that_transparency_hides_are_not_judged(checker, donkey):
         [[[0.1, 0.2, 0.7]]], [[[0.1, 0.2], [0.1, 0.2]]], RuntimeError("broken"), MemoryError(),
     ],
 )  # fmt: skip
-def test_anything_but_one_score_is_no_pass(answer):
+def test_anything_but_one_score_does_not_pass(answer):
     checker = OpenNsfwChecker(THRESHOLDS)
     checker._session = Broken(answer)
     with pytest.raises(SafetyUnavailableError):
@@ -127,7 +127,7 @@ def test_the_scripted_checker_passes_all_by_default_and_warns():
     assert checker.check(Image.new("RGB", (8, 8))).verdict is Verdict.PASS
 
 
-def test_the_scripted_checker_says_what_it_is_told(donkey):
+def test_the_scripted_checker_returns_its_script(donkey):
     in_order = ScriptedChecker(build_sequence_rule(Verdict.BLOCK, Verdict.REVIEW))
     assert [in_order.check(donkey).verdict for _ in range(3)] == [Verdict.BLOCK, Verdict.REVIEW, Verdict.PASS]
     by_width = ScriptedChecker(lambda picture: Verdict.BLOCK if picture.width > 100 else Verdict.PASS)

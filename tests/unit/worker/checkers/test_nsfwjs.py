@@ -93,7 +93,7 @@ def test_weights_with_another_digest_are_refused(folder: Path) -> None:
         load(folder)
 
 
-def test_missing_weights_come_with_what_to_do_about_it(tmp_path: Path) -> None:
+def test_missing_weights_are_reported_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(SafetyUnavailableError, match="pressroom safety fetch"):
         load(tmp_path)
 

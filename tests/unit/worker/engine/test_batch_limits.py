@@ -62,7 +62,7 @@ def test_no_batch_is_tried_that_would_make_others_wait_too_long():
     assert tried(caps) == [1, 2, 4]
 
 
-def test_the_profile_stops_where_the_memory_ends_and_gives_it_back():
+def test_profiling_stops_at_the_end_of_memory_and_frees_it():
     caps = profile(lambda rows: 0.01, fits=5)
     assert tried(caps) == [1, 2, 4]
     assert cap(caps) == 4
@@ -73,7 +73,7 @@ def test_a_model_of_which_not_even_one_row_fits_keeps_a_cap_of_one():
     assert cap(profile(fits=0)) == 1
 
 
-def test_nothing_is_tried_beyond_the_most_that_is_allowed():
+def test_no_batch_above_the_maximum_is_tried():
     caps = profile(lambda rows: 0.01, most=6)
     assert tried(caps) == [1, 2, 4]
     assert cap(caps) == 4

@@ -79,7 +79,7 @@ def test_no_row_ever_waits_longer_than_the_bound(arrivals, caps, comes):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([INTERACTIVE, BULK]), st.sampled_from([64, 128])), min_size=1, max_size=12))
-def test_interactive_rows_lead_and_fill_the_batch_before_bulk_rows_in_the_order_in_which_they_came(classes):
+def test_interactive_rows_fill_the_batch_before_bulk_rows_in_order_of_arrival(classes):
     in_hand = [row for priority, width in classes for row in rows(1, priority, width=width)]
     for _ in range(PATIENCE[INTERACTIVE] - 1):  # nobody is overdue
         batch = choose(in_hand, cap=3)
@@ -94,7 +94,7 @@ def test_interactive_rows_lead_and_fill_the_batch_before_bulk_rows_in_the_order_
             assert row.ticket.priority is BULK or not places[BULK]
 
 
-def test_nobody_in_hand_makes_no_batch():
+def test_no_rows_make_no_batch():
     assert choose([]) == []
 
 
@@ -137,7 +137,7 @@ def test_a_model_that_must_be_loaded_is_loaded_at_once_where_nothing_else_waits(
     assert choose(away) == away
 
 
-def test_of_overdue_rows_the_one_that_has_been_so_for_the_longest_leads():
+def test_the_row_that_is_overdue_for_the_longest_leads():
     bulk, interactive = rows(1, BULK), rows(1, width=128)
     bulk[0].waited, interactive[0].waited = PATIENCE[BULK] + 2, PATIENCE[INTERACTIVE] + 1
     assert choose([*interactive, *bulk]) == bulk

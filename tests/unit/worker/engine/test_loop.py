@@ -56,7 +56,7 @@ def test_pictures_come_in_the_order_of_their_seeds(tmp_path):
         assert shop.family.journal[0] == ("encode", [5, 6, 7]), "once for all of them"
 
 
-def test_a_request_with_more_pictures_than_a_batch_has_places_is_printed_all_the_same():
+def test_a_request_larger_than_a_batch_is_printed():
     with EngineFixture(most_rows=2) as shop:
         order = shop.order(seed=0, num_images=5, steps=3)
         (pictures,) = shop.print(order)
@@ -79,7 +79,7 @@ def test_rows_join_and_leave_between_passes_each_by_its_own_steps(ahead):
         shop.assert_books_balance(first, second, late)
 
 
-def test_what_is_shared_is_paid_in_equal_shares():
+def test_shared_seconds_are_charged_in_equal_shares():
     with EngineFixture() as shop:
         first, second = shop.order(seed=1, steps=4), shop.order(seed=2, steps=2)
         shop.print(first, second)
@@ -103,7 +103,7 @@ def test_an_interactive_request_goes_before_bulk_ones_that_came_earlier():
         assert shop.family.steps(9) == [2, 3, 4, 5], "from the pass after it came, without a pause"
 
 
-def test_bulk_requests_of_another_lane_are_not_passed_over_for_ever():
+def test_bulk_requests_of_another_lane_are_not_starved():
     with EngineFixture() as shop:
         bulk = shop.order(seed=1, steps=1, width=128, priority=Priority.BULK)
         shop.print(bulk, shop.order(seed=2, steps=3 * PATIENCE[Priority.BULK]))
@@ -113,7 +113,7 @@ def test_bulk_requests_of_another_lane_are_not_passed_over_for_ever():
 
 @AHEAD
 @pytest.mark.parametrize("error", [InterruptedAttemptError, DrainingError])
-def test_a_request_stops_at_the_step_at_which_its_watch_says_so_with_all_that_it_spent(ahead, error):
+def test_a_request_stops_where_its_observer_raises_with_all_seconds_booked(ahead, error):
     with EngineFixture(ahead=ahead) as shop:
         watch = Recorder(stop_at=2, error=error())
         stopped, other = shop.order(seed=1, steps=9, watch=watch), shop.order(seed=2, steps=9)
@@ -127,7 +127,7 @@ def test_a_request_stops_at_the_step_at_which_its_watch_says_so_with_all_that_it
         shop.assert_books_balance(stopped, other)
 
 
-def test_a_request_that_only_waits_can_be_stopped_too():
+def test_a_waiting_request_can_be_stopped_too():
     with EngineFixture(most_rows=1) as shop:
         watch = Recorder()
         busy, waiting = shop.order(seed=1, steps=20), shop.order(seed=2, priority=Priority.BULK, watch=watch)
@@ -178,7 +178,7 @@ def test_pictures_of_one_request_fail_with_it_at_once():
 
 
 @AHEAD
-def test_out_of_memory_halves_the_batch_for_good_and_everybody_is_printed(ahead):
+def test_out_of_memory_halves_the_batch_for_good_and_every_request_is_printed(ahead):
     with EngineFixture(ahead=ahead, fits=3) as shop:
         orders = [shop.order(**each) for each in seeds(*range(8), steps=3)]
         assert [len(pictures) for pictures in shop.print(*orders)] == [1] * 8
@@ -226,7 +226,7 @@ def test_a_picture_that_needs_no_step_is_decoded_even_beyond_the_batch():
         assert [len(pictures) for pictures in shop.print(shop.order(num_images=5))] == [5]
 
 
-def test_a_model_that_cannot_be_loaded_fails_only_those_who_want_it():
+def test_a_model_that_cannot_be_loaded_fails_only_its_own_requests():
     def load(card, directory):
         if card.name == "broken":
             raise ModelUnavailableError("It is broken.")
@@ -245,7 +245,7 @@ def test_a_model_that_cannot_be_loaded_fails_only_those_who_want_it():
 
 
 @AHEAD
-def test_what_a_load_takes_between_passes_is_nobodys_price(ahead):
+def test_loading_between_passes_is_charged_to_nobody(ahead):
     with EngineFixture("fake", "other", ahead=ahead) as shop:
         orders = [shop.order(seed=1, steps=5), shop.order(seed=2, model="other")]
         shop.at_pass(2, lambda: shop.take(orders[1]))
@@ -257,7 +257,7 @@ def test_what_a_load_takes_between_passes_is_nobodys_price(ahead):
 
 
 @AHEAD
-def test_closing_ends_all_that_is_in_hand_as_draining_with_all_that_it_spent(ahead):
+def test_closing_ends_open_requests_as_draining_with_all_seconds_booked(ahead):
     with EngineFixture(ahead=ahead) as shop:
         orders = [shop.order(seed=1, steps=1000), shop.order(seed=2, width=128, priority=Priority.BULK, steps=1000)]
         closing = []
@@ -289,7 +289,7 @@ def test_an_engine_that_never_worked_closes_at_once():
         shop.loop.close()
 
 
-def test_an_engine_whose_loop_breaks_leaves_the_process_and_lets_nobody_wait():
+def test_an_engine_whose_loop_fails_exits_the_process_and_releases_waiters():
     class Broken(Recorder):
         def step(self, number, spent):
             raise KeyError("a bug")
@@ -316,7 +316,7 @@ def test_lanes_have_room_until_their_batch_is_full():
 
 
 @pytest.mark.parametrize("fault", [None, ValueError("numbers"), "stopped"])
-def test_nothing_of_a_ticket_stays_when_it_has_ended_even_while_garbage_is_not_collected(fault):
+def test_an_ended_ticket_leaks_nothing_even_without_garbage_collection(fault):
     with EngineFixture() as shop:
         order = shop.order(seed=1, watch=Recorder(error=InterruptedAttemptError() if fault == "stopped" else None))
         if isinstance(fault, Exception):
@@ -360,7 +360,7 @@ def test_nothing_of_a_ticket_stays_when_it_has_ended_even_while_garbage_is_not_c
     st.integers(0, 1),
     st.sampled_from([1, 2, 3, 100]),
 )
-def test_whatever_comes_stops_and_fails_all_end_right_and_the_books_balance(plans, ahead, fits):
+def test_any_mix_of_arrivals_stops_and_failures_ends_with_balanced_seconds(plans, ahead, fits):
     with EngineFixture("fake", "other", ahead=ahead, fits=fits, most_rows=4) as shop:
         orders, waiting = [], sorted(plans, key=lambda plan: plan["comes"])
         passes, one_at_a_time = iter(range(10_000)), threading.Lock()

@@ -40,7 +40,7 @@ def test_a_model_is_loaded_once_and_what_that_takes_is_overhead(directories):
     assert fixture.meter.snapshot()["overhead"]["load"] == fixture.device.told == 8.0
 
 
-def test_the_least_recently_used_leaves_when_the_budget_is_spent(directories):
+def test_the_least_recently_used_model_is_evicted_when_the_budget_is_spent(directories):
     fixture = create_engine_fixture(directories, 2)
     for name in ("a", "b", "a", "c"):
         open_model(fixture, name)
@@ -76,7 +76,7 @@ def test_a_model_that_is_not_offered_is_unavailable(directories):
         open_model(create_engine_fixture(directories, 1), "z")
 
 
-def test_a_model_that_leaves_is_gone_before_its_memory_is_given_back_and_the_next_is_loaded(directories):
+def test_an_evicted_model_is_freed_before_the_next_is_loaded(directories):
     alive = []
 
     def load(card, directory):
@@ -92,7 +92,7 @@ def test_a_model_that_leaves_is_gone_before_its_memory_is_given_back_and_the_nex
     assert [name for name, _ in alive] == ["a", "b", "a"]
 
 
-def test_where_a_load_runs_out_of_memory_the_others_leave_and_it_is_tried_again(directories):
+def test_a_load_that_runs_out_of_memory_evicts_the_others_and_is_retried(directories):
     tries = []
 
     def load(card, directory):
@@ -144,7 +144,7 @@ class RecordingAdapters:
         self.on = tuple(adapter.name for adapter in adapters)
 
 
-def test_exactly_the_adapters_of_the_request_are_on(directories):
+def test_exactly_the_adapters_of_the_request_are_active(directories):
     adapters = RecordingAdapters("ink")
     fixture = create_engine_fixture(
         directories, 1, load=lambda card, directory: LoadedModel(FakeFamily(fixture.device), adapters)

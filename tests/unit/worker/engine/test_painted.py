@@ -57,7 +57,7 @@ def paint(engine, **changes):
     return engine.generate(image_request(**changes), NullObserver())
 
 
-def test_the_same_request_gives_the_same_picture_alone_or_in_company(engine):
+def test_a_request_gives_the_same_image_alone_or_batched(engine):
     (alone,) = paint(engine, seed=8)
     _, second = paint(engine, seed=7, num_images=2)
     assert (alone.seed, second.seed) == (8, 8)
@@ -76,13 +76,13 @@ def test_a_picture_has_the_size_asked_for_and_more_than_one_colour(engine):
     assert all(low < high for low, high in picture.pixels.getextrema())
 
 
-def test_a_given_picture_is_printed_instead(make):
+def test_a_given_image_is_returned_instead(make):
     given = Image.radial_gradient("L")
     (picture,) = paint(make(picture=given), width=256, height=256)
     assert picture.pixels.tobytes() == given.convert("RGB").tobytes()
 
 
-def test_it_starts_from_a_picture_as_strongly_as_it_is_told_and_only_where_the_mask_is_white(engine):
+def test_the_painted_engine_honours_init_image_strength_and_mask(engine):
     init = Image.new("RGB", (64, 64), "white")
     mask = Image.new("L", (64, 64), 0)
     mask.paste(255, (0, 0, 32, 64))
@@ -101,14 +101,14 @@ def test_it_starts_from_a_picture_as_strongly_as_it_is_told_and_only_where_the_m
     assert masked.crop(right).tobytes() == init.crop(right).tobytes()
 
 
-def test_it_sleeps_through_every_step_and_that_is_its_price(make, meter):
+def test_every_painted_step_sleeps_and_is_charged(make, meter):
     slept = []
     pictures = paint(make(step_seconds=0.5, sleep=slept.append), steps=3, num_images=2)
     assert slept == [0.5] * 3, "both pictures in each"
     assert sum(picture.gpu_seconds for picture in pictures) == pytest.approx(attempts_of(meter))
 
 
-def test_it_stops_at_the_step_at_which_its_watch_says_so(engine, meter):
+def test_painting_stops_at_the_step_where_its_observer_raises(engine, meter):
     heard = []
 
     class Stop:
@@ -124,7 +124,7 @@ def test_it_stops_at_the_step_at_which_its_watch_says_so(engine, meter):
     assert len(paint(engine)) == 1  # and goes on with the next
 
 
-def test_it_warns_that_no_model_is_at_work(engine):
+def test_the_painted_engine_warns_that_it_is_a_stand_in(engine):
     with pytest.warns(StandInWarning, match="instead of a model"):
         engine.load()
 

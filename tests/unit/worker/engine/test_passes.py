@@ -32,7 +32,7 @@ def test_the_rows_of_a_pass_share_its_time_equally(device, meter, passes):
     assert meter.snapshot()["busy_seconds"] == 6.0
 
 
-def test_what_the_work_returns_comes_back(device, meter, passes):
+def test_the_result_of_a_pass_is_returned(device, meter, passes):
     assert passes.run(ENCODE, Order(meter).rows, lambda: "done") == "done"
 
 
@@ -50,7 +50,7 @@ def test_a_pass_that_fails_is_booked_all_the_same(device, meter, passes):
     assert order.open_passes == 0
 
 
-def test_the_cpu_seconds_of_telling_are_booked_beside_those_of_the_accelerator(device, meter, passes):
+def test_cpu_seconds_of_a_pass_are_booked_beside_those_of_the_accelerator(device, meter, passes):
     order = Order(meter)
     passes.run(DENOISE, order.rows, lambda: sum(range(200_000)))
     passes.book()
@@ -58,7 +58,7 @@ def test_the_cpu_seconds_of_telling_are_booked_beside_those_of_the_accelerator(d
     assert order.account.spent.gpu_seconds == 0
 
 
-def test_nobody_waits_for_a_pass_that_may_stay_open(device, meter, passes):
+def test_booking_does_not_wait_for_passes_that_may_stay_open(device, meter, passes):
     one, other = Order(meter), Order(meter)
     passes.run(DENOISE, one.rows, lambda: device.tell(1.0))
     passes.run(DENOISE, other.rows, lambda: device.tell(1.0))

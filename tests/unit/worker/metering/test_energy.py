@@ -84,7 +84,7 @@ def test_the_real_library_is_asked_and_its_absence_is_no_error():
     assert open_gauge(UUID) is None
 
 
-def test_while_the_device_is_silent_the_last_total_stands():
+def test_while_the_device_does_not_answer_the_last_total_is_kept():
     card = Card()
     gauge = open_gauge(UUID, card)
     card.millijoules += 1_000

@@ -49,7 +49,7 @@ def test_overhead_that_fails_is_booked_all_the_same(meter, clock):
     assert meter.snapshot()["overhead"] == {"load": 3.0}
 
 
-def test_what_an_attempt_spends_is_in_the_busy_time_at_once(meter):
+def test_seconds_of_an_attempt_count_as_busy_at_once(meter):
     account = meter.account()
     account.book("encode", 0.5)
     account.book("denoise", 1.5, cpu_seconds=0.2)
@@ -60,7 +60,7 @@ def test_what_an_attempt_spends_is_in_the_busy_time_at_once(meter):
     assert meter.snapshot()["overhead"] == {}
 
 
-def test_what_was_read_of_an_account_does_not_change_when_more_is_booked(meter):
+def test_a_reading_of_an_account_does_not_change_when_more_is_booked(meter):
     account = meter.account()
     account.book("denoise", 1.0)
     before = account.spent

@@ -24,7 +24,7 @@ def ask(hook):
     return hook.allows(FILE, "image/png", JOB)
 
 
-def test_a_command_gets_the_file_and_what_it_is_of():
+def test_a_command_receives_the_file_and_its_details():
     program = (
         f"import os, sys; sys.exit(3 * (sys.stdin.buffer.read() != {FILE!r}"
         f" or os.environ['PRESSROOM_JOB'] != '{JOB}' or os.environ['PRESSROOM_CONTENT_TYPE'] != 'image/png'))"
@@ -32,7 +32,7 @@ def test_a_command_gets_the_file_and_what_it_is_of():
     assert ask(command(program))
 
 
-def test_a_command_says_no_by_its_status():
+def test_a_command_refuses_by_its_exit_status():
     assert not ask(command("raise SystemExit(3)"))
 
 
@@ -124,6 +124,6 @@ def test_the_settings_choose_the_hook():
 
 
 @pytest.mark.parametrize("hook", ["ftp://hashes.example/", "https:///check", "scan 'unclosed"])
-def test_a_hook_that_cannot_be_is_refused(hook):
+def test_an_invalid_hook_is_refused(hook):
     with pytest.raises(SettingsError, match="PUBLICATION_HOOK must be a command or an http"):
         Settings.from_environ({"PRESSROOM_PUBLICATION_HOOK": hook})

@@ -26,7 +26,7 @@ def test_two_subjects_are_both_named_in_order():
     assert said.index("fox") < said.index(" and ") < said.index("owl")
 
 
-def test_the_same_seed_says_the_same():
+def test_the_same_seed_gives_the_same_caption():
     scene = (("dog face",), "cream")
     first, second = (
         [captions.write_caption(scene, VOCABULARY, random.Random(seed)) for seed in range(20)] for _ in range(2)

@@ -14,7 +14,7 @@ def test_the_catalog_reads_its_card():
     assert card.default_width == card.default_height == 128
 
 
-def test_its_weights_are_at_most_16_megabytes_in_half_precision():
+def test_the_weights_are_at_most_16_megabytes_in_half_precision():
     weights = list(FOLDER.rglob("*.safetensors"))
     assert len(weights) == 3
     assert sum(path.stat().st_size for path in weights) <= 16_000_000
@@ -24,13 +24,13 @@ def test_its_weights_are_at_most_16_megabytes_in_half_precision():
         assert {entry["dtype"] for name, entry in header.items() if name != "__metadata__"} == {"F16"}
 
 
-def test_it_names_nothing_that_an_older_program_lacks():
+def test_the_model_needs_nothing_that_an_older_program_lacks():
     index = json.loads((FOLDER / "model_index.json").read_text())
     assert index["safety_checker"] == index["feature_extractor"] == [None, None]
     assert {"vocab.json", "merges.txt"} <= {path.name for path in (FOLDER / "tokenizer").iterdir()}
 
 
-def test_its_card_carries_the_notice_of_the_pictures_it_learned_from():
+def test_the_card_carries_the_notice_of_the_training_pictures():
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "Copyright (c) Microsoft Corporation." in card
     assert {"samples.png", "loss.png"} <= {path.name for path in Path(FOLDER).glob("*.png")}

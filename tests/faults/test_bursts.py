@@ -14,7 +14,7 @@ PRESSES = 5
 HANDS, ORDERS, ROOM = 32, 2000, 200
 
 
-def test_f56_orders_wait_while_there_is_no_press_and_many_that_come_at_once_print_each_once(stack: Stack) -> None:
+def test_f56_jobs_wait_without_a_press_and_many_presses_print_each_once(stack: Stack) -> None:
     ordered = [stack.client().order() for _ in range(3 * PRESSES)]
     assert stack.count(JobStatus.QUEUED, ordered) == len(ordered)
     with ThreadPoolExecutor(PRESSES) as pool, ExitStack() as presses:  # a press ends with the thread that started it
@@ -24,7 +24,7 @@ def test_f56_orders_wait_while_there_is_no_press_and_many_that_come_at_once_prin
     assert [attempt.outcome for attempt in stack.attempts(*ordered)] == [Outcome.SUCCEEDED] * len(ordered)
 
 
-def test_f65_a_burst_of_orders_is_taken_or_put_off_and_never_breaks_anything(stack: Stack) -> None:
+def test_f65_a_burst_of_submissions_is_accepted_or_refused_for_now_without_an_error(stack: Stack) -> None:
     numbers, lock = itertools.count(), threading.Lock()
     answers: Counter[int] = Counter()
     body = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 1}

@@ -14,7 +14,7 @@ LONG = {"steps": 150, "num_images": MOST_ROWS}
 """Seven seconds of work, which takes all of a press."""
 
 
-def test_an_order_becomes_images_that_a_link_and_a_key_can_fetch(stack: Stack) -> None:
+def test_a_job_produces_images_that_a_link_and_a_key_can_fetch(stack: Stack) -> None:
     client = stack.client()
     job = client.wait(client.order(num_images=2, output_format="webp", seed=11))
     assert job["status"] == "succeeded"
@@ -51,7 +51,7 @@ def test_every_image_has_a_price_and_the_job_their_sum(stack: Stack) -> None:
     assert job["cost"]["gpu_seconds"] >= 4 * STEP_SECONDS, "the three share each step"
 
 
-def test_who_prefers_to_wait_is_answered_with_the_images(stack: Stack) -> None:
+def test_a_client_that_prefers_to_wait_receives_the_images(stack: Stack) -> None:
     client = stack.client()
     body = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 2}
     job = client.post("/v1/jobs", status=200, headers={"Prefer": "wait=60"}, **body)
@@ -60,7 +60,7 @@ def test_who_prefers_to_wait_is_answered_with_the_images(stack: Stack) -> None:
     assert len(job["images"]) == 1
 
 
-def test_the_same_order_sent_twice_under_one_key_is_one_job(stack: Stack) -> None:
+def test_a_request_sent_twice_with_one_key_creates_one_job(stack: Stack) -> None:
     client = stack.client()
     headers = {"Idempotency-Key": "order-1"}
     assert client.order(headers=headers) == client.order(headers=headers)
@@ -87,7 +87,7 @@ def test_a_running_job_shows_its_progress_and_stops_soon_after_it_is_canceled(st
     assert client.job(job_id)["images"] == []
 
 
-def test_whoever_follows_an_order_hears_of_everything_and_at_last_has_its_images(stack: Stack) -> None:
+def test_a_client_following_a_job_receives_every_event_and_then_the_images(stack: Stack) -> None:
     client = stack.client()
     job_id = client.order(steps=40, num_images=2)
     with client.http.sse(f"/v1/jobs/{job_id}/events") as source:
@@ -147,7 +147,7 @@ def test_a_canceled_job_can_be_retried_as_a_new_job(stack: Stack) -> None:
     client.post(f"/v1/jobs/{again['id']}/cancel", status=200)
 
 
-def test_nobody_sees_the_jobs_of_another(stack: Stack) -> None:
+def test_owners_cannot_see_each_others_jobs(stack: Stack) -> None:
     ada, grace = stack.client("ada"), stack.client("grace")
     job = ada.wait(ada.order())
     assert grace.http.get(f"/v1/jobs/{job['id']}").status_code == 404
@@ -162,7 +162,7 @@ def test_a_press_may_print_longer_than_its_lease(stack: Stack) -> None:
     assert len(stack.attempts(job_id)) == 1
 
 
-def test_a_key_made_on_the_command_line_opens_the_door(stack: Stack) -> None:
+def test_a_key_created_on_the_command_line_is_accepted(stack: Stack) -> None:
     key = stack.command("keys", "create", "--name", "visitor").strip()
     answer = stack.client().stranger.get(
         f"{stack.settings.base_url}/v1/jobs", headers={"Authorization": f"Bearer {key}"}

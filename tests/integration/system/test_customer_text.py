@@ -22,7 +22,7 @@ def storage(tmp_path: Path) -> Storage:
     return open_storage(Settings(home=tmp_path))
 
 
-def test_words_are_found_in_columns_and_keys_that_are_not_meant_for_them(
+def test_customer_text_is_found_in_columns_and_keys_not_meant_for_it(
     sqlite_database: Database, storage: Storage
 ) -> None:
     job = factories.submit(sqlite_database, request={"prompt": CANARY}, annotations={"name": CANARY})
@@ -40,6 +40,6 @@ def test_words_are_found_in_columns_and_keys_that_are_not_meant_for_them(
     ]
 
 
-def test_every_column_that_is_meant_for_words_exists() -> None:
+def test_every_column_meant_for_customer_text_exists() -> None:
     columns = {f"{table.name}.{column.name}" for table in Base.metadata.sorted_tables for column in table.columns}
     assert columns >= MEANT_FOR_WORDS

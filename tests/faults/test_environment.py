@@ -65,14 +65,14 @@ SINKS = {"a full disk": _full_disk, "a closed pipe": _closed_pipe}
 
 
 @pytest.mark.parametrize("kind", SINKS)
-def test_f61_a_press_whose_log_takes_nothing_prints_all_the_same(stack: Stack, kind: str) -> None:
+def test_f61_a_press_whose_log_cannot_be_written_goes_on_printing(stack: Stack, kind: str) -> None:
     with SINKS[kind]() as sink, _press_that_logs_to(stack, sink) as press:
         job_id = stack.client().order()
         (row,) = stack.settle([job_id])
         assert (row.status, press.poll()) == (JobStatus.SUCCEEDED, None)
 
 
-def test_f62_a_webhook_whose_name_does_not_resolve_just_now_is_sent_later(sqlite_database: Database) -> None:
+def test_f62_a_webhook_whose_name_does_not_resolve_is_sent_later(sqlite_database: Database) -> None:
     is_down = True
 
     def resolve(host: str, port: int, seconds: float) -> list[Address]:

@@ -69,7 +69,7 @@ FORGED = {
 }
 
 
-def test_f12_a_hundred_copies_of_one_bell_make_one_attempt(stack: Stack) -> None:
+def test_f12_a_hundred_copies_of_one_notification_make_one_attempt(stack: Stack) -> None:
     with press_process.bell(stack) as bell, press_process.press(stack):
         job_id = stack.client().order(steps=10)
         (row,) = stack.rows(job_id)
@@ -88,7 +88,7 @@ def hearing(_embedded: Stack) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.parametrize("kind", FORGED)
-def test_f13_a_message_that_is_no_bell_is_dropped_and_the_press_lives_on(
+def test_f13_a_malformed_message_is_dropped_and_the_press_goes_on(
     stack: Stack, hearing: subprocess.Popen[bytes], kind: str
 ) -> None:
     with stack.backend.connect(stack.settings) as broker:
@@ -100,7 +100,7 @@ def test_f13_a_message_that_is_no_bell_is_dropped_and_the_press_lives_on(
     assert hearing.poll() is None, "the press has died"
 
 
-def test_93_a_bell_with_the_id_of_another_owners_job_changes_nothing(stack: Stack) -> None:
+def test_93_a_notification_with_the_id_of_another_owners_job_changes_nothing(stack: Stack) -> None:
     theirs = stack.client("grace").order()
     (row,) = stack.rows(theirs)
     with press_process.bell(stack) as bell, press_process.press(stack):
@@ -114,7 +114,7 @@ def test_93_a_bell_with_the_id_of_another_owners_job_changes_nothing(stack: Stac
     }
 
 
-def test_f26_a_press_that_hears_nothing_while_work_is_due_has_itself_started_again(
+def test_f26_a_press_that_receives_nothing_while_work_is_due_restarts(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []

@@ -81,7 +81,7 @@ def reader(browser: Browser, stack: Stack) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_looks_as_it_should(
+def test_every_page_is_accessible_and_logs_no_errors(
     look: str, browser: Browser, stack: Stack, reader: Reader, pages: dict[str, str], folder: Path
 ) -> None:
     """Nothing in the console of the browser, nothing that axe holds against a page, nothing beside the screen."""

@@ -73,7 +73,7 @@ def test_94_a_job_in_a_state_that_only_a_newer_version_knows_is_shown_and_left_a
     assert press_fixture.attempts(strange) == []
 
 
-def test_94_a_job_with_a_wish_that_only_a_newer_version_knows_is_shown_and_left_to_it(
+def test_94_a_request_that_only_a_newer_version_knows_is_shown_and_left_to_it(
     database: Database, press_fixture: PressFixture, tmp_path: Path
 ) -> None:
     api = open_api(database, tmp_path / "home")
@@ -112,7 +112,7 @@ def test_100_a_press_refuses_tables_of_an_older_version_and_changes_none(
     assert "run `pressroom migrate`" in done.stderr
 
 
-def test_100_tables_of_a_newer_version_are_worked_on(sqlite_database: Database) -> None:
+def test_100_a_press_works_on_tables_of_a_newer_version(sqlite_database: Database) -> None:
     with sqlite_database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     schema.check_schema_not_older(sqlite_database)

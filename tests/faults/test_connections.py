@@ -58,7 +58,7 @@ def test_f10_a_press_paused_past_its_lease_on_postgresql_changes_nothing(linked:
     assert linked.rows(job_id)[0].finished_at == before.finished_at
 
 
-def test_f20_orders_are_taken_while_redis_is_down_and_printed_when_it_is_back(linked: Stack, links: Linked) -> None:
+def test_f20_jobs_are_accepted_while_redis_is_down_and_printed_when_it_is_back(linked: Stack, links: Linked) -> None:
     with press_process.press(linked):
         links.broker_link.refuse()
         ordered = [linked.client().order() for _ in range(10)]
@@ -66,9 +66,7 @@ def test_f20_orders_are_taken_while_redis_is_down_and_printed_when_it_is_back(li
         _settle_well(linked, ordered)
 
 
-def test_f21_a_job_in_hand_is_finished_while_redis_is_down_and_the_press_hears_again(
-    linked: Stack, links: Linked
-) -> None:
+def test_f21_a_running_job_finishes_while_redis_is_down_and_the_press_reconnects(linked: Stack, links: Linked) -> None:
     with press_process.press(linked) as press:
         job_id = linked.client().order(**LONG)
         _await_beat(linked, job_id)
@@ -93,7 +91,7 @@ def test_f22_f23_redis_is_flushed_and_killed_and_every_job_is_printed_once(linke
     assert {attempt.outcome for attempt in linked.attempts(*ordered)} == {Outcome.SUCCEEDED}
 
 
-def test_f24_orders_are_taken_while_redis_is_full_and_printed_when_it_has_room(linked: Stack, links: Linked) -> None:
+def test_f24_jobs_are_accepted_while_redis_is_full_and_printed_when_it_has_space(linked: Stack, links: Linked) -> None:
     with press_process.press(linked), links.connect(linked.settings) as broker:
         broker.config_set("maxmemory", 1)
         ordered = [linked.client().order() for _ in range(10)]
@@ -101,7 +99,7 @@ def test_f24_orders_are_taken_while_redis_is_full_and_printed_when_it_has_room(l
         _settle_well(linked, ordered)
 
 
-def test_f25_a_broken_or_a_slow_line_to_redis_is_lived_with(linked: Stack, links: Linked) -> None:
+def test_f25_jobs_are_printed_over_a_broken_or_slow_connection_to_redis(linked: Stack, links: Linked) -> None:
     with press_process.press(linked):
         links.broker_link.reset()
         _settle_well(linked, [linked.client().order()])
@@ -109,7 +107,7 @@ def test_f25_a_broken_or_a_slow_line_to_redis_is_lived_with(linked: Stack, links
         _settle_well(linked, [linked.client().order()])
 
 
-def test_f27_without_its_database_the_api_says_when_to_come_again(linked: Stack, links: Linked) -> None:
+def test_f27_without_its_database_the_api_answers_503_with_retry_after(linked: Stack, links: Linked) -> None:
     client = linked.client()
     headers = {"Idempotency-Key": "f27"}
     _settle_while_printing(linked, [client.order()])  # so that the api's pool holds connections that are about to die
@@ -177,7 +175,7 @@ def test_f29_a_commit_whose_outcome_is_unknown_publishes_once(
 
 
 @pytest.mark.parametrize("is_of_answer", [True, False], ids=["committed", "rolled_back"])
-def test_f29_an_order_whose_commit_is_unknown_is_refused_and_taken_once(
+def test_f29_a_submission_whose_commit_is_unknown_gets_503_and_is_accepted_once(
     linked: Stack, links: Linked, *, is_of_answer: bool
 ) -> None:
     headers = {"Idempotency-Key": f"f29-{is_of_answer}"}
@@ -191,7 +189,7 @@ def test_f29_an_order_whose_commit_is_unknown_is_refused_and_taken_once(
     _settle_while_printing(linked, [taken.json()["id"]])
 
 
-def test_f34_a_storage_that_is_away_for_a_while_costs_no_second_print(linked: Stack, links: Linked) -> None:
+def test_f34_an_unavailable_storage_repeats_the_upload_and_not_the_print(linked: Stack, links: Linked) -> None:
     with press_process.press(linked, **PATIENT):
         links.storage_link.refuse()
         job_id = linked.client().order(num_images=2)
@@ -202,7 +200,7 @@ def test_f34_a_storage_that_is_away_for_a_while_costs_no_second_print(linked: St
     assert _outcomes(linked, job_id) == [Outcome.SUCCEEDED]
 
 
-def test_f35_a_storage_that_is_slower_than_a_lease_takes_no_job_from_its_press(linked: Stack, links: Linked) -> None:
+def test_f35_a_storage_slower_than_the_lease_does_not_cost_the_press_its_job(linked: Stack, links: Linked) -> None:
     with press_process.press(linked):
         links.storage_link.slow(0.5)
         job_id = linked.client().order()
@@ -212,7 +210,7 @@ def test_f35_a_storage_that_is_slower_than_a_lease_takes_no_job_from_its_press(l
     assert (attempt.ended_at - attempt.started_at).total_seconds() > linked.settings.lease_seconds
 
 
-def test_f36_an_upload_that_is_cut_in_the_middle_is_made_again(linked: Stack, links: Linked) -> None:
+def test_f36_an_upload_that_is_cut_off_is_repeated(linked: Stack, links: Linked) -> None:
     with press_process.press(linked, **PATIENT):
         links.storage_link.cut_after(2_000)
         job_id = linked.client().order()
