@@ -45,7 +45,7 @@ def _no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings() -> Iterator[None]:
-    """Hide the settings of whoever runs the tests."""
+    """Hide the settings of the surrounding environment."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith((PREFIX, "AWS_")):

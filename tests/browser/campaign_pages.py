@@ -1,4 +1,4 @@
-"""Campaigns at every step of their path, for those who take pictures of the console."""
+"""Campaigns at every step of their path, for screenshots of the console."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A browser, a stack that prints by brush, and somebody who looks at the console in it."""
+"""A browser, a stack with the painted model, and a signed-in reader of the console."""
 
 from collections.abc import Callable, Iterator
 

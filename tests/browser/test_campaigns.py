@@ -1,4 +1,4 @@
-"""A whole campaign, done by a reader who never leaves the console: from a file of recipients to a file of pictures."""
+"""A whole campaign, carried out in the console alone: from a file of recipients to a file of images."""
 
 import csv
 import io

@@ -95,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(stack: Stack, browser: Browser) -> tuple[Reader, dict[str, str]]:
-    """Somebody who has styles and blocked prints, and the path of each page by its name."""
+    """An owner with styles and blocked images, and the path of each page by its name."""
     reader = Reader.signed_in(browser, stack, "rita")
     for style in (SPRING, SPRING | {"steps": 5}, {"name": "plain", "negative_prompt": "text, watermarks"}):
         reader.tell("/v1/styles", style)

@@ -74,7 +74,7 @@ def pages(stack: Stack, reader: Reader) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def reader(browser: Browser, stack: Stack) -> Iterator[Reader]:
-    """The operator, who also prints."""
+    """An operator who also has images."""
     signed_in = Reader.signed_in(browser, stack, "ada")
     yield signed_in
     signed_in.close()

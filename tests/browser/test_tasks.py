@@ -16,7 +16,7 @@ SignIn = Callable[..., Reader]
 
 
 def make_picture(reader: Reader, prompt: str, **fields: str) -> Page:
-    """Order a small picture by the form, and wait until it is shown."""
+    """Submit a small image by the form, and wait until it is shown."""
     page = reader.open("/generate")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     for label, value in ({"Width": "128", "Height": "128"} | fields).items():

@@ -1,4 +1,4 @@
-"""Writes docs/openapi.json anew: ``python -m tests.contracts.write_openapi``."""
+"""Writes docs/openapi.json again: ``python -m tests.contracts.write_openapi``."""
 
 import json
 import tempfile

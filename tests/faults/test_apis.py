@@ -1,4 +1,4 @@
-"""Apis that die while they take an order, and two that take the same one: one job, and the client can tell."""
+"""Apis that die during a submission, and two that receive the same one: one job, and the client can find it."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Crowds: of presses that come at once, and of orders that come faster than anybody can take them."""
+"""Bursts: many presses that start at once, and submissions that arrive faster than they can be accepted."""
 
 import itertools
 import threading

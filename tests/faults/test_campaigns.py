@@ -27,7 +27,7 @@ class Crew:
             self._hire(role)
 
     def kill(self, role: str) -> None:
-        """Kill whoever has a role, the stack's own clerk too, as a lost machine does."""
+        """Kill the process of a role, the stack's own clerk too, as a lost machine does."""
         place, process = self._hands[role]
         process.send_signal(signal.SIGKILL)
         if role == "clerk":

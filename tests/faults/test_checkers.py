@@ -18,7 +18,7 @@ from worker.press import runner
 
 
 class BrokenChecker(ScriptedChecker):
-    """Gives what it is told to give, or raises it."""
+    """Returns or raises the scripted result."""
 
     def __init__(self, answer: object) -> None:
         super().__init__()

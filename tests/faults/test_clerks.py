@@ -1,4 +1,4 @@
-"""Clerks that die over a message: it is sent again, under the same id, signed anew, and the job knows nothing of it."""
+"""Clerks that die while they send a message: it is sent again with the same id and a new signature."""
 
 import subprocess
 import sys

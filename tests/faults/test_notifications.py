@@ -1,4 +1,4 @@
-"""Bells that nobody rang in order: repeated, forged, broken, enormous. A press hears them and does what is to do."""
+"""Repeated, forged, malformed and enormous notifications: the press drops them and goes on."""
 
 import base64
 import json

@@ -26,7 +26,7 @@ LONG = {"steps": 100}
 
 
 def _die_at(stack: Stack, point: str, **wish: Any) -> str:
-    """Order a job, and have a press come as far as *point* with it; return its id."""
+    """Submit a job, and have a press come as far as *point* with it; return its id."""
     with press_process.press(stack, f"{point}:kill") as doomed:
         job_id = stack.client().order(**wish)
         assert doomed.wait(60) == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Receivers of webhooks that lead inside: none is reached, neither when it is named nor when it is told something."""
+"""Webhook URLs with private addresses: none is contacted, neither at registration nor at delivery."""
 
 import socket
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ ONE_ROUND = 4
 
 
 class FullDisk(FileStorage):
-    """Files whose disk has no room left while it is told so: what is written then goes to a device that is full."""
+    """File storage whose disk can be switched to full: writes then go to a device without space."""
 
     is_full = False
 
@@ -34,7 +34,7 @@ class FullDisk(FileStorage):
 
 @pytest.fixture
 def script(sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    """The script of the S3 server that the house now stores in."""
+    """The script of the S3 server in which the press stores images."""
     with scripted_s3.serving(monkeypatch.setenv) as (script, storage):
         sqlite_press_fixture.storage = storage
         yield script
@@ -42,7 +42,7 @@ def script(sqlite_press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def full_disk(sqlite_press_fixture: PressFixture) -> FullDisk:
-    """A disk on which the house now stores."""
+    """A disk on which the press stores images."""
     files = open_storage(sqlite_press_fixture.settings)
     assert isinstance(files, FileStorage)
     sqlite_press_fixture.storage = FullDisk(files.root, files.links)

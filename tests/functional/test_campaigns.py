@@ -1,4 +1,4 @@
-"""A real campaign on the starter model and the real checker: every row is accounted for, and told truly."""
+"""A real campaign on the starter model and the real checker: every row is accounted for, and the results are right."""
 
 import csv
 import io

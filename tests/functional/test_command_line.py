@@ -30,7 +30,7 @@ def backend_name() -> str:
 
 @pytest.fixture
 def environ(stack: Stack) -> Iterator[dict[str, str]]:
-    """The variables of somebody with a key, whose orders are noted afterwards."""
+    """The variables of a user with a key; the jobs that the user submits are collected afterwards."""
     client = stack.client("mary")
     yield stack.environ | {"PRESSROOM_API_KEY": client.key}
     client.accepted[:] = [job["id"] for job in client.http.get("/v1/jobs", params={"limit": 100}).json()["data"]]

@@ -17,7 +17,7 @@ LONG = {"steps": 60}
 
 
 def _order_20(stack: Stack) -> list[str]:
-    """Order 20 jobs, and return when a few have been printed and one is being printed."""
+    """Submit 20 jobs, and return when a few have been printed and one is being printed."""
     ordered = [stack.client().order(steps=5, num_images=2) for _ in range(20)]
     until(lambda: stack.count(JobStatus.SUCCEEDED, ordered) >= 3, "the first jobs")
     until(lambda: stack.count(JobStatus.RUNNING, ordered) >= 1, "a job in hand")

@@ -1,4 +1,4 @@
-"""Orders by HTTP, as a customer sees them."""
+"""Jobs over HTTP, as a customer sees them."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Every image that is delivered says that a model made it, in every format; no word of who ordered it is told."""
+"""Every image that is delivered says that a model made it, in every format; nothing in it identifies the customer."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What integration tests may ask for besides: a house for presses, tiny models, and a post office for webhooks."""
+"""Fixtures of integration tests: presses, tiny models, webhooks and campaigns."""
 
 import functools
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The promises under fire: ``python -m tests.soak --minutes 30 [--seed 1]``; 0 jobs lost, unexpected or ended twice.
+"""The guarantees under faults: ``python -m tests.soak --minutes 30 [--seed 1]``; 0 jobs lost, unexpected or ended twice.
 
 Four painted presses, the api and the clerk on PostgreSQL, Redis and S3; a queue of two thousand jobs and five new ones
 a second; every few seconds something breaks. Then everything is mended, the queue is drained, and the state of the
@@ -80,7 +80,7 @@ def main(words: list[str] | None = None) -> int:
 def soak(
     stack: Stack, servers: SoakServers, hook_url: str, history: History, given: argparse.Namespace
 ) -> tuple[Guarantees, dict[str, Any]]:
-    """Order and break for so long, mend and drain; return how the promises stand, and what it has cost."""
+    """Submit jobs and inject faults for so long, then drain; return the state of the guarantees, and the costs."""
     watch.install(stack.database)
     customers = Customers(stack, hook_url, given.seed, history)
     injector = FaultInjector(stack, servers, given.seed, history)
@@ -106,7 +106,7 @@ def soak(
 
 
 def _drain(stack: Stack) -> float:
-    """Wait until nothing is queued or running; return the seconds. Whoever does not end is lost, and counted."""
+    """Wait until nothing is queued or running; return the seconds. Jobs that do not end are counted as lost."""
     began = time.monotonic()
 
     def is_empty() -> bool:

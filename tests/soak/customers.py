@@ -1,4 +1,4 @@
-"""Two owners who order all the time, as well-behaved clients do: each order has a key and is sent until it is answered.
+"""Two owners who submit jobs all the time, as well-behaved clients do: each request has a key and is retried.
 
 Some orders are bulk, some have deadlines, some tell a webhook, some are sent twice, and some are canceled.
 """
@@ -17,14 +17,14 @@ from tests.soak.history import History
 
 OWNERS = ("ada", "grace")
 HANDS = 12
-"""Orders that are on their way at once."""
+"""Requests in flight at once."""
 
 ASK_SECONDS, AGAIN_SECONDS, GIVE_UP_SECONDS = 10.0, 0.5, 300.0
 REFUSED = 400
 
 
 class Customers:
-    """Orders, and remembers what was accepted."""
+    """Submits jobs, and remembers which were accepted."""
 
     def __init__(self, stack: Stack, hook_url: str, seed: int, history: History) -> None:
         self._clients = [stack.client(owner) for owner in OWNERS]
@@ -43,14 +43,14 @@ class Customers:
         """Keys that made two jobs: there must be none."""
 
     def begin(self, queued: int, rate: float) -> None:
-        """Order so many at once, and then so many a second until ``finish``."""
+        """Submit so many jobs at once, and then so many a second until ``finish``."""
         for _ in range(queued):
             self._order()
         self._rate = rate
         self._thread.start()
 
     def finish(self) -> None:
-        """Order no more; return when every order has been answered. Raises what an order raised."""
+        """Submit no more; return when every request has been answered. Raises what a request raised."""
         self._stop.set()
         self._thread.join()
         for sent in self._sent:
@@ -65,7 +65,7 @@ class Customers:
             self._stop.wait(max(0.0, due - time.monotonic()))
 
     def _order(self) -> None:
-        """Draw an order and hand it on; all draws are made in one thread at a time, so that a seed is a sequence."""
+        """Draw a request and pass it on; all draws are made in one thread at a time, so that a seed is a sequence."""
         number, chance = next(self._numbers), self._random.random()
         body: dict[str, Any] = {
             "prompt": f"a lighthouse {number} {CANARY}",

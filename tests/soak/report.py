@@ -1,4 +1,4 @@
-"""What a soak has shown: the promises, and what they have cost."""
+"""The report of a soak: the guarantees, and what keeping them has cost."""
 
 import json
 import statistics

@@ -16,7 +16,7 @@ START_SECONDS = 60
 
 
 class RestartableServer:
-    """A server by a word of its command line; whoever kills it here starts it again, in the same folder."""
+    """A server, found by a word of its command line, that can be ended and started again in the same folder."""
 
     def __init__(self, word: str, is_ready: Callable[[], bool], farewell: signal.Signals = signal.SIGKILL) -> None:
         self._process = _find(word)

@@ -1,4 +1,4 @@
-"""The database's own witness: a trigger that writes down each change of a job's status, whoever makes it."""
+"""A trigger in the database that records each change of a job's status, whichever process makes it."""
 
 from typing import Any
 

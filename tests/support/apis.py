@@ -1,4 +1,4 @@
-"""An api in this process, with a recording bell and files in a directory, and clients that hold a key to it."""
+"""An api in this process, with a recording notifier, files in a directory, and a client with a key."""
 
 import warnings
 import weakref
@@ -42,7 +42,7 @@ _idle: list[OpenAPI] = []
 
 @dataclass
 class Api:
-    """The app, what it was given, and what its client sends unless told otherwise."""
+    """The app, its services, and its client with its default key."""
 
     app: OpenAPI
     services: Services

@@ -1,4 +1,4 @@
-"""Where the words of customers may be found, and that they are nowhere else."""
+"""Finds text of customers outside the columns that are meant for it."""
 
 import json
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ MEANT_FOR_WORDS = {
 
 
 def find_misplaced_text(database: Database, storage: Storage, marker: str) -> list[str]:
-    """Return every column, and every object's key, in which *canary* stands and is not meant to."""
+    """Return every column, and every object's key, that contains *marker* and is not meant to."""
     places = [
         f"{table.name}.{column.name}"
         for table in Base.metadata.sorted_tables

@@ -1,4 +1,4 @@
-"""Builders of what the tests need in quantity: requests, orders, queued jobs, presses, claims and image rows."""
+"""Builders of test data: requests, job specs, queued jobs, presses, claims and image rows."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -39,7 +39,7 @@ def image_request(**changes: Any) -> ImageRequest:
 
 
 def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **changes: Any) -> JobSpec:
-    """Return an order of *owner*."""
+    """Return a job spec of *owner*."""
     return JobSpec(owner=owner, request=image_request(**(request or {})), **changes)
 
 

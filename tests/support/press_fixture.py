@@ -1,4 +1,4 @@
-"""A house in which presses can be opened, in this process: a database, files for storage, settings."""
+"""Presses in this process, with a database, files for storage, and settings."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -86,6 +86,6 @@ class PressFixture:
 
 
 def open_press_fixture(database: Database, folder: Path, **changes: str) -> PressFixture:
-    """Return a house on *database* with its files below *folder*, where a step takes five milliseconds."""
+    """Return a press fixture on *database* with its files below *folder*, where a step takes five milliseconds."""
     settings = Settings.from_environ({"PRESSROOM_HOME": str(folder / "home"), **BRISK, **changes})
     return PressFixture(database, open_storage(settings), settings)

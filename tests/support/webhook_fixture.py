@@ -1,4 +1,4 @@
-"""A post office for tests: endpoints of receivers on this machine, and a courier whose clock can be set forward."""
+"""Webhooks for tests: endpoints of receivers on this machine, and a deliverer whose clock can be set forward."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.webhooks.deliverer import Deliverer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from common.tables.webhook_states import JOB_EVENTS, EventType, MessageState
 from common.webhooks import claiming, endpoints, outbox, outcomes, signing_secrets
 from common.webhooks.claiming import Delivery
+from common.webhooks.deliverer import Deliverer
 from common.webhooks.endpoints import NewEndpoint
 from common.webhooks.outcomes import DeliveryOutcome
 from common.webhooks.signing_secrets import SecretCipher
@@ -44,7 +44,7 @@ class Clock:
 
 @dataclass
 class WebhookFixture:
-    """A database with endpoints, and whoever delivers to them."""
+    """A database with endpoints, and a deliverer."""
 
     database: Database
     clock: Clock = field(default_factory=Clock)
@@ -58,7 +58,7 @@ class WebhookFixture:
     def subscribe(
         self, url: str, owner: str = "ada", events: Sequence[EventType] = JOB_EVENTS, most: int = 1000
     ) -> tuple[UUID, str]:
-        """Enter an endpoint; return its id and its secret."""
+        """Insert an endpoint; return its id and its secret."""
         with self.database.transaction() as session:
             wish = NewEndpoint(owner, url, events)
             row, secret = endpoints.create_endpoint(session, SEALER, wish, most)
@@ -69,7 +69,7 @@ class WebhookFixture:
             endpoints.ensure_direct_endpoint(session, SEALER, owner)
 
     def test(self, endpoint_id: UUID) -> UUID:
-        """Owe an endpoint a message; return its id."""
+        """Queue a test message for an endpoint; return its id."""
         with self.database.transaction() as session:
             return outbox.publish_test_event(session, session.get_one(WebhookEndpoint, endpoint_id)).id
 
@@ -80,12 +80,12 @@ class WebhookFixture:
             assert deliverer.wait(PATIENCE_SECONDS)
 
     def claim(self, room: int = 100, threads: int = 100) -> list[Delivery]:
-        """Claim what is due, as a courier would."""
+        """Claim the due messages, as a deliverer would."""
         with self.database.transaction() as session:
             return claiming.claim_deliveries(session, self.clock(session), room, threads=threads)
 
     def record(self, delivery: Delivery, outcome: DeliveryOutcome) -> MessageState | None:
-        """Write what came of a try, as a courier would."""
+        """Record the outcome of an attempt, as a deliverer would."""
         with self.database.transaction() as session:
             return outcomes.record_outcome(session, delivery, outcome, self.clock(session))
 
@@ -102,7 +102,7 @@ class WebhookFixture:
             return list(session.scalars(select(WebhookMessage).order_by(WebhookMessage.id)))
 
     def told(self) -> list[tuple[str, str]]:
-        """Return owner and event of each message, in the order in which they were owed."""
+        """Return owner and event of each message, in the order in which they were queued."""
         return [(message.owner, message.event) for message in self.messages()]
 
     def attempts(self, message_id: UUID) -> list[WebhookAttempt]:
@@ -112,6 +112,6 @@ class WebhookFixture:
 
 
 def read(message: WebhookMessage) -> dict[str, Any]:
-    """Return what a message tells of its job."""
+    """Return the data of a message about its job."""
     data: dict[str, Any] = json.loads(message.body)["data"]
     return data

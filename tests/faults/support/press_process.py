@@ -23,7 +23,7 @@ HASTY = {"PRESSROOM_PAINTED_STEP_SECONDS": "0.005"}
 
 @contextmanager
 def press(stack: Stack, *faults: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a press of *stack* that breaks as *faults* say; enter the block once it hears bells."""
+    """Run a press of *stack* that breaks as *faults* say; enter the block once it receives notifications."""
     environ = stack.environ | {"PYTHONPATH": str(ROOT), "PRESSROOM_FAULTS": ",".join(faults), **settings}
     with own_folder() as folder:
         log = folder / "log"
@@ -61,7 +61,7 @@ def api(stack: Stack, *faults: str, **settings: str) -> Iterator[Client]:
 
 @contextmanager
 def bell(stack: Stack) -> Iterator[CeleryNotifier]:
-    """Ring by hand."""
+    """Send notifications by hand."""
     celery = create_celery(stack.settings, patient=False)
     yield CeleryNotifier(celery)
     celery.close()

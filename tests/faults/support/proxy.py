@@ -1,4 +1,4 @@
-"""A proxy between a process and what it stands on, told to be slow, deaf, cut or gone; it knows bytes alone."""
+"""A proxy between a process and a server it depends on, which can be slow, silent, cut or gone; it only sees bytes."""
 
 import asyncio
 import socket

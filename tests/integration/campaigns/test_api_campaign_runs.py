@@ -1,4 +1,4 @@
-"""``/v1/campaigns/{id}/…``: what is done with a campaign by HTTP, and what is shown and told of it."""
+"""``/v1/campaigns/{id}/…``: actions on a campaign over HTTP, its progress, and its webhook events."""
 
 import json
 from decimal import Decimal

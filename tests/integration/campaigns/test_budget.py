@@ -1,4 +1,4 @@
-"""The budget of a campaign: never passed, whoever races for it; raised, it pays for the rest; our waste is ours."""
+"""The budget of a campaign: never exceeded under concurrency; raised, it pays for the rest; waste is not charged."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal

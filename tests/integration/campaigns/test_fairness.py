@@ -1,4 +1,4 @@
-"""Who is next beside campaigns: the urgent first, and campaigns of equal weight in turns."""
+"""The order of claims with campaigns: urgent jobs first, and campaigns of equal weight in turns."""
 
 from collections import Counter
 

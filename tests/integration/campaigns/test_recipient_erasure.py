@@ -34,7 +34,7 @@ def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
 
 
 def begin(campaign_fixture: CampaignFixture, people: list[str], chosen: CampaignSpec | None = None) -> UUID:
-    """Start a campaign whose first recipient is called like the canary, by id and by value."""
+    """Start a campaign whose first recipient has the marker as its id and as a value."""
     campaign_id = campaign_fixture.campaign(people, chosen)
     with campaign_fixture.database.transaction() as session:
         first = (Recipient.campaign_id == campaign_id, Recipient.row == 1)

@@ -1,4 +1,4 @@
-"""Who gets into the console, what it shows to whom, and which posts it believes; on both databases."""
+"""Sign-in, permissions and protection against forged posts in the console; on both databases."""
 
 import re
 from pathlib import Path

@@ -16,7 +16,7 @@ from tests.support.press_fixture import PressFixture
 
 @pytest.fixture
 def kept(press_fixture: PressFixture) -> PressFixture:
-    """A house that keeps what is blocked."""
+    """A press that keeps blocked images."""
     return PressFixture(
         press_fixture.database, press_fixture.storage, press_fixture.settings.model_copy(update={"quarantine": "keep"})
     )

@@ -1,4 +1,4 @@
-"""A page of the console shows what a second scope guards only to who has that one too; on both databases."""
+"""Parts of a console page that need a second scope are shown only to keys that have it; on both databases."""
 
 from pathlib import Path
 

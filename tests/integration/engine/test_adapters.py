@@ -34,13 +34,13 @@ def adapted_models() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def open_model(adapted_models, tmp_path_factory):
-    """Open the rig of a tiny model by name, once: ``ink`` and ``oil.2`` (which leaves the text alone) go with each."""
+    """Open a tiny model by name, once; each has the adapters ``ink`` and ``oil.2`` (which leaves the text encoder alone)."""
     return functools.cache(lambda name: adapted_models.open_adapted_model(name, tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture
 def sd15(adapted_models, open_model, tmp_path):
-    """A rig of its own, to be broken."""
+    """A model with its own copy of the adapters, to be damaged."""
     shared = open_model("sd15")
     return adapted_models.AdaptedModel(shared.model, shutil.copytree(shared.directory, tmp_path / "adapters"))
 

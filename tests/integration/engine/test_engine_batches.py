@@ -20,7 +20,7 @@ from worker.engine.interface import NO_INPUTS, NullObserver
 from worker.metering.meter import Meter
 
 CLOSE = 2
-"""Levels of 255 by which a picture may differ for its company: sums of floats depend on their order."""
+"""Levels of 255 by which a picture may differ with its batch: sums of floats depend on their order."""
 
 FAMILIES = ("sd15", "sdxl", "pixart")
 

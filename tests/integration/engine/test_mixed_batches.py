@@ -1,5 +1,5 @@
 # ruff: noqa: PLC0415  (torch takes seconds to import, and collecting tests should not)
-"""The starter model's pictures, printed alone and in fifty random companies."""
+"""The starter model's pictures, printed alone and in fifty random batches."""
 
 import random
 
@@ -11,7 +11,7 @@ from common.models.catalog import STARTER, read_card
 
 COMPANIES = 50
 CLOSE = 2
-"""Levels of 255 by which a picture may differ for its company: sums of floats depend on their order."""
+"""Levels of 255 by which a picture may differ with its batch: sums of floats depend on their order."""
 
 PROMPTS = ("a fox on a red background", "a tiger on a blue background", "an octopus on a plain white background")
 

@@ -1,4 +1,4 @@
-"""Pictures from pictures, in company, against the stock img2img and inpainting pipelines alone."""
+"""Batched images from input images, compared with the stock img2img and inpainting pipelines."""
 
 import copy
 from pathlib import Path

@@ -163,7 +163,9 @@ def test_an_image_that_takes_too_long_to_decode_is_refused(
     assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
 
 
-def test_an_upload_behind_slow_images_gets_429_with_retry_after(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_upload_behind_slow_images_gets_429_with_retry_after(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     sandbox = _open_sandbox(places=1, wait_seconds=0.01)
     monkeypatch.setattr(uploads, "_sandbox", sandbox)
     slow = tmp_path / "slow.py"

@@ -1,4 +1,4 @@
-"""Where a picture comes from, over HTTP: recognised by its file, its manifest, or its looks, and told to its owner."""
+"""Verification over HTTP: an image is recognised by its file, its manifest or its fingerprint."""
 
 import io
 import threading

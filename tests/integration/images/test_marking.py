@@ -33,7 +33,7 @@ PIXELS = {"png": (b"IDAT", 40), "jpeg": (b"\xff\xda", 40), "webp": (b"VP8 ", 60)
 
 @pytest.fixture
 def press_fixture(sqlite_database: Database, tmp_path: Path) -> PressFixture:
-    """Open a house on SQLite: what is tried here does not depend on the kind of database."""
+    """Open a press fixture on SQLite: these tests do not depend on the kind of database."""
     return open_press_fixture(sqlite_database, tmp_path)
 
 

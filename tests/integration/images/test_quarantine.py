@@ -1,4 +1,4 @@
-"""Quarantine: what is kept is noise to all but reviewers, who see it blurred, release it, or confirm the block."""
+"""Quarantine: kept images are encrypted; reviewers see them blurred, release them, or confirm the block."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ HOOK = "https://hooks.example/pressroom"
 
 @pytest.fixture
 def kept(press_fixture: PressFixture) -> PressFixture:
-    """A house that keeps what is blocked."""
+    """A press that keeps blocked images."""
     return PressFixture(
         press_fixture.database, press_fixture.storage, press_fixture.settings.model_copy(update={"quarantine": "keep"})
     )

@@ -1,4 +1,4 @@
-"""Following a job over HTTP: what is told, in which order, and what to a client that comes back, on both databases."""
+"""Event streams of a job over HTTP: the events, their order, and resumption by a client; on both databases."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ def api(database: Database, tmp_path: Path) -> Api:
 
 @pytest.fixture
 def plain(sqlite_database: Database, tmp_path: Path) -> Api:
-    """An api for what does not depend on the kind of database, with room for two who wait."""
+    """An api for what does not depend on the kind of database, with two slots for waiting requests."""
     return open_api(sqlite_database, tmp_path, max_waiting=2)
 
 

@@ -23,7 +23,7 @@ STEPS = 1000
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server with room for one who waits."""
+    """A server with one slot for waiting requests."""
     with serving(PRESSROOM_MAX_WAITING="1") as started:
         yield started
 

@@ -30,7 +30,7 @@ def plain(sqlite_database: Database, tmp_path: Path) -> Api:
 
 
 class UnreachableNotifier:
-    """A bell that nobody can ring."""
+    """A notifier whose broker cannot be reached."""
 
     def ring(self, model: str, job_id: UUID) -> None:
         raise BrokerUnavailableError

@@ -35,7 +35,7 @@ BODIES: dict[str, dict[str, Any]] = {
 """What the routes that want a body are sent, by how their method and path begin or end."""
 
 OF_ALL_OWNERS = "/v1/quarantine"
-"""Routes of reviewers, who see what was blocked whosever it is."""
+"""Routes of reviewers, who see the blocked images of all owners."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Orders that wait together are taken together, and come out as if one after the other; on both databases."""
+"""Submissions that wait together are inserted together, as if one after the other; on both databases."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +30,7 @@ Submission = tuple[JobSpec, Reservation | None]
 
 
 class BlockedNotifier:
-    """Remembers who rang together; the first one is kept until the others may go on."""
+    """Records which jobs were notified together; the first notification blocks until the others may go on."""
 
     def __init__(self) -> None:
         self.rings: list[list[UUID]] = []
@@ -45,7 +45,7 @@ class BlockedNotifier:
 
 
 class UnreachableNotifier(BlockedNotifier):
-    """A notifier that nobody can ring."""
+    """A notifier whose broker cannot be reached."""
 
     def ring(self, _model: str, *job_ids: UUID) -> None:
         self.rings.append([*job_ids])
@@ -73,7 +73,7 @@ def open_inserter(database: Database, tmp_path: Path, notifier: BlockedNotifier)
 
 
 def build_submission(owner: str = "ada", key: str | None = None, digest: str = "d", **changes: Any) -> Submission:
-    """Return an order, and the key that it comes with."""
+    """Return a job spec, and the idempotency key that it comes with."""
     order = factories.order(owner, **changes)
     return order, None if key is None else Reservation(owner, key, digest, order.id)
 
@@ -87,14 +87,14 @@ def get_result(outcome: InsertOutcome) -> InsertedJob | UUID:
 def submit_together(
     inserter: BatchInserter, notifier: BlockedNotifier, submissions: Sequence[Submission]
 ) -> list[InsertedJob | UUID | BaseException]:
-    """Have all of *asked* wait while another order is seen to; return what became of each."""
+    """Have all of *submissions* wait while another one is inserted; return the outcome of each."""
     with ThreadPoolExecutor(len(submissions) + 1) as pool:
         before = pool.submit(inserter.take, *build_submission("zoe"))
-        until(lambda: notifier.rings, "an order that is seen to")
+        until(lambda: notifier.rings, "a submission that is being inserted")
         futures: list[Future[InsertOutcome]] = []
         for each in submissions:
             futures.append(pool.submit(inserter.take, *each))
-            until(lambda: len(inserter._combiner._waiting) == len(futures), "those who wait")
+            until(lambda: len(inserter._combiner._waiting) == len(futures), "the waiting submissions")
         notifier.may_go_on.set()
         before.result()
         return [future.exception() or get_result(future.result()) for future in futures]
@@ -117,7 +117,7 @@ def test_submissions_of_a_batch_are_notified_together_and_queued_in_order(
     made = [each for each in took if isinstance(each, InsertedJob)]
     assert [each.job.id for each in made] == [order.id for order, _ in submissions]
     assert [each.job.fair_tag for each in made] == [0, 0, 2]
-    # The order of zoe, whose tag is 0 too, was written last.
+    # Zoe's job, whose tag is 0 too, was written last.
     assert [each.queue_position for each in made] == [0, 1, 3]
     assert [factories.read(database, each.job.id).fair_tag for each in made] == [0, 0, 2]
 
@@ -265,10 +265,10 @@ def test_a_key_locked_elsewhere_does_not_delay_other_submissions(
     with ThreadPoolExecutor(4) as pool, elsewhere.transaction() as session:
         reserve_idempotency_key(session, Reservation("ada", "k", "d", create_id()), 24)
         before = pool.submit(inserter.take, *build_submission("zoe"))
-        until(lambda: notifier.rings, "an order that is seen to")
+        until(lambda: notifier.rings, "a submission that is being inserted")
         contested = pool.submit(inserter.take, *build_submission(key="k"))
         company = [pool.submit(inserter.take, *build_submission(key=key)) for key in "ab"]
-        until(lambda: len(inserter._combiner._waiting) == 3, "those who wait")
+        until(lambda: len(inserter._combiner._waiting) == 3, "the waiting submissions")
         notifier.may_go_on.set()
         for each in (before, *company):
             assert each.result(60).inserted

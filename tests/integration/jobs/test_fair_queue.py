@@ -1,4 +1,4 @@
-"""Many orders at once are queued as if one after the other, on both databases."""
+"""Many jobs at once are queued as if one after the other, on both databases."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Any life of jobs at all: whatever presses, owners and time do in whatever order, the promises hold after each step.
+"""A state machine of jobs: whatever presses, owners and time do, the guarantees hold after each step.
 
 Presses are lists of claims here; a pause, a crash, a lost commit are what they look like to the database.
 """

@@ -102,7 +102,7 @@ def test_nothing_is_published_without_a_verdict(press_fixture: PressFixture) -> 
 
 
 class Broken:
-    """An engine that fails in the way it is told, until it has failed often enough."""
+    """An engine that fails with the given error so many times."""
 
     def __init__(self, sound: Engine, faults: list[Exception]) -> None:
         self._sound = sound

@@ -176,7 +176,7 @@ def test_of_several_checkers_the_strictest_counts_and_all_scores_stand(classifie
 
 
 class Broken(ScriptedChecker):
-    """A checker that gives what it is told to give, or raises it."""
+    """A checker that returns or raises the scripted result."""
 
     def __init__(self, answer: object) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is refused, and how: one row a kind of bad input; none leaves a job, a bell or a remembered key behind."""
+"""Refused input, one row for each kind: none leaves a job, a notification or an idempotency key behind."""
 
 import gzip
 import json

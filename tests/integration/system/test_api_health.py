@@ -26,7 +26,7 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
 
 
 class UnreachableNotifier:
-    """A bell behind a broker that is gone."""
+    """A notifier whose broker is gone."""
 
     def ring(self, model: str, job_id: object) -> None:
         raise BrokerUnavailableError

@@ -1,4 +1,4 @@
-"""The operator report over HTTP: for operators alone, and as the presses and the ledger tell it; on both databases."""
+"""The operator report over HTTP: for operators alone, from the meters and the ledger; on both databases."""
 
 from datetime import timedelta
 from pathlib import Path

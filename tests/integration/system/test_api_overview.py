@@ -1,4 +1,4 @@
-"""``/v1/overview``: all owners for the operator, and for everybody else their own jobs; on both databases."""
+"""``/v1/overview``: everything for operators, and their own jobs for tenants; on both databases."""
 
 from pathlib import Path
 

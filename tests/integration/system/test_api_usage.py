@@ -1,4 +1,4 @@
-"""Usage: delivered plus running plus waste is all that was spent, whichever way it is told apart; on both databases."""
+"""Usage: delivered plus running plus waste is all that was spent, however it is grouped; on both databases."""
 
 from datetime import timedelta
 from decimal import Decimal

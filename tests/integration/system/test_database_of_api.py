@@ -1,4 +1,4 @@
-"""What the api asks of the database besides: commits that are on the disk, one glance, a clock for fixed statements."""
+"""Database features of the api: durable commits, short reads, and a clock within statements."""
 
 from datetime import UTC, timedelta
 from pathlib import Path

@@ -79,7 +79,7 @@ BROKEN: dict[str, Callable[[PressFixture], None]] = {
 
 @pytest.fixture
 def printed(press_fixture: PressFixture) -> PressFixture:
-    """A house in which one job of two images was printed as it should be, and told of."""
+    """A press that has printed one job of two images and reported it to a webhook."""
     WebhookFixture(press_fixture.database).subscribe("https://hooks.example/", events=TERMINAL_EVENTS)
     factories.submit(press_fixture.database, request={"num_images": 2})
     with press_fixture.press() as press:

@@ -33,7 +33,7 @@ def send_test(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
 
 
 def put(api: Api, state: MessageState) -> None:
-    """Write a state of all messages past the couriers."""
+    """Write a state of all messages directly."""
     with api.database.transaction() as session:
         for message in session.query(WebhookMessage):
             message.state = state

@@ -1,4 +1,4 @@
-"""Who tries a message, on both databases: one sender at a time, fenced by the number of the try."""
+"""Claims of messages, on both databases: one sender at a time, fenced by the number of the attempt."""
 
 from datetime import timedelta
 from threading import Thread

@@ -4,13 +4,13 @@ from ipaddress import ip_address
 from uuid import UUID
 
 import pytest
-from common.webhooks.deliverer import Deliverer
 
 from common.db.engine import Database
 from common.settings import Settings
 from common.tables import WebhookMessage
 from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import outbox
+from common.webhooks.deliverer import Deliverer
 from common.webhooks.retry_schedule import MOST_TRIES
 from common.webhooks.signing_secrets import SecretCipher
 from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules

@@ -1,4 +1,4 @@
-"""Builders of campaigns straight in the tables, and a press of one hand that prints what they order."""
+"""Builds campaigns directly in the tables, and prints their jobs by hand."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

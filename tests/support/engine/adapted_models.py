@@ -35,7 +35,7 @@ Scales = dict[str, float]
 
 @dataclass
 class AdaptedModel:
-    """A tiny model with a shelf of adapters that go with it; ``begin`` and ``step`` do as the engine's loop does."""
+    """A tiny model with a directory of compatible adapters; ``begin`` and ``step`` do as the engine's loop does."""
 
     model: Path
     directory: Path

@@ -1,4 +1,4 @@
-"""An engine without a device: a clock that moves only when work is told, and models whose every fault is planned."""
+"""An engine without a device: a clock that moves only with work, and models whose every fault is planned."""
 
 import copy
 import threading
@@ -40,7 +40,7 @@ def card(name: str = MODEL, **changes: Any) -> ModelCard:
 
 
 class Recorder:
-    """A watch that keeps what it hears, and stops its attempt when it is told or at one of its steps."""
+    """An observer that records its calls, and stops its attempt at a given step."""
 
     def __init__(self, stop_at: int | None = None, error: PressroomError | None = None) -> None:
         self.heard: list[tuple[int, Any]] = []
@@ -74,7 +74,7 @@ class Order(Ticket):
 
 
 class Device:
-    """An accelerator that works off what it is told, one thing after the other, on a clock of its own."""
+    """An accelerator that executes its work in order, on a clock of its own."""
 
     title = "device"
 
@@ -132,7 +132,7 @@ class Mark:
 
 @dataclass(eq=False)
 class FakeDrawing:
-    """A drawing of which nothing is known but how far it is."""
+    """A drawing that only counts its steps."""
 
     seed: int
     total: int
@@ -145,7 +145,7 @@ class FakeDrawing:
 
 @dataclass(eq=False)
 class FakeFamily:
-    """A model that takes its time, keeps a journal, and fails as it is told."""
+    """A model that takes a fixed time, keeps a journal, and fails as scripted."""
 
     device: Device
     most_rows: int | None = 16
@@ -232,13 +232,13 @@ class EngineFixture:
         return Order(self.meter, **options)
 
     def take(self, *orders: Order) -> None:
-        """Hand in orders at one moment."""
+        """Submit tickets at one moment."""
         with self.loop._changed:
             for order in orders:
                 self.loop.take(order)
 
     def print(self, *orders: Order) -> list[list[Picture]]:
-        """Hand in orders at one moment, and wait for all."""
+        """Submit tickets at one moment, and wait for all."""
         self.take(*orders)
         return [order.wait() for order in orders]
 

@@ -1,4 +1,4 @@
-"""Pictures drawn in company by a family, and alone by the stock pipeline, to be compared. Imports torch."""
+"""Compares images drawn in batches by a family with those of the stock pipeline. Imports torch."""
 
 import copy
 from collections import defaultdict
@@ -30,7 +30,7 @@ KINDS = {Family.SD15: Sd15Family, Family.SDXL: SdxlFamily, Family.SD3: Sd3Family
 
 @dataclass(frozen=True)
 class BatchMember:
-    """A request in a company: before which tick it joins, and after how many of its steps it is dropped, if at all."""
+    """A request in a batch: before which tick it joins, and after how many of its steps it is dropped, if at all."""
 
     request: ImageRequest
     joins: int = 0

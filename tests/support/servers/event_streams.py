@@ -27,7 +27,7 @@ def parse(text: str) -> list[StreamedEvent]:
 
 
 class EventReader:
-    """The events of one answer, each as soon as it is there; whoever leaves early must close it."""
+    """The events of one answer, each as soon as it arrives; must be closed if not read to the end."""
 
     def __init__(self, answer: TestResponse) -> None:
         assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""The console's small parts: snapshots shared by many, sessions, forms read as wishes, recipes, amounts."""
+"""The console's small parts: shared snapshots, sessions, forms, code snippets, amounts."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Every life that a job can have, followed with every gap: nothing is missed, nothing told twice."""
+"""Event ids over every history that a job can have: nothing is missed and nothing sent twice."""
 
 from collections.abc import Iterator
 from itertools import combinations, pairwise
@@ -13,7 +13,7 @@ History = list[tuple[JobStatus, int]]
 
 
 def list_histories(history: History) -> Iterator[History]:
-    """Yield every life that begins with *life*, as statuses with the number of the attempt."""
+    """Yield every history that begins with *history*, as statuses with the number of the attempt."""
     yield history
     status, attempt = history[-1]
     if len(history) < LONGEST:

@@ -1,4 +1,4 @@
-"""Many ask, one does it for all who wait: everybody gets its own answer, and nobody pays for another."""
+"""Flat combining: waiting items are processed in one batch, and each gets its own result or error."""
 
 import random
 import time
@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 
 class SlowBatch:
-    """Answers numbers with their tens; the first time, not before it may go on. What it cannot do is listed."""
+    """Multiplies numbers by ten; the first batch blocks until it may go on, and the items in ``bad`` fail."""
 
     def __init__(self, fault: Exception | None = None, bad: Sequence[int] = ()) -> None:
         self.fault = fault
@@ -33,12 +33,12 @@ class SlowBatch:
         return [10 * item for item in items]
 
     def submit_while_busy(self, pool: ThreadPoolExecutor, items: Sequence[int]) -> list["Future[int]"]:
-        """Have 0 asked, and while that goes on the *items*, one after the other; then let it go on."""
+        """Submit 0, and while that is processed the *items*, one after the other; then let it go on."""
         asked = []
         for waiting, item in enumerate([0, *items]):
             asked.append(pool.submit(self.combiner.run, item))
-            until(lambda: self.groups, "somebody at it")
-            until(lambda: len(self.combiner._waiting) == waiting, "those who wait")  # noqa: B023
+            until(lambda: self.groups, "a running batch")
+            until(lambda: len(self.combiner._waiting) == waiting, "the waiting items")  # noqa: B023
         self.may_go_on.set()
         return asked
 
@@ -100,7 +100,7 @@ def test_items_are_processed_after_a_single_item_failed(pool: ThreadPoolExecutor
 def test_a_stuck_batch_does_not_hold_up_other_items(pool: ThreadPoolExecutor) -> None:
     batch = SlowBatch()
     stuck = pool.submit(batch.combiner.run, 0)
-    until(lambda: batch.groups, "somebody at it")
+    until(lambda: batch.groups, "a running batch")
     assert [each.result(60) for each in [pool.submit(batch.combiner.run, item) for item in (1, 2)]] == [10, 20]
     assert not stuck.done()
     batch.may_go_on.set()

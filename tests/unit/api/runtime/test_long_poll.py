@@ -1,4 +1,4 @@
-"""Who may wait, and for how long."""
+"""Long polling: the preference, the slots and the time limit."""
 
 import time
 

@@ -27,11 +27,11 @@ from worker.engine.batch_selection import PATIENCE
 from worker.engine.model_cache import LoadedModel
 
 AHEAD = pytest.mark.parametrize("ahead", [0, 1])
-"""A device that does things at once, and one that is told ahead."""
+"""A device that works at once, and one with work queued ahead."""
 
 
 def seeds(*numbers, **options):
-    """Return the options of an order for each seed."""
+    """Return the options of a request for each seed."""
     return [{"seed": number} | options for number in numbers]
 
 

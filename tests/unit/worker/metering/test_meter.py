@@ -6,7 +6,7 @@ from worker.metering.meter import Meter
 
 
 class Clock:
-    """A clock that moves when it is told."""
+    """A clock that is moved by hand."""
 
     def __init__(self):
         self.time = 100.0

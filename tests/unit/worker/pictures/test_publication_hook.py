@@ -58,7 +58,7 @@ def test_a_command_sees_none_of_our_secrets(monkeypatch):
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers as its server is told, and remembers what it got."""
+    """Answers with the status of its server, and remembers the request."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,4 +1,4 @@
-"""What the starter model is told about a picture."""
+"""Captions of training pictures of the starter model."""
 
 import random
 
