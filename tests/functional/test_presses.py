@@ -58,7 +58,7 @@ def test_40_jobs_of_two_owners_are_shared_fairly_and_urgent_ones_go_first(stack:
 
 @contextmanager
 def _busy_presses(stack: Stack) -> Iterator[None]:
-    """Keep every press busy for the block, so that all jobs submitted in it are queued before the first one is printed."""
+    """Keep every press busy for the block, so that jobs submitted in it are queued before one is printed."""
     client = stack.client("eve")
     blocking = [client.order(steps=150, num_images=8) for _ in range(PRESSES)]
     until(lambda: stack.count(JobStatus.RUNNING, blocking) == PRESSES, "all presses to be busy")

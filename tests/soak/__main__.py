@@ -1,4 +1,4 @@
-"""The guarantees under faults: ``python -m tests.soak --minutes 30 [--seed 1]``; 0 jobs lost, unexpected or ended twice.
+"""Checks the guarantees under faults: ``python -m tests.soak --minutes 30 [--seed 1]``; no job is lost or ended twice.
 
 Four painted presses, the api and the clerk on PostgreSQL, Redis and S3; a queue of two thousand jobs and five new ones
 a second; every few seconds something breaks. Then everything is mended, the queue is drained, and the state of the

@@ -1,4 +1,4 @@
-"""Databases that have lost their last minutes, by a fail-over or a restore: nothing breaks, and idempotency keys work again."""
+"""Databases that lost their last minutes by a fail-over or a restore: nothing breaks, and idempotency keys work."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

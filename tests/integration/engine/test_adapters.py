@@ -34,7 +34,7 @@ def adapted_models() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def open_model(adapted_models, tmp_path_factory):
-    """Open a tiny model by name, once; each has the adapters ``ink`` and ``oil.2`` (which leaves the text encoder alone)."""
+    """Open a tiny model by name, once; each has the adapters ``ink`` and ``oil.2`` (without text encoder layers)."""
     return functools.cache(lambda name: adapted_models.open_adapted_model(name, tmp_path_factory.mktemp(name)))
 
 
