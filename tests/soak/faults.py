@@ -18,7 +18,7 @@ LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.5, 2.0 * LEASE_SECONDS
 
 
 class FaultInjector:
-    """Injects faults and repairs them; every draw is made even if its target is absent, so that a seed is a schedule."""
+    """Injects faults and repairs them; draws are made even without a target, so that a seed is a schedule."""
 
     def __init__(self, stack: Stack, servers: SoakServers, seed: int, history: History) -> None:
         self._stack = stack

@@ -38,7 +38,7 @@ def image_request(**changes: Any) -> ImageRequest:
     return ImageRequest(**(values | changes))
 
 
-def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **changes: Any) -> JobSpec:
+def job_spec(owner: str = "ada", *, request: dict[str, Any] | None = None, **changes: Any) -> JobSpec:
     """Return a job spec of *owner*."""
     return JobSpec(owner=owner, request=image_request(**(request or {})), **changes)
 
@@ -46,7 +46,7 @@ def order(owner: str = "ada", *, request: dict[str, Any] | None = None, **change
 def submit(database: Database, owner: str = "ada", *, max_queued: int = 10_000, **changes: Any) -> Job:
     """Queue one job of *owner* and return it."""
     with database.transaction() as session:
-        return lifecycle.submit_job(session, order(owner, **changes), max_queued)
+        return lifecycle.submit_job(session, job_spec(owner, **changes), max_queued)
 
 
 def press(database: Database, **changes: Any) -> UUID:

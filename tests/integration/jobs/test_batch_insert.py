@@ -74,7 +74,7 @@ def open_inserter(database: Database, tmp_path: Path, notifier: BlockedNotifier)
 
 def build_submission(owner: str = "ada", key: str | None = None, digest: str = "d", **changes: Any) -> Submission:
     """Return a job spec, and the idempotency key that it comes with."""
-    order = factories.order(owner, **changes)
+    order = factories.job_spec(owner, **changes)
     return order, None if key is None else Reservation(owner, key, digest, order.id)
 
 

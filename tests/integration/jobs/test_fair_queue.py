@@ -40,7 +40,7 @@ def _tags_of_mix(database: Database, *, together: bool) -> list[int]:
     empty(database.url.render_as_string(hide_password=False))
     for owner in ("ada", "ada", "bob"):
         factories.submit(database, owner)
-    orders = [factories.order(owner, **changes) for owner, changes in MIXED]
+    orders = [factories.job_spec(owner, **changes) for owner, changes in MIXED]
     for some in [orders] if together else [[order] for order in orders]:
         _submit_all(database, some)
     with database.reading() as session:
@@ -55,7 +55,7 @@ def test_jobs_submitted_together_get_the_same_tags_as_one_by_one(database: Datab
 
 def test_jobs_beyond_the_queue_limit_are_refused_without_affecting_others(database: Database) -> None:
     factories.submit(database, "ada", max_queued=2)
-    orders = [factories.order(owner) for owner in ("ada", "ada", "grace", "ada")]
+    orders = [factories.job_spec(owner) for owner in ("ada", "ada", "grace", "ada")]
     made = _submit_all(database, orders, max_queued=2)
     assert list(made) == [orders[0].id, orders[2].id]
     with database.reading() as session:
@@ -63,13 +63,13 @@ def test_jobs_beyond_the_queue_limit_are_refused_without_affecting_others(databa
 
 
 def test_campaign_jobs_do_not_count_towards_the_queue_limit(database: Database) -> None:
-    orders = [factories.order("ada", campaign_id=CAMPAIGN, recipient_id=str(row)) for row in range(3)]
+    orders = [factories.job_spec("ada", campaign_id=CAMPAIGN, recipient_id=str(row)) for row in range(3)]
     assert len(_submit_all(database, orders, max_queued=0)) == 3
-    assert len(_submit_all(database, [factories.order("ada")], max_queued=1)) == 1
+    assert len(_submit_all(database, [factories.job_spec("ada")], max_queued=1)) == 1
 
 
 def test_the_returned_jobs_equal_the_stored_ones(database: Database) -> None:
-    order = factories.order(
+    order = factories.job_spec(
         "ada",
         campaign_id=CAMPAIGN,
         recipient_id="17",

@@ -46,7 +46,7 @@ def test_another_request_under_the_same_key_is_refused(database: Database) -> No
 
 
 def _reserved_order(session: Session) -> JobSpec:
-    order = factories.order()
+    order = factories.job_spec()
     idempotency.reserve_idempotency_key(session, Reservation("ada", "k1", "d1", order.id), HOURS)
     return order
 
@@ -84,7 +84,7 @@ def test_twenty_requests_with_one_key_at_the_same_moment_make_one_job(database: 
     barrier = Barrier(20)
 
     def request(_: int) -> UUID:
-        order = factories.order()
+        order = factories.job_spec()
         barrier.wait(30)
         with database.transaction() as session:
             earlier = idempotency.reserve_idempotency_key(session, Reservation("ada", "k1", "d1", order.id), HOURS)

@@ -13,7 +13,7 @@ def test_positions_counted_together_equal_those_counted_one_by_one(database: Dat
     factories.submit(database, "a", priority=Priority.BULK)
     owners = "adcdab"
     orders = [
-        factories.order(owner, priority=priority, request={"model": model})
+        factories.job_spec(owner, priority=priority, request={"model": model})
         for owner, priority in zip(owners, [*Priority] * 3, strict=True)
         for model in ("painted", "another")
     ]
@@ -26,8 +26,8 @@ def test_positions_counted_together_equal_those_counted_one_by_one(database: Dat
 
 def test_counting_stops_at_a_thousand(database: Database) -> None:
     with database.transaction() as session:
-        lifecycle.submit_jobs(session, [factories.order("ada") for _ in range(fair_queue.FARTHEST - 1)], 10_000)
-        last = lifecycle.submit_jobs(session, [factories.order("ada") for _ in range(3)], 10_000)
+        lifecycle.submit_jobs(session, [factories.job_spec("ada") for _ in range(fair_queue.FARTHEST - 1)], 10_000)
+        last = lifecycle.submit_jobs(session, [factories.job_spec("ada") for _ in range(3)], 10_000)
         assert [*fair_queue.count_jobs_ahead_of_each(session, last.values()).values()] == [999, 1000, 1000]
-        later = lifecycle.submit_jobs(session, [factories.order("ada") for _ in range(2)], 10_000)
+        later = lifecycle.submit_jobs(session, [factories.job_spec("ada") for _ in range(2)], 10_000)
         assert [*fair_queue.count_jobs_ahead_of_each(session, later.values()).values()] == [1000, 1000]

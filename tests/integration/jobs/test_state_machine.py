@@ -105,7 +105,7 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from("ab"))
     def submit_with_key(self, key: str) -> None:
-        order = factories.order(TOLD)
+        order = factories.job_spec(TOLD)
         with self.database.transaction() as session:
             earlier = idempotency.reserve_idempotency_key(session, Reservation(TOLD, key, "digest", order.id), 24)
             if earlier is None:

@@ -58,7 +58,7 @@ class Recorder:
         return self.heard[-1][1]
 
 
-class Order(Ticket):
+class FakeTicket(Ticket):
     """A ticket of the fake model."""
 
     def __init__(
@@ -228,19 +228,19 @@ class EngineFixture:
         self.device.tell(8.0)
         return LoadedModel(self.families[of.name])
 
-    def order(self, **options: Any) -> Order:
-        return Order(self.meter, **options)
+    def create_ticket(self, **options: Any) -> FakeTicket:
+        return FakeTicket(self.meter, **options)
 
-    def take(self, *orders: Order) -> None:
+    def take(self, *tickets: FakeTicket) -> None:
         """Submit tickets at one moment."""
         with self.loop._changed:
-            for order in orders:
-                self.loop.take(order)
+            for ticket in tickets:
+                self.loop.take(ticket)
 
-    def print(self, *orders: Order) -> list[list[Picture]]:
+    def print(self, *tickets: FakeTicket) -> list[list[Picture]]:
         """Submit tickets at one moment, and wait for all."""
-        self.take(*orders)
-        return [order.wait() for order in orders]
+        self.take(*tickets)
+        return [ticket.wait() for ticket in tickets]
 
     def at_pass(self, number: int, act: Callable[[], object], phase: str = "denoise") -> None:
         """Have the engine's thread do something just before its pass of a number, counted from 0."""
@@ -252,10 +252,10 @@ class EngineFixture:
 
         self.family.before = before
 
-    def assert_books_balance(self, *orders: Order) -> None:
+    def assert_books_balance(self, *tickets: FakeTicket) -> None:
         """Fail unless attempts + overheads = busy."""
         snapshot = self.meter.snapshot()
-        booked = sum(order.account.spent.gpu_seconds for order in orders) + sum(snapshot["overhead"].values())
+        booked = sum(ticket.account.spent.gpu_seconds for ticket in tickets) + sum(snapshot["overhead"].values())
         assert abs(booked - snapshot["busy_seconds"]) < 1e-9, (booked, snapshot)
         assert abs(snapshot["busy_seconds"] - self.device.told) < 1e-9, (snapshot, self.device.told)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from common.tables.states import Priority
-from tests.support.engine.engine_fixture import Order
+from tests.support.engine.engine_fixture import FakeTicket
 from worker.engine import batch_selection
 from worker.engine.batch_selection import PATIENCE, SWAP_PATIENCE
 from worker.metering.meter import Meter
@@ -18,7 +18,7 @@ METER = Meter()
 
 
 def rows(count=1, priority=INTERACTIVE, model=HERE, width=64, steps=10):
-    ticket = Order(METER, priority=priority, model=model, width=width, num_images=count, steps=steps)
+    ticket = FakeTicket(METER, priority=priority, model=model, width=width, num_images=count, steps=steps)
     for row in ticket.rows:
         row.drawing = SimpleNamespace(done=0, total=steps)
     return ticket.rows
