@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.campaigns.campaigns import spec
 
 from common.campaigns.printing.settlement import BLOCKED, PrintUpdate, _settle_job
 from common.campaigns.spec import OnBlock
@@ -12,6 +11,7 @@ from common.ids import create_id
 from common.tables import Image, Job, Print
 from common.tables.campaign_states import PrintStatus
 from common.tables.states import ImageStatus, JobStatus, Verdict
+from tests.support.campaigns.campaign_fixture import spec
 
 
 def an_image(score: float | None = None, **columns: Any) -> Image:
