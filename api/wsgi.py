@@ -18,7 +18,7 @@ def _open_services(settings: Settings) -> Services:
     storage = open_storage(settings)
     return Services(
         database=Database(settings.sqlalchemy_url, is_durable=True),
-        bell=CeleryNotifier(create_celery(settings, patient=False)),
+        notifier=CeleryNotifier(create_celery(settings, patient=False)),
         storage=storage,
         links=storage.links if isinstance(storage, FileStorage) else None,
         settings=settings,

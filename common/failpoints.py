@@ -20,8 +20,8 @@ from common.errors import PressroomError, StandInWarning
 POINTS = {
     "submitting": "the api is about to commit a job",
     "submitted": "the api has committed a job, but not yet notified a press",
-    "rung": "the api has notified a press, but not yet answered",
-    "heard": "a press has received a notification, but not yet claimed a job",
+    "notified": "the api has notified a press, but not yet answered",
+    "received": "a press has received a notification, but not yet claimed a job",
     "claimed": "a press has committed its claim",
     "stepped": "a press has finished a step of a job",
     "generated": "a press has generated all images of a job, but not stored any",
@@ -58,7 +58,7 @@ class Failpoint:
     first: int
     last: int | None
 
-    def strike(self) -> None:
+    def trigger(self) -> None:
         """Do it."""
         if self.action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -111,7 +111,7 @@ def _reach_failpoint(point: str) -> None:
         return
     number = _count_pass(point)
     if number >= planned.first and (planned.last is None or number <= planned.last):
-        planned.strike()
+        planned.trigger()
 
 
 def _count_pass(point: str) -> int:

@@ -74,7 +74,7 @@ def _authenticate_request() -> None:
     if scope is None:
         return
     match = BEARER.fullmatch(request.headers.get("Authorization", ""))
-    row = current_context().keyring.find(match.group(1)) if match else None
+    row = current_context().keys.find(match.group(1)) if match else None
     if row is None:
         raise RefusedError(
             "unauthorized", "Send a valid API key as Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"}

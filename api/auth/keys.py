@@ -105,13 +105,13 @@ def revoke_key(path: KeyPath) -> Response:
     """Revoke an API key. It takes effect within a second and the key stays in the list. The call is idempotent."""
     with current_context().database.transaction() as session:
         keys.revoke_api_key(session, load_key(session, current_caller().owner, path.key_id).prefix)
-    current_context().keyring.forget()
+    current_context().keys.forget()
     return Response(status=204)
 
 
-def issue_key(session: Session, owner: str, own: Collection[str], wish: NewKey) -> tuple[ApiKey, str]:
+def issue_key(session: Session, owner: str, own: Collection[str], body: NewKey) -> tuple[ApiKey, str]:
     """Create a key of *owner* with at most the scopes *own*; raise RefusedError if more is requested."""
-    wanted = [scope for scope in own if scope != Scope.KEYS_ADMIN] if wish.scopes is None else wish.scopes
+    wanted = [scope for scope in own if scope != Scope.KEYS_ADMIN] if body.scopes is None else body.scopes
     faults = [
         FieldError(
             code="scope_not_held",
@@ -121,18 +121,18 @@ def issue_key(session: Session, owner: str, own: Collection[str], wish: NewKey) 
         for place, scope in enumerate(wanted)
         if scope not in own
     ]
-    if wish.expires_at is not None and wish.expires_at <= utcnow():
+    if body.expires_at is not None and body.expires_at <= utcnow():
         faults.append(FieldError(code="out_of_range", detail="must be in the future", pointer="/expires_at"))
     own_end = current_caller().expires_at
-    if own_end is not None and wish.expires_at is not None and wish.expires_at > own_end:
+    if own_end is not None and body.expires_at is not None and body.expires_at > own_end:
         detail = f"must not be later than {own_end.isoformat()}, the expiry of the API key used"
         faults.append(FieldError(code="out_of_range", detail=detail, pointer="/expires_at"))
     if faults:
         raise refuse_request(faults)
     scopes = [*map(Scope, dict.fromkeys(wanted))]
     # The new key inherits the restrictions of the key that creates it.
-    ends = wish.expires_at or own_end
-    key = keys.create_api_key(session, wish.name, owner, scopes, ends, current_caller().kept, current_caller().safety)
+    ends = body.expires_at or own_end
+    key = keys.create_api_key(session, body.name, owner, scopes, ends, current_caller().kept, current_caller().safety)
     return load_key(session, owner, key.split("_")[1]), key
 
 

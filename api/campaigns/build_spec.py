@@ -93,24 +93,24 @@ def _build_arms(body: NewCampaign) -> Iterator[Arm]:
 
 def _build_arm(body: NewCampaign, variant: NewVariant, pointer: str) -> Arm:
     style, style_pointer = (variant.style, pointer) if variant.style is not None else (body.style, "")
-    worn = None if style is None else prepare.resolve_style(current_caller().owner, style, f"{style_pointer}/style")
+    resolved = None if style is None else prepare.resolve_style(current_caller().owner, style, f"{style_pointer}/style")
     look = _merge_defaults(body.defaults, variant.defaults)
-    if worn is not None:
-        look = prepare.fill_from_style(look, worn.spec)
+    if resolved is not None:
+        look = prepare.fill_from_style(look, resolved.spec)
     words = _merge_templates(body.template, variant.template)
     with _prefix_pointers(f"{pointer}/defaults"):
-        order = _resolve_arm_job(look, words)
-    request = order.request.model_copy(
+        job = _resolve_arm_job(look, words)
+    request = job.request.model_copy(
         update={"prompt": "", "negative_prompt": look.negative_prompt or "", "seed": 0, "num_images": 1}
     )
     return Arm(
         name=variant.name,
         weight=variant.weight or 1,
         template=words,
-        prefix=worn.spec.prompt_prefix if worn else "",
-        suffix=worn.spec.prompt_suffix if worn else "",
-        style=worn.reference if worn else None,
-        palette=tuple(order.palette or ()),
+        prefix=resolved.spec.prompt_prefix if resolved else "",
+        suffix=resolved.spec.prompt_suffix if resolved else "",
+        style=resolved.reference if resolved else None,
+        palette=tuple(job.palette or ()),
         request=request,
     )
 
@@ -128,16 +128,16 @@ def _merge_templates(base: NewTemplate, own: NewTemplate | None) -> Template:
 
 
 def _resolve_arm_job(look: Defaults, words: Template) -> JobSpec:
-    """Return the order for one print of an arm, as if it had been requested as a single job."""
+    """Return the job spec for one image of an arm, as if it had been requested as a single job."""
     context = current_context()
     said = dict(look)
     if words.negative_prompt:
         said["negative_prompt"] = SAMPLE_PROMPT  # so that a model without support for it is reported
-    wish = NewJob.model_construct(prompt=SAMPLE_PROMPT, **said)
-    order = resolve.build_job_spec(
-        wish, context.offer.cards(), context.settings, current_caller().owner, current_caller().key_id
+    body = NewJob.model_construct(prompt=SAMPLE_PROMPT, **said)
+    job = resolve.build_job_spec(
+        body, context.models.cards(), context.settings, current_caller().owner, current_caller().key_id
     )
-    return prepare.apply_policy(order)
+    return prepare.apply_policy(job)
 
 
 @contextmanager

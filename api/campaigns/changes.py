@@ -60,7 +60,7 @@ def insert_campaign(body: NewCampaign, raw: dict[str, Any], reservation: Reserva
                 known = queries.load_campaign(session, CampaignPath(campaign_id=earlier))
                 return Created(serializers.serialize_campaign(session, known), is_new=False)
         if row.webhook_url is not None:
-            endpoints.ensure_direct_endpoint(session, context.sealer, row.owner)
+            endpoints.ensure_direct_endpoint(session, context.cipher, row.owner)
         session.add(row)
         session.flush()
         return Created(serializers.serialize_campaign(session, row), is_new=True)
@@ -69,18 +69,18 @@ def insert_campaign(body: NewCampaign, raw: dict[str, Any], reservation: Reserva
 def update_campaign(path: CampaignPath, body: CampaignChanges, raw: dict[str, Any]) -> Campaign:
     """Update the caller's campaign with *body*, parsed from *raw*, and check its rows again; raise RefusedError."""
     before = queries.fetch_campaign(path)
-    wish = before.wish | raw
-    whole = NewCampaign.model_validate(wish)
+    merged = before.body | raw
+    whole = NewCampaign.model_validate(merged)
     spec = build_spec.build_campaign_spec(whole)
     if faults := receiver_url.find_url_faults(body.webhook_url, "/webhook_url"):
         raise refuse_request(faults)
     amount = None if body.budget is None else Decimal(body.budget.amount)
     with queries.lock_campaign(path) as (session, row):
-        if row.status not in lists.UNAPPROVED or row.wish != before.wish:
+        if row.status not in lists.UNAPPROVED or row.body != before.body:
             raise RefusedError("invalid_state", f"The campaign is {row.status} or is being changed by another request.")
         is_checked = revalidation.needs_revalidation(CampaignSpec.from_row(row.spec), spec)
         if not is_checked or row.status is not CampaignStatus.READY:
-            return _update_row(session, row, _build_columns(whole, spec, wish), amount)
+            return _update_row(session, row, _build_columns(whole, spec, merged), amount)
         opened = revalidation.reopen_lists(session, row, spec)
     with (
         recipient_upload.revalidate_recipients(path, opened) as filled,
@@ -88,7 +88,7 @@ def update_campaign(path: CampaignPath, body: CampaignChanges, raw: dict[str, An
     ):
         for (_, loading), intake in zip(opened, filled, strict=True):
             lists.finish_list(session, row, loading, intake.columns, intake.digest)
-        return _update_row(session, row, _build_columns(whole, spec, wish), amount)
+        return _update_row(session, row, _build_columns(whole, spec, merged), amount)
 
 
 def _update_row(session: Session, row: Row, columns: dict[str, Any], amount: Decimal | None) -> Campaign:
@@ -101,17 +101,17 @@ def _update_row(session: Session, row: Row, columns: dict[str, Any], amount: Dec
         session.flush()
         budget.change_budget(session, row, amount)
     if row.webhook_url is not None:
-        endpoints.ensure_direct_endpoint(session, current_context().sealer, row.owner)
+        endpoints.ensure_direct_endpoint(session, current_context().cipher, row.owner)
     session.flush()
     shown = serializers.serialize_campaign(session, row)
     row.digest = shown.spec_digest
     return shown
 
 
-def _build_columns(body: NewCampaign, spec: CampaignSpec, wish: dict[str, Any]) -> dict[str, Any]:
+def _build_columns(body: NewCampaign, spec: CampaignSpec, raw: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": body.name,
-        "wish": wish,
+        "body": raw,
         "spec": spec.model_dump(mode="json"),
         "priority": body.priority or Priority.BULK,
         "start_at": body.start_at,
@@ -174,6 +174,6 @@ def act_on_campaign(path: CampaignPath, name: str, **arguments: object) -> None:
 def notify_presses() -> None:
     """Notify the presses of newly queued jobs now, rather than wait for the clerk to do it."""
     try:
-        dispatch.notify_due_jobs(current_context().database, current_context().bell)
+        dispatch.notify_due_jobs(current_context().database, current_context().notifier)
     except BrokerUnavailableError as error:
         log.warning("notification_failed", reason=error.code)

@@ -105,7 +105,7 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
 def _iter_result_lines(campaign: Campaign) -> Iterator[ResultLine]:
     context = current_context()
     presenter = ResultSerializer(campaign, context)
-    return (presenter.show(line) for line in result_lines.iterate_lines(context.database, campaign))
+    return (presenter.serialize(line) for line in result_lines.iterate_lines(context.database, campaign))
 
 
 def _stream_response(content: Iterator[bytes], content_type: str, filename: str) -> Response:
@@ -159,7 +159,7 @@ class ResultSerializer:
         self._links = PublicLinks(context.settings.read_secret(), self._base_url)
         self._styles = {arm.name: arm.style for arm in CampaignSpec.from_row(campaign.spec).arms}
 
-    def show(self, line: Line) -> ResultLine:
+    def serialize(self, line: Line) -> ResultLine:
         """Return the representation of *line*; for an erased recipient, only the cost."""
         image = None if line.status is LineStatus.ERASED else line.image
         return ResultLine(

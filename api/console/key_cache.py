@@ -32,10 +32,10 @@ class LiveKeyCache:
             is_new = key_id not in self._asked
             self._asked[key_id] = now
             if is_new or now > self._fresh_until:
-                self._look(now)
+                self._poll(now)
             return self._live.get(key_id)
 
-    def _look(self, now: float) -> None:
+    def _poll(self, now: float) -> None:
         self._asked = {key_id: at for key_id, at in self._asked.items() if now - at < KEPT_SECONDS}
         with self._database.glancing() as session:
             self._live = keys.load_live_api_keys(session, list(self._asked))

@@ -222,8 +222,8 @@ def _load_waiting_image(session: Session, image_id: UUID) -> Image:
 
 
 def _decrypt_part(context: AppContext, image_id: UUID, part: FilePart) -> bytes:
-    sealer = PictureCipher(context.settings.read_secret())
-    return sealer.open(image_id, part, context.storage.get(build_quarantine_key(image_id, part)))
+    cipher = PictureCipher(context.settings.read_secret())
+    return cipher.open(image_id, part, context.storage.get(build_quarantine_key(image_id, part)))
 
 
 def load_quarantined_image(session: Session, image_id: UUID) -> QuarantinedImage:

@@ -72,8 +72,8 @@ class JobEventStream:
             if not context.waiting_room.enter():
                 raise RefusedError("too_many_streams", "Poll the job instead, or try again later.")
             farewell.callback(context.waiting_room.leave)
-            self._watch = context.lookout.watch(job_id, look)
-            farewell.callback(context.lookout.leave, self._watch)
+            self._watch = context.watcher.watch(job_id, look)
+            farewell.callback(context.watcher.leave, self._watch)
             self._farewell = farewell.pop_all()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Prepare a request as an order: apply its style, the safety policy and the prompt rules, or repeat an earlier job."""
+"""Prepare a request as an spec: apply its style, the safety policy and the prompt rules, or repeat an earlier job."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,22 +30,22 @@ log = get_logger(__name__)
 
 
 def prepare_job(body: NewJob) -> JobSpec:
-    """Return the caller's complete order for *body*, with style and policy applied; raise RefusedError."""
+    """Return the caller's complete spec for *body*, with style and policy applied; raise RefusedError."""
     context = current_context()
-    cards, missing = context.offer.cards(), list[str]()
+    cards, missing = context.models.cards(), list[str]()
     version, body = apply_style(body, current_caller().owner)
     if body.init_image is not None or body.mask_image is not None:
         with context.database.reading() as session:
             missing = assets.find_missing_assets(session, current_caller().owner, body)
     faults = receiver_url.find_url_faults(body.webhook_url, "/webhook_url")
-    order = resolve.build_job_spec(
+    spec = resolve.build_job_spec(
         body, cards, context.settings, current_caller().owner, current_caller().key_id, missing, faults
     )
-    return apply_policy(replace(order, style_version=version), body.safety)
+    return apply_policy(replace(spec, style_version=version), body.safety)
 
 
 def prepare_retry(row: Job) -> JobSpec:
-    """Return a new order with the request of *row*, including its seed; raise RefusedError if it cannot be retried."""
+    """Return a new spec with the request of *row*, including its seed; raise RefusedError if it cannot be retried."""
     context = current_context()
     with context.database.reading() as session:
         cards = catalog.load_cards(session)
@@ -58,7 +58,7 @@ def prepare_retry(row: Job) -> JobSpec:
         raise RefusedError("unknown_asset", f"The asset for {' and '.join(missing)} has expired or was deleted.")
     resolve.resolve_model(row.model, cards, context.settings)
     lifetime: timedelta | None = row.deadline_at - row.created_at if row.deadline_at else None
-    order = JobSpec(
+    spec = JobSpec(
         owner=row.owner,
         key_id=current_caller().key_id,
         request=ImageRequest.from_row(row.request),
@@ -71,23 +71,25 @@ def prepare_retry(row: Job) -> JobSpec:
         webhook_url=row.webhook_url,
         webhook_events=None if row.webhook_events is None else parse_events(row.webhook_events),
     )
-    return apply_policy(order)
+    return apply_policy(spec)
 
 
-def apply_policy(order: JobSpec, wish: NewSafety | None = None) -> JobSpec:
-    """Return *order* with its safety policy; raise RefusedError if the policy or the prompt is not allowed."""
-    policy = _choose_policy(order, wish)
-    _check_prompts(order)
-    return replace(order, request=order.request.model_copy(update={"safety": policy}))
+def apply_policy(spec: JobSpec, safety: NewSafety | None = None) -> JobSpec:
+    """Return *spec* with its safety policy; raise RefusedError if the policy or the prompt is not allowed."""
+    policy = _choose_policy(spec, safety)
+    _check_prompts(spec)
+    return replace(spec, request=spec.request.model_copy(update={"safety": policy}))
 
 
-def _choose_policy(order: JobSpec, wish: NewSafety | None) -> Policy:
+def _choose_policy(spec: JobSpec, safety: NewSafety | None) -> Policy:
     settings = current_context().settings
     policy = Policy.of(settings).tighten(current_caller().safety)
-    if order.request.safety is not None:  # a retry must be at least as strict as the original
-        policy = policy.tighten(order.request.safety)
+    if spec.request.safety is not None:  # a retry must be at least as strict as the original
+        policy = policy.tighten(spec.request.safety)
     wanted = (
-        PolicyOverrides.model_validate(wish.model_dump(exclude_none=True)) if wish is not None else PolicyOverrides()
+        PolicyOverrides.model_validate(safety.model_dump(exclude_none=True))
+        if safety is not None
+        else PolicyOverrides()
     )
     if looser := policy.find_looser(wanted):
         detail = f"/safety/{looser[0]} must not be less strict than the policy of this service or of this API key."
@@ -102,15 +104,15 @@ def _choose_policy(order: JobSpec, wish: NewSafety | None) -> Policy:
     return policy
 
 
-def _check_prompts(order: JobSpec) -> None:
+def _check_prompts(spec: JobSpec) -> None:
     context = current_context()
-    texts = (order.request.prompt, order.request.negative_prompt)
+    texts = (spec.request.prompt, spec.request.negative_prompt)
     category = next(filter(None, map(context.prompt_rules.judge, texts)), None)
     if category is None:
         return
     log.info("prompt_refused", category=category)
     with context.database.transaction() as session:
-        refusal_counts.count_refusal(session, order.owner, category)
+        refusal_counts.count_refusal(session, spec.owner, category)
     raise RefusedError("prompt_rejected", f"This service does not generate content of category {category}.")
 
 
@@ -134,23 +136,23 @@ def resolve_style(owner: str, reference: str, pointer: str = "/style") -> Resolv
         raise refuse_request([FieldError(code=error.code, detail=UNKNOWN_STYLE, pointer=pointer)]) from None
 
 
-def apply_style(wish: NewJob, owner: str) -> tuple[str | None, NewJob]:
-    """Return the reference of *wish*'s style version, if any, and *wish* with the style applied."""
-    if wish.style is None:
-        return None, wish
-    worn = resolve_style(owner, wish.style)
-    prompt = worn.spec.wrap(wish.prompt)
+def apply_style(body: NewJob, owner: str) -> tuple[str | None, NewJob]:
+    """Return the reference of *body*'s style version, if any, and *body* with the style applied."""
+    if body.style is None:
+        return None, body
+    style = resolve_style(owner, body.style)
+    prompt = style.spec.wrap(body.prompt)
     if len(prompt) > prompt_text.LONGEST_PROMPT:
         detail = (
             f"must have at most {prompt_text.LONGEST_PROMPT} characters, including the prefix and suffix of its style"
         )
         raise refuse_request([FieldError(code="too_long", detail=detail, pointer="/prompt")])
-    return worn.reference, fill_from_style(wish, worn.spec).model_copy(update={"prompt": prompt})
+    return style.reference, fill_from_style(body, style.spec).model_copy(update={"prompt": prompt})
 
 
-def fill_from_style(wish: L, spec: StyleSpec) -> L:
-    """Return *wish* with its unset fields filled in from *spec*; prompts are not changed."""
+def fill_from_style(body: L, spec: StyleSpec) -> L:
+    """Return *body* with its unset fields filled in from *spec*; prompts are not changed."""
     said = {name: value for name, value in spec if value is not None and name in GenerationFields.model_fields}
     if spec.adapters is not None:
         said["adapters"] = [NewAdapter.model_construct(**adapter.model_dump()) for adapter in spec.adapters]
-    return wish.model_copy(update={name: value for name, value in said.items() if getattr(wish, name) is None})
+    return body.model_copy(update={name: value for name, value in said.items() if getattr(body, name) is None})

@@ -1,4 +1,4 @@
-"""Resolve a request to a complete order: fill in the model's defaults and check all limits."""
+"""Resolve a request to a complete job spec: fill in the model's defaults and check all limits."""
 
 import secrets
 from collections.abc import Collection, Iterator, Sequence
@@ -20,7 +20,7 @@ IMAGE_STRENGTH = 0.8
 
 
 def build_job_spec(
-    wish: NewJob,
+    body: NewJob,
     cards: Sequence[ModelCard],
     settings: Settings,
     owner: str,
@@ -28,21 +28,21 @@ def build_job_spec(
     missing: Collection[str] = (),
     receiver_faults: Sequence[FieldError] = (),
 ) -> JobSpec:
-    """Return the order for *wish*; raise RefusedError with every fault found.
+    """Return the job spec for *body*; raise RefusedError with every fault found.
 
-    *missing* lists the fields of *wish* that name an unknown asset, *receiver_faults* the faults of its webhook URL.
+    *missing* lists the fields of *body* that name an unknown asset, *receiver_faults* the faults of its webhook URL.
     """
-    card = resolve_model(wish.model, cards, settings)
+    card = resolve_model(body.model, cards, settings)
     faults = [
-        *_find_faults(wish, card),
-        *_find_adapter_faults(wish, card, cards),
-        *_find_input_faults(wish, card, missing),
-        *_find_webhook_faults(wish),
+        *_find_faults(body, card),
+        *_find_adapter_faults(body, card, cards),
+        *_find_input_faults(body, card, missing),
+        *_find_webhook_faults(body),
         *receiver_faults,
     ]
     if faults:
         raise refuse_request(faults)
-    request = _build_request(wish, card)
+    request = _build_request(body, card)
     if request.pixel_steps > settings.max_pixel_steps:
         most = settings.max_pixel_steps
         detail = f"width × height × steps × num_images is {request.pixel_steps}; it must not exceed {most}."
@@ -51,12 +51,12 @@ def build_job_spec(
         owner=owner,
         key_id=key_id,
         request=request,
-        priority=wish.priority or Priority.INTERACTIVE,
-        deadline_seconds=wish.deadline_s,
-        annotations=dict(wish.metadata or {}),
-        palette=wish.palette or None,
-        webhook_url=None if wish.webhook_url is None else parse_url(wish.webhook_url).url,
-        webhook_events=None if wish.webhook_events is None else [*map(EventType, dict.fromkeys(wish.webhook_events))],
+        priority=body.priority or Priority.INTERACTIVE,
+        deadline_seconds=body.deadline_s,
+        annotations=dict(body.metadata or {}),
+        palette=body.palette or None,
+        webhook_url=None if body.webhook_url is None else parse_url(body.webhook_url).url,
+        webhook_events=None if body.webhook_events is None else [*map(EventType, dict.fromkeys(body.webhook_events))],
     )
 
 
@@ -77,57 +77,57 @@ def resolve_model(name: str | None, cards: Sequence[ModelCard], settings: Settin
     raise refuse_request([FieldError(code="unknown_model", detail=detail, pointer="/model")])
 
 
-def _build_request(wish: NewJob, card: ModelCard) -> ImageRequest:
+def _build_request(body: NewJob, card: ModelCard) -> ImageRequest:
     return ImageRequest(
-        prompt=wish.prompt,
-        negative_prompt=wish.negative_prompt or "",
+        prompt=body.prompt,
+        negative_prompt=body.negative_prompt or "",
         model=card.name,
-        width=wish.width or card.default_width,
-        height=wish.height or card.default_height,
-        steps=wish.steps or card.default_steps,
-        guidance_scale=card.default_guidance_scale if wish.guidance_scale is None else wish.guidance_scale,
-        seed=secrets.randbelow(LARGEST_SEED + 1) if wish.seed is None else wish.seed,
-        num_images=wish.num_images or 1,
-        scheduler=wish.scheduler,
-        output_format=wish.output_format or OutputFormat.PNG,
-        adapters=_resolve_adapters(wish, card),
-        init_image=wish.init_image,
-        mask_image=wish.mask_image,
-        strength=_resolve_strength(wish),
+        width=body.width or card.default_width,
+        height=body.height or card.default_height,
+        steps=body.steps or card.default_steps,
+        guidance_scale=card.default_guidance_scale if body.guidance_scale is None else body.guidance_scale,
+        seed=secrets.randbelow(LARGEST_SEED + 1) if body.seed is None else body.seed,
+        num_images=body.num_images or 1,
+        scheduler=body.scheduler,
+        output_format=body.output_format or OutputFormat.PNG,
+        adapters=_resolve_adapters(body, card),
+        init_image=body.init_image,
+        mask_image=body.mask_image,
+        strength=_resolve_strength(body),
     )
 
 
-def _resolve_strength(wish: NewJob) -> float:
-    if wish.strength is not None:
-        return wish.strength
-    return IMAGE_STRENGTH if wish.init_image is not None and wish.mask_image is None else 1.0
+def _resolve_strength(body: NewJob) -> float:
+    if body.strength is not None:
+        return body.strength
+    return IMAGE_STRENGTH if body.init_image is not None and body.mask_image is None else 1.0
 
 
-def _resolve_adapters(wish: NewJob, card: ModelCard) -> tuple[Adapter, ...]:
+def _resolve_adapters(body: NewJob, card: ModelCard) -> tuple[Adapter, ...]:
     own = {adapter.name: adapter.default_scale for adapter in card.adapters}
     return tuple(
         Adapter(name=wanted.name, scale=own[wanted.name] if wanted.scale is None else wanted.scale)
-        for wanted in wish.adapters or ()
+        for wanted in body.adapters or ()
     )
 
 
-def _find_faults(wish: NewJob, card: ModelCard) -> Iterator[FieldError]:
-    for name, side in (("width", wish.width), ("height", wish.height)):
+def _find_faults(body: NewJob, card: ModelCard) -> Iterator[FieldError]:
+    for name, side in (("width", body.width), ("height", body.height)):
         if side is not None and not (card.min_size <= side <= card.max_size and side % card.size_multiple == 0):
             sides = f"{card.min_size} to {card.max_size} and a multiple of {card.size_multiple}"
             yield FieldError(code="out_of_range", detail=f"must be {sides} for {card.name}", pointer=f"/{name}")
     for name, number, most in (
-        ("steps", wish.steps, card.max_steps),
-        ("num_images", wish.num_images, card.max_images),
+        ("steps", body.steps, card.max_steps),
+        ("num_images", body.num_images, card.max_images),
     ):
         if number is not None and number > most:
             yield FieldError(code="out_of_range", detail=f"must be at most {most} for {card.name}", pointer=f"/{name}")
-    if wish.scheduler is not None and wish.scheduler not in card.schedulers:
+    if body.scheduler is not None and body.scheduler not in card.schedulers:
         names = ", ".join(card.schedulers) or "none"
         yield FieldError(
             code="incompatible", detail=f"is not supported by model {card.name}; allowed: {names}", pointer="/scheduler"
         )
-    if wish.negative_prompt and not card.negative_prompt:
+    if body.negative_prompt and not card.negative_prompt:
         yield FieldError(
             code="incompatible",
             detail=f"is not supported by model {card.name}",
@@ -135,10 +135,10 @@ def _find_faults(wish: NewJob, card: ModelCard) -> Iterator[FieldError]:
         )
 
 
-def _find_adapter_faults(wish: NewJob, card: ModelCard, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
+def _find_adapter_faults(body: NewJob, card: ModelCard, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
     own = {adapter.name for adapter in card.adapters}
     known = {adapter.name for each in cards for adapter in each.adapters}
-    names = [adapter.name for adapter in wish.adapters or ()]
+    names = [adapter.name for adapter in body.adapters or ()]
     for place, name in enumerate(names):
         if name not in known:
             code, detail = "unknown_adapter", "unknown adapter; see GET /v1/models"
@@ -151,18 +151,18 @@ def _find_adapter_faults(wish: NewJob, card: ModelCard, cards: Sequence[ModelCar
         yield FieldError(code=code, detail=detail, pointer=f"/adapters/{place}/name")
 
 
-def _find_webhook_faults(wish: NewJob) -> Iterator[FieldError]:
-    if wish.webhook_events is not None and wish.webhook_url is None:
+def _find_webhook_faults(body: NewJob) -> Iterator[FieldError]:
+    if body.webhook_events is not None and body.webhook_url is None:
         yield FieldError(code="incompatible", detail="requires webhook_url", pointer="/webhook_events")
 
 
-def _find_input_faults(wish: NewJob, card: ModelCard, missing: Collection[str]) -> Iterator[FieldError]:
+def _find_input_faults(body: NewJob, card: ModelCard, missing: Collection[str]) -> Iterator[FieldError]:
     for name in missing:
         yield FieldError(code="unknown_asset", detail=UNKNOWN_ASSET, pointer=f"/{name}")
-    for name, given in (("mask_image", wish.mask_image), ("strength", wish.strength)):
-        if given is not None and wish.init_image is None:
+    for name, given in (("mask_image", body.mask_image), ("strength", body.strength)):
+        if given is not None and body.init_image is None:
             yield FieldError(code="incompatible", detail="requires init_image", pointer=f"/{name}")
-    mode = Mode.TEXT if wish.init_image is None else Mode.IMAGE if wish.mask_image is None else Mode.INPAINT
+    mode = Mode.TEXT if body.init_image is None else Mode.IMAGE if body.mask_image is None else Mode.INPAINT
     if mode not in card.modes:
         name = "mask_image" if mode is Mode.INPAINT else "init_image"
         able = ", ".join(card.modes)
@@ -171,7 +171,7 @@ def _find_input_faults(wish: NewJob, card: ModelCard, missing: Collection[str]) 
             detail=f"is not supported by model {card.name}; supported modes: {able}",
             pointer=f"/{name}",
         )
-    steps = wish.steps or card.default_steps
-    if wish.init_image is not None and int(steps * _resolve_strength(wish)) < 1:
+    steps = body.steps or card.default_steps
+    if body.init_image is not None and int(steps * _resolve_strength(body)) < 1:
         detail = f"is too low: with {steps} steps, no step would be run"
         yield FieldError(code="out_of_range", detail=detail, pointer="/strength")

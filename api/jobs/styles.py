@@ -178,7 +178,7 @@ def insert_style(body: NewStyle) -> tuple[tables.Style, bool]:
         # Report fields that the model does not support now, rather than with the first job.
         trial = NewJob.model_validate({"prompt": "x", **look})
         resolve.build_job_spec(
-            trial, context.offer.cards(), context.settings, current_caller().owner, current_caller().key_id
+            trial, context.models.cards(), context.settings, current_caller().owner, current_caller().key_id
         )
     spec = StyleSpec(prompt_prefix=body.prompt_prefix or "", prompt_suffix=body.prompt_suffix or "", **look)
     with context.database.transaction() as session:

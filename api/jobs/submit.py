@@ -1,4 +1,4 @@
-"""Submit an order as a job: once per idempotency key, and committed before presses are notified."""
+"""Submit a job: once per idempotency key, and committed before presses are notified."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -30,16 +30,16 @@ class Created(Generic[T]):
     is_new: bool
 
 
-def submit_job(order: JobSpec, header: str | None, body: Any) -> Created[Job]:
-    """Queue *order* once per idempotency key and return its job; raise RefusedError."""
+def submit_job(spec: JobSpec, header: str | None, body: Any) -> Created[Job]:
+    """Queue *spec* once per idempotency key and return its job; raise RefusedError."""
     context = current_context()
-    outcome = context.intake.take(order, build_reservation(header, body, order.id))
+    outcome = context.inserter.submit(spec, build_reservation(header, body, spec.id))
     if outcome.inserted is None:
         with context.database.reading() as session:
-            row = queries.load_job(session, order.owner, outcome.job_id)
+            row = queries.load_job(session, spec.owner, outcome.job_id)
             return Created(serializers.serialize_job(session, row, context), is_new=False)
-    log.info("job_queued", job_id=str(order.id), model=order.request.model, images=order.request.num_images)
-    failpoint("rung")
+    log.info("job_queued", job_id=str(spec.id), model=spec.request.model, images=spec.request.num_images)
+    failpoint("notified")
     job, position = outcome.inserted.job, outcome.inserted.queue_position
     return Created(serializers.serialize_new_job(job, position, context), is_new=True)
 

@@ -36,7 +36,7 @@ class InsertedJob:
 
 @dataclass(frozen=True)
 class InsertOutcome:
-    """The result of an order: its new job, an error, or neither if an earlier request created the job *job_id*."""
+    """The result of a submission: its new job, an error, or neither if an earlier request created the job *job_id*."""
 
     job_id: UUID
     inserted: InsertedJob | None = None
@@ -45,59 +45,59 @@ class InsertOutcome:
 
 @dataclass(frozen=True)
 class PendingJob:
-    """An order and its idempotency key."""
+    """A job spec and its idempotency key."""
 
-    order: JobSpec
+    spec: JobSpec
     reservation: Reservation | None
 
 
 class BatchInserter:
-    """Accepts orders from many threads and inserts them in batches."""
+    """Accepts job specs from many threads and inserts them in batches."""
 
-    def __init__(self, database: Database, bell: Notifier, sealer: SecretCipher, settings: Settings) -> None:
+    def __init__(self, database: Database, notifier: Notifier, cipher: SecretCipher, settings: Settings) -> None:
         self._database = database
-        self._bell = bell
-        self._sealer = sealer
+        self._notifier = notifier
+        self._cipher = cipher
         self._settings = settings
-        self._combiner = FlatCombiner(self.take_all)
+        self._combiner = FlatCombiner(self.submit_all)
 
-    def take(self, order: JobSpec, reservation: Reservation | None) -> InsertOutcome:
-        """Queue *order* and notify presses; return its job, or the ID of the job created by an earlier request.
+    def submit(self, spec: JobSpec, reservation: Reservation | None) -> InsertOutcome:
+        """Queue *spec* and notify presses; return its job, or the ID of the job created by an earlier request.
 
         Raises QueueFullError, IdempotencyKeyReusedError, IdempotencyInProgressError or DatabaseUnavailableError.
         """
-        outcome = self._combiner.run(PendingJob(order, reservation))
+        outcome = self._combiner.run(PendingJob(spec, reservation))
         if outcome.error is not None:
             raise outcome.error
         return outcome
 
-    def take_all(self, pending: Sequence[PendingJob]) -> list[InsertOutcome]:
-        """Do what ``take`` does for each, as if in sequence; return the results and errors."""
+    def submit_all(self, pending: Sequence[PendingJob]) -> list[InsertOutcome]:
+        """Do what ``submit`` does for each, as if in sequence; return the results and errors."""
         with self._database.transaction() as session:
             if len(pending) > 1:
-                shorten_lock_timeout(session)  # a single order may take as long as it needs
+                shorten_lock_timeout(session)  # a single job may take as long as it needs
             outcomes = self._queue(session, pending)
         made = [outcome.inserted.job for outcome in outcomes if outcome.inserted is not None]
         for _ in made:
             failpoint("submitted")
-        self._ring(made)
+        self._notify(made)
         return outcomes
 
     def _queue(self, session: Session, pending: Sequence[PendingJob]) -> list[InsertOutcome]:
         keys = [each.reservation for each in pending if each.reservation is not None]
         found = idempotency.reserve_idempotency_keys(session, keys, self._settings.idempotency_hours)
         reused = {key.job_id: known for key, known in zip(keys, found, strict=True) if known is not None}
-        new = [each.order for each in pending if each.order.id not in reused]
+        new = [each.spec for each in pending if each.spec.id not in reused]
         inserted = lifecycle.submit_jobs(session, new, self._settings.max_queued_jobs)
-        refused = {order.id for order in new} - inserted.keys()
+        refused = {spec.id for spec in new} - inserted.keys()
         idempotency.release_idempotency_keys(session, [key for key in keys if key.job_id in refused])
         for owner in sorted({job.owner for job in inserted.values() if job.webhook_url is not None}):
-            endpoints.ensure_direct_endpoint(session, self._sealer, owner)
+            endpoints.ensure_direct_endpoint(session, self._cipher, owner)
         ahead = fair_queue.count_jobs_ahead_of_each(session, inserted.values())
 
         outcomes: dict[UUID, InsertOutcome] = {}
         for order_id, known in reused.items():
-            if known in refused:  # the first order with this key is in this batch, and found no room
+            if known in refused:  # the first job with this key is in this batch, and found no room
                 outcomes[order_id] = InsertOutcome(order_id, error=QueueFullError())
             elif isinstance(known, UUID):
                 outcomes[order_id] = InsertOutcome(known)
@@ -108,12 +108,12 @@ class BatchInserter:
         for order_id, job in inserted.items():
             failpoint("submitting")
             outcomes[order_id] = InsertOutcome(order_id, InsertedJob(job, ahead[order_id]))
-        return [outcomes[each.order.id] for each in pending]
+        return [outcomes[each.spec.id] for each in pending]
 
-    def _ring(self, made: Sequence[Job]) -> None:
+    def _notify(self, made: Sequence[Job]) -> None:
         for model in {job.model for job in made}:
             try:
-                self._bell.ring(model, *(job.id for job in made if job.model == model))
+                self._notifier.notify(model, *(job.id for job in made if job.model == model))
             except BrokerUnavailableError as error:
                 # The job rows are committed; the clerk sends the notification again.
                 log.warning("notification_failed", model=model, reason=error.code)

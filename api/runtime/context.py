@@ -30,7 +30,7 @@ class Services:
     """The external services: real in ``api.wsgi``, fakes in tests. *links* is set only if the API serves the files."""
 
     database: Database
-    bell: Notifier
+    notifier: Notifier
     storage: Storage
     links: LinkSigner | None
     settings: Settings
@@ -43,30 +43,30 @@ class AppContext(Services):
 
     cursors: Cursors
     waiting_room: LongPollSlots
-    lookout: JobWatcher
-    examination: ReadinessCheck
-    offer: ModelCache
-    sealer: SecretCipher
+    watcher: JobWatcher
+    readiness: ReadinessCheck
+    models: ModelCache
+    cipher: SecretCipher
     prompt_rules: PromptRules
-    intake: BatchInserter
-    keyring: KeyCache
+    inserter: BatchInserter
+    keys: KeyCache
 
     @classmethod
     def of(cls, given: Services) -> Self:
         """Return the context of an app that uses *given*."""
         waiting_room = LongPollSlots(given.settings.max_waiting)
-        sealer = SecretCipher(given.settings.read_secret())
+        cipher = SecretCipher(given.settings.read_secret())
         return cls(
             **vars(given),
             cursors=Cursors(given.settings.read_secret()),
             waiting_room=waiting_room,
-            lookout=JobWatcher(given.database, waiting_room.is_closing),
-            offer=ModelCache(given.database),
-            examination=ReadinessCheck(given.database, given.bell, given.storage),
+            watcher=JobWatcher(given.database, waiting_room.is_closing),
+            models=ModelCache(given.database),
+            readiness=ReadinessCheck(given.database, given.notifier, given.storage),
             prompt_rules=PromptRules.open(given.settings.prompt_rules),
-            sealer=sealer,
-            keyring=KeyCache(given.database),
-            intake=BatchInserter(given.database, given.bell, sealer, given.settings),
+            cipher=cipher,
+            keys=KeyCache(given.database),
+            inserter=BatchInserter(given.database, given.notifier, cipher, given.settings),
         )
 
     @property

@@ -50,7 +50,7 @@ class JobWatcher:
         watch = Subscription(job_id, seen)
         with self._lock:
             if not self._is_looking:
-                threading.Thread(target=self._run, name="lookout", daemon=True).start()
+                threading.Thread(target=self._run, name="job-watcher", daemon=True).start()
                 self._is_looking = True
             self._watches.add(watch)
         return watch
@@ -66,7 +66,7 @@ class JobWatcher:
                 if self._is_closing():
                     _end_subscriptions(watches)
                 else:
-                    self._look(watches)
+                    self._poll(watches)
                 time.sleep(PAUSE_SECONDS)
         except BaseException:
             with self._lock:
@@ -80,7 +80,7 @@ class JobWatcher:
             self._is_looking = bool(self._watches)
             return list(self._watches)
 
-    def _look(self, watches: Collection[Subscription]) -> None:
+    def _poll(self, watches: Collection[Subscription]) -> None:
         try:
             looks = load_snapshots(self._database, {watch.job_id for watch in watches})
         except DatabaseUnavailableError as error:

@@ -1,4 +1,4 @@
-"""Cache of the model catalogue, read at most once a second: every order needs it and it changes only on deployment."""
+"""Cache of the model catalogue, read at most once a second: every job needs it and it changes only on deployment."""
 
 from collections.abc import Sequence
 from operator import attrgetter

@@ -45,9 +45,9 @@ PROBE_QUEUE = "readyz"
 class ReadinessCheck:
     """Checks the dependencies and caches the result for a few seconds, because the endpoint is public."""
 
-    def __init__(self, database: Database, bell: Notifier, storage: Storage) -> None:
+    def __init__(self, database: Database, notifier: Notifier, storage: Storage) -> None:
         self._database = database
-        self._bell = bell
+        self._notifier = notifier
         self._storage = storage
         self._kept: TTLCache[tuple[()], Readiness] = TTLCache(1, REMEMBERED_SECONDS)
         self._is_examined = Condition()
@@ -57,7 +57,7 @@ class ReadinessCheck:
         """Return the current or a recently cached readiness; callers at the same time share one examination."""
         parts = [
             _probe_part("database", self._ask_database),
-            _probe_part("broker", lambda: self._bell.waiting(PROBE_QUEUE)),
+            _probe_part("broker", lambda: self._notifier.count_pending(PROBE_QUEUE)),
             _probe_part("storage", self._storage.check),
         ]
         failing = {part.name for part in parts if part.status == "failing"}

@@ -24,5 +24,5 @@ def get_health() -> Response:
 @scope_required(None)
 def get_readiness() -> Response:
     """Check that the database, the broker and the storage respond."""
-    outcome = current_context().examination.outcome()
+    outcome = current_context().readiness.outcome()
     return responses.respond_json(outcome, 503 if outcome.status == "unavailable" else 200)

@@ -27,7 +27,7 @@ class Alarms:
         with self._lock:
             self._set[token] = (time.monotonic() + seconds, act)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="alarms", daemon=True)
+                self._thread = threading.Thread(target=self._poll, name="alarms", daemon=True)
                 self._thread.start()
         self._any.set()
         return token
@@ -37,7 +37,7 @@ class Alarms:
         with self._lock:
             self._set.pop(token, None)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while True:
             self._any.wait()
             time.sleep(POLL_SECONDS)

@@ -20,20 +20,20 @@ from common.webhooks.endpoints import NewEndpoint
 WITHOUT_URL = "This webhook has no URL: it only signs messages to the `webhook_url` of jobs and campaigns."
 
 
-def insert_webhook(owner: str, wish: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
+def insert_webhook(owner: str, body: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
     """Create a webhook of *owner* and return it with its secret; raise RefusedError, or as ``endpoints.add`` does."""
     context = current_context()
-    url = DIRECT_URL if wish.url is None else receiver_url.normalize_url(wish.url, "/url")
-    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if wish.url is None else USUAL_EVENTS
+    url = DIRECT_URL if body.url is None else receiver_url.normalize_url(body.url, "/url")
+    usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if body.url is None else USUAL_EVENTS
     new = NewEndpoint(
         owner=owner,
         url=url,
-        events=[*map(EventType, dict.fromkeys(wish.events or ()))] or usual,
-        description=wish.description or "",
-        secret=signing_secrets.parse_secret(wish.secret) if wish.secret else None,
+        events=[*map(EventType, dict.fromkeys(body.events or ()))] or usual,
+        description=body.description or "",
+        secret=signing_secrets.parse_secret(body.secret) if body.secret else None,
     )
     with context.database.transaction() as session:
-        return endpoints.create_endpoint(session, context.sealer, new, context.settings.max_webhooks)
+        return endpoints.create_endpoint(session, context.cipher, new, context.settings.max_webhooks)
 
 
 def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:

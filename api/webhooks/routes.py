@@ -98,7 +98,7 @@ def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
     overlap = timedelta(seconds=USUAL_OVERLAP if body.overlap_s is None else body.overlap_s)
     given = signing_secrets.parse_secret(body.secret) if body.secret else None
     with lock_webhook(path) as (session, row):
-        secret = endpoints.rotate_secret(session, current_context().sealer, row, overlap, given)
+        secret = endpoints.rotate_secret(session, current_context().cipher, row, overlap, given)
     return responses.respond_json(serializers.serialize_webhook(row, secret))
 
 

@@ -118,7 +118,7 @@ def _build_style(prefix: str, suffix: str) -> StyleSpec:
 
 def _fill_template(source: str, values: Mapping[str, str]) -> str:
     try:
-        return templates.compile_template(source).fill(values)
+        return templates.compile_template(source).render(values)
     except MissingValueError as error:
         detail = f"{error.name} is empty, and the template has no default for it."
         raise RenderingError("missing_value", error.name, detail) from None

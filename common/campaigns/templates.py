@@ -130,7 +130,7 @@ class CompiledTemplate:
         tried = self._render({name: name for name in self.variables})
         self._constant = None if self.variables else tried
 
-    def fill(self, values: Mapping[str, str]) -> str:
+    def render(self, values: Mapping[str, str]) -> str:
         """Return the text for *values*, of which none is empty.
 
         Raises MissingValueError, and TemplateError for what no value makes sense of.

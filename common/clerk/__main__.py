@@ -29,12 +29,12 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     database = Database(settings.sqlalchemy_url)
-    bell = CeleryNotifier(create_celery(settings, patient=False))
+    notifier = CeleryNotifier(create_celery(settings, patient=False))
     guard = SsrfGuard(SsrfRules.of(settings))
-    courier = Deliverer(database, SecretCipher(settings.read_secret()), guard, threads=settings.webhook_threads)
-    duties = list_duties(settings, database, bell, open_storage(settings), courier)
+    deliverer = Deliverer(database, SecretCipher(settings.read_secret()), guard, threads=settings.webhook_threads)
+    duties = list_duties(settings, database, notifier, open_storage(settings), deliverer)
     run_duties(duties, stop, settings.tick_seconds)
-    courier.close()
+    deliverer.close()
     database.close()
     return 0
 

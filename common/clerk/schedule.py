@@ -32,7 +32,7 @@ class Duty:
 
 
 def list_duties(
-    settings: Settings, database: Database, bell: Notifier, storage: Storage, courier: Deliverer
+    settings: Settings, database: Database, notifier: Notifier, storage: Storage, deliverer: Deliverer
 ) -> list[Duty]:
     """Return the duties of a clerk."""
 
@@ -48,14 +48,14 @@ def list_duties(
     return [
         Duty("expire_due", tick, expire_due),
         Duty("return_lost", tick, return_lost),
-        Duty("deliver_webhooks", tick, courier.dispatch),
+        Duty("deliver_webhooks", tick, deliverer.dispatch),
         Duty("begin_campaigns", tick, lambda: campaigns.start_due_campaigns(database, settings)),
         Duty("expire_campaigns", tick, lambda: campaigns.expire_due_campaigns(database)),
         Duty("settle_campaigns", tick, lambda: campaigns.settle_campaigns(database)),
         Duty("feed_campaigns", tick, lambda: campaigns.feed_campaigns(database, settings)),
         Duty("call_off_campaigns", tick, lambda: campaigns.cancel_stopped_campaigns(database)),
         Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.publish_progress(database, settings)),
-        Duty("top_up", tick, lambda: dispatch.notify_due_jobs(database, bell)),
+        Duty("top_up", tick, lambda: dispatch.notify_due_jobs(database, notifier)),
         Duty("forget_keys", HOURLY, lambda: retention.delete_idempotency_keys(database, settings.idempotency_hours)),
         Duty("forget_messages", MINUTELY, lambda: retention.delete_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),

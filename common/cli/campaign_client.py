@@ -55,9 +55,9 @@ class CampaignClient(Client):
         """Yield the versions of a style, newest first."""
         return self._pages(f"/v1/styles/{name}/versions")
 
-    def create_campaign(self, wish: Mapping[str, Any]) -> Json:
+    def create_campaign(self, body: Mapping[str, Any]) -> Json:
         """Create a campaign."""
-        return self._json("POST", "/v1/campaigns", json=dict(wish))
+        return self._json("POST", "/v1/campaigns", json=dict(body))
 
     def campaign(self, campaign_id: str) -> Json:
         """Return a campaign."""
@@ -67,7 +67,7 @@ class CampaignClient(Client):
         """Yield campaigns, newest first."""
         return self._pages("/v1/campaigns", {"status": status})
 
-    def hand_in_recipients(self, campaign_id: str, file: Path, *, mode: str = "replace") -> Json:
+    def upload_recipients(self, campaign_id: str, file: Path, *, mode: str = "replace") -> Json:
         """Upload a file of recipients; invalid rows are rejected and listed in the receipt."""
         media_type = MEDIA_TYPES.get(file.suffix.lower())
         if media_type is None:

@@ -22,12 +22,12 @@ MOST_SHOWN = 10
 FALLBACK_EXTENSION = "png"
 
 
-def prepare_campaign(client: CampaignClient, wish: Mapping[str, Any], recipients: Path, folder: Path) -> Json:
+def prepare_campaign(client: CampaignClient, body: Mapping[str, Any], recipients: Path, folder: Path) -> Json:
     """Create a campaign and upload its recipients; report rejected rows and save them for correction."""
-    campaign = client.create_campaign(wish)
+    campaign = client.create_campaign(body)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        receipt = client.hand_in_recipients(campaign["id"], recipients)
+        receipt = client.upload_recipients(campaign["id"], recipients)
     except ApiRefusedError:
         with suppress(ApiRefusedError):  # an unreadable file has no rows
             _save_errors(client, campaign["id"], folder)

@@ -62,11 +62,11 @@ class Client:
         """Close every connection."""
         self._http.close()
 
-    def submit(self, order: Mapping[str, Any]) -> Json:
+    def submit(self, body: Mapping[str, Any]) -> Json:
         """Create a job; retries do not create it twice."""
-        return self._json("POST", "/v1/jobs", json=dict(order), headers={"Idempotency-Key": uuid4().hex})
+        return self._json("POST", "/v1/jobs", json=dict(body), headers={"Idempotency-Key": uuid4().hex})
 
-    def hand_in(self, name: str, data: bytes) -> Json:
+    def upload_asset(self, name: str, data: bytes) -> Json:
         """Upload an image file as an asset and return it; a retry may store it twice."""
         return self._json("POST", "/v1/assets", files={"file": (name, data)})
 
@@ -89,12 +89,12 @@ class Client:
     def events(self, job_id: str) -> Iterator[JobEvent]:
         """Yield each event of a job once, reconnecting as needed; the last event is ``job``."""
         last_id = ""
-        give_up_at = time.monotonic() + self._patience_seconds
+        deadline = time.monotonic() + self._patience_seconds
         while True:
-            is_heard = False
+            has_answered = False
             try:
                 for event in self._listen(job_id, last_id):
-                    is_heard = True
+                    has_answered = True
                     last_id = event.id or last_id
                     if event.data:
                         yield JobEvent(event.event, json.loads(event.data))
@@ -103,10 +103,10 @@ class Client:
             except httpx2.InvalidURL:
                 raise self._misdirected() from None
             except httpx2.TransportError as error:
-                if not is_heard and time.monotonic() > give_up_at:
+                if not has_answered and time.monotonic() > deadline:
                     raise self._unreachable() from error
-            if is_heard:
-                give_up_at = time.monotonic() + self._patience_seconds
+            if has_answered:
+                deadline = time.monotonic() + self._patience_seconds
             time.sleep(RECONNECT_SECONDS)
 
     def wait(self, job_id: str, on_change: Callable[[Json], None] = lambda job: None) -> Json:
@@ -120,8 +120,8 @@ class Client:
             return job
         try:
             for event in self.events(job_id):
-                if (heard := _apply_event(event, job)) is not None:
-                    job = heard
+                if (changed := _apply_event(event, job)) is not None:
+                    job = changed
                     on_change(job)
         except ApiRefusedError:
             return self._poll(job_id, on_change)
@@ -178,10 +178,10 @@ class Client:
         return answer
 
     def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        give_up_at = time.monotonic() + self._patience_seconds
+        deadline = time.monotonic() + self._patience_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
-            response = self._try(method, path, is_last=time.monotonic() + pause > give_up_at, **options)
+            response = self._try(method, path, is_last=time.monotonic() + pause > deadline, **options)
             if response is not None:
                 return response
             time.sleep(pause)

@@ -44,8 +44,8 @@ class OwnerClient(Client):
 
     def create_webhook(self, url: str | None, events: Sequence[str], description: str | None) -> Json:
         """Create a webhook; the response has its secret, which is not shown again."""
-        wish: dict[str, Any] = {"url": url, "events": list(events), "description": description}
-        return self._json("POST", "/v1/webhooks", json={name: value for name, value in wish.items() if value})
+        body: dict[str, Any] = {"url": url, "events": list(events), "description": description}
+        return self._json("POST", "/v1/webhooks", json={name: value for name, value in body.items() if value})
 
     def change_webhook(self, webhook_id: str, verb: str) -> Json:
         """Enable, disable or test a webhook; a test returns its delivery."""
@@ -53,8 +53,8 @@ class OwnerClient(Client):
 
     def rotate(self, webhook_id: str, overlap_seconds: int | None) -> Json:
         """Rotate the secret of a webhook; the response has the new one."""
-        wish = {} if overlap_seconds is None else {"overlap_s": overlap_seconds}
-        return self._json("POST", f"/v1/webhooks/{webhook_id}/rotate", json=wish)
+        body = {} if overlap_seconds is None else {"overlap_s": overlap_seconds}
+        return self._json("POST", f"/v1/webhooks/{webhook_id}/rotate", json=body)
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook and its deliveries."""

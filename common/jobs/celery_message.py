@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-Task = Literal["hear-bell"]
-TASK: Task = "hear-bell"
+Task = Literal["claim-job"]
+TASK: Task = "claim-job"
 """Name of the Celery task that a notification starts."""
 
 LONGEST_BODY = 4096

@@ -12,11 +12,11 @@ from common.tables import Job, Model
 from common.tables.states import JobStatus
 
 WINDOW = 100
-"""Bells at most that wait for one model: enough to keep presses busy for a tick, few enough to keep order in SQL."""
+"""Pending messages per model: enough to keep presses busy for a tick, few enough that SQL decides the order."""
 
 
-def notify_due_jobs(database: Database, bell: Notifier) -> int:
-    """Ring ``min(rows due, window) − bells waiting`` times for each model; return how often."""
+def notify_due_jobs(database: Database, notifier: Notifier) -> int:
+    """Send ``min(rows due, window) − pending messages`` messages for each model; return how many."""
     with database.reading() as session:
         due = {
             model: list(
@@ -28,11 +28,11 @@ def notify_due_jobs(database: Database, bell: Notifier) -> int:
             )
             for model in session.scalars(select(Model.name)).all()
         }
-    rung = 0
+    notified = 0
     for model, job_ids in due.items():
         if not job_ids:
             continue
-        for job_id in job_ids[: max(0, len(job_ids) - bell.waiting(model))]:
-            bell.ring(model, job_id)
-            rung += 1
-    return rung
+        for job_id in job_ids[: max(0, len(job_ids) - notifier.count_pending(model))]:
+            notifier.notify(model, job_id)
+            notified += 1
+    return notified

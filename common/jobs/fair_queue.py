@@ -97,7 +97,7 @@ class FairQueue:
         self._next: dict[tuple[str, Priority], Slot] = {}
         self._queued: dict[str, int] = {}
 
-    def take(self, spec: JobSpec) -> Slot | None:
+    def assign(self, spec: JobSpec) -> Slot | None:
         """Return the slot of the next job, or None if its owner has too many jobs in the queue."""
         line = (spec.flow, spec.priority)
         if line not in self._next:

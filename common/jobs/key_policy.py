@@ -20,7 +20,7 @@ def apply_key_policy(session: Session, key_id: UUID | None, request: ImageReques
     found = session.scalar(select(ApiKey.safety).where(ApiKey.id == key_id))
     if not found:
         return request
-    wish = PolicyOverrides.model_validate(found).model_copy(
+    overrides = PolicyOverrides.model_validate(found).model_copy(
         update={"on_block": None}
     )  # a campaign has its own answer to that
-    return request.model_copy(update={"safety": LAXEST.tighten(wish)})
+    return request.model_copy(update={"safety": LAXEST.tighten(overrides)})

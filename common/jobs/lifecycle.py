@@ -51,7 +51,7 @@ def submit_jobs(session: Session, specs: Sequence[JobSpec], max_queued: int) -> 
     are copies: the session does not know them.
     """
     queue = FairQueue(session, max_queued)
-    slots = ((spec, queue.take(spec)) for spec in specs)
+    slots = ((spec, queue.assign(spec)) for spec in specs)
     rows = {spec.id: _INITIAL_VALUES | spec.to_row(slot.tag, slot.moment) for spec, slot in slots if slot is not None}
     if rows:
         session.connection().execute(_INSERT, [rename_to_columns(row) for row in rows.values()])

@@ -31,10 +31,10 @@ QUIET_SECONDS = 2
 class Notifier(Protocol):
     """Notifies the presses of a model that there is work."""
 
-    def ring(self, model: str, *job_ids: UUID) -> None:
+    def notify(self, model: str, *job_ids: UUID) -> None:
         """Send one message per job to the presses of *model*; raise BrokerUnavailableError within about a second."""
 
-    def waiting(self, model: str) -> int:
+    def count_pending(self, model: str) -> int:
         """Return how many messages for *model* no press has received yet; raise BrokerUnavailableError."""
 
 
@@ -46,14 +46,14 @@ class CeleryNotifier:
         self._lock = threading.Lock()
         self._quiet_until = 0.0
 
-    def ring(self, model: str, *job_ids: UUID) -> None:
+    def notify(self, model: str, *job_ids: UUID) -> None:
         """Push one message per job to the queue of *model*, in one command."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
             # Celery's producer would take three times as long, half of the whole time of a submission.
             queue = name_queue(model)
             connection.default_channel.client.lpush(queue, *(encode_message(queue, job_id) for job_id in job_ids))
 
-    def waiting(self, model: str) -> int:
+    def count_pending(self, model: str) -> int:
         """Return the length of the queue of *model*."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
             return int(connection.default_channel.client.llen(name_queue(model)))
@@ -75,15 +75,15 @@ class RecordingNotifier:
 
     def __init__(self) -> None:
         warnings.warn("RecordingNotifier is for tests: no press is notified of new work", stacklevel=2)
-        self.rung: list[tuple[str, UUID]] = []
+        self.notified: list[tuple[str, UUID]] = []
 
-    def ring(self, model: str, *job_ids: UUID) -> None:
+    def notify(self, model: str, *job_ids: UUID) -> None:
         """Record one notification per job."""
-        self.rung.extend((model, job_id) for job_id in job_ids)
+        self.notified.extend((model, job_id) for job_id in job_ids)
 
-    def waiting(self, model: str) -> int:
+    def count_pending(self, model: str) -> int:
         """Return the number of notifications recorded for *model*."""
-        return sum(1 for name, _ in self.rung if name == model)
+        return sum(1 for name, _ in self.notified if name == model)
 
 
 def name_queue(model: str) -> str:

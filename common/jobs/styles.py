@@ -127,7 +127,7 @@ def list_style_versions(session: Session, owner: str, name: str, *, after: UUID 
 
 def list_style_campaigns(session: Session, owner: str, name: str, *, limit: int) -> Sequence[Campaign]:
     """Return the newest campaigns of *owner* that ask for a style, in whatever version."""
-    wanted = Campaign.wish["style"].as_string()
+    wanted = Campaign.body["style"].as_string()
     query = select(Campaign).where(Campaign.owner == owner, Campaign.deleted_at.is_(None))
     query = query.where(or_(wanted == name, wanted.startswith(f"{name}@", autoescape=True)))
     return session.scalars(query.order_by(Campaign.id.desc()).limit(limit)).all()

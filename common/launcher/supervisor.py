@@ -29,14 +29,14 @@ class Supervisor:
         with self._listening():
             try:
                 while not self._signals and not status:
-                    status = self._tend()
+                    status = self._check_children()
                     on_round()
                     self._wake.wait(ROUND_SECONDS)
             finally:
                 self._stop_all()
         return status
 
-    def _tend(self) -> int:
+    def _check_children(self) -> int:
         for child in self._children:
             ended = child.collect()
             if ended == EXIT_BAD_SETTINGS:

@@ -70,9 +70,9 @@ class AdapterDirectory:
             fitting = [file for file in fitting if file.find_misfit(card, weights) is None]
         return card.model_copy(update={"adapters": [file.card for file in fitting]})
 
-    def equip_all(self, offer: OfferedModels) -> list[ModelCard]:
+    def equip_all(self, offered: OfferedModels) -> list[ModelCard]:
         """Return the cards of all models on offer with their adapters."""
-        return [self.equip(card, directory) for card, directory in offer.values()]
+        return [self.equip(card, directory) for card, directory in offered.values()]
 
     def find_left_out(self, cards: Sequence[ModelCard]) -> dict[str, str]:
         """Return, in words, why files are faulty or go with none of the equipped *cards*, by the file's name."""

@@ -189,27 +189,27 @@ def load_offered_models(settings: Settings) -> OfferedModels:
 
     Raises ModelUnavailableError for a directory that holds no model, SettingsError for a choice that cannot be.
     """
-    offer: OfferedModels = {}
+    offered: OfferedModels = {}
     for entry in settings.models or (str(STARTER),):
         directory = None if entry == PAINTED else Path(entry)
         card = PAINTED_CARD if directory is None else read_card(directory)
         if directory is not None and card.name == PAINTED:
             raise SettingsError(f"{directory}: the name {PAINTED!r} is reserved; rename the directory.")
-        if card.name in offer:
+        if card.name in offered:
             raise SettingsError(
                 f"PRESSROOM_MODELS contains two models named {card.name!r}; rename one of the directories."
             )
-        offer[card.name] = (card, directory)
-    if PAINTED in offer and len(offer) > 1:
+        offered[card.name] = (card, directory)
+    if PAINTED in offered and len(offered) > 1:
         raise SettingsError("PRESSROOM_MODELS must not combine painted with real models.")
     default = settings.default_model
     if default is None:
-        return offer
-    if default not in offer:
+        return offered
+    if default not in offered:
         raise SettingsError(
-            f"PRESSROOM_DEFAULT_MODEL is {default!r}, which is not in PRESSROOM_MODELS: {', '.join(offer)}."
+            f"PRESSROOM_DEFAULT_MODEL is {default!r}, which is not in PRESSROOM_MODELS: {', '.join(offered)}."
         )
-    return {default: offer[default], **offer}
+    return {default: offered[default], **offered}
 
 
 def register_models(session: Session, cards: Sequence[ModelCard]) -> None:

@@ -69,30 +69,30 @@ class Policy(BaseModel):
             mode=SafetyMode.OFF if settings.checker == (NO_CHECKER,) else SafetyMode.ON,
         )
 
-    def find_looser(self, wish: PolicyOverrides) -> list[str]:
-        """Return the fields of *wish* that ask for less than this policy does."""
+    def find_looser(self, overrides: PolicyOverrides) -> list[str]:
+        """Return the fields of *overrides* that ask for less than this policy does."""
         looser = [
             name
             for name, ours, theirs in (
-                ("review_above", self.review_above, wish.review_above),
-                ("block_above", self.block_above, wish.block_above),
+                ("review_above", self.review_above, overrides.review_above),
+                ("block_above", self.block_above, overrides.block_above),
             )
             if theirs is not None and theirs > ours
         ]
-        action = wish.review_action
+        action = overrides.review_action
         if action is not None and STRICTNESS[action] < STRICTNESS[self.review_action]:
             looser.append("review_action")
-        if wish.mode is SafetyMode.OFF and self.mode is SafetyMode.ON:
+        if overrides.mode is SafetyMode.OFF and self.mode is SafetyMode.ON:
             looser.append("mode")
         return looser
 
-    def tighten(self, wish: "PolicyOverrides | Policy") -> "Policy":
-        """Return the stricter of both in everything; what *wish* says of ``on_block`` counts."""
-        block = min(self.block_above, self.block_above if wish.block_above is None else wish.block_above)
-        review = min(self.review_above, self.review_above if wish.review_above is None else wish.review_above)
-        action = max(self.review_action, wish.review_action or self.review_action, key=STRICTNESS.__getitem__)
+    def tighten(self, overrides: "PolicyOverrides | Policy") -> "Policy":
+        """Return the stricter of both in everything; what *overrides* says of ``on_block`` counts."""
+        block = min(self.block_above, self.block_above if overrides.block_above is None else overrides.block_above)
+        review = min(self.review_above, self.review_above if overrides.review_above is None else overrides.review_above)
+        action = max(self.review_action, overrides.review_action or self.review_action, key=STRICTNESS.__getitem__)
         changed = {"review_above": min(review, block), "block_above": block, "review_action": action}
-        return self.model_copy(update=changed | {"on_block": wish.on_block or self.on_block})
+        return self.model_copy(update=changed | {"on_block": overrides.on_block or self.on_block})
 
     def judge(self, score: float) -> Verdict:
         """Return the verdict on *score*; raise SafetyUnavailableError unless it is a number from 0 to 1."""

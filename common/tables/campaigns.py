@@ -57,7 +57,7 @@ class Campaign(Base):
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[CampaignStatus] = mapped_column(stored_enum(CampaignStatus), default=CampaignStatus.DRAFT)
     held_reason: Mapped[str | None] = mapped_column(String(64))  # of status `held`
-    wish: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # the request body, metadata included
+    body: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # the request body, metadata included
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)  # a CampaignSpec, built from the request body
     salt: Mapped[bytes] = mapped_column(LargeBinary)  # keys the arms and seeds
     digest: Mapped[str | None] = mapped_column(String(64))  # of everything that would be printed now

@@ -37,7 +37,7 @@ class Deliverer:
     def __init__(
         self,
         database: Database,
-        sealer: SecretCipher,
+        cipher: SecretCipher,
         guard: SsrfGuard,
         transport: Transport | None = None,
         *,
@@ -45,7 +45,7 @@ class Deliverer:
         clock: TimeSource = clock.fetch_now,
     ) -> None:
         self._database = database
-        self._sealer = sealer
+        self._cipher = cipher
         self._guard = guard
         self._transport = transport or Transport()
         self._threads = threads
@@ -67,7 +67,7 @@ class Deliverer:
             taken = claiming.claim_deliveries(session, self._clock(session), room, threads=self._threads)
         for delivery in taken:
             # Daemons: a process that ends need not wait for receivers, for what was in hand goes again.
-            thread = threading.Thread(target=self._carry, args=(delivery,), name="courier", daemon=True)
+            thread = threading.Thread(target=self._deliver, args=(delivery,), name="deliverer", daemon=True)
             with self._lock:
                 self._busy.add(thread)
             thread.start()
@@ -90,14 +90,14 @@ class Deliverer:
         self._stopping.set()
         self.wait(CLOSE_SECONDS)
 
-    def _carry(self, first: Delivery) -> None:
+    def _deliver(self, first: Delivery) -> None:
         delivery: Delivery | None = first
         try:
             while delivery is not None:
                 failpoint("sending")
                 outcome = self.attempt(delivery)
                 failpoint("sent")
-                delivery = self._book(delivery, outcome)
+                delivery = self._record_attempt(delivery, outcome)
         except DatabaseUnavailableError as error:
             log.warning("delivery_not_booked", code=error.code, reason=error.message)
         finally:
@@ -108,13 +108,13 @@ class Deliverer:
         """Try once, and return what came of it; never raises for anything that a receiver does."""
         began = time.monotonic()
         try:
-            secrets = [self._sealer.open(sealed) for sealed in delivery.secrets]
-            approach = self._guard.admit(delivery.url)
+            secrets = [self._cipher.open(sealed) for sealed in delivery.secrets]
+            target = self._guard.resolve(delivery.url)
             timestamp = int(delivery.started_at.timestamp())
             headers = signatures.build_headers(
                 secrets, str(delivery.message_id), timestamp, delivery.number, delivery.body
             )
-            answer = self._transport.post(approach, headers, delivery.body)
+            answer = self._transport.post(target, headers, delivery.body)
         except UndeliveredError as error:
             failure = error.failure
         except (DestinationNotAllowedError, InvalidUrlError):
@@ -127,7 +127,7 @@ class Deliverer:
             return outcomes.classify_response(answer, time.monotonic() - began)
         return DeliveryOutcome(time.monotonic() - began, failure)
 
-    def _book(self, delivery: Delivery, outcome: DeliveryOutcome) -> Delivery | None:
+    def _record_attempt(self, delivery: Delivery, outcome: DeliveryOutcome) -> Delivery | None:
         """Write what came of a try, and return what to try next, if anything is due."""
         with self._database.transaction() as session:
             moment = self._clock(session)

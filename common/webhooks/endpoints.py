@@ -55,24 +55,24 @@ class NewEndpoint:
 
 
 def create_endpoint(
-    session: Session, sealer: SecretCipher, wish: NewEndpoint, most: int
+    session: Session, cipher: SecretCipher, new_endpoint: NewEndpoint, most: int
 ) -> tuple[WebhookEndpoint, bytes]:
     """Create an endpoint and return it with its secret; raise WebhookExistsError or TooManyWebhooksError."""
-    if wish.url != DIRECT_URL:
-        _check_endpoint_limit(session, wish.owner, most)
-    secret = wish.secret or signing_secrets.create_secret()
-    endpoint_id = _insert_endpoint(session, sealer, wish, secret)
+    if new_endpoint.url != DIRECT_URL:
+        _check_endpoint_limit(session, new_endpoint.owner, most)
+    secret = new_endpoint.secret or signing_secrets.create_secret()
+    endpoint_id = _insert_endpoint(session, cipher, new_endpoint, secret)
     if endpoint_id is None:
         raise WebhookExistsError
     return session.get_one(WebhookEndpoint, endpoint_id), secret
 
 
-def ensure_direct_endpoint(session: Session, sealer: SecretCipher, owner: str) -> None:
+def ensure_direct_endpoint(session: Session, cipher: SecretCipher, owner: str) -> None:
     """Create the endpoint for jobs and campaigns of *owner* with a URL of their own, unless it exists."""
     there = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner, WebhookEndpoint.url == DIRECT_URL)
     if session.scalar(there) is None:
         _insert_endpoint(
-            session, sealer, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), signing_secrets.create_secret()
+            session, cipher, NewEndpoint(owner, events=(*JOB_EVENTS, *CAMPAIGN_EVENTS)), signing_secrets.create_secret()
         )
 
 
@@ -110,13 +110,13 @@ def change_endpoint_url(session: Session, endpoint: WebhookEndpoint, url: str) -
 
 
 def rotate_secret(
-    session: Session, sealer: SecretCipher, endpoint: WebhookEndpoint, overlap: timedelta, secret: bytes | None = None
+    session: Session, cipher: SecretCipher, endpoint: WebhookEndpoint, overlap: timedelta, secret: bytes | None = None
 ) -> bytes:
     """Give *endpoint* a new secret and return it; the old one also signs for the duration of *overlap*."""
     fresh = secret or signing_secrets.create_secret()
     endpoint.previous_secret = endpoint.secret if overlap else None
     endpoint.previous_until = _fetch_overlap_end(session, overlap) if overlap else None
-    endpoint.secret = sealer.seal(fresh)
+    endpoint.secret = cipher.seal(fresh)
     return fresh
 
 
@@ -168,15 +168,15 @@ def _check_endpoint_limit(session: Session, owner: str, most: int) -> None:
         raise TooManyWebhooksError
 
 
-def _insert_endpoint(session: Session, sealer: SecretCipher, wish: NewEndpoint, secret: bytes) -> UUID | None:
+def _insert_endpoint(session: Session, cipher: SecretCipher, new_endpoint: NewEndpoint, secret: bytes) -> UUID | None:
     row = {
         "id": create_id(),
-        "owner": wish.owner,
-        "url": wish.url,
-        "description": wish.description,
-        "events": [*map(str, wish.events)],
+        "owner": new_endpoint.owner,
+        "url": new_endpoint.url,
+        "description": new_endpoint.description,
+        "events": [*map(str, new_endpoint.events)],
         "status": EndpointStatus.ENABLED,
-        "secret": sealer.seal(secret),
+        "secret": cipher.seal(secret),
         "failures": 0,
         "created_at": now_sql(session),
     }

@@ -21,7 +21,7 @@ INTERNAL_NAME = re.compile(r"([^.]+|.*\.(localhost|local|localdomain|internal|in
 """Names that mean something on the inside only: those of one label, and those under these."""
 
 WEB_PORTS = frozenset({80, 443, 8443})
-CHECK_SECONDS, ADMIT_SECONDS = 2.0, 5.0
+CHECK_SECONDS, RESOLVE_SECONDS = 2.0, 5.0
 """How long a name may take to resolve while somebody waits for an answer, and before a try."""
 
 
@@ -71,10 +71,10 @@ class ResolvedTarget:
 
 @dataclass(frozen=True)
 class SsrfGuard:
-    """Judges destinations by *rules*."""
+    """Decides by *rules* which webhook destinations are allowed."""
 
     rules: SsrfRules = field(default_factory=SsrfRules)
-    resolve: HostResolver = public_addresses.resolve_host
+    resolve_host: HostResolver = public_addresses.resolve_host
     is_own: IsOwn = public_addresses.is_own_address
 
     def check(self, url: str) -> Destination:
@@ -89,9 +89,9 @@ class SsrfGuard:
             self._judge_scheme(destination, is_allowed=destination.host in self.rules.hosts)
         return destination
 
-    def admit(self, url: str) -> ResolvedTarget:
-        """Return how to approach *url* now; raise UnresolvedError, or what ``check`` raises."""
-        return self._judge(parse_url(url), ADMIT_SECONDS)
+    def resolve(self, url: str) -> ResolvedTarget:
+        """Return the target of *url*, resolved now; raise UnresolvedError, or what ``check`` raises."""
+        return self._judge(parse_url(url), RESOLVE_SECONDS)
 
     def _judge(self, destination: Destination, seconds: float) -> ResolvedTarget:
         rules, host = self.rules, destination.host
@@ -100,7 +100,7 @@ class SsrfGuard:
             raise DestinationNotAllowedError
         if host not in rules.hosts and literal is None and (host in rules.own_names or INTERNAL_NAME.fullmatch(host)):
             raise DestinationNotAllowedError
-        found = [literal] if literal else self.resolve(host, destination.port, seconds)
+        found = [literal] if literal else self.resolve_host(host, destination.port, seconds)
         allowed = {address: rules.allow(destination, address) for address in found}
         for address in found:
             self._judge_address(destination, address, is_allowed=allowed[address])

@@ -54,8 +54,8 @@ def print_campaigns(reader: Reader) -> dict[str, str]:
     }
 
 
-def _make(reader: Reader, name: str, rows: list[str], **wish: Any) -> str:
-    body = {"name": name, "template": {"prompt": WORDS}, "budget": {"amount": "2"}} | wish
+def _make(reader: Reader, name: str, rows: list[str], **fields: Any) -> str:
+    body = {"name": name, "template": {"prompt": WORDS}, "budget": {"amount": "2"}} | fields
     made: str = reader.tell("/v1/campaigns", body)["id"]
     answer = httpx2.put(
         f"{reader.url}/v1/campaigns/{made}/recipients?on_error=skip",

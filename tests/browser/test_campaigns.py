@@ -54,7 +54,7 @@ def test_a_campaign_goes_from_a_file_of_recipients_to_a_file_of_pictures(sign_in
     reader = sign_in("cam")
     page = make_campaign(reader, "Birthdays in May")
     assert reader.find_barriers() == []
-    hand_in(page, tmp_path)
+    upload_recipients(page, tmp_path)
     assert reader.find_barriers() == []
     page.get_by_role("button", name="Continue to prompts").click()
     expect(page.get_by_role("region", name="Prompts")).to_contain_text("a rocket on a white background")
@@ -85,7 +85,7 @@ def test_a_campaign_goes_from_a_file_of_recipients_to_a_file_of_pictures(sign_in
     assert reader.find_barriers() == []
 
 
-def hand_in(page: Page, folder: Path) -> None:
+def upload_recipients(page: Page, folder: Path) -> None:
     """Hand a file in, of which one row is at fault, and then that row corrected."""
     file = folder / "people.csv"
     file.write_text(ROWS, encoding="utf-8")

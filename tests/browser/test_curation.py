@@ -100,8 +100,10 @@ def pages(stack: Stack, browser: Browser) -> tuple[Reader, dict[str, str]]:
     for style in (SPRING, SPRING | {"steps": 5}, {"name": "plain", "negative_prompt": "text, watermarks"}):
         reader.tell("/v1/styles", style)
     subjects = ("a lighthouse", "a fox in the snow", "a bicycle", "an owl by night")
-    wishes = [{"prompt": subject, "style": "spring"} for subject in subjects]
-    jobs = [reader.tell("/v1/jobs", wish)["id"] for wish in [*wishes, *[DONKEY | {"seed": seed} for seed in range(5)]]]
+    bodies = [{"prompt": subject, "style": "spring"} for subject in subjects]
+    jobs = [
+        reader.tell("/v1/jobs", fields)["id"] for fields in [*bodies, *[DONKEY | {"seed": seed} for seed in range(5)]]
+    ]
     stack.settle(jobs)
     blocked = reader.ask(f"/v1/jobs/{jobs[-1]}")["images"][0]["id"]
     paths = {"styles": "/styles", "style": "/styles/spring", "style-form": "/styles/new?of=spring"}

@@ -30,7 +30,7 @@ def _jobs_of(client: Client) -> list[str]:
     return [job["id"] for job in client.http.get("/v1/jobs", params={"limit": 100}).json()["data"]]
 
 
-@pytest.mark.parametrize(("point", "is_accepted"), [("submitting", False), ("submitted", True), ("rung", True)])
+@pytest.mark.parametrize(("point", "is_accepted"), [("submitting", False), ("submitted", True), ("notified", True)])
 def test_f45_f46_f47_an_api_that_dies_during_a_submission_accepts_it_once_or_not_at_all(
     stack: Stack, point: str, *, is_accepted: bool
 ) -> None:

@@ -54,8 +54,8 @@ def owe(home: Path, url: str) -> tuple[WebhookFixture, str, WebhookMessage]:
     database = Database(settings.sqlalchemy_url)
     schema.upgrade_schema(database)
     with database.transaction() as session:
-        sealer = SecretCipher(settings.read_secret())
-        row, secret = endpoints.create_endpoint(session, sealer, NewEndpoint("ada", url), most=1)
+        cipher = SecretCipher(settings.read_secret())
+        row, secret = endpoints.create_endpoint(session, cipher, NewEndpoint("ada", url), most=1)
         message = outbox.publish_test_event(session, session.get_one(WebhookEndpoint, row.id))
     return WebhookFixture(database), signing_secrets.format_secret(secret), message
 

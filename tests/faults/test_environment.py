@@ -85,7 +85,7 @@ def test_f62_a_webhook_whose_name_does_not_resolve_is_sent_later(sqlite_database
         endpoint_id, _ = webhook_fixture.subscribe(f"http://hooks.example:{receiver.port}/hook")
         message_id = webhook_fixture.test(endpoint_id)
         rules = SsrfRules.of(Settings(webhook_allow=("hooks.example",)))
-        deliverer = webhook_fixture.create_deliverer(SsrfGuard(rules, resolve=resolve, is_own=lambda _: False))
+        deliverer = webhook_fixture.create_deliverer(SsrfGuard(rules, resolve_host=resolve, is_own=lambda _: False))
         webhook_fixture.deliver(deliverer)
         assert webhook_fixture.message(message_id).state is MessageState.PENDING
         is_down = False

@@ -70,12 +70,12 @@ FORGED = {
 
 
 def test_f12_a_hundred_copies_of_one_notification_make_one_attempt(stack: Stack) -> None:
-    with press_process.bell(stack) as bell, press_process.press(stack):
+    with press_process.bell(stack) as notifier, press_process.press(stack):
         job_id = stack.client().order(steps=10)
         (row,) = stack.rows(job_id)
         for _ in range(COPIES):
-            bell.ring(row.model, row.id)
-        until(lambda: bell.waiting(row.model) == 0, "all bells to be heard")
+            notifier.notify(row.model, row.id)
+        until(lambda: notifier.count_pending(row.model) == 0, "all notifiers to be heard")
         stack.settle([job_id])
     assert [attempt.outcome for attempt in stack.attempts(job_id)] == [Outcome.SUCCEEDED]
 
@@ -103,9 +103,9 @@ def test_f13_a_malformed_message_is_dropped_and_the_press_goes_on(
 def test_93_a_notification_with_the_id_of_another_owners_job_changes_nothing(stack: Stack) -> None:
     theirs = stack.client("grace").order()
     (row,) = stack.rows(theirs)
-    with press_process.bell(stack) as bell, press_process.press(stack):
-        bell.ring(row.model, row.id)
-        bell.ring(row.model, uuid4())
+    with press_process.bell(stack) as notifier, press_process.press(stack):
+        notifier.notify(row.model, row.id)
+        notifier.notify(row.model, uuid4())
         mine = stack.client().order()
         stack.settle([theirs, mine])
     assert {row.owner: row.status for row in stack.rows(theirs, mine)} == {

@@ -25,10 +25,10 @@ LONG = {"steps": 100}
 """Five seconds of work."""
 
 
-def _die_at(stack: Stack, point: str, **wish: Any) -> str:
+def _die_at(stack: Stack, point: str, **fields: Any) -> str:
     """Submit a job, and have a press come as far as *point* with it; return its id."""
     with press_process.press(stack, f"{point}:kill") as doomed:
-        job_id = stack.client().order(**wish)
+        job_id = stack.client().order(**fields)
         assert doomed.wait(60) == -signal.SIGKILL
     return job_id
 
@@ -49,7 +49,7 @@ def _objects(stack: Stack, job_id: str, attempt: int) -> list[str]:
 
 
 def test_f01_a_press_that_dies_before_its_claim_costs_nothing(stack: Stack) -> None:
-    job_id = _die_at(stack, "heard")
+    job_id = _die_at(stack, "received")
     assert stack.attempts(job_id) == []
     assert _end_with_another_press(stack, job_id) is JobStatus.SUCCEEDED
     assert _outcomes(stack, job_id) == [Outcome.SUCCEEDED]
@@ -59,7 +59,7 @@ def test_f01_a_press_that_dies_before_its_claim_costs_nothing(stack: Stack) -> N
 def test_f01_a_lost_notification_is_sent_again(stack: Stack) -> None:
     job_id = stack.client().order()
     with stack.backend.connect(stack.settings) as broker:
-        until(lambda: broker.lpop("press.painted"), "a bell to steal")
+        until(lambda: broker.lpop("press.painted"), "a notifier to steal")
     assert _end_with_another_press(stack, job_id) is JobStatus.SUCCEEDED
     assert len(stack.attempts(job_id)) == 1
 
@@ -111,8 +111,8 @@ def test_f07_a_press_that_dies_after_its_commit_is_not_repeated(stack: Stack) ->
     job_id = _die_at(stack, "committed")
     (before,) = stack.rows(job_id)
     assert before.status is JobStatus.SUCCEEDED
-    with press_process.bell(stack) as bell, press_process.press(stack):
-        bell.ring(before.model, before.id)
+    with press_process.bell(stack) as notifier, press_process.press(stack):
+        notifier.notify(before.model, before.id)
         another = stack.client().order()
         stack.settle([another])
     assert _outcomes(stack, job_id) == [Outcome.SUCCEEDED]

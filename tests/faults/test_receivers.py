@@ -76,7 +76,7 @@ def test_f40_no_hostile_url_is_contacted_at_registration_or_delivery(
     webhook_fixture = WebhookFixture(sqlite_database)
     endpoint_id, _ = webhook_fixture.subscribe(url)  # as if it had been let in under other rules
     message_id = webhook_fixture.test(endpoint_id)
-    guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve=Resolver(), is_own=lambda _: False)
+    guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve_host=Resolver(), is_own=lambda _: False)
     webhook_fixture.deliver(webhook_fixture.create_deliverer(guard))
     assert [attempt.error for attempt in webhook_fixture.attempts(message_id)] == [Failure.NOT_ALLOWED]
     assert canary.connections == 0
@@ -92,7 +92,7 @@ def test_f40_a_registered_name_rebound_to_a_private_address_is_not_contacted(
     webhook_fixture = WebhookFixture(sqlite_database)
     endpoint_id, _ = webhook_fixture.subscribe(url, "grace")
     message_id = webhook_fixture.test(endpoint_id)
-    guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve=resolver, is_own=lambda _: False)
+    guard = SsrfGuard(SsrfRules.of(Settings(**_rules(canary))), resolve_host=resolver, is_own=lambda _: False)
     for _ in range(3):
         webhook_fixture.deliver(webhook_fixture.create_deliverer(guard))
         webhook_fixture.clock.advance(hours=1)
@@ -106,7 +106,7 @@ def test_f40_a_private_address_is_contacted_when_it_is_allowed(sqlite_database: 
     message_id = webhook_fixture.test(endpoint_id)
     rules = SsrfRules.of(Settings(webhook_allow=("inward.example",)))
     webhook_fixture.deliver(
-        webhook_fixture.create_deliverer(SsrfGuard(rules, resolve=Resolver(), is_own=lambda _: False))
+        webhook_fixture.create_deliverer(SsrfGuard(rules, resolve_host=Resolver(), is_own=lambda _: False))
     )
     assert webhook_fixture.message(message_id).state is MessageState.DELIVERED
     assert canary.connections == 1

@@ -99,9 +99,9 @@ def test_f44_a_disk_with_hardly_any_space_counts_as_full(
 ) -> None:
     monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 2**63)
     with sqlite_press_fixture.press() as press:
-        assert not press.outlet.try_out()
+        assert not press.outlet.probe()
         monkeypatch.setattr("common.storage.files.LEAST_FREE_BYTES", 0)
-        assert press.outlet.try_out()
+        assert press.outlet.probe()
 
 
 def _check_the_press_waits(press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch, mend: object) -> None:

@@ -32,8 +32,8 @@ from worker.engine.painted import MOST_ROWS
 
 STEP_SECONDS = 0.05
 LEASE_SECONDS = 3
-CANARY = "canary-3f9a"
-"""Stands in every prompt, negative prompt and metadata that the tests send, and must stand in no log, no object's key
+CUSTOMER_TEXT = "canary-3f9a"
+"""Part of every prompt, negative prompt and metadata that the tests send, and must stand in no log, no object's key
 and no column but those that are meant for it."""
 
 QUICK = {
@@ -128,9 +128,9 @@ class Stack:
         accepted_ids = {UUID(job_id) for job_id in accepted}
         invariants.check(self.database, self.storage, accepted=accepted_ids, verified=self.verified)
         written = "".join([self.log.read_text(errors="replace"), *self.overheard])
-        for secret in [CANARY, *self.backend.secrets, *(client.key for client in self.clients.values())]:
+        for secret in [CUSTOMER_TEXT, *self.backend.secrets, *(client.key for client in self.clients.values())]:
             assert secret not in written, "a prompt or a secret stands in the log"
-        assert customer_text.find_misplaced_text(self.database, self.storage, CANARY) == []
+        assert customer_text.find_misplaced_text(self.database, self.storage, CUSTOMER_TEXT) == []
         for fault in ("deadlock detected", "attempt_crashed", "database is locked"):
             assert fault not in written
 
@@ -161,10 +161,16 @@ class Client:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    def order(self, prompt: str = "a lighthouse", *, headers: dict[str, str] | None = None, **wish: Any) -> str:
-        """Order a job of two steps unless *wish* says otherwise; return its id."""
-        body = {"prompt": f"{prompt} {CANARY}", "width": 64, "height": 64, "steps": 2, "metadata": {"note": CANARY}}
-        answer = self.http.post("/v1/jobs", json=body | wish, headers=headers)
+    def order(self, prompt: str = "a lighthouse", *, headers: dict[str, str] | None = None, **fields: Any) -> str:
+        """Order a job of two steps unless *fields* says otherwise; return its id."""
+        body = {
+            "prompt": f"{prompt} {CUSTOMER_TEXT}",
+            "width": 64,
+            "height": 64,
+            "steps": 2,
+            "metadata": {"note": CUSTOMER_TEXT},
+        }
+        answer = self.http.post("/v1/jobs", json=body | fields, headers=headers)
         assert answer.status_code in (200, 202), answer.text
         job_id: str = answer.json()["id"]
         self.accepted.append(job_id)

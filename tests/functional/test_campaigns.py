@@ -96,7 +96,7 @@ def test_the_results_of_a_real_campaign_are_right_for_every_row(stack: Stack, tm
     bad = [["nothing", "", "red"], ["r1", "ghost", "pink"]]
     with CampaignClient(stack.settings.base_url, stack.client().key) as client:
         campaign_id = make(client)["id"]
-        receipt = client.hand_in_recipients(campaign_id, write(tmp_path / "people.csv", rows + bad))
+        receipt = client.upload_recipients(campaign_id, write(tmp_path / "people.csv", rows + bad))
         assert (receipt["accepted"], receipt["rejected"]) == (60, 2)
         ended = finish(client, campaign_id)
         assert ended["status"] == CampaignStatus.COMPLETED
@@ -110,7 +110,7 @@ def test_the_results_of_a_real_campaign_are_right_for_every_row(stack: Stack, tm
             ("r1", "duplicate_recipient", "62"),
         ]
         _correct(tmp_path / "table.csv", errors)
-        assert client.hand_in_recipients(campaign_id, tmp_path / "table.csv", mode="append")["accepted"] == 2
+        assert client.upload_recipients(campaign_id, tmp_path / "table.csv", mode="append")["accepted"] == 2
         assert finish(client, campaign_id)["status"] == CampaignStatus.COMPLETED
         found = read(client, f"{base}/results.csv", tmp_path)
         assert [(row["recipient_id"], row["status"]) for row in found[60:]] == [

@@ -17,7 +17,7 @@ from common.images.certificates import AUTHORITY, CHAIN, KEY
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 from common.jobs.request import OutputFormat
 from tests.functional.backends import Embedded
-from tests.functional.stack import CANARY, QUICK, Client, Stack, running
+from tests.functional.stack import CUSTOMER_TEXT, QUICK, Client, Stack, running
 from tests.support.servers.webhook_receivers import answer, receiving
 from tests.support.waiting import PATIENCE_SECONDS, until
 
@@ -83,7 +83,7 @@ def test_each_of_sixty_images_in_three_formats_is_marked_and_signed(stack: Stack
             reader = c2pa.Reader(f"image/{form}", io.BytesIO(data), context=c2pa.Context(anchors))
             assert reader.get_validation_state() == "Trusted"
             assert f"urn:uuid:{job_id}" in reader.json()
-            assert CANARY.encode() not in data
+            assert CUSTOMER_TEXT.encode() not in data
             counted[form] += 1
     assert counted == dict.fromkeys(forms, JOBS * IMAGES_EACH // len(OutputFormat))
 
@@ -115,25 +115,31 @@ def test_prompts_appear_in_no_log_however_their_jobs_end(stack: Stack) -> None:
     client = stack.client()
     with receiving(answer(500)) as receiver:
         webhook = client.post("/v1/webhooks", status=201, url=receiver.url, description="mine")
-        for wish in (
-            {"prompt": CANARY * 5000},
-            {"prompt": CANARY, "model": CANARY},
-            {"prompt": CANARY, "metadata": {CANARY: [CANARY]}},
-            {"prompt": CANARY, "adapters": [{"name": CANARY}]},
-            {"prompt": CANARY, "init_image": CANARY},
-            {CANARY: CANARY},
+        for fields in (
+            {"prompt": CUSTOMER_TEXT * 5000},
+            {"prompt": CUSTOMER_TEXT, "model": CUSTOMER_TEXT},
+            {"prompt": CUSTOMER_TEXT, "metadata": {CUSTOMER_TEXT: [CUSTOMER_TEXT]}},
+            {"prompt": CUSTOMER_TEXT, "adapters": [{"name": CUSTOMER_TEXT}]},
+            {"prompt": CUSTOMER_TEXT, "init_image": CUSTOMER_TEXT},
+            {CUSTOMER_TEXT: CUSTOMER_TEXT},
         ):
-            assert client.http.post("/v1/jobs", json=wish).status_code == 422
-        for path in (f"/v1/jobs/{CANARY}", f"/v1/jobs?model={CANARY}", f"/v1/images/{CANARY}/content?variant={CANARY}"):
+            assert client.http.post("/v1/jobs", json=fields).status_code == 422
+        for path in (
+            f"/v1/jobs/{CUSTOMER_TEXT}",
+            f"/v1/jobs?model={CUSTOMER_TEXT}",
+            f"/v1/images/{CUSTOMER_TEXT}/content?variant={CUSTOMER_TEXT}",
+        ):
             assert client.http.get(path).status_code in (200, 404, 422)
-        assert client.http.post("/v1/jobs", content=f'{{"prompt": "{CANARY}'.encode()).status_code in (400, 415)
-        name = {"customer": f"Ada {CANARY}"}
+        assert client.http.post("/v1/jobs", content=f'{{"prompt": "{CUSTOMER_TEXT}'.encode()).status_code in (400, 415)
+        name = {"customer": f"Ada {CUSTOMER_TEXT}"}
         expired = client.order(metadata=name, steps=150, deadline_s=1)
         canceled = client.order(metadata=name, steps=150)
         client.post(f"/v1/jobs/{canceled}/cancel", status=200)
-        printed = client.order(metadata=name, negative_prompt=CANARY)
+        printed = client.order(metadata=name, negative_prompt=CUSTOMER_TEXT)
         stack.settle([expired, canceled, printed])
         until(lambda: len(receiver.received) >= 3, "messages that are refused")
-        assert any(CANARY.encode() in request.body for request in receiver.received), "they do carry the metadata"
+        assert any(CUSTOMER_TEXT.encode() in request.body for request in receiver.received), (
+            "they do carry the metadata"
+        )
         assert client.http.delete(f"/v1/webhooks/{webhook['id']}").status_code == 204
     stack.check()

@@ -26,7 +26,7 @@ from common.tables import Job, WebhookMessage
 from common.tables.states import TERMINAL
 from common.tables.webhook_states import MessageState
 from tests.bench.outcome import describe_load, describe_machine
-from tests.functional.stack import CANARY, QUICK, Stack, running
+from tests.functional.stack import CUSTOMER_TEXT, QUICK, Stack, running
 from tests.soak import report, watch
 from tests.soak.customers import Customers
 from tests.soak.faults import FaultInjector
@@ -87,7 +87,7 @@ def soak(
     began = time.monotonic()
     customers.begin(given.queued, given.rate)
     while time.monotonic() - began < 60 * given.minutes:
-        injector.strike()
+        injector.trigger()
     customers.finish()
     drained = _drain(stack)
     accepted = {UUID(job_id) for client in stack.clients.values() for job_id in client.accepted}
@@ -138,7 +138,7 @@ def _judge(stack: Stack, accepted: set[UUID], customers: Customers) -> Guarantee
         until(stack._is_quiet, "the presses to report")
         invariants.check(stack.database, stack.storage, accepted=accepted)
         written = stack.log.read_text(errors="replace")
-        assert CANARY not in written, "a prompt stands in the log"
+        assert CUSTOMER_TEXT not in written, "a prompt stands in the log"
         assert "deadlock detected" not in written, "a deadlock"
     except (AssertionError, pytest.fail.Exception) as broken:
         said = str(broken) or repr(broken)

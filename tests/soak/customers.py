@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from tests.functional.stack import CANARY, Client, Stack
+from tests.functional.stack import CUSTOMER_TEXT, Client, Stack
 from tests.soak.history import History
 
 OWNERS = ("ada", "grace")
@@ -68,12 +68,12 @@ class Customers:
         """Draw a request and pass it on; all draws are made in one thread at a time, so that a seed is a sequence."""
         number, chance = next(self._numbers), self._random.random()
         body: dict[str, Any] = {
-            "prompt": f"a lighthouse {number} {CANARY}",
+            "prompt": f"a lighthouse {number} {CUSTOMER_TEXT}",
             "width": 64,
             "height": 64,
             "steps": self._random.randint(1, 6),
             "priority": self._random.choice(["interactive", "bulk"]),
-            "metadata": {"note": CANARY},
+            "metadata": {"note": CUSTOMER_TEXT},
         }
         if self._random.random() < 0.1:
             body["deadline_s"] = self._random.randint(5, 90)

@@ -75,9 +75,9 @@ class Api:
         with self.database.transaction() as session:
             return keys.create_api_key(session, owner, scopes=scopes)
 
-    def make_job(self, **wish: Any) -> dict[str, Any]:
+    def make_job(self, **fields: Any) -> dict[str, Any]:
         """Ask for a job and return it."""
-        answer = self.post("/v1/jobs", json={"prompt": "a lighthouse"} | wish)
+        answer = self.post("/v1/jobs", json={"prompt": "a lighthouse"} | fields)
         assert answer.status_code == 202, answer.text
         return answer.json
 
@@ -114,7 +114,7 @@ def open_api(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a stand-in says what it is
         recording = RecordingNotifier()
-    guard = SsrfGuard(SsrfRules.of(settings), resolve=resolve, is_own=lambda address: False)
+    guard = SsrfGuard(SsrfRules.of(settings), resolve_host=resolve, is_own=lambda address: False)
     services = Services(database, notifier or recording, storage, storage.links, settings, guard)
     with database.transaction() as session:
         catalog.register_models(session, [catalog.PAINTED_CARD])

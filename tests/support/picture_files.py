@@ -22,7 +22,7 @@ def encode(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     return file.getvalue()
 
 
-def hand_in(api: Api, data: bytes, field: str = "file", filename: str = "picture.png", **options: Any) -> Any:
+def upload_asset(api: Api, data: bytes, field: str = "file", filename: str = "picture.png", **options: Any) -> Any:
     return api.post("/v1/assets", data={field: (io.BytesIO(data), filename)}, **options)
 
 

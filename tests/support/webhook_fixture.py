@@ -60,8 +60,8 @@ class WebhookFixture:
     ) -> tuple[UUID, str]:
         """Insert an endpoint; return its id and its secret."""
         with self.database.transaction() as session:
-            wish = NewEndpoint(owner, url, events)
-            row, secret = endpoints.create_endpoint(session, SEALER, wish, most)
+            fields = NewEndpoint(owner, url, events)
+            row, secret = endpoints.create_endpoint(session, SEALER, fields, most)
         return row.id, signing_secrets.format_secret(secret)
 
     def ensure_direct_endpoint(self, owner: str = "ada") -> None:

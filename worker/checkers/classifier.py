@@ -20,7 +20,7 @@ class ClassifierNetwork:
         """Load the directory; raise SafetyUnavailableError unless it is complete, trusted and has the labels."""
         from transformers import AutoImageProcessor, AutoModelForImageClassification  # noqa: PLC0415  (takes seconds)
 
-        self.digest = self._place.admit()
+        self.digest = self._place.verify()
         options = {"local_files_only": True, "trust_remote_code": False}
         self._processor = AutoImageProcessor.from_pretrained(self._place.directory, **options)
         model, report = AutoModelForImageClassification.from_pretrained(

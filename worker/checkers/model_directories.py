@@ -35,7 +35,7 @@ class CheckerDirectory:
             raise SettingsError(f"{PREFIX}CHECKER accepts only label=NAME and sha256=DIGEST after a directory's ?.")
         return cls(Path(directory), tuple(options.get("label", ())), digests[0] if digests else None)
 
-    def admit(self) -> str:
+    def verify(self) -> str:
         """Return the digest of the directory's files; raise SafetyUnavailableError unless it is the trusted one.
 
         Runs before any library opens the directory, and rejects files that can carry code.

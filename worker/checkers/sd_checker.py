@@ -33,7 +33,7 @@ class SdCheckerNetwork:
         )
         from transformers import AutoImageProcessor  # noqa: PLC0415  (likewise)
 
-        self.digest = self._place.admit()
+        self.digest = self._place.verify()
         directory = self._place.directory
         model, report = StableDiffusionSafetyChecker.from_pretrained(
             directory, local_files_only=True, use_safetensors=True, output_loading_info=True

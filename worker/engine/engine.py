@@ -24,7 +24,7 @@ class BatchingEngine:
     def __init__(
         self,
         settings: Settings,
-        offer: OfferedModels,
+        offered: OfferedModels,
         meter: Meter,
         *,
         accelerator: Accelerator,
@@ -32,13 +32,13 @@ class BatchingEngine:
         budget_bytes: float,
         leave: Exit = os._exit,
     ) -> None:
-        self._offer = offer
+        self._offered = offered
         self._meter = meter
         self._accelerator = accelerator
         self._watchdog = Watchdog(settings.step_timeout_seconds)
-        self._caps = BatchLimits([card for card, _ in offer.values()], settings.max_batch)
-        self._residents = ModelCache(offer, load, accelerator, meter, self._caps, budget_bytes)
-        self._loop = EngineLoop(accelerator, self._residents, self._caps, self._watchdog, leave)
+        self._limits = BatchLimits([card for card, _ in offered.values()], settings.max_batch)
+        self._models = ModelCache(offered, load, accelerator, meter, self._limits, budget_bytes)
+        self._loop = EngineLoop(accelerator, self._models, self._limits, self._watchdog, leave)
 
     @property
     def accelerator(self) -> str:
@@ -48,12 +48,12 @@ class BatchingEngine:
     @property
     def capacity(self) -> int:
         """Return the maximum number of images stepped together."""
-        return self._caps.most
+        return self._limits.most
 
     @property
     def rates(self) -> dict[str, dict[int, float]]:
         """Return the rows per second of each profiled model by batch size."""
-        return self._caps.rates
+        return self._limits.rates
 
     @property
     def warm_lanes(self) -> frozenset[str]:
@@ -67,7 +67,7 @@ class BatchingEngine:
 
     def load(self) -> None:
         """Load and profile the default model and generate one small image; other models load at first use."""
-        card, _ = next(iter(self._offer.values()))
+        card, _ = next(iter(self._offered.values()))
         request = ImageRequest(
             prompt="",
             model=card.name,
@@ -81,9 +81,9 @@ class BatchingEngine:
 
     def weigh(self, request: ImageRequest) -> float:
         """Return the share of a full batch that a request takes; all of it for a model not yet profiled."""
-        if not self._caps.knows(request.model):
+        if not self._limits.knows(request.model):
             return 1.0
-        return request.num_images / self._caps.of(request)
+        return request.num_images / self._limits.of(request)
 
     def generate(
         self,
@@ -100,5 +100,5 @@ class BatchingEngine:
         self._loop.close()
 
     def _generate(self, ticket: Ticket) -> list[Picture]:
-        self._loop.take(ticket)
+        self._loop.submit(ticket)
         return ticket.wait()

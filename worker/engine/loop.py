@@ -37,8 +37,8 @@ class EngineLoop:
         leave: Exit,
     ) -> None:
         self._accelerator = accelerator
-        self._residents = residents
-        self._caps = caps
+        self._models = residents
+        self._limits = caps
         self._watchdog = watchdog
         self._leave = leave
         self._passes = PassQueue(accelerator)
@@ -47,7 +47,7 @@ class EngineLoop:
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
-    def take(self, ticket: Ticket) -> None:
+    def submit(self, ticket: Ticket) -> None:
         """Accept a ticket; its end carries the result. The first ticket starts the thread."""
         with self._changed:
             if self._is_closing:
@@ -117,7 +117,7 @@ class EngineLoop:
         rows = [
             row for ticket in self._list_tickets() if not ticket.is_over for row in ticket.rows if row.exposure is None
         ]
-        batch = batch_selection.select_batch(rows, self._cap_of, self._residents.is_at_hand)
+        batch = batch_selection.select_batch(rows, self._cap_of, self._models.fits_in_memory)
         if batch:
             self._print(batch)
         self._passes.book(left=self._accelerator.ahead if batch else 0)
@@ -144,9 +144,9 @@ class EngineLoop:
         request = batch[0].ticket.request
         try:
             with self._accelerator.translating():
-                if not self._residents.is_ready(request):
+                if not self._models.is_ready(request):
                     self._passes.book()  # overhead must not overlap a pass
-                return self._residents.open(request, self._watchdog)
+                return self._models.open(request, self._watchdog)
         except PressroomError as error:
             for ticket in collect_tickets(batch):
                 ticket.fail(error)
@@ -176,7 +176,7 @@ class EngineLoop:
         middle = (len(rows) + 1) // 2
         if isinstance(error, OutOfMemoryError):
             self._accelerator.free()
-            self._caps.lower(rows[0].ticket.request, middle)
+            self._limits.lower(rows[0].ticket.request, middle)
             log.warning("batch_cap_lowered", lane=rows[0].lane, cap=middle)
         elif len(collect_tickets(rows)) == 1:
             return None
@@ -201,7 +201,7 @@ class EngineLoop:
             ticket.end()
 
     def _cap_of(self, row: Row) -> int:
-        return self._caps.of(row.ticket.request)
+        return self._limits.of(row.ticket.request)
 
 
 def _needs_phase(phase: str, row: Row) -> bool:

@@ -47,29 +47,29 @@ class ModelCache:
 
     def __init__(
         self,
-        offer: OfferedModels,
+        offered: OfferedModels,
         load: Opener,
         accelerator: Accelerator,
         meter: Meter,
         caps: BatchLimits,
         budget_bytes: float,
     ) -> None:
-        self._offer = offer
+        self._offered = offered
         self._load = load
         self._accelerator = accelerator
         self._meter = meter
-        self._caps = caps
+        self._limits = caps
         self._budget_bytes = budget_bytes
-        self._residents: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
-        self._sizes = {name: _measure_weights(directory) for name, (_, directory) in offer.items()}
+        self._models: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
+        self._sizes = {name: _measure_weights(directory) for name, (_, directory) in offered.items()}
 
-    def is_at_hand(self, model: str) -> bool:
+    def fits_in_memory(self, model: str) -> bool:
         """Return whether a model is loaded, or can be loaded without evicting another."""
-        return model in self._residents or self._bytes_in_use + self._size_of(model) <= self._budget_bytes
+        return model in self._models or self._bytes_in_use + self._size_of(model) <= self._budget_bytes
 
     def is_ready(self, request: ImageRequest) -> bool:
         """Return whether ``open`` can run without loading anything."""
-        resident = self._residents.get(request.model)
+        resident = self._models.get(request.model)
         if resident is None:
             return False
         return resident.adapters is None or resident.adapters.is_ready(request.adapters)
@@ -79,8 +79,8 @@ class ModelCache:
 
         A load, and each part of a profile, restarts the watchdog's timer.
         """
-        resident = self._residents.get(request.model) or self._admit(request.model, watchdog)
-        self._residents.move_to_end(request.model)
+        resident = self._models.get(request.model) or self._admit(request.model, watchdog)
+        self._models.move_to_end(request.model)
         if resident.adapters is not None:
             resident.adapters.activate(request.adapters)
         elif request.adapters:
@@ -88,35 +88,35 @@ class ModelCache:
         return resident.family
 
     def _admit(self, name: str, watchdog: Watchdog) -> LoadedModel:
-        card, directory = self._offer.get(name, (None, None))
+        card, directory = self._offered.get(name, (None, None))
         if card is None:
             raise ModelUnavailableError(f"This press does not offer the model {name}.")
         self._make_room(self._size_of(name))
         with self._meter.busy("load"):
-            self._residents[name] = self._load_somehow(card, directory)
+            self._models[name] = self._load_or_evict(card, directory)
         with self._meter.busy("profile"):
-            self._caps.profile(self._residents[name].family, card, self._accelerator, watchdog)
-        return self._residents[name]
+            self._limits.profile(self._models[name].family, card, self._accelerator, watchdog)
+        return self._models[name]
 
-    def _load_somehow(self, card: ModelCard, directory: Path | None) -> LoadedModel:
-        with suppress(OutOfMemoryError) if self._residents else nullcontext():
+    def _load_or_evict(self, card: ModelCard, directory: Path | None) -> LoadedModel:
+        with suppress(OutOfMemoryError) if self._models else nullcontext():
             return self._load(card, directory)
         # The sizes on disk are an estimate: the model may still fit if nothing else is loaded.
-        while self._residents:
+        while self._models:
             self._drop_oldest()
         return self._load(card, directory)
 
     @property
     def _bytes_in_use(self) -> int:
-        return sum(self._size_of(name) for name in self._residents)
+        return sum(self._size_of(name) for name in self._models)
 
     def _make_room(self, wanted_bytes: float) -> None:
-        while self._residents and self._bytes_in_use + wanted_bytes > self._budget_bytes:
+        while self._models and self._bytes_in_use + wanted_bytes > self._budget_bytes:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        name = next(iter(self._residents))
-        del self._residents[name]
+        name = next(iter(self._models))
+        del self._models[name]
         gc.collect()  # a model's parts refer to each other, so it would otherwise stay in memory for a while
         self._accelerator.free()
         log.info("model_evicted", model=name)

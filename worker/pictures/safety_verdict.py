@@ -64,7 +64,7 @@ class SafetyPolicyEngine:
         except OSError as error:
             raise SafetyUnavailableError(f"The fallback image cannot be read: {error}.") from error
         finding = check_picture(self._checker, picture)
-        if self.rule(None, finding) is Verdict.BLOCK:
+        if self.decide_verdict(None, finding) is Verdict.BLOCK:
             raise SafetyUnavailableError("The fallback image is blocked by the safety check. Choose another image.")
         self._fallback = picture, finding
 
@@ -74,7 +74,7 @@ class SafetyPolicyEngine:
             return self._operator
         return self._operator.tighten(request.safety)
 
-    def rule(self, request: ImageRequest | None, finding: Finding) -> Verdict:
+    def decide_verdict(self, request: ImageRequest | None, finding: Finding) -> Verdict:
         """Return the checker's verdict, or the job policy's if that is stricter."""
         policy = self.policy_of(request)
         if policy.mode is SafetyMode.OFF or finding.verdict is Verdict.UNCHECKED:
@@ -87,12 +87,12 @@ class SafetyPolicyEngine:
             return Verdict.BLOCK
         return strictest
 
-    def judge(self, request: ImageRequest, picture: Image.Image) -> AssessedPicture:
+    def assess(self, request: ImageRequest, picture: Image.Image) -> AssessedPicture:
         """Check an image and return its outcome; raise InvalidPictureError or SafetyUnavailableError."""
         if all(low == high for low, high in _list_extremes(picture)):
             raise InvalidPictureError("The model produced an image of a single colour.")
         finding = check_picture(self._checker, picture)
-        verdict, policy = self.rule(request, finding), self.policy_of(request)
+        verdict, policy = self.decide_verdict(request, finding), self.policy_of(request)
         if verdict is Verdict.BLOCK and policy.on_block is Recourse.FALLBACK and self._fallback is not None:
             return self._replace(request, picture, finding)
         blurs = verdict is Verdict.REVIEW and policy.review_action is ReviewAction.BLUR
@@ -107,16 +107,16 @@ class SafetyPolicyEngine:
             billing=Billing.BLOCKED if verdict is Verdict.BLOCK else Billing.CHARGED,
         )
 
-    def wants_reroll(self, request: ImageRequest, judged: list[AssessedPicture]) -> bool:
+    def wants_reroll(self, request: ImageRequest, assessed: list[AssessedPicture]) -> bool:
         """Return whether the job asks to be rerolled instead of keeping this result."""
         is_asked = self.policy_of(request).on_block is Recourse.REROLL
-        return is_asked and not any(each.status.is_readable for each in judged)
+        return is_asked and not any(each.status.is_readable for each in assessed)
 
     def _replace(self, request: ImageRequest, blocked: Image.Image, found: Finding) -> AssessedPicture:
-        """Replace a blocked image by the fallback image, which is judged by the job's policy too."""
+        """Replace a blocked image by the fallback image, which is assessed by the job's policy too."""
         assert self._fallback is not None  # noqa: S101  (checked by the caller)
         fallback, finding = self._fallback
-        verdict, policy = self.rule(request, finding), self.policy_of(request)
+        verdict, policy = self.decide_verdict(request, finding), self.policy_of(request)
         reason = self._explain(policy, found, Verdict.BLOCK)
         if verdict is Verdict.BLOCK:
             return AssessedPicture(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, Billing.BLOCKED)

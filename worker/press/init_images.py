@@ -46,7 +46,7 @@ def _open_asset(press: Press, owner: str, request: ImageRequest, asset_id: UUID 
         raise InputMissingError("An input image of the job does not match its upload.")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
         picture = file.convert("RGB")
-    if press.judge.rule(request, _check_asset(press, asset, picture)) is Verdict.BLOCK:
+    if press.safety.decide_verdict(request, _check_asset(press, asset, picture)) is Verdict.BLOCK:
         raise InputBlockedError
     return picture
 

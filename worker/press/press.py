@@ -69,7 +69,7 @@ class Press:
         self.storage = storage
         self.engine = engine
         self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, _restart_press)
-        self.judge = SafetyPolicyEngine(self.checker, settings)
+        self.safety = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
         self.outlet = StorageGate(storage)
         self.meter = meter
@@ -115,7 +115,7 @@ class Press:
                     heartbeat_at=now_sql(session),
                 )
             )
-        self.judge.load()
+        self.safety.load()
         self.finisher.load()
         self.engine.load()
         with self.database.transaction() as session:
@@ -142,7 +142,7 @@ class Press:
         while not self._leaving.is_set():
             if not self.outlet.is_open:
                 self._leaving.wait(STORAGE_RETRY_SECONDS)
-                self.outlet.try_out()
+                self.outlet.probe()
             elif self._room.wait():
                 return self._claim(tuple(Priority))
             elif self._room.has_some_for_the_urgent and (urgent := self._claim((Priority.INTERACTIVE,))) is not None:

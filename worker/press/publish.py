@@ -40,10 +40,10 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class FinishedPicture:
-    """A judged image and, if it is published or kept for a reviewer, its file."""
+    """A assessed image and, if it is published or kept for a reviewer, its file."""
 
     picture: Picture
-    judged: AssessedPicture
+    assessed: AssessedPicture
     file: File | None
 
 
@@ -54,13 +54,13 @@ def publish_images(press: Press, work: HeldJob, printed: list[Picture]) -> list[
     ProvenanceUnavailableError, StorageError, or the error that interrupts the work.
     """
     request = work.claim.request
-    judged = [press.judge.judge(request, picture.pixels) for picture in printed]
-    if work.claim.rerolls < press.settings.max_rerolls and press.judge.wants_reroll(request, judged):
+    assessed = [press.safety.assess(request, picture.pixels) for picture in printed]
+    if work.claim.rerolls < press.settings.max_rerolls and press.safety.wants_reroll(request, assessed):
         raise RerollError
     finish, job_id = press.finisher.finish, work.claim.job_id
     prints = [
         FinishedPicture(picture, *finish(job_id, request, found))
-        for picture, found in zip(printed, judged, strict=True)
+        for picture, found in zip(printed, assessed, strict=True)
     ]
     return [_upload_picture(press, work, position, made) for position, made in enumerate(prints)]
 
@@ -92,7 +92,7 @@ def _upload_picture(press: Press, work: HeldJob, position: int, made: FinishedPi
 
 
 def _upload_encrypted(press: Press, work: HeldJob, image_id: UUID, file: File) -> None:
-    sealer = PictureCipher(press.settings.read_secret())
+    cipher = PictureCipher(press.settings.read_secret())
     parts = {
         FilePart.FULL: file.data,
         FilePart.THUMBNAIL: file.thumbnail,
@@ -100,28 +100,28 @@ def _upload_encrypted(press: Press, work: HeldJob, image_id: UUID, file: File) -
     }
     for part, data in parts.items():
         _put_object(
-            press, work, build_quarantine_key(image_id, part), sealer.seal(image_id, part, data), ENCRYPTED_TYPE
+            press, work, build_quarantine_key(image_id, part), cipher.seal(image_id, part, data), ENCRYPTED_TYPE
         )
 
 
 def _build_image_row(press: Press, work: HeldJob, position: int, made: FinishedPicture) -> Image:
     """Return an image's row as known before its upload."""
-    picture, judged, claim = made.picture, made.judged, work.claim
+    picture, assessed, claim = made.picture, made.assessed, work.claim
     most = None if claim.max_amount is None else claim.max_amount / claim.request.num_images
-    charge = charge_picture(judged.billing, picture.gpu_seconds, press.settings.gpu_price_per_hour, most)
+    charge = charge_picture(assessed.billing, picture.gpu_seconds, press.settings.gpu_price_per_hour, most)
     return Image(
         id=create_id(),
         job_id=work.claim.job_id,
         owner=work.claim.owner,
         attempt=work.claim.attempt,
         position=position,
-        status=judged.status,
+        status=assessed.status,
         seed=picture.seed,
-        width=judged.pixels.width,
-        height=judged.pixels.height,
-        verdict=judged.verdict,
-        safety=judged.safety,
-        safety_mode=judged.mode,
+        width=assessed.pixels.width,
+        height=assessed.pixels.height,
+        verdict=assessed.verdict,
+        safety=assessed.safety,
+        safety_mode=assessed.mode,
         gpu_seconds=charge.gpu_seconds,
         overrun_seconds=charge.overrun_seconds,
         amount=charge.amount,
@@ -141,7 +141,7 @@ def charge_picture(billing: Billing, gpu_seconds: float, price_per_hour: Decimal
 
 
 def _measure_colours(row: Image, made: FinishedPicture, palette: Sequence[str]) -> None:
-    colours = picture_palette.find_colours(made.judged.pixels)
+    colours = picture_palette.find_colours(made.assessed.pixels)
     row.colours = [swatch.as_json() for swatch in colours]
     row.palette_score = picture_palette.score_palette(colours, palette) if palette else None
 

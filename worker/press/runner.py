@@ -37,7 +37,7 @@ log = get_logger(__name__)
 
 def run_next_job(press: Press) -> None:
     """Claim the best due job as soon as the engine has room and run it to its end; do nothing if none is due."""
-    failpoint("heard")
+    failpoint("received")
     with press.claimed() as claimed:
         if claimed is None:
             return
@@ -87,7 +87,7 @@ def _settle_with_images(
 
 
 def _fail_attempt(press: Press, work: HeldJob, error: PressroomError) -> Settlement:
-    if isinstance(error, StorageError) and not press.outlet.try_out():
+    if isinstance(error, StorageError) and not press.outlet.probe():
         log.warning("attempt_handed_back", code=error.code, reason=error.message)
         return lambda session: lifecycle.return_unprinted_job(session, work.claim, error, work.spent)
     log.warning("attempt_failed", code=error.code, retryable=error.retryable, reason=error.message)

@@ -22,7 +22,7 @@ class StorageGate:
         """Return whether images can be stored."""
         return self._open.is_set()
 
-    def try_out(self) -> bool:
+    def probe(self) -> bool:
         """Test the storage with a small write, open or close the gate accordingly, and return whether it is open."""
         was_open = self.is_open
         try:

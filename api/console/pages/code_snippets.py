@@ -17,13 +17,13 @@ def render_snippets(request: Request, base_url: str) -> CodeSnippets:
     """Return the snippets for *request*; the API key is a placeholder."""
     # The resolved safety policy is left out: it belongs to the service, and a request may only make it stricter.
     asked = request.model_dump(mode="json", exclude={"safety"})
-    wish = {name: value for name, value in asked.items() if value not in (None, [], "")}
-    return CodeSnippets(_render_curl(wish, base_url), _render_python(wish, base_url))
+    fields = {name: value for name, value in asked.items() if value not in (None, [], "")}
+    return CodeSnippets(_render_curl(fields, base_url), _render_python(fields, base_url))
 
 
-def _render_curl(wish: dict[str, Any], base_url: str) -> str:
+def _render_curl(fields: dict[str, Any], base_url: str) -> str:
     # Within single quotes a shell interprets only the quote itself.
-    body = json.dumps(wish, indent=2, ensure_ascii=False).replace("'", "'\\''")
+    body = json.dumps(fields, indent=2, ensure_ascii=False).replace("'", "'\\''")
     return (
         f"curl -s {base_url}/v1/jobs \\\n"
         '  -H "Authorization: Bearer $PRESSROOM_API_KEY" \\\n'
@@ -32,8 +32,8 @@ def _render_curl(wish: dict[str, Any], base_url: str) -> str:
     )
 
 
-def _render_python(wish: dict[str, Any], base_url: str) -> str:
-    lines = "".join(f"        {name!r}: {value!r},\n" for name, value in wish.items())
+def _render_python(fields: dict[str, Any], base_url: str) -> str:
+    lines = "".join(f"        {name!r}: {value!r},\n" for name, value in fields.items())
     return (
         "import os\n\nimport requests\n\n"
         f'answer = requests.post(\n    "{base_url}/v1/jobs",\n'

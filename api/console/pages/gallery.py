@@ -78,7 +78,7 @@ def show_gallery() -> Response:
         prints=_serialize_images(page.rows),
         next=page.next,
         filters=read_filters(*FILTERS),
-        models=[card.name for card in context.offer.cards()],
+        models=[card.name for card in context.models.cards()],
         styles=worn,
         palettes=PALETTES,
         campaigns=campaigns,

@@ -42,25 +42,25 @@ MOST_STYLES = 100
 def show_form() -> Response:
     """Show the form, prefilled from the job in ``job`` if given, and that job."""
     job = _find_job(request.args.get("job", ""))
-    wish = {} if job is None else generate_form.build_from_request(job.request)
-    if "seed" in wish and request.args.get("seed") != "same":
-        del wish["seed"]  # the same seed would give the same image
+    fields = {} if job is None else generate_form.build_from_request(job.request)
+    if "seed" in fields and request.args.get("seed") != "same":
+        del fields["seed"]  # the same seed would give the same image
     start = request.args.get("start", "")
     if start:
-        wish |= {"init_image": start, "strength": 0.5, "num_images": 1}
-        wish.pop("mask_image", None)
-    return _render_form(wish, job)
+        fields |= {"init_image": start, "strength": 0.5, "num_images": 1}
+        fields.pop("mask_image", None)
+    return _render_form(fields, job)
 
 
 @register_page("/generate", Scope.JOBS_WRITE, post=True)
 def create_job() -> Response:
     """Submit the job, or show the form again with its errors."""
-    wish = generate_form.parse_generate_form(request.form)
+    fields = generate_form.parse_generate_form(request.form)
     try:
-        order = prepare.prepare_job(NewJob.model_validate(_prefer_style(wish)))
-        job_id = submit_job(order, None, None).resource.id
+        spec = prepare.prepare_job(NewJob.model_validate(_prefer_style(fields)))
+        job_id = submit_job(spec, None, None).resource.id
     except RefusedError as refused:
-        return _render_form(wish, None, refused)
+        return _render_form(fields, None, refused)
     return redirect_to("generate:show_form", job=job_id, seed="same" if request.form.get("seed") else None)
 
 
@@ -98,10 +98,10 @@ def copy_print_to_asset(image_id: str) -> Response:
     return redirect_to("generate:show_form", job=image.job_id, start=asset.id)
 
 
-def _render_form(wish: dict[str, Any], job: Job | None, refused: RefusedError | None = None) -> Response:
+def _render_form(fields: dict[str, Any], job: Job | None, refused: RefusedError | None = None) -> Response:
     context = current_context()
-    cards = context.offer.cards()
-    start = _find_asset(str(wish.get("init_image", "")))
+    cards = context.models.cards()
+    start = _find_asset(str(fields.get("init_image", "")))
     worn = []
     if current_user().may(Scope.STYLES_READ):
         with context.database.reading() as session:
@@ -115,7 +115,7 @@ def _render_form(wish: dict[str, Any], job: Job | None, refused: RefusedError | 
         cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards],
         default=resolve.find_default_model(cards, context.settings),
         styles=worn,
-        wish=generate_form.fill_generate_form(wish),
+        fields=generate_form.fill_generate_form(fields),
         refused=refused,
         start=None if start is None else _link_asset(start),
         **(_build_job_values(job) if job is not None else {}),
@@ -127,11 +127,11 @@ def _build_job_values(job: Job) -> dict[str, Any]:
     return {"job": job, "recipes": recipes, "may_make": current_user().may(Scope.JOBS_WRITE)}
 
 
-def _prefer_style(wish: dict[str, Any]) -> dict[str, Any]:
-    """Return *wish* without the fields that its style sets."""
+def _prefer_style(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return *fields* without the fields that its style sets."""
     with current_context().database.reading() as session:
-        row = styles.find_style(session, current_caller().owner, str(wish.get("style", "")))
-    return wish if row is None else generate_form.drop_styled_fields(wish, StyleSpec.from_row(row.spec))
+        row = styles.find_style(session, current_caller().owner, str(fields.get("style", "")))
+    return fields if row is None else generate_form.drop_styled_fields(fields, StyleSpec.from_row(row.spec))
 
 
 def _find_job(text: str) -> Job | None:

@@ -25,23 +25,23 @@ TEXT_FIELDS = (
 
 def parse_generate_form(form: MultiDict[str, str]) -> dict[str, Any]:
     """Return the request body of the form; empty fields are omitted, valid numbers are converted."""
-    wish: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name in (*INTEGER_FIELDS, *FLOAT_FIELDS, *TEXT_FIELDS):
         text = form.get(name, "").strip()
         if text:
-            wish[name] = parse_number(text) if name not in TEXT_FIELDS else text
+            fields[name] = parse_number(text) if name not in TEXT_FIELDS else text
     adapters = [_parse_adapter(name, form.get(f"scale:{name}", "").strip()) for name in form.getlist("adapter")]
     if adapters:
-        wish["adapters"] = adapters
-    if "init_image" not in wish:
-        wish.pop("strength", None)  # the slider always sends a value, which needs a source image
-    return wish
+        fields["adapters"] = adapters
+    if "init_image" not in fields:
+        fields.pop("strength", None)  # the slider always sends a value, which needs a source image
+    return fields
 
 
-def drop_styled_fields(wish: dict[str, Any], spec: StyleSpec) -> dict[str, Any]:
-    """Return *wish* without the fields that the style sets: the form always fills in all of them."""
+def drop_styled_fields(fields: dict[str, Any], spec: StyleSpec) -> dict[str, Any]:
+    """Return *fields* without the fields that the style sets: the form always fills in all of them."""
     said = {name for name, value in spec.model_dump().items() if value not in (None, (), "")}
-    return {name: value for name, value in wish.items() if name not in said}
+    return {name: value for name, value in fields.items() if name not in said}
 
 
 def build_from_request(request: Request) -> dict[str, Any]:
@@ -49,10 +49,10 @@ def build_from_request(request: Request) -> dict[str, Any]:
     return {name: value for name, value in request.model_dump(mode="json").items() if value not in (None, [], "")}
 
 
-def fill_generate_form(wish: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form values for *wish*."""
-    scales = {str(each["name"]): each.get("scale") for each in wish.get("adapters", []) if "name" in each}
-    return {**wish, "adapters": scales}
+def fill_generate_form(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form values for *fields*."""
+    scales = {str(each["name"]): each.get("scale") for each in fields.get("adapters", []) if "name" in each}
+    return {**fields, "adapters": scales}
 
 
 def _parse_adapter(name: str, scale: str) -> dict[str, Any]:

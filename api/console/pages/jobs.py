@@ -67,7 +67,7 @@ def list_jobs() -> Response:
         amounts={job_id: serializers.sum_cost(each, context) for job_id, each in images.items()},
         next=encode_cursor("jobs", found.next_after),
         filters=read_filters(*FILTERS),
-        models=[card.name for card in context.offer.cards()],
+        models=[card.name for card in context.models.cards()],
         statuses=[*JobStatus],
         priorities=[*Priority],
         searched=search.READ_THROUGH,

@@ -45,12 +45,12 @@ def list_keys() -> Response:
 @register_page("/keys", Scope.KEYS_ADMIN, post=True)
 def create_key() -> Response:
     """Create a key and show it once."""
-    wish = {"name": request.form.get("name", "").strip(), "scopes": request.form.getlist("scope")}
+    fields = {"name": request.form.get("name", "").strip(), "scopes": request.form.getlist("scope")}
     days = LIFETIMES.get(request.form.get("ends", ""))
     if days is not None:
-        wish["expires_at"] = (utcnow() + timedelta(days=days)).isoformat()
+        fields["expires_at"] = (utcnow() + timedelta(days=days)).isoformat()
     try:
-        body = NewKey.model_validate(wish)
+        body = NewKey.model_validate(fields)
         with current_context().database.transaction() as session:
             row, key = auth_keys.issue_key(session, current_caller().owner, current_caller().scopes, body)
     except RefusedError as refused:
@@ -63,7 +63,7 @@ def revoke_key(key_id: str) -> Response:
     """Revoke a key."""
     with current_context().database.transaction() as session:
         keys.revoke_api_key(session, auth_keys.load_key(session, current_caller().owner, key_id).prefix)
-    current_context().keyring.forget()
+    current_context().keys.forget()
     return redirect_to("keys:list_keys", note="key-revoked")
 
 

@@ -57,11 +57,11 @@ def show_form() -> Response:
 @register_page("/styles/new", Scope.STYLES_WRITE, post=True)
 def create_style() -> Response:
     """Create the style, or show the form again with its errors."""
-    wish = _parse_form()
+    fields = _parse_form()
     try:
-        row, is_new = job_styles.insert_style(NewStyle.model_validate(wish))
+        row, is_new = job_styles.insert_style(NewStyle.model_validate(fields))
     except RefusedError as refused:
-        return _render_form(wish, refused)
+        return _render_form(fields, refused)
     return redirect_to("styles:show_style", name=row.name, note="style-made" if is_new else "style-same")
 
 
@@ -95,15 +95,15 @@ def _load_style(reference: str) -> Style:
     return job_styles.serialize_style(row)
 
 
-def _render_form(wish: dict[str, Any], refused: RefusedError | None = None) -> Response:
+def _render_form(fields: dict[str, Any], refused: RefusedError | None = None) -> Response:
     return render_page(
         "styles/form.html",
         200 if refused is None else 422,
-        wish=wish,
-        adapters=_format_adapters(wish.get("adapters") or []),
-        palette=[*(wish.get("palette") or []), *[None] * MOST_COLOURS][:MOST_COLOURS],
+        fields=fields,
+        adapters=_format_adapters(fields.get("adapters") or []),
+        palette=[*(fields.get("palette") or []), *[None] * MOST_COLOURS][:MOST_COLOURS],
         first_colour=FIRST_COLOUR,
-        models=[card.name for card in current_context().offer.cards()],
+        models=[card.name for card in current_context().models.cards()],
         schedulers=[*SchedulerName],
         formats=[*OutputFormat],
         refused=refused,
@@ -112,16 +112,16 @@ def _render_form(wish: dict[str, Any], refused: RefusedError | None = None) -> R
 
 def _parse_form() -> dict[str, Any]:
     """Return the request body of the form; empty fields are omitted."""
-    wish: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for field in (*TEXT_FIELDS, *NUMBER_FIELDS):
         text = request.form.get(field, "")
         if text.strip():
-            wish[field] = parse_number(text.strip()) if field in NUMBER_FIELDS else text
+            fields[field] = parse_number(text.strip()) if field in NUMBER_FIELDS else text
     # Leading spaces are kept in a suffix, but not in a name.
-    wish["name"] = str(wish.get("name", "")).strip()
+    fields["name"] = str(fields.get("name", "")).strip()
     adapters = [_parse_adapter(text) for text in request.form.get("adapters", "").split(",") if text.strip()]
     palette = [request.form.get(f"colour:{place}", "") for place in request.form.getlist("use")]
-    return wish | ({"adapters": adapters} if adapters else {}) | ({"palette": palette} if palette else {})
+    return fields | ({"adapters": adapters} if adapters else {}) | ({"palette": palette} if palette else {})
 
 
 def _parse_adapter(text: str) -> dict[str, Any]:

@@ -33,10 +33,10 @@ def list_webhooks() -> Response:
 @register_page("/webhooks", Scope.WEBHOOKS_WRITE, post=True)
 def create_webhook() -> Response:
     """Create a webhook and show its secret once."""
-    wish = {"url": request.form.get("url", "").strip(), "events": request.form.getlist("event")}
-    wish["description"] = request.form.get("description", "").strip()
+    fields = {"url": request.form.get("url", "").strip(), "events": request.form.getlist("event")}
+    fields["description"] = request.form.get("description", "").strip()
     try:
-        body = NewWebhook.model_validate({name: value for name, value in wish.items() if value})
+        body = NewWebhook.model_validate({name: value for name, value in fields.items() if value})
         row, secret = changes.insert_webhook(current_caller().owner, body)
     except (RefusedError, WebhookExistsError, TooManyWebhooksError) as refused:
         return _render_webhooks(refused)
@@ -65,7 +65,7 @@ def change_webhook(webhook_id: str, act: str) -> Response:
                 endpoints.delete_endpoint(session, row)
             case "rotate":
                 secret = endpoints.rotate_secret(
-                    session, current_context().sealer, row, timedelta(seconds=USUAL_OVERLAP)
+                    session, current_context().cipher, row, timedelta(seconds=USUAL_OVERLAP)
                 )
             case _:
                 raise refuse_not_found()

@@ -17,8 +17,8 @@ async function upload(blob) {
 
 document.addEventListener("alpine:init", () => {
   Alpine.data("generateForm", () => ({
-    wish: { prompt: "", negative_prompt: "", seed: "", scheduler: "", output_format: "png", num_images: 1, style: "", strength: 0.8,
-      init_image: "", ...given.wish, adapters: given.wish.adapters ?? {}, model: given.wish.model ?? given.default },
+    fields: { prompt: "", negative_prompt: "", seed: "", scheduler: "", output_format: "png", num_images: 1, style: "", strength: 0.8,
+      init_image: "", ...given.fields, adapters: given.fields.adapters ?? {}, model: given.fields.model ?? given.default },
     start: given.start,
     brush: 40,
     isPainted: false,
@@ -26,33 +26,33 @@ document.addEventListener("alpine:init", () => {
     fault: "",
 
     init() {
-      const fresh = this.wish.width === undefined;
+      const fresh = this.fields.width === undefined;
       this.$nextTick(() => { if (fresh) this.adapt(); this.prepare(); });
       this.$el.addEventListener("keydown", (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.$el.requestSubmit();
       });
       for (const [name, usual] of Object.entries({ steps: this.card.default_steps,
         guidance_scale: this.card.default_guidance_scale, width: this.card.default_width,
-        height: this.card.default_height })) this.wish[name] ??= usual;
+        height: this.card.default_height })) this.fields[name] ??= usual;
     },
 
-    get card() { return given.cards.find((card) => card.name === this.wish.model) ?? given.cards[0]; },
+    get card() { return given.cards.find((card) => card.name === this.fields.model) ?? given.cards[0]; },
     get mostSteps() { return Math.min(MOST_STEPS_SHOWN, this.card.max_steps); },
     get takesPicture() { return this.card.modes.includes("image") || this.card.modes.includes("inpaint"); },
     get takesMask() { return this.card.modes.includes("inpaint"); },
 
     adapt() {
       const card = this.card;
-      Object.assign(this.wish, { width: card.default_width, height: card.default_height, steps: card.default_steps,
+      Object.assign(this.fields, { width: card.default_width, height: card.default_height, steps: card.default_steps,
         guidance_scale: card.default_guidance_scale });
-      if (!card.schedulers.includes(this.wish.scheduler)) this.wish.scheduler = "";
+      if (!card.schedulers.includes(this.fields.scheduler)) this.fields.scheduler = "";
     },
 
     shape(width, height) {
       const { size_multiple: multiple, min_size: least, max_size: most } = this.card;
       const fit = (side) => Math.max(least, Math.min(most, Math.round(side / multiple) * multiple));
-      this.wish.width = fit(width);
-      this.wish.height = fit(height);
+      this.fields.width = fit(width);
+      this.fields.height = fit(height);
     },
     square() { this.shape(this.card.default_width, this.card.default_width); },
     portrait() { this.shape(this.card.default_width * 0.8, this.card.default_width * 1.2); },
@@ -64,14 +64,14 @@ document.addEventListener("alpine:init", () => {
       this.fault = "";
       try {
         const kept = await upload(file);
-        this.wish.init_image = kept.id;
+        this.fields.init_image = kept.id;
         this.start = kept.url;
         this.wipe();
       } catch (error) {
         this.fault = error.message;
       }
     },
-    leave() { this.wish.init_image = ""; this.start = null; this.wipe(); },
+    leave() { this.fields.init_image = ""; this.start = null; this.wipe(); },
 
     // The mask: white where painted, black elsewhere, at the resolution of the source image.
     fit() {
@@ -119,7 +119,7 @@ document.addEventListener("alpine:init", () => {
     },
 
     async send(event) {
-      if (!this.isPainted || !this.wish.init_image || !this.takesMask) {
+      if (!this.isPainted || !this.fields.init_image || !this.takesMask) {
         this.busy = true;
         return;
       }

@@ -44,7 +44,7 @@ def reopen_lists(session: Session, campaign: Campaign, spec: CampaignSpec) -> li
 def revalidate_list(
     database: Database, old: RecipientList, loading: LoadingList, judge: PromptCheck, most: int
 ) -> ImportResult:
-    """Fill a list with the rows of *old*, those that were rejected too; raise as ``intake.take_in``."""
+    """Fill a list with the rows of *old*, those that were rejected too; raise as ``importing.import_rows``."""
     return importing.import_rows(database, loading, StoredSheet(database, old), judge, most)
 
 
@@ -71,7 +71,9 @@ class StoredSheet:
         last = 0
         while rows := self._read(select(Recipient).where(*where, Recipient.row > last).order_by(Recipient.row)):
             for row in rows:
-                yield self._spell(row.row, [row.fields.get(name, "") for name in self._kept.columns], row.recipient_id)
+                yield self._format_cell(
+                    row.row, [row.fields.get(name, "") for name in self._kept.columns], row.recipient_id
+                )
             last = rows[-1].row
 
     def _read_bad(self) -> Iterator[Row]:
@@ -79,14 +81,14 @@ class StoredSheet:
         last = 0
         while rows := self._read(select(RejectedRow).where(*where, RejectedRow.row > last).order_by(RejectedRow.row)):
             for row in rows:
-                yield self._spell(row.row, row.fields, "")
+                yield self._format_cell(row.row, row.fields, "")
             last = rows[-1].row
 
     def _read(self, query: Select[T]) -> Sequence[T]:
         with self._database.reading() as session:
             return session.scalars(query.limit(CHUNK)).all()
 
-    def _spell(self, number: int, cells: list[str], recipient_id: str) -> Row:
+    def _format_cell(self, number: int, cells: list[str], recipient_id: str) -> Row:
         return Row(number, cells if self._is_named else [*cells, recipient_id])
 
 

@@ -42,7 +42,7 @@ class FileNames:
 
     def choose(self, line: Line, extension: str) -> str:
         """Return the name for the picture of *line*: that of the pattern, numbered if another has it already."""
-        stem = self._spell(line)
+        stem = self._format_name(line)
         name, number = f"{stem}.{extension}", self._last.get(stem.casefold(), 1)
         while name.casefold() in self._taken:
             number += 1
@@ -51,7 +51,7 @@ class FileNames:
         self._taken.add(name.casefold())
         return name
 
-    def _spell(self, line: Line) -> str:
+    def _format_name(self, line: Line) -> str:
         values = {
             "recipient_id": line.recipient.recipient_id,
             "index": line.index,

@@ -51,7 +51,7 @@ def run(
     out: Path | None,
     yes: bool,
     as_json: bool,
-    **wish: Any,
+    **options: Any,
 ) -> None:
     """Run a campaign for the rows of the file RECIPIENTS: proofs, approval, printing and results.
 
@@ -60,10 +60,10 @@ def run(
     """
     folder = out or Path(f"{recipients.stem}-results")
     with connect_client_as(CampaignClient) as client:
-        made = campaign_run.prepare_campaign(client, _build_body(wish, recipients), recipients, folder)
+        made = campaign_run.prepare_campaign(client, _build_body(options, recipients), recipients, folder)
         if proofs:
             made = campaign_run.run_proofs(client, made, proofs, folder)
-        question = f"Print the campaign for at most {wish['budget']} {made['budget']['currency']}?"
+        question = f"Print the campaign for at most {options['budget']} {made['budget']['currency']}?"
         if not yes and not _confirm_question(question):
             click.echo(f"Nothing more is printed. To continue: pressroom campaign approve {made['id']}", err=True)
             sys.exit(1)
@@ -113,7 +113,7 @@ def show(campaign_id: str, as_json: bool) -> None:
 def append(campaign_id: str, recipients: Path, out: Path, as_json: bool) -> None:
     """Add the rows of a file, such as a corrected errors.csv; they need a separate approval."""
     with connect_client_as(CampaignClient) as client:
-        receipt = client.hand_in_recipients(campaign_id, recipients, mode="append")
+        receipt = client.upload_recipients(campaign_id, recipients, mode="append")
         campaign_run.print_receipt(client, campaign_id, receipt, out)
     if as_json:
         print_json(receipt)
@@ -222,15 +222,16 @@ def _print_change(now: Json, *, as_json: bool) -> None:
         click.echo(f"Campaign {now['id']} is {now['status']}{spendable}.", err=True)
 
 
-def _build_body(wish: dict[str, Any], recipients: Path) -> Json:
+def _build_body(options: dict[str, Any], recipients: Path) -> Json:
     """Return the request body."""
     asked = {
-        "name": wish["name"] or recipients.stem,
-        "template": {"prompt": wish["template"]} | ({"negative_prompt": wish["negative"]} if wish["negative"] else {}),
-        "budget": {"amount": wish["budget"]},
-        "variants": campaign_run.parse_variants(wish["variants"]) or None,
-        "images_per_recipient": wish["images"],
-        **{name: wish[name] for name in ("style", "seed_rule", "on_block", "palette_floor")},
+        "name": options["name"] or recipients.stem,
+        "template": {"prompt": options["template"]}
+        | ({"negative_prompt": options["negative"]} if options["negative"] else {}),
+        "budget": {"amount": options["budget"]},
+        "variants": campaign_run.parse_variants(options["variants"]) or None,
+        "images_per_recipient": options["images"],
+        **{name: options[name] for name in ("style", "seed_rule", "on_block", "palette_floor")},
     }
     return {name: value for name, value in asked.items() if value is not None}
 

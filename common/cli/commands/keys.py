@@ -66,12 +66,12 @@ def create(name: str, owner: str | None, scopes: tuple[str, ...], as_json: bool,
                 param_hint=f"--{label}",
             )
     kept = RetentionDays(**{field.name: options.pop(field.name) for field in fields(RetentionDays)})
-    wish = PolicyOverrides.model_validate(options)
-    if looser := Policy.of(Settings.from_environ()).find_looser(wish):
+    overrides = PolicyOverrides.model_validate(options)
+    if looser := Policy.of(Settings.from_environ()).find_looser(overrides):
         option = f"--{looser[0].replace('_', '-')}"
         raise click.BadParameter("A key's limits must not be less strict than the settings.", param_hint=option)
     with _open_transaction() as session:
-        key = key_store.create_api_key(session, name, owner, [*map(Scope, scopes)], kept=kept, safety=wish)
+        key = key_store.create_api_key(session, name, owner, [*map(Scope, scopes)], kept=kept, safety=overrides)
     if as_json:
         print_json({"key": key, "name": name, "owner": owner or name, "scopes": list(scopes)})
     else:

@@ -66,9 +66,9 @@ def versions(name: str, as_json: bool) -> None:
 @as_json_option
 def create(as_json: bool, **style: Any) -> None:
     """Create the style NAME or its next version; earlier versions do not change."""
-    wish = {name: list(value) if isinstance(value, tuple) else value for name, value in style.items()}
+    body = {name: list(value) if isinstance(value, tuple) else value for name, value in style.items()}
     with connect_client_as(CampaignClient) as client:
-        made = client.create_style({name: value for name, value in wish.items() if value not in (None, [])})
+        made = client.create_style({name: value for name, value in body.items() if value not in (None, [])})
     if as_json:
         print_json(made)
     else:

@@ -56,16 +56,16 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @click.option("--wait", is_flag=True, help="Wait until the job ends; the exit status is 1 unless it succeeded.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Wait and save the images here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
-def submit(wait: bool, out: Path | None, as_json: bool, **order: Any) -> None:
+def submit(wait: bool, out: Path | None, as_json: bool, **options: Any) -> None:
     """Submit a job for PROMPT.
 
     Prints the job id; with --wait the image URLs; with --out the saved files.
     """
     with connect_client() as client:
         for field in ("init_image", "mask_image"):
-            if isinstance(file := order[field], Path):
-                order[field] = client.hand_in(file.name, file.read_bytes())["id"]
-        job = client.submit({name: value for name, value in order.items() if value not in (None, ())})
+            if isinstance(file := options[field], Path):
+                options[field] = client.upload_asset(file.name, file.read_bytes())["id"]
+        job = client.submit({name: value for name, value in options.items() if value not in (None, ())})
         if not wait and out is None:
             click.echo(json.dumps(job, indent=2) if as_json else job["id"])
             return

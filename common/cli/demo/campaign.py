@@ -46,8 +46,8 @@ def print_campaign(client: CampaignClient, folder: Path) -> bool:
     with recipients.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("recipient_id", "favourite", "colour"), *PEOPLE])
     click.echo(f"Campaign: {TEMPLATE!r} for {len(PEOPLE)} recipients", err=True)
-    wish = {"name": "Demo campaign", "template": {"prompt": TEMPLATE}, "budget": {"amount": BUDGET}}
-    made = campaign_run.prepare_campaign(client, wish, recipients, folder)
+    body = {"name": "Demo campaign", "template": {"prompt": TEMPLATE}, "budget": {"amount": BUDGET}}
+    made = campaign_run.prepare_campaign(client, body, recipients, folder)
     made = campaign_run.run_campaign(client, campaign_run.run_proofs(client, made, PROOFS, folder))
     campaign_run.save_results(client, made["id"], folder)
     return campaign_run.print_outcome(made, folder)

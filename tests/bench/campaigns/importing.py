@@ -119,8 +119,8 @@ def _serving(url: str, broker: str) -> Iterator[Server]:
 
 def _take_in(server: Server, rows: int) -> float:
     """Make a campaign, hand it so many recipients and return the seconds that this took."""
-    wish = {"name": "bench", "template": {"prompt": TEMPLATE}, "budget": {"amount": "1"}}
-    made = _ask(server, "POST", "/v1/campaigns", "application/json", [json.dumps(wish).encode()])
+    fields = {"name": "bench", "template": {"prompt": TEMPLATE}, "budget": {"amount": "1"}}
+    made = _ask(server, "POST", "/v1/campaigns", "application/json", [json.dumps(fields).encode()])
     lines = (line.encode() for line in _spell(rows))
     began = time.perf_counter()
     taken = _ask(server, "PUT", f"/v1/campaigns/{made['id']}/recipients", "text/csv", lines)

@@ -108,7 +108,7 @@ class Server:
             order = self._queue.popleft()
             ticket = HandedOver(_request(order), NullObserver(), Inputs(), Priority.BULK, self.meter.account())
             ticket.on_end = partial(self._end, order.number)
-            self._loop.take(ticket)
+            self._loop.submit(ticket)
 
     def _end(self, number: int, error: PressroomError | None) -> None:
         with self._changed:

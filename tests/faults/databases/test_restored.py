@@ -64,7 +64,7 @@ def test_f30_a_job_lost_in_a_fail_over_is_404_and_its_key_creates_it_again(
     replica = copy()
     lost = _order(before, "lost")
 
-    after = open_api(replica, tmp_path / "home", bell=before.bell)
+    after = open_api(replica, tmp_path / "home", notifier=before.notifier)
     after.key = before.key
     assert after.get(f"/v1/jobs/{kept}").status_code == 200
     assert after.get(f"/v1/jobs/{lost}").status_code == 404
@@ -72,7 +72,7 @@ def test_f30_a_job_lost_in_a_fail_over_is_404_and_its_key_creates_it_again(
     assert after.count_jobs() == 2
     whole = PressFixture(replica, press_fixture.storage, press_fixture.settings)
     with whole.press() as press:
-        for _ in before.bell.rung:  # three, of which one rings for a job that is no more
+        for _ in before.notifier.notified:  # three, of which one rings for a job that is no more
             runner.run_next_job(press)
     whole.check()
 

@@ -54,7 +54,7 @@ def told(campaign_fixture: CampaignFixture) -> list[dict[str, Any]]:
 def test_a_campaign_is_started_paused_resumed_and_canceled(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(5), reservation=PRICE)
     assert act(api, campaign_id, "start")["status"] == "running"
-    assert len(api.notifier.rung) == 5
+    assert len(api.notifier.notified) == 5
     assert act(api, campaign_id, "pause")["status"] == "paused"
     assert act(api, campaign_id, "resume")["status"] == "running"
     canceled = act(api, campaign_id, "cancel")
@@ -132,7 +132,7 @@ def test_proofs_show_pictures_seconds_and_a_quote(api: Api, campaign_fixture: Ca
     campaign_id = campaign_fixture.campaign(names(20), status=CampaignStatus.READY)
     started = act(api, campaign_id, "proofs", 202, json={"k": 3})
     assert (started["status"], len(started["data"]), started["quote"]) == ("proofing", 3, None)
-    assert len(api.notifier.rung) == 3
+    assert len(api.notifier.notified) == 3
     while campaign_fixture.print_one() is not None:
         pass
     campaign_fixture.go_round()

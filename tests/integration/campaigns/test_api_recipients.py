@@ -29,9 +29,9 @@ def campaign(api: Api) -> dict[str, Any]:
     return make_campaign(api)
 
 
-def approved(api: Api, csv_file: str = CSV, **wish: Any) -> dict[str, Any]:
+def approved(api: Api, csv_file: str = CSV, **fields: Any) -> dict[str, Any]:
     """Return a campaign that was approved with these recipients."""
-    made = make_campaign(api, **wish)
+    made = make_campaign(api, **fields)
     body = {"spec_digest": put(api, made, csv_file).json["spec_digest"]}
     done: dict[str, Any] = api.post(f"/v1/campaigns/{made['id']}/approve", json=body).json
     return done

@@ -65,7 +65,7 @@ def table(api: Api, campaign_id: UUID) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
 
 
-def hand_in(api: Api) -> UUID:
+def upload_asset(api: Api) -> UUID:
     file = io.BytesIO()
     Pillow.new("RGB", (64, 64), "navy").save(file, "PNG")
     answer = api.post("/v1/assets", data={"file": (io.BytesIO(file.getvalue()), "f.png")})

@@ -24,8 +24,8 @@ from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, 
 from tests.support.dumps import dump
 from tests.support.waiting import until
 
-CANARY = "canary-3f9a"
-WHO = f"{CANARY}@example"
+CUSTOMER_TEXT = "canary-3f9a"
+WHO = f"{CUSTOMER_TEXT}@example"
 
 
 @pytest.fixture
@@ -52,22 +52,22 @@ def erase(api: Api, campaign_id: UUID, who: str = WHO) -> dict[str, Any]:
 def test_an_erased_recipient_appears_nowhere_but_the_cost_stays(
     campaign_fixture: CampaignFixture, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    campaign_id = begin(campaign_fixture, [f"{CANARY} ann", "bob"])
+    campaign_id = begin(campaign_fixture, [f"{CUSTOMER_TEXT} ann", "bob"])
     campaign_fixture.print_all()
     store(api)
-    assert CANARY in dump(campaign_fixture.database)
+    assert CUSTOMER_TEXT in dump(campaign_fixture.database)
     spent = campaign_fixture.read(campaign_id).spent
-    gone = erase(api, campaign_id, f"{CANARY.upper()}@EXAMPLE")
+    gone = erase(api, campaign_id, f"{CUSTOMER_TEXT.upper()}@EXAMPLE")
     assert (gone["pictures"], gone["shared"], gone["jobs"]) == (1, 0, 1)
     assert gone["cost"] == {"amount": "0.01", "currency": "USD"}
     for found in (dump(campaign_fixture.database), "".join(api.storage.list_keys("")), "".join(capfd.readouterr())):
-        assert CANARY not in found
+        assert CUSTOMER_TEXT not in found
     assert len(list(api.storage.list_keys(""))) == 1, "bob's picture is there"
     first, second = lines(api, campaign_id)
     assert (first["recipient_id"], first["status"], first["image_id"]) == (gone["tombstone"], "erased", None)
     assert (first["cost"]["amount"], second["status"]) == ("0.01", "printed")
     assert campaign_fixture.read(campaign_id).spent == spent
-    answer = api.call("DELETE", f"/v1/campaigns/{campaign_id}/recipients/{CANARY}@example")
+    answer = api.call("DELETE", f"/v1/campaigns/{campaign_id}/recipients/{CUSTOMER_TEXT}@example")
     assert answer.json["code"] == "not_found", "nobody can tell any more that they were there"
 
 
@@ -95,7 +95,7 @@ def test_an_image_shared_with_other_recipients_is_kept_for_them(campaign_fixture
 def test_the_job_of_an_erased_recipient_stops_and_others_sharing_it_get_theirs(
     campaign_fixture: CampaignFixture, api: Api
 ) -> None:
-    campaign_id = begin(campaign_fixture, [CANARY, "bob", "bob"])
+    campaign_id = begin(campaign_fixture, [CUSTOMER_TEXT, "bob", "bob"])
     with campaign_fixture.database.transaction() as session:
         bob = session.scalars(select(Recipient).where(Recipient.campaign_id == campaign_id, Recipient.row == 2)).one()
         assert bob.recipient_id == "1-2"
@@ -113,13 +113,13 @@ def test_the_job_of_an_erased_recipient_stops_and_others_sharing_it_get_theirs(
 
 
 def test_an_erased_recipient_not_yet_queued_is_never_printed(campaign_fixture: CampaignFixture, api: Api) -> None:
-    campaign_id = campaign_fixture.campaign([CANARY, "bob"])
+    campaign_id = campaign_fixture.campaign([CUSTOMER_TEXT, "bob"])
     erase(api, campaign_id, "1-1")
     campaign_fixture.do(campaign_id, campaign_lifecycle.start_campaign, campaign_fixture.settings)
     assert campaign_fixture.print_all() == 1
     assert [line["status"] for line in lines(api, campaign_id)] == ["erased", "printed"]
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.COMPLETED
-    assert CANARY not in dump(campaign_fixture.database)
+    assert CUSTOMER_TEXT not in dump(campaign_fixture.database)
 
 
 def test_proofing_ends_when_the_last_open_proof_is_erased(campaign_fixture: CampaignFixture, api: Api) -> None:
@@ -141,7 +141,7 @@ def test_proofing_ends_when_the_last_open_proof_is_erased(campaign_fixture: Camp
 def test_an_erasure_does_not_deadlock_with_writers_that_lock_jobs_in_order(
     campaign_fixture: CampaignFixture, api: Api
 ) -> None:
-    campaign_id = campaign_fixture.campaign([CANARY])
+    campaign_id = campaign_fixture.campaign([CUSTOMER_TEXT])
     with campaign_fixture.database.transaction() as session:
         campaign = session.get_one(Campaign, campaign_id)
         for number, name in ((2, "ann"), (3, "ann")):
@@ -171,7 +171,7 @@ def waits_for_lock(campaign_fixture: CampaignFixture) -> bool:
 
 
 def test_earlier_attempts_at_an_image_are_erased_with_it(campaign_fixture: CampaignFixture, api: Api) -> None:
-    campaign_id = begin(campaign_fixture, [CANARY], spec(on_block=OnBlock.REROLL, palette_floor=0.9))
+    campaign_id = begin(campaign_fixture, [CUSTOMER_TEXT], spec(on_block=OnBlock.REROLL, palette_floor=0.9))
     campaign_fixture.print_one(palette_score=0.2)
     campaign_fixture.go_round()
     campaign_fixture.print_one(palette_score=0.95)
@@ -181,12 +181,12 @@ def test_earlier_attempts_at_an_image_are_erased_with_it(campaign_fixture: Campa
     gone = erase(api, campaign_id)
     assert (gone["pictures"], gone["jobs"], gone["cost"]["amount"]) == (2, 2, "0.02")
     assert list(api.storage.list_keys("")) == []
-    assert CANARY not in dump(campaign_fixture.database)
+    assert CUSTOMER_TEXT not in dump(campaign_fixture.database)
 
 
 def test_rejected_rows_of_the_same_person_are_blanked(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = begin(campaign_fixture, ["ann"])
-    errors = [{"code": "missing_value", "column": "name", "detail": f"of {CANARY}"}]
+    errors = [{"code": "missing_value", "column": "name", "detail": f"of {CUSTOMER_TEXT}"}]
     with campaign_fixture.database.transaction() as session:
         added = add_list(session, session.get_one(Campaign, campaign_id), 2, [])
         added.columns = ["name", "recipient_id"]
@@ -200,7 +200,7 @@ def test_rejected_rows_of_the_same_person_are_blanked(campaign_fixture: Campaign
 
 
 def test_quarantined_images_are_erased_too(campaign_fixture: CampaignFixture, api: Api) -> None:
-    campaign_id = begin(campaign_fixture, [CANARY])
+    campaign_id = begin(campaign_fixture, [CUSTOMER_TEXT])
     held = campaign_fixture.claim()
     assert held is not None
     (image,) = factories.images(held, ImageStatus.BLOCKED)
@@ -219,7 +219,7 @@ def test_quarantined_images_are_erased_too(campaign_fixture: CampaignFixture, ap
 def test_an_erasure_succeeds_while_storage_is_unavailable(
     campaign_fixture: CampaignFixture, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign_id = begin(campaign_fixture, [CANARY])
+    campaign_id = begin(campaign_fixture, [CUSTOMER_TEXT])
     campaign_fixture.print_all()
     store(api)
     root = api.storage.root
@@ -236,8 +236,8 @@ def test_an_erasure_succeeds_while_storage_is_unavailable(
 
 
 def test_only_the_owner_can_erase_a_recipient(campaign_fixture: CampaignFixture, api: Api) -> None:
-    campaign_id = begin(campaign_fixture, [CANARY])
-    path = f"/v1/campaigns/{campaign_id}/recipients/{CANARY}@example"
+    campaign_id = begin(campaign_fixture, [CUSTOMER_TEXT])
+    path = f"/v1/campaigns/{campaign_id}/recipients/{CUSTOMER_TEXT}@example"
     assert api.call("DELETE", path, key=api.make_key("eve")).json["code"] == "not_found"
     assert api.call("DELETE", f"/v1/campaigns/{campaign_id}/recipients/nobody").json["code"] == "not_found"
     assert campaign_fixture.count(campaign_id, PrintStatus.ERASED) == 0

@@ -34,8 +34,8 @@ def ask(server: Server, method: str, path: str, body: Any = None, kind: str = "a
 @pytest.fixture
 def path(server: Server) -> str:
     """The path of a campaign that has one recipient."""
-    wish = {"name": "cards", "template": {"prompt": "a card for {{ name }}"}, "budget": {"amount": "10"}}
-    found = f"/v1/campaigns/{ask(server, 'POST', '/v1/campaigns', json.dumps(wish))['id']}"
+    fields = {"name": "cards", "template": {"prompt": "a card for {{ name }}"}, "budget": {"amount": "10"}}
+    found = f"/v1/campaigns/{ask(server, 'POST', '/v1/campaigns', json.dumps(fields))['id']}"
     assert ask(server, "PUT", f"{found}/recipients", b"name\nAda\n", "text/csv")["accepted"] == 1
     return found
 

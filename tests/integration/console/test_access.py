@@ -110,11 +110,11 @@ def test_a_wrong_key_is_refused_and_many_attempts_are_rate_limited(api: Api) -> 
 
 def test_a_post_without_the_token_of_its_session_changes_nothing(api: Api) -> None:
     sign_in(api)
-    wish = {"prompt": "a lighthouse", "model": "painted"}
-    for data in (wish, wish | {"csrf_token": "x"}):
+    fields = {"prompt": "a lighthouse", "model": "painted"}
+    for data in (fields, fields | {"csrf_token": "x"}):
         assert api.client.post("/console/generate", data=data).status_code == 403
     assert api.count_jobs() == 0
-    assert api.client.post("/console/generate", data=wish | {"csrf_token": token(api)}).status_code == 303
+    assert api.client.post("/console/generate", data=fields | {"csrf_token": token(api)}).status_code == 303
     assert api.count_jobs() == 1
 
 

@@ -87,7 +87,7 @@ def test_the_form_creates_the_job_that_it_describes(api: Api) -> None:
     assert (asked["prompt"], asked["width"], asked["height"], asked["steps"], asked["seed"]) == ("a fox", 128, 64, 3, 9)
     assert (asked["num_images"], asked["guidance_scale"], asked["negative_prompt"]) == (2, 4.5, "snow")
     assert asked["strength"] is None
-    assert api.notifier.rung
+    assert api.notifier.notified
 
 
 def test_an_invalid_form_is_shown_again_with_all_errors_and_the_input(api: Api) -> None:

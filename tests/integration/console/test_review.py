@@ -35,7 +35,7 @@ def decide(api: Api, image_id: str, act: str, note: str = "") -> tuple[int, str]
     return answer.status_code, answer.headers.get("Location", answer.text)
 
 
-def waiting(api: Api) -> list[str]:
+def count_pending(api: Api) -> list[str]:
     reviewer = api.make_key("rita", (Scope.SAFETY_REVIEW,))
     return [each["id"] for each in api.get("/v1/quarantine?state=waiting", key=reviewer).json["data"]]
 

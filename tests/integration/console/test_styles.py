@@ -87,10 +87,10 @@ def test_a_style_lists_the_images_and_campaigns_that_use_it(api: Api) -> None:
     keep(api, name="bright.er")
     asked = {"prompt": "a fox", "style": "bright"}
     other = {"prompt": "a hen", "style": "bright.er"}
-    for wish in (asked, other):
-        assert api.post("/v1/jobs", json=wish).status_code == 202
-    wish = {"name": "spring", "template": {"prompt": "a card"}, "budget": {"amount": "5"}, "style": "bright"}
-    assert api.post("/v1/campaigns", json=wish).status_code == 201
+    for fields in (asked, other):
+        assert api.post("/v1/jobs", json=fields).status_code == 202
+    fields = {"name": "spring", "template": {"prompt": "a card"}, "budget": {"amount": "5"}, "style": "bright"}
+    assert api.post("/v1/campaigns", json=fields).status_code == 201
     with counting(api.database) as sent:
         page = api.client.get("/console/styles/bright").text
     assert len(sent) <= MOST_QUERIES

@@ -89,7 +89,7 @@ def load(directory, **options):
 
 
 def pipeline_of(engine, name):
-    return engine._residents._residents[name].family.pipeline
+    return engine._models._models[name].family.pipeline
 
 
 @pytest.mark.parametrize("family", FAMILIES)

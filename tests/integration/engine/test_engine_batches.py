@@ -119,7 +119,7 @@ def test_two_models_share_memory_for_one_even_in_the_middle_of_an_image(start, d
     assert_close(swapped_in.result(), alone[1])
     assert SWAP_PATIENCE <= sum(number == 0 for number, _ in waited.heard) <= SWAP_PATIENCE + 3
     assert engine._meter.snapshot()["overhead"]["load"] > loads
-    assert list(engine._residents._residents) == [one]
+    assert list(engine._models._models) == [one]
 
 
 def test_requests_that_end_or_fail_leak_no_thread_file_or_tensor(start):

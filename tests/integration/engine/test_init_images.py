@@ -56,7 +56,7 @@ class Counting(ScriptedChecker):
         return super().check(picture)
 
 
-def hand_in(
+def upload_asset(
     press_fixture: PressFixture, colour: str = "red", owner: str = "ada", size: tuple[int, int] = (96, 64)
 ) -> UUID:
     file = io.BytesIO()

@@ -91,8 +91,8 @@ def test_an_asset_can_be_deleted_while_storage_is_unavailable(api: Api, monkeypa
 def test_a_job_shows_its_input_images(api: Api) -> None:
     init, mask = (hand_in(api, PNG).json["id"] for _ in range(2))
     shown = [
-        api.make_job(**wish)["request"]
-        for wish in ({}, {"init_image": init}, {"init_image": init, "mask_image": mask},
+        api.make_job(**fields)["request"]
+        for fields in ({}, {"init_image": init}, {"init_image": init, "mask_image": mask},
                      {"init_image": init, "strength": 0.25})
     ]  # fmt: skip
     assert [(request["init_image"], request["mask_image"], request["strength"]) for request in shown] == [
@@ -103,7 +103,7 @@ def test_a_job_shows_its_input_images(api: Api) -> None:
     ]
 
 
-def bad_wishes(own: str, foreign: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+def bad_requests(own: str, foreign: str) -> Iterator[tuple[dict[str, Any], str, str]]:
     yield {"init_image": foreign}, "unknown_asset", "/init_image"
     yield {"init_image": "x"}, "unknown_asset", "/init_image"
     yield {"init_image": own.upper()}, "unknown_asset", "/init_image"
@@ -122,7 +122,7 @@ def bad_wishes(own: str, foreign: str) -> Iterator[tuple[dict[str, Any], str, st
 def test_a_job_with_unusable_input_images_is_refused(api: Api) -> None:
     own = hand_in(api, PNG).json["id"]
     foreign = hand_in(api, PNG, key=api.make_key("bob")).json["id"]
-    for wish, code, place in bad_wishes(own, foreign):
-        problem = api.post("/v1/jobs", json={"prompt": "x"} | wish).json
-        assert (problem["code"], problem["errors"][0]["pointer"]) == (code, place), wish
+    for fields, code, place in bad_requests(own, foreign):
+        problem = api.post("/v1/jobs", json={"prompt": "x"} | fields).json
+        assert (problem["code"], problem["errors"][0]["pointer"]) == (code, place), fields
     assert api.count_jobs() == 0

@@ -48,8 +48,8 @@ def printer(api: Api) -> Printer:
     press_fixture = PressFixture(api.database, api.storage, settings)
 
     def print_one(owner: str = "ada", **request: Any) -> Image:
-        wish = {"width": SIDE, "height": SIDE, "steps": 1} | request
-        job = factories.submit(api.database, owner, request=wish)
+        fields = {"width": SIDE, "height": SIDE, "steps": 1} | request
+        job = factories.submit(api.database, owner, request=fields)
         with press_fixture.press() as press:
             runner.run_next_job(press)
         assert factories.read(api.database, job.id).status is JobStatus.SUCCEEDED

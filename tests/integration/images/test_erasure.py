@@ -135,8 +135,8 @@ def test_a_round_erases_a_bounded_number_the_oldest_first(api: Api, monkeypatch:
 
 def test_a_job_whose_prompt_was_erased_after_its_retention_cannot_be_repeated(api: Api) -> None:
     key_id = make_key(api.database, "ada", prompt_days=3)
-    wish = {"prompt": "Ada Lovelace at her desk", "negative_prompt": "hats"}
-    job, _ = print_job(api, key_id=key_id, request=wish, annotations={"name": "Ada"})
+    fields = {"prompt": "Ada Lovelace at her desk", "negative_prompt": "hats"}
+    job, _ = print_job(api, key_id=key_id, request=fields, annotations={"name": "Ada"})
     fresh, _ = print_job(api, key_id=key_id)
     age(api.database, job.id, 4 * DAY)
     assert retention.erase_prompts(api.database, None) == 1

@@ -105,17 +105,17 @@ def test_by_default_blocked_images_are_not_kept(press_fixture: PressFixture) -> 
 
 
 def test_an_encrypted_file_opens_only_for_its_image_and_its_installation() -> None:
-    sealer, image_id = PictureCipher(b"x" * 32), create_id()
-    sealed = sealer.seal(image_id, FilePart.FULL, b"picture")
-    assert sealer.open(image_id, FilePart.FULL, sealed) == b"picture"
-    assert sealer.seal(image_id, FilePart.FULL, b"picture") != sealed, "never the same nonce"
+    cipher, image_id = PictureCipher(b"x" * 32), create_id()
+    sealed = cipher.seal(image_id, FilePart.FULL, b"picture")
+    assert cipher.open(image_id, FilePart.FULL, sealed) == b"picture"
+    assert cipher.seal(image_id, FilePart.FULL, b"picture") != sealed, "never the same nonce"
     flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for attempt in (
-        lambda: sealer.open(create_id(), FilePart.FULL, sealed),
-        lambda: sealer.open(image_id, FilePart.THUMBNAIL, sealed),
+        lambda: cipher.open(create_id(), FilePart.FULL, sealed),
+        lambda: cipher.open(image_id, FilePart.THUMBNAIL, sealed),
         lambda: PictureCipher(b"y" * 32).open(image_id, FilePart.FULL, sealed),
-        lambda: sealer.open(image_id, FilePart.FULL, flipped),
-        lambda: sealer.open(image_id, FilePart.FULL, b""),
+        lambda: cipher.open(image_id, FilePart.FULL, flipped),
+        lambda: cipher.open(image_id, FilePart.FULL, b""),
     ):
         with pytest.raises(SealUnreadableError):
             attempt()

@@ -41,7 +41,7 @@ def test_a_request_sent_again_shows_the_job_as_it_is_now(api: Api) -> None:
     assert (again.json["id"], again.json["status"]) == (first.json["id"], "canceled")
     assert again.headers["Idempotency-Replayed"] == "true"
     assert "Idempotency-Replayed" not in first.headers
-    assert (api.count_jobs(), len(api.notifier.rung)) == (1, 1)
+    assert (api.count_jobs(), len(api.notifier.notified)) == (1, 1)
 
 
 def test_a_quoted_key_is_the_same_key(api: Api) -> None:
@@ -95,7 +95,7 @@ def test_twenty_simultaneous_requests_create_one_job(api: Api) -> None:
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
-    assert (api.count_jobs(), len(api.notifier.rung)) == (1, 1)
+    assert (api.count_jobs(), len(api.notifier.notified)) == (1, 1)
 
 
 def test_a_request_that_cannot_wait_for_the_first_is_refused_as_in_progress(postgresql_url: str) -> None:

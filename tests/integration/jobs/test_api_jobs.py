@@ -32,10 +32,10 @@ def plain(sqlite_database: Database, tmp_path: Path) -> Api:
 class UnreachableNotifier:
     """A notifier whose broker cannot be reached."""
 
-    def ring(self, model: str, job_id: UUID) -> None:
+    def notify(self, model: str, job_id: UUID) -> None:
         raise BrokerUnavailableError
 
-    def waiting(self, model: str) -> int:
+    def count_pending(self, model: str) -> int:
         raise BrokerUnavailableError
 
 
@@ -58,7 +58,7 @@ def test_a_job_is_accepted_queued_and_notified(api: Api) -> None:
     assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert answer.headers["Retry-After"] == "1"
     assert (job["object"], job["status"], job["queue_position"], job["images"]) == ("job", "queued", 0, [])
-    assert api.notifier.rung == [("painted", UUID(job["id"]))]
+    assert api.notifier.notified == [("painted", UUID(job["id"]))]
     assert api.get(answer.headers["Location"]).json == job
 
 
@@ -92,7 +92,7 @@ def test_missing_fields_come_from_the_model_and_the_seed_is_random(api: Api) -> 
 
 
 def test_the_requested_fields_are_kept(api: Api) -> None:
-    wish = {
+    fields = {
         "negative_prompt": "fog",
         "width": 64,
         "height": 128,
@@ -103,8 +103,8 @@ def test_the_requested_fields_are_kept(api: Api) -> None:
         "scheduler": "ddim",
         "output_format": "webp",
     }
-    job = api.make_job(**wish, priority="bulk", deadline_s=60, metadata={"order": "A-1"})
-    assert wish.items() <= job["request"].items()
+    job = api.make_job(**fields, priority="bulk", deadline_s=60, metadata={"order": "A-1"})
+    assert fields.items() <= job["request"].items()
     assert (job["priority"], job["metadata"]) == ("bulk", {"order": "A-1"})
     row = factories.read(api.database, UUID(job["id"]))
     assert row.deadline_at is not None
@@ -266,7 +266,7 @@ def test_a_retry_is_a_new_job_with_the_same_request(api: Api) -> None:
     assert again["id"] != job["id"]
     assert all(again[name] == job[name] for name in ("request", "priority", "metadata"))
     assert again["deadline_at"] is not None
-    assert api.notifier.rung[-1] == ("painted", UUID(again["id"]))
+    assert api.notifier.notified[-1] == ("painted", UUID(again["id"]))
 
 
 def test_a_retry_is_created_once_per_key(api: Api) -> None:

@@ -58,8 +58,8 @@ def make_things(api: Api) -> dict[str, str]:
     webhook = api.post("/v1/webhooks", json={"url": f"https://hooks.example/{create_id()}"}).json
     delivery = api.post(f"/v1/webhooks/{webhook['id']}/test").json
     template = {"prompt": "a cake for {{ name }}"}
-    wish = {"name": "birthdays", "template": template, "budget": {"amount": "9"}}
-    campaign = api.post("/v1/campaigns", json=wish).json
+    fields = {"name": "birthdays", "template": template, "budget": {"amount": "9"}}
+    campaign = api.post("/v1/campaigns", json=fields).json
     people = {"data": b"recipient_id,name\nann,Ann\n", "content_type": "text/csv"}
     api.call("PUT", f"/v1/campaigns/{campaign['id']}/recipients", **people)
     api.post("/v1/styles", json={"name": "festive", "prompt_suffix": ", confetti"})

@@ -36,18 +36,18 @@ class BlockedNotifier:
         self.rings: list[list[UUID]] = []
         self.may_go_on = Event()
 
-    def ring(self, _model: str, *job_ids: UUID) -> None:
+    def notify(self, _model: str, *job_ids: UUID) -> None:
         self.rings.append([*job_ids])
         assert self.may_go_on.wait(60)
 
-    def waiting(self, _model: str) -> int:
+    def count_pending(self, _model: str) -> int:
         return 0
 
 
 class UnreachableNotifier(BlockedNotifier):
     """A notifier whose broker cannot be reached."""
 
-    def ring(self, _model: str, *job_ids: UUID) -> None:
+    def notify(self, _model: str, *job_ids: UUID) -> None:
         self.rings.append([*job_ids])
         raise BrokerUnavailableError
 
@@ -89,11 +89,11 @@ def submit_together(
 ) -> list[InsertedJob | UUID | BaseException]:
     """Have all of *submissions* wait while another one is inserted; return the outcome of each."""
     with ThreadPoolExecutor(len(submissions) + 1) as pool:
-        before = pool.submit(inserter.take, *build_submission("zoe"))
+        before = pool.submit(inserter.submit, *build_submission("zoe"))
         until(lambda: notifier.rings, "a submission that is being inserted")
         futures: list[Future[InsertOutcome]] = []
         for each in submissions:
-            futures.append(pool.submit(inserter.take, *each))
+            futures.append(pool.submit(inserter.submit, *each))
             until(lambda: len(inserter._combiner._waiting) == len(futures), "the waiting submissions")
         notifier.may_go_on.set()
         before.result()
@@ -141,7 +141,7 @@ def test_one_key_racing_through_two_apis_creates_one_job(
 
     def race(number: int) -> InsertedJob | UUID:
         barrier.wait(60)
-        return get_result(inserters[number % 2].take(*build_submission(key="k")))
+        return get_result(inserters[number % 2].submit(*build_submission(key="k")))
 
     with ThreadPoolExecutor(RACERS) as pool:
         took = list(pool.map(race, range(RACERS)))
@@ -159,7 +159,7 @@ def test_many_keys_in_opposite_order_through_two_apis_create_one_job_each(
     def race(number: int) -> InsertedJob | UUID:
         barrier.wait(60)
         place = number // 2
-        return get_result(inserters[number % 2].take(*build_submission(key=f"k{place if number % 2 else 7 - place}")))
+        return get_result(inserters[number % 2].submit(*build_submission(key=f"k{place if number % 2 else 7 - place}")))
 
     with ThreadPoolExecutor(RACERS) as pool:
         took = list(pool.map(race, range(RACERS)))
@@ -188,7 +188,7 @@ def test_a_known_key_within_a_batch_returns_the_earlier_job(
     open_inserter: Callable[..., BatchInserter], notifier: BlockedNotifier
 ) -> None:
     inserter, (order, reservation) = open_inserter(), build_submission(key="k")
-    (made,) = open_inserter(UnreachableNotifier()).take_all([PendingJob(order, reservation)])
+    (made,) = open_inserter(UnreachableNotifier()).submit_all([PendingJob(order, reservation)])
     assert made.inserted is not None
     took = submit_together(
         inserter, notifier, [build_submission(key="k"), build_submission(), build_submission(key="k", digest="other")]
@@ -251,7 +251,7 @@ def test_jobs_are_accepted_while_notifications_fail(
     open_inserter: Callable[..., BatchInserter], database: Database
 ) -> None:
     notifier = UnreachableNotifier()
-    took = open_inserter(notifier).take_all([PendingJob(*build_submission()), PendingJob(*build_submission("bob"))])
+    took = open_inserter(notifier).submit_all([PendingJob(*build_submission()), PendingJob(*build_submission("bob"))])
     assert all(each.inserted for each in took)
     assert [len(ring) for ring in notifier.rings] == [2]
     assert count(database, Job) == 2
@@ -264,10 +264,10 @@ def test_a_key_locked_elsewhere_does_not_delay_other_submissions(
     inserter = BatchInserter(ours, notifier, SecretCipher(b"secret"), Settings(home=tmp_path))
     with ThreadPoolExecutor(4) as pool, elsewhere.transaction() as session:
         reserve_idempotency_key(session, Reservation("ada", "k", "d", create_id()), 24)
-        before = pool.submit(inserter.take, *build_submission("zoe"))
+        before = pool.submit(inserter.submit, *build_submission("zoe"))
         until(lambda: notifier.rings, "a submission that is being inserted")
-        contested = pool.submit(inserter.take, *build_submission(key="k"))
-        company = [pool.submit(inserter.take, *build_submission(key=key)) for key in "ab"]
+        contested = pool.submit(inserter.submit, *build_submission(key="k"))
+        company = [pool.submit(inserter.submit, *build_submission(key=key)) for key in "ab"]
         until(lambda: len(inserter._combiner._waiting) == 3, "the waiting submissions")
         notifier.may_go_on.set()
         for each in (before, *company):

@@ -19,8 +19,8 @@ def test_a_notification_is_a_celery_message_with_every_field_a_worker_reads() ->
         celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": url}), patient=False)
         celery.send_task(TASK, args=[str(job_id)], queue=name_queue("painted"))
         notifier = CeleryNotifier(celery)
-        notifier.ring("painted", job_id)
-        assert notifier.waiting("painted") == 2
+        notifier.notify("painted", job_id)
+        assert notifier.count_pending("painted") == 2
         ours, theirs = (json.loads(raw) for raw in broker.lrange(name_queue("painted"), 0, -1))
         celery.pool.force_close_all()
         celery.close()
@@ -35,7 +35,7 @@ def test_a_notification_is_a_celery_message_with_every_field_a_worker_reads() ->
 def test_notifications_are_queued_so_that_the_oldest_is_received_first(redis_url: str) -> None:
     celery = create_celery(Settings.from_environ({"PRESSROOM_REDIS_URL": redis_url}), patient=False)
     job_ids = [create_id() for _ in range(3)]
-    CeleryNotifier(celery).ring("painted", *job_ids)
+    CeleryNotifier(celery).notify("painted", *job_ids)
     with redis.Redis.from_url(redis_url) as broker:
         heard = [json.loads(broker.rpop(name_queue("painted"))) for _ in job_ids]  # type: ignore[arg-type]
         assert broker.llen(name_queue("painted")) == 0

@@ -51,7 +51,7 @@ def test_640_claims_on_40_jobs_make_exactly_40_wins(database: Database) -> None:
                 won.append(held)
 
     _race([partial(claim_40_times, press) for press in presses])
-    # A press that found every due row locked by others went away empty-handed; the next bell gets those.
+    # A press that found every due row locked by others went away empty-handed; the next notifier gets those.
     while (held := factories.claim(database, presses[0])) is not None:
         won.append(held)
     assert len(won) == 40

@@ -28,10 +28,10 @@ def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path / "home", prompt_rules=rules, safety_review_action="blur")
 
 
-def refuse(api: Api, status: int, code: str, **wish: Any) -> dict[str, Any]:
+def refuse(api: Api, status: int, code: str, **fields: Any) -> dict[str, Any]:
     """Ask for a job, expect to be refused, and return the problem."""
-    key = wish.pop("key", "")
-    answer = api.post("/v1/jobs", json={"prompt": "a lighthouse"} | wish, key=key)
+    key = fields.pop("key", "")
+    answer = api.post("/v1/jobs", json={"prompt": "a lighthouse"} | fields, key=key)
     assert (answer.status_code, answer.json["code"]) == (status, code), answer.text
     assert api.count_jobs() == 0
     return answer.json
@@ -79,9 +79,9 @@ def test_a_job_that_asks_for_nothing_shows_the_operators_policy(api: Api) -> Non
 
 
 def test_the_policy_of_a_key_applies_to_its_jobs_and_to_keys_it_creates(api: Api) -> None:
-    wish = PolicyOverrides(block_above=0.5, review_action=ReviewAction.BLOCK, on_block=Recourse.REROLL)
+    fields = PolicyOverrides(block_above=0.5, review_action=ReviewAction.BLOCK, on_block=Recourse.REROLL)
     with api.database.transaction() as session:
-        strict = keys.create_api_key(session, "strict", "ada", tuple(keys.Scope), safety=wish)
+        strict = keys.create_api_key(session, "strict", "ada", tuple(keys.Scope), safety=fields)
     made = api.post("/v1/keys", json={"name": "child", "scopes": ["jobs:write"]}, key=strict).json["key"]
     for key in (strict, made):
         refuse(api, 403, "safety_not_configurable", safety={"block_above": 0.6}, key=key)

@@ -158,7 +158,7 @@ def test_bad_input_is_refused_by_name_and_place_and_leaves_nothing_behind(untouc
         assert problem["errors"][0]["code"] == case.code
     assert len(problem["errors"]) <= 50
     assert "x" * 201 not in answer.text
-    assert (untouched.count_jobs(), untouched.notifier.rung, count_keys(untouched)) == (0, [], 0)
+    assert (untouched.count_jobs(), untouched.notifier.notified, count_keys(untouched)) == (0, [], 0)
 
 
 def test_a_misspelt_field_is_refused_with_a_suggestion(untouched: Api) -> None:

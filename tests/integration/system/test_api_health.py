@@ -28,10 +28,10 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
 class UnreachableNotifier:
     """A notifier whose broker is gone."""
 
-    def ring(self, model: str, job_id: object) -> None:
+    def notify(self, model: str, job_id: object) -> None:
         raise BrokerUnavailableError
 
-    def waiting(self, model: str) -> int:
+    def count_pending(self, model: str) -> int:
         raise BrokerUnavailableError
 
 
@@ -42,15 +42,15 @@ def parts(api: Api, status: int) -> dict[str, str]:
 
 
 class SlowBell:
-    """A bell whose broker takes its time; it counts how often it is asked."""
+    """A notifier whose broker takes its time; it counts how often it is asked."""
 
     def __init__(self) -> None:
         self.asked = 0
 
-    def ring(self, model: str, *job_ids: object) -> None:
+    def notify(self, model: str, *job_ids: object) -> None:
         raise BrokerUnavailableError
 
-    def waiting(self, model: str) -> int:
+    def count_pending(self, model: str) -> int:
         self.asked += 1
         time.sleep(0.2)
         return 0
@@ -75,11 +75,11 @@ def test_all_who_ask_at_once_share_one_examination(
     api: Api, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 60.0)
-    bell = SlowBell()
-    check = readiness.ReadinessCheck(sqlite_database, bell, api.storage)
+    notifier = SlowBell()
+    check = readiness.ReadinessCheck(sqlite_database, notifier, api.storage)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: check.outcome(), range(8)))
-    assert bell.asked == 1
+    assert notifier.asked == 1
     assert all(answer is answers[0] for answer in answers)
 
 

@@ -72,13 +72,13 @@ def test_an_ordinary_key_cannot_create_keys(api: Api) -> None:
 
 def test_a_key_cannot_create_one_that_outlives_it(api: Api) -> None:
     end = utcnow() + timedelta(hours=1)
-    wish = {"name": "lent", "scopes": ["jobs:read", "keys:admin"], "expires_at": end.isoformat()}
-    lent = api.post("/v1/keys", json=wish).json
+    fields = {"name": "lent", "scopes": ["jobs:read", "keys:admin"], "expires_at": end.isoformat()}
+    lent = api.post("/v1/keys", json=fields).json
     later = {"name": "child", "expires_at": (end + timedelta(seconds=1)).isoformat()}
     refused = api.post("/v1/keys", key=lent["key"], json=later)
     assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, "/expires_at")
     child = api.post("/v1/keys", key=lent["key"], json={"name": "child"}).json
-    assert child["expires_at"] == lent["expires_at"], "without a wish it ends with its maker"
+    assert child["expires_at"] == lent["expires_at"], "without ``expires_at`` it ends with its maker"
     sooner = {"name": "short", "expires_at": (end - timedelta(minutes=1)).isoformat()}
     assert api.post("/v1/keys", key=lent["key"], json=sooner).json["expires_at"] < lent["expires_at"]
     assert api.post("/v1/keys", json={"name": "free"}).json["expires_at"] is None

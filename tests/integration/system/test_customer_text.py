@@ -14,7 +14,7 @@ from common.tables import Attempt, Job
 from tests.support import factories
 from tests.support.customer_text import MEANT_FOR_WORDS, find_misplaced_text
 
-CANARY = "canary-7d1c"
+CUSTOMER_TEXT = "canary-7d1c"
 
 
 @pytest.fixture
@@ -25,18 +25,18 @@ def storage(tmp_path: Path) -> Storage:
 def test_customer_text_is_found_in_columns_and_keys_not_meant_for_it(
     sqlite_database: Database, storage: Storage
 ) -> None:
-    job = factories.submit(sqlite_database, request={"prompt": CANARY}, annotations={"name": CANARY})
-    assert find_misplaced_text(sqlite_database, storage, CANARY) == []
+    job = factories.submit(sqlite_database, request={"prompt": CUSTOMER_TEXT}, annotations={"name": CUSTOMER_TEXT})
+    assert find_misplaced_text(sqlite_database, storage, CUSTOMER_TEXT) == []
     held = factories.claim(sqlite_database, factories.press(sqlite_database))
     assert held is not None
     with sqlite_database.transaction() as session:
-        session.execute(update(Job).where(Job.id == job.id).values(error_message=f"could not draw {CANARY}"))
-        session.execute(update(Attempt).values(phases={CANARY: 1.0}))
-    storage.put(f"owners/ada/{CANARY}.png", b"", "image/png")
-    assert find_misplaced_text(sqlite_database, storage, CANARY) == [
+        session.execute(update(Job).where(Job.id == job.id).values(error_message=f"could not draw {CUSTOMER_TEXT}"))
+        session.execute(update(Attempt).values(phases={CUSTOMER_TEXT: 1.0}))
+    storage.put(f"owners/ada/{CUSTOMER_TEXT}.png", b"", "image/png")
+    assert find_misplaced_text(sqlite_database, storage, CUSTOMER_TEXT) == [
         "jobs.error_message",
         "attempts.phases",
-        f"owners/ada/{CANARY}.png",
+        f"owners/ada/{CUSTOMER_TEXT}.png",
     ]
 
 

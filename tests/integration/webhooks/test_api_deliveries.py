@@ -19,8 +19,8 @@ def api(database: Database, tmp_path: Path) -> Api:
     return open_api(database, tmp_path)
 
 
-def make(api: Api, url: str | None = HOOK, **wish: Any) -> dict[str, Any]:
-    answer = api.post("/v1/webhooks", json=({"url": url} if url else {}) | wish)
+def make(api: Api, url: str | None = HOOK, **fields: Any) -> dict[str, Any]:
+    answer = api.post("/v1/webhooks", json=({"url": url} if url else {}) | fields)
     assert answer.status_code == 201, answer.text
     assert answer.headers["Location"] == f"/v1/webhooks/{answer.json['id']}"
     return answer.json

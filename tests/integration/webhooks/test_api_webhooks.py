@@ -30,8 +30,8 @@ def plain(sqlite_database: Database, tmp_path: Path) -> Api:
     return open_api(sqlite_database, tmp_path, max_webhooks=3)
 
 
-def make(api: Api, url: str | None = HOOK, **wish: Any) -> dict[str, Any]:
-    answer = api.post("/v1/webhooks", json=({"url": url} if url else {}) | wish)
+def make(api: Api, url: str | None = HOOK, **fields: Any) -> dict[str, Any]:
+    answer = api.post("/v1/webhooks", json=({"url": url} if url else {}) | fields)
     assert answer.status_code == 201, answer.text
     assert answer.headers["Location"] == f"/v1/webhooks/{answer.json['id']}"
     return answer.json
@@ -133,7 +133,7 @@ def test_the_webhook_limit_of_an_owner_is_enforced(plain: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "code"),
+    ("fields", "code"),
     [
         ({"events": []}, "type"),
         ({"events": ["job.nothing"]}, "enum"),
@@ -144,8 +144,8 @@ def test_the_webhook_limit_of_an_owner_is_enforced(plain: Api) -> None:
         ({"url": None}, "type"),
     ],
 )
-def test_an_invalid_webhook_is_refused(plain: Api, wish: dict[str, Any], code: str) -> None:
-    assert problem(plain.post("/v1/webhooks", json={"url": HOOK} | wish)) == (422, code)
+def test_an_invalid_webhook_is_refused(plain: Api, fields: dict[str, Any], code: str) -> None:
+    assert problem(plain.post("/v1/webhooks", json={"url": HOOK} | fields)) == (422, code)
 
 
 def test_a_webhook_can_be_changed(api: Api) -> None:

@@ -160,7 +160,7 @@ def test_f40_a_name_rebound_to_a_private_address_is_not_contacted(webhook_fixtur
     answers = iter(["93.184.215.14", "127.0.0.1", "127.0.0.1"])
     with receiving() as unreachable_server:
         rules = SsrfRules.of(Settings(webhook_http=True, webhook_ports=(str(unreachable_server.port),)))
-        guard = SsrfGuard(rules, resolve=lambda *_: [ip_address(next(answers))], is_own=lambda _: False)
+        guard = SsrfGuard(rules, resolve_host=lambda *_: [ip_address(next(answers))], is_own=lambda _: False)
         url = guard.check(f"http://rebinding.example:{unreachable_server.port}/").url
         endpoint_id, _ = webhook_fixture.subscribe(url)
         message_id = webhook_fixture.test(endpoint_id)

@@ -88,8 +88,8 @@ class ConcurrentWorkers:
             if row is not None:
                 endpoints.delete_endpoint(session, row)
         with self.database.transaction() as session:
-            wish = endpoints.NewEndpoint("ada", f"https://hooks.example/{dice.random()}", JOB_EVENTS)
-            endpoints.create_endpoint(session, SEALER, wish, most=1000)
+            fields = endpoints.NewEndpoint("ada", f"https://hooks.example/{dice.random()}", JOB_EVENTS)
+            endpoints.create_endpoint(session, SEALER, fields, most=1000)
 
     def _pick(self, session: Session, dice: random.Random) -> WebhookEndpoint | None:
         ids = session.scalars(select(WebhookEndpoint.id)).all()

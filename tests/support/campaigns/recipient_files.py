@@ -9,10 +9,10 @@ from tests.support.apis import Api
 CSV = "name,pet\nAda,fox\nBob,owl\n"
 
 
-def make_campaign(api: Api, **wish: Any) -> dict[str, Any]:
+def make_campaign(api: Api, **fields: Any) -> dict[str, Any]:
     """Make a campaign and return it."""
     usual = {"name": "cards", "template": {"prompt": "a card for {{ name }}"}, "budget": {"amount": "10"}}
-    answer = api.post("/v1/campaigns", json=usual | wish)
+    answer = api.post("/v1/campaigns", json=usual | fields)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json
     return made

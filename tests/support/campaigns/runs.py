@@ -12,10 +12,10 @@ QUICK_LOOKS = {"model": "painted", "width": 64, "height": 64, "steps": 2}
 class Run:
     """A campaign that is approved, and started unless it is to wait."""
 
-    def __init__(self, client: Client, people: int, *, waits: bool = False, **wish: Any) -> None:
+    def __init__(self, client: Client, people: int, *, waits: bool = False, **fields: Any) -> None:
         self._client = client
         body = {"name": "birthdays", "template": TEMPLATE, "budget": {"amount": "1000"}, "defaults": QUICK_LOOKS}
-        self.id: str = self._client.post("/v1/campaigns", status=201, **(body | wish))["id"]
+        self.id: str = self._client.post("/v1/campaigns", status=201, **(body | fields))["id"]
         rows = "".join(f"p{number},name {number}\n" for number in range(people))
         answer = self._client.http.put(
             f"/v1/campaigns/{self.id}/recipients",

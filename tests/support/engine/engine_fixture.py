@@ -235,7 +235,7 @@ class EngineFixture:
         """Submit tickets at one moment."""
         with self.loop._changed:
             for ticket in tickets:
-                self.loop.take(ticket)
+                self.loop.submit(ticket)
 
     def print(self, *tickets: FakeTicket) -> list[list[Picture]]:
         """Submit tickets at one moment, and wait for all."""

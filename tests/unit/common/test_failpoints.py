@@ -36,7 +36,7 @@ def breaks(point: str) -> bool:
         ("claimed:kill", Failpoint("claimed", "kill", 0, 1, 1)),
         ("claimed:exit@3", Failpoint("claimed", "exit", 0, 3, 3)),
         ("stepped:sleep=0.5@2-4", Failpoint("stepped", "sleep", 0.5, 2, 4)),
-        ("heard:raise@1-", Failpoint("heard", "raise", 0, 1, None)),
+        ("received:raise@1-", Failpoint("received", "raise", 0, 1, None)),
     ],
 )
 def test_a_failpoint_setting_names_place_action_and_pass(word: str, meaning: Failpoint) -> None:
@@ -59,7 +59,7 @@ def test_failpoints_are_refused_with_a_real_model() -> None:
 def test_a_failpoint_that_is_not_set_does_nothing(tmp_path: Path) -> None:
     assert not breaks("claimed")
     arm(tmp_path, "claimed:raise")
-    assert not breaks("heard")
+    assert not breaks("received")
     assert breaks("claimed")
 
 

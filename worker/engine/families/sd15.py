@@ -39,7 +39,7 @@ class Sd15Family(DenoisingFamily):
             request.prompt, self.device.torch, 1, guided, request.negative_prompt or None
         )
         condition = {"prompt": torch.cat([negative, prompt]) if guided else prompt}
-        return condition | self._tell_scale(request, prompt.dtype)
+        return condition | self._set_scale(request, prompt.dtype)
 
     def draw(self, request: ImageRequest, seed: int, inputs: Inputs, condition: dict[str, Tensor]) -> Denoising:
         """Return the initial drawing for one seed, from pure noise or from the input images."""
@@ -91,7 +91,7 @@ class Sd15Family(DenoisingFamily):
     def _guides(self, request: ImageRequest) -> bool:
         return request.is_guided and self._scale_width is None
 
-    def _tell_scale(self, request: ImageRequest, dtype: torch.dtype) -> dict[str, Tensor]:
+    def _set_scale(self, request: ImageRequest, dtype: torch.dtype) -> dict[str, Tensor]:
         """Return the guidance-scale embedding for such a U-Net (Luo et al., "Latent Consistency Models", 2023)."""
         if self._scale_width is None:
             return {}

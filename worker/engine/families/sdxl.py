@@ -38,7 +38,7 @@ class SdxlFamily(Sd15Family):
         size = (request.height, request.width)
         sizes = torch.tensor([[*size, 0, 0, *size]], dtype=prompt.dtype)  # original size, crop corner, target size
         sizes = sizes.to(self.device.torch).repeat(len(prompt), 1)
-        return {"prompt": prompt, "pooled": pooled, "sizes": sizes} | self._tell_scale(request, prompt.dtype)
+        return {"prompt": prompt, "pooled": pooled, "sizes": sizes} | self._set_scale(request, prompt.dtype)
 
     def added(self, drawings: Sequence[Denoising]) -> dict[str, Tensor]:
         """Return the pooled embedding and the size conditions."""

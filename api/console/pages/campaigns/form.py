@@ -17,37 +17,37 @@ def parse_campaign_form(form: MultiDict[str, str]) -> dict[str, Any]:
     look = {name: _parse_number(said[name]) for name in GENERATION_FIELDS if name in said}
     if "model" in said:
         look["model"] = said["model"]
-    wish: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": said.get("name", ""),
         "template": _pick_fields(said, {"prompt": "prompt", "negative_prompt": "negative_prompt"}),
         "budget": {"amount": said.get("budget", "")},
         **_pick_fields(said, {"style": "style", "on_block": "on_block", "fallback_image": "fallback_image"}),
     }
-    wish["template"].setdefault("prompt", "")
-    if wish.get("on_block") != "fallback":
-        wish.pop("fallback_image", None)
+    fields["template"].setdefault("prompt", "")
+    if fields.get("on_block") != "fallback":
+        fields.pop("fallback_image", None)
     if look:
-        wish["defaults"] = look
+        fields["defaults"] = look
     if "images_per_recipient" in said:
-        wish["images_per_recipient"] = _parse_number(said["images_per_recipient"])
-    arms = [arm for place in range(FORM_ARMS) if (arm := _parse_arm(said, place, wish["template"])) is not None]
+        fields["images_per_recipient"] = _parse_number(said["images_per_recipient"])
+    arms = [arm for place in range(FORM_ARMS) if (arm := _parse_arm(said, place, fields["template"])) is not None]
     if arms:
-        wish["variants"] = arms
-    return wish
+        fields["variants"] = arms
+    return fields
 
 
-def fill_campaign_form(wish: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form values for *wish*."""
+def fill_campaign_form(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form values for *fields*."""
     arms = [
         {"name": arm.get("name"), "prompt": (arm.get("template") or {}).get("prompt"), "style": arm.get("style")}
-        for arm in wish.get("variants") or ()
+        for arm in fields.get("variants") or ()
     ]
     return {
-        **(wish.get("defaults") or {}),
-        **(wish.get("template") or {}),
-        **{name: wish[name] for name in ("name", "style", "on_block", "fallback_image") if wish.get(name)},
-        "images_per_recipient": wish.get("images_per_recipient"),
-        "budget": (wish.get("budget") or {}).get("amount"),
+        **(fields.get("defaults") or {}),
+        **(fields.get("template") or {}),
+        **{name: fields[name] for name in ("name", "style", "on_block", "fallback_image") if fields.get(name)},
+        "images_per_recipient": fields.get("images_per_recipient"),
+        "budget": (fields.get("budget") or {}).get("amount"),
         "arms": (arms + [{}] * FORM_ARMS)[:FORM_ARMS],
     }
 

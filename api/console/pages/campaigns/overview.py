@@ -62,17 +62,17 @@ def show_form() -> Response:
     if not like:
         return _render_form({})
     require_scope(Scope.CAMPAIGNS_READ)
-    return _render_form(load_campaign(like).wish)
+    return _render_form(load_campaign(like).body)
 
 
 @register_page("/campaigns", Scope.CAMPAIGNS_WRITE, post=True)
 def create_campaign() -> Response:
     """Create the campaign, or show the form again with its errors."""
-    wish = form.parse_campaign_form(request.form)
+    fields = form.parse_campaign_form(request.form)
     try:
-        made = insert_campaign(NewCampaign.model_validate(wish), wish, None).resource
+        made = insert_campaign(NewCampaign.model_validate(fields), fields, None).resource
     except RefusedError as refused:
-        return _render_form(wish, refused)
+        return _render_form(fields, refused)
     return redirect_to("campaigns_recipients:show_recipients", campaign_id=made.id, note="campaign-made")
 
 
@@ -91,9 +91,9 @@ def delete_campaign(campaign_id: str) -> Response:
     return redirect_to("campaigns_overview:list_campaigns", note="campaign-deleted")
 
 
-def _render_form(wish: dict[str, Any], refused: RefusedError | None = None) -> Response:
+def _render_form(fields: dict[str, Any], refused: RefusedError | None = None) -> Response:
     context = current_context()
-    cards = context.offer.cards()
+    cards = context.models.cards()
     worn = []
     if current_user().may(Scope.STYLES_READ):
         with context.database.reading() as session:
@@ -104,7 +104,7 @@ def _render_form(wish: dict[str, Any], refused: RefusedError | None = None) -> R
     return render_page(
         "campaigns/form.html",
         200 if refused is None else 422,
-        wish=form.fill_campaign_form(wish),
+        fields=form.fill_campaign_form(fields),
         refused=refused,
         cards=cards,
         default=resolve.find_default_model(cards, context.settings),

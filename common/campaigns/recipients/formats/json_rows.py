@@ -31,7 +31,7 @@ class _ObjectRows:
             object_pairs_hook=_read_object, parse_int=str, parse_float=str, parse_constant=_refuse_constant
         )
 
-    def _spell(self, number: int, value: Any) -> Row:
+    def _format_cell(self, number: int, value: Any) -> Row:
         if not isinstance(value, dict):
             raise InvalidFileError(f"Row {number} is not a JSON object.")
         cells, fault = [""] * len(self.columns), None
@@ -74,7 +74,7 @@ class JsonLinesSheet(_ObjectRows):
                 value = self._decoder.decode(line)
             except (ValueError, RecursionError) as error:
                 raise InvalidFileError(f"Line {self._lines.number} is not JSON: {_format_error(error)}.") from None
-            yield self._spell(number, value)
+            yield self._format_cell(number, value)
 
 
 class JsonSheet(_ObjectRows):
@@ -94,7 +94,7 @@ class JsonSheet(_ObjectRows):
         if self._next_sign() != "]":
             while True:
                 number += 1
-                yield self._spell(number, self._next_value(number))
+                yield self._format_cell(number, self._next_value(number))
                 if (sign := self._next_sign()) != ",":
                     break
                 self._at += 1

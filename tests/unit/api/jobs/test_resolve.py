@@ -19,16 +19,16 @@ PLAIN = PAINTED_CARD.model_copy(
 CARDS = [PAINTED_CARD, PLAIN]
 
 
-def place(cards: list[ModelCard] | None = None, settings: dict[str, Any] | None = None, **wish: Any) -> JobSpec:
-    asked = NewJob.model_validate({"prompt": "x"} | wish)
+def place(cards: list[ModelCard] | None = None, settings: dict[str, Any] | None = None, **fields: Any) -> JobSpec:
+    asked = NewJob.model_validate({"prompt": "x"} | fields)
     return resolve.build_job_spec(
         asked, CARDS if cards is None else cards, Settings(**(settings or {})), "ada", create_id()
     )
 
 
-def refused(**wish: Any) -> dict[str, str]:
+def refused(**fields: Any) -> dict[str, str]:
     with pytest.raises(RefusedError) as caught:
-        place(**wish)
+        place(**fields)
     return {str(fault.pointer): fault.code for fault in caught.value.faults} or {"": caught.value.code}
 
 
@@ -51,8 +51,8 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 
 def test_unsupported_fields_are_reported_one_by_one() -> None:
-    wish = {"width": 72, "height": 4096, "steps": 151, "num_images": 9, "scheduler": "ddim", "negative_prompt": "fog"}
-    assert refused(model="plain", **wish) == {
+    fields = {"width": 72, "height": 4096, "steps": 151, "num_images": 9, "scheduler": "ddim", "negative_prompt": "fog"}
+    assert refused(model="plain", **fields) == {
         "/width": "out_of_range",
         "/height": "out_of_range",
         "/steps": "out_of_range",

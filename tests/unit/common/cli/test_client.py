@@ -88,7 +88,7 @@ def test_a_submission_carries_the_key_and_is_safe_to_send_again(client, script):
 
 def test_an_image_is_uploaded_as_a_file(client, script):
     script.say(201, {"id": "1"})
-    assert client.hand_in("fox.png", b"pixels") == {"id": "1"}
+    assert client.upload_asset("fox.png", b"pixels") == {"id": "1"}
     ((method, path, headers),) = script.asked
     assert (method, path) == ("POST", "/v1/assets")
     assert headers["Content-Type"].startswith("multipart/form-data; boundary=")

@@ -31,7 +31,7 @@ class Names:
 
 
 def guard(*answers: tuple[str, ...], is_own: Callable[[Address], bool] = lambda _: False, **changes: Any) -> SsrfGuard:
-    return SsrfGuard(SsrfRules.of(Settings(**changes)), resolve=Names(*(answers or ((PUBLIC,),))), is_own=is_own)
+    return SsrfGuard(SsrfRules.of(Settings(**changes)), resolve_host=Names(*(answers or ((PUBLIC,),))), is_own=is_own)
 
 
 INSIDE = [
@@ -143,7 +143,7 @@ def test_an_allowed_network_is_allowed_by_address_and_by_name_and_its_answers_ar
     for url in ("http://10.1.2.3:3000/", "https://[fd12::1]/", "http://hooks.example:81/"):
         assert judge.check(url).url == url
         assert not judge.admit(url).may_quote, "or it would be a window to the inside"
-    assert guard().admit("https://hooks.example/").may_quote
+    assert guard().resolve("https://hooks.example/").may_quote
     for url in ("https://10.2.0.1/", "https://127.0.0.1/"):
         with pytest.raises(DestinationNotAllowedError):
             judge.check(url)

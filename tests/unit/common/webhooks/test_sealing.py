@@ -18,8 +18,8 @@ def test_a_secret_is_opened_by_the_signing_secret_that_sealed_it_and_by_no_other
 
 
 def test_encrypting_a_secret_twice_gives_different_texts() -> None:
-    sealer = SecretCipher(b"one house")
-    assert sealer.seal(b"x" * 24) != sealer.seal(b"x" * 24)
+    cipher = SecretCipher(b"one house")
+    assert cipher.seal(b"x" * 24) != cipher.seal(b"x" * 24)
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])

@@ -388,7 +388,7 @@ def test_any_mix_of_arrivals_stops_and_failures_ends_with_balanced_seconds(plans
             assert all(drawing.is_closed for drawing in family.drawings)
 
 
-def hand_in(shop, number, plan):
+def upload_asset(shop, number, plan):
     request = {name: plan[name] for name in ("model", "width", "steps", "num_images", "priority")}
     watch = Recorder(stop_at=plan["stops"], error=None if plan["stops"] is None else InterruptedAttemptError())
     ticket = shop.create_ticket(seed=10 * number, watch=watch, **request)

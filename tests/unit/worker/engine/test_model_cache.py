@@ -31,7 +31,7 @@ def open_model(fixture, name, **request):
 
 
 def in_memory(fixture):
-    return list(fixture.residents._residents)
+    return list(fixture.residents._models)
 
 
 def test_a_model_is_loaded_once_and_what_that_takes_is_overhead(directories):
@@ -57,11 +57,11 @@ def test_a_model_that_is_larger_than_the_budget_is_loaded_all_the_same_alone(dir
 
 def test_a_model_is_at_hand_in_memory_or_where_there_is_room_for_it(directories):
     fixture = create_engine_fixture(directories, 1)
-    assert fixture.residents.is_at_hand("b")
+    assert fixture.residents.fits_in_memory("b")
     open_model(fixture, "a")
-    assert fixture.residents.is_at_hand("a")
-    assert not fixture.residents.is_at_hand("b")
-    assert fixture.residents.is_at_hand("unheard-of"), "so that it is refused at once"
+    assert fixture.residents.fits_in_memory("a")
+    assert not fixture.residents.fits_in_memory("b")
+    assert fixture.residents.fits_in_memory("unheard-of"), "so that it is refused at once"
 
 
 def test_only_a_model_in_memory_is_ready(directories):
