@@ -140,7 +140,7 @@ def test_many_rows_are_read_in_batches_without_an_open_transaction_between(
 
 
 def test_a_blocked_image_is_replaced_by_the_campaigns_fallback(campaign_fixture: CampaignFixture, api: Api) -> None:
-    chosen = spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api))
+    chosen = spec(on_block=OnBlock.FALLBACK, fallback_image=upload_asset(api))
     campaign_id = start(campaign_fixture, ["ann", "bob"], chosen)
     campaign_fixture.block(campaign_fixture.claim())
     campaign_fixture.print_all()
@@ -232,7 +232,7 @@ def test_a_campaign_without_recipients_has_empty_results(api: Api, campaign_fixt
 
 
 def test_a_fallback_image_is_kept_as_long_as_its_campaign(campaign_fixture: CampaignFixture, api: Api) -> None:
-    asset_id = hand_in(api)
+    asset_id = upload_asset(api)
     campaign_id = campaign_fixture.campaign(["ann"], spec(on_block=OnBlock.FALLBACK, fallback_image=asset_id))
     assert api.call("DELETE", f"/v1/assets/{asset_id}").json["code"] == "asset_in_use"
     with api.database.transaction() as session:

@@ -35,7 +35,7 @@ def decide(api: Api, image_id: str, act: str, note: str = "") -> tuple[int, str]
     return answer.status_code, answer.headers.get("Location", answer.text)
 
 
-def count_pending(api: Api) -> list[str]:
+def list_waiting(api: Api) -> list[str]:
     reviewer = api.make_key("rita", (Scope.SAFETY_REVIEW,))
     return [each["id"] for each in api.get("/v1/quarantine?state=waiting", key=reviewer).json["data"]]
 
@@ -51,7 +51,7 @@ def test_waiting_images_are_listed_blurred_page_by_page(
     monkeypatch.setattr("api.console.pages.review.PAGE_SIZE", 2)
     for _ in range(3):
         print_blocked(kept)
-    ids = waiting(api)
+    ids = list_waiting(api)
     with counting(api.database) as sent:
         first = api.client.get("/console/review").text
     assert len(sent) <= MOST_QUERIES
@@ -64,7 +64,7 @@ def test_waiting_images_are_listed_blurred_page_by_page(
 
 def test_viewing_an_image_is_recorded_and_the_record_is_shown(api: Api, kept: PressFixture) -> None:
     print_blocked(kept)
-    (image_id,) = waiting(api)
+    (image_id,) = list_waiting(api)
     assert "Not viewed yet" in api.client.get(f"/console/review/{image_id}").text
     seen = api.client.get(f"/console/review/{image_id}/preview")
     assert (seen.status_code, seen.content_type, seen.headers["Cache-Control"]) == (200, "image/webp", "no-store")
@@ -84,9 +84,9 @@ def test_an_image_is_released_or_its_block_confirmed_once(
 ) -> None:
     job = print_blocked(kept)
     assert job.status is JobStatus.FAILED
-    (image_id,) = waiting(api)
+    (image_id,) = list_waiting(api)
     assert decide(api, image_id, act, "a <donkey>") == (303, f"/console/review?note=review-{state}")
-    assert waiting(api) == []
+    assert list_waiting(api) == []
     page = api.client.get(f"/console/review/{image_id}").text
     assert "a &lt;donkey&gt;" in page
     assert "/preview" not in page

@@ -89,7 +89,7 @@ def ended(press_fixture: PressFixture, job_id: UUID) -> tuple[JobStatus, str | N
 
 
 def test_the_engine_receives_the_input_images_of_the_job(press_fixture: PressFixture) -> None:
-    init, mask = hand_in(press_fixture), hand_in(press_fixture, "white", size=(10, 20))
+    init, mask = upload_asset(press_fixture), upload_asset(press_fixture, "white", size=(10, 20))
     job = submit(press_fixture, init_image=init, mask_image=mask)
     engines: list[Listening] = []
     with press_fixture.press(engine=lambda sound: engines.append(Listening(sound)) or engines[0]) as press:
@@ -104,7 +104,7 @@ def test_the_engine_receives_the_input_images_of_the_job(press_fixture: PressFix
 
 
 def test_an_input_is_checked_once_for_each_policy(press_fixture: PressFixture) -> None:
-    init, checker = hand_in(press_fixture), Counting()
+    init, checker = upload_asset(press_fixture), Counting()
     for _ in range(3):
         submit(press_fixture, init_image=init)
     with press_fixture.press(checker=checker) as press:
@@ -121,7 +121,7 @@ def test_an_input_is_checked_once_for_each_policy(press_fixture: PressFixture) -
 
 
 def test_a_blocked_input_ends_the_job_before_anything_is_printed(press_fixture: PressFixture) -> None:
-    init = hand_in(press_fixture)
+    init = upload_asset(press_fixture)
     job = submit(press_fixture, init_image=init)
     with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(Verdict.BLOCK))) as press:
         runner.run_next_job(press)
@@ -139,7 +139,7 @@ def test_a_blocked_input_ends_the_job_before_anything_is_printed(press_fixture: 
 
 
 def test_a_mask_is_checked_too(press_fixture: PressFixture) -> None:
-    job = submit(press_fixture, init_image=hand_in(press_fixture), mask_image=hand_in(press_fixture))
+    job = submit(press_fixture, init_image=upload_asset(press_fixture), mask_image=upload_asset(press_fixture))
     with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK))) as press:
         runner.run_next_job(press)
     assert ended(press_fixture, job) == (JobStatus.FAILED, "input_blocked")
@@ -149,7 +149,7 @@ def test_an_input_without_a_verdict_starts_no_generation(press_fixture: PressFix
     def refuse(_: Image.Image) -> Verdict:
         raise SafetyUnavailableError
 
-    init = hand_in(press_fixture)
+    init = upload_asset(press_fixture)
     job = submit(press_fixture, init_image=init)
     with press_fixture.press(checker=ScriptedChecker(refuse)) as press:
         runner.run_next_job(press)
@@ -161,7 +161,7 @@ def test_an_input_without_a_verdict_starts_no_generation(press_fixture: PressFix
 
 @pytest.mark.parametrize("fault", ["row", "object", "content", "owner"])
 def test_an_input_that_was_changed_fails_the_job(press_fixture: PressFixture, fault: str) -> None:
-    init = hand_in(press_fixture, owner="bob" if fault == "owner" else "ada")
+    init = upload_asset(press_fixture, owner="bob" if fault == "owner" else "ada")
     job = submit(press_fixture, init_image=init)
     for key in keys(press_fixture):
         if fault == "object":
@@ -180,7 +180,7 @@ def test_an_input_that_was_changed_fails_the_job(press_fixture: PressFixture, fa
 def test_a_storage_that_is_briefly_unavailable_is_retried(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = submit(press_fixture, init_image=hand_in(press_fixture))
+    job = submit(press_fixture, init_image=upload_asset(press_fixture))
     get, faults = press_fixture.storage.get, [StorageError("away")]
 
     def get_later(key: str) -> bytes:
@@ -199,7 +199,7 @@ def test_a_storage_that_is_briefly_unavailable_is_retried(
 
 
 def test_an_asset_that_expires_while_its_job_waits_is_kept_for_it(press_fixture: PressFixture) -> None:
-    init, other = hand_in(press_fixture), hand_in(press_fixture)
+    init, other = upload_asset(press_fixture), upload_asset(press_fixture)
     job = submit(press_fixture, init_image=init)
     expire(press_fixture)
     assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 1
@@ -213,7 +213,7 @@ def test_an_asset_that_expires_while_its_job_waits_is_kept_for_it(press_fixture:
 
 
 def test_assets_that_have_not_expired_are_kept(press_fixture: PressFixture) -> None:
-    hand_in(press_fixture)
+    upload_asset(press_fixture)
     assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 0
     assert len(keys(press_fixture)) == 1
 
@@ -221,7 +221,7 @@ def test_assets_that_have_not_expired_are_kept(press_fixture: PressFixture) -> N
 def test_objects_left_by_uploads_and_deletions_are_collected_later(
     press_fixture: PressFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asset = hand_in(press_fixture)
+    asset = upload_asset(press_fixture)
     with press_fixture.database.transaction() as session:
         assets.hide_asset(session, session.get_one(Asset, asset))
     assert retention.collect_assets(press_fixture.database, press_fixture.storage) == 0
@@ -231,7 +231,7 @@ def test_objects_left_by_uploads_and_deletions_are_collected_later(
 
 
 def test_only_open_jobs_of_its_owner_keep_an_asset(press_fixture: PressFixture) -> None:
-    init, mask = hand_in(press_fixture), hand_in(press_fixture)
+    init, mask = upload_asset(press_fixture), upload_asset(press_fixture)
     held = factories.running(press_fixture.database, request={"init_image": init, "strength": 0.5})
     factories.submit(press_fixture.database, "bob", request={"init_image": mask, "strength": 0.5})
     factories.submit(press_fixture.database)

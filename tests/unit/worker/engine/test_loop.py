@@ -376,7 +376,7 @@ def test_any_mix_of_arrivals_stops_and_failures_ends_with_balanced_seconds(plans
         def arrive(number):
             with one_at_a_time:
                 while waiting and waiting[0]["comes"] <= number:
-                    tickets.append(hand_in(shop, len(tickets), waiting.pop(0)))
+                    tickets.append(submit_ticket(shop, len(tickets), waiting.pop(0)))
 
         for family in shop.families.values():
             family.before = lambda phase, seeds: arrive(next(passes))
@@ -388,7 +388,7 @@ def test_any_mix_of_arrivals_stops_and_failures_ends_with_balanced_seconds(plans
             assert all(drawing.is_closed for drawing in family.drawings)
 
 
-def upload_asset(shop, number, plan):
+def submit_ticket(shop, number, plan):
     request = {name: plan[name] for name in ("model", "width", "steps", "num_images", "priority")}
     watch = Recorder(stop_at=plan["stops"], error=None if plan["stops"] is None else InterruptedAttemptError())
     ticket = shop.create_ticket(seed=10 * number, watch=watch, **request)
