@@ -87,7 +87,7 @@ def create_api_key(
 ) -> str:
     """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read.
 
-    What it orders is judged at least as strictly as *safety* says.
+    Jobs submitted with it are checked at least as strictly as *safety* says.
     """
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     key = f"prk_{prefix}_{secrets.token_urlsafe(32)}"

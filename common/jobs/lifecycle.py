@@ -135,7 +135,7 @@ def record_heartbeat(
     # A press that was paused for long may hold an old attempt at a job beside a new one of its own.
     ordered = sorted(holdings, key=lambda holding: holding.claim.fence)
     held = or_(*(_match_claim(holding.claim) for holding in ordered))
-    # Whoever locks several rows does so by id, and jobs before their attempts: other orders would be deadlocks.
+    # Several rows are always locked by id, and jobs before their attempts: any other order could deadlock.
     session.execute(select(Job.id).where(held).order_by(Job.id).with_for_update())
     steps = {holding.claim.job_id: holding.step for holding in ordered}
     rows = session.execute(

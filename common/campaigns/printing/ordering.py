@@ -26,7 +26,7 @@ WINDOW = 400
 """Jobs that one campaign has in hand: enough for many presses between two rounds of the clerk, few to take back."""
 
 FIRST_WINDOW = 100
-"""How many of them are ordered before the start is answered, which should not take long; the clerk orders the rest."""
+"""How many images are submitted before the start is answered, which must be quick; the clerk submits the rest."""
 
 MOST_ROW_FETCHES = 8
 """How often rows are taken in one call while all that comes of them are copies."""
@@ -71,8 +71,8 @@ def submit_prints(
     rows = session.execute(prints.select_waiting(campaign, most)).all()
     if not rows or not budget.hold_amount(session, campaign, reservation * len(rows)):
         return 0
-    orders = [_build_job_spec(campaign, spec, made, to, reservation, priority) for made, to in rows]
-    lifecycle.submit_jobs(session, orders, max_queued=0)
+    specs = [_build_job_spec(campaign, spec, made, to, reservation, priority) for made, to in rows]
+    lifecycle.submit_jobs(session, specs, max_queued=0)
     prints.update_prints(
         session,
         [
@@ -86,7 +86,7 @@ def submit_prints(
                 "error_message": None,
                 "error_retryable": None,
             }
-            for (made, _), placed in zip(rows, orders, strict=True)
+            for (made, _), placed in zip(rows, specs, strict=True)
         ],
     )
     return len(rows)

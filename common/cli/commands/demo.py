@@ -71,8 +71,8 @@ def _create_key(settings: Settings) -> str:
 
 
 def _print_pictures(client: Client) -> list[Json]:
-    orders = [{"prompt": prompt, "seed": FIRST_SEED + number} for number, prompt in enumerate(PROMPTS)]
-    jobs = [client.submit(order) for order in orders]
+    bodies = [{"prompt": prompt, "seed": FIRST_SEED + number} for number, prompt in enumerate(PROMPTS)]
+    jobs = [client.submit(order) for order in bodies]
     with click.progressbar(
         length=sum(job["progress"]["steps"] for job in jobs), file=sys.stderr, label=f"Generating {len(jobs)} images"
     ) as bar:
