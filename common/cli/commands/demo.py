@@ -72,7 +72,7 @@ def _create_key(settings: Settings) -> str:
 
 def _print_pictures(client: Client) -> list[Json]:
     bodies = [{"prompt": prompt, "seed": FIRST_SEED + number} for number, prompt in enumerate(PROMPTS)]
-    jobs = [client.submit(order) for order in bodies]
+    jobs = [client.submit(body) for body in bodies]
     with click.progressbar(
         length=sum(job["progress"]["steps"] for job in jobs), file=sys.stderr, label=f"Generating {len(jobs)} images"
     ) as bar:
