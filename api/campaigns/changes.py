@@ -19,15 +19,15 @@ from common.campaigns.lifecycle import RetryScope
 from common.campaigns.printing import budget, proofs
 from common.campaigns.recipients import lists, revalidation
 from common.campaigns.spec import CampaignSpec
+from common.db.ids import create_id
 from common.errors import BrokerUnavailableError
-from common.ids import create_id
 from common.jobs import dispatch, idempotency
 from common.jobs.idempotency import Reservation
 from common.logs import get_logger
+from common.states.campaigns import CampaignStatus
+from common.states.jobs import Priority
+from common.states.webhooks import EventType
 from common.tables import Campaign as Row
-from common.tables.campaign_states import CampaignStatus
-from common.tables.states import Priority
-from common.tables.webhook_states import EventType
 from common.webhooks import endpoints
 from common.webhooks.urls import parse_url
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.web.output import Output
 from api.web.validation import Body, Parsed, Query, Whole
 from common.campaigns.recipients.formats.detect import Format
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 
 MOST_PREVIEWED = 50
 USUALLY_PREVIEWED = 5

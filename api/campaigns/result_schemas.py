@@ -11,7 +11,7 @@ from api.web.output import Amount, Output, Time
 from api.web.validation import Parsed, Query
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import LineStatus, PictureSource
-from common.tables.states import Verdict
+from common.states.jobs import Verdict
 
 MOST_ON_SHEET = 100
 

@@ -21,7 +21,7 @@ from api.jobs.submit import build_reservation
 from api.runtime.context import current_context
 from api.web import responses
 from common.campaigns import deletion, lifecycle, queries
-from common.ids import create_id
+from common.db.ids import create_id
 from common.keys import Scope
 
 blueprint = responses.create_blueprint(

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.web.output import Amount, Output, Time
 from api.web.validation import Body, Query, Whole
-from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.states.campaigns import CampaignStatus, PrintStatus
 
 MOST_PROOFS = 50
 USUAL_PROOFS = 6

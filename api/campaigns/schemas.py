@@ -24,9 +24,9 @@ from api.webhooks.schemas import CampaignEvents, Url
 from common.campaigns.spec import OnBlock, SeedRule
 from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SEED
-from common.tables.campaign_states import CampaignStatus, ListStatus
-from common.tables.states import Priority
-from common.tables.webhook_states import EventType
+from common.states.campaigns import CampaignStatus, ListStatus
+from common.states.jobs import Priority
+from common.states.webhooks import EventType
 
 LONGEST_NAME = 200
 LONGEST_TEMPLATE = 10_000

@@ -26,9 +26,9 @@ from common.campaigns.progress import Tally
 from common.campaigns.recipients import importing
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.db.types import round_money
+from common.states.campaigns import ListStatus, PrintStatus
+from common.states.webhooks import parse_events
 from common.tables import Campaign, RecipientList
-from common.tables.campaign_states import ListStatus, PrintStatus
-from common.tables.webhook_states import parse_events
 
 
 def serialize_progress(session: Session, campaign: Campaign) -> CampaignProgress:

@@ -12,7 +12,7 @@ from flask import request
 from api.auth.bearer import current_caller
 from api.runtime.context import current_context
 from api.runtime.cursors import FetchRows, Page
-from common.ids import parse_id
+from common.db.ids import parse_id
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")

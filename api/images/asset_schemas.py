@@ -8,7 +8,7 @@ from pydantic import Field
 from api.images.schemas import BINARY
 from api.web.output import Output, Time
 from api.web.validation import Id, Parsed, Path, Query
-from common.tables.states import Verdict
+from common.states.jobs import Verdict
 
 
 class Asset(Output):

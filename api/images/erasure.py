@@ -8,7 +8,7 @@ from api.runtime.context import current_context
 from common.errors import StorageError
 from common.images import erasure
 from common.logs import get_logger
-from common.tables.states import ImageStatus
+from common.states.jobs import ImageStatus
 
 log = get_logger(__name__)
 

@@ -23,10 +23,10 @@ from common.images.quarantine_encryption import FilePart, PictureCipher
 from common.jobs import prompt_text
 from common.keys import Scope
 from common.logs import get_logger
+from common.states.jobs import ImageStatus
 from common.storage.keys import build_quarantine_key
 from common.tables import Image
 from common.tables.quarantine import QuarantineState, ReviewAct
-from common.tables.states import ImageStatus
 
 LONGEST_NOTE = 500
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.web.output import Amount, Output, Time
 from api.web.validation import STYLE_REFERENCE, Body, Id, Moment, Parsed, Path, Query
 from common.safety.policy import Recourse, ReviewAction
-from common.tables.states import ImageStatus, SafetyMode, Verdict
+from common.states.jobs import ImageStatus, SafetyMode, Verdict
 
 
 class Cost(Output):

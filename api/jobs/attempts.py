@@ -15,7 +15,7 @@ from api.web import responses
 from api.web.output import Output, Time
 from common import tables
 from common.keys import Scope
-from common.tables.states import Outcome
+from common.states.jobs import Outcome
 
 
 class JobAttempt(Output):

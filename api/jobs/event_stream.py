@@ -19,8 +19,8 @@ from api.web.output import Output
 from api.web.sse import HEARTBEAT, RETRY, Event
 from api.web.validation import Header
 from common.errors import DatabaseUnavailableError
+from common.states.jobs import JobStatus, Outcome
 from common.tables import Attempt, Job
-from common.tables.states import JobStatus, Outcome
 
 HEARTBEAT_SECONDS = 15
 LONGEST_SECONDS = 600

@@ -22,9 +22,9 @@ from common.logs import get_logger
 from common.models import catalog
 from common.safety import refusal_counts
 from common.safety.policy import Policy, PolicyOverrides, Recourse
+from common.states.jobs import SafetyMode
+from common.states.webhooks import parse_events
 from common.tables import Job
-from common.tables.states import SafetyMode
-from common.tables.webhook_states import parse_events
 
 log = get_logger(__name__)
 

@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.web.validation import refuse_not_found
+from common.states.jobs import JobStatus
 from common.tables import Job
-from common.tables.states import JobStatus
 
 
 def load_job(session: Session, owner: str, job_id: UUID) -> Job:

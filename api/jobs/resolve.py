@@ -11,8 +11,8 @@ from common.jobs.request import LARGEST_SEED, Adapter, ImageRequest, Mode, Outpu
 from common.jobs.spec import JobSpec
 from common.models.catalog import ModelCard
 from common.settings import Settings
-from common.tables.states import Priority
-from common.tables.webhook_states import EventType
+from common.states.jobs import Priority
+from common.states.webhooks import EventType
 from common.webhooks.urls import parse_url
 
 IMAGE_STRENGTH = 0.8

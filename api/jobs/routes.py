@@ -14,7 +14,7 @@ from api.web import responses
 from common.clock import utcnow
 from common.jobs import lifecycle
 from common.keys import Scope
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 blueprint = responses.create_blueprint("jobs", "Image generation jobs.", "/v1/jobs")
 

@@ -25,11 +25,11 @@ from api.jobs.generation_fields import (
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, PROMPT_PATTERN, Header, Id, Parsed, Path, Query, Whole
 from api.webhooks.schemas import BY_DEFAULT, Events, Url
-from common.ids import parse_id
+from common.db.ids import parse_id
 from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SEED, OutputFormat, SchedulerName
-from common.tables.states import JobStatus, Priority
-from common.tables.webhook_states import EventType
+from common.states.jobs import JobStatus, Priority
+from common.states.webhooks import EventType
 
 MOST_IMAGES = 100
 LONGEST_DEADLINE = 7 * 24 * 3600

@@ -12,9 +12,9 @@ from api.jobs import schemas as job_schemas
 from api.runtime.context import AppContext
 from common.jobs import fair_queue
 from common.jobs.request import ImageRequest
+from common.states.jobs import compute_job_version
+from common.states.webhooks import parse_events
 from common.tables import Image, Job
-from common.tables.states import compute_job_version
-from common.tables.webhook_states import parse_events
 from common.usage.usage import was_delivered
 
 

@@ -1,4 +1,4 @@
-"""Batched job submission: concurrent submissions become jobs in one transaction, with one disk sync and one notification.
+"""Batched job submission: concurrent submissions become jobs in one transaction, with one disk sync and one message.
 
 The result is the same as if they had been submitted one after the other.
 """

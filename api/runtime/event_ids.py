@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 POSITION_PATTERN = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 

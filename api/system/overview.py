@@ -16,7 +16,7 @@ from api.web import responses
 from api.web.output import Output, Time
 from common.jobs import overview
 from common.keys import Scope
-from common.tables.states import Priority
+from common.states.jobs import Priority
 
 
 class OverviewLane(Output):

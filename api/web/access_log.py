@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g, request
 
-from common.ids import create_id
+from common.db.ids import create_id
 from common.logs import bind_log_context, get_logger
 
 HEADER = "X-Request-Id"

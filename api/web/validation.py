@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.web.errors import RefusedError, refuse_request
 from api.web.problems import PROBLEMS, FieldError, join_pointer, quote_shortened
-from common.ids import parse_id
+from common.db.ids import parse_id
 from common.jobs.prompt_text import INVISIBLE
 from common.jobs.styles import STYLE_NAME
 

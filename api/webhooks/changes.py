@@ -11,8 +11,8 @@ from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from api.webhooks import receiver_url
 from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookPath
+from common.states.webhooks import CAMPAIGN_EVENTS, JOB_EVENTS, USUAL_EVENTS, EndpointStatus, EventType
 from common.tables import WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, USUAL_EVENTS, EndpointStatus, EventType
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import delivery_log, endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint

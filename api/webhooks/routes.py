@@ -22,7 +22,7 @@ from api.webhooks.schemas import (
     WebhookPath,
 )
 from common.keys import Scope
-from common.tables.webhook_states import (
+from common.states.webhooks import (
     DisabledReason,
 )
 from common.tables.webhooks import DIRECT_URL

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, Body, Id, Moment, Parsed, Path, Query, Whole
 from common.jobs import prompt_text
-from common.tables.webhook_states import DisabledReason, EndpointStatus, EventType, Failure, MessageState
+from common.states.webhooks import DisabledReason, EndpointStatus, EventType, Failure, MessageState
 from common.webhooks import signing_secrets
 from common.webhooks.signing_secrets import InvalidSecretError
 from common.webhooks.urls import LONGEST_URL

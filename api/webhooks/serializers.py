@@ -3,8 +3,8 @@
 import json
 
 from api.webhooks import schemas
+from common.states.webhooks import DisabledReason, EventType, Failure, MessageState, parse_events
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import DisabledReason, EventType, Failure, MessageState, parse_events
 from common.webhooks import signing_secrets
 
 

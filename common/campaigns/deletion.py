@@ -10,8 +10,8 @@ from common.campaigns.recipients import lists
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
+from common.states.campaigns import CampaignStatus, ListStatus
 from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
-from common.tables.campaign_states import CampaignStatus, ListStatus
 
 CHUNK = 2000
 LOADING_TIMEOUT = timedelta(minutes=30)

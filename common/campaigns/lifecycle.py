@@ -17,8 +17,8 @@ from common.db.clock import fetch_now, now_sql
 from common.errors import IllegalTransitionError, PressroomError
 from common.jobs import lifecycle
 from common.settings import Settings
+from common.states.campaigns import CampaignStatus, PrintStatus
 from common.tables import Campaign, Print
-from common.tables.campaign_states import CampaignStatus, PrintStatus
 
 
 class DigestMismatchError(PressroomError):

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from common.campaigns.spec import CampaignSpec
 from common.db.clock import fetch_now, now_sql
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
 from common.tables import Campaign, Print, Recipient, RecipientList
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 
 STOPPED_EARLY = (CampaignStatus.CANCELED, CampaignStatus.EXPIRED)
 PACE_WINDOW = timedelta(minutes=5)

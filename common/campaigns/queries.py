@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common.states.campaigns import CampaignStatus, ListStatus
 from common.tables import Campaign, Recipient, RecipientList
-from common.tables.campaign_states import CampaignStatus, ListStatus
 
 
 def normalise_recipient_id(recipient_id: str) -> str:

@@ -6,8 +6,8 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from common.errors import IllegalTransitionError
+from common.states.campaigns import CampaignStatus, list_campaign_source_statuses
 from common.tables import Campaign
-from common.tables.campaign_states import CampaignStatus, list_campaign_source_statuses
 
 
 def move_campaign(session: Session, campaign: Campaign, target: CampaignStatus, **values: Any) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from common.campaigns import progress as campaign_progress
 from common.campaigns.progress import Progress
 from common.db import clock
+from common.states.campaigns import CampaignStatus, PrintStatus
+from common.states.webhooks import CAMPAIGN_EVENTS, EventType, parse_events
 from common.tables import Campaign
-from common.tables.campaign_states import CampaignStatus, PrintStatus
-from common.tables.webhook_states import CAMPAIGN_EVENTS, EventType, parse_events
 from common.webhooks import outbox, payloads
 from common.webhooks.outbox import Event
 

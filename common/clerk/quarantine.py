@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from common.db.clock import fetch_now
 from common.db.engine import Database
-from common.ids import compute_first_id, parse_id
+from common.db.ids import compute_first_id, parse_id
 from common.images import quarantine
 from common.images.quarantine_encryption import FilePart
 from common.storage.keys import QUARANTINE_PREFIX, build_quarantine_key

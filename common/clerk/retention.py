@@ -10,10 +10,10 @@ from common.db.clock import now_sql
 from common.db.engine import Database
 from common.images import assets, erasure
 from common.jobs import idempotency
+from common.states.jobs import Outcome
 from common.storage.keys import build_attempt_prefix
 from common.storage.port import Storage
 from common.tables import ApiKey, Attempt, Image, Job
-from common.tables.states import Outcome
 from common.webhooks import outbox
 
 ORPHANS_KEPT = timedelta(hours=1)

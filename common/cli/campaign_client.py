@@ -7,7 +7,7 @@ from typing import Any
 
 from common.cli.client import Client, Json
 from common.errors import ApiRefusedError
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 
 MEDIA_TYPES = {
     ".csv": "text/csv",

@@ -16,7 +16,7 @@ from common.cli.client import Json
 from common.cli.connection import EXTENSIONS
 from common.cli.output import print_table
 from common.errors import ApiRefusedError
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 
 MOST_SHOWN = 10
 FALLBACK_EXTENSION = "png"

@@ -12,7 +12,7 @@ import httpx2
 
 from common.errors import ApiRefusedError, ApiUnreachableError
 from common.settings import PREFIX
-from common.tables.states import TERMINAL, JobStatus
+from common.states.jobs import TERMINAL, JobStatus
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ import click
 from common.cli.client import Client, Json
 from common.errors import SettingsError
 from common.settings import PREFIX, Settings
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 C = TypeVar("C", bound=Client)
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import AssetInUseError, TooManyAssetsError
-from common.ids import create_id
+from common.states.jobs import TERMINAL, JobStatus, Verdict
 from common.storage.keys import build_asset_key
 from common.storage.port import Storage
 from common.tables import Asset, Campaign, Job
-from common.tables.states import TERMINAL, JobStatus, Verdict
 
 CONTENT_TYPE = "image/png"
 UNFINISHED_KEPT = timedelta(hours=1)

@@ -14,9 +14,9 @@ from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.images import similarity
+from common.states.jobs import ImageStatus
 from common.storage.port import Storage
 from common.tables import Image, Job
-from common.tables.states import ImageStatus
 
 READABLE = tuple(status for status in ImageStatus if status.is_readable)
 

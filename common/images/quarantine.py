@@ -11,10 +11,10 @@ from common.db.clock import now_sql
 from common.errors import IllegalTransitionError
 from common.jobs import webhook_events
 from common.jobs.request import OutputFormat
+from common.states.jobs import ImageStatus
 from common.storage.keys import build_image_key, build_released_prefix, build_thumbnail_key
 from common.tables import ApiKey, Image, QuarantinedImage, Review
 from common.tables.quarantine import QuarantineState, ReviewAct
-from common.tables.states import ImageStatus
 
 BATCH = 100
 STATE_OF_ACT = {

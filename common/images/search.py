@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from common.ids import compute_first_id
+from common.db.ids import compute_first_id
+from common.states.jobs import ImageStatus, Verdict
 from common.tables import Image, Job
-from common.tables.states import ImageStatus, Verdict
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.jobs.request import ImageRequest
+from common.states.jobs import Outcome, Priority
 from common.tables import Attempt
-from common.tables.states import Outcome, Priority
 
 Fence = tuple[UUID, int]
 """A job and the number of an attempt at it: what every write of a press is held against."""

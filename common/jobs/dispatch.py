@@ -8,8 +8,8 @@ from sqlalchemy import select
 from common.db import clock
 from common.db.engine import Database
 from common.jobs.notifier import Notifier
+from common.states.jobs import JobStatus
 from common.tables import Job, Model
-from common.tables.states import JobStatus
 
 WINDOW = 100
 """Pending messages per model: enough to keep presses busy for a tick, few enough that SQL decides the order."""

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import DatabaseClock, now_sql
 from common.jobs.spec import JobSpec
+from common.states.jobs import JobStatus, Priority
 from common.tables import Job
-from common.tables.states import JobStatus, Priority
 
 WARM_LANE_PATIENCE = timedelta(seconds=5)
 """How long jobs of a lane that is warm on a press may overtake the job at the front of the queue."""

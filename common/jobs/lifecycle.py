@@ -24,8 +24,8 @@ from common.jobs.key_policy import apply_key_policy
 from common.jobs.request import ImageRequest
 from common.jobs.spec import JobSpec, rename_to_columns
 from common.safety.policy import Recourse
+from common.states.jobs import JobStatus, Outcome, Priority, list_job_source_statuses
 from common.tables import Attempt, Image, Job, Press
-from common.tables.states import JobStatus, Outcome, Priority, list_job_source_statuses
 from common.usage import meter_readings
 
 BACKOFF_SECONDS = 2.0

@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
-from common.ids import compute_first_id
+from common.db.ids import compute_first_id
 from common.jobs.request import UNGUIDED, LaneKey, Mode
+from common.states.jobs import JobStatus, Priority
 from common.tables import Image, Job, Press
-from common.tables.states import JobStatus, Priority
 from common.usage import meter_readings
 
 OUTPUT_SPAN = timedelta(hours=1)

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from common.ids import compute_first_id
+from common.db.ids import compute_first_id
+from common.states.jobs import JobStatus, Priority
 from common.tables import Job
-from common.tables.states import JobStatus, Priority
 
 READ_THROUGH = 2000
 """Jobs that one search for words reads; the next page reads on. No index holds the words of prompts."""

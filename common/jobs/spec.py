@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from common.ids import create_id
+from common.db.ids import create_id
 from common.jobs.request import ImageRequest
-from common.tables.states import Priority
-from common.tables.webhook_states import EventType
+from common.states.jobs import Priority
+from common.states.webhooks import EventType
 
 
 @dataclass(frozen=True)

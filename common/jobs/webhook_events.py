@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from common.db.clock import fetch_now
+from common.states.jobs import JobStatus, compute_job_version
+from common.states.webhooks import EVENT_OF_STATUS, TERMINAL_EVENTS, EndpointStatus, EventType, parse_events
 from common.tables import Image, Job, WebhookEndpoint, WebhookMessage
-from common.tables.states import JobStatus, compute_job_version
-from common.tables.webhook_states import EVENT_OF_STATUS, TERMINAL_EVENTS, EndpointStatus, EventType, parse_events
 from common.tables.webhooks import DIRECT_URL
 from common.usage.usage import was_delivered
 from common.webhooks.outbox import BATCH, build_message, lock_endpoints

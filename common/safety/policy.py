@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import SafetyUnavailableError
 from common.settings.safety import NO_CHECKER, SafetySettings
-from common.tables.states import SafetyMode, Verdict
+from common.states.jobs import SafetyMode, Verdict
 
 
 class ReviewAction(StrEnum):

@@ -21,10 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.db.types import Base, stored_enum
-from common.ids import create_id
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
-from common.tables.states import Priority
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
+from common.states.jobs import Priority
 
 
 class Style(Base):

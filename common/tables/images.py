@@ -19,9 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.db.types import Base, stored_enum
-from common.ids import create_id
-from common.tables.states import ImageStatus, SafetyMode, Verdict
+from common.states.jobs import ImageStatus, SafetyMode, Verdict
 
 
 class Image(Base):

@@ -9,9 +9,9 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Str
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.db.types import Base, stored_enum
-from common.ids import create_id
-from common.tables.states import JobStatus, Outcome, Priority
+from common.states.jobs import JobStatus, Outcome, Priority
 
 
 class Job(Base):

@@ -8,8 +8,8 @@ from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.db.types import Base
-from common.ids import create_id
 
 
 class ApiKey(Base):

@@ -8,8 +8,8 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.db.types import Base, stored_enum
-from common.ids import create_id
 from common.tables.images import Image
 
 

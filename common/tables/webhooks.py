@@ -7,9 +7,9 @@ from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uniqu
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.db.types import Base, stored_enum
-from common.ids import create_id
-from common.tables.webhook_states import EndpointStatus, MessageState
+from common.states.webhooks import EndpointStatus, MessageState
 
 DIRECT_URL = ""
 """The URL of an owner's one endpoint for jobs that name a URL of their own."""

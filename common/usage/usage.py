@@ -17,8 +17,8 @@ from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal,
 from sqlalchemy.orm import Session
 
 from common.db.clock import day_sql
+from common.states.jobs import ImageStatus, Outcome, Verdict
 from common.tables import ApiKey, Attempt, Image, Job
-from common.tables.states import ImageStatus, Outcome, Verdict
 
 K = TypeVar("K")
 N = TypeVar("N", int, float, Decimal)

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.dialects import lock_until_commit
+from common.states.webhooks import EndpointStatus, Failure, MessageState
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints
 from common.webhooks.retry_schedule import MOST_TRIES
 

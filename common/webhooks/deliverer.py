@@ -15,7 +15,7 @@ from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.failpoints import failpoint
 from common.logs import get_logger
-from common.tables.webhook_states import Failure
+from common.states.webhooks import Failure
 from common.webhooks import claiming, outcomes, signatures
 from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import DeliveryOutcome

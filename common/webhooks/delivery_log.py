@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from common.states.webhooks import MessageState
 from common.tables import WebhookAttempt, WebhookMessage
-from common.tables.webhook_states import MessageState
 
 MOST_ATTEMPTS = 100
 

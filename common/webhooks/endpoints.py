@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.db.dialects import choose_insert, lock_until_commit
+from common.db.ids import create_id
 from common.errors import PressroomError
-from common.ids import create_id
 from common.logs import get_logger
-from common.tables import WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import (
+from common.states.webhooks import (
     CAMPAIGN_EVENTS,
     JOB_EVENTS,
     USUAL_EVENTS,
@@ -24,6 +23,7 @@ from common.tables.webhook_states import (
     EventType,
     MessageState,
 )
+from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import signing_secrets
 from common.webhooks.signing_secrets import SecretCipher

@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import fetch_now, now_sql
-from common.tables import Job, WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import (
+from common.states.webhooks import (
     EndpointStatus,
     EventType,
     MessageState,
     parse_events,
 )
+from common.tables import Job, WebhookEndpoint, WebhookMessage
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import payloads
 from common.webhooks.urls import parse_url

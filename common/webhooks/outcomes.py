@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from common.states.webhooks import DisabledReason, EndpointStatus, Failure, MessageState
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import DisabledReason, EndpointStatus, Failure, MessageState
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints, retry_schedule
 from common.webhooks.claiming import Delivery

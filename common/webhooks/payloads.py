@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from common.tables.webhook_states import EventType
+from common.states.webhooks import EventType
 
 
 def render_test_event(moment: datetime, endpoint_id: UUID) -> bytes:

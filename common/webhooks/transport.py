@@ -15,7 +15,7 @@ from ipaddress import IPv6Address
 import h11
 
 from common.errors import PressroomError
-from common.tables.webhook_states import Failure
+from common.states.webhooks import Failure
 from common.webhooks.ssrf_guard import ResolvedTarget
 from common.webhooks.urls import Address
 

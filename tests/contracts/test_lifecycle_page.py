@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common.tables.states import JOB_TRANSITIONS, Outcome
+from common.states.jobs import JOB_TRANSITIONS, Outcome
 
 PAGE = (Path(__file__).parents[2] / "docs" / "job-lifecycle.md").read_text(encoding="utf-8")
 

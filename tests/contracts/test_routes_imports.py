@@ -21,6 +21,13 @@ def test_the_api_imports_nothing_that_only_a_press_needs(module: str, tmp_path: 
     assert "common" in imported
 
 
+def test_the_client_of_the_command_line_imports_no_database(tmp_path: Path) -> None:
+    program = "import json, sys, common.cli.client; print(json.dumps(sorted(sys.modules)))"
+    environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_HOME": str(tmp_path), "PATH": ""}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, check=True, text=True)
+    assert {"sqlalchemy", "celery", "flask"}.isdisjoint(json.loads(ran.stdout)), "it would take three times as long"
+
+
 def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path) -> None:
     environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_HOME": str(tmp_path), "PRESSROOM_BINDD": "x", "PATH": ""}
     ran = subprocess.run([sys.executable, "-m", "api.wsgi"], env=environ, capture_output=True, check=False, text=True)

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.webhooks.schemas import CampaignEvent, JobEvent
-from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
+from common.states.webhooks import CAMPAIGN_EVENTS, JOB_EVENTS, EventType, Failure
 from common.webhooks import signatures, signing_secrets
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")

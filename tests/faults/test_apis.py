@@ -7,7 +7,7 @@ from threading import Barrier
 import httpx2
 import pytest
 
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 from tests.faults.support import press_process
 from tests.functional.stack import Client, Stack
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from common.tables.states import JobStatus, Outcome
+from common.states.jobs import JobStatus, Outcome
 from tests.faults.support import press_process
 from tests.functional.stack import Stack
 

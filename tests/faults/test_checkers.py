@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import SafetyUnavailableError
-from common.tables.states import JobStatus, Outcome, Verdict
+from common.states.jobs import JobStatus, Outcome, Verdict
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from worker.checkers.interface import Finding

@@ -14,8 +14,8 @@ from common.clock import utcnow
 from common.db import schema
 from common.db.engine import Database
 from common.settings import Settings
+from common.states.webhooks import Failure, MessageState
 from common.tables import WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
 from common.webhooks.signing_secrets import SecretCipher

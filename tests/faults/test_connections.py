@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.tables.states import JobStatus, Outcome
+from common.states.jobs import JobStatus, Outcome
 from tests.faults.support import press_process
 from tests.faults.support.press_process import Linked
 from tests.faults.support.proxy import Loss, Proxy

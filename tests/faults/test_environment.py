@@ -16,8 +16,8 @@ from sqlalchemy import text
 from common import keys
 from common.db.engine import Database
 from common.settings import Settings
-from common.tables.states import JobStatus, Outcome
-from common.tables.webhook_states import Failure, MessageState
+from common.states.jobs import JobStatus, Outcome
+from common.states.webhooks import Failure, MessageState
 from common.webhooks.public_addresses import UnresolvedError
 from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address

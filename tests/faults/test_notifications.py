@@ -14,7 +14,7 @@ import pytest
 
 from common.jobs.celery_message import TASK
 from common.jobs.notifier import name_queue
-from common.tables.states import JobStatus, Outcome
+from common.states.jobs import JobStatus, Outcome
 from tests.faults.support import press_process
 from tests.functional.stack import Stack
 from tests.support import factories

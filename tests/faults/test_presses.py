@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 
 from common.clerk import retention
 from common.db.clock import now_sql
+from common.states.jobs import JobStatus, Outcome
 from common.storage.keys import build_attempt_prefix
 from common.tables import Attempt, Press, WebhookMessage
-from common.tables.states import JobStatus, Outcome
 from tests.faults.support import press_process
 from tests.functional.stack import Stack
 from tests.support.servers.webhook_receivers import receiving

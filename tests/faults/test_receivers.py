@@ -10,7 +10,7 @@ import pytest
 
 from common.db.engine import Database
 from common.settings import Settings
-from common.tables.webhook_states import Failure, MessageState
+from common.states.webhooks import Failure, MessageState
 from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address
 from tests.support.apis import open_api

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from common.states.jobs import JobStatus, Outcome
 from common.storage import open_storage
 from common.storage.files import FileStorage
-from common.tables.states import JobStatus, Outcome
 from tests.faults.support import scripted_s3
 from tests.faults.support.scripted_s3 import DENIED, NO_BUCKET, SERVER_ERROR, SLOW_DOWN, WRONG_CLOCK, Refusal, Script
 from tests.support import factories

@@ -20,10 +20,10 @@ from sqlalchemy import select
 from common import keys
 from common.db.engine import Database
 from common.settings import Settings
+from common.states.jobs import TERMINAL, JobStatus
 from common.storage import open_storage
 from common.storage.port import Storage
 from common.tables import Attempt, Image, Job, Press
-from common.tables.states import TERMINAL, JobStatus
 from tests.functional.backends import Backend
 from tests.support import customer_text, invariants
 from tests.support.servers.processes import die_with_parent, free_ports, own_folder, stop

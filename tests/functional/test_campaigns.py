@@ -12,7 +12,7 @@ from PIL import Image
 from common.cli.campaign_client import CampaignClient
 from common.cli.client import Json
 from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 from tests.functional.backends import Embedded
 from tests.functional.stack import Stack, running
 from worker.starter.subjects import read_vocabulary

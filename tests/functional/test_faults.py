@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from common.tables.states import JobStatus, Outcome
+from common.states.jobs import JobStatus, Outcome
 from tests.functional.backends import Backend, kill_broker
 from tests.functional.stack import Stack, running
 from tests.support.waiting import until

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from common.tables.states import JobStatus, Outcome
+from common.states.jobs import JobStatus, Outcome
 from tests.functional.stack import LEASE_SECONDS, STEP_SECONDS, Stack
 from tests.support.waiting import until
 from worker.engine.painted import MOST_ROWS

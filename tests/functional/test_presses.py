@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from common.tables.states import JobStatus, Priority
+from common.states.jobs import JobStatus, Priority
 from tests.faults.support import press_process
 from tests.functional.stack import Stack
 from tests.support.servers.processes import stop

@@ -2,7 +2,7 @@
 
 import json
 
-from common.tables.webhook_states import MessageState
+from common.states.webhooks import MessageState
 from tests.functional.stack import Stack
 from tests.support.servers.webhook_receivers import Received, answer, receiving
 from tests.support.waiting import until

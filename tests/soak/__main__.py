@@ -22,9 +22,9 @@ import pytest
 from sqlalchemy import func, select
 
 from common.db.engine import Database
+from common.states.jobs import TERMINAL
+from common.states.webhooks import MessageState
 from common.tables import Job, WebhookMessage
-from common.tables.states import TERMINAL
-from common.tables.webhook_states import MessageState
 from tests.bench.outcome import describe_load, describe_machine
 from tests.functional.stack import CUSTOMER_TEXT, QUICK, Stack, running
 from tests.soak import report, watch

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import select
 
 from common.db.engine import Database
+from common.states.jobs import JobStatus, Outcome
+from common.states.webhooks import MessageState
 from common.tables import Attempt, Job, WebhookMessage
-from common.tables.states import JobStatus, Outcome
-from common.tables.webhook_states import MessageState
 from tests.soak.history import InjectedFault
 
 

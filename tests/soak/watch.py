@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import text
 
 from common.db.engine import Database
-from common.tables.states import TERMINAL
+from common.states.jobs import TERMINAL
 
 TABLE = """CREATE TABLE soak_moves (
     job_id uuid NOT NULL, source text NOT NULL, target text NOT NULL, attempt integer NOT NULL,

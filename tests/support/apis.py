@@ -24,10 +24,10 @@ from common.jobs.notifier import RecordingNotifier
 from common.keys import Scope
 from common.models import catalog
 from common.settings import Settings
+from common.states.jobs import ImageStatus
 from common.storage import open_storage
 from common.storage.files import FileStorage
 from common.tables import Image, Job
-from common.tables.states import ImageStatus
 from common.webhooks.public_addresses import HostResolver
 from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address

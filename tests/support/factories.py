@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.db.engine import Database
-from common.ids import create_id
+from common.db.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim
 from common.jobs.request import ImageRequest
 from common.jobs.spec import JobSpec
+from common.states.jobs import ImageStatus, JobStatus, Verdict
 from common.tables import Image, Job, Press
-from common.tables.states import ImageStatus, JobStatus, Verdict
 
 LEASE = timedelta(seconds=60)
 MAX_STRIKES = 3

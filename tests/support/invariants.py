@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from common.db.engine import Database
 from common.images.quarantine_encryption import FilePart
+from common.states.jobs import ImageStatus, JobStatus, Outcome, Verdict, compute_job_version
+from common.states.webhooks import EVENT_OF_STATUS, TERMINAL_EVENTS, EndpointStatus
 from common.storage.keys import build_quarantine_key
 from common.storage.port import Storage
 from common.tables import (
@@ -27,8 +29,6 @@ from common.tables import (
     WebhookEndpoint,
     WebhookMessage,
 )
-from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict, compute_job_version
-from common.tables.webhook_states import EVENT_OF_STATUS, TERMINAL_EVENTS, EndpointStatus
 from common.tables.webhooks import DIRECT_URL
 from common.usage import operator_report
 from common.usage.usage import DELIVERED

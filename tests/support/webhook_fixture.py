@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from common.db import clock
 from common.db.engine import Database
 from common.settings import Settings
+from common.states.webhooks import JOB_EVENTS, EventType, MessageState
 from common.tables import WebhookAttempt, WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import JOB_EVENTS, EventType, MessageState
 from common.webhooks import claiming, endpoints, outbox, outcomes, signing_secrets
 from common.webhooks.claiming import Delivery
 from common.webhooks.deliverer import Deliverer

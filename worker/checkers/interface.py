@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 from PIL import Image
 
 from common.errors import PressroomError, SafetyUnavailableError
-from common.tables.states import Verdict
+from common.states.jobs import Verdict
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from common.errors import StandInWarning
-from common.tables.states import Verdict
+from common.states.jobs import Verdict
 from worker.checkers.interface import Finding
 
 SCORES = {Verdict.PASS: 0.0, Verdict.REVIEW: 0.5, Verdict.BLOCK: 1.0}

@@ -13,7 +13,7 @@ from PIL import Image
 from common.errors import SafetyUnavailableError, StandInWarning
 from common.logs import get_logger
 from common.settings.safety import NO_CHECKER
-from common.tables.states import Verdict
+from common.states.jobs import Verdict
 from worker.checkers.interface import Checker, Finding, check_picture
 from worker.engine.watchdog import STDERR
 

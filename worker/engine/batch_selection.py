@@ -8,7 +8,7 @@ was overdue before it goes first once.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from worker.engine.tickets import Row
 
 PATIENCE = {Priority.INTERACTIVE: 8, Priority.BULK: 32}

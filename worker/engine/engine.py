@@ -5,7 +5,7 @@ import os
 from common.jobs.request import ImageRequest
 from common.models.catalog import OfferedModels
 from common.settings import Settings
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from worker.engine.accelerator import Accelerator, Exit
 from worker.engine.batch_limits import BatchLimits
 from worker.engine.interface import NO_INPUTS, Inputs, NullObserver, Picture, StepObserver

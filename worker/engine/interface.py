@@ -7,7 +7,7 @@ from PIL import Image
 
 from common.jobs.attempts import Spent
 from common.jobs.request import ImageRequest
-from common.tables.states import Priority
+from common.states.jobs import Priority
 
 
 @dataclass(frozen=True)

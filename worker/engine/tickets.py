@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from worker.engine.accelerator import Exposure
 from worker.engine.interface import Inputs, Picture, StepObserver
 from worker.metering.meter import Account

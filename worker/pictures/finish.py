@@ -11,7 +11,7 @@ from common.images.perceptual_hash import compute_fingerprint
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.settings import Settings
-from common.tables.states import ImageStatus
+from common.states.jobs import ImageStatus
 from worker.pictures import encode
 from worker.pictures.mark import Mark
 from worker.pictures.publication_hook import Hook, open_hook

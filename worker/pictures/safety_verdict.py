@@ -12,7 +12,7 @@ from common.jobs.request import ImageRequest
 from common.safety.blur import blur_picture
 from common.safety.policy import Policy, Recourse, ReviewAction
 from common.settings import Settings
-from common.tables.states import ImageStatus, SafetyMode, Verdict
+from common.states.jobs import ImageStatus, SafetyMode, Verdict
 from worker.checkers.interface import Checker, Finding, check_picture
 
 SEVERITY = (Verdict.UNCHECKED, Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)

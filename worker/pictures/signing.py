@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from PIL import Image
 
 from common.clock import utcnow
+from common.db.ids import create_id
 from common.errors import ProvenanceUnavailableError
-from common.ids import create_id
 from common.images.certificates import Credentials
 from common.jobs.request import OutputFormat
 from common.logs import get_logger

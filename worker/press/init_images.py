@@ -10,8 +10,8 @@ from common.errors import InputBlockedError, InputMissingError, ObjectMissingErr
 from common.images import assets
 from common.jobs.request import ImageRequest, Mode
 from common.logs import get_logger
+from common.states.jobs import Verdict
 from common.tables import Asset
-from common.tables.states import Verdict
 from worker.checkers.interface import Finding, check_picture
 from worker.engine.interface import Inputs
 from worker.press.held_job import HeldJob

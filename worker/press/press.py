@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
-from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
 from common.models.catalog import ModelCard, register_models
 from common.settings import Settings
+from common.states.jobs import JobStatus, Priority
 from common.storage.port import Storage
 from common.tables import Job, Press as PressRow
-from common.tables.states import JobStatus, Priority
 from worker.checkers.interface import Checker
 from worker.checkers.wrappers import TimeoutChecker
 from worker.engine.interface import Engine

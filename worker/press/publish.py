@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from common.db.ids import create_id
 from common.errors import RerollError, StorageError
 from common.failpoints import failpoint
-from common.ids import create_id
 from common.images import similarity
 from common.images.quarantine_encryption import FilePart, PictureCipher
 from common.logs import get_logger
+from common.states.jobs import ImageStatus
 from common.storage.keys import build_attempt_prefix, build_image_key, build_quarantine_key, build_thumbnail_key
 from common.tables import Image
-from common.tables.states import ImageStatus
 from common.usage.price import Charge, compute_charge
 from worker.engine.interface import Picture
 from worker.pictures import palette as picture_palette

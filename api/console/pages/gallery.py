@@ -27,14 +27,14 @@ from api.images.schemas import Image as ShownImage
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from common.campaigns import queries
+from common.db.ids import parse_id
 from common.errors import IllegalTransitionError
-from common.ids import parse_id
 from common.images import search as image_search
 from common.images.search import ImageFilter
 from common.jobs import styles
 from common.keys import Scope
+from common.states.jobs import ImageStatus, Verdict
 from common.tables import Campaign, Image, Job
-from common.tables.states import ImageStatus, Verdict
 
 PAGE_SIZE = 48
 MOST_COMPARED = 4

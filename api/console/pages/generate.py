@@ -21,7 +21,7 @@ from api.jobs.submit import submit_job
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
-from common.ids import parse_id
+from common.db.ids import parse_id
 from common.images import assets
 from common.images.assets import PictureFile
 from common.jobs import styles

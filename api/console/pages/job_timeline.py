@@ -6,8 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from api.images.schemas import Image
+from common.states.jobs import JobStatus, Outcome
 from common.tables import Attempt, Job, WebhookAttempt, WebhookMessage
-from common.tables.states import JobStatus, Outcome
 
 OUTCOME_LABELS = {
     Outcome.SUCCEEDED: "finished",

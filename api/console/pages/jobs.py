@@ -28,13 +28,13 @@ from api.jobs.submit import submit_job
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
+from common.db.ids import parse_id
 from common.errors import IllegalTransitionError, QueueFullError
-from common.ids import parse_id
 from common.jobs import lifecycle, search
 from common.jobs.search import JobFilter
 from common.keys import Scope
+from common.states.jobs import JobStatus, Priority
 from common.tables import Attempt
-from common.tables.states import JobStatus, Priority
 from common.webhooks import delivery_log
 
 PAGE_SIZE = 50

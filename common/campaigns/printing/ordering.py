@@ -18,9 +18,9 @@ from common.failpoints import failpoint
 from common.jobs import lifecycle
 from common.jobs.spec import JobSpec
 from common.settings import Settings
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
+from common.states.jobs import Priority
 from common.tables import Campaign, Print, Recipient, RecipientList
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
-from common.tables.states import Priority
 
 WINDOW = 400
 """Jobs that one campaign has in hand: enough for many presses between two rounds of the clerk, few to take back."""

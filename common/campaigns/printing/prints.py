@@ -12,9 +12,9 @@ from common.campaigns import rendering
 from common.campaigns.rendering import RenderingError
 from common.campaigns.spec import CampaignSpec
 from common.db.clock import fetch_now
-from common.ids import create_id
+from common.db.ids import create_id
+from common.states.campaigns import ListStatus, PrintStatus
 from common.tables import Campaign, Print, Recipient, RecipientList
-from common.tables.campaign_states import ListStatus, PrintStatus
 
 BATCH = 500
 _INSERT = insert(cast("Table", Print.__table__))

@@ -17,9 +17,9 @@ from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
 from common.db.types import split_money
 from common.errors import IllegalTransitionError, PressroomError
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
+from common.states.jobs import Priority
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
-from common.tables.states import Priority
 
 CANDIDATES = 100
 """How many rows with the longest values are searched for the longest prompt."""

@@ -16,9 +16,9 @@ from common.campaigns.printing.settlement import is_stand_in
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.db.clock import now_sql
 from common.jobs.request import ImageRequest
+from common.states.campaigns import PrintStatus
+from common.states.jobs import Outcome
 from common.tables import Attempt, Campaign, Image, Model, Press, Print
-from common.tables.campaign_states import PrintStatus
-from common.tables.states import Outcome
 from common.usage.usage import was_delivered
 
 

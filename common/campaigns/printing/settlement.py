@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from common.campaigns.printing import budget, prints
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.failpoints import failpoint
+from common.states.campaigns import PrintStatus
+from common.states.jobs import TERMINAL, JobStatus
 from common.tables import Campaign, Image, Job, Print
-from common.tables.campaign_states import PrintStatus
-from common.tables.states import TERMINAL, JobStatus
 from common.usage.usage import was_delivered
 
 BATCH = 500

@@ -21,10 +21,10 @@ from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.images import erasure
 from common.jobs import lifecycle
+from common.states.campaigns import PrintStatus
+from common.states.jobs import TERMINAL, ImageStatus
 from common.storage.port import Storage
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList, RejectedRow
-from common.tables.campaign_states import PrintStatus
-from common.tables.states import TERMINAL, ImageStatus
 from common.webhooks import outbox
 
 BATCH = 500

@@ -18,10 +18,10 @@ from common.campaigns.recipients.validation import InvalidRow, RowFault, ValidRo
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
 from common.db import dialects
+from common.db.ids import create_id
 from common.errors import IllegalTransitionError
-from common.ids import create_id
+from common.states.campaigns import CampaignStatus, ListStatus
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
-from common.tables.campaign_states import CampaignStatus, ListStatus
 
 _S = CampaignStatus
 UNAPPROVED = frozenset({_S.DRAFT, _S.READY})

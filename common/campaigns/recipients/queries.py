@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import queries
 from common.db.engine import Database
+from common.states.campaigns import ListStatus
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
-from common.tables.campaign_states import ListStatus
 
 CHUNK = 1000
 

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.db.engine import Database
+from common.states.campaigns import ListStatus, PrintStatus
+from common.states.jobs import ImageStatus
 from common.tables import Asset, Campaign, Image, Print, Recipient, RecipientList
-from common.tables.campaign_states import ListStatus, PrintStatus
-from common.tables.states import ImageStatus
 
 BATCH = 500
 """Recipients that are read at once: few enough to hold, enough that the reading costs little."""

@@ -12,7 +12,7 @@ from common.cli.campaign_client import CampaignClient
 from common.cli.client import Json
 from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 
 PROOFS = 4
 RETRY_FILTERS = ("failed", "blocked", "retryable")

@@ -18,7 +18,7 @@ from common.cli.output import print_table
 from common.db.engine import Database
 from common.images.contact_sheet import Tile, draw_contact_sheet
 from common.settings import Settings
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 PROMPTS = (
     "a fox on a red background",

@@ -11,7 +11,7 @@ from common.cli.client import Json
 from common.cli.connection import EXTENSIONS, connect_client_as
 from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
 from common.cli.owner_client import OwnerClient
-from common.tables.states import ImageStatus, Verdict
+from common.states.jobs import ImageStatus, Verdict
 
 FILTERS = (
     click.option("--status", type=click.Choice([str(status) for status in ImageStatus]), help="Filter by status."),

@@ -7,7 +7,7 @@ import click
 from common.cli.client import Json
 from common.cli.connection import connect_client, watch_job as follow
 from common.cli.output import as_json_option, print_json, print_table
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 LONGEST_PROMPT = 48
 

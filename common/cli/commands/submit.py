@@ -11,7 +11,7 @@ import click
 from common.cli.client import Client, Json
 from common.cli.connection import connect_client, save_images, watch_job
 from common.jobs.request import OutputFormat, SchedulerName
-from common.tables.states import JobStatus, Priority
+from common.states.jobs import JobStatus, Priority
 
 
 class _NamedScale(click.ParamType[Json]):

@@ -6,7 +6,7 @@ from common.cli.client import Json
 from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table
 from common.cli.owner_client import OwnerClient
-from common.tables.webhook_states import CAMPAIGN_EVENTS, JOB_EVENTS, MessageState
+from common.states.webhooks import CAMPAIGN_EVENTS, JOB_EVENTS, MessageState
 
 EVENTS = [str(event) for event in (*JOB_EVENTS, *CAMPAIGN_EVENTS)]
 _webhook = click.argument("webhook_id", metavar="WEBHOOK")

@@ -14,7 +14,7 @@ from common.campaigns.printing import ordering, settlement
 from common.db import schema
 from common.db.engine import Database
 from common.settings import Settings
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 from tests.bench.campaigns.importing import HEADER
 from tests.bench.outcome import Table
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names

@@ -9,10 +9,10 @@ from sqlalchemy import insert, text
 
 from common.clock import utcnow
 from common.db.engine import Database
-from common.ids import compute_first_id, create_id
+from common.db.ids import compute_first_id, create_id
+from common.states.jobs import ImageStatus, JobStatus, Outcome, Verdict
+from common.states.webhooks import JOB_EVENTS, MessageState
 from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
-from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
-from common.tables.webhook_states import JOB_EVENTS, MessageState
 from tests.support import factories
 
 CHUNK = 2000

@@ -14,7 +14,7 @@ from typing import Any
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
 from common.models.catalog import Family, ModelCard
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.bench.engine.emulated import Clock, EmulatedAccelerator, EmulatedFamily, RealClock, VirtualClock
 from tests.bench.engine.queueing import LARGEST_BATCH, Order, Served
 from worker.engine.batch_limits import BatchLimits

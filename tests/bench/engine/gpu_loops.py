@@ -15,7 +15,7 @@ import torch
 from common.jobs.request import ImageRequest
 from common.models.catalog import Family, ModelCard
 from common.settings import Settings
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.bench.service.service import PROMPT
 from worker.engine.engine import BatchingEngine
 from worker.engine.families.factory import FAMILIES

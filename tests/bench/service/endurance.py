@@ -33,9 +33,9 @@ from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.jobs import lifecycle
 from common.settings import Settings
+from common.states.jobs import TERMINAL, JobStatus, Priority
 from common.storage import open_storage
 from common.tables import Job
-from common.tables.states import TERMINAL, JobStatus, Priority
 from tests.support import factories
 from tests.support.engine import tiny_pipelines
 from tests.support.press_fixture import PressFixture

@@ -23,7 +23,7 @@ from typing import Any
 
 import c2pa
 
-from common.ids import create_id
+from common.db.ids import create_id
 from common.images.certificates import CHAIN, KEY, create_chain
 from common.jobs.request import OutputFormat
 from common.models.catalog import PAINTED, STARTER, read_card

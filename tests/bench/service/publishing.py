@@ -24,7 +24,7 @@ from typing import Any
 
 from PIL import Image
 
-from common.ids import create_id
+from common.db.ids import create_id
 from common.images.certificates import CHAIN, KEY, Credentials, create_chain
 from common.images.perceptual_hash import compute_fingerprint
 from common.jobs.request import OutputFormat

@@ -21,8 +21,8 @@ from common.cli.client import Client
 from common.cli.demo.temporary_stack import run_temporary_stack
 from common.db.engine import Database
 from common.settings import PREFIX, Settings
+from common.states.jobs import TERMINAL, JobStatus
 from common.tables import Attempt, Job, Press
-from common.tables.states import TERMINAL, JobStatus
 
 LOOK_SECONDS = 0.05
 PROMPT = "a fox on a red background"

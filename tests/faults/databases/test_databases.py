@@ -15,8 +15,8 @@ from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
 from common.jobs import lifecycle
+from common.states.jobs import JobStatus, Outcome
 from common.tables import Job
-from common.tables.states import JobStatus, Outcome
 from tests.support import factories
 from tests.support.apis import open_api
 from tests.support.press_fixture import PressFixture, open_press_fixture

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from common.db.engine import POSTGRESQL_CONNECT_ARGS, Database
 from common.errors import DatabaseUnavailableError
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 from tests.faults.support import press_process
 from tests.faults.support.press_process import Linked
 from tests.faults.support.proxy import Proxy, proxied

@@ -13,8 +13,8 @@ from common.db.engine import Database
 from common.errors import FencedError, IllegalTransitionError
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Spent
+from common.states.jobs import JobStatus, Outcome
 from common.tables import Attempt, Image, Job
-from common.tables.states import JobStatus, Outcome
 from tests.support import factories
 
 ROUNDS = 40

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from common.clerk import retention
 from common.db.engine import Database
+from common.states.jobs import JobStatus
 from common.storage.files import FileStorage
-from common.tables.states import JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.press_fixture import PressFixture

@@ -15,7 +15,7 @@ from common.db.engine import Database
 from common.errors import FencedError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.tables.states import JobStatus, Outcome
+from common.states.jobs import JobStatus, Outcome
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.press_fixture import PressFixture

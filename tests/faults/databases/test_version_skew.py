@@ -14,8 +14,8 @@ from sqlalchemy import event, text
 
 from common.db import schema
 from common.db.engine import Database
+from common.states.jobs import JobStatus
 from common.tables import Job
-from common.tables.states import JobStatus
 from tests.support import factories
 from tests.support.apis import open_api
 from tests.support.press_fixture import PressFixture

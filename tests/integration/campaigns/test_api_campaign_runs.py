@@ -12,9 +12,9 @@ from sqlalchemy import select
 from common.campaigns.printing import ordering
 from common.clerk import campaigns as duties
 from common.db.engine import Database
+from common.states.campaigns import CampaignStatus, PrintStatus
+from common.states.webhooks import EventType
 from common.tables import Campaign, Model, WebhookMessage
-from common.tables.campaign_states import CampaignStatus, PrintStatus
-from common.tables.webhook_states import EventType
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, add_list, names
 from tests.support.webhook_fixture import WebhookFixture

@@ -21,8 +21,8 @@ from common.clerk import retention
 from common.clock import utcnow
 from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from common.keys import Scope
+from common.states.campaigns import CampaignStatus
 from common.tables import Asset, Campaign, Image, Recipient
-from common.tables.campaign_states import CampaignStatus
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, arm, names, spec
 

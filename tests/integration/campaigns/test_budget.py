@@ -9,7 +9,7 @@ from common.campaigns import lifecycle
 from common.campaigns.printing import budget
 from common.campaigns.printing.budget import BudgetTooLowError
 from common.clerk import campaigns as duties
-from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.states.campaigns import CampaignStatus, PrintStatus
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names
 
 THREADS = 8

@@ -10,8 +10,8 @@ from sqlalchemy import update
 from api.campaigns import queries
 from common.campaigns.recipients import lists
 from common.db.engine import Database
+from common.states.campaigns import CampaignStatus
 from common.tables import Campaign
-from common.tables.campaign_states import CampaignStatus
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.recipient_files import CSV, make_campaign, put
 

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from common.campaigns import lifecycle
-from common.tables.campaign_states import PrintStatus
-from common.tables.states import Priority
+from common.states.campaigns import PrintStatus
+from common.states.jobs import Priority
 from tests.support import factories
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names
 

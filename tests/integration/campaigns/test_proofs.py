@@ -8,9 +8,9 @@ from common.campaigns.printing.proofs import BudgetSpentError
 from common.campaigns.spec import CampaignSpec
 from common.errors import IllegalTransitionError
 from common.models import catalog
+from common.states.campaigns import CampaignStatus, PrintStatus
+from common.states.jobs import Priority
 from common.tables import Campaign, Press, Recipient
-from common.tables.campaign_states import CampaignStatus, PrintStatus
-from common.tables.states import Priority
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, approve, arm, names, spec
 from tests.support.factories import image_request, read
 

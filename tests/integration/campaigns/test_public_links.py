@@ -12,7 +12,7 @@ from api.app import create_app
 from common.campaigns import lifecycle
 from common.campaigns.results.public_links import LinkToken, PublicLinks
 from common.campaigns.spec import OnBlock
-from common.ids import create_id
+from common.db.ids import create_id
 from common.tables import Campaign
 from tests.integration.campaigns.test_api_results import hand_in, lines, start, store
 from tests.support.apis import Api, open_api

@@ -14,9 +14,9 @@ from common.campaigns.printing import proofs
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
+from common.states.campaigns import CampaignStatus, PrintStatus
+from common.states.jobs import ImageStatus, JobStatus
 from common.tables import Campaign, Image, Job, Recipient, RejectedRow
-from common.tables.campaign_states import CampaignStatus, PrintStatus
-from common.tables.states import ImageStatus, JobStatus
 from tests.integration.campaigns.test_api_results import lines, store, table
 from tests.support import factories
 from tests.support.apis import Api, open_api

@@ -16,10 +16,10 @@ from common.campaigns.recipients.importing import CHUNK
 from common.campaigns.recipients.lists import LoadingList
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import IllegalTransitionError
-from common.ids import create_id
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
 from common.tables import Campaign, Print, Recipient, RecipientList, RejectedRow
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 from tests.support.campaigns.campaign_fixture import SALT, spec
 
 _S = CampaignStatus

@@ -12,9 +12,9 @@ from common.campaigns.printing import ordering
 from common.campaigns.spec import OnBlock, SeedRule
 from common.errors import IllegalTransitionError
 from common.jobs import lifecycle as job_lifecycle
+from common.states.campaigns import CampaignStatus, PrintStatus
+from common.states.jobs import JobStatus
 from common.tables import Campaign, Image, Job, Model, Print, RecipientList
-from common.tables.campaign_states import CampaignStatus, PrintStatus
-from common.tables.states import JobStatus
 from tests.support import factories
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, add_list, approve, arm, names, spec
 

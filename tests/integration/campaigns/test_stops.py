@@ -14,7 +14,7 @@ from common.errors import IllegalTransitionError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.settings import Settings
-from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.states.campaigns import CampaignStatus, PrintStatus
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names
 
 

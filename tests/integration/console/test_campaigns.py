@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from common.campaigns import lifecycle
 from common.keys import Scope
-from common.tables.campaign_states import CampaignStatus, PrintStatus
+from common.states.campaigns import CampaignStatus, PrintStatus
 from tests.integration.console.test_access import sign_in
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, arm, names, spec

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.keys import Scope
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 from tests.integration.console.test_access import sign_in
 from tests.integration.console.test_campaigns import page, post, start, upload
 from tests.integration.console.test_pages import MOST_QUERIES, counting

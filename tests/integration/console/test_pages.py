@@ -10,7 +10,7 @@ from sqlalchemy import event
 from common.db.engine import Database
 from common.jobs.search import READ_THROUGH
 from common.keys import Scope
-from common.tables.states import ImageStatus, JobStatus
+from common.states.jobs import ImageStatus, JobStatus
 from tests.integration.console.test_access import sign_in, token
 from tests.support import factories
 from tests.support.apis import Api, open_api

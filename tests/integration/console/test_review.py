@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.keys import Scope
+from common.states.jobs import ImageStatus, JobStatus
 from common.tables.quarantine import QuarantineState, ReviewAct
-from common.tables.states import ImageStatus, JobStatus
 from tests.integration.console.test_access import sign_in, token_of_any_page
 from tests.integration.console.test_pages import MOST_QUERIES, counting
 from tests.integration.images.test_quarantine import acts, print_blocked

@@ -11,7 +11,7 @@ from PIL import ImageChops
 from common.errors import GenerationError, InterruptedAttemptError
 from common.jobs.request import SchedulerName
 from common.settings import Settings
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.support.engine.engine_fixture import Background, Recorder
 from tests.support.factories import image_request
 from worker.engine.batch_selection import SWAP_PATIENCE

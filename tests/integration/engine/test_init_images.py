@@ -17,8 +17,8 @@ from common.images import assets
 from common.images.assets import PictureFile
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
+from common.states.jobs import JobStatus, Verdict
 from common.tables import Asset
-from common.tables.states import JobStatus, Verdict
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from worker.checkers.scripted import ScriptedChecker, build_sequence_rule

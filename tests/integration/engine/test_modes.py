@@ -16,8 +16,8 @@ from diffusers import (
 )
 from PIL import Image, ImageDraw
 
+from common.db.ids import create_id
 from common.errors import GenerationError
-from common.ids import create_id
 from common.jobs.request import ImageRequest, Mode, SchedulerName
 from common.models.catalog import Family, ModelCard, read_card
 from tests.support.engine import tiny_pipelines

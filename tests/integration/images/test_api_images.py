@@ -8,7 +8,7 @@ import pytest
 
 from api.app import create_app
 from common.db.engine import Database
-from common.tables.states import ImageStatus
+from common.states.jobs import ImageStatus
 from tests.support.apis import PIXELS, Api, open_api
 
 

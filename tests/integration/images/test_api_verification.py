@@ -16,8 +16,8 @@ from common.images import similarity
 from common.images.certificates import resolve_default_folder
 from common.images.fingerprint import Fingerprint
 from common.images.provenance import DIGITAL_SOURCE_TYPE
+from common.states.jobs import JobStatus
 from common.tables import Image
-from common.tables.states import JobStatus
 from tests.support import certificates, factories
 from tests.support.apis import Api, open_api
 from tests.support.picture_files import PNG, encode, form

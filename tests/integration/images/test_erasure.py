@@ -14,8 +14,8 @@ from common.errors import StorageError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.keys import Scope
+from common.states.jobs import ImageStatus
 from common.tables import Image, Job, Likeness, WebhookMessage
-from common.tables.states import ImageStatus
 from common.usage import usage
 from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages

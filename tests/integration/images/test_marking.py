@@ -20,7 +20,7 @@ from common.errors import ProvenanceUnavailableError
 from common.images import certificates as image_certificates
 from common.images.certificates import resolve_default_folder
 from common.jobs.request import OutputFormat
-from common.tables.states import ImageStatus, JobStatus, Outcome, Verdict
+from common.states.jobs import ImageStatus, JobStatus, Outcome, Verdict
 from tests.support import certificates, factories
 from tests.support.press_fixture import PressFixture, open_press_fixture
 from worker.pictures import signing

@@ -15,17 +15,17 @@ from sqlalchemy import select, update
 from common.clerk import quarantine as broom
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import IllegalTransitionError, StorageError
-from common.ids import create_id
 from common.images import quarantine
 from common.images.quarantine_encryption import FilePart, PictureCipher, SealUnreadableError
 from common.keys import Scope
 from common.settings import Settings
+from common.states.jobs import ImageStatus, JobStatus, Verdict
 from common.storage import open_storage
 from common.storage.keys import QUARANTINE_PREFIX, build_quarantine_key
 from common.tables import Image, Job, QuarantinedImage, Review, WebhookMessage
 from common.tables.quarantine import QuarantineState, ReviewAct
-from common.tables.states import ImageStatus, JobStatus, Verdict
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.invariants import MARK

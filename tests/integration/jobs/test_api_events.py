@@ -16,11 +16,11 @@ from api.runtime import job_watcher
 from api.runtime.event_ids import JobSnapshot
 from api.web import sse
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import DatabaseUnavailableError
-from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, ClaimProgress, Spent
-from common.tables.states import ImageStatus, JobStatus
+from common.states.jobs import ImageStatus, JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.servers.event_streams import EventReader, StreamedEvent, parse

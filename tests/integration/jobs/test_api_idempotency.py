@@ -12,12 +12,12 @@ from sqlalchemy import text, update
 
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import IdempotencyInProgressError
-from common.ids import create_id
 from common.jobs import idempotency
 from common.jobs.idempotency import Reservation
+from common.states.jobs import JobStatus
 from common.tables import IdempotencyKey
-from common.tables.states import JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
 

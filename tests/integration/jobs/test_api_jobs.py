@@ -13,7 +13,7 @@ from common.db.engine import Database
 from common.errors import BrokerUnavailableError, InvalidPictureError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 from tests.support import factories
 from tests.support.apis import Api, open_api
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from common import keys
 from common.clock import utcnow
 from common.db.engine import Database
-from common.ids import create_id
+from common.db.ids import create_id
 from common.images import assets
 from common.images.assets import PictureFile
 from common.keys import Scope

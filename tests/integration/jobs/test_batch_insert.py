@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from api.runtime import flat_combining
 from api.runtime.batch_insert import BatchInserter, InsertedJob, InsertOutcome, PendingJob
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import BrokerUnavailableError, IdempotencyKeyReusedError, QueueFullError
-from common.ids import create_id
 from common.jobs.idempotency import Reservation, reserve_idempotency_key
 from common.jobs.notifier import Notifier
 from common.jobs.spec import JobSpec

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from common.db.engine import Database
 from common.jobs import fair_queue, lifecycle
 from common.jobs.attempts import Spent
+from common.states.jobs import JobStatus, Priority
 from common.tables import Job
-from common.tables.states import JobStatus, Priority
 from tests.support import factories
 from tests.support.factories import MODEL, image_request
 

@@ -7,12 +7,12 @@ from uuid import UUID
 from sqlalchemy import func, inspect, select
 
 from common.db.engine import Database
-from common.ids import create_id
+from common.db.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.spec import JobSpec
+from common.states.jobs import Priority
+from common.states.webhooks import EventType
 from common.tables import Job
-from common.tables.states import Priority
-from common.tables.webhook_states import EventType
 from tests.conftest import empty
 from tests.support import factories
 

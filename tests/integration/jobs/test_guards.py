@@ -10,7 +10,7 @@ from sqlalchemy.exc import DatabaseError
 from common.db.engine import Database
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, ClaimProgress, Spent
-from common.tables.states import JOB_TRANSITIONS, JobStatus
+from common.states.jobs import JOB_TRANSITIONS, JobStatus
 from tests.support import factories
 
 

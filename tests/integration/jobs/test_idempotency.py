@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import IdempotencyKeyReusedError, QueueFullError
-from common.ids import create_id
 from common.jobs import idempotency, lifecycle
 from common.jobs.idempotency import Reservation
 from common.jobs.spec import JobSpec

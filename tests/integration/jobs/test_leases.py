@@ -11,8 +11,8 @@ from common.db.engine import Database
 from common.errors import FencedError, GenerationError
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Claim, ClaimProgress, Spent
+from common.states.jobs import JobStatus, Outcome
 from common.tables import Attempt, Image, Job
-from common.tables.states import JobStatus, Outcome
 from tests.support import factories
 
 LATE = Spent(gpu_seconds=9.0, cpu_seconds=1.0, phases={"denoise": 9.0})

@@ -9,8 +9,8 @@ from common.db.engine import Database
 from common.errors import FencedError, GenerationError, IllegalTransitionError, OutOfMemoryError, QueueFullError
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, ClaimProgress, Spent
+from common.states.jobs import JOB_TRANSITIONS, ImageStatus, JobStatus, Outcome
 from common.tables import Attempt, Image, Job, Press
-from common.tables.states import JOB_TRANSITIONS, ImageStatus, JobStatus, Outcome
 from tests.support import factories
 
 SPENT = Spent(gpu_seconds=1.5, cpu_seconds=0.25, phases={"encode": 0.1, "denoise": 1.3, "decode": 0.1})

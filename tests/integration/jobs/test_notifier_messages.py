@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from common.ids import create_id
+from common.db.ids import create_id
 from common.jobs.celery_message import TASK
 from common.jobs.notifier import CeleryNotifier, create_celery, name_queue
 from common.settings import Settings

@@ -2,7 +2,7 @@
 
 from common.db.engine import Database
 from common.jobs import fair_queue, lifecycle
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.support import factories
 
 

@@ -28,9 +28,9 @@ from common.errors import FencedError, GenerationError, IllegalTransitionError, 
 from common.jobs import attempts, idempotency, lifecycle
 from common.jobs.attempts import Claim, ClaimProgress, Spent
 from common.jobs.idempotency import Reservation
+from common.states.jobs import ImageStatus, JobStatus, Outcome
+from common.states.webhooks import EVENT_OF_STATUS, EventType
 from common.tables import Attempt, Image, Job, WebhookEndpoint, WebhookMessage
-from common.tables.states import ImageStatus, JobStatus, Outcome
-from common.tables.webhook_states import EVENT_OF_STATUS, EventType
 from tests.conftest import empty
 from tests.support import factories, invariants
 

@@ -14,8 +14,8 @@ from common.db import schema
 from common.db.engine import Database
 from common.db.types import Base
 from common.settings import Settings
+from common.states.webhooks import EventType, MessageState
 from common.tables import ApiKey, Campaign, RecipientList, WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import EventType, MessageState
 from common.webhooks.signing_secrets import SecretCipher
 from tests.support.apis import Api, open_api
 

@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 
 from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
 from common.jobs import lifecycle
+from common.states.jobs import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from common.tables import Attempt, Job
-from common.tables.states import ImageStatus, JobStatus, Outcome, Priority, Verdict
 from common.usage import usage
 from tests.support import factories
 from tests.support.press_fixture import PressFixture

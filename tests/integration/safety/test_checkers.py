@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from common.errors import PressroomError, SafetyUnavailableError, SettingsError
 from common.settings import Settings
-from common.tables.states import JobStatus, Outcome, Verdict
+from common.states.jobs import JobStatus, Outcome, Verdict
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from worker.checkers.factory import open_checker

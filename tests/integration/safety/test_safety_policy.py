@@ -15,8 +15,8 @@ from common.db.engine import Database
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
 from common.safety.policy import Policy, PolicyOverrides, Recourse, ReviewAction
 from common.settings import Settings
+from common.states.jobs import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from common.tables import Image, Job
-from common.tables.states import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from worker.checkers.scripted import ScriptedChecker, build_sequence_rule

@@ -10,7 +10,7 @@ from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Spent
-from common.tables.states import ImageStatus
+from common.states.jobs import ImageStatus
 from common.usage import usage
 from common.usage.usage import GroupBy
 from tests.support import factories

@@ -11,8 +11,8 @@ from common.clock import utcnow
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
+from common.states.jobs import ImageStatus, Verdict
 from common.tables import Image, Job
-from common.tables.states import ImageStatus, Verdict
 from tests.support import factories
 
 

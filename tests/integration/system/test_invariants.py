@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from common.db.ids import create_id
 from common.errors import ObjectMissingError
-from common.ids import create_id
 from common.jobs import lifecycle
+from common.states.jobs import JobStatus, Outcome
+from common.states.webhooks import TERMINAL_EVENTS
 from common.tables import Attempt, Image, Job, Likeness, Press, WebhookMessage
-from common.tables.states import JobStatus, Outcome
-from common.tables.webhook_states import TERMINAL_EVENTS
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from tests.support.webhook_fixture import WebhookFixture

@@ -16,8 +16,8 @@ from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import ClaimProgress, Spent
+from common.states.jobs import ImageStatus, Outcome
 from common.tables import Attempt, PressReading
-from common.tables.states import ImageStatus, Outcome
 from common.usage import operator_report
 from common.usage.operator_report import CurrencyTotals, OperatorReport, PressAccount
 from tests.support import factories

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from common.db.engine import Database
+from common.states.webhooks import JOB_EVENTS, MessageState
 from common.tables import WebhookMessage
-from common.tables.webhook_states import JOB_EVENTS, MessageState
 from tests.support import factories
 from tests.support.apis import Api, open_api
 

@@ -8,8 +8,8 @@ import pytest
 
 from common.db.engine import Database
 from common.keys import Scope
+from common.states.webhooks import DisabledReason
 from common.tables import WebhookEndpoint
-from common.tables.webhook_states import DisabledReason
 from common.webhooks import endpoints, signing_secrets
 from tests.support.apis import Api, open_api
 

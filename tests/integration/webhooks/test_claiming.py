@@ -3,8 +3,8 @@
 from datetime import timedelta
 from threading import Thread
 
+from common.states.webhooks import EndpointStatus, Failure, MessageState
 from common.tables import WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import EndpointStatus, Failure, MessageState
 from common.webhooks import endpoints, outbox
 from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import DeliveryOutcome

@@ -7,8 +7,8 @@ import pytest
 
 from common.db.engine import Database
 from common.settings import Settings
+from common.states.webhooks import Failure, MessageState
 from common.tables import WebhookMessage
-from common.tables.webhook_states import Failure, MessageState
 from common.webhooks import outbox
 from common.webhooks.deliverer import Deliverer
 from common.webhooks.retry_schedule import MOST_TRIES

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
+from common.states.webhooks import DisabledReason, EndpointStatus, MessageState
 from common.tables import WebhookEndpoint
-from common.tables.webhook_states import DisabledReason, EndpointStatus, MessageState
 from common.webhooks import endpoints, outbox, signing_secrets
 from common.webhooks.signing_secrets import SecretCipher
 from tests.support import factories

@@ -13,9 +13,9 @@ from common.db.engine import Database
 from common.errors import FencedError, GenerationError, OutOfMemoryError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
+from common.states.jobs import ImageStatus, JobStatus, compute_job_version
+from common.states.webhooks import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
 from common.tables import WebhookEndpoint
-from common.tables.states import ImageStatus, JobStatus, compute_job_version
-from common.tables.webhook_states import JOB_EVENTS, TERMINAL_EVENTS, DisabledReason, EventType, MessageState
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints
 from tests.support import factories

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from common.db.engine import Database
 from common.jobs import lifecycle
+from common.states.webhooks import JOB_EVENTS, DisabledReason, Failure
 from common.tables import WebhookEndpoint, WebhookMessage
-from common.tables.webhook_states import JOB_EVENTS, DisabledReason, Failure
 from common.webhooks import claiming, endpoints, outbox, outcomes
 from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import DeliveryOutcome

@@ -6,7 +6,7 @@ import pytest
 
 from common.clock import utcnow
 from common.db.engine import Database
-from common.tables.webhook_states import MessageState
+from common.states.webhooks import MessageState
 from common.webhooks.transport import Timeouts
 from tests.support.servers.webhook_receivers import receiving, tarpit
 from tests.support.webhook_fixture import WebhookFixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from common.tables.webhook_states import Failure
+from common.states.webhooks import Failure
 from common.webhooks.ssrf_guard import ResolvedTarget
 from common.webhooks.transport import ReceiverResponse, Timeouts, Transport, UndeliveredError
 from common.webhooks.urls import parse_url

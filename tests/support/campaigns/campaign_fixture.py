@@ -15,14 +15,14 @@ from common.campaigns.spec import Arm, CampaignSpec, Template
 from common.clerk import campaigns as duties
 from common.db.clock import now_sql
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import GenerationError
-from common.ids import create_id
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Spent
 from common.settings import Settings
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
+from common.states.jobs import ImageStatus
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
-from common.tables.states import ImageStatus
 from tests.support import factories
 from tests.support.campaigns import invariants
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import progress
 from common.campaigns.spec import CampaignSpec
+from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList
-from common.tables.campaign_states import CampaignStatus, ListStatus, PrintStatus
 from common.usage.usage import DELIVERED
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from common.errors import GenerationError, OutOfMemoryError, PressroomError
 from common.jobs.request import ImageRequest
 from common.models.catalog import Family, ModelCard
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.support.factories import image_request
 from worker.engine.accelerator import Exposure
 from worker.engine.batch_limits import BatchLimits

@@ -24,7 +24,7 @@ from common.campaigns import deletion, progress, queries
 from common.campaigns.spec import OnBlock
 from common.jobs import styles
 from common.keys import Scope
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 
 PAGE_SIZE = 30
 MOST_STYLES = 200

@@ -18,7 +18,7 @@ from common.campaigns.printing import proofs
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
 from common.campaigns.recipients.lists import EXTENDABLE
 from common.keys import Scope
-from common.tables.campaign_states import CampaignStatus
+from common.states.campaigns import CampaignStatus
 
 
 @register_page("/campaigns/<campaign_id>/proofs", Scope.CAMPAIGNS_READ)

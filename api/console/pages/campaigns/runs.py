@@ -16,8 +16,8 @@ from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
 from common.campaigns.lifecycle import RetryScope
 from common.keys import Scope
+from common.states.campaigns import CampaignStatus
 from common.tables import Campaign
-from common.tables.campaign_states import CampaignStatus
 
 NOTES = {
     "start": "campaign-started",

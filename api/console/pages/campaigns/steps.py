@@ -9,8 +9,8 @@ from api.campaigns.schemas import CampaignPath
 from api.console.access import current_user
 from api.console.rendering import render_page
 from common.keys import Scope
+from common.states.campaigns import CampaignStatus
 from common.tables import Campaign
-from common.tables.campaign_states import CampaignStatus
 
 _S = CampaignStatus
 EMPTY = (_S.DRAFT, _S.VALIDATING)

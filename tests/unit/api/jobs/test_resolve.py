@@ -7,7 +7,7 @@ import pytest
 from api.jobs import resolve
 from api.jobs.schemas import NewJob
 from api.web.errors import RefusedError
-from common.ids import create_id
+from common.db.ids import create_id
 from common.jobs.request import Adapter, Mode, SchedulerName
 from common.jobs.spec import JobSpec
 from common.models.catalog import PAINTED_CARD, AdapterCard, ModelCard

@@ -8,7 +8,7 @@ import pytest
 
 from api.runtime.cursors import Cursors
 from api.web.errors import RefusedError
-from common.ids import create_id
+from common.db.ids import create_id
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from api.runtime.event_ids import EventPosition, JobSnapshot, find_position, list_status_changes, parse_event_id
-from common.tables.states import JOB_TRANSITIONS, JobStatus
+from common.states.jobs import JOB_TRANSITIONS, JobStatus
 
 LONGEST = 7
 History = list[tuple[JobStatus, int]]

@@ -7,10 +7,10 @@ import pytest
 
 from common.campaigns.printing.settlement import BLOCKED, PrintUpdate, _settle_job
 from common.campaigns.spec import OnBlock
-from common.ids import create_id
+from common.db.ids import create_id
+from common.states.campaigns import PrintStatus
+from common.states.jobs import ImageStatus, JobStatus, Verdict
 from common.tables import Image, Job, Print
-from common.tables.campaign_states import PrintStatus
-from common.tables.states import ImageStatus, JobStatus, Verdict
 from tests.support.campaigns.campaign_fixture import spec
 
 

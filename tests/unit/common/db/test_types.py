@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from common.db.types import round_money, split_money, stored_enum
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 
 @pytest.fixture

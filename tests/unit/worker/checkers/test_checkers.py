@@ -5,7 +5,7 @@ from PIL import Image
 
 from common.errors import SafetyUnavailableError, StandInWarning
 from common.settings import Settings
-from common.tables.states import Verdict
+from common.states.jobs import Verdict
 from worker.checkers.factory import open_checker
 from worker.checkers.interface import Thresholds
 from worker.checkers.open_nsfw import DIGEST, DONKEY, OpenNsfwChecker

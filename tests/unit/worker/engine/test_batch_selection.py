@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.support.engine.engine_fixture import FakeTicket
 from worker.engine import batch_selection
 from worker.engine.batch_selection import PATIENCE, SWAP_PATIENCE

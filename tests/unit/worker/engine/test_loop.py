@@ -14,7 +14,7 @@ from common.errors import (
     ModelUnavailableError,
     OutOfMemoryError,
 )
-from common.tables.states import Priority
+from common.states.jobs import Priority
 from tests.support.engine.engine_fixture import (
     DECODE_SECONDS,
     ENCODE_SECONDS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.ids import create_id, parse_id
+from common.db.ids import create_id, parse_id
 
 
 def test_ids_grow_in_the_order_in_which_they_are_made() -> None:

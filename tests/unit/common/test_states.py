@@ -1,6 +1,6 @@
 """The states of a job and the moves between them."""
 
-from common.tables.states import JOB_TRANSITIONS, TERMINAL, ImageStatus, JobStatus, list_job_source_statuses
+from common.states.jobs import JOB_TRANSITIONS, TERMINAL, ImageStatus, JobStatus, list_job_source_statuses
 
 
 def test_every_state_has_its_row_in_the_table() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from common.tables.states import JobStatus
+from common.states.jobs import JobStatus
 
 
 class EventType(StrEnum):

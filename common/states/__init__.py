@@ -1,0 +1,1 @@
+"""The states of jobs, campaigns and webhooks, and their transitions, without the tables that store them."""
