@@ -33,12 +33,12 @@ VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
     ],
 )
 def test_values_defaults_and_conditions_are_filled_in(source: str, text: str) -> None:
-    assert CompiledTemplate(source).fill(VALUES) == text
+    assert CompiledTemplate(source).render(VALUES) == text
 
 
 @pytest.mark.parametrize("text", ["{a}", "{0.__init__.__globals__}", "%(a)s", "$a", "${a}", "}} {", "{# a #}", "%}"])
 def test_other_template_syntax_is_plain_text(text: str) -> None:
-    assert CompiledTemplate(text).fill(VALUES) == text
+    assert CompiledTemplate(text).render(VALUES) == text
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_unsupported_or_malformed_liquid_is_refused_when_it_is_parsed(source: st
 @pytest.mark.parametrize("source", ["{{ nick }}", "{{ nick | upcase }}", "{{ name | append: nick }}", "{{ now }}"])
 def test_a_value_that_is_missing_and_has_no_default_is_named(source: str) -> None:
     with pytest.raises(MissingValueError) as refused:
-        CompiledTemplate(source).fill(VALUES)
+        CompiledTemplate(source).render(VALUES)
     assert refused.value.name in ("nick", "now")
 
 
@@ -96,11 +96,11 @@ def test_the_variables_of_every_branch_are_known_before_anything_is_filled_in() 
 @given(strategies.text(), strategies.text(min_size=1))
 def test_a_value_is_text_whatever_it_holds(before: str, value: str) -> None:
     plain = before.replace("{", "(")
-    assert CompiledTemplate(plain + "{{ a }}").fill({"a": value}) == plain + value
+    assert CompiledTemplate(plain + "{{ a }}").render({"a": value}) == plain + value
 
 
 def test_a_value_that_looks_like_a_template_is_not_filled_in() -> None:
-    assert CompiledTemplate("{{ a }}").fill({"a": "{{ b }}{% if c %}", "b": "secret"}) == "{{ b }}{% if c %}"
+    assert CompiledTemplate("{{ a }}").render({"a": "{{ b }}{% if c %}", "b": "secret"}) == "{{ b }}{% if c %}"
 
 
 @settings(max_examples=50)

@@ -86,7 +86,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_an_ip_literal_or_internal_name_is_refused_whatever_it_resolves_to(scheme: str, host: str) -> None:
     judge = guard((PUBLIC,))
-    for ask in (judge.check, judge.admit):
+    for ask in (judge.check, judge.resolve):
         with pytest.raises(DestinationNotAllowedError) as caught:
             ask(f"{scheme}://{host}/")
         assert caught.value.message == "Destination not allowed."
@@ -105,12 +105,12 @@ def test_a_name_that_later_resolves_to_a_private_address_is_refused_then() -> No
     judge = guard((PUBLIC,), ("127.0.0.1",))
     assert judge.check("https://hooks.example/").host == "hooks.example"
     with pytest.raises(DestinationNotAllowedError):
-        judge.admit("https://hooks.example/")
+        judge.resolve("https://hooks.example/")
 
 
 def test_only_the_addresses_that_were_checked_are_connected_to() -> None:
     judge = guard((PUBLIC, "1.1.1.1"))
-    approach = judge.admit("https://hooks.example/x")
+    approach = judge.resolve("https://hooks.example/x")
     assert approach.addresses == (ip_address(PUBLIC), ip_address("1.1.1.1"))
     assert judge.resolve.asked == ["hooks.example"], "asked once: a second answer could differ"
 
@@ -119,7 +119,7 @@ def test_a_name_without_address_may_be_registered_and_is_tried_again_later() -> 
     judge = guard(())
     assert judge.check("https://soon.example/").host == "soon.example"
     with pytest.raises(UnresolvedError):
-        judge.admit("https://soon.example/")
+        judge.resolve("https://soon.example/")
     with pytest.raises(InvalidUrlError):
         judge.check("http://soon.example/")
 
@@ -142,7 +142,7 @@ def test_an_allowed_network_is_allowed_by_address_and_by_name_and_its_answers_ar
     judge = guard(("10.1.2.3",), webhook_allow=("10.1.0.0/16", "fd00::/8"))
     for url in ("http://10.1.2.3:3000/", "https://[fd12::1]/", "http://hooks.example:81/"):
         assert judge.check(url).url == url
-        assert not judge.admit(url).may_quote, "or it would be a window to the inside"
+        assert not judge.resolve(url).may_quote, "or it would be a window to the inside"
     assert guard().resolve("https://hooks.example/").may_quote
     for url in ("https://10.2.0.1/", "https://127.0.0.1/"):
         with pytest.raises(DestinationNotAllowedError):
@@ -151,7 +151,7 @@ def test_an_allowed_network_is_allowed_by_address_and_by_name_and_its_answers_ar
 
 def test_an_allowed_name_is_allowed_wherever_it_leads() -> None:
     judge = guard(("192.168.7.7",), webhook_allow=("Hooks.Internal",))
-    approach = judge.admit("http://hooks.internal:3000/")
+    approach = judge.resolve("http://hooks.internal:3000/")
     assert approach.may_quote
     with pytest.raises(DestinationNotAllowedError):
         judge.check("http://other.internal/")
