@@ -90,7 +90,7 @@ def test_an_ip_literal_or_internal_name_is_refused_whatever_it_resolves_to(schem
         with pytest.raises(DestinationNotAllowedError) as caught:
             ask(f"{scheme}://{host}/")
         assert caught.value.message == "Destination not allowed."
-    assert judge.resolve.asked == [], "nothing is looked up for it"
+    assert judge.resolve_host.asked == [], "nothing is looked up for it"
 
 
 @pytest.mark.parametrize("address", INSIDE)
@@ -112,7 +112,7 @@ def test_only_the_addresses_that_were_checked_are_connected_to() -> None:
     judge = guard((PUBLIC, "1.1.1.1"))
     approach = judge.resolve("https://hooks.example/x")
     assert approach.addresses == (ip_address(PUBLIC), ip_address("1.1.1.1"))
-    assert judge.resolve.asked == ["hooks.example"], "asked once: a second answer could differ"
+    assert judge.resolve_host.asked == ["hooks.example"], "asked once: a second answer could differ"
 
 
 def test_a_name_without_address_may_be_registered_and_is_tried_again_later() -> None:
