@@ -127,7 +127,7 @@ class CompiledTemplate:
         self.variables = frozenset(_find_variables(self._template))
         self._gaps = _find_placeholders(self._template)
         # What fails for every value is found here, and what never varies is filled in once and for all.
-        tried = self._render({name: name for name in self.variables})
+        tried = self._render_with_liquid({name: name for name in self.variables})
         self._constant = None if self.variables else tried
 
     def render(self, values: Mapping[str, str]) -> str:
@@ -137,10 +137,10 @@ class CompiledTemplate:
         """
         if self._constant is not None:
             return self._constant
-        return self._render(values) if self._gaps is None else self._join(self._gaps, values)
+        return self._render_with_liquid(values) if self._gaps is None else self._join(self._gaps, values)
 
     def _join(self, gaps: list[Placeholder], values: Mapping[str, str]) -> str:
-        """Return what ``_render`` would, at a tenth of the time."""
+        """Return what ``_render_with_liquid`` would, at a tenth of the time."""
         parts: list[str] = []
         for text, name, default in gaps:
             value = values.get(name, default)
@@ -149,7 +149,7 @@ class CompiledTemplate:
             parts += (text, value)
         return "".join(parts)
 
-    def _render(self, values: Mapping[str, str]) -> str:
+    def _render_with_liquid(self, values: Mapping[str, str]) -> str:
         try:
             return self._template.render(values)
         except MissingValueError:

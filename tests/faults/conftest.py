@@ -1,6 +1,8 @@
 """What tests of faults may ask for: a stack without presses on the embedded defaults, and one behind proxies."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ from common.db.engine import Database
 from tests.faults.support import press_process, rows
 from tests.faults.support.press_process import Linked
 from tests.functional.backends import Embedded
+from tests.functional.shared_stacks import SHARED
 from tests.functional.stack import QUICK, Stack, running
 from tests.support.press_fixture import PressFixture, open_press_fixture
 
 SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
 FOLDER = Path(__file__).parent
+NUMBERS = count(1)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,15 +33,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group(f"faults-{fixture}"))
 
 
-@pytest.fixture(scope="session")
-def _embedded() -> Iterator[Stack]:
-    with running(Embedded(), presses=0, settings=SETTINGS) as started:
-        yield started
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the shared stacks after the last test of their group."""
+    SHARED.close_after(item, nextitem)
 
 
-@pytest.fixture(scope="session")
-def _linked(postgresql_server: str, s3) -> Iterator[Stack]:
-    backend = Linked(postgresql_server, s3, "linked")
+@pytest.fixture(scope="module")
+def _embedded() -> Stack:
+    return SHARED.open("stack", lambda: running(Embedded(), presses=0, settings=SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def _linked(postgresql_server: str, s3) -> Stack:
+    return SHARED.open("linked", lambda: _run_linked(Linked(postgresql_server, s3, f"linked{next(NUMBERS)}")))
+
+
+@contextmanager
+def _run_linked(backend: Linked) -> Iterator[Stack]:
     with running(backend, presses=0, settings=SETTINGS) as started:
         started.database.close()
         started.database = Database(backend.direct_url)  # who looks on must see while the link is cut

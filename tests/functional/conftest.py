@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 
 from tests.functional.backends import Backend, Embedded, Services
+from tests.functional.shared_stacks import SHARED
 from tests.functional.stack import QUICK, Stack, running
-from tests.support.servers.services import Bucket
 
 BACKENDS = ("embedded", "services")
 CHOSEN = os.environ.get("PRESSROOM_TEST_BACKEND", "")
@@ -34,18 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(parameters["backend_name"]))
 
 
-@pytest.fixture(scope="session")
-def embedded_stack() -> Iterator[Stack]:
-    """The shared stack on SQLite, the launcher's own broker and files."""
-    with running(Embedded(), settings=SETTINGS) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def services_stack(postgresql_server: str, s3: Bucket) -> Iterator[Stack]:
-    """The shared stack on PostgreSQL, Redis and S3."""
-    with running(Services(postgresql_server, s3, "shared"), settings=SETTINGS) as started:
-        yield started
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the shared stacks after the last test of their group."""
+    SHARED.close_after(item, nextitem)
 
 
 @pytest.fixture(scope="module", params=[CHOSEN] if CHOSEN else BACKENDS)
@@ -64,9 +56,9 @@ def make_backend(backend_name: str, request: pytest.FixtureRequest) -> Callable[
 
 
 @pytest.fixture(scope="module")
-def running_stack(backend_name: str, request: pytest.FixtureRequest) -> Stack:
-    """The stack that the tests of a module use: the shared one, unless the module starts its own."""
-    return request.getfixturevalue(f"{backend_name}_stack")
+def running_stack(backend_name: str, make_backend: Callable[[], Backend]) -> Stack:
+    """The stack that the tests of a module use: the shared one of its backend, unless the module starts its own."""
+    return SHARED.open(backend_name, lambda: running(make_backend(), settings=SETTINGS))
 
 
 @pytest.fixture

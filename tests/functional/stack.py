@@ -43,7 +43,7 @@ QUICK = {
     "PRESSROOM_PAINTED_STEP_SECONDS": str(STEP_SECONDS),
     "PRESSROOM_LEASE_SECONDS": str(LEASE_SECONDS),
     "PRESSROOM_BEAT_SECONDS": "0.3",
-    "PRESSROOM_TICK_SECONDS": "0.1",
+    "PRESSROOM_TICK_SECONDS": "0.25",
     "PRESSROOM_DRAIN_SECONDS": "0.2",
 }
 """A stack that prints by brush and forgets a silent press after three seconds."""

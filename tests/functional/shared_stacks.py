@@ -1,0 +1,37 @@
+"""Running stacks that several test modules share: started at their first use, stopped when their tests are over."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+import pytest
+
+from tests.functional.stack import Stack
+
+
+class SharedStacks:
+    """The stacks that run now, by name."""
+
+    def __init__(self) -> None:
+        self._closing = ExitStack()
+        self._running: dict[str, Stack] = {}
+
+    def open(self, name: str, start: Callable[[], AbstractContextManager[Stack]]) -> Stack:
+        """Return the stack *name*, started by *start* unless it runs already."""
+        if name not in self._running:
+            self._running[name] = self._closing.enter_context(start())
+        return self._running[name]
+
+    def close_after(self, item: pytest.Item, following: pytest.Item | None) -> None:
+        """Stop all stacks unless the *following* test belongs to the same group: an idle stack slows down the others."""
+        if following is None or _find_group(following) != _find_group(item):
+            self._running.clear()
+            self._closing.close()
+
+
+def _find_group(item: pytest.Item) -> object:
+    marker = item.get_closest_marker("xdist_group")
+    return marker and marker.args[0]
+
+
+SHARED = SharedStacks()
+"""Those of this test process."""
