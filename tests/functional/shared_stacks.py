@@ -22,8 +22,12 @@ class SharedStacks:
         return self._running[name]
 
     def close_after(self, item: pytest.Item, following: pytest.Item | None) -> None:
-        """Stop all stacks unless the *following* test belongs to the same group: an idle stack slows down the others."""
-        if following is None or _find_group(following) != _find_group(item):
+        """Stop all stacks after the last test, and with ``pytest-xdist`` after the last test of each group.
+
+        An idle stack slows down the tests in other processes. Without ``pytest-xdist`` the groups are not kept together.
+        """
+        is_grouped = hasattr(item.config, "workerinput")
+        if following is None or (is_grouped and _find_group(following) != _find_group(item)):
             self._running.clear()
             self._closing.close()
 
