@@ -24,7 +24,7 @@ class SharedStacks:
     def close_after(self, item: pytest.Item, following: pytest.Item | None) -> None:
         """Stop all stacks after the last test, and with ``pytest-xdist`` after the last test of each group.
 
-        An idle stack slows down the tests in other processes. Without ``pytest-xdist`` the groups are not kept together.
+        An idle stack slows down other processes. Without ``pytest-xdist`` the groups are not kept together.
         """
         is_grouped = hasattr(item.config, "workerinput")
         if following is None or (is_grouped and _find_group(following) != _find_group(item)):
