@@ -36,32 +36,36 @@ def list_duties(
 ) -> list[Duty]:
     """Return the duties of a clerk."""
 
-    def return_lost() -> int:
+    def requeue_lost_jobs() -> int:
         with database.transaction() as session:
             return sum(lifecycle.requeue_lost_jobs(session, settings.max_strikes))
 
-    def expire_due() -> int:
+    def expire_due_jobs() -> int:
         with database.transaction() as session:
             return lifecycle.expire_due_jobs(session)
 
     tick = settings.tick_seconds
     return [
-        Duty("expire_due", tick, expire_due),
-        Duty("return_lost", tick, return_lost),
+        Duty("expire_due_jobs", tick, expire_due_jobs),
+        Duty("requeue_lost_jobs", tick, requeue_lost_jobs),
         Duty("deliver_webhooks", tick, deliverer.dispatch),
-        Duty("begin_campaigns", tick, lambda: campaigns.start_due_campaigns(database, settings)),
-        Duty("expire_campaigns", tick, lambda: campaigns.expire_due_campaigns(database)),
+        Duty("start_due_campaigns", tick, lambda: campaigns.start_due_campaigns(database, settings)),
+        Duty("expire_due_campaigns", tick, lambda: campaigns.expire_due_campaigns(database)),
         Duty("settle_campaigns", tick, lambda: campaigns.settle_campaigns(database)),
         Duty("feed_campaigns", tick, lambda: campaigns.feed_campaigns(database, settings)),
-        Duty("call_off_campaigns", tick, lambda: campaigns.cancel_stopped_campaigns(database)),
-        Duty("tell_campaigns", EVERY_FEW_SECONDS, lambda: campaigns.publish_progress(database, settings)),
-        Duty("top_up", tick, lambda: dispatch.notify_due_jobs(database, notifier)),
-        Duty("forget_keys", HOURLY, lambda: retention.delete_idempotency_keys(database, settings.idempotency_hours)),
-        Duty("forget_messages", MINUTELY, lambda: retention.delete_messages(database, settings.webhook_days)),
+        Duty("cancel_stopped_campaigns", tick, lambda: campaigns.cancel_stopped_campaigns(database)),
+        Duty("publish_progress", EVERY_FEW_SECONDS, lambda: campaigns.publish_progress(database, settings)),
+        Duty("notify_due_jobs", tick, lambda: dispatch.notify_due_jobs(database, notifier)),
+        Duty(
+            "delete_idempotency_keys",
+            HOURLY,
+            lambda: retention.delete_idempotency_keys(database, settings.idempotency_hours),
+        ),
+        Duty("delete_messages", MINUTELY, lambda: retention.delete_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),
-        Duty("erase_words", MINUTELY, lambda: retention.erase_prompts(database, settings.prompt_days)),
-        Duty("give_up_lists", MINUTELY, lambda: deletion.abandon_stale_lists(database)),
-        Duty("delete_recipients", tick, lambda: deletion.delete_dropped_rows(database)),
+        Duty("erase_prompts", MINUTELY, lambda: retention.erase_prompts(database, settings.prompt_days)),
+        Duty("abandon_stale_lists", MINUTELY, lambda: deletion.abandon_stale_lists(database)),
+        Duty("delete_dropped_rows", tick, lambda: deletion.delete_dropped_rows(database)),
         Duty("collect_assets", HOURLY, lambda: retention.collect_assets(database, storage)),
         Duty("expire_quarantine", MINUTELY, lambda: quarantine.expire_quarantine(database)),
         Duty("collect_quarantine", HOURLY, lambda: quarantine.collect_quarantine(database, storage)),

@@ -190,12 +190,12 @@ class Jobs(RuleBasedStateMachine):
         """A press is not heard of for longer than a lease; it may yet come back with what it has in hand."""
         running = self._list_running()
         factories.age(self.database, running[pick % len(running)], "lease_until", PAST)
-        self.go_round("return_lost")
+        self.go_round("requeue_lost_jobs")
 
-    @rule(duty=st.sampled_from(["return_lost", "expire_due"]))
+    @rule(duty=st.sampled_from(["requeue_lost_jobs", "expire_due_jobs"]))
     def go_round(self, duty: str) -> None:
         with self.database.transaction() as session:
-            if duty == "return_lost":
+            if duty == "requeue_lost_jobs":
                 lifecycle.requeue_lost_jobs(session, factories.MAX_STRIKES)
             else:
                 lifecycle.expire_due_jobs(session)
@@ -248,8 +248,8 @@ class Jobs(RuleBasedStateMachine):
                 session.execute(
                     update(Job).where(Job.status == JobStatus.QUEUED).values(due_at=now_sql(session, -PAST))
                 )
-            self.go_round("return_lost")
-            self.go_round("expire_due")
+            self.go_round("requeue_lost_jobs")
+            self.go_round("expire_due_jobs")
             while (held := factories.claim(self.database, self.presses[0])) is not None:
                 self._open(held)
                 with self._settling(held) as spent, self.database.transaction() as session:
