@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -13,19 +14,17 @@ from common.db import schema
 from common.db.engine import Database
 from common.db.types import Base
 from common.settings import PREFIX
+from tests.support.scheduling import GroupScheduling
 from tests.support.servers import services
 from tests.support.servers.services import Bucket
 
-FOLDER = Path(__file__).parent
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, unless a folder groups them by the stack that they share."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(FOLDER).with_suffix(""))))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Keep the tests of a file in one process, and those that share a running stack."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

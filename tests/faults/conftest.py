@@ -22,15 +22,12 @@ NUMBERS = count(1)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the rarer faults by the test's name, and run all tests of a shared stack in the same process."""
+    """Mark the rarer faults by the test's name."""
     for item in items:
         if FOLDER not in item.path.parents:
             continue
         if rows.is_chaos(item.name.partition("[")[0]):
             item.add_marker(pytest.mark.chaos)
-        for fixture in ("stack", "linked"):
-            if fixture in item.fixturenames:
-                item.add_marker(pytest.mark.xdist_group(f"faults-{fixture}"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,8 +13,8 @@ import pytest
 from tests.functional.backends import Backend, Embedded, Services
 from tests.functional.shared_stacks import SHARED
 from tests.functional.stack import QUICK, Stack, running
+from tests.support.scheduling import BACKENDS
 
-BACKENDS = ("embedded", "services")
 CHOSEN = os.environ.get("PRESSROOM_TEST_BACKEND", "")
 NUMBERS = count(1)
 SETTINGS = QUICK | {"PRESSROOM_WEBHOOK_ALLOW": "127.0.0.1"}
@@ -23,15 +23,6 @@ if CHOSEN and CHOSEN not in BACKENDS:
     raise pytest.UsageError(f"PRESSROOM_TEST_BACKEND must be one of {', '.join(BACKENDS)}, not {CHOSEN}")
 
 collect_ignore = ["test_tls.py"] if CHOSEN == "embedded" else []
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests of a shared stack in the same process."""
-    for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        if "backend_name" in parameters and "running_stack" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(parameters["backend_name"]))
 
 
 @pytest.hookimpl(trylast=True)

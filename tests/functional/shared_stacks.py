@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 import pytest
 
 from tests.functional.stack import Stack
+from tests.support.scheduling import find_group
 
 
 class SharedStacks:
@@ -27,14 +28,9 @@ class SharedStacks:
         An idle stack slows down other processes. Without ``pytest-xdist`` the groups are not kept together.
         """
         is_grouped = hasattr(item.config, "workerinput")
-        if following is None or (is_grouped and _find_group(following) != _find_group(item)):
+        if following is None or (is_grouped and find_group(following.nodeid) != find_group(item.nodeid)):
             self._running.clear()
             self._closing.close()
-
-
-def _find_group(item: pytest.Item) -> object:
-    marker = item.get_closest_marker("xdist_group")
-    return marker and marker.args[0]
 
 
 SHARED = SharedStacks()

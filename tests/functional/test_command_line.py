@@ -19,13 +19,10 @@ PROGRAM = Path(sys.executable).with_name("pressroom")
 SMALL = ("--width", "64", "--height", "64", "--steps", "2")
 
 
-pytestmark = pytest.mark.xdist_group("embedded")
-
-
-@pytest.fixture(scope="module")
-def backend_name() -> str:
+@pytest.fixture(scope="module", params=["embedded"])
+def backend_name(request: pytest.FixtureRequest) -> str:
     """One backend is enough: the command line sees only the api."""
-    return "embedded"
+    return request.param
 
 
 @pytest.fixture
