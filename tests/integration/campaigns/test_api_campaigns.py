@@ -9,7 +9,7 @@ from common.db.engine import Database
 from common.keys import TENANT_SCOPES, Scope
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.recipient_files import CSV, make_campaign, put
-from tests.support.picture_files import PNG, hand_in
+from tests.support.picture_files import PNG, upload_asset
 
 WISH: dict[str, Any] = {
     "name": "Birthdays",
@@ -142,7 +142,7 @@ def test_a_template_is_checked_by_the_prompt_rules(api: Api) -> None:
 
 
 def test_a_fallback_must_be_an_image_of_the_owner(api: Api) -> None:
-    asset = hand_in(api, PNG).json["id"]
+    asset = upload_asset(api, PNG).json["id"]
     assert make_campaign(api, **WISH | {"on_block": "fallback", "fallback_image": asset})["fallback_image"] == asset
     refused = api.post(
         "/v1/campaigns", json=WISH | {"on_block": "fallback", "fallback_image": asset}, key=api.make_key("bob")

@@ -14,7 +14,7 @@ from common.campaigns.results.public_links import LinkToken, PublicLinks
 from common.campaigns.spec import OnBlock
 from common.db.ids import create_id
 from common.tables import Campaign
-from tests.integration.campaigns.test_api_results import hand_in, lines, start, store
+from tests.integration.campaigns.test_api_results import lines, start, store, upload_asset
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import CampaignFixture, spec
 
@@ -98,7 +98,7 @@ def test_with_presigned_links_each_request_gets_a_new_signature(campaign_fixture
 def test_a_blocked_image_shows_the_fallback_or_nothing(campaign_fixture: CampaignFixture, api: Api) -> None:
     plain = start(campaign_fixture, ["ann"])
     campaign_fixture.block(campaign_fixture.claim())
-    stood_in = start(campaign_fixture, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=hand_in(api)))
+    stood_in = start(campaign_fixture, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=upload_asset(api)))
     for campaign_id in (plain, stood_in):
         change(api, campaign_id)
     (blocked,) = links(api, stood_in)

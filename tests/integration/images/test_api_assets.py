@@ -13,7 +13,7 @@ from common.db.engine import Database
 from common.errors import StorageError
 from common.tables import Asset
 from tests.support.apis import Api, open_api
-from tests.support.picture_files import PNG, count_assets, hand_in
+from tests.support.picture_files import PNG, count_assets, upload_asset
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
 
 def test_the_asset_limit_of_an_owner_is_enforced(sqlite_database: Database, tmp_path: Path) -> None:
     api = open_api(sqlite_database, tmp_path, max_assets=2)
-    assert [hand_in(api, PNG).status_code for _ in range(3)] == [201, 201, 429]
-    assert hand_in(api, PNG).json["code"] == "too_many_assets"
-    assert hand_in(api, PNG, key=api.make_key("bob")).status_code == 201
+    assert [upload_asset(api, PNG).status_code for _ in range(3)] == [201, 201, 429]
+    assert upload_asset(api, PNG).json["code"] == "too_many_assets"
+    assert upload_asset(api, PNG, key=api.make_key("bob")).status_code == 201
 
 
 def test_a_failing_storage_leaves_no_asset_behind(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,13 +33,13 @@ def test_a_failing_storage_leaves_no_asset_behind(api: Api, monkeypatch: pytest.
         raise StorageError
 
     monkeypatch.setattr(api.storage, "put", refuse)
-    assert hand_in(api, PNG).json["code"] == "storage_unavailable"
+    assert upload_asset(api, PNG).json["code"] == "storage_unavailable"
     assert api.get("/v1/assets").json["data"] == []
 
 
 def test_a_list_continues_over_pages_with_a_cursor_valid_for_it_alone(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
-    made = [hand_in(api, PNG).json["id"] for _ in range(3)]
+    made = [upload_asset(api, PNG).json["id"] for _ in range(3)]
     first = api.get("/v1/assets?limit=2").json
     second = api.get(f"/v1/assets?limit=2&cursor={first['next']}").json
     assert [asset["id"] for asset in (*first["data"], *second["data"])] == made[::-1]
@@ -50,7 +50,7 @@ def test_a_list_continues_over_pages_with_a_cursor_valid_for_it_alone(database: 
 
 def test_an_expired_asset_is_not_found(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
-    asset = hand_in(api, PNG).json["id"]
+    asset = upload_asset(api, PNG).json["id"]
     with api.database.transaction() as session:
         session.execute(update(Asset).values(expires_at=utcnow() - timedelta(seconds=1)))
     assert api.get(f"/v1/assets/{asset}").status_code == 404
@@ -61,7 +61,7 @@ def test_an_expired_asset_is_not_found(database: Database, tmp_path: Path) -> No
 
 def test_an_asset_can_be_deleted_once_no_job_needs_it(database: Database, tmp_path: Path) -> None:
     api = open_api(database, tmp_path)
-    init, mask = (hand_in(api, PNG).json["id"] for _ in range(2))
+    init, mask = (upload_asset(api, PNG).json["id"] for _ in range(2))
     job = api.make_job(init_image=init, mask_image=mask)
     for asset in (init, mask):
         refused = api.call("DELETE", f"/v1/assets/{asset}")
@@ -81,7 +81,7 @@ def test_an_asset_can_be_deleted_while_storage_is_unavailable(api: Api, monkeypa
     def refuse(_: str) -> None:
         raise StorageError
 
-    asset = hand_in(api, PNG).json["id"]
+    asset = upload_asset(api, PNG).json["id"]
     monkeypatch.setattr(api.storage, "delete", refuse)
     assert api.call("DELETE", f"/v1/assets/{asset}").status_code == 204
     assert api.get(f"/v1/assets/{asset}").status_code == 404
@@ -89,7 +89,7 @@ def test_an_asset_can_be_deleted_while_storage_is_unavailable(api: Api, monkeypa
 
 
 def test_a_job_shows_its_input_images(api: Api) -> None:
-    init, mask = (hand_in(api, PNG).json["id"] for _ in range(2))
+    init, mask = (upload_asset(api, PNG).json["id"] for _ in range(2))
     shown = [
         api.make_job(**fields)["request"]
         for fields in ({}, {"init_image": init}, {"init_image": init, "mask_image": mask},
@@ -120,8 +120,8 @@ def bad_requests(own: str, foreign: str) -> Iterator[tuple[dict[str, Any], str, 
 
 
 def test_a_job_with_unusable_input_images_is_refused(api: Api) -> None:
-    own = hand_in(api, PNG).json["id"]
-    foreign = hand_in(api, PNG, key=api.make_key("bob")).json["id"]
+    own = upload_asset(api, PNG).json["id"]
+    foreign = upload_asset(api, PNG, key=api.make_key("bob")).json["id"]
     for fields, code, place in bad_requests(own, foreign):
         problem = api.post("/v1/jobs", json={"prompt": "x"} | fields).json
         assert (problem["code"], problem["errors"][0]["pointer"]) == (code, place), fields

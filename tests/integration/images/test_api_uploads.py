@@ -13,7 +13,7 @@ from api.images import uploads
 from common.db.engine import Database
 from common.launcher.subprocess_sandbox import Sandbox
 from tests.support.apis import Api, open_api
-from tests.support.picture_files import PNG, count_assets, encode, form, hand_in, picture, stored
+from tests.support.picture_files import PNG, count_assets, encode, form, picture, stored, upload_asset
 
 ROTATED = 6  # of EXIF's orientations: shown a quarter turn to the right
 
@@ -26,7 +26,7 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_an_uploaded_image_is_stored_as_png_and_shown(database: Database, tmp_path: Path, form: str) -> None:
     api = open_api(database, tmp_path)
-    answer = hand_in(api, encode(picture(), form))
+    answer = upload_asset(api, encode(picture(), form))
     asset = answer.json
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"/v1/assets/{asset['id']}"
@@ -38,7 +38,7 @@ def test_an_uploaded_image_is_stored_as_png_and_shown(database: Database, tmp_pa
 
 
 def test_the_pixels_of_a_png_are_kept_exactly(api: Api) -> None:
-    asset = hand_in(api, encode(picture())).json
+    asset = upload_asset(api, encode(picture())).json
     assert stored(api, asset).tobytes() == picture().tobytes()
 
 
@@ -56,7 +56,7 @@ def test_the_pixels_of_a_png_are_kept_exactly(api: Api) -> None:
     ids=lambda value: getattr(value, "mode", ""),
 )
 def test_every_kind_of_pixel_becomes_rgb_on_white(api: Api, image: Image.Image, colour: tuple[int, ...]) -> None:
-    kept = stored(api, hand_in(api, encode(image)).json)
+    kept = stored(api, upload_asset(api, encode(image)).json)
     assert (kept.mode, kept.getpixel((4, 4))) == ("RGB", colour)
 
 
@@ -68,7 +68,7 @@ def test_orientation_is_applied_and_all_that_is_not_pixels_is_dropped(api: Api, 
     exif.get_ifd(0x8825)[2] = (52.0, 30.0, 0.0)
     data = encode(picture(), form, exif=exif, icc_profile=b"SecretProfile" * 20)
     assert b"SecretCamera" in data
-    asset = hand_in(api, data).json
+    asset = upload_asset(api, data).json
     kept = stored(api, asset)
     assert (asset["width"], asset["height"]) == kept.size == (32, 48)
     assert (kept.info, dict(kept.getexif())) == ({}, {})
@@ -77,7 +77,7 @@ def test_orientation_is_applied_and_all_that_is_not_pixels_is_dropped(api: Api, 
 def test_a_file_that_is_also_something_else_is_reduced_to_its_pixels(api: Api) -> None:
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Comment", "<script>alert(1)</script>")
-    asset = hand_in(api, encode(picture(), pnginfo=notes) + b"<html><script>alert(2)</script>PK\x03\x04").json
+    asset = upload_asset(api, encode(picture(), pnginfo=notes) + b"<html><script>alert(2)</script>PK\x03\x04").json
     (key,) = list(api.storage.list_keys("owners/ada/assets/"))
     assert b"script" not in api.storage.get(key)
     assert stored(api, asset).tobytes() == picture().tobytes()
@@ -133,7 +133,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_not_an_image_is_refused_with_the_reason_and_not_stored(api: Api, name: str) -> None:
     data, code = FILES[name]
-    problem = hand_in(api, data)
+    problem = upload_asset(api, data)
     assert (problem.status_code, problem.json["code"]) == (422, code), problem.json
     assert problem.content_type == "application/problem+json"
     assert problem.json["errors"][0]["pointer"] == "/file"
@@ -141,16 +141,16 @@ def test_a_file_that_is_not_an_image_is_refused_with_the_reason_and_not_stored(a
 
 
 def test_the_content_of_a_file_counts_and_not_its_name(api: Api) -> None:
-    assert hand_in(api, encode(picture()), filename="../../etc/passwd.svg").status_code == 201
-    assert hand_in(api, b"<svg/>", filename="picture.png").json["code"] == "unsupported_image"
+    assert upload_asset(api, encode(picture()), filename="../../etc/passwd.svg").status_code == 201
+    assert upload_asset(api, b"<svg/>", filename="picture.png").json["code"] == "unsupported_image"
 
 
 def test_an_image_that_needs_too_many_resources_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     large = encode(Image.new("RGB", (2000, 2000)))
     monkeypatch.setattr(uploads, "_sandbox", _open_sandbox(memory_bytes=64 * 2**20))
-    assert hand_in(api, large).json["code"] == "damaged_image"
+    assert upload_asset(api, large).json["code"] == "damaged_image"
     monkeypatch.undo()
-    assert hand_in(api, large).status_code == 201
+    assert upload_asset(api, large).status_code == 201
 
 
 def test_an_image_that_takes_too_long_to_decode_is_refused(
@@ -160,7 +160,7 @@ def test_an_image_that_takes_too_long_to_decode_is_refused(
     slow.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(uploads, "SANITIZE_PROGRAM", slow)
     monkeypatch.setattr(uploads, "_sandbox", _open_sandbox(cpu_seconds=0.05))
-    assert hand_in(api, encode(picture())).json["code"] == "damaged_image"
+    assert upload_asset(api, encode(picture())).json["code"] == "damaged_image"
 
 
 def test_an_upload_behind_slow_images_gets_429_with_retry_after(
@@ -171,10 +171,10 @@ def test_an_upload_behind_slow_images_gets_429_with_retry_after(
     slow = tmp_path / "slow.py"
     slow.write_text("import time; time.sleep(60)")
     with tempfile.TemporaryFile() as file, sandbox.start_program(slow, file):
-        answer = hand_in(api, PNG)
+        answer = upload_asset(api, PNG)
         assert (answer.status_code, answer.json["code"]) == (429, "too_many_uploads")
         assert answer.headers["Retry-After"] == "5"
-    assert hand_in(api, PNG).status_code == 201
+    assert upload_asset(api, PNG).status_code == 201
 
 
 def test_the_decoder_process_receives_no_secrets(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_the_decoder_process_receives_no_secrets(api: Api, monkeypatch: pytest.M
     )
     monkeypatch.setenv("PRESSROOM_SECRET_KEY", "x" * 32)
     monkeypatch.setattr(uploads, "SANITIZE_PROGRAM", nosy)
-    assert hand_in(api, encode(picture())).json["code"] == "unsupported_image"
+    assert upload_asset(api, encode(picture())).json["code"] == "unsupported_image"
 
 
 FORMS: dict[str, tuple[dict[str, Any], int, str]] = {

@@ -21,7 +21,7 @@ from common.tables import WebhookMessage
 from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages
 from tests.support.apis import Api, open_api
-from tests.support.picture_files import PNG, hand_in
+from tests.support.picture_files import PNG, upload_asset
 from tests.support.webhook_fixture import WebhookFixture
 
 
@@ -66,7 +66,7 @@ def test_a_key_created_by_a_key_has_no_longer_retention(api: Api) -> None:
 def test_assets_are_kept_as_long_as_their_key_says(api: Api) -> None:
     with api.database.transaction() as session:
         key = keys.create_api_key(session, "ada", kept=RetentionDays(asset_days=2))
-    asset = hand_in(api, PNG, key=key).json
+    asset = upload_asset(api, PNG, key=key).json
     kept = _time(asset["expires_at"]) - _time(asset["created_at"])
     assert kept == 2 * DAY
 
