@@ -49,7 +49,7 @@ def serialize_safety(row: Image) -> image_schemas.Safety:
             digest=row.safety.get("digest"),
             thresholds=row.safety.get("thresholds", {}),
         ),
-        is_fallback="fallback_for" in row.safety,
+        is_fallback=row.is_fallback,
         released_at=row.released_at,
     )
 

@@ -85,7 +85,7 @@ def build_request(
     told = arm.request.model_copy(
         update={"prompt": words.prompt, "negative_prompt": words.negative_prompt, "seed": 0, "num_images": 1}
     )
-    asked = [told.model_dump(mode="json", exclude={"seed"}), arm.palette, index]
+    asked = [told.model_dump(mode="json", exclude={"seed", "fallback_image"}), arm.palette, index]
     if spec.seed_rule is SeedRule.RECIPIENT:
         asked.append(recipient.key)  # its seed is nobody else's, and so is its picture
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -99,7 +99,7 @@ def find_missing_assets(session: Session, owner: str, wanted: AssetReferences) -
 
 def list_named_assets(session: Session, owner: str) -> set[UUID]:
     """Return the assets that jobs of *owner* name which have not ended, and those that campaigns name."""
-    names = [Job.request[field].as_string() for field in FIELDS]
+    names = [Job.request[field].as_string() for field in (*FIELDS, "fallback_image")]
     rows = session.execute(
         select(*names).where(Job.owner == owner, Job.status.in_(_OPEN), or_(*(name.is_not(None) for name in names)))
     )

@@ -102,6 +102,7 @@ class ImageRequest(BaseModel):
     init_image: UUID | None = None  # an asset of the owner's
     mask_image: UUID | None = None  # likewise; white is what is generated again
     strength: float = 1.0  # how far back into noise the init image goes; 1 without one
+    fallback_image: UUID | None = None  # an asset of the owner's, which replaces each image that is blocked
     safety: Policy | None = None  # None: the operator's at the time when the job runs
 
     @property

@@ -83,6 +83,11 @@ class Image(Base):
     palette_score: Mapped[float | None]  # 0 to 1: how well they match the job's palette
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
+    @property
+    def is_fallback(self) -> bool:
+        """Return whether this is the fallback image in place of a blocked one; nobody is charged for it."""
+        return "fallback_for" in self.safety
+
 
 class Asset(Base):
     """An image that an owner has uploaded for jobs to start from; always a PNG file that this service has written.

@@ -1,4 +1,4 @@
-"""Produce the final file of a judged image: encode, mark, sign and submit it to the publication hook.
+"""Produce the final file of a assessed image: encode, mark, sign and submit it to the publication hook.
 
 Images kept for a reviewer take the same path, so that their release needs neither a press nor a key.
 """
@@ -34,7 +34,7 @@ class File:
 
 
 class Finisher:
-    """Turn a press's judged images into files."""
+    """Turn a press's assessed images into files."""
 
     def __init__(self, signer: Signer, hook: Hook) -> None:
         self._signer = signer
@@ -45,22 +45,22 @@ class Finisher:
         self._signer.load()
 
     def finish(
-        self, job_id: UUID, request: ImageRequest, judged: AssessedPicture
+        self, job_id: UUID, request: ImageRequest, assessed: AssessedPicture
     ) -> tuple[AssessedPicture, File | None]:
         """Return the outcome for an image, and its file unless it is blocked.
 
         Raises ProvenanceUnavailableError if signing is required but fails, and SafetyUnavailableError if the hook does
         not answer.
         """
-        if judged.status is ImageStatus.BLOCKED:
-            return judged, None
+        if assessed.status is ImageStatus.BLOCKED:
+            return assessed, None
         form, mark = request.output_format, Mark(job_id=job_id, model=request.model)
-        marked = self._signer.sign(encode.encode_picture(judged.pixels, form, mark), form.content_type, mark)
+        marked = self._signer.sign(encode.encode_picture(assessed.pixels, form, mark), form.content_type, mark)
         if not self._hook.allows(marked.data, form.content_type, job_id):
             log.warning("image_refused", by=REFUSED_BY_HOOK)
-            return judged.refuse(REFUSED_BY_HOOK), None
-        seen = compute_fingerprint(judged.pixels)
-        return judged, File(marked.data, encode.encode_thumbnail(judged.pixels, mark), marked.is_signed, seen)
+            return assessed.refuse(REFUSED_BY_HOOK), None
+        seen = compute_fingerprint(assessed.pixels)
+        return assessed, File(marked.data, encode.encode_thumbnail(assessed.pixels, mark), marked.is_signed, seen)
 
 
 def open_finisher(settings: Settings) -> Finisher:

@@ -43,15 +43,23 @@ class AssessedPicture:
         return replace(self, status=ImageStatus.BLOCKED, verdict=Verdict.BLOCK, safety=safety, billing=Billing.BLOCKED)
 
 
+@dataclass(frozen=True)
+class CheckedPicture:
+    """An uploaded picture or the operator's own, with what the checker found in it."""
+
+    pixels: Image.Image
+    finding: Finding
+
+
 class SafetyPolicyEngine:
-    """Judge generated images by the stricter of the operator's policy and the job's."""
+    """Decides about generated images by the stricter of the operator's policy and the job's."""
 
     def __init__(self, checker: Checker, settings: Settings) -> None:
         self._checker = checker
         self._operator = Policy.of(settings)
         self._keeps = settings.quarantine == "keep"
         self._fallback_path = settings.fallback_image
-        self._fallback: tuple[Image.Image, Finding] | None = None
+        self._fallback: CheckedPicture | None = None
 
     def load(self) -> None:
         """Load the checker and the fallback image, which must pass; raise SafetyUnavailableError otherwise."""
@@ -66,7 +74,7 @@ class SafetyPolicyEngine:
         finding = check_picture(self._checker, picture)
         if self.decide_verdict(None, finding) is Verdict.BLOCK:
             raise SafetyUnavailableError("The fallback image is blocked by the safety check. Choose another image.")
-        self._fallback = picture, finding
+        self._fallback = CheckedPicture(picture, finding)
 
     def policy_of(self, request: ImageRequest | None) -> Policy:
         """Return the policy for a job: never less strict than the operator's."""
@@ -93,36 +101,35 @@ class SafetyPolicyEngine:
             raise InvalidPictureError("The model produced an image of a single colour.")
         finding = check_picture(self._checker, picture)
         verdict, policy = self.decide_verdict(request, finding), self.policy_of(request)
-        if verdict is Verdict.BLOCK and policy.on_block is Recourse.FALLBACK and self._fallback is not None:
-            return self._replace(request, picture, finding)
-        blurs = verdict is Verdict.REVIEW and policy.review_action is ReviewAction.BLUR
-        blocked = ImageStatus.QUARANTINED if self._keeps else ImageStatus.BLOCKED
-        passed = ImageStatus.BLURRED if blurs else ImageStatus.DELIVERED
-        return AssessedPicture(
-            pixels=blur_picture(picture) if blurs else picture,
-            status=blocked if verdict is Verdict.BLOCK else passed,
-            verdict=verdict,
-            mode=policy.mode,
-            safety=self._explain(policy, finding, verdict),
-            billing=Billing.BLOCKED if verdict is Verdict.BLOCK else Billing.CHARGED,
-        )
+        safety = self._explain(policy, finding, verdict)
+        if verdict is Verdict.BLOCK:
+            status = ImageStatus.QUARANTINED if self._keeps else ImageStatus.BLOCKED
+            blocked = AssessedPicture(picture, status, verdict, policy.mode, safety, Billing.BLOCKED)
+            if policy.on_block is Recourse.FALLBACK and self._fallback is not None:
+                return self.replace_blocked(request, blocked, self._fallback)
+            return blocked
+        pixels, status = _blur_reviewed(policy, verdict, picture)
+        return AssessedPicture(pixels, status, verdict, policy.mode, safety, Billing.CHARGED)
 
     def wants_reroll(self, request: ImageRequest, assessed: list[AssessedPicture]) -> bool:
         """Return whether the job asks to be rerolled instead of keeping this result."""
         is_asked = self.policy_of(request).on_block is Recourse.REROLL
         return is_asked and not any(each.status.is_readable for each in assessed)
 
-    def _replace(self, request: ImageRequest, blocked: Image.Image, found: Finding) -> AssessedPicture:
-        """Replace a blocked image by the fallback image, which is assessed by the job's policy too."""
-        assert self._fallback is not None  # noqa: S101  (checked by the caller)
-        fallback, finding = self._fallback
-        verdict, policy = self.decide_verdict(request, finding), self.policy_of(request)
-        reason = self._explain(policy, found, Verdict.BLOCK)
+    def replace_blocked(
+        self, request: ImageRequest, blocked: AssessedPicture, fallback: CheckedPicture
+    ) -> AssessedPicture:
+        """Return *fallback* in place of a *blocked* image, by the same policy; the blocked one if that blocks both.
+
+        The fallback picture takes the size of the image that it replaces. The blocked image is not kept for a reviewer.
+        """
+        verdict, policy = self.decide_verdict(request, fallback.finding), self.policy_of(request)
         if verdict is Verdict.BLOCK:
-            return AssessedPicture(blocked, ImageStatus.BLOCKED, Verdict.BLOCK, policy.mode, reason, Billing.BLOCKED)
-        safety = self._explain(policy, finding, verdict) | {"fallback_for": reason}
-        pixels = ImageOps.fit(fallback, blocked.size, Image.Resampling.LANCZOS)
-        return AssessedPicture(pixels, ImageStatus.DELIVERED, verdict, policy.mode, safety, Billing.REPLACED)
+            return blocked
+        safety = self._explain(policy, fallback.finding, verdict) | {"fallback_for": blocked.safety}
+        fitted = ImageOps.fit(fallback.pixels, blocked.pixels.size, Image.Resampling.LANCZOS)
+        pixels, status = _blur_reviewed(policy, verdict, fitted)
+        return AssessedPicture(pixels, status, verdict, policy.mode, safety, Billing.REPLACED)
 
     def _explain(self, policy: Policy, finding: Finding, verdict: Verdict) -> dict[str, Any]:
         checker = {"checker": finding.checker, "digest": finding.digest}
@@ -132,6 +139,13 @@ class SafetyPolicyEngine:
             "review_action": policy.review_action.value,
             "policy": policy.version(checker),
         }
+
+
+def _blur_reviewed(policy: Policy, verdict: Verdict, picture: Image.Image) -> tuple[Image.Image, ImageStatus]:
+    """Return the pixels to be published, blurred if *policy* says so for *verdict*, and their status."""
+    if verdict is Verdict.REVIEW and policy.review_action is ReviewAction.BLUR:
+        return blur_picture(picture), ImageStatus.BLURRED
+    return picture, ImageStatus.DELIVERED
 
 
 def _list_extremes(picture: Image.Image) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from common.states.jobs import Verdict
 from common.tables import Asset
 from worker.checkers.interface import Finding, check_picture
 from worker.engine.interface import Inputs
+from worker.pictures.safety_verdict import CheckedPicture
 from worker.press.held_job import HeldJob
 from worker.press.press import Press
 
@@ -28,12 +29,31 @@ def fetch_inputs(press: Press, work: HeldJob) -> Inputs:
     request, owner = work.claim.request, work.claim.owner
     if request.mode is Mode.TEXT:
         return Inputs()
-    init = _open_asset(press, owner, request, request.init_image)
-    mask = None if request.mask_image is None else _open_asset(press, owner, request, request.mask_image)
+    init = _open_input(press, owner, request, request.init_image)
+    mask = None if request.mask_image is None else _open_input(press, owner, request, request.mask_image)
     return Inputs(init, None if mask is None else mask.convert("L"))
 
 
-def _open_asset(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
+def fetch_fallback(press: Press, work: HeldJob) -> CheckedPicture | None:
+    """Return the image that replaces blocked images of the job, with its finding; None if it is gone or was changed.
+
+    Raises SafetyUnavailableError, StorageError or DatabaseUnavailableError.
+    """
+    try:
+        return _open_asset(press, work.claim.owner, work.claim.request.fallback_image)
+    except InputMissingError as error:
+        log.warning("fallback_missing", job_id=str(work.claim.job_id), reason=error.message)
+        return None
+
+
+def _open_input(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
+    picture = _open_asset(press, owner, asset_id)
+    if press.safety.decide_verdict(request, picture.finding) is Verdict.BLOCK:
+        raise InputBlockedError
+    return picture.pixels
+
+
+def _open_asset(press: Press, owner: str, asset_id: UUID | None) -> CheckedPicture:
     with press.database.reading() as session:
         asset = None if asset_id is None else assets.find_named_asset(session, owner, asset_id)
     if asset is None:
@@ -46,9 +66,7 @@ def _open_asset(press: Press, owner: str, request: ImageRequest, asset_id: UUID 
         raise InputMissingError("An input image of the job does not match its upload.")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
         picture = file.convert("RGB")
-    if press.safety.decide_verdict(request, _check_asset(press, asset, picture)) is Verdict.BLOCK:
-        raise InputBlockedError
-    return picture
+    return CheckedPicture(picture, _check_asset(press, asset, picture))
 
 
 def _check_asset(press: Press, asset: Asset, picture: Image.Image) -> Finding:

@@ -29,6 +29,7 @@ from worker.pictures.encode import encode_preview
 from worker.pictures.finish import File
 from worker.pictures.safety_verdict import AssessedPicture, Billing
 from worker.press.held_job import HeldJob
+from worker.press.init_images import fetch_fallback
 from worker.press.press import Press
 
 UPLOAD_TRIES = 5
@@ -40,7 +41,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class FinishedPicture:
-    """A assessed image and, if it is published or kept for a reviewer, its file."""
+    """An assessed image and, if it is published or kept for a reviewer, its file."""
 
     picture: Picture
     assessed: AssessedPicture
@@ -54,7 +55,7 @@ def publish_images(press: Press, work: HeldJob, printed: list[Picture]) -> list[
     ProvenanceUnavailableError, StorageError, or the error that interrupts the work.
     """
     request = work.claim.request
-    assessed = [press.safety.assess(request, picture.pixels) for picture in printed]
+    assessed = _replace_blocked(press, work, [press.safety.assess(request, each.pixels) for each in printed])
     if work.claim.rerolls < press.settings.max_rerolls and press.safety.wants_reroll(request, assessed):
         raise RerollError
     finish, job_id = press.finisher.finish, work.claim.job_id
@@ -63,6 +64,19 @@ def publish_images(press: Press, work: HeldJob, printed: list[Picture]) -> list[
         for picture, found in zip(printed, assessed, strict=True)
     ]
     return [_upload_picture(press, work, position, made) for position, made in enumerate(prints)]
+
+
+def _replace_blocked(press: Press, work: HeldJob, assessed: list[AssessedPicture]) -> list[AssessedPicture]:
+    """Return the images with the job's own fallback image in place of the blocked ones, if it names one that passes."""
+    if work.claim.request.fallback_image is None or all(each.status.is_readable for each in assessed):
+        return assessed
+    fallback = fetch_fallback(press, work)
+    if fallback is None:
+        return assessed
+    return [
+        each if each.status.is_readable else press.safety.replace_blocked(work.claim.request, each, fallback)
+        for each in assessed
+    ]
 
 
 def _upload_picture(press: Press, work: HeldJob, position: int, made: FinishedPicture) -> Image:

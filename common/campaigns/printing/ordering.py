@@ -136,6 +136,7 @@ def _build_job_spec(
 ) -> JobSpec:
     arm = spec.arm(made.arm)
     request, _ = rendering.build_request(spec, campaign.salt, to, made.index, made.rerolls)
+    request = request.model_copy(update={"fallback_image": spec.fallback_image})
     return JobSpec(
         owner=campaign.owner,
         key_id=campaign.key_id,

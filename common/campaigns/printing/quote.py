@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.campaigns import progress
-from common.campaigns.printing.settlement import is_stand_in
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.db.clock import now_sql
 from common.jobs.request import ImageRequest
@@ -138,7 +137,7 @@ class Quote:
 def build_quote(session: Session, campaign: Campaign) -> Quote | None:
     """Return the quote based on the present proofs of *campaign*; None if no proof has an image."""
     images = _fetch_proof_images(session, campaign)
-    printed = [image for image in images if was_delivered(image) and not is_stand_in(image)]
+    printed = [image for image in images if was_delivered(image) and not image.is_fallback]
     if not printed:
         return None
     spec = CampaignSpec.from_row(campaign.spec)

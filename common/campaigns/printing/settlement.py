@@ -51,16 +51,11 @@ def settle_prints(session: Session, campaign: Campaign) -> int:
     delivered = [image for image in images.values() if was_delivered(image)]
     spent = sum((image.amount for image in delivered), Decimal(0))
     budget.settle_amount(session, campaign, sum((made.held for made, _ in ended), Decimal(0)), spent)
-    budget.update_reservation(session, campaign, [image for image in delivered if not is_stand_in(image)])
+    budget.update_reservation(session, campaign, [image for image in delivered if not image.is_fallback])
     settled = [_settle_job(made, job, images.get(job.id), kept, spec, may_roll=may_roll) for made, job in ended]
     prints.update_prints(session, [asdict(each) for each in settled])
     failpoint("settling")
     return len(ended)
-
-
-def is_stand_in(image: Image) -> bool:
-    """Return whether an image is the fallback image in place of a blocked one, which is charged to nobody."""
-    return "fallback_for" in image.safety
 
 
 def _select_ended(campaign: Campaign) -> Any:
@@ -125,9 +120,9 @@ def _settle_amount(made: Print, image: Image | None) -> PrintUpdate:
 
 
 def _is_blocked(job: Job, image: Image | None) -> bool:
-    """Return whether the safety check blocked what *job* generated; a job may succeed with a stand-in or no image."""
+    """Return whether the safety check blocked what *job* generated; a job may succeed with a fallback image or none."""
     if job.status is JobStatus.SUCCEEDED:
-        return image is None or is_stand_in(image)
+        return image is None or image.is_fallback
     return job.error_code == BLOCKED
 
 

@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from common.campaigns.spec import CampaignSpec, OnBlock
+from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.states.campaigns import ListStatus, PrintStatus
 from common.states.jobs import ImageStatus
-from common.tables import Asset, Campaign, Image, Print, Recipient, RecipientList
+from common.tables import Campaign, Image, Print, Recipient, RecipientList
 
 BATCH = 500
 """Recipients that are read at once: few enough to hold, enough that the reading costs little."""
@@ -72,7 +72,6 @@ class Line:
     made: Print | None
     image: Image | None
     is_approved: bool
-    fallback: Asset | None
 
     @property
     def status(self) -> LineStatus:
@@ -82,7 +81,7 @@ class Line:
         if self.made is None:
             return LineStatus.WAITING if self.is_approved else LineStatus.UNAPPROVED
         if self.image is not None and self.made.status.is_over:
-            if self.image.status.is_readable:
+            if self.image.status.is_readable and not self.image.is_fallback:
                 return LineStatus.BLURRED if self.image.status is ImageStatus.BLURRED else LineStatus.PRINTED
             if self.image.status is ImageStatus.ERASED:
                 return LineStatus.ERASED
@@ -95,13 +94,12 @@ class Line:
             return (
                 PictureSource.OWN if self.made is not None and self.made.original_id is None else PictureSource.SHARED
             )
-        return PictureSource.FALLBACK if self.status is LineStatus.BLOCKED and self.fallback is not None else None
+        is_replaced = self.image is not None and self.image.is_fallback and self.image.status.is_readable
+        return PictureSource.FALLBACK if self.status is LineStatus.BLOCKED and is_replaced else None
 
     @property
     def file(self) -> StoredFile | None:
         """Return the file of that picture."""
-        if self.picture is PictureSource.FALLBACK and self.fallback is not None:
-            return StoredFile(self.fallback.storage_key, "image/png", None)
         if self.picture is None or self.image is None or self.image.storage_key is None:
             return None
         return StoredFile(self.image.storage_key, self.image.content_type or "image/png", self.image.thumbnail_key)
@@ -188,7 +186,6 @@ def find_line(session: Session, campaign: Campaign, recipient_pk: UUID, index: i
 def build_lines(session: Session, campaign: Campaign, rows: Sequence[tuple[Recipient, bool]]) -> list[Line]:
     """Return the lines of some recipients, each given with whether its list is approved."""
     spec = CampaignSpec.from_row(campaign.spec)
-    fallback = _find_fallback(session, campaign, spec)
     ids = [recipient.id for recipient, _ in rows]
     prints = {
         (made.recipient_pk, made.index): made
@@ -201,7 +198,7 @@ def build_lines(session: Session, campaign: Campaign, rows: Sequence[tuple[Recip
         for index in range(spec.images_per_recipient):
             made = prints.get((recipient.id, index))
             image = images.get(made.image_id) if made is not None and made.image_id is not None else None
-            lines.append(Line(recipient, index, made, image, is_approved, fallback))
+            lines.append(Line(recipient, index, made, image, is_approved))
     return lines
 
 
@@ -219,14 +216,4 @@ def _select_recipients(campaign: Campaign) -> Select[Recipient, bool]:
             (RecipientList.campaign_id == Recipient.campaign_id) & (RecipientList.number == Recipient.list_number),
         )
         .where(Recipient.campaign_id == campaign.id, RecipientList.status == ListStatus.CURRENT)
-    )
-
-
-def _find_fallback(session: Session, campaign: Campaign, spec: CampaignSpec) -> Asset | None:
-    if spec.on_block is not OnBlock.FALLBACK or spec.fallback_image is None:
-        return None
-    return session.scalar(
-        select(Asset).where(
-            Asset.id == spec.fallback_image, Asset.owner == campaign.owner, Asset.stored_at.is_not(None)
-        )
     )

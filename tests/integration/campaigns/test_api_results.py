@@ -142,15 +142,31 @@ def test_many_rows_are_read_in_batches_without_an_open_transaction_between(
 def test_a_blocked_image_is_replaced_by_the_campaigns_fallback(campaign_fixture: CampaignFixture, api: Api) -> None:
     chosen = spec(on_block=OnBlock.FALLBACK, fallback_image=upload_asset(api))
     campaign_id = start(campaign_fixture, ["ann", "bob"], chosen)
-    campaign_fixture.block(campaign_fixture.claim())
+    held = campaign_fixture.claim()
+    assert held.request.fallback_image == chosen.fallback_image, "the press checks, encodes and marks it"
+    campaign_fixture.publish(held, Decimal(0), gpu_seconds=0.0, safety={"fallback_for": {"verdict": "block"}})
     campaign_fixture.print_all()
     store(api)
     found = lines(api, campaign_id)
     assert [(line["status"], line["picture"]) for line in found] == [("blocked", "fallback"), ("printed", "own")]
     with zipfile.ZipFile(io.BytesIO(api.get(f"/v1/campaigns/{campaign_id}/archive.zip").data)) as archive:
         assert archive.namelist() == ["1-1-0.png", "1-2-0.png"]
-        with Pillow.open(archive.open("1-1-0.png")) as picture:
-            assert picture.convert("RGB").getpixel((0, 0)) == (0, 0, 128)
+
+
+def test_the_file_of_a_fallback_asset_is_never_served(campaign_fixture: CampaignFixture, api: Api) -> None:
+    asset_id = upload_asset(api)
+    campaign_id = start(campaign_fixture, ["ann", "bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=asset_id))
+    campaign_fixture.block(campaign_fixture.claim())
+    campaign_fixture.print_all()
+    store(api)
+    with campaign_fixture.database.reading() as session:
+        uploaded = api.storage.get(session.get_one(Asset, asset_id).storage_key)
+    found = lines(api, campaign_id)
+    assert [(line["status"], line["picture"]) for line in found] == [("blocked", None), ("printed", "own")]
+    answer = api.get(f"/v1/campaigns/{campaign_id}/archive.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert archive.namelist() == ["1-2-0.png"]
+        assert archive.read("1-2-0.png") != uploaded
 
 
 def test_the_archive_names_each_image_by_the_requested_pattern(campaign_fixture: CampaignFixture, api: Api) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -13,7 +14,8 @@ from common.campaigns import lifecycle
 from common.campaigns.results.public_links import LinkToken, PublicLinks
 from common.campaigns.spec import OnBlock
 from common.db.ids import create_id
-from common.tables import Campaign
+from common.jobs.attempts import Claim
+from common.tables import Campaign, Job
 from tests.integration.campaigns.test_api_results import lines, start, store, upload_asset
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import CampaignFixture, spec
@@ -27,6 +29,11 @@ def api(campaign_fixture: CampaignFixture, tmp_path: Path) -> Api:
 def links(api: Api, campaign_id: UUID) -> list[str | None]:
     """Return the paths of the links in the results."""
     return [line["link"] and urlsplit(line["link"]).path for line in lines(api, campaign_id)]
+
+
+def campaign_of(campaign_fixture: CampaignFixture, held: Claim) -> UUID | None:
+    with campaign_fixture.database.reading() as session:
+        return session.get_one(Job, held.job_id).campaign_id
 
 
 def change(api: Api, campaign_id: UUID, method: str = "POST") -> dict[str, object]:
@@ -98,14 +105,23 @@ def test_with_presigned_links_each_request_gets_a_new_signature(campaign_fixture
 def test_a_blocked_image_shows_the_fallback_or_nothing(campaign_fixture: CampaignFixture, api: Api) -> None:
     plain = start(campaign_fixture, ["ann"])
     campaign_fixture.block(campaign_fixture.claim())
-    stood_in = start(campaign_fixture, ["bob"], spec(on_block=OnBlock.FALLBACK, fallback_image=upload_asset(api)))
-    for campaign_id in (plain, stood_in):
+    asset_id = upload_asset(api)
+    replaced, unreplaced = (
+        start(campaign_fixture, [name], spec(on_block=OnBlock.FALLBACK, fallback_image=asset_id))
+        for name in ("bob", "cid")
+    )
+    for campaign_id in (plain, replaced, unreplaced):
         change(api, campaign_id)
-    (blocked,) = links(api, stood_in)
-    campaign_fixture.block(campaign_fixture.claim())
+    (fallback,) = links(api, replaced)
+    while (held := campaign_fixture.claim()) is not None:
+        if campaign_of(campaign_fixture, held) == replaced:
+            campaign_fixture.publish(held, Decimal(0), gpu_seconds=0.0, safety={"fallback_for": {"verdict": "block"}})
+        else:
+            campaign_fixture.block(held)
     campaign_fixture.print_all()
-    assert links(api, plain) == [None]
-    answer = api.get(str(blocked), key=None)
+    store(api)
+    assert links(api, plain) == links(api, unreplaced) == [None]
+    answer = api.get(str(fallback), key=None)
     assert (answer.status_code, answer.content_type) == (200, "image/png")
 
 

@@ -4,20 +4,24 @@ import io
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from PIL import Image as Pillow, ImageChops, ImageStat
+from PIL import Image as Pillow, ImageChops, ImageOps, ImageStat
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from common import keys
 from common.db.engine import Database
+from common.db.ids import create_id
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning
+from common.images import assets
 from common.safety.policy import Policy, PolicyOverrides, Recourse, ReviewAction
 from common.settings import Settings
 from common.states.jobs import ImageStatus, JobStatus, Outcome, SafetyMode, Verdict
 from common.tables import Image, Job
 from tests.support import factories
+from tests.support.invariants import MARK
 from tests.support.press_fixture import PressFixture
 from worker.checkers.scripted import ScriptedChecker, build_sequence_rule
 from worker.checkers.wrappers import NoChecker
@@ -32,9 +36,18 @@ def policy(**changes: Any) -> dict[str, Any]:
     return STRICT.model_copy(update=changes).model_dump(mode="json")
 
 
-def order(press_fixture: PressFixture, *verdicts: Verdict, num_images: int = 1, **changes: Any) -> Job:
+def order(
+    press_fixture: PressFixture,
+    *verdicts: Verdict,
+    num_images: int = 1,
+    fallback_image: UUID | None = None,
+    **changes: Any,
+) -> Job:
     """Have a job printed whose pictures get *verdicts*, by a policy with *changes*."""
-    job = factories.submit(press_fixture.database, request={"num_images": num_images, "safety": policy(**changes)})
+    request = {"num_images": num_images, "safety": policy(**changes)}
+    if fallback_image is not None:
+        request["fallback_image"] = str(fallback_image)
+    job = factories.submit(press_fixture.database, "ada", request=request)
     with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(*verdicts))) as press:
         for _ in range(5):
             runner.run_next_job(press)
@@ -176,6 +189,49 @@ def test_the_operators_fallback_replaces_a_blocked_image_marked_and_free(
     assert (image.amount, image.gpu_seconds) == (Decimal(0), 0.0)
     assert image.safety["fallback_for"]["verdict"] == "block"
     assert read_picture(press_fixture, image).size == (64, 64)
+
+
+def test_the_operators_fallback_is_blurred_where_a_reviewed_image_would_be(
+    press_fixture: PressFixture, fallback: Path
+) -> None:
+    press_fixture = with_settings(press_fixture, fallback_image=fallback)
+    changes = {"on_block": Recourse.FALLBACK, "review_action": ReviewAction.BLUR}
+    job = order(press_fixture, Verdict.REVIEW, Verdict.BLOCK, **changes)
+    (image,) = press_fixture.images(job.id)
+    assert (image.status, image.verdict) == (ImageStatus.BLURRED, Verdict.REVIEW)
+    with Pillow.open(fallback) as file:
+        shown = ImageOps.fit(file.convert("RGB"), (64, 64), Pillow.Resampling.LANCZOS)
+    assert measure_detail(read_picture(press_fixture, image)) < 0.5 * measure_detail(shown)
+
+
+def upload_fallback(press_fixture: PressFixture, picture: Pillow.Image) -> UUID:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    uploaded = assets.PictureFile(file.getvalue(), *picture.size)
+    return assets.create_asset(press_fixture.database, press_fixture.storage, "ada", uploaded, days=1, most=9).id
+
+
+def test_a_jobs_own_fallback_replaces_a_blocked_image_marked_and_free(press_fixture: PressFixture) -> None:
+    asset_id = upload_fallback(press_fixture, paint_picture("somewhere over the rainbow", 3, 100, 60))
+    job = order(press_fixture, Verdict.BLOCK, Verdict.PASS, fallback_image=asset_id)
+    (image,) = press_fixture.images(job.id)
+    assert (job.status, image.status, image.verdict) == (JobStatus.SUCCEEDED, ImageStatus.DELIVERED, Verdict.PASS)
+    assert (image.amount, image.is_fallback) == (Decimal(0), True)
+    assert image.safety["fallback_for"]["verdict"] == "block"
+    assert read_picture(press_fixture, image).size == (64, 64)
+    assert MARK in press_fixture.storage.get(image.storage_key)
+
+
+def test_a_jobs_own_fallback_that_is_blocked_too_is_not_published(press_fixture: PressFixture) -> None:
+    asset_id = upload_fallback(press_fixture, paint_picture("somewhere over the rainbow", 3, 100, 60))
+    job = order(press_fixture, Verdict.BLOCK, Verdict.BLOCK, fallback_image=asset_id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
+    assert [image.status for image in press_fixture.images(job.id)] == [ImageStatus.BLOCKED]
+
+
+def test_a_jobs_own_fallback_that_is_gone_leaves_the_image_blocked(press_fixture: PressFixture) -> None:
+    job = order(press_fixture, Verdict.BLOCK, fallback_image=create_id())
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "content_blocked")
 
 
 def test_a_press_whose_fallback_image_is_blocked_takes_no_work(press_fixture: PressFixture, fallback: Path) -> None:
