@@ -20,7 +20,7 @@ MEANT_FOR_WORDS = {
     "webhook_messages.body",  # it repeats the metadata
     "styles.spec",
     "campaigns.name",
-    "campaigns.fields",
+    "campaigns.body",
     "campaigns.spec",
     "campaigns.quote",
     "recipients.values",

@@ -139,7 +139,7 @@ def test_every_scheduler_on_a_models_card_prints_with_it(engine, family):
 
 
 def engine_settings(engine):
-    return Settings(models=tuple(str(directory) for _, directory in engine._offer.values()))
+    return Settings(models=tuple(str(directory) for _, directory in engine._offered.values()))
 
 
 def test_lcm_prints_with_more_steps_than_its_own_schedule_has(engine):

@@ -262,7 +262,7 @@ def test_streams_end_when_the_server_stops(plain: Api) -> None:
 def test_one_thread_and_one_query_serve_all_streams(api: Api) -> None:
     seen = [factories.submit(api.database).id for _ in range(3)]
     lines = [api.get(f"/v1/jobs/{job_id}/events") for job_id in (*seen, *seen)]
-    assert len(lookouts()) == 1
+    assert len(watcher_threads()) == 1
     queries: list[str] = []
     with _counting(api.database, queries):
         looks = job_watcher.load_snapshots(api.database, seen)
@@ -271,7 +271,7 @@ def test_one_thread_and_one_query_serve_all_streams(api: Api) -> None:
     assert len([query for query in queries if query.startswith("SELECT")]) == 1
     for line in lines:
         line.close()
-    _await(lambda: not lookouts())
+    _await(lambda: not watcher_threads())
 
 
 class Faltering(Database):
@@ -295,7 +295,7 @@ def watch(database: Database, job_id: UUID) -> JobSnapshot | None:
         return watched.news.get(timeout=30)
     finally:
         tower.leave(watched)
-        _await(lambda: not lookouts())
+        _await(lambda: not watcher_threads())
         database.close()
 
 
@@ -315,8 +315,8 @@ def test_a_watcher_that_fails_ends_its_streams(sqlite_url: str) -> None:
     assert watch(database, create_id()) is None
 
 
-def lookouts() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "lookout"]
+def watcher_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "job-watcher"]
 
 
 def _await(is_so: Callable[[], bool]) -> None:

@@ -56,7 +56,7 @@ def digest_of(directory: Path) -> str:
     from worker.checkers.model_directories import CheckerDirectory  # noqa: PLC0415
 
     with pytest.raises(SafetyUnavailableError, match="sha256=") as told:
-        CheckerDirectory(directory).resolve()
+        CheckerDirectory(directory).verify()
     return told.value.message.partition("sha256=")[2].rstrip(".")
 
 
