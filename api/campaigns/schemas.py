@@ -110,7 +110,11 @@ class _CampaignFields(Body):
     on_block: Annotated[OnBlock, Field(strict=False)] | None = Field(
         None, description="What happens when the safety check blocks a print. Defaults to `fail`."
     )
-    fallback_image: AssetId | None = Field(None, description="Replaces blocked images; requires `on_block: fallback`.")
+    fallback_image: AssetId | None = Field(
+        None,
+        description="An asset that replaces blocked images. It is checked, resized and marked like every generated image."
+        " Requires `on_block: fallback`.",
+    )
     palette_floor: Share | None = Field(
         None, description="Palette score below which an image is re-rolled. By default no image is re-rolled."
     )

@@ -38,7 +38,7 @@ class Safety(Output):
     scores: dict[str, float]
     reason: str | None = Field(description="`hook` if the image was blocked by the hook rather than by the checker.")
     policy: Policy
-    is_fallback: bool = Field(description="Whether this is the service's fallback image, in place of a blocked one.")
+    is_fallback: bool = Field(description="Whether this is a fallback image, in place of a blocked one.")
     released_at: Time | None = Field(description="When a reviewer released the image from quarantine.")
 
 
