@@ -111,9 +111,7 @@ class _CampaignFields(Body):
         None, description="What happens when the safety check blocks a print. Defaults to `fail`."
     )
     fallback_image: AssetId | None = Field(
-        None,
-        description="An asset that replaces blocked images. It is checked, resized and marked like every generated image."
-        " Requires `on_block: fallback`.",
+        None, description="Replaces blocked images, checked as they are; see on_block."
     )
     palette_floor: Share | None = Field(
         None, description="Palette score below which an image is re-rolled. By default no image is re-rolled."
