@@ -26,7 +26,7 @@ def restore_cell(cell: str) -> str:
     """Return what ``defuse_cell`` was given: for a file of ours that comes back."""
     if cell.startswith("'") and cell[1:].startswith(_STARTS):
         cell = cell[1:]
-    parts = []
+    parts: list[str] = []
     for before, sign, _ in _split(cell):
         escaped = before[:-1] if before.endswith("'") else None
         is_ours = escaped is not None and _opens_cell(escaped, is_first=not parts)
