@@ -79,11 +79,11 @@ def measure(model: str, services: list[str], rounds: int, images: int) -> dict[s
         contestants: dict[str, Take] = {}
         if model == PAINTED:
             emulated = {"MODELS": PAINTED, "MAX_BATCH": str(MOST_ROWS), "PAINTED_STEP_SECONDS": str(STEP_SECONDS)}
-            bodies = {"width": SIDE, "height": SIDE, "steps": STEPS}
+            fields = {"width": SIDE, "height": SIDE, "steps": STEPS}
             contestants[LOOP] = _take_emulated
             for name, settings in variants.items():
                 running = stack.enter_context(service.running(settings=settings | emulated))
-                contestants[name] = partial(running.take, **bodies)
+                contestants[name] = partial(running.take, **fields)
         else:
             directory = STARTER if model == "starter" else Path(model)
             card = read_card(directory)

@@ -55,9 +55,9 @@ class Service:
         self._database = database
         self._client = client
 
-    def submit(self, **bodies: Any) -> UUID:
+    def submit(self, **fields: Any) -> UUID:
         """Order one image; return the job's id."""
-        return UUID(self._client.submit({"prompt": PROMPT, "priority": "bulk", **bodies})["id"])
+        return UUID(self._client.submit({"prompt": PROMPT, "priority": "bulk", **fields})["id"])
 
     def wait(self, job_ids: Sequence[UUID]) -> list[Job]:
         """Return these jobs when all have succeeded; fail if one has not."""
@@ -72,9 +72,9 @@ class Service:
             raise RuntimeError(f"a job ended otherwise than printed: {', '.join(failed)}")
         return jobs
 
-    def take(self, images: int, **bodies: Any) -> float:
+    def take(self, images: int, **fields: Any) -> float:
         """Order so many images at once; return the seconds from the first order to the last job's end."""
-        jobs = self.wait([self.submit(seed=seed, **bodies) for seed in range(images)])
+        jobs = self.wait([self.submit(seed=seed, **fields) for seed in range(images)])
         began = min(job.created_at for job in jobs)
         ended = max(job.finished_at for job in jobs if job.finished_at is not None)
         return (ended - began).total_seconds()
