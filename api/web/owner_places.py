@@ -1,0 +1,78 @@
+"""Limits how many uses of a shared resource run at a time, in total and for each owner.
+
+One owner can never take all places, so that others are served while that owner sends more than its share.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+
+from api.web.errors import RefusedError
+
+RETRY_SECONDS = 5
+
+
+class NoPlaceError(RefusedError):
+    """All places are taken, or the owner holds its whole share; a retry may succeed after *retry_after* seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "too_many_requests",
+            f"Too many such requests are in progress; try again in {retry_after} seconds.",
+            headers={"Retry-After": str(retry_after)},
+        )
+        self.retry_after = retry_after
+
+
+class Release:
+    """Gives one place back when it is called; further calls have no effect, from any thread."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
+        self._lock = Lock()
+
+    def __call__(self) -> None:
+        """Give the place back, once."""
+        with self._lock:
+            give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+
+class OwnerPlaces:
+    """Has *total* places, of which one owner may hold *share* at a time. Never blocks."""
+
+    def __init__(self, total: int, share: int) -> None:
+        if not 1 <= share <= total:
+            raise ValueError(f"share must be from 1 to {total}, not {share}")
+        self._total = total
+        self._share = share
+        self._held = Counter[str]()
+        self._lock = Lock()
+
+    @contextmanager
+    def take(self, owner: str) -> Iterator[None]:
+        """Hold a place of *owner* for the length of the block; raise NoPlaceError if there is none."""
+        release = self.try_take(owner)
+        if release is None:
+            raise NoPlaceError(RETRY_SECONDS)
+        try:
+            yield
+        finally:
+            release()
+
+    def try_take(self, owner: str) -> Release | None:
+        """Take a place of *owner* and return what gives it back; return None if there is none."""
+        with self._lock:
+            if self._held.total() >= self._total or self._held[owner] >= self._share:
+                return None
+            self._held[owner] += 1
+        return Release(partial(self._give_back, owner))
+
+    def _give_back(self, owner: str) -> None:
+        with self._lock:
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]

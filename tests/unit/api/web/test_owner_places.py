@@ -1,0 +1,77 @@
+"""Places of a shared resource: in total, for each owner, and given back exactly once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from api.web.owner_places import NoPlaceError, OwnerPlaces
+
+
+def test_an_owner_takes_no_more_than_its_share() -> None:
+    places = OwnerPlaces(4, 2)
+    with places.take("a"), places.take("a"), places.take("b"):
+        with pytest.raises(NoPlaceError), places.take("a"):
+            pass
+        with places.take("b"):
+            pass
+
+
+def test_all_owners_together_take_no_more_than_the_total() -> None:
+    places = OwnerPlaces(2, 1)
+    with places.take("a"), places.take("b"), pytest.raises(NoPlaceError), places.take("c"):
+        pass
+
+
+def test_a_refusal_says_when_to_retry() -> None:
+    places = OwnerPlaces(1, 1)
+    with places.take("a"), pytest.raises(NoPlaceError) as refused, places.take("b"):
+        pass
+    assert refused.value.retry_after > 0
+    assert refused.value.headers == {"Retry-After": str(refused.value.retry_after)}
+
+
+def test_a_place_is_given_back_when_its_block_fails() -> None:
+    places = OwnerPlaces(1, 1)
+    with pytest.raises(KeyError), places.take("a"):
+        raise KeyError
+    with places.take("a"):
+        pass
+
+
+def test_a_place_given_back_twice_counts_once() -> None:
+    places = OwnerPlaces(2, 2)
+    first, second = places.try_take("a"), places.try_take("a")
+    assert first is not None
+    assert second is not None
+    first()
+    first()
+    third = places.try_take("a")
+    assert third is not None
+    assert places.try_take("a") is None
+
+
+def test_owners_without_a_place_are_forgotten() -> None:
+    places = OwnerPlaces(1, 1)
+    assert places.try_take("holder") is not None
+    for number in range(100):
+        with pytest.raises(NoPlaceError), places.take(f"owner {number}"):
+            pass
+    assert len(places._held) == 1
+
+
+def test_a_share_must_fit_into_the_total() -> None:
+    for total, share in ((0, 0), (1, 2), (2, 0)):
+        with pytest.raises(ValueError, match="share"):
+            OwnerPlaces(total, share)
+
+
+def test_threads_at_once_take_exactly_the_places_there_are() -> None:
+    places, barrier = OwnerPlaces(5, 3), Barrier(16)
+
+    def take_one(number: int) -> bool:
+        barrier.wait()
+        return places.try_take("ab"[number % 2]) is not None
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(take_one, range(16))) == 5
