@@ -17,9 +17,10 @@ from api.console import setup
 from api.images import assets, files, quarantine, routes as image_routes, verification
 from api.jobs import attempts, events, routes as job_routes, styles
 from api.runtime.context import EXTENSION, AppContext, Services
+from api.server.exchange import SMALL_BODY_BYTES
 from api.system import health, models, openapi, overview, usage
 from api.web import access_log, errors
-from api.web.strict_json import MAX_BODY_BYTES, StrictRequest
+from api.web.strict_json import StrictRequest
 from api.webhooks import deliveries, routes
 from common.settings import Settings
 
@@ -63,8 +64,8 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
         static_folder=None,
     )
     app.request_class = StrictRequest
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = SMALL_BODY_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = SMALL_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.config[errors.BASE_URL] = settings.base_url

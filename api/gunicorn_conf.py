@@ -1,6 +1,5 @@
 """Gunicorn configuration of the API: ``gunicorn -c python:api.gunicorn_conf``; command-line flags override it."""
 
-import os
 import sys
 from typing import Any
 
@@ -15,17 +14,13 @@ except SettingsError as fault:
     sys.exit(EXIT_BAD_SETTINGS)
 
 bind = [_settings.bind]
-worker_class = "gthread"
+worker_class = "api.server.worker.ApiWorker"
 workers = 1
 threads = _settings.api_threads
 graceful_timeout = 30
-timeout = 90  # for a worker's main thread, which never waits for a request
+timeout = 90  # for a worker's event loop, which never waits for a request
 keepalive = 15
-limit_request_line = 4094
-limit_request_fields = 50
-limit_request_field_size = 8190
 control_socket_disable = True
-forwarded_allow_ips = ""  # X-Forwarded-* is ignored: links are built from PRESSROOM_PUBLIC_URL
 accesslog = None  # the app writes its own access log
 errorlog = "-"
 
@@ -33,4 +28,4 @@ errorlog = "-"
 def post_worker_init(worker: Any) -> None:
     """Make *worker* close waiting connections, event streams above all, when it is asked to stop or orphaned."""
     room = worker.wsgi.extensions[EXTENSION].waiting_room
-    room.close_when(lambda: not worker.alive or worker.ppid != os.getppid())
+    room.close_when(worker.is_stopping)

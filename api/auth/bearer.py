@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 
 from api.runtime.context import current_context
+from api.runtime.uploads import admit_body
 from api.web.errors import RefusedError
 from common import keys
 from common.keys import Scope
@@ -67,12 +68,12 @@ def install(app: Flask) -> None:
     app.before_request(_authenticate_request)
 
 
-def _authenticate_request() -> None:
+def _authenticate_request() -> Response | None:
     if request.endpoint is None:
-        return  # unknown route: 404 or 405, with or without a key
+        return None  # unknown route: 404 or 405, with or without a key
     scope = get_view_scope(current_app.view_functions[request.endpoint])
     if scope is None:
-        return
+        return None
     match = BEARER.fullmatch(request.headers.get("Authorization", ""))
     row = current_context().keys.find(match.group(1)) if match else None
     if row is None:
@@ -85,3 +86,4 @@ def _authenticate_request() -> None:
             "insufficient_scope", f"This API key requires the scope {scope}.", headers={"WWW-Authenticate": challenge}
         )
     g.caller = Caller.of(row)
+    return admit_body(row.owner)

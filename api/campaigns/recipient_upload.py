@@ -2,25 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import BoundedSemaphore
-from typing import IO, cast
 
 from flask import Request, request
-from werkzeug.exceptions import ClientDisconnected
 
 from api.campaigns import queries
 from api.campaigns.recipient_schemas import Receipt, RowError, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
+from api.runtime.uploads import UploadRule
 from api.web.errors import RefusedError
 from api.web.problems import FieldError
-from api.web.strict_json import limit_reading
 from common.campaigns import digest
 from common.campaigns.recipients import importing, lists, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
 from common.campaigns.recipients.formats.rows import Sheet
-from common.campaigns.recipients.formats.xlsx_rows import BusyError
 from common.campaigns.recipients.importing import ImportResult
 from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.recipients.validation import InvalidRow
@@ -29,8 +25,7 @@ from common.tables import Campaign, RecipientList
 UPLOAD_SECONDS = 15 * 60
 """Maximum duration of an upload; the clerk abandons a list that takes longer."""
 
-_upload_slots = BoundedSemaphore(4)
-"""Limits concurrent uploads per process: each one occupies a thread, and a slow sender occupies it for long."""
+RECIPIENTS_UPLOAD = UploadRule(lambda settings: settings.max_recipients_bytes, UPLOAD_SECONDS, "file")
 
 
 def choose_format(request: Request) -> tuple[Format, str]:
@@ -43,20 +38,6 @@ def choose_format(request: Request) -> tuple[Format, str]:
         names = ", ".join(MEDIA_TYPES)
         raise RefusedError("unsupported_media_type", f"Send the file as one of {names}, in UTF-8 or with its charset.")
     return kind, encoding
-
-
-class _CompleteBody:
-    """A request body that raises ClientDisconnected if it ends early, which gunicorn does not detect."""
-
-    def __init__(self, request: Request) -> None:
-        self._stream, self._missing = request.stream, request.content_length or 0
-
-    def read(self, size: int) -> bytes:
-        data: bytes = self._stream.read(size)
-        self._missing -= len(data)
-        if not data and self._missing > 0:
-            raise ClientDisconnected
-        return data
 
 
 class RecipientUpload:
@@ -73,13 +54,7 @@ class RecipientUpload:
         context, (kind, encoding) = current_context(), choose_format(self._request)
         settings = context.settings
         self._request.max_content_length = settings.max_recipients_bytes
-        body = cast("IO[bytes]", _CompleteBody(self._request))
-        too_large = f"The file must not exceed {settings.max_recipients_bytes} bytes."
-        with (
-            _take_upload_slot(),
-            limit_reading(self._request, UPLOAD_SECONDS, too_large=too_large, subject="file"),
-            detect.open_sheet(body, kind, encoding) as self._sheet,
-        ):
+        with detect.open_sheet(self._request.stream, kind, encoding) as self._sheet:
             check = context.prompt_rules.judge_always
             return importing.import_rows(context.database, self._loading, self._sheet, check, settings.max_recipients)
 
@@ -87,16 +62,6 @@ class RecipientUpload:
         """Abandon the list, and keep the columns that were read, for its errors."""
         columns = [] if self._sheet is None else importing.list_data_columns(self._sheet)
         _abandon_lists(self._path, [self._loading], columns)
-
-
-@contextmanager
-def _take_upload_slot() -> Iterator[None]:
-    if not _upload_slots.acquire(blocking=False):
-        raise BusyError
-    try:
-        yield
-    finally:
-        _upload_slots.release()
 
 
 def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:

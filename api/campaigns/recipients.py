@@ -14,6 +14,7 @@ from api.campaigns.recipient_schemas import FILE, ErrorsQuery, Preview, Receipt,
 from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
 from api.runtime.context import current_context
+from api.runtime.uploads import takes_upload
 from api.web import responses
 from api.web.validation import refuse_not_found
 from common.campaigns import queries, rendering
@@ -42,6 +43,7 @@ PREVIEW_PROBLEMS = (400, 404, 408, 409, 413, 415, 422)
     **responses.describe_route(Scope.CAMPAIGNS_WRITE, {200: Receipt}, 400, 404, 408, 409, 413, 415, 422, 429),
 )
 @scope_required(Scope.CAMPAIGNS_WRITE)
+@takes_upload(recipient_upload.RECIPIENTS_UPLOAD)
 def put_recipients(path: CampaignPath, query: UploadQuery) -> Response:
     """Upload a recipients file. Every row is rendered and checked; a rejected file changes nothing."""
     return responses.respond_json(recipient_upload.receive_recipients(path, query))

@@ -10,7 +10,7 @@ from flask import Response
 from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine, SheetQuery
 from api.images.schemas import Colour
 from api.runtime.context import AppContext, current_context
-from api.web.errors import refuse_request
+from api.web.errors import RefusedError, refuse_request
 from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
 from common.campaigns import rendering
@@ -59,14 +59,13 @@ COLUMNS: dict[str, Callable[[ResultLine], object]] = {
 def send_lines(campaign: Campaign) -> Response:
     """Return the results of *campaign* as JSON Lines."""
     lines = encode_jsonl(_iter_result_lines(campaign))
-    return _stream_response(lines, "application/jsonl", f"{_build_file_stem(campaign)}-results.jsonl")
+    return _stream_response(campaign, lines, "application/jsonl", "-results.jsonl")
 
 
 def send_table(campaign: Campaign) -> Response:
     """Return the results of *campaign* as CSV."""
-    return _stream_response(
-        encode_csv(_iter_result_lines(campaign)), "text/csv; charset=utf-8", f"{_build_file_stem(campaign)}-results.csv"
-    )
+    lines = encode_csv(_iter_result_lines(campaign))
+    return _stream_response(campaign, lines, "text/csv; charset=utf-8", "-results.csv")
 
 
 def send_archive(campaign: Campaign, pattern: str) -> Response:
@@ -77,9 +76,7 @@ def send_archive(campaign: Campaign, pattern: str) -> Response:
     except InvalidPatternError as error:
         raise refuse_request([FieldError(code=error.code, detail=error.message, parameter="name")]) from None
     lines = result_lines.iterate_lines(context.database, campaign)
-    return _stream_response(
-        archive.pack_archive(context.storage, lines, names), "application/zip", f"{_build_file_stem(campaign)}.zip"
-    )
+    return _stream_response(campaign, archive.pack_archive(context.storage, lines, names), "application/zip", ".zip")
 
 
 def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
@@ -108,8 +105,14 @@ def _iter_result_lines(campaign: Campaign) -> Iterator[ResultLine]:
     return (presenter.serialize(line) for line in result_lines.iterate_lines(context.database, campaign))
 
 
-def _stream_response(content: Iterator[bytes], content_type: str, filename: str) -> Response:
+def _stream_response(campaign: Campaign, content: Iterator[bytes], content_type: str, extension: str) -> Response:
+    """Return a file that is sent while it is made; raise RefusedError if the owner has no place for a download left."""
+    release = current_context().download_places.try_take(campaign.owner)
+    if release is None:
+        raise RefusedError("too_many_downloads", "You have too many downloads in progress; wait until one has ended.")
+    filename = f"{_build_file_stem(campaign)}{extension}"
     response = Response(content, content_type=content_type)
+    response.call_on_close(release)
     response.headers["Content-Disposition"] = format_content_disposition(filename)
     return response
 

@@ -13,8 +13,8 @@ from api.console.session import COOKIE
 from api.console.state import console_state
 from api.console.urls import build_page_url
 from api.runtime.context import current_context
+from api.runtime.uploads import admit_body
 from api.web.errors import RefusedError
-from api.web.strict_json import BODY_SECONDS, limit_read_time
 from common import keys
 from common.keys import Scope
 from common.tables import ApiKey
@@ -69,10 +69,13 @@ def authorize_request() -> Response | None:
         )
         g.caller = Caller.of(row)
     if scope is None:
-        return None
+        return admit_body("")
     if row is None:
         return _redirect_to_sign_in()
     require_scope(scope)
+    admission = admit_body(row.owner)
+    if admission is not None:
+        return admission  # the token may be in the body, which is read after this
     if request.method == "POST" and not console_state().sessions.is_own(cookie, _read_csrf_token()):
         raise RefusedError("insufficient_scope", "This form has expired. Go back, reload the page and try again.")
     return None
@@ -105,8 +108,7 @@ def _read_csrf_token() -> str:
     header = request.headers.get(TOKEN_HEADER)
     if header is not None:
         return header
-    with limit_read_time(request, BODY_SECONDS):
-        return request.form.get(TOKEN_FIELD, "")
+    return request.form.get(TOKEN_FIELD, "")
 
 
 def _redirect_to_sign_in() -> Response:

@@ -7,8 +7,9 @@ from flask import Response, request
 from api.auth.bearer import current_caller, scope_required
 from api.images import serializers
 from api.images.asset_schemas import NEW_ASSET, Asset, AssetList, AssetPath, AssetQuery
-from api.images.uploads import receive_picture
+from api.images.uploads import PICTURE_UPLOAD, receive_picture
 from api.runtime.context import current_context
+from api.runtime.uploads import takes_upload
 from api.web import responses
 from api.web.validation import refuse_not_found
 from common.errors import StorageError
@@ -27,6 +28,7 @@ log = get_logger(__name__)
     "", request_body=NEW_ASSET, **responses.describe_route(Scope.JOBS_WRITE, CREATED, 400, 408, 413, 415, 422, 429)
 )
 @scope_required(Scope.JOBS_WRITE)
+@takes_upload(PICTURE_UPLOAD)
 def create_asset() -> Response:
     """Upload a PNG, JPEG or WebP image. Only its pixels are kept."""
     context, owner = current_context(), current_caller().owner

@@ -10,11 +10,12 @@ from typing import IO, Any
 
 from flask import Request
 from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
+from api.runtime.uploads import UploadRule
 from api.web.errors import RefusedError, refuse_request
 from api.web.problems import FieldError, join_pointer
-from api.web.strict_json import limit_reading
 from common.images.assets import PictureFile
 from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
 
@@ -22,6 +23,8 @@ FIELD = "file"
 FORM_BYTES = 256 * 1024  # for the form around its file; more than the parser's read size, which it counts as form text
 FORM_PARTS = 8
 FORM_SECONDS = 120
+
+PICTURE_UPLOAD = UploadRule(lambda settings: settings.max_asset_bytes + FORM_BYTES, FORM_SECONDS, "form")
 
 MOST_PIXELS = 4096 * 4096
 SANITIZE_PROGRAM = Path(__file__).with_name("sanitize_subprocess.py")
@@ -105,14 +108,12 @@ def _read_form(
         silent=False,
     )
     arguments: tuple[Any, ...] = (request.mimetype, request.content_length, request.mimetype_params)
-    with limit_reading(
-        request,
-        FORM_SECONDS,
-        too_large=_describe_limit(most_bytes),
-        malformed="The body is incomplete or is not a valid multipart form.",
-        malformed_errors=(ValueError,),
-    ):
+    try:
         _, form, files = parser.parse(request.stream, *arguments)
+    except RequestEntityTooLarge:
+        raise RefusedError("body_too_large", _describe_limit(most_bytes)) from None
+    except ValueError:
+        raise RefusedError("bad_request", "The body is incomplete or is not a valid multipart form.") from None
     return form, files
 
 

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from api.auth.bearer import current_caller, scope_required
 from api.images.asset_schemas import NEW_ASSET
-from api.images.uploads import inspect_picture, open_uploaded_file
+from api.images.uploads import PICTURE_UPLOAD, inspect_picture, open_uploaded_file
 from api.runtime.context import current_context
+from api.runtime.uploads import takes_upload
 from api.web import responses
 from api.web.output import Output, Time
 from common.images import similarity
@@ -102,6 +103,7 @@ class RecognizedPicture:
     **responses.describe_route(Scope.JOBS_READ, {200: Verification}, 400, 408, 413, 415, 422, 429),
 )
 @scope_required(Scope.JOBS_READ)
+@takes_upload(PICTURE_UPLOAD)
 def verify_picture() -> Response:
     """Verify a PNG, JPEG or WebP image. The upload is not stored."""
     context = current_context()

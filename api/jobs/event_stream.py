@@ -69,9 +69,10 @@ class JobEventStream:
         self._look = look
         self._after = after
         with ExitStack() as farewell:
-            if not context.waiting_room.enter():
+            leave = context.waiting_room.enter(owner)
+            if leave is None:
                 raise RefusedError("too_many_streams", "Poll the job instead, or try again later.")
-            farewell.callback(context.waiting_room.leave)
+            farewell.callback(leave)
             self._watch = context.watcher.watch(job_id, look)
             farewell.callback(context.watcher.leave, self._watch)
             self._farewell = farewell.pop_all()

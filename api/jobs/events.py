@@ -1,6 +1,6 @@
 """``/v1/jobs/{id}/events``: follow a job with server-sent events."""
 
-from flask import Response, request
+from flask import Response
 
 from api.auth.bearer import current_caller, scope_required
 from api.jobs import event_stream, queries
@@ -12,9 +12,6 @@ from api.web import responses, sse
 from common.keys import Scope
 
 blueprint = responses.create_blueprint("events", "Live events of a job.", "/v1/jobs")
-
-SEND_SECONDS = 30
-"""How long a client may stop reading before its connection is closed."""
 
 STREAM_RESPONSES: responses.Success = {
     200: {
@@ -43,16 +40,8 @@ def follow_job(path: JobPath, header: FollowHeaders) -> Response:
                 return Response(status=204)
             told = b"".join(event.encode() for event in event_stream.iter_final_events(session, row, context, after))
             return _respond_stream(told)
-    _limit_send_time()
     return _respond_stream(event_stream.JobEventStream(context, owner, path.job_id, look, after))
 
 
 def _respond_stream(body: bytes | event_stream.JobEventStream) -> Response:
     return Response(body, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
-
-
-def _limit_send_time() -> None:
-    """Set a send timeout, so that gunicorn drops a client that keeps its connection open and reads nothing."""
-    line = request.environ.get("gunicorn.socket")
-    if line is not None:
-        line.settimeout(SEND_SECONDS)

@@ -97,15 +97,15 @@ def retry_job(path: JobPath, header: NewJobHeaders) -> Response:
 
 def _respond_submitted(created: Created[Job], prefer: str | None) -> Response:
     """Return a submitted job, after the wait that the client prefers."""
-    context, shown = current_context(), created.resource
+    context, owner, shown = current_context(), current_caller().owner, created.resource
     headers = {"Location": f"{context.path_prefix}/v1/jobs/{shown.id}"}
     if not created.is_new:
         headers["Idempotency-Replayed"] = "true"
     seconds = parse_preference(prefer or "")
-    if seconds and wait_for_job(context.waiting_room, context.database, shown.id, seconds):
+    if seconds and wait_for_job(context.waiting_room, context.database, owner, shown.id, seconds):
         headers["Preference-Applied"] = f"wait={seconds}"
         with context.database.reading() as session:
-            row = queries.load_job(session, current_caller().owner, shown.id)
+            row = queries.load_job(session, owner, shown.id)
             shown = serializers.serialize_job(session, row, context)
     if shown.status.is_terminal:
         return responses.respond_json(shown, 200, headers)

@@ -13,6 +13,7 @@ from api.runtime.key_cache import KeyCache
 from api.runtime.long_poll import LongPollSlots
 from api.runtime.model_cache import ModelCache
 from api.runtime.readiness import ReadinessCheck
+from api.web.owner_places import OwnerPlaces
 from common.db.engine import Database
 from common.jobs.notifier import Notifier
 from common.safety.prompt_rules import PromptRules
@@ -43,6 +44,8 @@ class AppContext(Services):
 
     cursors: Cursors
     waiting_room: LongPollSlots
+    upload_places: OwnerPlaces
+    download_places: OwnerPlaces
     watcher: JobWatcher
     readiness: ReadinessCheck
     models: ModelCache
@@ -54,19 +57,22 @@ class AppContext(Services):
     @classmethod
     def of(cls, given: Services) -> Self:
         """Return the context of an app that uses *given*."""
-        waiting_room = LongPollSlots(given.settings.max_waiting)
-        cipher = SecretCipher(given.settings.read_secret())
+        settings = given.settings
+        waiting_room = LongPollSlots(OwnerPlaces.divide(settings.max_waiting, settings.owner_share))
+        cipher = SecretCipher(settings.read_secret())
         return cls(
             **vars(given),
-            cursors=Cursors(given.settings.read_secret()),
+            cursors=Cursors(settings.read_secret()),
             waiting_room=waiting_room,
+            upload_places=OwnerPlaces.divide(settings.max_uploads, settings.owner_share),
+            download_places=OwnerPlaces.divide(settings.max_downloads, settings.owner_share),
             watcher=JobWatcher(given.database, waiting_room.is_closing),
             models=ModelCache(given.database),
             readiness=ReadinessCheck(given.database, given.notifier, given.storage),
-            prompt_rules=PromptRules.open(given.settings.prompt_rules),
+            prompt_rules=PromptRules.open(settings.prompt_rules),
             cipher=cipher,
             keys=KeyCache(given.database),
-            inserter=BatchInserter(given.database, given.notifier, cipher, given.settings),
+            inserter=BatchInserter(given.database, given.notifier, cipher, settings),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Waiting room: limits how many clients hold a connection, and thus a thread, until their job has ended.
+"""Waiting room: limits how many clients hold a thread until their job has ended, in total and for each owner.
 
 Clients wait with ``Prefer: wait=N`` or by following the job's events.
 """
@@ -6,11 +6,11 @@ Clients wait with ``Prefer: wait=N`` or by following the job's events.
 import re
 import time
 from collections.abc import Callable
-from threading import BoundedSemaphore
 from uuid import UUID
 
 from sqlalchemy import select
 
+from api.web.owner_places import OwnerPlaces, Release
 from common.db.engine import Database
 from common.tables import Job
 
@@ -32,8 +32,8 @@ def parse_preference(header: str) -> int:
 class LongPollSlots:
     """Has *seats* for waiting connections; without a free seat, a client does not wait."""
 
-    def __init__(self, seats: int) -> None:
-        self._seats = BoundedSemaphore(seats) if seats else None
+    def __init__(self, seats: OwnerPlaces) -> None:
+        self._seats = seats
         self._is_closing: Callable[[], bool] = lambda: False
 
     def close_when(self, is_closing: Callable[[], bool]) -> None:
@@ -44,18 +44,14 @@ class LongPollSlots:
         """Return whether all clients must leave."""
         return self._is_closing()
 
-    def enter(self) -> bool:
-        """Take a seat and return whether one was free. A taken seat must be given back with ``leave``."""
-        return self._seats is not None and self._seats.acquire(blocking=False)
+    def enter(self, owner: str) -> Release | None:
+        """Take a seat and return what gives it back; None if *owner* gets no seat."""
+        return self._seats.try_take(owner)
 
-    def leave(self) -> None:
-        """Give a seat back."""
-        if self._seats is not None:
-            self._seats.release()
-
-    def wait(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Poll *is_over* until it returns true or *seconds* have passed; return whether a seat was free."""
-        if not self.enter():
+    def wait(self, owner: str, is_over: Callable[[], bool], seconds: float) -> bool:
+        """Poll *is_over* until it returns true or *seconds* have passed; return whether *owner* got a seat."""
+        leave = self.enter(owner)
+        if leave is None:
             return False
         try:
             end = time.monotonic() + seconds
@@ -64,16 +60,16 @@ class LongPollSlots:
                 time.sleep(min(pause, left))
                 pause = min(pause * 1.5, LONGEST_PAUSE)
         finally:
-            self.leave()
+            leave()
         return True
 
 
-def wait_for_job(slots: LongPollSlots, database: Database, job_id: UUID, seconds: float) -> bool:
-    """Wait until a job has ended or *seconds* have passed; return whether a seat was free."""
+def wait_for_job(slots: LongPollSlots, database: Database, owner: str, job_id: UUID, seconds: float) -> bool:
+    """Wait until a job of *owner* has ended or *seconds* have passed; return whether the owner got a seat."""
 
     def is_over() -> bool:
         with database.reading() as session:
             status = session.scalar(select(Job.status).where(Job.id == job_id))
         return status is None or status.is_terminal
 
-    return slots.wait(is_over, seconds)
+    return slots.wait(owner, is_over, seconds)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g, request
 
+from api.server.exchange import Exchange
 from common.db.ids import create_id
 from common.logs import bind_log_context, get_logger
 
@@ -34,6 +35,12 @@ def _log_response(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
+    if not Exchange.of(request.environ).is_preliminary:
+        _log_request(response)
+    return response
+
+
+def _log_request(response: Response) -> None:
     log.info(
         "request",
         method=request.method,
@@ -43,7 +50,6 @@ def _log_response(response: Response) -> Response:
         ms=round((time.perf_counter() - g.began) * 1000, 1),
         **({"owner": g.caller.owner} if "caller" in g else {}),
     )
-    return response
 
 
 def _clear_log_context(_fault: BaseException | None) -> None:

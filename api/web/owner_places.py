@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
+from typing import Self
 
 from api.web.errors import RefusedError
 
@@ -45,12 +46,17 @@ class OwnerPlaces:
     """Has *total* places, of which one owner may hold *share* at a time. Never blocks."""
 
     def __init__(self, total: int, share: int) -> None:
-        if not 1 <= share <= total:
-            raise ValueError(f"share must be from 1 to {total}, not {share}")
+        if not 0 <= share <= total:
+            raise ValueError(f"share must be from 0 to {total}, not {share}")
         self._total = total
         self._share = share
         self._held = Counter[str]()
         self._lock = Lock()
+
+    @classmethod
+    def divide(cls, total: int, fraction: float) -> Self:
+        """Return *total* places of which one owner may hold *fraction*, but at least one."""
+        return cls(total, min(total, max(1, int(total * fraction))))
 
     @contextmanager
     def take(self, owner: str) -> Iterator[None]:

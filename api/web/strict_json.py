@@ -1,24 +1,15 @@
-"""Read bodies within limits, and parse JSON so strictly that every parser would read a body in the same way."""
+"""Parse JSON so strictly that every parser would read it in the same way."""
 
 import json
 import math
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cached_property
-from threading import Event
 from typing import Any
 
 from flask import Request
-from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it ships no types
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.web.errors import RefusedError
 from api.web.problems import FieldError, join_pointer, quote_shortened
-from api.web.timeouts import set_alarm
 
-MAX_BODY_BYTES = 256 * 1024
-BODY_SECONDS = 30
 MAX_DEPTH = 16
 MAX_KEYS = 16_384
 MAX_DIGITS = 1000
@@ -38,61 +29,8 @@ class StrictRequest(Request):
 
     @cached_property
     def _object(self) -> dict[str, Any]:
-        return parse_json_object(self._read_whole())
-
-    def _read_whole(self) -> bytes:
-        """Return the body; checks its length, because gunicorn detects neither a truncated nor an oversized body."""
-        too_large = f"The body must not exceed {MAX_BODY_BYTES} bytes."
-        with limit_reading(self, BODY_SECONDS, too_large=too_large):
-            # Cached, because the digest of an idempotent request reads it again.
-            data = self.get_data()
-            if len(data) < (self.content_length or 0):
-                raise ClientDisconnected
-        if self.content_length is None and len(data) >= MAX_BODY_BYTES:
-            raise RefusedError("body_too_large", too_large)
-        return data
-
-
-@contextmanager
-def limit_read_time(request: Request, seconds: float) -> Iterator[Callable[[], bool]]:
-    """Limit reading to *seconds*, so that a client that sends slowly cannot occupy a thread for days."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    late = Event()
-
-    def hang_up() -> None:
-        late.set()
-        if connection is not None:
-            connection.shutdown(socket.SHUT_RD)
-
-    with set_alarm(seconds, hang_up):
-        yield late.is_set
-
-
-@contextmanager
-def limit_reading(
-    request: Request,
-    seconds: float,
-    *,
-    too_large: str,
-    subject: str = "body",
-    malformed: str = "The body is incomplete or does not match its headers.",
-    malformed_errors: tuple[type[Exception], ...] = (),
-) -> Iterator[None]:
-    """Limit reading a body to *seconds*, and raise RefusedError if it is too large, late, incomplete or malformed.
-
-    *too_large* and *malformed* are the messages; *malformed_errors* are what the parser of this body raises.
-    """
-    with limit_read_time(request, seconds) as is_late:
-        try:
-            yield
-        except RequestEntityTooLarge:
-            raise RefusedError("body_too_large", too_large) from None
-        except (ClientDisconnected, OSError, ParseException, *malformed_errors):
-            if is_late():
-                raise RefusedError(
-                    "request_timeout", f"The {subject} did not arrive within {seconds} seconds."
-                ) from None
-            raise RefusedError("bad_request", malformed) from None
+        # Cached, because the digest of an idempotent request reads it again.
+        return parse_json_object(self.get_data())
 
 
 def parse_json_object(data: bytes) -> dict[str, Any]:

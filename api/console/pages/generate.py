@@ -14,11 +14,12 @@ from api.console.rendering import localize_url, render_live_fragment, render_pag
 from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.images import queries, serializers
-from api.images.uploads import receive_picture, sanitize_picture
+from api.images.uploads import PICTURE_UPLOAD, receive_picture, sanitize_picture
 from api.jobs import prepare, queries as job_queries, resolve, serializers as job_serializers
 from api.jobs.schemas import Job, NewJob
 from api.jobs.submit import submit_job
 from api.runtime.context import current_context
+from api.runtime.uploads import takes_upload
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from common.db.ids import parse_id
@@ -75,6 +76,7 @@ def show_job_result(job_id: str) -> Response:
 
 
 @register_page("/generate/pictures", Scope.JOBS_WRITE, post=True)
+@takes_upload(PICTURE_UPLOAD)
 def upload_picture() -> Response:
     """Store an uploaded source image or mask as an asset and return its id."""
     settings = current_context().settings

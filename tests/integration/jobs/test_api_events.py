@@ -39,7 +39,7 @@ def api(database: Database, tmp_path: Path) -> Api:
 @pytest.fixture
 def plain(sqlite_database: Database, tmp_path: Path) -> Api:
     """An api for what does not depend on the kind of database, with two slots for waiting requests."""
-    return open_api(sqlite_database, tmp_path, max_waiting=2)
+    return open_api(sqlite_database, tmp_path, max_waiting=2, owner_share=1)
 
 
 @contextmanager

@@ -197,7 +197,7 @@ def test_a_request_without_a_free_waiting_slot_is_answered_at_once(plain: Api) -
         answers.append(plain.post("/v1/jobs", json={"prompt": "x"}, headers={"Prefer": "wait=60"}))
         return True
 
-    assert room.wait(ask, 60)
+    assert room.wait("ada", ask, 60)
     assert answers[0].status_code == 202
     assert "Preference-Applied" not in answers[0].headers
 

@@ -9,12 +9,13 @@ from werkzeug.wrappers import Response
 
 from api.campaigns import recipients
 from api.campaigns.recipient_schemas import ErrorsQuery, UploadQuery
-from api.campaigns.recipient_upload import receive_recipients
+from api.campaigns.recipient_upload import RECIPIENTS_UPLOAD, receive_recipients
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
 from api.console.query_params import paged, read_filters, read_text
 from api.console.routing import register_page
 from api.console.urls import build_page_url
 from api.runtime.context import current_context
+from api.runtime.uploads import takes_upload
 from api.web.validation import refuse_not_found
 from common.campaigns import queries
 from common.campaigns.recipients import importing, queries as recipient_queries
@@ -56,6 +57,7 @@ def show_recipients(campaign_id: str) -> Response:
 
 
 @register_page("/campaigns/<campaign_id>/recipients", Scope.CAMPAIGNS_WRITE, post=True)
+@takes_upload(RECIPIENTS_UPLOAD)
 def upload_recipients(campaign_id: str) -> Response:
     """Import the uploaded file (the request body); invalid rows are rejected and shown."""
     mode = "append" if request.args.get("mode") == "append" else "replace"

@@ -61,9 +61,15 @@ def test_owners_without_a_place_are_forgotten() -> None:
 
 
 def test_a_share_must_fit_into_the_total() -> None:
-    for total, share in ((0, 0), (1, 2), (2, 0)):
+    for total, share in ((-1, 0), (1, 2), (2, -1)):
         with pytest.raises(ValueError, match="share"):
             OwnerPlaces(total, share)
+
+
+@pytest.mark.parametrize(("total", "fraction", "held"), [(8, 0.25, 2), (8, 1, 8), (3, 0.25, 1), (0, 1, 0)])
+def test_an_owner_holds_a_fraction_of_the_places_and_at_least_one(total: int, fraction: float, held: int) -> None:
+    places = OwnerPlaces.divide(total, fraction)
+    assert sum(places.try_take("a") is not None for _ in range(10)) == held
 
 
 def test_threads_at_once_take_exactly_the_places_there_are() -> None:
