@@ -26,6 +26,7 @@ errorlog = "-"
 
 
 def post_worker_init(worker: Any) -> None:
-    """Make *worker* close waiting connections, event streams above all, when it is asked to stop or orphaned."""
+    """Give *worker* threads for waiting connections, which are closed when it is asked to stop or orphaned."""
+    worker.idle_threads = _settings.max_waiting + _settings.max_downloads
     room = worker.wsgi.extensions[EXTENSION].waiting_room
     room.close_when(worker.is_stopping)

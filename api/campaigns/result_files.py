@@ -5,11 +5,12 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from flask import Response
+from flask import Response, request
 
 from api.campaigns.result_schemas import LineCost, LineError, LineSafety, ResultLine, SheetQuery
 from api.images.schemas import Colour
 from api.runtime.context import AppContext, current_context
+from api.server.exchange import Exchange
 from api.web.errors import RefusedError, refuse_request
 from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
@@ -110,6 +111,7 @@ def _stream_response(campaign: Campaign, content: Iterator[bytes], content_type:
     release = current_context().download_places.try_take(campaign.owner)
     if release is None:
         raise RefusedError("too_many_downloads", "You have too many downloads in progress; wait until one has ended.")
+    Exchange.of(request.environ).leave_turn()
     filename = f"{_build_file_stem(campaign)}{extension}"
     response = Response(content, content_type=content_type)
     response.call_on_close(release)

@@ -1,6 +1,6 @@
 """``/v1/jobs/{id}/events``: follow a job with server-sent events."""
 
-from flask import Response
+from flask import Response, request
 
 from api.auth.bearer import current_caller, scope_required
 from api.jobs import event_stream, queries
@@ -8,6 +8,7 @@ from api.jobs.event_stream import FollowHeaders
 from api.jobs.schemas import JobPath
 from api.runtime.context import current_context
 from api.runtime.event_ids import find_position
+from api.server.exchange import Exchange
 from api.web import responses, sse
 from common.keys import Scope
 
@@ -40,7 +41,9 @@ def follow_job(path: JobPath, header: FollowHeaders) -> Response:
                 return Response(status=204)
             told = b"".join(event.encode() for event in event_stream.iter_final_events(session, row, context, after))
             return _respond_stream(told)
-    return _respond_stream(event_stream.JobEventStream(context, owner, path.job_id, look, after))
+    stream = event_stream.JobEventStream(context, owner, path.job_id, look, after)
+    Exchange.of(request.environ).leave_turn()
+    return _respond_stream(stream)
 
 
 def _respond_stream(body: bytes | event_stream.JobEventStream) -> Response:

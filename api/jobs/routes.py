@@ -10,6 +10,7 @@ from api.jobs.schemas import Job, JobList, JobPath, JobQuery, NewJob, NewJobHead
 from api.jobs.submit import Created, submit_job
 from api.runtime.context import current_context
 from api.runtime.long_poll import parse_preference, wait_for_job
+from api.server.exchange import Exchange
 from api.web import responses
 from common.clock import utcnow
 from common.jobs import lifecycle
@@ -102,6 +103,8 @@ def _respond_submitted(created: Created[Job], prefer: str | None) -> Response:
     if not created.is_new:
         headers["Idempotency-Replayed"] = "true"
     seconds = parse_preference(prefer or "")
+    if seconds:
+        Exchange.of(request.environ).leave_turn()
     if seconds and wait_for_job(context.waiting_room, context.database, owner, shown.id, seconds):
         headers["Preference-Applied"] = f"wait={seconds}"
         with context.database.reading() as session:

@@ -8,14 +8,15 @@ refuse a request without a valid key, a wrong path, or an owner who has too many
 import asyncio
 import io
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from api.server.answers import Answer, ClientGoneError
 from api.server.bodies import Receive, RequestBody
 from api.server.environ import Environ, attach_body, build_environ
 from api.server.exchange import KEY, SMALL_BODY_BYTES, SMALL_BODY_SECONDS, BodyState, Exchange
+from api.server.fair_threads import FairThreads, Leave
 from common.logs import get_logger
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -24,11 +25,11 @@ log = get_logger(__name__)
 
 
 class Bridge:
-    """The ASGI app that runs the WSGI app *app* in *threads* threads."""
+    """The ASGI app that runs the WSGI app *app*: *active* requests at a time, and *idle* ones that only wait."""
 
-    def __init__(self, app: Callable[..., Any], threads: int) -> None:
+    def __init__(self, app: Callable[..., Any], active: int, idle: int) -> None:
         self._app = app
-        self._executor = ThreadPoolExecutor(threads, "request")
+        self._threads = FairThreads(active, idle)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -55,7 +56,7 @@ class Bridge:
         if exchange.state is BodyState.OVERSIZED:
             exchange.is_asked = True
             with closing(Answer(asyncio.get_running_loop())) as refusal:
-                await self._start_app(attach_body(environ, io.BytesIO(), 0), refusal)
+                await self._run_app(attach_body(environ, io.BytesIO(), 0), refusal)
                 if exchange.accepted is None:
                     await _send_answer(refusal, send, is_last=True)
                     return
@@ -68,7 +69,7 @@ class Bridge:
 
     async def _respond(self, environ: Environ, receive: Receive, send: Send, *, is_last: bool = False) -> None:
         with closing(Answer(asyncio.get_running_loop())) as answer:
-            running = self._start_app(environ, answer)
+            running = asyncio.ensure_future(self._run_app(environ, answer))
             await answer.wait()
             watching = None if answer.is_ended else asyncio.ensure_future(_watch_client(receive, answer))
             try:
@@ -79,10 +80,11 @@ class Bridge:
                     watching.cancel()
                 await running
 
-    def _start_app(self, environ: Environ, answer: Answer) -> "asyncio.Future[None]":
-        return asyncio.get_running_loop().run_in_executor(self._executor, self._write_answer, environ, answer)
+    async def _run_app(self, environ: Environ, answer: Answer) -> None:
+        await self._threads.run(_name_caller(environ), partial(self._write_answer, environ, answer))
 
-    def _write_answer(self, environ: Environ, answer: Answer) -> None:
+    def _write_answer(self, environ: Environ, answer: Answer, leave_turn: Leave) -> None:
+        Exchange.of(environ).leave_turn = leave_turn
         try:
             pieces = self._app(environ, answer.start_response)
             try:
@@ -98,6 +100,11 @@ class Bridge:
             answer.end(is_broken=True)
         else:
             answer.end()
+
+
+def _name_caller(environ: Environ) -> str:
+    """Return what tells callers apart before anybody has checked who they are."""
+    return str(environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE") or environ["REMOTE_ADDR"])
 
 
 async def _send_answer(answer: Answer, send: Send, *, is_last: bool) -> None:

@@ -45,7 +45,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the base class returns None
-        """Refuse a body that ends early; keep the connection of a client that sends no more and waits for the answer."""
+        """Refuse a body that ends early; keep a client that sends no more and waits for its answer."""
         is_answered = self.cycle is None or self.cycle.response_started
         if is_answered:
             return False

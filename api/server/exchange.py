@@ -32,6 +32,9 @@ class Exchange:
         """Whether the app must accept the body now, or refuse the request; the body was not read."""
 
         self.accepted: tuple[int, float] | None = None
+        self.leave_turn: Callable[[], object] = lambda: None
+        """To be called by a request that from now on mostly waits, so that another is worked on; idempotent."""
+
         self._farewell = ExitStack()
 
     @classmethod

@@ -13,6 +13,10 @@ from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]  # it s
 from api.server.bridge import Bridge
 from api.server.connections import LimitedConnection, close_overdue
 
+SWITCH_SECONDS = 0.001
+"""How long a busy thread keeps the interpreter from the others: at Python's 5 ms, threads that compute for one caller
+hold up the short requests of all others."""
+
 
 class ApiWorker(UvicornWorker):  # type: ignore[misc]  # untyped
     """A worker process: an event loop that reads and sends, and the threads that run the app."""
@@ -28,6 +32,9 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]  # untyped
         "ws": "none",
     }
 
+    idle_threads = 0
+    """How many threads there are for requests that mostly wait."""
+
     _server: Server | None = None
 
     def is_stopping(self) -> bool:
@@ -35,9 +42,10 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]  # untyped
         return self._server is not None and self._server.should_exit
 
     def init_process(self) -> None:
-        """Allow as many connections as the system does, and start to serve."""
+        """Allow as many connections as the system does, let threads take short turns, and start to serve."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()
 
     async def callback_notify(self) -> None:
@@ -49,7 +57,7 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]  # untyped
         close_overdue(server.server_state.connections, asyncio.get_running_loop().time())
 
     async def _serve(self) -> None:
-        self.config.app = Bridge(self.wsgi, self.cfg.threads)
+        self.config.app = Bridge(self.wsgi, self.cfg.threads, self.idle_threads)
         self._server = Server(self.config)
         self._install_sigquit_handler()
         await self._server.serve(sockets=self.sockets)

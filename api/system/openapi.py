@@ -1,12 +1,13 @@
 """Serve the OpenAPI document and its pages: ``/openapi.json``, ``/docs`` and ``/docs/errors``."""
 
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from string import Template
 from threading import Lock
 from typing import Any
 
-from flask import Response, current_app, jsonify, send_from_directory
+from flask import Response, current_app, request, send_from_directory
 from flask_openapi.models.info import Info
 from flask_openapi.models.security_scheme import SecurityScheme
 from flask_openapi.openapi import OpenAPI
@@ -74,6 +75,11 @@ class Document:
                 self._content = build_document(self._app)
             return self._content
 
+    @cached_property
+    def encoded(self) -> str:
+        """Return the document as JSON; encoded once, because anybody may ask for it."""
+        return self._app.json.dumps(self.read())
+
 
 def build_document(app: OpenAPI) -> dict[str, Any]:
     """Return the OpenAPI document of *app*."""
@@ -114,7 +120,10 @@ def _tidy_operation(operation: dict[str, Any]) -> None:
 @scope_required(None)
 def _serve_document() -> Response:
     """Return the OpenAPI document."""
-    return jsonify(current_app.extensions[DOCUMENT].read())
+    response = Response(current_app.extensions[DOCUMENT].encoded, content_type="application/json")
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 @scope_required(None)

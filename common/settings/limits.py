@@ -1,10 +1,6 @@
 """Settings: limits per owner, job, upload and process."""
 
-from typing import Self
-
-from pydantic import BaseModel, Field, model_validator
-
-from common.settings.parsing import PREFIX
+from pydantic import BaseModel, Field
 
 
 class LimitSettings(BaseModel):
@@ -13,7 +9,12 @@ class LimitSettings(BaseModel):
     max_queued_jobs: int = Field(
         10_000, ge=1, description="Maximum number of queued jobs per owner; further requests get 429."
     )
-    api_threads: int = Field(48, ge=3, description="Number of threads of an api process.")
+    api_threads: int = Field(
+        16,
+        ge=1,
+        description="Number of requests that an api process works on at a time. Connections that wait and downloads "
+        "have threads of their own.",
+    )
     max_waiting: int = Field(
         32, ge=0, description="Maximum number of connections per api process that wait for a job or its events."
     )
@@ -41,12 +42,3 @@ class LimitSettings(BaseModel):
     max_recipients_bytes: int = Field(100_000_000, ge=1024, description="Maximum size of a recipients file, in bytes.")
     link_seconds: int = Field(900, ge=60, le=604_800, description="Lifetime of a signed image link, in seconds.")
     idempotency_hours: int = Field(24, ge=1, description="How long an `Idempotency-Key` is remembered, in hours.")
-
-    @model_validator(mode="after")
-    def _check_threads(self) -> Self:
-        if self.max_waiting + self.max_downloads >= self.api_threads:
-            raise ValueError(
-                f"{PREFIX}MAX_WAITING and {PREFIX}MAX_DOWNLOADS together must be less than {PREFIX}API_THREADS: each "
-                "waiting connection and each download takes a thread"
-            )
-        return self

@@ -118,7 +118,7 @@ def test_a_stopping_server_ends_its_streams_and_waiting_requests_and_exits() -> 
             server.process.send_signal(signal.SIGTERM)
             answer = waiting.recv(65_536)
         assert answer.startswith(b"HTTP/1.1 202")
-        assert b"Preference-Applied: wait=60" in answer
+        assert b"preference-applied: wait=60" in answer.lower()
         assert line.read_to_the_end().endswith(b"\r\n0\r\n\r\n"), "the stream is complete, as far as it goes"
         assert b"event: job" not in line.come
         line.close()
