@@ -42,7 +42,7 @@ class RequestBody:
 
     async def _read(self, limit: int) -> BodyState:
         collected = bytearray()
-        state = BodyState.COMPLETE
+        state = BodyState.COMPLETE if self.length <= limit else BodyState.OVERSIZED
         while not self._is_complete and state is BodyState.COMPLETE:
             message = await self._receive()
             if message["type"] != "http.request":

@@ -34,7 +34,7 @@ class FairThreads:
         self._waiting: dict[str, deque[asyncio.Future[Turn]]] = {}  # whose turn is next comes first
 
     async def run(self, caller: str, act: Callable[[Leave], None]) -> None:
-        """Call *act* in a thread when it is the turn of *caller*; *act* may call its argument to leave its turn early."""
+        """Call *act* in a thread when it is the turn of *caller*; *act* may call its argument to leave its turn."""
         loop = asyncio.get_running_loop()
         turn = await self._enter(caller)
         try:
