@@ -60,10 +60,9 @@ async def answer_at_once(scope: Any, receive: Any, send: Any) -> None:
 def loop() -> Iterator[Loop]:
     loop = Loop()
     yield loop
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
+    for task in asyncio.all_tasks(loop):
         task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    run_ready(loop)
     loop.close()
 
 
