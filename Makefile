@@ -23,7 +23,7 @@ PARALLEL := -n 3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-unit test-integration test-functional test-faults test-browser screenshots \
-	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-speed bench-submit bench-console \
+	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-slow-clients bench-speed bench-submit bench-console \
 	bench-report train-starter bench-starter clean
 
 ##@ Getting started
@@ -107,6 +107,9 @@ bench-gpu: $(STAMP) ## Measure the engine on a GPU: ARCH=sd15, sdxl, sdxl-lightn
 
 bench-speed: $(STAMP) ## Measure the speed settings: SPEED_OF=starter (CPU, 10 minutes), sd15, sdxl or flux
 	$(BIN)/python -m tests.bench.engine.speed $(SPEED_OF)
+
+bench-slow-clients: $(STAMP) ## Measure submits beside 200 slow clients, on the api's server and five others (20 minutes)
+	$(BIN)/python -m tests.bench.service.slow_clients
 
 bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view with a row and delay() (2 minutes)
 	$(BIN)/python -m tests.bench.service.submit
