@@ -23,6 +23,7 @@ from api.web import access_log, errors
 from api.web.strict_json import StrictRequest
 from api.webhooks import deliveries, routes
 from common.settings import Settings
+from common.settings.private_files import protect_data_directory
 
 RESOURCES = (
     job_routes,
@@ -55,6 +56,7 @@ RESOURCES = (
 
 def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     """Return the Flask app that uses *services*."""
+    protect_data_directory(settings.home)
     app = OpenAPI(
         __name__,
         info=openapi.INFO,

@@ -19,6 +19,7 @@ from common.jobs.notifier import create_celery, name_queue
 from common.models.adapters import read_adapter_directory
 from common.models.catalog import load_offered_models
 from common.settings import EXIT_BAD_SETTINGS, Settings
+from common.settings.private_files import protect_data_directory
 from common.storage import open_storage
 from worker.celery_consumer import install_consumer
 from worker.checkers.factory import open_checker
@@ -37,6 +38,7 @@ def main() -> int:
     try:
         settings = Settings.from_environ()
         logs.configure_logging(settings, "press")
+        protect_data_directory(settings.home)
         failpoints.arm_failpoints(settings.faults, settings.home / "faults")
         signal.signal(signal.SIGTERM, _exit_on_signal)  # until Celery handles it
         press = build_press(settings)

@@ -10,6 +10,7 @@ from common.db.engine import Database
 from common.errors import SettingsError
 from common.jobs.notifier import CeleryNotifier, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
+from common.settings.private_files import protect_data_directory
 from common.storage import open_storage
 from common.webhooks.deliverer import Deliverer
 from common.webhooks.signing_secrets import SecretCipher
@@ -20,19 +21,20 @@ def main() -> int:
     """Do the duties until a signal says stop; return the exit status."""
     try:
         settings = Settings.from_environ()
+        logs.configure_logging(settings, "clerk")
+        protect_data_directory(settings.home)
+        failpoints.arm_failpoints(settings.faults, settings.home / "faults")
+        cipher, storage = SecretCipher(settings.read_secret()), open_storage(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_BAD_SETTINGS
-    logs.configure_logging(settings, "clerk")
-    failpoints.arm_failpoints(settings.faults, settings.home / "faults")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     database = Database(settings.sqlalchemy_url)
     notifier = CeleryNotifier(create_celery(settings, patient=False))
-    guard = SsrfGuard(SsrfRules.of(settings))
-    deliverer = Deliverer(database, SecretCipher(settings.read_secret()), guard, threads=settings.webhook_threads)
-    duties = list_duties(settings, database, notifier, open_storage(settings), deliverer)
+    deliverer = Deliverer(database, cipher, SsrfGuard(SsrfRules.of(settings)), threads=settings.webhook_threads)
+    duties = list_duties(settings, database, notifier, storage, deliverer)
     run_duties(duties, stop, settings.tick_seconds)
     deliverer.close()
     database.close()

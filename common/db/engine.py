@@ -3,7 +3,7 @@
 import fcntl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Database:
 
         Raises DatabaseUnavailableError when the database does not answer, DatabaseBusyError when others are in the way.
         """
-        turn = self._turn or nullcontext()
+        turn = self.take_turn()
         with _translate_faults(), turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -84,6 +84,10 @@ class Database:
         """Yield a session for one statement that reads: no transaction around it, and so half the round trips."""
         with _translate_faults(), Session(self._glancing, expire_on_commit=False) as session:
             yield session
+
+    def take_turn(self) -> AbstractContextManager[None]:
+        """Let no other process write to a SQLite file in the block; does nothing on PostgreSQL."""
+        return self._turn or nullcontext()
 
     def close(self) -> None:
         """Close every connection; those in use are closed as soon as they are returned."""

@@ -18,7 +18,7 @@ def upgrade_schema(database: Database) -> None:
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
     config = _build_alembic_config()
-    with database.engine.connect() as connection:
+    with database.take_turn(), database.engine.connect() as connection:  # two may start at the same moment
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

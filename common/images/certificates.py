@@ -1,6 +1,9 @@
 """Signing certificates: their files and validity, and creation of a trial chain."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from common.clock import utcnow
 from common.errors import ProvenanceUnavailableError, SettingsError
 from common.settings import Settings
+from common.settings.private_files import replace_file
 
 CHAIN, KEY = "chain.pem", "key.pem"
 AUTHORITY, AUTHORITY_KEY = "authority.pem", "authority.key"
@@ -83,6 +87,11 @@ def create_chain(folder: Path, organisation: str, *, days: int) -> datetime:
     known to whoever knows this authority. Nobody else does.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _lock_folder(folder):
+        return _create_chain(folder, organisation, days)
+
+
+def _create_chain(folder: Path, organisation: str, days: int) -> datetime:
     authority, authority_key = _open_authority(folder, organisation)
     key = ec.generate_private_key(ec.SECP256R1())
     ends = min(utcnow() + timedelta(days=days), authority.not_valid_after_utc)
@@ -98,8 +107,8 @@ def create_chain(folder: Path, organisation: str, *, days: int) -> datetime:
         )
         .sign(authority_key, hashes.SHA256())
     )
-    _write_key(folder / KEY, key)
-    (folder / CHAIN).write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in (certificate, authority)))
+    replace_file(folder / KEY, _encode_key(key))
+    replace_file(folder / CHAIN, b"".join(each.public_bytes(Encoding.PEM) for each in (certificate, authority)))
     return certificate.not_valid_after_utc
 
 
@@ -118,8 +127,8 @@ def _open_authority(folder: Path, organisation: str) -> tuple[x509.Certificate, 
         .add_extension(x509.KeyUsage(**NO_USE | {"key_cert_sign": True, "crl_sign": True}), critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write_key(key_path, key)
-    path.write_bytes(certificate.public_bytes(Encoding.PEM))
+    replace_file(key_path, _encode_key(key))
+    replace_file(path, certificate.public_bytes(Encoding.PEM))
     return certificate, key
 
 
@@ -147,11 +156,19 @@ def _build_name(organisation: str, common: str) -> x509.Name:
     )
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Let one process at a time create certificates in *folder*: they must all be of one authority."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read_file(path: Path) -> bytes:

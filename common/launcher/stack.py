@@ -21,6 +21,7 @@ from common.launcher.supervisor import Supervisor, print_line
 from common.models import catalog
 from common.models.adapters import read_adapter_directory
 from common.settings import PREFIX, Settings
+from common.settings.private_files import protect_data_directory
 
 API_GRACE_SECONDS = 15
 PRESS_MARGIN_SECONDS = 15
@@ -36,6 +37,7 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 def run_stack(settings: Settings, environ: Mapping[str, str], *, presses: int = 1) -> int:
     """Run the whole stack until SIGINT or SIGTERM; return the exit status."""
+    protect_data_directory(settings.home)
     settings.home.mkdir(parents=True, exist_ok=True)
     with _lock_data_directory(settings):
         _check_port(settings.bind)

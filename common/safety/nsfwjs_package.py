@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from common.errors import SafetyUnavailableError
+from common.settings.private_files import replace_file
 
 PACKAGE = "nsfwjs@4.4.0"
 INTEGRITY = "krC1fgeTLXtZwgdpKJ0jm7hqv0gTSRQQRL+FhOaxaJ9Wj92t42BO3csO2odwgTAgZgf2RvkwPtp0R8Aa7dc+MA=="
@@ -52,4 +53,4 @@ def unpack_weights(archive: Path, target: Path) -> None:
             member = tar.extractfile(name)
             if member is None:
                 raise SafetyUnavailableError(f"{archive.name} does not contain {name}.")
-            (target / name.rpartition("/")[2]).write_bytes(member.read())
+            replace_file(target / name.rpartition("/")[2], member.read())

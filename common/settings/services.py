@@ -9,6 +9,13 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, SecretStr
 
+from common.errors import SettingsError
+from common.settings.parsing import PREFIX
+from common.settings.private_files import read_or_create
+
+SHORTEST_SECRET = 16
+"""Characters of a signing secret."""
+
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux allows 107 in ``sockaddr_un.sun_path``, macOS 103."""
 
@@ -21,7 +28,7 @@ class ServiceSettings(BaseModel):
     public_url: str | None = Field(None, description="Base URL of all links in responses. Default: `http://` + `BIND`.")
     secret_key: SecretStr | None = Field(
         None,
-        min_length=16,
+        min_length=SHORTEST_SECRET,
         description="Signs links and cursors and encrypts webhook secrets. Default: generated under `HOME`.",
     )
     database_url: SecretStr | None = Field(
@@ -95,16 +102,25 @@ class ServiceSettings(BaseModel):
         return self.storage_url or f"file:{self.home.resolve() / 'images'}"
 
     def read_secret(self) -> bytes:
-        """Return the configured signing secret, or the one under the data directory, which is created if missing."""
+        """Return the configured signing secret, or the one under the data directory, which is created if missing.
+
+        Raises SettingsError if the file cannot be read, or holds no secret worth the name.
+        """
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         path = self.home / "secret_key"
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes().strip()
-        with os.fdopen(descriptor, "wb") as file:
-            secret = secrets.token_hex(32).encode()
-            file.write(secret)
+            secret = read_or_create(path, lambda: secrets.token_hex(32).encode()).strip()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise SettingsError(
+                f"The signing secret {path} cannot be read or created: {reason}. Let this user read it and write to "
+                f"its directory, or set {PREFIX}SECRET_KEY."
+            ) from None
+        if len(secret) < SHORTEST_SECRET:
+            raise SettingsError(
+                f"The signing secret {path} is empty or shorter than {SHORTEST_SECRET} characters, so anybody could "
+                "forge links and sign-ins. Restore the file from a backup, or delete it to get a new secret; links, "
+                "webhook secrets and quarantined images made with an old one can then not be read any more."
+            )
         return secret

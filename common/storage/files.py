@@ -10,6 +10,7 @@ from typing import NoReturn
 from uuid import uuid4
 
 from common.errors import ObjectMissingError, StorageError
+from common.settings.private_files import sync_directory
 from common.storage.links import LINK_PATH, LinkSigner, LinkTarget
 from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_linkable_key, check_storage_key
 
@@ -38,7 +39,7 @@ class FileStorage:
                 unfinished.replace(path)
             finally:
                 unfinished.unlink(missing_ok=True)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
 
     def get(self, key: str) -> bytes:
         """Return the file's content."""
@@ -114,12 +115,4 @@ def _make_directory(path: Path) -> None:
         path.mkdir(exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)

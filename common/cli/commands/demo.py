@@ -18,6 +18,7 @@ from common.cli.output import print_table
 from common.db.engine import Database
 from common.images.contact_sheet import Tile, draw_contact_sheet
 from common.settings import Settings
+from common.settings.private_files import protect_data_directory
 from common.states.jobs import JobStatus
 
 PROMPTS = (
@@ -43,9 +44,10 @@ def demo() -> None:
     All files are saved in the folder `demo` of the data directory.
     """
     settings = Settings.from_environ()
+    protect_data_directory(settings.home)
     started = time.monotonic()
     folder = settings.home / "demo"
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"  # two may start in the same second
     pictures = folder / f"pictures-{stamp}"
     click.echo("Starting the stack: api, press, clerk, message broker …", err=True)
     with run_temporary_stack(folder / f"stack-{stamp}", os.environ) as stage:

@@ -10,6 +10,7 @@ import click
 from common.cli import diagnostics
 from common.cli.diagnostics import Finding, Grade
 from common.settings import Settings
+from common.settings.private_files import protect_data_directory
 
 MARKS = {Grade.SOUND: ("✓", "green"), Grade.WARNING: ("!", "yellow"), Grade.FAULT: ("✗", "red")}
 
@@ -21,8 +22,10 @@ def doctor(as_json: bool) -> None:
 
     The exit status is 1 if a check fails.
     """
+    settings = Settings.from_environ()
+    protect_data_directory(settings.home)
     findings = []
-    for finding in diagnostics.run_diagnostics(Settings.from_environ(), os.environ):
+    for finding in diagnostics.run_diagnostics(settings, os.environ):
         findings.append(finding)
         if not as_json:
             _print_finding(finding)

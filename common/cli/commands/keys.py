@@ -15,6 +15,7 @@ from common.db.engine import Database
 from common.keys import KEY_NAME_PATTERN, TENANT_SCOPES, RetentionDays, Scope
 from common.safety.policy import Policy, PolicyOverrides, Recourse, ReviewAction
 from common.settings import Settings
+from common.settings.private_files import protect_data_directory
 from common.settings.webhooks import LEAST_WEBHOOK_DAYS
 
 
@@ -126,6 +127,7 @@ def revoke(key_id: str, as_json: bool) -> None:
 @contextmanager
 def _open_transaction() -> Iterator[Session]:
     settings = Settings.from_environ()
+    protect_data_directory(settings.home)
     database = Database(settings.sqlalchemy_url)
     try:
         schema.check_schema_current(database)

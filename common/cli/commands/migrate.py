@@ -6,6 +6,7 @@ from common.cli.output import as_json_option, print_json
 from common.db import schema
 from common.db.engine import Database
 from common.settings import Settings
+from common.settings.private_files import protect_data_directory
 
 
 @click.command()
@@ -15,7 +16,9 @@ def migrate(as_json: bool) -> None:
 
     `pressroom up` does this automatically. Models are registered by the presses, not by this command.
     """
-    database = Database(Settings.from_environ().sqlalchemy_url)
+    settings = Settings.from_environ()
+    protect_data_directory(settings.home)
+    database = Database(settings.sqlalchemy_url)
     try:
         schema.upgrade_schema(database)
         revision = schema.fetch_revision(database)

@@ -7,6 +7,7 @@ from common.errors import SettingsError
 from common.images import certificates
 from common.images.certificates import Credentials
 from common.settings import PREFIX, Settings
+from common.settings.private_files import protect_data_directory
 
 
 @click.group()
@@ -25,6 +26,7 @@ def init(organisation: str, days: int, as_json: bool) -> None:
     command again before the certificate expires to renew it from the same authority.
     """
     settings = Settings.from_environ()
+    protect_data_directory(settings.home)
     folder = certificates.resolve_default_folder(settings)
     if Credentials.of(settings) != Credentials(folder / certificates.CHAIN, folder / certificates.KEY):
         raise SettingsError(

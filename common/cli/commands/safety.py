@@ -7,6 +7,7 @@ from common.db import schema
 from common.db.engine import Database
 from common.safety import nsfwjs_package, refusal_counts
 from common.settings import Settings
+from common.settings.private_files import protect_data_directory
 
 
 @click.group()
@@ -18,7 +19,9 @@ def safety() -> None:
 @as_json_option
 def fetch(as_json: bool) -> None:
     """Download the weights of the checker nsfwjs (6 MB) from npm to PRESSROOM_HOME."""
-    folder = nsfwjs_package.download_weights(Settings.from_environ().home)
+    settings = Settings.from_environ()
+    protect_data_directory(settings.home)
+    folder = nsfwjs_package.download_weights(settings.home)
     if as_json:
         print_json({"folder": str(folder)})
         return

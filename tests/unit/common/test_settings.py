@@ -122,6 +122,19 @@ def test_the_secret_is_generated_once_for_this_user_alone(tmp_path):
     assert stat.S_IMODE((tmp_path / "new" / "secret_key").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("content", ["", "\n", "short", " " * 40])
+def test_a_secret_that_is_empty_or_short_is_refused_with_what_to_do(tmp_path, content):
+    (tmp_path / "secret_key").write_text(content)
+    with pytest.raises(SettingsError, match=r"Restore the file from a backup, or delete it"):
+        read(HOME=str(tmp_path)).read_secret()
+
+
+def test_a_secret_that_cannot_be_created_is_an_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"not a directory.*PRESSROOM_SECRET_KEY"):
+        read(HOME=str(tmp_path / "file")).read_secret()
+
+
 def test_a_secret_that_is_set_is_used_and_not_written_to_disk(tmp_path):
     assert read(HOME=str(tmp_path), SECRET_KEY=SECRET).read_secret() == SECRET.encode()
     assert list(tmp_path.iterdir()) == []
