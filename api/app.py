@@ -16,7 +16,7 @@ from api.campaigns import (
 from api.console import setup
 from api.images import assets, files, quarantine, routes as image_routes, verification
 from api.jobs import attempts, events, routes as job_routes, styles
-from api.runtime.context import EXTENSION, AppContext, Services
+from api.runtime.context import EXTENSION, AppContext, Services, find_client_address
 from api.server.exchange import SMALL_BODY_BYTES
 from api.system import health, models, openapi, overview, usage
 from api.web import access_log, errors
@@ -72,7 +72,7 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     app.url_map.merge_slashes = False
     app.config[errors.BASE_URL] = settings.base_url
     app.extensions[EXTENSION] = AppContext.of(services)
-    access_log.install(app)
+    access_log.install(app, find_client_address)
     errors.install(app)
     bearer.install(app)
     for resource in RESOURCES:

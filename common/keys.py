@@ -15,12 +15,13 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import DatabaseClock, now_sql
+from common.db.ids import create_id
 from common.safety.policy import PolicyOverrides
-from common.tables import ApiKey
+from common.tables import ApiKey, ConsoleSession
 
 API_KEY_PATTERN = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -32,7 +33,9 @@ _LIVING = select(ApiKey).where(
     ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > DatabaseClock())
 )
 _LIVE = _LIVING.where(ApiKey.prefix == bindparam("prefix"))
-_LIVE_BY_ID = _LIVING.where(ApiKey.id == bindparam("key_id"))
+_IN_SESSION = _LIVING.join(ConsoleSession, ConsoleSession.key_id == ApiKey.id).where(
+    ConsoleSession.expires_at > DatabaseClock()
+)
 
 
 class Scope(StrEnum):
@@ -115,14 +118,38 @@ def find_api_key(session: Session, key: str) -> ApiKey | None:
     return row if hmac.compare_digest(digest_api_key(key), known) else None
 
 
-def find_live_api_key(session: Session, key_id: UUID) -> ApiKey | None:
-    """Return the row of a key by its row's id; None for one that is unknown, expired or revoked."""
-    return session.scalar(_LIVE_BY_ID, {"key_id": key_id})
+def open_console_session(session: Session, row: ApiKey, lifetime: timedelta) -> UUID:
+    """Start a session of the console for a key and return its id."""
+    opened = ConsoleSession(id=create_id(), key_id=row.id, expires_at=now_sql(session, lifetime))
+    session.add(opened)
+    session.flush()
+    return opened.id
 
 
-def load_live_api_keys(session: Session, key_ids: Collection[UUID]) -> dict[UUID, ApiKey]:
-    """Return the rows of those of these keys that are neither unknown nor expired nor revoked, by their rows' ids."""
-    return {row.id: row for row in session.scalars(_LIVING.where(ApiKey.id.in_(key_ids)))}
+def load_session_keys(session: Session, session_ids: Collection[UUID]) -> dict[UUID, ApiKey]:
+    """Return the keys of those of these sessions that have not ended, by the sessions' ids.
+
+    A session ends when it is closed or expires, and when its key is revoked or expires.
+    """
+    query = _IN_SESSION.add_columns(ConsoleSession.id).where(ConsoleSession.id.in_(session_ids))
+    return {session_id: row for row, session_id in session.execute(query)}
+
+
+def close_console_session(session: Session, session_id: UUID) -> None:
+    """End a session of the console, if it has not ended."""
+    session.execute(delete(ConsoleSession).where(ConsoleSession.id == session_id))
+
+
+def delete_ended_sessions(session: Session) -> int:
+    """Delete the sessions that have expired or whose key is no longer valid; return how many."""
+    ended = select(ConsoleSession.id).where(
+        or_(
+            ConsoleSession.expires_at <= now_sql(session),
+            ConsoleSession.key_id.not_in(_LIVING.with_only_columns(ApiKey.id)),
+        )
+    )
+    found = session.scalars(delete(ConsoleSession).where(ConsoleSession.id.in_(ended)).returning(ConsoleSession.id))
+    return len(found.all())
 
 
 def find_owned_api_key(session: Session, owner: str, prefix: str) -> ApiKey | None:

@@ -82,14 +82,14 @@ def authorize_request() -> Response | None:
 
 
 def _find_key(cookie: str, *, live: bool) -> ApiKey | None:
-    """Return the API key of a cookie, or None if the cookie has expired or the key was revoked."""
+    """Return the API key of a cookie, or None if its session has ended."""
     signed = console_state().sessions.read(cookie) if cookie else None
     if signed is None:
         return None
     if live:
-        return console_state().key_ring.find(signed.key_id)
+        return console_state().key_ring.find(signed.session_id)
     with current_context().database.glancing() as session:
-        return keys.find_live_api_key(session, signed.key_id)
+        return keys.load_session_keys(session, [signed.session_id]).get(signed.session_id)
 
 
 def _refuse_cross_site() -> None:

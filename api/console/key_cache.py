@@ -1,4 +1,4 @@
-"""Cache the API keys of open pages: one query every two seconds looks them all up."""
+"""Cache the API keys of open pages by their sessions: one query every two seconds looks them all up."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from common.db.engine import Database
 from common.tables import ApiKey
 
 FRESH_SECONDS = 2.0
-"""How long a live page keeps working after its key is revoked; other pages look the key up each time."""
+"""How long a live page works after its session was ended by another process; other pages look it up each time."""
 
 KEPT_SECONDS = 60.0
-"""How long a key stays in the query after its last request."""
+"""How long a session stays in the query after its last request."""
 
 
 class LiveKeyCache:
-    """The cache of live keys of open pages."""
+    """The cache of the keys of open pages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,18 +25,24 @@ class LiveKeyCache:
         self._live: dict[UUID, ApiKey] = {}
         self._fresh_until = 0.0
 
-    def find(self, key_id: UUID) -> ApiKey | None:
-        """Return the row of a live key, up to FRESH_SECONDS old, or None."""
+    def find(self, session_id: UUID) -> ApiKey | None:
+        """Return the key of a session, up to FRESH_SECONDS old; None if the session has ended."""
         now = time.monotonic()
         with self._lock:
-            is_new = key_id not in self._asked
-            self._asked[key_id] = now
+            is_new = session_id not in self._asked
+            self._asked[session_id] = now
             if is_new or now > self._fresh_until:
                 self._poll(now)
-            return self._live.get(key_id)
+            return self._live.get(session_id)
+
+    def forget(self, session_id: UUID) -> None:
+        """Remove a session that was ended, so that its open pages end at once."""
+        with self._lock:
+            self._asked.pop(session_id, None)
+            self._live.pop(session_id, None)
 
     def _poll(self, now: float) -> None:
-        self._asked = {key_id: at for key_id, at in self._asked.items() if now - at < KEPT_SECONDS}
+        self._asked = {session_id: at for session_id, at in self._asked.items() if now - at < KEPT_SECONDS}
         with self._database.glancing() as session:
-            self._live = keys.load_live_api_keys(session, list(self._asked))
+            self._live = keys.load_session_keys(session, list(self._asked))
         self._fresh_until = now + FRESH_SECONDS

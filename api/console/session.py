@@ -1,7 +1,11 @@
-"""Console sessions: a signed cookie holds a key id and an expiry time, never the key itself."""
+"""Console sessions: a signed cookie holds the id of a session and its expiry time, never the key itself.
+
+The session is a row (``common.keys.open_console_session``), so that signing out ends it for every copy of its cookie.
+"""
 
 import hashlib
 import hmac
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,13 +14,13 @@ from itsdangerous import BadData, Signer, URLSafeSerializer
 from common.clock import utcnow
 
 COOKIE = "pressroom_session"
-SESSION_SECONDS = 12 * 3600
+SESSION_LIFETIME = timedelta(hours=12)
 
 
 class SignedSession(NamedTuple):
-    """The content of a cookie: the key id and the expiry time."""
+    """The content of a cookie: the id of the session and its expiry time."""
 
-    key_id: UUID
+    session_id: UUID
     expires_at: int
 
 
@@ -28,17 +32,17 @@ class Sessions:
         self._cookies = URLSafeSerializer(secret, salt="pressroom.console", signer_kwargs=options)
         self._tokens = Signer(secret, salt="pressroom.console.forms", digest_method=hashlib.sha256)
 
-    def open(self, key_id: UUID) -> str:
-        """Return a new session cookie for the key."""
-        return str(self._cookies.dumps([key_id.hex, int(utcnow().timestamp()) + SESSION_SECONDS]))
+    def sign(self, session_id: UUID) -> str:
+        """Return the cookie of a new session."""
+        return str(self._cookies.dumps([session_id.hex, int((utcnow() + SESSION_LIFETIME).timestamp())]))
 
     def read(self, cookie: str) -> SignedSession | None:
         """Return the content of a cookie; None if its signature is invalid or it has expired."""
         try:
-            key_id, expires_at = self._cookies.loads(cookie)
+            session_id, expires_at = self._cookies.loads(cookie)
         except BadData:
             return None
-        return SignedSession(UUID(hex=key_id), expires_at) if utcnow().timestamp() < expires_at else None
+        return SignedSession(UUID(hex=session_id), expires_at) if utcnow().timestamp() < expires_at else None
 
     def token(self, cookie: str) -> str:
         """Return the CSRF token of the session; another site can neither read nor guess it."""

@@ -45,7 +45,6 @@ VIEWS = (
 """The page modules; importing one registers its pages."""
 
 blueprint.before_request(access.authorize_request)
-blueprint.after_request(rendering.set_security_headers)
 
 
 @blueprint.errorhandler(Exception)
@@ -75,7 +74,14 @@ def install(app: Flask) -> None:
     """Add the console to *app*."""
     attach_console_state(app)
     rendering.install(app)
+    app.after_request(_protect_response)
     app.register_blueprint(blueprint)
+
+
+def _protect_response(response: Response) -> Response:
+    """Set the security headers of every response under the console, of those too that no page of it has made."""
+    is_console = f"{request.path}/".startswith(f"{blueprint.url_prefix}/")
+    return rendering.set_security_headers(response) if is_console else response
 
 
 def attach_console_state(app: Flask) -> None:

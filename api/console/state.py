@@ -5,18 +5,14 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 from flask import current_app
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
+from api.console.failed_sign_ins import FailedSignIns
 from api.console.fragment_cache import FragmentCache
 from api.console.key_cache import LiveKeyCache
 from api.console.session import Sessions
 from api.runtime.context import AppContext
 
 EXTENSION = "pressroom_console"
-SIGN_IN_LIMIT = RateLimitItemPerMinute(20)
-"""Failed sign-ins allowed per address; keys cannot be guessed, but each attempt costs a database query."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +20,7 @@ class ConsoleState:
     """The console's state."""
 
     sessions: Sessions
-    sign_ins: MovingWindowRateLimiter
+    failed_sign_ins: FailedSignIns
     snapshots: FragmentCache
     key_ring: LiveKeyCache
     image_origin: str | None
@@ -35,7 +31,7 @@ class ConsoleState:
         """Return the state for an app with this context."""
         return cls(
             sessions=Sessions(context.settings.read_secret()),
-            sign_ins=MovingWindowRateLimiter(MemoryStorage()),
+            failed_sign_ins=FailedSignIns(),
             snapshots=FragmentCache(),
             key_ring=LiveKeyCache(context.database),
             image_origin=None if context.links is not None else _find_origin(context),

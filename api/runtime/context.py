@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self, cast
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIEnvironment
 
 from flask import current_app
 
@@ -13,6 +14,7 @@ from api.runtime.key_cache import KeyCache
 from api.runtime.long_poll import LongPollSlots
 from api.runtime.model_cache import ModelCache
 from api.runtime.readiness import ReadinessCheck
+from api.web.client_address import ClientAddresses
 from api.web.owner_places import OwnerPlaces
 from common.db.engine import Database
 from common.jobs.notifier import Notifier
@@ -53,6 +55,7 @@ class AppContext(Services):
     prompt_rules: PromptRules
     inserter: BatchInserter
     keys: KeyCache
+    clients: ClientAddresses
 
     @classmethod
     def of(cls, given: Services) -> Self:
@@ -72,6 +75,7 @@ class AppContext(Services):
             prompt_rules=PromptRules.open(settings.prompt_rules),
             cipher=cipher,
             keys=KeyCache(given.database),
+            clients=ClientAddresses(settings.trusted_proxies),
             inserter=BatchInserter(given.database, given.notifier, cipher, settings),
         )
 
@@ -79,6 +83,11 @@ class AppContext(Services):
     def path_prefix(self) -> str:
         """Return the path prefix of this API; empty unless ``PUBLIC_URL`` has one."""
         return urlsplit(self.settings.base_url).path.rstrip("/")
+
+
+def find_client_address(environ: WSGIEnvironment) -> str:
+    """Return the address of the client of a request to the current app, empty if it is not known."""
+    return current_context().clients.find(environ)
 
 
 def current_context() -> AppContext:

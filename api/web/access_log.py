@@ -1,8 +1,10 @@
-"""Access log: one line per request with its request ID, and no query strings, bodies, keys or links."""
+"""Access log: one line per request with its request ID and client, and no query strings, bodies, keys or links."""
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, g, request
 
@@ -16,9 +18,14 @@ REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = get_logger(__name__)
 
 
-def install(app: Flask) -> None:
-    """Assign an ID to every request of *app* and log it."""
-    app.before_request(_start_request)
+def install(app: Flask, find_client: Callable[[WSGIEnvironment], str]) -> None:
+    """Assign an ID to every request of *app*, find its client's address, and log it."""
+
+    def start_request() -> None:
+        g.client_address = find_client(request.environ)
+        _start_request()
+
+    app.before_request(start_request)
     app.after_request(_log_response)
     app.teardown_request(_clear_log_context)
 
@@ -47,6 +54,7 @@ def _log_request(response: Response) -> None:
         # The route rather than the path: the path of a signed link is secret.
         route=request.url_rule.rule if request.url_rule else None,
         status=response.status_code,
+        client=g.client_address,
         ms=round((time.perf_counter() - g.began) * 1000, 1),
         **({"owner": g.caller.owner} if "caller" in g else {}),
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from common import keys
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.images import assets, erasure
@@ -26,6 +27,12 @@ def delete_idempotency_keys(database: Database, hours: int) -> None:
     """Forget idempotency keys older than *hours*."""
     with database.transaction() as session:
         idempotency.delete_old_idempotency_keys(session, hours)
+
+
+def delete_console_sessions(database: Database) -> int:
+    """Forget sessions of the console that have ended; return how many."""
+    with database.transaction() as session:
+        return keys.delete_ended_sessions(session)
 
 
 def delete_messages(database: Database, days: int) -> int:

@@ -4,13 +4,14 @@ import hashlib
 import os
 import secrets
 import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from common.errors import SettingsError
-from common.settings.parsing import PREFIX
+from common.settings.parsing import PREFIX, CommaSeparated
 from common.settings.private_files import read_or_create
 
 SHORTEST_SECRET = 16
@@ -25,6 +26,11 @@ class ServiceSettings(BaseModel):
 
     home: Path = Field(Path("var"), description="Data directory of the embedded services.")
     bind: str = Field("127.0.0.1:8000", description="Address and port that the api listens on.")
+    trusted_proxies: CommaSeparated = Field(
+        (),
+        description="Networks of the proxies in front of the api, comma-separated, whose `X-Forwarded-For` is believed."
+        " Default: none, so that the client is whoever connects.",
+    )
     public_url: str | None = Field(None, description="Base URL of all links in responses. Default: `http://` + `BIND`.")
     secret_key: SecretStr | None = Field(
         None,
@@ -56,6 +62,16 @@ class ServiceSettings(BaseModel):
         pattern=r"^(auto|json|console)$",
         description="`auto`: console on a terminal, else JSON.",
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                raise ValueError(f"must contain only networks such as 10.1.0.0/16, not {entry!r}") from None
+        return entries
 
     @property
     def base_url(self) -> str:

@@ -3,7 +3,7 @@
 from common.tables.campaigns import Campaign, Print, Recipient, RecipientList, RejectedRow, Style
 from common.tables.images import Asset, Image, Likeness
 from common.tables.jobs import Attempt, Job
-from common.tables.keys import ApiKey, IdempotencyKey
+from common.tables.keys import ApiKey, ConsoleSession, IdempotencyKey
 from common.tables.presses import Model, Press, PressReading
 from common.tables.quarantine import PromptRefusals, QuarantinedImage, Review
 from common.tables.webhooks import WebhookAttempt, WebhookEndpoint, WebhookMessage
@@ -13,6 +13,7 @@ __all__ = [
     "Asset",
     "Attempt",
     "Campaign",
+    "ConsoleSession",
     "IdempotencyKey",
     "Image",
     "Job",

@@ -1,10 +1,10 @@
-"""The tables of API keys and of idempotency keys."""
+"""The tables of API keys, of console sessions and of idempotency keys."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
@@ -33,6 +33,16 @@ class ApiKey(Base):
     asset_days: Mapped[int | None]
     prompt_days: Mapped[int | None]
     webhook_days: Mapped[int | None]
+
+
+class ConsoleSession(Base):
+    """A signed-in session of the console; it ends when its row is deleted or expires, or its key is no longer valid."""
+
+    __tablename__ = "console_sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class IdempotencyKey(Base):

@@ -25,8 +25,9 @@ def _render_curl(fields: dict[str, Any], base_url: str) -> str:
     # Within single quotes a shell interprets only the quote itself.
     body = json.dumps(fields, indent=2, ensure_ascii=False).replace("'", "'\\''")
     return (
-        f"curl -s {base_url}/v1/jobs \\\n"
-        '  -H "Authorization: Bearer $PRESSROOM_API_KEY" \\\n'
+        # From a pipe: the arguments of a process can be read by every user of the machine.
+        "printf 'Authorization: Bearer %s' \"$PRESSROOM_API_KEY\" |\n"
+        f"  curl -s {base_url}/v1/jobs -H @- \\\n"
         "  -H 'Content-Type: application/json' -H 'Prefer: wait=60' \\\n"
         f"  -d '{body}'\n"
     )

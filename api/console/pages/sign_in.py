@@ -1,13 +1,15 @@
 """Sign in with an API key, and sign out."""
 
-from flask import make_response, request
+from datetime import timedelta
+
+from flask import g, make_response, request
 from werkzeug.wrappers import Response
 
 from api.console.navigation import SECTIONS
 from api.console.rendering import render_page
 from api.console.routing import register_page
-from api.console.session import COOKIE, SESSION_SECONDS
-from api.console.state import SIGN_IN_LIMIT, console_state
+from api.console.session import COOKIE, SESSION_LIFETIME
+from api.console.state import console_state
 from api.console.urls import build_page_url, redirect_to
 from api.runtime.context import current_context
 from common import keys
@@ -24,33 +26,27 @@ def show_sign_in() -> Response:
 def sign_in() -> Response:
     """Start a session for a valid key."""
     given, then = request.form.get("key", "").strip(), request.form.get("then", "")
-    if not console_state().sign_ins.test(SIGN_IN_LIMIT, request.remote_addr or ""):
-        response = render_page(
-            "sign_in/sign_in.html", 429, then=then, fault="Too many attempts. Try again in one minute."
-        )
-        response.headers["Retry-After"] = "60"
-        return response
-    with current_context().database.reading() as session:
+    with current_context().database.glancing() as session:
         row = keys.find_api_key(session, given)
     if row is None:
-        # Only failed attempts count: behind a proxy all visitors share one address.
-        console_state().sign_ins.hit(SIGN_IN_LIMIT, request.remote_addr or "")
-        fault = "Invalid API key. Keys begin with prk_; revoked and expired keys are rejected."
-        return render_page("sign_in/sign_in.html", 401, then=then, fault=fault)
-    return _set_cookie(_redirect_after_sign_in(row, then), console_state().sessions.open(row.id), SESSION_SECONDS)
+        return _refuse_key(then)
+    _end_session()
+    with current_context().database.transaction() as session:
+        session_id = keys.open_console_session(session, row, SESSION_LIFETIME)
+    return _set_cookie(_redirect_after_sign_in(row, then), console_state().sessions.sign(session_id), SESSION_LIFETIME)
 
 
 @register_page("/sign-out", None, post=True)
 def sign_out() -> Response:
-    """End the session."""
-    return _set_cookie(redirect_to("sign_in:show_sign_in"), "", 0)
+    """End the session, for every copy of its cookie."""
+    _end_session()
+    return _set_cookie(redirect_to("sign_in:show_sign_in"), "", timedelta())
 
 
 @register_page("/", None)
 def show_home() -> Response:
     """Redirect to the overview or the sign-in page."""
-    found = console_state().sessions.read(request.cookies.get(COOKIE, ""))
-    return redirect_to("overview:show_overview" if found else "sign_in:show_sign_in")
+    return redirect_to("overview:show_overview" if "visitor" in g else "sign_in:show_sign_in")
 
 
 @register_page("/<path:rest>", None)
@@ -61,10 +57,31 @@ def show_not_found(rest: str) -> Response:
     )
 
 
+def _refuse_key(then: str) -> Response:
+    seconds = console_state().failed_sign_ins.count(g.client_address)
+    if not seconds:
+        fault = "Invalid API key. Keys begin with prk_; revoked and expired keys are rejected."
+        return render_page("sign_in/sign_in.html", 401, then=then, fault=fault)
+    fault = f"Invalid API key, and too many failed attempts. Try again in {seconds} seconds."
+    response = render_page("sign_in/sign_in.html", 429, then=then, fault=fault)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _end_session() -> None:
+    """End the session of the request's cookie, if there is one."""
+    signed = console_state().sessions.read(request.cookies.get(COOKIE, ""))
+    if signed is None:
+        return
+    with current_context().database.transaction() as session:
+        keys.close_console_session(session, signed.session_id)
+    console_state().key_ring.forget(signed.session_id)
+
+
 def _redirect_after_sign_in(row: ApiKey, then: str) -> Response:
     """Redirect to the requested page if it is in the console, else to the first visible section."""
     home = build_page_url("sign_in:show_home")
-    if then.startswith(home) and "\\" not in then:
+    if then.startswith(home) and then.isprintable() and "\\" not in then:
         return make_response("", 303, {"Location": then})
     for section in SECTIONS:
         if section.scope in row.scopes:
@@ -72,11 +89,11 @@ def _redirect_after_sign_in(row: ApiKey, then: str) -> Response:
     return redirect_to("sign_in:show_sign_in")
 
 
-def _set_cookie(response: Response, value: str, seconds: int) -> Response:
+def _set_cookie(response: Response, value: str, lifetime: timedelta) -> Response:
     response.set_cookie(
         COOKIE,
         value,
-        max_age=seconds,
+        max_age=lifetime,
         path=f"{current_context().path_prefix}/console",
         secure=current_context().settings.base_url.startswith("https:"),
         httponly=True,

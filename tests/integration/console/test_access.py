@@ -1,16 +1,23 @@
 """Sign-in, permissions and protection against forged posts in the console; on both databases."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from api.console.routing import blueprint, get_page_scope
 from api.console.session import COOKIE
 from common import keys
+from common.clerk import retention
+from common.clock import utcnow
 from common.db.engine import Database
+from common.errors import DatabaseUnavailableError
 from common.keys import TENANT_SCOPES, Scope
+from common.tables import ConsoleSession
 from tests.support.apis import Api, open_api
 from tests.support.waiting import until
 
@@ -49,7 +56,13 @@ def test_a_visitor_is_redirected_to_sign_in_and_back(api: Api) -> None:
     assert back.headers["Location"] == "/console/jobs?status=failed"
 
 
-@pytest.mark.parametrize("then", ["https://elsewhere.example/", "//elsewhere.example/console/", "/console/\\x", "/v1"])
+@pytest.mark.parametrize(
+    "then",
+    [
+        *("https://elsewhere.example/", "//elsewhere.example/console/", "/console/\\x", "/v1"),
+        *("/console/\r\nSet-Cookie: a=b", "/console/\n", "/console/\x00", "/console/\x85", "/console/\u2028"),
+    ],
+)
 def test_sign_in_never_redirects_to_another_site(api: Api, then: str) -> None:
     answer = api.client.post("/console/sign-in", data={"key": api.make_key("ada"), "then": then})
     assert answer.headers["Location"] == "/console/overview"
@@ -101,11 +114,33 @@ def test_a_tampered_cookie_is_rejected(api: Api) -> None:
     assert api.client.get("/console/jobs").status_code == 303
 
 
-def test_a_wrong_key_is_refused_and_many_attempts_are_rate_limited(api: Api) -> None:
-    wrong = {"key": "prk_AAAAAAAA_" + "x" * 43}
-    answers = [api.client.post("/console/sign-in", data=wrong) for _ in range(21)]
+WRONG = {"key": "prk_AAAAAAAA_" + "x" * 43}
+
+
+def test_failed_sign_ins_are_refused_for_a_while_but_a_valid_key_never(api: Api) -> None:
+    answers = [api.client.post("/console/sign-in", data=WRONG) for _ in range(21)]
     assert [answer.status_code for answer in answers] == [401] * 20 + [429]
-    assert answers[-1].headers["Retry-After"] == "60"
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+    assert api.client.post("/console/sign-in", data={"key": api.make_key("ada")}).status_code == 303
+
+
+def test_failed_sign_ins_behind_a_trusted_proxy_count_for_their_own_client(database: Database, tmp_path: Path) -> None:
+    api = open_api(database, tmp_path, trusted_proxies=("127.0.0.0/8",))
+
+    def attempt(forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded}
+        return api.client.post("/console/sign-in", data=WRONG, headers=headers).status_code
+
+    assert [attempt(f"10.0.0.{number}, 198.51.100.1") for number in range(21)][-1] == 429
+    assert attempt("198.51.100.2") == 401
+
+
+def test_an_untrusted_client_cannot_choose_its_address(api: Api) -> None:
+    answers = [
+        api.client.post("/console/sign-in", data=WRONG, headers={"X-Forwarded-For": f"198.51.100.{number}"})
+        for number in range(21)
+    ]
+    assert answers[-1].status_code == 429
 
 
 def test_a_post_without_the_token_of_its_session_changes_nothing(api: Api) -> None:
@@ -193,7 +228,83 @@ def test_every_response_has_a_strict_content_security_policy(api: Api) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_signing_out_deletes_the_cookie(api: Api) -> None:
+def test_every_response_under_the_console_has_the_security_headers(api: Api) -> None:
     sign_in(api)
+    client = api.client
+    answers = {
+        308: client.get("/console"),
+        303: api.app.test_client().get("/console/jobs"),
+        404: client.post("/console/nowhere/" + "x" * 300),
+        405: client.put("/console/jobs"),
+        413: client.post("/console/sign-in", data={"key": "x" * 3_000_000}),
+        429: [client.post("/console/sign-in", data=WRONG) for _ in range(21)][-1],
+        200: client.get("/console/static/mark.svg"),
+    }
+    for answer in answers.values():
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], answer
+        assert answer.headers["X-Frame-Options"] == "DENY"
+    assert {status for status, answer in answers.items() if answer.status_code != status} <= {404, 200}
+    assert "Content-Security-Policy" not in client.get("/v1/jobs").headers
+
+
+def test_errors_of_the_database_under_the_console_have_the_security_headers(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(api)
+
+    def fail(*_: object) -> None:
+        raise DatabaseUnavailableError
+
+    monkeypatch.setattr("common.keys.load_session_keys", fail)
+    answer = api.client.get("/console/jobs")
+    assert answer.status_code == 503
+    assert "Content-Security-Policy" in answer.headers
+
+
+def _copy_session(api: Api) -> FlaskClient:
+    cookie = api.client.get_cookie(COOKIE, path="/console")
+    assert cookie is not None
+    copied = api.app.test_client()
+    copied.set_cookie(COOKIE, cookie.value, path="/console")
+    return copied
+
+
+def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(api: Api) -> None:
+    sign_in(api)
+    copied = _copy_session(api)
+    for path in ("/console/jobs", "/console/overview/now"):
+        assert copied.get(path).status_code == 200
     api.client.post("/console/sign-out")
-    assert api.client.get("/console/jobs").status_code == 303
+    for client in (api.client, copied):
+        for path in ("/console/jobs", "/console/overview/now"):
+            assert client.get(path).status_code == 303
+
+
+def test_signing_out_ends_no_other_session_of_the_key(api: Api) -> None:
+    key = sign_in(api)
+    other = api.app.test_client()
+    other.post("/console/sign-in", data={"key": key})
+    api.client.post("/console/sign-out")
+    assert other.get("/console/jobs").status_code == 200
+
+
+def test_signing_in_again_ends_the_session_before(api: Api) -> None:
+    sign_in(api)
+    copied = _copy_session(api)
+    sign_in(api)
+    assert (copied.get("/console/jobs").status_code, api.client.get("/console/jobs").status_code) == (303, 200)
+
+
+def test_the_clerk_deletes_sessions_that_have_ended(api: Api) -> None:
+    revoked = sign_in(api)
+    api.client.delete_cookie(COOKIE, path="/console")
+    sign_in(api)
+    api.client.delete_cookie(COOKIE, path="/console")
+    sign_in(api)
+    with api.database.transaction() as session:
+        keys.revoke_api_key(session, revoked.split("_")[1])
+        opened = session.scalars(select(ConsoleSession.id).order_by(ConsoleSession.id)).all()
+        past = utcnow() - timedelta(seconds=1)
+        session.execute(update(ConsoleSession).where(ConsoleSession.id == opened[1]).values(expires_at=past))
+    assert retention.delete_console_sessions(api.database) == 2
+    assert api.client.get("/console/jobs").status_code == 200

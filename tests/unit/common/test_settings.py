@@ -114,6 +114,12 @@ def test_links_and_the_command_line_follow_the_public_url():
     assert read(PUBLIC_URL="https://press.example", API_URL="http://inside:8000/").client_url == "http://inside:8000"
 
 
+def test_trusted_proxies_must_be_networks():
+    assert read(TRUSTED_PROXIES="10.0.0.0/8, ::1").trusted_proxies == ("10.0.0.0/8", "::1")
+    with pytest.raises(SettingsError, match=r"PRESSROOM_TRUSTED_PROXIES must contain only networks.*'proxy'"):
+        read(TRUSTED_PROXIES="10.0.0.1,proxy")
+
+
 def test_the_secret_is_generated_once_for_this_user_alone(tmp_path):
     settings = read(HOME=str(tmp_path / "new"))
     secret = settings.read_secret()

@@ -75,21 +75,21 @@ def test_a_request_during_a_refresh_gets_the_previous_snapshot(monkeypatch: pyte
 
 
 def test_a_cookie_is_read_by_the_server_that_wrote_it_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    key_id, sessions = uuid4(), Sessions(b"one secret")
-    cookie = sessions.open(key_id)
+    session_id, sessions = uuid4(), Sessions(b"one secret")
+    cookie = sessions.sign(session_id)
     read = sessions.read(cookie)
     assert read is not None
-    assert read.key_id == key_id
+    assert read.session_id == session_id
     assert Sessions(b"another secret").read(cookie) is None
     assert sessions.read(cookie + "x") is None
-    later = session.utcnow() + timedelta(seconds=session.SESSION_SECONDS + 1)
+    later = session.utcnow() + session.SESSION_LIFETIME + timedelta(seconds=1)
     monkeypatch.setattr(session, "utcnow", lambda: later)
     assert sessions.read(cookie) is None
 
 
 def test_the_token_of_one_session_is_invalid_in_another() -> None:
     sessions = Sessions(b"one secret")
-    one, other = sessions.open(uuid4()), sessions.open(uuid4())
+    one, other = sessions.sign(uuid4()), sessions.sign(uuid4())
     assert sessions.is_own(one, sessions.token(one))
     assert not sessions.is_own(other, sessions.token(one))
     assert not sessions.is_own(one, "é")
@@ -112,6 +112,9 @@ def test_form_numbers_are_parsed_and_empty_fields_are_omitted() -> None:
 
 def test_code_snippets_are_read_back_unchanged_by_a_shell_and_python() -> None:
     recipes = render_snippets(REQUEST, "https://pressroom.example")
+    pipe, _, command = recipes.curl.partition("|\n")
+    assert "$PRESSROOM_API_KEY" in pipe
+    assert "KEY" not in command.upper()  # not among the arguments of curl
     body = json.loads(shlex.split(recipes.curl)[-1])
     assert body["prompt"] == REQUEST.prompt
     assert "init_image" not in body
