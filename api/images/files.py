@@ -23,9 +23,9 @@ CACHE_SECONDS = 300
 
 
 class FilePath(Path):
-    """The signed token of a file."""
+    """The token of a link to a file."""
 
-    token: str = Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"})
+    token: str = Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 
 
 @blueprint.get(

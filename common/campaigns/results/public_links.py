@@ -6,12 +6,11 @@ from the service's secret and from how often links were made: what was revoked c
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as InvalidBase64Error
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+from common.storage.links import decode_base64url, encode_base64url
 from common.tables import Campaign
 
 PATH = "/p/"
@@ -31,11 +30,8 @@ class LinkToken:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Parse a token; None if it is malformed. ``PublicLinks.holds`` checks whether it is genuine."""
-        try:
-            data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except (InvalidBase64Error, ValueError):
-            return None
-        if len(data) != TOKEN_BYTES or _encode_base64url(data) != text:
+        data = decode_base64url(text)
+        if data is None or len(data) != TOKEN_BYTES:
             return None
         end = ID_BYTES + INDEX_BYTES
         return cls(UUID(bytes=data[:ID_BYTES]), int.from_bytes(data[ID_BYTES:end]), data[end:])
@@ -51,7 +47,7 @@ class PublicLinks:
     def url(self, campaign: Campaign, recipient_pk: UUID, index: int) -> str:
         """Return the link to one picture of one recipient."""
         said = recipient_pk.bytes + index.to_bytes(INDEX_BYTES)
-        return f"{self._base_url}{PATH}{_encode_base64url(said + self._prove(campaign, said))}"
+        return f"{self._base_url}{PATH}{encode_base64url(said + self._prove(campaign, said))}"
 
     def holds(self, campaign: Campaign, token: LinkToken) -> bool:
         """Return whether *token* was made for *campaign* and not revoked since."""
@@ -74,7 +70,3 @@ def create_links(campaign: Campaign) -> None:
 def revoke_links(campaign: Campaign) -> None:
     """Have no link of *campaign*, which is locked, lead anywhere any more."""
     campaign.has_links = False
-
-
-def _encode_base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
