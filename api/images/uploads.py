@@ -13,8 +13,10 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
+from api.auth.bearer import current_caller
 from api.runtime.uploads import UploadRule
 from api.web.errors import RefusedError, refuse_request
+from api.web.owner_places import NoPlaceError, OwnerPlaces
 from api.web.problems import FieldError, join_pointer
 from common.images.assets import PictureFile
 from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
@@ -34,15 +36,19 @@ PNG_SIZE = slice(16, 24)  # width and height, in the first chunk of every PNG (I
 REFUSALS = {
     "unsupported_image": "must be a single, non-animated image in PNG, JPEG or WebP format",
     "image_too_large": f"must not exceed {MOST_PIXELS} pixels",
+    "image_too_complex": "has too many scans, segments or chunks to decode; save it again with another program",
     "damaged_image": "is damaged, truncated or too expensive to decode",
 }
 
+DECODERS = 4
 _sandbox = Sandbox(
     memory_bytes=768 * 2**20,  # four times the size of the largest image in RGBA
-    cpu_seconds=10,
-    places=2,
+    cpu_seconds=8,  # the most expensive honest images take two to three
+    places=DECODERS,
     wait_seconds=10,  # so that files crafted to be slow cannot occupy every thread of the API
 )
+_places = OwnerPlaces(total=2 * DECODERS, share=max(1, DECODERS // 2))
+"""Images being decoded or waiting for a decoder: no owner can hold all decoders, or all threads that wait for one."""
 
 
 def receive_picture(request: Request, most_bytes: int) -> PictureFile:
@@ -84,8 +90,9 @@ def inspect_picture(file: IO[bytes], anchors: Path) -> dict[str, Any]:
 def _run_program(file: IO[bytes], program: Path, *arguments: str) -> bytes:
     """Return the output of *program* for the image in *file*, from its current position."""
     try:
-        return _sandbox.run_program(program, file, str(MOST_PIXELS), *arguments)
-    except SandboxBusyError:
+        with _places.take(current_caller().owner):
+            return _sandbox.run_program(program, file, str(MOST_PIXELS), *arguments)
+    except (NoPlaceError, SandboxBusyError):
         raise RefusedError("too_many_uploads", "Too many images are being processed; try again later.") from None
     except FileRefusedError as error:
         raise _refuse_file(error.reason if error.reason in REFUSALS else "damaged_image") from None

@@ -108,6 +108,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "unknown_style": ProblemKind(422, "Unknown style or style version"),
     "unsupported_image": ProblemKind(422, "The file is not a single-frame PNG, JPEG or WebP image"),
     "damaged_image": ProblemKind(422, "The image is damaged, truncated or too expensive to decode"),
+    "image_too_complex": ProblemKind(422, "The image has too many parts to decode"),
     "image_too_large": ProblemKind(422, "The image has too many pixels"),
     "incompatible": ProblemKind(422, "A field cannot be combined with another field or with the model"),
     "prompt_rejected": ProblemKind(422, "The prompt asks for content that this service does not generate"),
