@@ -141,7 +141,7 @@ def close_console_session(session: Session, session_id: UUID) -> None:
 
 
 def delete_ended_sessions(session: Session) -> int:
-    """Delete the sessions that have expired or whose key is no longer valid; return how many."""
+    """Delete the sessions that have expired or whose key has expired or was revoked; return how many."""
     ended = select(ConsoleSession.id).where(
         or_(
             ConsoleSession.expires_at <= now_sql(session),

@@ -4,6 +4,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 PRIVATE_UMASK = 0o077
@@ -22,13 +23,12 @@ def protect_data_directory(home: Path) -> None:
     """
     os.umask(PRIVATE_UMASK)
     home = home.resolve()
-    if not home.is_dir():
-        return
-    if not home.stat().st_mode & stat.S_ISVTX:
-        _restrict_mode(home)
-    for name in (*FOLDERS, *FILES):
-        for path in home.glob(name):
-            _restrict_mode(path)
+    with suppress(FileNotFoundError, PermissionError):  # whoever needs the directory says what is wrong with it
+        if not home.stat().st_mode & stat.S_ISVTX:
+            _restrict_mode(home)
+        for name in (*FOLDERS, *FILES):
+            for path in home.glob(name):
+                _restrict_mode(path)
 
 
 def read_or_create(path: Path, create: Callable[[], bytes]) -> bytes:
@@ -82,8 +82,8 @@ def _write_unfinished(path: Path, data: bytes) -> Path:
 
 def _restrict_mode(path: Path) -> None:
     """Take the rights of other users away from a file or folder of this user; links are not followed."""
-    state = path.lstat()
-    if stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
-        return
-    if state.st_mode & PRIVATE_UMASK:
-        path.chmod(stat.S_IMODE(state.st_mode) & ~PRIVATE_UMASK)
+    # It may be gone meanwhile, such as SQLite's log, and some file systems cannot change modes.
+    with suppress(FileNotFoundError, PermissionError):
+        state = path.lstat()
+        if state.st_uid == os.geteuid() and not stat.S_ISLNK(state.st_mode) and state.st_mode & PRIVATE_UMASK:
+            path.chmod(stat.S_IMODE(state.st_mode) & ~PRIVATE_UMASK)

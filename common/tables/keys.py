@@ -36,7 +36,7 @@ class ApiKey(Base):
 
 
 class ConsoleSession(Base):
-    """A signed-in session of the console; it ends when its row is deleted or expires, or its key is no longer valid."""
+    """A signed-in session of the console; it ends with its row, its time or its key."""
 
     __tablename__ = "console_sessions"
 
