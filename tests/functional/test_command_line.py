@@ -60,6 +60,13 @@ def test_a_job_is_waited_for_and_its_images_are_saved(environ: dict[str, str], t
             assert DIGITAL_SOURCE_TYPE in picture.info[PNG_XMP_KEYWORD]
 
 
+def test_other_users_can_read_nothing_that_the_stack_writes(environ: dict[str, str]) -> None:
+    home = Path(environ["PRESSROOM_HOME"])
+    found = [path for path in (home, *home.rglob("*")) if path.exists() and not path.is_socket()]
+    assert {"pressroom.db", "secret_key", "valkey", "images"} <= {path.name for path in found}
+    assert {path.name: oct(path.stat().st_mode) for path in found if path.stat().st_mode & 0o077} == {}
+
+
 def test_a_job_may_start_from_files(environ: dict[str, str], tmp_path: Path) -> None:
     init, mask = tmp_path / "init.jpg", tmp_path / "mask.png"
     Image.new("RGB", (100, 80), "navy").save(init)

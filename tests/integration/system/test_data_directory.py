@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from api.app import create_app
 from common.db import schema
 from common.db.engine import Database
 from common.images import certificates
 from common.settings import Settings
 from common.settings.private_files import protect_data_directory
 from common.storage import open_storage
+from tests.support.apis import open_api
 
 PROCESSES, ROUNDS = 24, 15
 
@@ -109,6 +111,16 @@ def test_what_an_earlier_version_left_open_is_closed(tmp_path: Path) -> None:
     protect_data_directory(home)
     assert [_mode(home / name) for name in (".", "images", "pressroom.db-wal")] == [0o700, 0o700, 0o600]
     assert _mode(home / "tool.sh") == 0o755  # not one of ours
+
+
+def test_the_api_closes_the_data_directory_when_it_starts(sqlite_database: Database, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    services = open_api(sqlite_database, home).services
+    home.chmod(0o755)
+    create_app(services.settings, services=services)
+    (home / "new").touch()
+    assert (_mode(home), _mode(home / "new")) == (0o700, 0o600)
 
 
 def test_a_directory_that_all_users_share_keeps_its_mode(tmp_path: Path) -> None:
