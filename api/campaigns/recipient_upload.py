@@ -1,22 +1,25 @@
-"""Receive a recipients file: streamed from the request body and stored completely or not at all."""
+"""Receive a recipients file: read from the request body and stored completely or not at all."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flask import Request, request
 
+from api.auth.bearer import current_caller
 from api.campaigns import queries
 from api.campaigns.recipient_schemas import Receipt, RowError, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.runtime.uploads import UploadRule
 from api.web.errors import RefusedError
+from api.web.owner_places import NoPlaceError, OwnerPlaces
 from api.web.problems import FieldError
 from common.campaigns import digest
 from common.campaigns.recipients import importing, lists, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
 from common.campaigns.recipients.formats.rows import Sheet
+from common.campaigns.recipients.formats.xlsx_rows import WORKBOOKS
 from common.campaigns.recipients.importing import ImportResult
 from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.recipients.validation import InvalidRow
@@ -24,6 +27,9 @@ from common.tables import Campaign, RecipientList
 
 UPLOAD_SECONDS = 15 * 60
 """Maximum duration of an upload; the clerk abandons a list that takes longer."""
+
+_workbook_places = OwnerPlaces(total=2 * WORKBOOKS, share=1)
+"""Workbooks that are being read or wait for it: no owner can keep all processes that read them busy."""
 
 RECIPIENTS_UPLOAD = UploadRule(lambda settings: settings.max_recipients_bytes, UPLOAD_SECONDS, "file")
 
@@ -65,8 +71,28 @@ class RecipientUpload:
 
 
 def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
-    """Store the body of the current request as a list of recipients, or nothing of it; raise RefusedError."""
+    """Store the body of the current request as a list of recipients, or nothing of it; raise RefusedError.
+
+    No list is begun before its file has arrived completely and there is a place to read it.
+    """
     kind, _ = choose_format(request)
+    with _take_place(kind):
+        return _import_recipients(path, query, kind)
+
+
+@contextmanager
+def _take_place(kind: Format) -> Iterator[None]:
+    if kind is not Format.XLSX:
+        yield
+        return
+    try:
+        with _workbook_places.take(current_caller().owner):
+            yield
+    except NoPlaceError:
+        raise RefusedError("too_many_uploads", "Too many workbooks are being read; try again later.") from None
+
+
+def _import_recipients(path: CampaignPath, query: UploadQuery, kind: Format) -> Receipt:
     with queries.lock_campaign(path) as (session, campaign):
         loading = lists.open_list(session, campaign, replaces=query.mode == "replace")
     upload = RecipientUpload(path, loading, request)

@@ -17,7 +17,10 @@ PROGRAM = Path(__file__).with_name("xlsx_subprocess.py")
 UNFOLDED_BYTES = 256 * 2**20
 LONGEST_LINE = 8 * LONGEST_ROW  # a row as the program writes it
 
-_sandbox = Sandbox(memory_bytes=2**30, cpu_seconds=60, places=2, wait_seconds=30)
+WORKBOOKS = 2
+"""How many workbooks are read at a time: each takes a core, and up to a GiB of memory."""
+
+_sandbox = Sandbox(memory_bytes=2**30, cpu_seconds=60, places=WORKBOOKS, wait_seconds=30)
 
 REASONS = {
     "unsupported": "The file is not an Excel workbook (.xlsx).",
