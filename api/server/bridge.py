@@ -58,22 +58,21 @@ class Bridge:
             with closing(Answer(asyncio.get_running_loop())) as refusal:
                 await self._run_app(attach_body(environ, io.BytesIO(), 0), refusal)
                 if exchange.accepted is None:
-                    await _send_answer(refusal, send, is_last=True)
+                    await _send_answer(refusal, send, is_last="HTTP_EXPECT" in environ)
                     return
             exchange.is_asked = False
             exchange.state = await body.read(*exchange.accepted)
         if exchange.state is BodyState.DISCONNECTED:
             return
-        is_complete = exchange.state is BodyState.COMPLETE
-        await self._respond(attach_body(environ, body.rewind(), body.length), receive, send, is_last=not is_complete)
+        await self._respond(attach_body(environ, body.rewind(), body.length), receive, send)
 
-    async def _respond(self, environ: Environ, receive: Receive, send: Send, *, is_last: bool = False) -> None:
+    async def _respond(self, environ: Environ, receive: Receive, send: Send) -> None:
         with closing(Answer(asyncio.get_running_loop())) as answer:
             running = asyncio.ensure_future(self._run_app(environ, answer))
             await answer.wait()
             watching = None if answer.is_ended else asyncio.ensure_future(_watch_client(receive, answer))
             try:
-                await _send_answer(answer, send, is_last=is_last)
+                await _send_answer(answer, send)
             finally:
                 answer.abandon()
                 if watching is not None:
@@ -107,8 +106,13 @@ def _name_caller(environ: Environ) -> str:
     return str(environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE") or environ["REMOTE_ADDR"])
 
 
-async def _send_answer(answer: Answer, send: Send, *, is_last: bool) -> None:
-    """Send *answer*; with *is_last*, close the connection after it, because the body was not read to its end."""
+async def _send_answer(answer: Answer, send: Send, *, is_last: bool = False) -> None:
+    """Send *answer*; with *is_last*, close the connection after it.
+
+    A client that waits for ``100 Continue`` and gets this answer instead may send its body or the next request, and
+    nobody could tell which. Of other clients, the rest of a body is dropped until ``LINGER_SECONDS`` are over: if the
+    connection were closed at once, they would not see the answer.
+    """
     headers = [*answer.headers, (b"connection", b"close")] if is_last else answer.headers
     rest = answer.read_rest()
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -1,5 +1,7 @@
 """The api behind its real server: what comes over the wire that no client library would send."""
 
+import http.client
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -62,6 +64,17 @@ def test_a_body_that_says_it_is_too_large_is_not_read(server: Server) -> None:
     assert status(answer) == 413
     assert b"body_too_large" in answer
     assert time.monotonic() - began < 10
+
+
+def test_a_client_whose_upload_is_refused_sees_the_answer(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for path, code in (("/v1/jobs", "body_too_large"), ("/v1/assets", "unauthorized")):
+        key = server.key if path == "/v1/jobs" else "none"
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        connection.request("POST", path, b"x" * 20_000_000, headers)  # more than any buffer holds
+        answer = connection.getresponse()
+        assert json.loads(answer.read())["code"] == code
+    connection.close()
 
 
 def test_a_body_without_length_is_read_to_the_limit_and_no_further(server: Server) -> None:
