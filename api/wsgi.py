@@ -7,6 +7,7 @@ from api.runtime.context import Services
 from common import failpoints, logs
 from common.db.engine import Database
 from common.errors import SettingsError
+from common.images.served_files import ServedFiles
 from common.jobs.notifier import CeleryNotifier, create_celery
 from common.settings import EXIT_BAD_SETTINGS, Settings
 from common.storage import open_storage
@@ -20,6 +21,7 @@ def _open_services(settings: Settings) -> Services:
         database=Database(settings.sqlalchemy_url, is_durable=True),
         notifier=CeleryNotifier(create_celery(settings, patient=False)),
         storage=storage,
+        files=ServedFiles(storage, settings.read_secret()),
         links=storage.links if isinstance(storage, FileStorage) else None,
         settings=settings,
         guard=SsrfGuard(SsrfRules.of(settings)),

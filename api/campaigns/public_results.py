@@ -14,9 +14,9 @@ from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import Path
 from common.campaigns.results import lines
-from common.campaigns.results.lines import Line, LineStatus, StoredFile
+from common.campaigns.results.lines import Line, LineStatus
 from common.campaigns.results.public_links import LinkToken, PublicLinks
-from common.storage.links import LinkTarget
+from common.images.served_files import PublishedFile
 from common.tables import Campaign, Recipient
 
 blueprint = responses.create_blueprint("public links", "Public links to images, as used in email.", "/p")
@@ -61,15 +61,14 @@ def get_public_picture(path: TokenPath) -> Response:
     return response
 
 
-def _respond_picture(file: StoredFile, line: Line) -> Response:
+def _respond_picture(file: PublishedFile, line: Line) -> Response:
     context = current_context()
     name = f"picture-{line.index}{PurePosixPath(file.key).suffix}"
     if context.links is not None:
-        response = respond_file(context.storage, LinkTarget(file.key, file.content_type, name))
+        response = respond_file(file, name)
         response.headers["Content-Disposition"] = "inline"
         return response
-    seconds = context.settings.link_seconds
-    location = context.storage.sign(file.key, content_type=file.content_type, filename=name, seconds=seconds)
+    location = context.files.sign_link(file, context.settings.link_seconds, name)
     return Response(status=302, headers={"Location": location})
 
 

@@ -22,8 +22,8 @@ from common.campaigns.results.lines import Line, LineStatus
 from common.campaigns.results.public_links import PublicLinks
 from common.campaigns.spec import CampaignSpec
 from common.errors import ObjectMissingError
+from common.images.served_files import ServedFiles
 from common.storage.links import format_content_disposition
-from common.storage.port import Storage
 from common.tables import Campaign, Image
 
 LINES_AT_ONCE = 200
@@ -77,7 +77,8 @@ def send_archive(campaign: Campaign, pattern: str) -> Response:
     except InvalidPatternError as error:
         raise refuse_request([FieldError(code=error.code, detail=error.message, parameter="name")]) from None
     lines = result_lines.iterate_lines(context.database, campaign)
-    return _stream_response(campaign, archive.pack_archive(context.storage, lines, names), "application/zip", ".zip")
+    content = archive.pack_archive(context.files, lines, names)
+    return _stream_response(campaign, content, "application/zip", ".zip")
 
 
 def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
@@ -90,7 +91,7 @@ def send_sheet(campaign: Campaign, query: SheetQuery) -> Response:
     if query.page > pages:
         raise refuse_not_found()
     title = campaign.name if pages == 1 else f"{campaign.name}, page {query.page} of {pages}"
-    response = Response(_draw_sheet(title, spec, lines, context.storage), content_type="image/png")
+    response = Response(_draw_sheet(title, spec, lines, context.files), content_type="image/png")
     response.headers["Content-Disposition"] = format_content_disposition(
         f"{_build_file_stem(campaign)}-contact-sheet-{query.page}.png"
     )
@@ -123,12 +124,12 @@ def _build_file_stem(campaign: Campaign) -> str:
     return archive.sanitise_name(campaign.name) or "campaign"
 
 
-def _draw_sheet(title: str, spec: CampaignSpec, lines: Sequence[Line], storage: Storage) -> bytes:
+def _draw_sheet(title: str, spec: CampaignSpec, lines: Sequence[Line], files: ServedFiles) -> bytes:
     """Return a PNG file that shows *lines*; a line without an image shows the reason."""
     from common.images.contact_sheet import Tile, draw_contact_sheet  # noqa: PLC0415  (Pillow, for this alone)
 
     def build_tile(line: Line) -> Tile:
-        data, absence = _fetch_thumbnail(line, storage)
+        data, absence = _fetch_thumbnail(line, files)
         caption = f"{line.recipient.recipient_id}, {line.recipient.arm}"
         return Tile(data, caption, _render_prompt(line, spec), absence)
 
@@ -138,12 +139,13 @@ def _draw_sheet(title: str, spec: CampaignSpec, lines: Sequence[Line], storage: 
     return draw_contact_sheet(tiles, title, model=model)
 
 
-def _fetch_thumbnail(line: Line, storage: Storage) -> tuple[bytes | None, str]:
+def _fetch_thumbnail(line: Line, files: ServedFiles) -> tuple[bytes | None, str]:
     """Return the thumbnail of a line, if it has one, and else the reason why not."""
-    if line.file is None:
+    file = line.thumbnail or line.file
+    if file is None:
         return None, str(line.status)
     try:
-        return storage.get(line.file.thumbnail_key or line.file.key), str(line.status)
+        return files.read_image(file), str(line.status)
     except ObjectMissingError:
         return None, "file missing"
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Self, cast
-from urllib.parse import urlsplit
 
 from flask import current_app
 
@@ -34,15 +33,10 @@ class ConsoleState:
             failed_sign_ins=FailedSignIns(),
             snapshots=FragmentCache(),
             key_ring=LiveKeyCache(context.database),
-            image_origin=None if context.links is not None else _find_origin(context),
+            image_origin=None if context.links is not None else context.files.find_origin(),
         )
 
 
 def console_state() -> ConsoleState:
     """Return the state of the current app."""
     return cast("ConsoleState", current_app.extensions[EXTENSION])
-
-
-def _find_origin(context: AppContext) -> str:
-    url = urlsplit(context.storage.sign("console", content_type="image/png", filename="console", seconds=60))
-    return f"{url.scheme}://{url.netloc}"

@@ -11,8 +11,8 @@ from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
 from api.web.validation import Path
-from common.storage.links import LinkTarget, format_content_disposition
-from common.storage.port import Storage
+from common.images.served_files import PublishedFile, find_file_by_key
+from common.storage.links import format_content_disposition
 
 blueprint = responses.create_blueprint(
     "files", "Signed links to images, used when images are stored as files.", "/files"
@@ -41,14 +41,18 @@ def get_file(path: FilePath) -> Response:
     linked = context.links.read(path.token) if context.links is not None else None
     if linked is None:
         raise RefusedError("not_found", "The link is not valid or has expired.")
-    return respond_file(context.storage, linked)
+    with context.database.reading() as session:
+        file = find_file_by_key(session, linked.key)
+    if file is None:
+        raise RefusedError("object_missing", "The image was erased.")
+    return respond_file(file, linked.filename)
 
 
-def respond_file(storage: Storage, linked: LinkTarget) -> Response:
-    """Return a stored file with headers that keep its content from being executed."""
-    data = storage.get(linked.key)
-    response = Response(data, content_type=linked.content_type)
-    response.headers["Content-Disposition"] = format_content_disposition(linked.filename)
+def respond_file(file: PublishedFile, filename: str | None = None) -> Response:
+    """Return a published file with headers that keep its content from being executed."""
+    data = current_context().files.read_image(file)
+    response = Response(data, content_type=file.content_type)
+    response.headers["Content-Disposition"] = format_content_disposition(filename or file.filename)
     response.headers["Content-Security-Policy"] = SANDBOX_POLICY
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Cache-Control"] = f"private, max-age={CACHE_SECONDS}"

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 from api.auth.bearer import current_caller, scope_required
 from api.images import serializers
 from api.images.schemas import BINARY, Safety
-from api.runtime.context import AppContext, current_context
+from api.runtime.context import current_context
 from api.web import responses
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
-from common.images.quarantine_encryption import FilePart, PictureCipher
+from common.images.quarantine_encryption import FilePart
 from common.jobs import prompt_text
 from common.keys import Scope
 from common.logs import get_logger
@@ -163,9 +163,9 @@ def respond_preview(image_id: UUID) -> Response:
     """Return a blurred image and record that the caller previewed it; raise RefusedError."""
     context = current_context()
     with context.database.transaction() as session:
-        _load_waiting_image(session, image_id)
+        image = _load_waiting_image(session, image_id)
         quarantine.record_preview(session, image_id, current_caller().key_id)
-    preview = _decrypt_part(context, image_id, FilePart.PREVIEW)
+    preview = context.files.read_preview(image)
     return Response(preview, 200, headers={"Cache-Control": "no-store"}, content_type=WEBP)
 
 
@@ -175,9 +175,7 @@ def release_image(image_id: UUID, body: Decision) -> None:
     with context.database.reading() as session:
         image = _load_waiting_image(session, image_id)
     # Stored before the row changes, and idempotent, so an interrupted release can simply be repeated.
-    full, thumbnail = quarantine.build_release_keys(image)
-    context.storage.put(full, _decrypt_part(context, image.id, FilePart.FULL), image.content_type or "")
-    context.storage.put(thumbnail, _decrypt_part(context, image.id, FilePart.THUMBNAIL), WEBP)
+    context.files.store_released(image)
     try:
         _record_decision(image, quarantine.release_image, body)
     except IllegalTransitionError:
@@ -219,11 +217,6 @@ def _load_waiting_image(session: Session, image_id: UUID) -> Image:
         raise refuse_not_found()
     quarantine.require_waiting(*found)
     return found[1]
-
-
-def _decrypt_part(context: AppContext, image_id: UUID, part: FilePart) -> bytes:
-    cipher = PictureCipher(context.settings.read_secret())
-    return cipher.open(image_id, part, context.storage.get(build_quarantine_key(image_id, part)))
 
 
 def load_quarantined_image(session: Session, image_id: UUID) -> QuarantinedImage:

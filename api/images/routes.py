@@ -14,6 +14,7 @@ from api.web import responses
 from api.web.errors import RefusedError
 from common.images import search
 from common.images.search import ImageFilter
+from common.images.served_files import find_published_file
 from common.keys import Scope
 
 blueprint = responses.create_blueprint("images", "The images of jobs.", "/v1/images")
@@ -59,12 +60,12 @@ def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
     context = current_context()
     with context.database.reading() as session:
         row = queries.load_image(session, current_caller().owner, path.image_id)
-    wanted = serializers.find_linked_file(row, thumbnail=query.variant == "thumbnail")
+    wanted = find_published_file(row, thumbnail=query.variant == "thumbnail")
     if wanted is None:
         raise RefusedError("image_not_readable", f"The image is {row.status} and has no file to download.")
     if context.links is not None:
-        return respond_file(context.storage, wanted)
-    return Response(status=302, headers={"Location": serializers.sign_link(wanted, context)})
+        return respond_file(wanted)
+    return Response(status=302, headers={"Location": context.files.sign_link(wanted, context.settings.link_seconds)})
 
 
 @blueprint.delete("/<image_id>", **responses.describe_route(Scope.JOBS_WRITE, {204: None}, 404, 409))

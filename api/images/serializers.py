@@ -6,7 +6,7 @@ from api.images import asset_schemas, schemas as image_schemas
 from api.runtime.context import AppContext
 from common.clock import utcnow
 from common.images.assets import CONTENT_TYPE
-from common.storage.links import LinkTarget
+from common.images.served_files import find_published_file
 from common.tables import Asset, Image
 
 
@@ -69,26 +69,9 @@ def serialize_asset(row: Asset) -> asset_schemas.Asset:
     )
 
 
-def find_linked_file(row: Image, *, thumbnail: bool = False) -> LinkTarget | None:
-    """Return the file of an image or of its thumbnail; None unless it was published."""
-    key = row.thumbnail_key if thumbnail else row.storage_key
-    if key is None or not row.status.is_readable:
-        return None
-    suffix = key.rpartition(".")[2]
-    name = f"{row.job_id}-{row.position}{'-thumbnail' if thumbnail else ''}.{suffix}"
-    return LinkTarget(key, f"image/{suffix}" if thumbnail or not row.content_type else row.content_type, name)
-
-
-def sign_link(wanted: LinkTarget, context: AppContext) -> str:
-    """Return a link to a file that requires no API key."""
-    key, content_type, filename = wanted
-    seconds = context.settings.link_seconds
-    return context.storage.sign(key, content_type=content_type, filename=filename, seconds=seconds)
-
-
 def _link_image(row: Image, context: AppContext, *, thumbnail: bool = False) -> str | None:
-    wanted = find_linked_file(row, thumbnail=thumbnail)
-    return None if wanted is None else sign_link(wanted, context)
+    file = find_published_file(row, thumbnail=thumbnail)
+    return None if file is None else context.files.sign_link(file, context.settings.link_seconds)
 
 
 def _compute_expiry(context: AppContext) -> datetime:

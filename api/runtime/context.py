@@ -17,11 +17,12 @@ from api.runtime.readiness import ReadinessCheck
 from api.web.client_address import ClientAddresses
 from api.web.owner_places import OwnerPlaces
 from common.db.engine import Database
+from common.images.served_files import ServedFiles
 from common.jobs.notifier import Notifier
 from common.safety.prompt_rules import PromptRules
 from common.settings import Settings
 from common.storage.links import LinkSigner
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.webhooks.signing_secrets import SecretCipher
 from common.webhooks.ssrf_guard import SsrfGuard
 
@@ -34,7 +35,8 @@ class Services:
 
     database: Database
     notifier: Notifier
-    storage: Storage
+    storage: ObjectStore
+    files: ServedFiles
     links: LinkSigner | None
     settings: Settings
     guard: SsrfGuard

@@ -14,7 +14,7 @@ from api.web.output import Output
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.jobs.notifier import Notifier
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 
 
 class Alive(Output):
@@ -45,7 +45,7 @@ PROBE_QUEUE = "readyz"
 class ReadinessCheck:
     """Checks the dependencies and caches the result for a few seconds, because the endpoint is public."""
 
-    def __init__(self, database: Database, notifier: Notifier, storage: Storage) -> None:
+    def __init__(self, database: Database, notifier: Notifier, storage: ObjectStore) -> None:
         self._database = database
         self._notifier = notifier
         self._storage = storage

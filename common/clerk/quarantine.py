@@ -11,7 +11,7 @@ from common.db.ids import compute_first_id, parse_id
 from common.images import quarantine
 from common.images.quarantine_encryption import FilePart
 from common.storage.keys import QUARANTINE_PREFIX, build_quarantine_key
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.tables import QuarantinedImage
 
 STRAYS_KEPT = timedelta(hours=6)
@@ -24,7 +24,7 @@ def expire_quarantine(database: Database) -> int:
         return quarantine.expire_waiting_images(session)
 
 
-def collect_quarantine(database: Database, storage: Storage) -> int:
+def collect_quarantine(database: Database, storage: ObjectStore) -> int:
     """Delete the sealed files of pictures that were decided on or erased, and of lost attempts; return of how many."""
     with database.reading() as session:
         over = quarantine.list_collectable_images(session)
@@ -42,7 +42,7 @@ def collect_quarantine(database: Database, storage: Storage) -> int:
     return len(over) + len(strays)
 
 
-def _find_strays(database: Database, storage: Storage) -> set[UUID]:
+def _find_strays(database: Database, storage: ObjectStore) -> set[UUID]:
     stored = {
         parse_id(key.removeprefix(QUARANTINE_PREFIX).partition("/")[0]) for key in storage.list_keys(QUARANTINE_PREFIX)
     }
@@ -52,6 +52,6 @@ def _find_strays(database: Database, storage: Storage) -> set[UUID]:
     return {image_id for image_id in stored if image_id is not None and image_id not in known and image_id < newest}
 
 
-def _delete_sealed_files(storage: Storage, image_id: UUID) -> None:
+def _delete_sealed_files(storage: ObjectStore, image_id: UUID) -> None:
     for part in FilePart:
         storage.delete(build_quarantine_key(image_id, part))

@@ -13,7 +13,7 @@ from common.images import assets, erasure
 from common.jobs import idempotency
 from common.states.jobs import Outcome
 from common.storage.keys import build_attempt_prefix
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.tables import ApiKey, Attempt, Image, Job
 from common.webhooks import outbox
 
@@ -46,7 +46,7 @@ def delete_messages(database: Database, days: int) -> int:
     return forgotten
 
 
-def erase_images(database: Database, storage: Storage, days: int | None) -> int:
+def erase_images(database: Database, storage: ObjectStore, days: int | None) -> int:
     """Erase some images that are older than their key, or else *days*, says; return how many."""
     with database.reading() as session:
         found = list_terms(session, ApiKey.image_days, days)
@@ -81,7 +81,7 @@ def erase_prompts(database: Database, days: int | None) -> int:
     return erased
 
 
-def collect_orphans(database: Database, storage: Storage) -> int:
+def collect_orphans(database: Database, storage: ObjectStore) -> int:
     """Delete the objects that attempts left behind which did not become the job's result; return how many."""
     with database.reading() as session:
         left = session.execute(
@@ -108,7 +108,7 @@ def collect_orphans(database: Database, storage: Storage) -> int:
     return deleted
 
 
-def collect_assets(database: Database, storage: Storage) -> int:
+def collect_assets(database: Database, storage: ObjectStore) -> int:
     """Delete the assets whose time has passed and that no open job names, and what was left half done; return how many.
 
     An asset that is still named is looked at again next time.

@@ -19,7 +19,7 @@ from common.db.ids import create_id
 from common.errors import AssetInUseError, TooManyAssetsError
 from common.states.jobs import TERMINAL, JobStatus, Verdict
 from common.storage.keys import build_asset_key
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.tables import Asset, Campaign, Job
 
 CONTENT_TYPE = "image/png"
@@ -53,7 +53,9 @@ class PictureFile:
     height: int
 
 
-def create_asset(database: Database, storage: Storage, owner: str, file: PictureFile, *, days: int, most: int) -> Asset:
+def create_asset(
+    database: Database, storage: ObjectStore, owner: str, file: PictureFile, *, days: int, most: int
+) -> Asset:
     """Keep a picture for *days*; raise TooManyAssetsError where its owner has *most* already."""
     with database.transaction() as session:
         asset = _insert_asset(session, owner, file, timedelta(days=days), most)
@@ -132,7 +134,7 @@ def hide_asset(session: Session, asset: Asset) -> None:
     session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=None))
 
 
-def erase_asset(database: Database, storage: Storage, asset: Asset) -> None:
+def erase_asset(database: Database, storage: ObjectStore, asset: Asset) -> None:
     """Delete the object of a hidden asset, then its row."""
     storage.delete(asset.storage_key)
     with database.transaction() as session:

@@ -15,7 +15,7 @@ from common.db.engine import Database
 from common.errors import IllegalTransitionError
 from common.images import similarity
 from common.states.jobs import ImageStatus
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.tables import Image, Job
 
 READABLE = tuple(status for status in ImageStatus if status.is_readable)
@@ -44,7 +44,7 @@ def hide_images(session: Session, image_ids: Sequence[UUID], states: Sequence[Im
     similarity.delete_fingerprints(session, moved)
 
 
-def delete_objects(database: Database, storage: Storage, image: Image) -> None:
+def delete_objects(database: Database, storage: ObjectStore, image: Image) -> None:
     """Delete the objects of an image that is hidden; raise StorageError, and then try again some time."""
     for key in (image.thumbnail_key, image.storage_key):
         if key is not None:

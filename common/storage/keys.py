@@ -3,11 +3,21 @@
 So a press that was thought dead can never overwrite what another has published.
 """
 
+import re
+from typing import NamedTuple
 from uuid import UUID
 
 from common.jobs.request import OutputFormat
 
 DIGEST_LETTERS = 16
+IMAGE_KEY = re.compile(r"owners/[^/]+/jobs/([0-9a-f-]{36})/(?:a[0-9]{1,9}|released)/([0-9]{1,4})-[0-9a-z.-]{1,40}")
+
+
+class ImageName(NamedTuple):
+    """Which image of which job."""
+
+    job_id: UUID
+    position: int
 
 
 def build_attempt_prefix(owner: str, job_id: UUID, attempt: int) -> str:
@@ -23,6 +33,15 @@ def build_image_key(prefix: str, position: int, sha256: str, output_format: Outp
 def build_thumbnail_key(prefix: str, position: int, sha256: str) -> str:
     """Return the key of an image's thumbnail."""
     return f"{prefix}{position}-{sha256[:DIGEST_LETTERS]}-thumbnail.webp"
+
+
+def parse_image_key(key: str) -> ImageName | None:
+    """Return whose file, or whose thumbnail, has *key*; None for the key of anything else."""
+    found = IMAGE_KEY.fullmatch(key)
+    try:
+        return None if found is None else ImageName(UUID(found[1]), int(found[2]))
+    except ValueError:
+        return None
 
 
 def build_asset_key(owner: str, asset_id: UUID, sha256: str) -> str:

@@ -15,15 +15,11 @@ PROBE = b"Pressroom was here."
 PROBE_LINK_SECONDS = 60
 
 
-class Storage(Protocol):
-    """Keeps images under keys, and gives out links to them."""
+class ObjectStore(Protocol):
+    """Keeps images under keys, for code that serves none of them."""
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store *data*, wholly or not at all; what was there before is replaced."""
-        ...
-
-    def get(self, key: str) -> bytes:
-        """Return what is stored; raise ObjectMissingError if nothing is."""
         ...
 
     def delete(self, key: str) -> None:
@@ -34,12 +30,20 @@ class Storage(Protocol):
         """Yield the keys that begin with *prefix*, in no particular order."""
         ...
 
-    def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
-        """Return an absolute URL from which anyone can read *key* for so many seconds."""
-        ...
-
     def check(self) -> None:
         """Write, read back, link and delete a probe; raise StorageError, one plain sentence, where it goes wrong."""
+        ...
+
+
+class Storage(ObjectStore, Protocol):
+    """Also gives images out; the api does so by ``common.images.served_files`` alone."""
+
+    def get(self, key: str) -> bytes:
+        """Return what is stored; raise ObjectMissingError if nothing is."""
+        ...
+
+    def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
+        """Return an absolute URL from which anyone can read *key* for so many seconds."""
         ...
 
 

@@ -97,7 +97,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             lifecycle.succeed_job(session, held, [image], Spent())
             style, _ = styles.save_style(session, OWNER, "fuzzed", StyleSpec(steps=4))
             file = LinkTarget(str(image.storage_key), "image/png", "image.png")
-        storage.put(file.key, b"pixels", file.content_type)
+        storage.put(file.key, factories.PIXELS, file.content_type)
         init, mask = (
             assets.create_asset(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2)
         )

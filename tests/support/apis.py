@@ -18,6 +18,7 @@ from api.console import setup
 from api.runtime.context import EXTENSION, AppContext, Services
 from common import keys
 from common.db.engine import Database
+from common.images.served_files import ServedFiles
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.jobs.notifier import RecordingNotifier
@@ -32,9 +33,7 @@ from common.webhooks.public_addresses import HostResolver
 from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 from common.webhooks.urls import Address
 from tests.support import factories
-
-PIXELS = b"\x89PNG not quite"
-
+from tests.support.factories import PIXELS
 
 _idle: list[OpenAPI] = []
 """Apps that no test holds any more: to make one takes longer than most tests of it."""
@@ -115,7 +114,15 @@ def open_api(
         warnings.simplefilter("ignore")  # a stand-in says what it is
         recording = RecordingNotifier()
     guard = SsrfGuard(SsrfRules.of(settings), resolve_host=resolve, is_own=lambda address: False)
-    services = Services(database, notifier or recording, storage, storage.links, settings, guard)
+    services = Services(
+        database,
+        notifier or recording,
+        storage,
+        ServedFiles(storage, settings.read_secret()),
+        storage.links,
+        settings,
+        guard,
+    )
     with database.transaction() as session:
         catalog.register_models(session, [catalog.PAINTED_CARD])
         key = keys.create_api_key(session, "ada")

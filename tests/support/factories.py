@@ -1,5 +1,6 @@
 """Builders of test data: requests, job specs, queued jobs, presses, claims and image rows."""
 
+import hashlib
 from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
@@ -12,16 +13,21 @@ from sqlalchemy.orm import Session
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.db.ids import create_id
+from common.images.provenance import build_xmp_packet
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim
-from common.jobs.request import ImageRequest
+from common.jobs.request import ImageRequest, OutputFormat
 from common.jobs.spec import JobSpec
 from common.states.jobs import ImageStatus, JobStatus, Verdict
+from common.storage.keys import build_attempt_prefix, build_image_key
 from common.tables import Image, Job, Press
 
 LEASE = timedelta(seconds=60)
 MAX_STRIKES = 3
 MODEL = "painted"
+PIXELS = b"\x89PNG not quite" + build_xmp_packet()
+"""What stands for the file of a printed image: it carries the mark."""
+DIGEST = hashlib.sha256(PIXELS).hexdigest()
 
 
 def image_request(**changes: Any) -> ImageRequest:
@@ -91,6 +97,7 @@ def running(database: Database, press_id: UUID | None = None, **changes: Any) ->
 def images(held: Claim, status: ImageStatus = ImageStatus.DELIVERED) -> list[Image]:
     """Return the rows of what a press printed for *held*."""
     is_blocked = status is ImageStatus.BLOCKED
+    prefix = build_attempt_prefix(held.owner, held.job_id, held.attempt)
     return [
         Image(
             job_id=held.job_id,
@@ -101,9 +108,8 @@ def images(held: Claim, status: ImageStatus = ImageStatus.DELIVERED) -> list[Ima
             seed=seed,
             width=held.request.width,
             height=held.request.height,
-            storage_key=None
-            if is_blocked
-            else f"owners/{held.owner}/jobs/{held.job_id}/a{held.attempt}/{position}.png",
+            sha256=None if is_blocked else DIGEST,
+            storage_key=None if is_blocked else build_image_key(prefix, position, DIGEST, OutputFormat.PNG),
             verdict=Verdict.BLOCK if is_blocked else Verdict.PASS,
             safety={},
             gpu_seconds=1.0,

@@ -31,6 +31,7 @@ from common.db.ids import parse_id
 from common.errors import IllegalTransitionError
 from common.images import search as image_search
 from common.images.search import ImageFilter
+from common.images.served_files import find_published_file
 from common.jobs import styles
 from common.keys import Scope
 from common.states.jobs import ImageStatus, Verdict
@@ -105,10 +106,10 @@ def draw_sheet() -> Response:
         found = image_search.list_chosen_images(session, current_caller().owner, read_ids("image", PAGE_SIZE))
     prints = []
     for image, job in found:
-        wanted = serializers.find_linked_file(image, thumbnail=True) or serializers.find_linked_file(image)
+        wanted = find_published_file(image, thumbnail=True) or find_published_file(image)
         if wanted is not None:
             note = f"seed {image.seed} · {image.width} × {image.height}"
-            prints.append(Tile(context.storage.get(wanted.key), job.request["prompt"], note))
+            prints.append(Tile(context.files.read_image(wanted), job.request["prompt"], note))
     if not prints:
         raise RefusedError("image_not_readable", "Select at least one delivered image.")
     models = ", ".join(dict.fromkeys(job.model for _, job in found))

@@ -10,10 +10,10 @@ from api.auth.bearer import current_caller
 from api.console.access import current_user, require_scope
 from api.console.pages import generate_form
 from api.console.pages.code_snippets import render_snippets
-from api.console.rendering import localize_url, render_live_fragment, render_page
+from api.console.rendering import render_live_fragment, render_page
 from api.console.routing import register_page
-from api.console.urls import redirect_to
-from api.images import queries, serializers
+from api.console.urls import build_page_url, redirect_to
+from api.images import queries
 from api.images.uploads import PICTURE_UPLOAD, receive_picture, sanitize_picture
 from api.jobs import prepare, queries as job_queries, resolve, serializers as job_serializers
 from api.jobs.schemas import Job, NewJob
@@ -25,10 +25,10 @@ from api.web.validation import refuse_not_found
 from common.db.ids import parse_id
 from common.images import assets
 from common.images.assets import PictureFile
+from common.images.served_files import find_published_file
 from common.jobs import styles
 from common.jobs.styles import StyleSpec
 from common.keys import Scope
-from common.storage.links import LinkTarget
 from common.tables import Asset
 
 CARD_FIELDS = {
@@ -83,6 +83,16 @@ def upload_picture() -> Response:
     return _respond_picture(_store_asset(receive_picture(request, settings.max_asset_bytes)))
 
 
+@register_page("/generate/assets/<asset_id>", Scope.JOBS_WRITE)
+def show_picture(asset_id: str) -> Response:
+    """Return one of the owner's own uploads, as the service has rewritten it."""
+    asset = _find_asset(asset_id)
+    if asset is None:
+        raise refuse_not_found()
+    data = current_context().files.read_asset(asset, current_caller().owner)
+    return Response(data, content_type=assets.CONTENT_TYPE, headers={"Cache-Control": "private, no-cache"})
+
+
 @register_page("/generate/pictures/<image_id>", Scope.JOBS_WRITE, post=True)
 def copy_print_to_asset(image_id: str) -> Response:
     """Store one of the owner's images as a source image, and redirect to the form with it."""
@@ -93,10 +103,10 @@ def copy_print_to_asset(image_id: str) -> Response:
     context = current_context()
     with context.database.reading() as session:
         image = queries.load_image(session, current_caller().owner, found)
-    wanted = serializers.find_linked_file(image)
+    wanted = find_published_file(image)
     if wanted is None:
         raise RefusedError("image_not_readable", f"The image is {image.status} and has no file to start from.")
-    asset = _store_asset(_sanitize_bytes(context.storage.get(wanted.key)))
+    asset = _store_asset(_sanitize_bytes(context.files.read_image(wanted)))
     return redirect_to("generate:show_form", job=image.job_id, start=asset.id)
 
 
@@ -168,8 +178,7 @@ def _store_asset(file: PictureFile) -> Asset:
 
 
 def _link_asset(asset: Asset) -> str:
-    linked = LinkTarget(asset.storage_key, assets.CONTENT_TYPE, f"{asset.id}.png")
-    return localize_url(serializers.sign_link(linked, current_context()))
+    return build_page_url("generate:show_picture", asset_id=asset.id)
 
 
 def _respond_picture(asset: Asset) -> Response:

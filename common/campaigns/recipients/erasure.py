@@ -23,7 +23,7 @@ from common.images import erasure
 from common.jobs import lifecycle
 from common.states.campaigns import PrintStatus
 from common.states.jobs import TERMINAL, ImageStatus
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList, RejectedRow
 from common.webhooks import outbox
 
@@ -95,7 +95,7 @@ def erase_recipient(session: Session, campaign: Campaign, recipient_id: str) -> 
     return ErasureResult(tombstone, images, len(copied) + len(successors), len(job_ids), blanked, amount)
 
 
-def delete_objects(database: Database, storage: Storage, erased: ErasureResult) -> None:
+def delete_objects(database: Database, storage: ObjectStore, erased: ErasureResult) -> None:
     """Delete the objects of the erased images; on StorageError, the clerk deletes the rest later."""
     for image in erased.images:
         erasure.delete_objects(database, storage, image)

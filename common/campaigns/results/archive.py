@@ -8,8 +8,8 @@ from zipstream import ZipStream
 
 from common.campaigns.results.lines import Line
 from common.errors import ObjectMissingError, PressroomError
+from common.images.served_files import ServedFiles
 from common.jobs import prompt_text
-from common.storage.port import Storage
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 LONGEST_NAME = 120
@@ -70,7 +70,7 @@ def sanitise_name(name: str) -> str:
     )
 
 
-def pack_archive(storage: Storage, lines: Iterable[Line], names: FileNames) -> Iterator[bytes]:
+def pack_archive(files: ServedFiles, lines: Iterable[Line], names: FileNames) -> Iterator[bytes]:
     """Yield the bytes of a ZIP file with the pictures of *lines*; what storage has lost is named in a file at its end.
 
     Pictures are stored as they are: they are packed already.
@@ -81,7 +81,7 @@ def pack_archive(storage: Storage, lines: Iterable[Line], names: FileNames) -> I
         if file is None:
             continue
         try:
-            data = storage.get(file.key)
+            data = files.read_image(file)
         except ObjectMissingError:
             missing.append(f"{line.recipient.recipient_id}, image {line.index}\n")
             continue

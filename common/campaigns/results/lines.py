@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
+from common.images.served_files import PublishedFile, find_published_file
 from common.states.campaigns import ListStatus, PrintStatus
 from common.states.jobs import ImageStatus
 from common.tables import Campaign, Image, Print, Recipient, RecipientList
@@ -43,14 +44,6 @@ class PictureSource(StrEnum):
     OWN = "own"
     SHARED = "shared"  # printed once for all whose request was the same
     FALLBACK = "fallback"  # stands in for one that was blocked
-
-
-class StoredFile(NamedTuple):
-    """The storage key and the media type of an image's file."""
-
-    key: str
-    content_type: str
-    thumbnail_key: str | None
 
 
 class Position(NamedTuple):
@@ -98,11 +91,14 @@ class Line:
         return PictureSource.FALLBACK if self.status is LineStatus.BLOCKED and is_replaced else None
 
     @property
-    def file(self) -> StoredFile | None:
+    def file(self) -> PublishedFile | None:
         """Return the file of that picture."""
-        if self.picture is None or self.image is None or self.image.storage_key is None:
-            return None
-        return StoredFile(self.image.storage_key, self.image.content_type or "image/png", self.image.thumbnail_key)
+        return None if self.picture is None or self.image is None else find_published_file(self.image)
+
+    @property
+    def thumbnail(self) -> PublishedFile | None:
+        """Return the file of its thumbnail."""
+        return None if self.picture is None or self.image is None else find_published_file(self.image, thumbnail=True)
 
     @property
     def may_come(self) -> bool:

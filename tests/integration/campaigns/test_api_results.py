@@ -1,6 +1,7 @@
 """What became of a campaign's pictures, over HTTP: every row accounted for, as lines, as an archive, and to look at."""
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -20,11 +21,14 @@ from common.campaigns.spec import CampaignSpec, OnBlock
 from common.clerk import retention
 from common.clock import utcnow
 from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
+from common.jobs.request import OutputFormat
 from common.keys import Scope
 from common.states.campaigns import CampaignStatus
 from common.tables import Asset, Campaign, Image, Recipient
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import CampaignFixture, add_list, arm, names, spec
+from worker.pictures.encode import encode_picture
+from worker.pictures.mark import Mark
 
 ODD_NAME = 'Summer "24"\r\n../x; é'
 
@@ -43,13 +47,14 @@ def start(
 
 
 def store(api: Api) -> None:
-    """Put a file behind every image that says it has one: a picture of one colour, a new one for each."""
-    with api.database.reading() as session:
+    """Put a file behind every image that says it has one: a marked picture of one colour, a new one for each."""
+    with api.database.transaction() as session:
         images = session.scalars(select(Image).where(Image.storage_key.is_not(None)).order_by(Image.id)).all()
-    for number, image in enumerate(images):
-        file = io.BytesIO()
-        Pillow.new("RGB", (32, 32), (40 * number % 256, 90, 200)).save(file, "PNG")
-        api.storage.put(image.storage_key or "", file.getvalue(), "image/png")
+        for number, image in enumerate(images):
+            picture = Pillow.new("RGB", (32, 32), (40 * number % 256, 90, 200))
+            data = encode_picture(picture, OutputFormat.PNG, Mark(job_id=image.job_id, model="painted"))
+            api.storage.put(image.storage_key or "", data, "image/png")
+            image.sha256 = hashlib.sha256(data).hexdigest()
 
 
 def lines(api: Api, campaign_id: UUID) -> list[dict[str, Any]]:

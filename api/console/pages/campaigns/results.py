@@ -20,7 +20,6 @@ from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import Line
 from common.campaigns.spec import CampaignSpec
 from common.keys import Scope
-from common.storage.links import LinkTarget
 
 PAGE_SIZE = 48
 """Recipients per page."""
@@ -101,10 +100,9 @@ def _serialize_line(line: Line, context: AppContext) -> dict[str, Any]:
     """Return the fields of *line* to show; erased recipients have no image."""
     file, url, thumbnail = line.file, None, None
     if file is not None:
-        url = serializers.sign_link(LinkTarget(file.key, file.content_type, f"picture-{line.index}"), context)
-        thumbnail = url
-        if file.thumbnail_key is not None and line.image is not None:
-            thumbnail = serializers.serialize_image(line.image, context).thumbnail_url
+        seconds, name = context.settings.link_seconds, f"picture-{line.index}"
+        url = context.files.sign_link(file, seconds, name)
+        thumbnail = url if line.thumbnail is None else context.files.sign_link(line.thumbnail, seconds)
     made = line.made
     return {
         "recipient_id": line.recipient.recipient_id,
