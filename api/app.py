@@ -19,7 +19,7 @@ from api.jobs import attempts, events, routes as job_routes, styles
 from api.runtime.context import EXTENSION, AppContext, Services, find_client_address
 from api.server.exchange import SMALL_BODY_BYTES
 from api.system import health, models, openapi, overview, usage
-from api.web import access_log, errors
+from api.web import access_log, errors, file_routes
 from api.web.strict_json import StrictRequest
 from api.webhooks import deliveries, routes
 from common.settings import Settings
@@ -74,6 +74,7 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     app.extensions[EXTENSION] = AppContext.of(services)
     access_log.install(app, find_client_address)
     errors.install(app)
+    file_routes.install(app)
     bearer.install(app)
     for resource in RESOURCES:
         app.register_api(resource.blueprint)

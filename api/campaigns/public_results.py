@@ -12,6 +12,7 @@ from api.images.schemas import BINARY
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
+from api.web.file_routes import sends_files
 from api.web.validation import Path
 from common.campaigns.results import lines
 from common.campaigns.results.lines import Line, LineStatus
@@ -43,6 +44,7 @@ ANSWERS: responses.Success = {
 
 @blueprint.get("/<token>", **responses.describe_route(None, ANSWERS, 404, 410))
 @scope_required(None)
+@sends_files
 def get_public_picture(path: TokenPath) -> Response:
     """Get an image by its public link. No API key is required."""
     context = current_context()

@@ -9,6 +9,7 @@ from api.campaigns.result_schemas import ArchiveQuery, SheetQuery
 from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
 from api.web import responses
+from api.web.file_routes import sends_files
 from common.keys import Scope
 
 blueprint = responses.create_blueprint("results", "The results of a campaign.", "/v1/campaigns")
@@ -46,6 +47,7 @@ def get_results_as_csv(path: CampaignPath) -> Response:
 
 @blueprint.get("/<campaign_id>/archive.zip", **responses.describe_route(Scope.CAMPAIGNS_READ, ZIP, 404, 422))
 @scope_required(Scope.CAMPAIGNS_READ)
+@sends_files
 def get_archive(path: CampaignPath, query: ArchiveQuery) -> Response:
     """Download all available images as a ZIP archive, which is streamed."""
     return result_files.send_archive(fetch_campaign(path), query.name)
@@ -53,6 +55,7 @@ def get_archive(path: CampaignPath, query: ArchiveQuery) -> Response:
 
 @blueprint.get("/<campaign_id>/contact-sheet.png", **responses.describe_route(Scope.CAMPAIGNS_READ, SHEET, 404, 422))
 @scope_required(Scope.CAMPAIGNS_READ)
+@sends_files
 def get_contact_sheet(path: CampaignPath, query: SheetQuery) -> Response:
     """Download a page of the contact sheet. Missing images are shown with the reason."""
     return result_files.send_sheet(fetch_campaign(path), query)

@@ -10,6 +10,7 @@ from api.images.schemas import BINARY
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
+from api.web.file_routes import sends_files
 from api.web.validation import Path
 from common.images.served_files import PublishedFile, find_file_by_key
 from common.storage.links import format_content_disposition
@@ -35,6 +36,7 @@ class FilePath(Path):
     ),
 )
 @scope_required(None)
+@sends_files
 def get_file(path: FilePath) -> Response:
     """Download an image by its signed link."""
     context = current_context()

@@ -14,6 +14,7 @@ from api.images import serializers
 from api.images.schemas import BINARY, Safety
 from api.runtime.context import current_context
 from api.web import responses
+from api.web.file_routes import sends_files
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
@@ -132,6 +133,7 @@ def get_quarantined_image(path: QuarantinePath) -> Response:
 
 @blueprint.get("/<image_id>/preview", **responses.describe_route(Scope.SAFETY_REVIEW, PREVIEW, 404, 409, 410))
 @scope_required(Scope.SAFETY_REVIEW)
+@sends_files
 def preview_quarantined_image(path: QuarantinePath) -> Response:
     """Preview a quarantined image, strongly blurred. The preview is recorded."""
     return respond_preview(path.image_id)

@@ -12,6 +12,7 @@ from api.images.schemas import BINARY, ContentQuery, Image, ImageList, ImagePath
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
+from api.web.file_routes import sends_files
 from common.images import search
 from common.images.search import ImageFilter
 from common.images.served_files import find_published_file
@@ -55,6 +56,7 @@ def get_image(path: ImagePath) -> Response:
 
 @blueprint.get("/<image_id>/content", **responses.describe_route(Scope.JOBS_READ, CONTENT, 404, 410, 422))
 @scope_required(Scope.JOBS_READ)
+@sends_files
 def get_image_content(path: ImagePath, query: ContentQuery) -> Response:
     """Download an image or its thumbnail."""
     context = current_context()

@@ -15,12 +15,15 @@ from common.errors import ObjectMissingError
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 from common.images.quarantine import build_release_keys
 from common.images.quarantine_encryption import FilePart, PictureCipher
+from common.logs import get_logger
 from common.states.jobs import ImageStatus, SafetyMode, Verdict
 from common.storage.keys import build_quarantine_key, parse_image_key
 from common.storage.port import Storage
 from common.tables import Asset, Image
 
 THUMBNAIL_TYPE = "image/webp"
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,13 @@ class ServedFiles:
 
 def _require_digest(data: bytes, sha256: str | None) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ObjectMissingError("The stored file has been changed since it was written, and is not served.")
+        log.error("file_not_served", reason="changed since it was written")
+        raise ObjectMissingError
     return data
 
 
 def _require_mark(data: bytes) -> bytes:
     if DIGITAL_SOURCE_TYPE.encode() not in data:
-        raise ObjectMissingError("The stored file does not carry the provenance mark, and is not served.")
+        log.error("file_not_served", reason="carries no provenance mark")
+        raise ObjectMissingError
     return data

@@ -26,6 +26,7 @@ from api.images.erasure import erase_image
 from api.images.schemas import Image as ShownImage
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
+from api.web.file_routes import sends_files
 from common.campaigns import queries
 from common.db.ids import parse_id
 from common.errors import IllegalTransitionError
@@ -97,6 +98,7 @@ def compare() -> Response:
 
 
 @register_page("/gallery/sheet", Scope.JOBS_READ)
+@sends_files
 def draw_sheet() -> Response:
     """Return a contact sheet of the selected images."""
     from common.images.contact_sheet import Tile, draw_contact_sheet  # noqa: PLC0415  (Pillow is needed only here)

@@ -21,6 +21,7 @@ from api.jobs.submit import submit_job
 from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web.errors import RefusedError
+from api.web.file_routes import sends_files
 from api.web.validation import refuse_not_found
 from common.db.ids import parse_id
 from common.images import assets
@@ -84,6 +85,7 @@ def upload_picture() -> Response:
 
 
 @register_page("/generate/assets/<asset_id>", Scope.JOBS_WRITE)
+@sends_files
 def show_picture(asset_id: str) -> Response:
     """Return one of the owner's own uploads, as the service has rewritten it."""
     asset = _find_asset(asset_id)

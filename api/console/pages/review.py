@@ -14,6 +14,7 @@ from api.images import quarantine as image_quarantine
 from api.images.quarantine import Decision, QuarantinePath
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
+from api.web.file_routes import sends_files
 from api.web.validation import refuse_not_found
 from common.errors import IllegalTransitionError
 from common.images import quarantine
@@ -53,6 +54,7 @@ def show_quarantined(image_id: str) -> Response:
 
 
 @register_page("/review/<image_id>/preview", Scope.SAFETY_REVIEW)
+@sends_files
 def show_preview(image_id: str) -> Response:
     """Return the image blurred beyond recognition; each view is recorded."""
     return image_quarantine.respond_preview(_parse_image_id(image_id))

@@ -15,6 +15,7 @@ from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.images import serializers
 from api.runtime.context import AppContext, current_context
+from api.web.file_routes import sends_files
 from common.campaigns.results import lines as result_lines, public_links
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import Line
@@ -64,12 +65,14 @@ def send_table(campaign_id: str) -> Response:
 
 
 @register_page("/campaigns/<campaign_id>/archive.zip", Scope.CAMPAIGNS_READ)
+@sends_files
 def send_archive(campaign_id: str) -> Response:
     """Return all images as a ZIP archive."""
     return result_files.send_archive(load_campaign(campaign_id), request.args.get("name") or USUAL_PATTERN)
 
 
 @register_page("/campaigns/<campaign_id>/contact-sheet.png", Scope.CAMPAIGNS_READ)
+@sends_files
 def send_sheet(campaign_id: str) -> Response:
     """Return one page of the contact sheet."""
     return result_files.send_sheet(
