@@ -1,4 +1,4 @@
-"""``/v1/quarantine``: reviewers preview blocked images of all owners, blurred, and release or confirm them."""
+"""``/v1/quarantine``: reviewers preview blocked images of all owners as a colour, and release or confirm them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -104,7 +104,7 @@ blueprint = responses.create_blueprint("quarantine", "Blocked images awaiting re
 CURSOR_BOOK = "quarantine"
 """The cursor namespace, shared because reviewers see the images of all owners."""
 
-PREVIEW: responses.Success = {200: {"description": "The blurred image", "content": {"image/webp": {"schema": BINARY}}}}
+PREVIEW: responses.Success = {200: {"description": "An image of its size in a single colour", "content": {"image/webp": {"schema": BINARY}}}}
 WEBP = "image/webp"
 
 log = get_logger(__name__)
@@ -135,7 +135,7 @@ def get_quarantined_image(path: QuarantinePath) -> Response:
 @scope_required(Scope.SAFETY_REVIEW)
 @sends_files
 def preview_quarantined_image(path: QuarantinePath) -> Response:
-    """Preview a quarantined image, strongly blurred. The preview is recorded."""
+    """Preview a quarantined image, reduced to one of eight colours. The preview is recorded."""
     return respond_preview(path.image_id)
 
 
@@ -162,7 +162,7 @@ def confirm_quarantined_image(path: QuarantinePath, body: Decision) -> Response:
 
 
 def respond_preview(image_id: UUID) -> Response:
-    """Return a blurred image and record that the caller previewed it; raise RefusedError."""
+    """Return the preview of an image and record that the caller previewed it; raise RefusedError."""
     context = current_context()
     with context.database.transaction() as session:
         image = _load_waiting_image(session, image_id)

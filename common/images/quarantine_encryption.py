@@ -23,7 +23,7 @@ class FilePart(StrEnum):
 
     FULL = "full"
     THUMBNAIL = "thumbnail"
-    PREVIEW = "preview"  # blurred, for reviewers
+    PREVIEW = "preview"  # a single colour, for reviewers
 
 
 class SealUnreadableError(PressroomError):

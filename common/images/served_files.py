@@ -105,7 +105,7 @@ class ServedFiles:
         )
 
     def read_preview(self, image: Image) -> bytes:
-        """Return the blurred preview of a quarantined image, for a reviewer."""
+        """Return the preview of a quarantined image, for a reviewer."""
         return _require_mark(self._open_sealed(image.id, FilePart.PREVIEW))
 
     def store_released(self, image: Image) -> None:

@@ -25,7 +25,7 @@ class QuarantineState(StrEnum):
 class ReviewAct(StrEnum):
     """What was done with an image in quarantine."""
 
-    PREVIEWED = "previewed"  # a reviewer looked at it, blurred
+    PREVIEWED = "previewed"  # a reviewer looked at its preview
     RELEASED = "released"
     CONFIRMED = "confirmed"
     EXPIRED = "expired"

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 
 from common.images.provenance import SOFTWARE, build_xmp_packet
 from common.jobs.request import OutputFormat
-from common.safety.blur import PREVIEW_CELLS, blur_picture
+from common.safety.blur import reduce_to_colour
 from worker.pictures.mark import Mark
 
 THUMBNAIL_SIDE = 256
@@ -42,10 +42,10 @@ def encode_thumbnail(picture: Image.Image, mark: Mark) -> bytes:
 
 
 def encode_preview(thumbnail_file: bytes) -> bytes:
-    """Return a marked WebP file for a reviewer: a coarse pattern of the image's colours only."""
+    """Return a marked WebP file for a reviewer: a single colour, see ``reduce_to_colour``."""
     with Image.open(io.BytesIO(thumbnail_file), formats=("WEBP",)) as seen:
-        blurred = blur_picture(seen.convert("RGB"), PREVIEW_CELLS)
-    return _encode_with_pillow(blurred, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD, xmp=build_xmp_packet())
+        reduced = reduce_to_colour(seen)
+    return _encode_with_pillow(reduced, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD, xmp=build_xmp_packet())
 
 
 def _encode_with_pillow(picture: Image.Image, name: str, **options: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Review of quarantined images: show them blurred, release them or confirm the block, and show the audit log."""
+"""Review of quarantined images: show their colour, release them or confirm the block, and show the audit log."""
 
 from functools import partial
 from uuid import UUID
@@ -49,14 +49,14 @@ def list_quarantine() -> Response:
 
 @register_page("/review/<image_id>", Scope.SAFETY_REVIEW)
 def show_quarantined(image_id: str) -> Response:
-    """Show a quarantined image, blurred, with its scores and audit log."""
+    """Show a quarantined image as a colour, with its scores and audit log."""
     return _render_review(_parse_image_id(image_id))
 
 
 @register_page("/review/<image_id>/preview", Scope.SAFETY_REVIEW)
 @sends_files
 def show_preview(image_id: str) -> Response:
-    """Return the image blurred beyond recognition; each view is recorded."""
+    """Return the preview of the image; each view is recorded."""
     return image_quarantine.respond_preview(_parse_image_id(image_id))
 
 

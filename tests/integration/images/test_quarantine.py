@@ -141,7 +141,7 @@ def test_only_a_reviewer_sees_the_waiting_images(kept: PressFixture, api: Api, r
     assert api.get(f"/v1/images/{shown[0]['id']}/content").status_code == 404
 
 
-def test_a_viewed_image_is_blurred_marked_and_recorded(kept: PressFixture, api: Api, reviewer: str) -> None:
+def test_a_viewed_image_is_reduced_marked_and_recorded(kept: PressFixture, api: Api, reviewer: str) -> None:
     (image,) = kept.images(print_blocked(kept).id)
     answer = api.get(f"/v1/quarantine/{image.id}/preview", key=reviewer)
     assert (answer.status_code, answer.content_type) == (200, "image/webp")
@@ -153,7 +153,7 @@ def test_a_viewed_image_is_blurred_marked_and_recorded(kept: PressFixture, api: 
     ((act, key_id, _),) = acts(api.database)
     assert act is ReviewAct.PREVIEWED
     assert key_id is not None
-    assert colours > 1
+    assert colours == 1
     record = api.get(f"/v1/quarantine/{image.id}", key=reviewer).json
     assert [review["act"] for review in record["reviews"]] == ["previewed"]
 
