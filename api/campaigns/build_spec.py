@@ -19,6 +19,9 @@ from common.images import assets
 from common.jobs.spec import JobSpec
 from common.safety import refusal_counts
 
+LONGEST_TEMPLATES = 40_000
+"""Characters of a campaign's templates, those of its arms included."""
+
 SAMPLE_PROMPT = "x"
 """Placeholder for the recipients' prompts while an arm's request is built."""
 
@@ -63,6 +66,10 @@ def _find_template_faults(body: NewCampaign) -> Iterator[FieldError]:
         for place, variant in enumerate(body.variants or ())
         if variant.template is not None
     ]
+    if sum(len(each.prompt) + len(each.negative_prompt or "") for _, each in found) > LONGEST_TEMPLATES:
+        detail = f"all templates together must have at most {LONGEST_TEMPLATES} characters"
+        yield FieldError(code="too_long", detail=detail, pointer="/template")
+        return
     for pointer, template in found:
         for name in ("prompt", "negative_prompt"):
             source = getattr(template, name) or ""

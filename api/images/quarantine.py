@@ -104,7 +104,9 @@ blueprint = responses.create_blueprint("quarantine", "Blocked images awaiting re
 CURSOR_BOOK = "quarantine"
 """The cursor namespace, shared because reviewers see the images of all owners."""
 
-PREVIEW: responses.Success = {200: {"description": "An image of its size in a single colour", "content": {"image/webp": {"schema": BINARY}}}}
+PREVIEW: responses.Success = {
+    200: {"description": "An image of its size in a single colour", "content": {"image/webp": {"schema": BINARY}}}
+}
 WEBP = "image/webp"
 
 log = get_logger(__name__)

@@ -74,7 +74,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "json_too_deep": ProblemKind(400, "The body is nested too deeply"),
     "invalid_number": ProblemKind(400, "A number is not finite or has too many digits"),
     "duplicate_key": ProblemKind(400, "An object contains a duplicate key"),
-    "too_many_keys": ProblemKind(400, "An object has too many keys"),
+    "too_many_keys": ProblemKind(400, "The body has too many keys or items"),
     "invalid_unicode": ProblemKind(400, "The body is not valid UTF-8 or contains an unpaired surrogate"),
     "invalid_cursor": ProblemKind(400, "The cursor is not valid for this list"),
     "invalid_idempotency_key": ProblemKind(

@@ -1,12 +1,12 @@
 """Queries for campaigns, their lists and recipients."""
 
-import unicodedata
 from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common.safety.text_normalization import normalize_text
 from common.states.campaigns import CampaignStatus, ListStatus
 from common.tables import Campaign, Recipient, RecipientList
 
@@ -15,7 +15,7 @@ def normalise_recipient_id(recipient_id: str) -> str:
     """Return the normalised form of an id, the same for spellings that people take for one id."""
     if recipient_id.isascii():
         return recipient_id.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", recipient_id).casefold())
+    return normalize_text("NFC", normalize_text("NFC", recipient_id).casefold())
 
 
 def find_campaign(session: Session, owner: str, campaign_id: UUID, *, to_change: bool = False) -> Campaign | None:

@@ -1,7 +1,8 @@
 """Normalizes prompt text before it is stored."""
 
 import re
-import unicodedata
+
+from common.safety.text_normalization import normalize_text
 
 LONGEST_PROMPT = 2000
 
@@ -26,4 +27,4 @@ def clean_text(text: str) -> str:
     """Return *text* in normal form C, on one line, without control characters and direction overrides."""
     if text.isascii() and text.isprintable():
         return text.strip()  # most texts, at a tenth of the time
-    return _STRIPPED.sub("", unicodedata.normalize("NFC", _BREAK.sub(" ", text))).strip()
+    return _STRIPPED.sub("", normalize_text("NFC", _BREAK.sub(" ", text))).strip()

@@ -14,12 +14,12 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import SettingsError
+from common.safety.template_tags import find_tags
 from common.safety.text_folding import fold_text
 from common.settings import PREFIX
 
 BUILT_IN_RULES = Path(__file__).with_name("rules.toml")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 LITERAL = re.compile(r""""([^"]*)"|'([^']*)'""")
 
 
@@ -54,7 +54,7 @@ class Rule:
 
     def matches(self, folded: str) -> bool:
         """Return whether a folded text is of the category."""
-        words, padded = folded.split(), f" {folded} "
+        words, padded = set(folded.split()), f" {folded} "
         return all(
             any(entry in padded for word in words if word in index for entry in index[word]) for index in self._indexes
         )
@@ -82,12 +82,21 @@ class PromptRules:
 
     def judge_template(self, source: str) -> str | None:
         """Return the category of a Liquid template's own words; what its recipients put in is not among them."""
-        return self.judge(TAG.sub(lambda tag: f" {_extract_literals(tag.group())} ", source))
+        return self.judge("".join(_list_own_words(source)))
 
 
 def _find_category(rules: tuple[Rule, ...], text: str) -> str | None:
     folded = fold_text(text)
     return next((rule.category for rule in rules if rule.matches(folded)), None)
+
+
+def _list_own_words(source: str) -> Iterator[str]:
+    at = 0
+    for start, end in find_tags(source):
+        if end is not None:
+            yield f"{source[at:start]} {_extract_literals(source[start:end])} "
+            at = end
+    yield source[at:]
 
 
 def _extract_literals(tag: str) -> str:

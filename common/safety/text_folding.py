@@ -6,6 +6,8 @@ from functools import cache, lru_cache
 
 from confusable_homoglyphs.confusables import confusables_data
 
+from common.safety.text_normalization import normalize_text
+
 WORD = re.compile(r"[^\W_]+")
 INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
 """Categories of Unicode that leave no mark of their own: zero width, variation selectors, accents, controls."""
@@ -18,14 +20,14 @@ def fold_text(text: str) -> str:
 
 @lru_cache(4096)  # the words of a campaign's template come again with every recipient
 def _fold_word(text: str) -> str:
-    compatible = unicodedata.normalize("NFKC", text)
+    compatible = normalize_text("NFKC", text)
     # Before the case is folded and after: some letters look like a Latin one in one case only.
     seen = "".join(map(_to_latin, _strip_invisible(compatible))).casefold()
     return " ".join(WORD.findall("".join(map(_to_latin, _strip_invisible(seen)))))
 
 
 def _strip_invisible(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text)
+    decomposed = normalize_text("NFKD", text)
     spaced = (" " if character.isspace() else character for character in decomposed)
     return "".join(character for character in spaced if unicodedata.category(character) not in INVISIBLE)
 

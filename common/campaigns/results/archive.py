@@ -30,6 +30,7 @@ class FileNames:
     """Gives each picture of an archive a file name of its own that every system takes."""
 
     def __init__(self, pattern: str) -> None:
+        pattern = pattern[: LONGEST_PATTERN + 1]  # no longer one is read
         unknown = [name for name in _FIELD.findall(pattern) if name not in FIELDS]
         rest = _FIELD.sub("", pattern)
         if unknown or "{" in rest or "}" in rest or not 0 < len(pattern) <= LONGEST_PATTERN:
