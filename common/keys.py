@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import DatabaseClock, now_sql
@@ -160,6 +160,11 @@ def find_owned_api_key(session: Session, owner: str, prefix: str) -> ApiKey | No
 def list_owned_api_keys(session: Session, owner: str) -> list[ApiKey]:
     """Return the keys of *owner*, the newest first."""
     return list(session.scalars(select(ApiKey).where(ApiKey.owner == owner).order_by(ApiKey.id.desc())))
+
+
+def select_live_api_key_ids(owner: str) -> Select[UUID]:
+    """Return the query for the ids of the keys of *owner* that are neither expired nor revoked."""
+    return _LIVING.with_only_columns(ApiKey.id).where(ApiKey.owner == owner)
 
 
 def record_api_key_use(session: Session, row: ApiKey) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.auth.bearer import current_caller, scope_required
 from api.runtime.context import current_context
+from api.runtime.owner_limits import require_room
 from api.web import responses
 from api.web.errors import refuse_request
 from api.web.output import Output, Time
@@ -129,6 +130,14 @@ def issue_key(session: Session, owner: str, own: Collection[str], body: NewKey) 
         faults.append(FieldError(code="out_of_range", detail=detail, pointer="/expires_at"))
     if faults:
         raise refuse_request(faults)
+    require_room(
+        session,
+        owner,
+        keys.select_live_api_key_ids(owner),
+        current_context().settings.max_keys,
+        "too_many_api_keys",
+        "Revoke an API key first.",
+    )
     scopes = [*map(Scope, dict.fromkeys(wanted))]
     # The new key inherits the restrictions of the key that creates it.
     ends = body.expires_at or own_end

@@ -12,9 +12,10 @@ from api.campaigns import build_spec, queries, recipient_upload, serializers
 from api.campaigns.schemas import Campaign, CampaignChanges, CampaignPath, NewCampaign
 from api.jobs.submit import Created
 from api.runtime.context import current_context
+from api.runtime.owner_limits import require_room
 from api.web.errors import RefusedError, refuse_request
 from api.webhooks import receiver_url
-from common.campaigns import lifecycle
+from common.campaigns import lifecycle, queries as campaign_queries
 from common.campaigns.lifecycle import RetryScope
 from common.campaigns.printing import budget, proofs
 from common.campaigns.recipients import lists, revalidation
@@ -59,6 +60,9 @@ def insert_campaign(body: NewCampaign, raw: dict[str, Any], reservation: Reserva
             if earlier is not None:
                 known = queries.load_campaign(session, CampaignPath(campaign_id=earlier))
                 return Created(serializers.serialize_campaign(session, known), is_new=False)
+        open_ids = campaign_queries.select_open_campaign_ids(row.owner)
+        most, advice = context.settings.max_campaigns, "Cancel or delete a campaign that is not needed first."
+        require_room(session, row.owner, open_ids, most, "too_many_campaigns", advice)
         if row.webhook_url is not None:
             endpoints.ensure_direct_endpoint(session, context.cipher, row.owner)
         session.add(row)

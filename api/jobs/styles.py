@@ -13,6 +13,7 @@ from api.jobs.generation_fields import GenerationFields, refuse_safety_switches
 from api.jobs.schemas import NewJob
 from api.runtime.context import current_context
 from api.runtime.cursors import Page
+from api.runtime.owner_limits import require_room
 from api.web import responses
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, STYLE_REFERENCE, Parsed, Path, Query, refuse_not_found
@@ -181,8 +182,13 @@ def insert_style(body: NewStyle) -> tuple[tables.Style, bool]:
             trial, context.models.cards(), context.settings, current_caller().owner, current_caller().key_id
         )
     spec = StyleSpec(prompt_prefix=body.prompt_prefix or "", prompt_suffix=body.prompt_suffix or "", **look)
+    owner, most = current_caller().owner, context.settings.max_styles
     with context.database.transaction() as session:
-        return styles.save_style(session, current_caller().owner, body.name, spec)
+        row, is_new = styles.save_style(session, owner, body.name, spec)
+        if is_new:
+            others = styles.select_style_ids(owner).where(tables.Style.id != row.id)
+            require_room(session, owner, others, most, "too_many_styles", "Styles cannot be deleted.")
+        return row, is_new
 
 
 def _respond_page(page: Page[tables.Style]) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from common.safety.text_normalization import normalize_text
@@ -16,6 +16,12 @@ def normalise_recipient_id(recipient_id: str) -> str:
     if recipient_id.isascii():
         return recipient_id.lower()
     return normalize_text("NFC", normalize_text("NFC", recipient_id).casefold())
+
+
+def select_open_campaign_ids(owner: str) -> Select[UUID]:
+    """Return the query for the ids of the campaigns of *owner* that have not ended."""
+    is_open = Campaign.status.not_in([status for status in CampaignStatus if status.is_over])
+    return select(Campaign.id).where(Campaign.owner == owner, Campaign.deleted_at.is_(None), is_open)
 
 
 def find_campaign(session: Session, owner: str, campaign_id: UUID, *, to_change: bool = False) -> Campaign | None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -105,6 +105,11 @@ def save_style(session: Session, owner: str, name: str, spec: StyleSpec) -> tupl
         except IntegrityError:  # another request has just made this version; ours is the one after it
             continue
         return row, True
+
+
+def select_style_ids(owner: str) -> Select[UUID]:
+    """Return the query for the ids of all versions of all styles of *owner*."""
+    return select(Style.id).where(Style.owner == owner)
 
 
 def list_newest_styles(session: Session, owner: str, *, after: UUID | None, limit: int) -> Sequence[Style]:

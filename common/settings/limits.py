@@ -38,6 +38,13 @@ class LimitSettings(BaseModel):
         20_000_000, ge=1024, le=200_000_000, description="Maximum size of an uploaded image, in bytes."
     )
     max_assets: int = Field(1000, ge=1, description="Maximum number of assets per owner; further uploads get 429.")
+    max_keys: int = Field(100, ge=1, description="Maximum number of valid API keys per owner; further ones get 422.")
+    max_styles: int = Field(
+        10_000, ge=1, description="Maximum number of styles per owner, each version counted; further ones get 422."
+    )
+    max_campaigns: int = Field(
+        1000, ge=1, description="Maximum number of campaigns per owner that have not ended; further ones get 422."
+    )
     max_recipients: int = Field(100_000, ge=1, description="Maximum number of recipients of one campaign.")
     max_recipients_bytes: int = Field(100_000_000, ge=1024, description="Maximum size of a recipients file, in bytes.")
     link_seconds: int = Field(900, ge=60, le=604_800, description="Lifetime of a signed image link, in seconds.")

@@ -73,6 +73,9 @@ def main(seed: str = SEED, examples: str = EXAMPLES) -> int:
             "PRESSROOM_MAX_QUEUED_JOBS": "1000000",
             "PRESSROOM_MAX_WEBHOOKS": "1000000",
             "PRESSROOM_MAX_ASSETS": "1000000",
+            "PRESSROOM_MAX_KEYS": "1000000",
+            "PRESSROOM_MAX_STYLES": "1000000",
+            "PRESSROOM_MAX_CAMPAIGNS": "1000000",
             "PRESSROOM_MAX_PIXEL_STEPS": str(4096 * 4096 * 1000 * 100),
             "PRESSROOM_LOG_FORMAT": "json",
         }
