@@ -22,6 +22,7 @@ SAFETY_SWITCHES = frozenset({"safety", "safety_checker", "enable_safety_checker"
 
 UNKNOWN_STYLE = "unknown style; see GET /v1/styles"
 MODEL_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_MODEL_NAME = re.compile(MODEL_NAME[1:-1])
 
 
 def refuse_safety_switches(body: Any, allowed: Collection[str] = ()) -> Any:
@@ -37,13 +38,13 @@ def refuse_disabled_safety() -> PydanticCustomError:
 
 
 def _refuse_unknown(name: str) -> str:
-    if not re.fullmatch(MODEL_NAME[1:-1], name):
+    if not _MODEL_NAME.fullmatch(name):
         raise PydanticCustomError("unknown_model", "unknown model; see GET /v1/models")
     return name
 
 
 def _refuse_unknown_adapter(name: str) -> str:
-    if not re.fullmatch(MODEL_NAME[1:-1], name):
+    if not _MODEL_NAME.fullmatch(name):
         raise PydanticCustomError("unknown_adapter", "unknown adapter; see GET /v1/models")
     return name
 
@@ -55,7 +56,7 @@ def _refuse_unknown_style(reference: str) -> str:
 
 
 def _parse_colour(text: str) -> str:
-    if not re.fullmatch(COLOUR[1:-1], text):
+    if not _COLOUR.fullmatch(text):
         raise PydanticCustomError("type", "must be a colour such as #ff8800")
     return text.lower()
 
@@ -65,6 +66,7 @@ def _json_schema(**keywords: Any) -> Any:
 
 
 COLOUR = "^#[0-9A-Fa-f]{6}$"
+_COLOUR = re.compile(COLOUR[1:-1])
 Text = Annotated[str, Field(max_length=prompt_text.LONGEST_PROMPT)]
 Plain = Annotated[Text, AfterValidator(prompt_text.clean_text), _json_schema(pattern=PLAIN_PATTERN)]
 Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]

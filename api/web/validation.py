@@ -37,6 +37,7 @@ CODES = {
 
 RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
+SHOULD = re.compile(r"^(Input|Value|String|Datetime) should ")
 
 PROMPT_PATTERN = rf"^[^\u0000]*[^{INVISIBLE}][^\u0000]*$"
 """Pattern of a prompt: no NUL and at least one visible character."""
@@ -183,7 +184,7 @@ def describe_fault(found: ErrorDetails, names: Mapping[str, Any]) -> str:
         return f"is unknown; did you mean {quote_shortened(close[0])}?" if close else "is unknown"
     if found["type"] in SENTENCES:
         return SENTENCES[found["type"]].format(**found.get("ctx", {}))
-    return re.sub(r"^(Input|Value|String|Datetime) should ", "must ", found["msg"])[:200]
+    return SHOULD.sub("must ", found["msg"])[:200]
 
 
 def _parse_id(value: Any) -> UUID:

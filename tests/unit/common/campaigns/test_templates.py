@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from common.campaigns import templates
-from common.campaigns.templates import MOST_FILTERS, CompiledTemplate, MissingValueError, TemplateError
+from common.campaigns.templates import LONGEST_TAG, MOST_FILTERS, CompiledTemplate, MissingValueError, TemplateError
 from common.jobs.prompt_text import clean_text
 
 VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
@@ -39,6 +39,22 @@ def test_values_defaults_and_conditions_are_filled_in(source: str, text: str) ->
 @pytest.mark.parametrize("text", ["{a}", "{0.__init__.__globals__}", "%(a)s", "$a", "${a}", "}} {", "{# a #}", "%}"])
 def test_other_template_syntax_is_plain_text(text: str) -> None:
     assert CompiledTemplate(text).render(VALUES) == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{" * 4900,
+        "{%" * 4900,
+        "a {{ name }} {{ name",
+        "{{ name " + " " * LONGEST_TAG + "}}",
+        "{% raw %}{{ name }}{% endraw %}",
+    ],
+    ids=["outputs", "tags", "last", "long", "raw"],
+)
+def test_tags_that_liquid_would_search_the_end_of_are_refused_at_once(source: str) -> None:
+    with pytest.raises(TemplateError, match="cannot be read at character"):
+        CompiledTemplate(source)
 
 
 @pytest.mark.parametrize(
