@@ -13,7 +13,7 @@ from common.jobs import dispatch, lifecycle
 from common.jobs.notifier import Notifier
 from common.logs import get_logger
 from common.settings import Settings
-from common.storage.port import Storage
+from common.storage.port import ObjectStore
 from common.webhooks.deliverer import Deliverer
 
 EVERY_FEW_SECONDS = 5.0
@@ -32,7 +32,7 @@ class Duty:
 
 
 def list_duties(
-    settings: Settings, database: Database, notifier: Notifier, storage: Storage, deliverer: Deliverer
+    settings: Settings, database: Database, notifier: Notifier, storage: ObjectStore, deliverer: Deliverer
 ) -> list[Duty]:
     """Return the duties of a clerk."""
 
