@@ -11,8 +11,9 @@ from api.web.errors import RefusedError
 from api.web.problems import FieldError, join_pointer, quote_shortened
 
 MAX_DEPTH = 16
+MAX_KEYS = 16_384
 MAX_VALUES = 2000
-"""Keys and items of a whole body; every one that is wrong costs time of its own, even if few are reported."""
+"""Keys and items below the top level; every one that is wrong costs time of its own, even if few are reported."""
 MAX_DIGITS = 1000
 
 
@@ -62,6 +63,8 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_KEYS:
+        raise RefusedError("too_many_keys", f"An object has {len(pairs)} keys; the maximum is {MAX_KEYS}.")
     read: dict[str, Any] = {}
     for key, value in pairs:
         if key in read:
@@ -95,10 +98,12 @@ def _check_texts(document: dict[str, Any]) -> None:
         value, depth, pointer = stack.pop()
         if depth > MAX_DEPTH:
             raise _refuse_depth()
-        if isinstance(value, dict | list):
+        if isinstance(value, dict | list) and value is not document:
             count += len(value)
             if count > MAX_VALUES:
-                raise RefusedError("too_many_keys", f"The body has more than {MAX_VALUES} keys and items.")
+                raise RefusedError(
+                    "too_many_keys", f"The body has more than {MAX_VALUES} keys and items below its fields."
+                )
         if isinstance(value, dict):
             for key, item in value.items():
                 _check_text(key, pointer)

@@ -12,7 +12,7 @@ from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.web.errors import RefusedError, refuse_request
+from api.web.errors import MOST_FAULTS, RefusedError, refuse_request
 from api.web.problems import PROBLEMS, FieldError, join_pointer, quote_shortened
 from common.db.ids import parse_id
 from common.jobs.prompt_text import INVISIBLE
@@ -72,15 +72,24 @@ class Body(BaseModel):
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """Return the validated model; raise RefusedError with every fault."""
+        """Return the validated model; raise RefusedError with its faults, of which no more than 50 are told."""
         try:
-            return super().model_validate(obj, **options)
+            return super().model_validate(cls._drop_unknown_fields(obj), **options)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=True, include_input=False)
             whole = next((fault for fault in found if not fault["loc"]), None)
             if whole is not None:  # the body as a whole was refused, and not for one of its fields
                 raise RefusedError(Body.code_of(whole), whole["msg"]) from None
-            raise refuse_request([cls._describe(fault) for fault in found[:50]]) from None
+            raise refuse_request([cls._describe(fault) for fault in found[:MOST_FAULTS]]) from None
+
+    @classmethod
+    def _drop_unknown_fields(cls, obj: Any) -> Any:
+        """Return *obj* without the unknown fields that would not be told: each is slow to describe."""
+        if not isinstance(obj, dict) or len(obj) <= len(cls.model_fields) + MOST_FAULTS:
+            return obj
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        untold = set([name for name in obj if name not in known][MOST_FAULTS:])
+        return {name: value for name, value in obj.items() if name not in untold}
 
     @classmethod
     def _describe(cls, found: ErrorDetails) -> FieldError:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies
 
 from api.web.errors import RefusedError
-from api.web.strict_json import MAX_DEPTH, MAX_VALUES, parse_json_object
+from api.web.strict_json import MAX_DEPTH, MAX_KEYS, MAX_VALUES, parse_json_object
 
 TEXTS = strategies.text(strategies.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 NUMBERS = strategies.integers() | strategies.floats(allow_nan=False, allow_infinity=False)
@@ -43,13 +43,14 @@ def test_nesting_is_allowed_to_its_limit() -> None:
 
 
 def test_as_many_keys_as_the_limit_are_read() -> None:
-    assert len(parse_json_object(json.dumps(dict.fromkeys(map(str, range(MAX_VALUES)), 0)).encode())) == MAX_VALUES
-    assert refused(json.dumps(dict.fromkeys(map(str, range(MAX_VALUES + 1)), 0))) == "too_many_keys"
+    assert len(parse_json_object(json.dumps(dict.fromkeys(map(str, range(MAX_KEYS)), 0)).encode())) == MAX_KEYS
+    assert refused(json.dumps(dict.fromkeys(map(str, range(MAX_KEYS + 1)), 0))) == "too_many_keys"
 
 
-def test_keys_and_items_are_counted_together_at_all_depths() -> None:
+def test_keys_and_items_below_the_top_level_are_counted_together() -> None:
     items = [[0] * (MAX_VALUES // 2), {str(number): 0 for number in range(MAX_VALUES // 2)}]
     assert refused(json.dumps({"a": items})) == "too_many_keys"
+    assert parse_json_object(json.dumps({"a": items[0], "b": {}}).encode())
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
