@@ -111,7 +111,6 @@ MODULES_THAT_PARSE: dict[str, str] = {
     "common/campaigns/recipients/formats/json_rows.py": "json rows",
     "common/campaigns/recipients/formats/xlsx_rows.py": SANDBOXED,
     "common/campaigns/recipients/importing.py": BOUNDED,  # names of columns
-    "common/campaigns/results/public_links.py": "public link",
     "common/campaigns/templates.py": "template",
     "common/images/served_files.py": NOT_USERS,
     "common/jobs/celery_message.py": NOT_USERS,
