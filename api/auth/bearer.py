@@ -12,8 +12,8 @@ from flask import Flask, Response, current_app, g, request
 from api.runtime.context import current_context
 from api.runtime.uploads import admit_body
 from api.web.errors import RefusedError
-from common import keys
-from common.keys import Scope
+from common.access import keys
+from common.access.keys import Scope
 from common.safety.policy import PolicyOverrides
 from common.tables import ApiKey
 

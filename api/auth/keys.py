@@ -15,9 +15,9 @@ from api.web.errors import refuse_request
 from api.web.output import Output, Time
 from api.web.problems import FieldError
 from api.web.validation import Body, Path, refuse_not_found
-from common import keys
+from common.access import keys
+from common.access.keys import KEY_NAME_PATTERN, Scope
 from common.clock import utcnow
-from common.keys import KEY_NAME_PATTERN, Scope
 from common.tables import ApiKey
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{KEY_NAME_PATTERN.pattern}$")]

@@ -11,8 +11,8 @@ from api.campaigns.run_schemas import RetryQuery
 from api.campaigns.schemas import Campaign, CampaignPath, NewBudget
 from api.runtime.context import current_context
 from api.web import responses
+from common.access.keys import Scope
 from common.campaigns.lifecycle import RetryScope
-from common.keys import Scope
 
 blueprint = responses.create_blueprint("campaign runs", "Run control for campaigns.", "/v1/campaigns")
 

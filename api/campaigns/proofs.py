@@ -10,8 +10,8 @@ from api.campaigns.run_schemas import USUAL_PROOFS, NewProofs, ProofList
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.web import responses
+from common.access.keys import Scope
 from common.campaigns.printing import proofs
-from common.keys import Scope
 
 blueprint = responses.create_blueprint("proofs", "Sample prints of a campaign.", "/v1/campaigns")
 

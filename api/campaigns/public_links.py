@@ -7,8 +7,8 @@ from api.campaigns.queries import lock_campaign
 from api.campaigns.result_schemas import CampaignLinks
 from api.campaigns.schemas import CampaignPath
 from api.web import responses
+from common.access.keys import Scope
 from common.campaigns.results import public_links
-from common.keys import Scope
 from common.tables import Campaign
 
 blueprint = responses.create_blueprint(

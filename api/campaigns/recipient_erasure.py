@@ -8,10 +8,10 @@ from api.campaigns.result_schemas import Erasure, LineCost, RecipientPath
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.campaigns.recipients import erasure
 from common.clock import utcnow
 from common.errors import StorageError
-from common.keys import Scope
 from common.logs import get_logger
 
 blueprint = responses.create_blueprint("erasure", "Erasure of a recipient's personal data.", "/v1/campaigns")

@@ -17,13 +17,13 @@ from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web import responses
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.campaigns import queries, rendering
 from common.campaigns.csv_injection import defuse_cell
 from common.campaigns.printing import proofs
 from common.campaigns.recipients import queries as recipient_queries
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS
 from common.campaigns.spec import CampaignSpec
-from common.keys import Scope
 from common.tables import Campaign, Recipient, RecipientList
 
 blueprint = responses.create_blueprint("recipients", "The recipients of a campaign.", "/v1/campaigns")

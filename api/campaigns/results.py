@@ -10,7 +10,7 @@ from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
 from api.web import responses
 from api.web.file_routes import sends_files
-from common.keys import Scope
+from common.access.keys import Scope
 
 blueprint = responses.create_blueprint("results", "The results of a campaign.", "/v1/campaigns")
 

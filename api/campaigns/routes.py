@@ -20,9 +20,9 @@ from api.campaigns.schemas import (
 from api.jobs.submit import build_reservation
 from api.runtime.context import current_context
 from api.web import responses
+from common.access.keys import Scope
 from common.campaigns import deletion, lifecycle, queries
 from common.db.ids import create_id
-from common.keys import Scope
 
 blueprint = responses.create_blueprint(
     "campaigns", "Image campaigns: one template, many recipients, one budget.", "/v1/campaigns"

@@ -15,8 +15,8 @@ from api.console.urls import build_page_url
 from api.runtime.context import current_context
 from api.runtime.uploads import admit_body
 from api.web.errors import RefusedError
-from common import keys
-from common.keys import Scope
+from common.access import keys
+from common.access.keys import Scope
 from common.tables import ApiKey
 
 TOKEN_FIELD = "csrf_token"  # noqa: S105  (a name, not a token)

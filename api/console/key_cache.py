@@ -4,7 +4,7 @@ import threading
 import time
 from uuid import UUID
 
-from common import keys
+from common.access import keys
 from common.db.engine import Database
 from common.tables import ApiKey
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.keys import Scope
+from common.access.keys import Scope
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from api.console.state import console_state
 from api.console.static import build_asset_url
 from api.console.urls import build_page_url
 from api.runtime.context import current_context
-from common.keys import Scope
+from common.access.keys import Scope
 from common.storage.links import LINK_PATH
 
 

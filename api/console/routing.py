@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from flask import Blueprint
 
 from api.auth.bearer import scope_required
-from common.keys import Scope
+from common.access.keys import Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -12,9 +12,9 @@ from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web import responses
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.errors import StorageError
 from common.images import assets
-from common.keys import Scope
 from common.logs import get_logger
 
 blueprint = responses.create_blueprint("assets", "Uploaded images that jobs can start from.", "/v1/assets")

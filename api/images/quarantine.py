@@ -18,11 +18,11 @@ from api.web.file_routes import sends_files
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
+from common.access.keys import Scope
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
 from common.images.quarantine_encryption import FilePart
 from common.jobs import prompt_text
-from common.keys import Scope
 from common.logs import get_logger
 from common.states.jobs import ImageStatus
 from common.storage.keys import build_quarantine_key

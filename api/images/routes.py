@@ -13,10 +13,10 @@ from api.runtime.context import current_context
 from api.web import responses
 from api.web.errors import RefusedError
 from api.web.file_routes import sends_files
+from common.access.keys import Scope
 from common.images import search
 from common.images.search import ImageFilter
 from common.images.served_files import find_published_file
-from common.keys import Scope
 
 blueprint = responses.create_blueprint("images", "The images of jobs.", "/v1/images")
 

@@ -18,11 +18,11 @@ from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web import responses
 from api.web.output import Output, Time
+from common.access.keys import Scope
 from common.images import similarity
 from common.images.certificates import Credentials
 from common.images.fingerprint import Fingerprint
 from common.images.provenance import parse_job_urn
-from common.keys import Scope
 from common.tables import Image, Job
 from common.usage.usage import DELIVERED
 

@@ -14,7 +14,7 @@ from api.runtime.context import current_context
 from api.web import responses
 from api.web.output import Output, Time
 from common import tables
-from common.keys import Scope
+from common.access.keys import Scope
 from common.states.jobs import Outcome
 
 

@@ -10,7 +10,7 @@ from api.runtime.context import current_context
 from api.runtime.event_ids import find_position
 from api.server.exchange import Exchange
 from api.web import responses, sse
-from common.keys import Scope
+from common.access.keys import Scope
 
 blueprint = responses.create_blueprint("events", "Live events of a job.", "/v1/jobs")
 

@@ -12,9 +12,9 @@ from api.runtime.context import current_context
 from api.runtime.long_poll import parse_preference, wait_for_job
 from api.server.exchange import Exchange
 from api.web import responses
+from common.access.keys import Scope
 from common.clock import utcnow
 from common.jobs import lifecycle
-from common.keys import Scope
 from common.states.jobs import JobStatus
 
 blueprint = responses.create_blueprint("jobs", "Image generation jobs.", "/v1/jobs")

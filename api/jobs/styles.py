@@ -18,10 +18,10 @@ from api.web import responses
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, STYLE_REFERENCE, Parsed, Path, Query, refuse_not_found
 from common import tables
+from common.access.keys import Scope
 from common.jobs import prompt_text, styles
 from common.jobs.request import OutputFormat, SchedulerName
 from common.jobs.styles import STYLE_NAME, StyleSpec
-from common.keys import Scope
 
 LONGEST_WORDS = 1000
 

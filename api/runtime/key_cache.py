@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cachetools import TLRUCache
 
-from common import keys
+from common.access import keys
 from common.clock import utcnow
 from common.db.engine import Database
 from common.tables import ApiKey

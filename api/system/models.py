@@ -14,9 +14,9 @@ from api.jobs import resolve
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.output import Output
+from common.access.keys import Scope
 from common.db.clock import now_sql
 from common.jobs.request import Mode, SchedulerName
-from common.keys import Scope
 from common.models import catalog
 from common.models.catalog import ModelCard
 from common.settings import Settings

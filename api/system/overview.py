@@ -14,8 +14,8 @@ from api.runtime.context import current_context
 from api.system.usage_schemas import Money
 from api.web import responses
 from api.web.output import Output, Time
+from common.access.keys import Scope
 from common.jobs import overview
-from common.keys import Scope
 from common.states.jobs import Priority
 
 

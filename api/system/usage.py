@@ -19,8 +19,8 @@ from api.system.usage_schemas import (
     UsageRow,
 )
 from api.web import responses
+from common.access.keys import Scope
 from common.clock import utcnow
-from common.keys import Scope
 from common.tables import Press
 from common.usage import operator_report, usage
 from common.usage.operator_report import PressAccount

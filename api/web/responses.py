@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from api.web.errors import MEDIA_TYPE
 from api.web.output import Output
 from api.web.problems import PROBLEMS
-from common.keys import Scope
+from common.access.keys import Scope
 
 SECURITY_SCHEME = "key"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -21,7 +21,7 @@ from api.webhooks.schemas import (
     Resent,
     WebhookPath,
 )
-from common.keys import Scope
+from common.access.keys import Scope
 from common.tables import WebhookMessage
 from common.webhooks import delivery_log, endpoints, outbox
 

@@ -21,7 +21,7 @@ from api.webhooks.schemas import (
     WebhookList,
     WebhookPath,
 )
-from common.keys import Scope
+from common.access.keys import Scope
 from common.states.webhooks import (
     DisabledReason,
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common import keys
+from common.access import keys
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.images import assets, erasure

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx2
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
 
-from common import keys
-from common.keys import Scope
+from common.access import keys
+from common.access.keys import Scope
 from tests.functional.stack import Stack
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from common import keys
+from common.access import keys
 from common.db.engine import Database
 from common.settings import Settings
 from common.states.jobs import JobStatus, Outcome

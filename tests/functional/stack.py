@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from common import keys
+from common.access import keys
 from common.db.engine import Database
 from common.settings import Settings
 from common.states.jobs import TERMINAL, JobStatus

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops, ImageStat
 
-from common import keys
-from common.keys import Scope
+from common.access import keys
+from common.access.keys import Scope
 from tests.functional.backends import Backend, Embedded
 from tests.functional.stack import QUICK, Client, Stack, running
 from worker.engine.painted import paint_donkey

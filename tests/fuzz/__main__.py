@@ -12,7 +12,8 @@ import urllib.request
 from pathlib import Path
 
 from api.runtime.cursors import Cursors
-from common import keys
+from common.access import keys
+from common.access.keys import Scope
 from common.db import schema
 from common.db.engine import Database
 from common.images import assets
@@ -21,7 +22,6 @@ from common.jobs import lifecycle, styles
 from common.jobs.attempts import Spent
 from common.jobs.request import Mode, SchedulerName
 from common.jobs.styles import StyleSpec
-from common.keys import Scope
 from common.models import catalog
 from common.models.catalog import AdapterCard, ModelCard
 from common.settings import Settings

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from common import keys
+from common.access import keys
+from common.access.keys import RetentionDays
 from common.db.clock import now_sql
 from common.db.engine import Database
-from common.keys import RetentionDays
 from common.tables import ApiKey, Attempt, Image, Job, WebhookMessage
 from tests.support import factories
 

@@ -16,13 +16,13 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.console import setup
 from api.runtime.context import EXTENSION, AppContext, Services
-from common import keys
+from common.access import keys
+from common.access.keys import Scope
 from common.db.engine import Database
 from common.images.served_files import ServedFiles
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.jobs.notifier import RecordingNotifier
-from common.keys import Scope
 from common.models import catalog
 from common.settings import Settings
 from common.states.jobs import ImageStatus

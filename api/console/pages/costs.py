@@ -16,8 +16,8 @@ from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.state import console_state
 from api.runtime.context import current_context
+from common.access.keys import Scope
 from common.clock import utcnow
-from common.keys import Scope
 from common.usage import operator_report, usage
 from common.usage.usage import GroupBy, Usage
 

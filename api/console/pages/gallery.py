@@ -27,6 +27,7 @@ from api.images.schemas import Image as ShownImage
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.file_routes import sends_files
+from common.access.keys import Scope
 from common.campaigns import queries
 from common.db.ids import parse_id
 from common.errors import IllegalTransitionError
@@ -34,7 +35,6 @@ from common.images import search as image_search
 from common.images.search import ImageFilter
 from common.images.served_files import find_published_file
 from common.jobs import styles
-from common.keys import Scope
 from common.states.jobs import ImageStatus, Verdict
 from common.tables import Campaign, Image, Job
 

@@ -23,13 +23,13 @@ from api.runtime.uploads import takes_upload
 from api.web.errors import RefusedError
 from api.web.file_routes import sends_files
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.db.ids import parse_id
 from common.images import assets
 from common.images.assets import PictureFile
 from common.images.served_files import find_published_file
 from common.jobs import styles
 from common.jobs.styles import StyleSpec
-from common.keys import Scope
 from common.tables import Asset
 
 CARD_FIELDS = {

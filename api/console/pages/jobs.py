@@ -28,11 +28,11 @@ from api.jobs.submit import submit_job
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.db.ids import parse_id
 from common.errors import IllegalTransitionError, QueueFullError
 from common.jobs import lifecycle, search
 from common.jobs.search import JobFilter
-from common.keys import Scope
 from common.states.jobs import JobStatus, Priority
 from common.tables import Attempt
 from common.webhooks import delivery_log

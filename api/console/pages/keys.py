@@ -14,9 +14,9 @@ from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
-from common import keys
+from common.access import keys
+from common.access.keys import Scope
 from common.clock import utcnow
-from common.keys import Scope
 
 LIFETIMES = {"never": None, "in 30 days": 30, "in 90 days": 90, "in a year": 365}
 SCOPE_LABELS = {

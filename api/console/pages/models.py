@@ -9,7 +9,7 @@ from api.console.routing import register_page
 from api.jobs import resolve
 from api.runtime.context import current_context
 from api.system.models import list_served_models
-from common.keys import Scope
+from common.access.keys import Scope
 from common.models import catalog
 
 

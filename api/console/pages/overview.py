@@ -12,8 +12,8 @@ from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.state import console_state
 from api.runtime.context import current_context
+from common.access.keys import Scope
 from common.jobs import overview
-from common.keys import Scope
 
 
 @register_page("/overview", Scope.JOBS_READ)

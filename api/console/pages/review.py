@@ -16,9 +16,9 @@ from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.file_routes import sends_files
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.errors import IllegalTransitionError
 from common.images import quarantine
-from common.keys import Scope
 from common.tables.quarantine import QuarantineState
 
 PAGE_SIZE = 24

@@ -12,7 +12,7 @@ from api.console.session import COOKIE, SESSION_LIFETIME
 from api.console.state import console_state
 from api.console.urls import build_page_url, redirect_to
 from api.runtime.context import current_context
-from common import keys
+from common.access import keys
 from common.tables import ApiKey
 
 

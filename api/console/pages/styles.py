@@ -19,12 +19,12 @@ from api.jobs.styles import NewStyle, Style
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.images import search
 from common.images.search import ImageFilter
 from common.jobs import styles
 from common.jobs.request import OutputFormat, SchedulerName
 from common.jobs.styles import MOST_COLOURS
-from common.keys import Scope
 from common.tables import Campaign, Image, Job
 
 PAGE_SIZE = 50

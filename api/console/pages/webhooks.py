@@ -16,7 +16,7 @@ from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from api.webhooks import changes, serializers
 from api.webhooks.schemas import USUAL_OVERLAP, DeliveryPath, NewWebhook, WebhookPath
-from common.keys import Scope
+from common.access.keys import Scope
 from common.states.webhooks import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
 from common.webhooks import delivery_log, endpoints, outbox
 from common.webhooks.endpoints import TooManyWebhooksError, WebhookExistsError

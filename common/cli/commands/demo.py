@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from common import keys
+from common.access import keys
 from common.cli.campaign_client import CampaignClient
 from common.cli.client import Client, Json
 from common.cli.connection import EXTENSIONS

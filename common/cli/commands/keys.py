@@ -8,11 +8,11 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from common import keys as key_store
+from common.access import keys as key_store
+from common.access.keys import KEY_NAME_PATTERN, TENANT_SCOPES, RetentionDays, Scope
 from common.cli.output import as_json_option, print_json, print_table
 from common.db import schema
 from common.db.engine import Database
-from common.keys import KEY_NAME_PATTERN, TENANT_SCOPES, RetentionDays, Scope
 from common.safety.policy import Policy, PolicyOverrides, Recourse, ReviewAction
 from common.settings import Settings
 from common.settings.private_files import protect_data_directory

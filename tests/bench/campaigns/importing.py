@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import keys
+from common.access import keys
 from common.db import schema
 from common.db.engine import Database
 from common.models import catalog

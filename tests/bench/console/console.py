@@ -21,10 +21,10 @@ from typing import Any
 import httpx2
 import psutil
 
-from common import keys
+from common.access import keys
+from common.access.keys import Scope
 from common.db import schema
 from common.db.engine import Database
-from common.keys import Scope
 from common.models import catalog
 from tests.bench import plots
 from tests.bench.console import stock

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import keys
+from common.access import keys
 from tests.bench import plots
 from tests.bench.outcome import FOLDER, Outcome, Table
 from tests.support.servers.api_servers import ROOT, Server, serving

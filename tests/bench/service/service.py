@@ -16,7 +16,7 @@ from uuid import UUID
 import psutil
 from sqlalchemy import select
 
-from common import keys
+from common.access import keys
 from common.cli.client import Client
 from common.cli.demo.temporary_stack import run_temporary_stack
 from common.db.engine import Database

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import keys
+from common.access import keys
 from common.db import schema
 from common.db.engine import Database
 from common.models import catalog

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common import keys
+from common.access import keys
 from tests.support.servers.api_servers import Server, serving
 from tests.support.servers.slow_clients import KINDS, Kind, Target, attacking
 from tests.support.waiting import until

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from common.access.keys import TENANT_SCOPES, Scope
 from common.db.engine import Database
-from common.keys import TENANT_SCOPES, Scope
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.recipient_files import CSV, make_campaign, put
 from tests.support.picture_files import PNG, upload_asset

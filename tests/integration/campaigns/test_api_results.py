@@ -15,6 +15,7 @@ import pytest
 from PIL import Image as Pillow
 from sqlalchemy import select, update
 
+from common.access.keys import Scope
 from common.campaigns import lifecycle
 from common.campaigns.results import lines as result_lines
 from common.campaigns.spec import CampaignSpec, OnBlock
@@ -22,7 +23,6 @@ from common.clerk import retention
 from common.clock import utcnow
 from common.images.provenance import DIGITAL_SOURCE_TYPE, PNG_XMP_KEYWORD
 from common.jobs.request import OutputFormat
-from common.keys import Scope
 from common.states.campaigns import CampaignStatus
 from common.tables import Asset, Campaign, Image, Recipient
 from tests.support.apis import Api, open_api

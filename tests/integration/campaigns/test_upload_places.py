@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from api.campaigns import recipient_upload
-from common import keys
+from common.access import keys
 from common.campaigns.recipients.formats import xlsx_rows
 from common.db.engine import Database
 from common.launcher.subprocess_sandbox import Sandbox

@@ -11,12 +11,12 @@ from werkzeug.test import TestResponse
 
 from api.console.routing import blueprint, get_page_scope
 from api.console.session import COOKIE
-from common import keys
+from common.access import keys
+from common.access.keys import TENANT_SCOPES, Scope
 from common.clerk import retention
 from common.clock import utcnow
 from common.db.engine import Database
 from common.errors import DatabaseUnavailableError
-from common.keys import TENANT_SCOPES, Scope
 from common.tables import ConsoleSession
 from tests.support.apis import Api, open_api
 from tests.support.waiting import until
@@ -255,7 +255,7 @@ def test_errors_of_the_database_under_the_console_have_the_security_headers(
     def fail(*_: object) -> None:
         raise DatabaseUnavailableError
 
-    monkeypatch.setattr("common.keys.load_session_keys", fail)
+    monkeypatch.setattr("common.access.keys.load_session_keys", fail)
     answer = api.client.get("/console/jobs")
     assert answer.status_code == 503
     assert "Content-Security-Policy" in answer.headers

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from werkzeug.test import TestResponse
 
+from common.access.keys import Scope
 from common.campaigns import lifecycle
-from common.keys import Scope
 from common.states.campaigns import CampaignStatus, PrintStatus
 from tests.integration.console.test_access import sign_in
 from tests.support.apis import Api, open_api

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.keys import Scope
+from common.access.keys import Scope
 from common.states.campaigns import CampaignStatus
 from tests.integration.console.test_access import sign_in
 from tests.integration.console.test_campaigns import page, post, start, upload

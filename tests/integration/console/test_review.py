@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.keys import Scope
+from common.access.keys import Scope
 from common.states.jobs import ImageStatus, JobStatus
 from common.tables.quarantine import QuarantineState, ReviewAct
 from tests.integration.console.test_access import sign_in, token_of_any_page

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from common.access.keys import Scope
 from common.db.engine import Database
-from common.keys import Scope
 from common.tables import Job
 from tests.integration.console.test_access import sign_in
 from tests.support.apis import Api, open_api

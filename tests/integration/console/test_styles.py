@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from common.access.keys import Scope
 from common.db.engine import Database
-from common.keys import Scope
 from common.tables import Image, Job
 from tests.integration.console.test_access import sign_in, token
 from tests.integration.console.test_pages import MOST_QUERIES, counting

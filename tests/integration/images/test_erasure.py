@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from common.access.keys import Scope
 from common.clerk import retention
 from common.clock import utcnow
 from common.db.engine import Database
 from common.errors import StorageError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.keys import Scope
 from common.states.jobs import ImageStatus
 from common.tables import Image, Job, Likeness, WebhookMessage
 from common.usage import usage

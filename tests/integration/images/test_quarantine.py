@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Pillow
 from sqlalchemy import select, update
 
+from common.access.keys import Scope
 from common.clerk import quarantine as broom
 from common.db.clock import now_sql
 from common.db.engine import Database
@@ -19,7 +20,6 @@ from common.db.ids import create_id
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
 from common.images.quarantine_encryption import FilePart, PictureCipher, SealUnreadableError
-from common.keys import Scope
 from common.settings import Settings
 from common.states.jobs import ImageStatus, JobStatus, Verdict
 from common.storage import open_storage

@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from common import keys
+from common.access import keys
+from common.access.keys import RetentionDays, Scope
 from common.clerk import retention
 from common.cli import pressroom
 from common.db.engine import Database
 from common.errors import GenerationError
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.keys import RetentionDays, Scope
 from common.storage.keys import build_attempt_prefix
 from common.tables import WebhookMessage
 from tests.support import factories

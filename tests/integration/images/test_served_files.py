@@ -20,13 +20,13 @@ from werkzeug.test import TestResponse
 
 from api.runtime.context import EXTENSION
 from api.web.file_routes import is_file_type, is_file_view
+from common.access.keys import TENANT_SCOPES, Scope
 from common.images import quarantine
 from common.images.quarantine_encryption import FilePart, PictureCipher
 from common.images.served_files import PublishedFile, find_published_file
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.jobs.request import OutputFormat
-from common.keys import TENANT_SCOPES, Scope
 from common.states.jobs import ImageStatus, SafetyMode, Verdict
 from common.storage.keys import build_quarantine_key
 from common.tables import Image

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from common.access.keys import Scope
 from common.db.engine import Database
-from common.keys import Scope
 from tests.support.apis import Api, open_api
 
 BIRTHDAY = {

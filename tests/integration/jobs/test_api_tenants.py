@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from common import keys
+from common.access import keys
+from common.access.keys import Scope
 from common.clock import utcnow
 from common.db.engine import Database
 from common.db.ids import create_id
 from common.images import assets
 from common.images.assets import PictureFile
-from common.keys import Scope
 from common.tables import ApiKey
 from tests.support.apis import Api, open_api
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from common import keys
+from common.access import keys
 from common.cli import pressroom
 from common.db.engine import Database
 from common.safety.policy import PolicyOverrides, Recourse, ReviewAction

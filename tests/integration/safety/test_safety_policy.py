@@ -11,7 +11,7 @@ from PIL import Image as Pillow, ImageChops, ImageOps, ImageStat
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from common import keys
+from common.access import keys
 from common.db.engine import Database
 from common.db.ids import create_id
 from common.errors import SafetyUnavailableError, SettingsError, StandInWarning

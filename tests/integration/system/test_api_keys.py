@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common.access.keys import TENANT_SCOPES, Scope
 from common.clock import utcnow
 from common.db.engine import Database
-from common.keys import TENANT_SCOPES, Scope
 from tests.support.apis import Api, open_api
 
 ADMIN = (*TENANT_SCOPES, Scope.KEYS_ADMIN)

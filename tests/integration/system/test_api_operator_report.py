@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from api.system.usage import MOST_PRESSES
+from common.access.keys import Scope
 from common.clock import utcnow
 from common.db.engine import Database
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
-from common.keys import Scope
 from tests.support import factories
 from tests.support.apis import Api, open_api
 

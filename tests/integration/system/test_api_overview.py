@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from common.access.keys import Scope
 from common.db.engine import Database
-from common.keys import Scope
 from tests.support import factories
 from tests.support.apis import Api, open_api
 

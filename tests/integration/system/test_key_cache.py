@@ -8,7 +8,7 @@ from sqlalchemy import event, update
 
 from api.runtime import key_cache
 from api.runtime.key_cache import KeyCache
-from common import keys
+from common.access import keys
 from common.clock import utcnow
 from common.db.engine import Database
 from common.tables import ApiKey

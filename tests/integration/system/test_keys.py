@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from common import keys
+from common.access import keys
+from common.access.keys import Scope
 from common.db.clock import now_sql
 from common.db.engine import Database
-from common.keys import Scope
 from common.tables import ApiKey
 
 

@@ -9,8 +9,8 @@ from werkzeug.test import TestResponse
 
 from api.jobs.schemas import NewJob
 from api.web.errors import MOST_FAULTS
+from common.access.keys import Scope
 from common.db.engine import Database
-from common.keys import Scope
 from tests.support.apis import Api, open_api
 
 LIMITS = {"max_keys": 3, "max_styles": 2, "max_campaigns": 2}

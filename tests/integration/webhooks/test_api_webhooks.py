@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from common.access.keys import Scope
 from common.db.engine import Database
-from common.keys import Scope
 from common.states.webhooks import DisabledReason
 from common.tables import WebhookEndpoint
 from common.webhooks import endpoints, signing_secrets

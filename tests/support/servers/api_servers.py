@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from common import keys
+from common.access import keys
 from common.db import schema
 from common.db.engine import Database
 from common.models import catalog

@@ -20,10 +20,10 @@ from api.console.urls import redirect_to
 from api.jobs import resolve
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
+from common.access.keys import Scope
 from common.campaigns import deletion, progress, queries
 from common.campaigns.spec import OnBlock
 from common.jobs import styles
-from common.keys import Scope
 from common.states.campaigns import CampaignStatus
 
 PAGE_SIZE = 30

@@ -13,11 +13,11 @@ from api.console.rendering import render_live_fragment
 from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.runtime.context import current_context
+from common.access.keys import Scope
 from common.campaigns import lifecycle
 from common.campaigns.printing import proofs
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
 from common.campaigns.recipients.lists import EXTENDABLE
-from common.keys import Scope
 from common.states.campaigns import CampaignStatus
 
 

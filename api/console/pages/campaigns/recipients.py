@@ -17,12 +17,12 @@ from api.console.urls import build_page_url
 from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.campaigns import queries
 from common.campaigns.recipients import importing, queries as recipient_queries
 from common.campaigns.recipients.formats.detect import MEDIA_TYPES
 from common.campaigns.recipients.lists import EXTENDABLE, UNAPPROVED
 from common.campaigns.spec import CampaignSpec
-from common.keys import Scope
 from common.tables import Recipient
 
 PAGE_SIZE = 20

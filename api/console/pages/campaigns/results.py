@@ -16,11 +16,11 @@ from api.console.urls import redirect_to
 from api.images import serializers
 from api.runtime.context import AppContext, current_context
 from api.web.file_routes import sends_files
+from common.access.keys import Scope
 from common.campaigns.results import lines as result_lines, public_links
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import Line
 from common.campaigns.spec import CampaignSpec
-from common.keys import Scope
 
 PAGE_SIZE = 48
 """Recipients per page."""

@@ -14,8 +14,8 @@ from api.console.routing import register_page
 from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
+from common.access.keys import Scope
 from common.campaigns.lifecycle import RetryScope
-from common.keys import Scope
 from common.states.campaigns import CampaignStatus
 from common.tables import Campaign
 

@@ -8,7 +8,7 @@ from api.campaigns.queries import fetch_campaign
 from api.campaigns.schemas import CampaignPath
 from api.console.access import current_user
 from api.console.rendering import render_page
-from common.keys import Scope
+from common.access.keys import Scope
 from common.states.campaigns import CampaignStatus
 from common.tables import Campaign
 

@@ -5,10 +5,10 @@ import sys
 import pytest
 from click.testing import CliRunner, Result
 
+from common.access.keys import TENANT_SCOPES
 from common.cli import COMMANDS, EXIT_BAD_SETTINGS, client, pressroom
 from common.cli.commands.submit import submit
 from common.cli.output import print_table
-from common.keys import TENANT_SCOPES
 from common.settings import EXIT_BAD_SETTINGS as EXIT_OF_SETTINGS
 
 
