@@ -1,7 +1,7 @@
 """Authentication by ``Authorization: Bearer``: resolves the API key to its owner and checks the route's scope."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ParamSpec, Self, TypeVar, cast
@@ -12,6 +12,7 @@ from flask import Flask, Response, current_app, g, request
 from api.runtime.context import current_context
 from api.runtime.uploads import admit_body
 from api.web.errors import RefusedError
+from api.web.problems import FieldError
 from common.access import keys
 from common.access.keys import Scope
 from common.safety.policy import PolicyOverrides
@@ -39,7 +40,7 @@ class Caller:
     @classmethod
     def of(cls, row: ApiKey) -> Self:
         """Return the caller that the API key *row* authenticates."""
-        kept, safety = keys.RetentionDays.of(row), PolicyOverrides.model_validate(row.safety or {})
+        kept, safety = keys.RetentionDays.of(row), PolicyOverrides.from_row(row.safety)
         return cls(row.owner, row.id, tuple(row.scopes), kept, safety, row.expires_at)
 
 
@@ -81,9 +82,18 @@ def _authenticate_request() -> Response | None:
             "unauthorized", "Send a valid API key as Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"}
         )
     if scope not in row.scopes:
-        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-        raise RefusedError(
-            "insufficient_scope", f"This API key requires the scope {scope}.", headers={"WWW-Authenticate": challenge}
-        )
+        raise _refuse_scope(scope, f"This API key requires the scope {scope}.")
     g.caller = Caller.of(row)
     return admit_body(row.owner)
+
+
+def require_scope(scope: Scope, purpose: str, pointer: str) -> None:
+    """Raise RefusedError unless the caller's key has *scope* too, which the field at *pointer* needs for a *purpose*."""
+    if scope not in current_caller().scopes:
+        fault = FieldError(code="insufficient_scope", detail=f"requires the scope {scope} {purpose}", pointer=pointer)
+        raise _refuse_scope(scope, fault.sentence, [fault])
+
+
+def _refuse_scope(scope: Scope, detail: str, faults: Sequence[FieldError] = ()) -> RefusedError:
+    challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+    return RefusedError("insufficient_scope", detail, faults, challenge)

@@ -60,7 +60,10 @@ def retry_campaign(path: CampaignPath, query: RetryQuery) -> Response:
 )
 @scope_required(Scope.CAMPAIGNS_WRITE)
 def change_budget(path: CampaignPath, body: NewBudget) -> Response:
-    """Change the budget of a campaign, to at least the amount spent and held. A campaign held for budget resumes."""
+    """Change the budget of a campaign, to at least the amount spent and held. A campaign held for budget resumes.
+
+    To raise the budget of an approved campaign, the API key needs the scope `campaigns:approve` too.
+    """
     return _respond_changed(path, "budget", amount=Decimal(body.amount))
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from api.auth.bearer import current_caller
+from api.auth.bearer import current_caller, require_scope
 from api.campaigns import build_spec, queries, recipient_upload, serializers
 from api.campaigns.schemas import Campaign, CampaignChanges, CampaignPath, NewCampaign
 from api.jobs.submit import Created
@@ -15,7 +15,8 @@ from api.runtime.context import current_context
 from api.runtime.owner_limits import require_room
 from api.web.errors import RefusedError, refuse_request
 from api.webhooks import receiver_url
-from common.campaigns import lifecycle, queries as campaign_queries
+from common.access.keys import Scope
+from common.campaigns import lifecycle, queries as campaign_queries, safety
 from common.campaigns.lifecycle import RetryScope
 from common.campaigns.printing import budget, proofs
 from common.campaigns.recipients import lists, revalidation
@@ -53,6 +54,7 @@ def insert_campaign(body: NewCampaign, raw: dict[str, Any], reservation: Reserva
         budget=Decimal(body.budget.amount),
         **_build_columns(body, spec, raw),
     )
+    safety.tighten_campaign(row, current_caller().safety)
     with context.database.transaction() as session:
         if reservation is not None:
             hours = context.settings.idempotency_hours
@@ -144,8 +146,10 @@ def _retry_prints(session: Session, row: Row, only: RetryScope | None) -> None:
     lifecycle.retry_prints(session, row, only, current_context().settings)
 
 
-def _raise_budget(session: Session, row: Row, amount: Decimal) -> None:
-    lifecycle.raise_budget(session, row, amount, current_context().settings)
+def _change_budget(session: Session, row: Row, amount: Decimal) -> None:
+    if amount > row.budget and lifecycle.is_approved_budget(row):
+        require_scope(Scope.CAMPAIGNS_APPROVE, "to raise the budget of an approved campaign", "/amount")
+    lifecycle.change_budget(session, row, amount, current_context().settings)
 
 
 class Action(NamedTuple):
@@ -161,7 +165,7 @@ ACTIONS = {
     "resume": Action(_resume_campaign, queues_jobs=True),
     "cancel": Action(_cancel_campaign, queues_jobs=False),
     "retry": Action(_retry_prints, queues_jobs=True),
-    "budget": Action(_raise_budget, queues_jobs=True),
+    "budget": Action(_change_budget, queues_jobs=True),
 }
 """The actions on a campaign by name; ``retry`` takes *only*, and ``budget`` takes *amount*."""
 

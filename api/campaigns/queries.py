@@ -9,7 +9,7 @@ from api.auth.bearer import current_caller
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
-from common.campaigns import queries
+from common.campaigns import queries, safety
 from common.tables import Campaign
 
 
@@ -29,6 +29,11 @@ def fetch_campaign(path: CampaignPath) -> Campaign:
 
 @contextmanager
 def lock_campaign(path: CampaignPath) -> Iterator[tuple[Session, Campaign]]:
-    """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``."""
+    """Yield a transaction and the caller's campaign, locked; raise RefusedError with ``not_found``.
+
+    Whatever the caller does to the campaign, its images are judged at least as strictly as the caller's key says.
+    """
     with current_context().database.transaction() as session:
-        yield session, load_campaign(session, path, to_change=True)
+        campaign = load_campaign(session, path, to_change=True)
+        safety.tighten_campaign(campaign, current_caller().safety)
+        yield session, campaign

@@ -99,7 +99,7 @@ def delete_campaign(path: CampaignPath) -> Response:
 )
 @scope_required(Scope.CAMPAIGNS_APPROVE)
 def approve_campaign(path: CampaignPath, body: Approval) -> Response:
-    """Approve exactly what `spec_digest` covers: template, styles, recipients, model, safety policy and seeds."""
+    """Approve exactly what `spec_digest` covers: template, styles, recipients, model, safety policy, seeds and budget."""
     context = current_context()
     with lock_campaign(path) as (session, row):
         lifecycle.approve_campaign(session, row, body.spec_digest, current_caller().key_id, context.settings)

@@ -264,7 +264,7 @@ class Campaign(Output):
     status: CampaignStatus
     held_reason: str | None = Field(description="Why the campaign is `held`; null otherwise.")
     spec_digest: str | None = Field(
-        description="Digest of everything that would be printed; send it when approving the campaign."
+        description="Digest of everything that would be printed and of the budget; send it when approving the campaign."
     )
     variables: list[str] = Field(description="Columns used by the templates.")
     arms: list[CampaignArm]

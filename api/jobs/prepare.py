@@ -14,8 +14,7 @@ from api.web.errors import RefusedError, refuse_request
 from api.web.problems import FieldError
 from api.webhooks import receiver_url
 from common.images import assets
-from common.jobs import prompt_text, styles
-from common.jobs.request import ImageRequest
+from common.jobs import key_policy, prompt_text, styles
 from common.jobs.spec import JobSpec
 from common.jobs.styles import StyleSpec, UnknownStyleError
 from common.logs import get_logger
@@ -49,7 +48,8 @@ def prepare_retry(row: Job) -> JobSpec:
     context = current_context()
     with context.database.reading() as session:
         cards = catalog.load_cards(session)
-        missing = assets.find_missing_assets(session, row.owner, ImageRequest.from_row(row.request))
+        request = key_policy.load_request(session, row)
+        missing = assets.find_missing_assets(session, row.owner, request)
     if not row.status.is_terminal:
         raise RefusedError("invalid_state", f"The job is {row.status}; only a finished job can be retried.")
     if row.prompt_erased_at is not None:
@@ -61,7 +61,7 @@ def prepare_retry(row: Job) -> JobSpec:
     spec = JobSpec(
         owner=row.owner,
         key_id=current_caller().key_id,
-        request=ImageRequest.from_row(row.request),
+        request=request,
         priority=row.priority,
         deadline_seconds=lifetime.total_seconds() if lifetime else None,
         annotations=dict(row.annotations),

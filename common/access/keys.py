@@ -102,7 +102,7 @@ def create_api_key(
         scopes=[*map(str, scopes)],
         expires_at=expires_at,
         **asdict(kept),
-        safety=safety.model_dump(mode="json", exclude_none=True) or None,
+        safety=safety.dump_row(),
     )
     session.add(row)
     session.flush()

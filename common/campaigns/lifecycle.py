@@ -44,7 +44,11 @@ def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: 
     if digest != campaign.digest:
         raise DigestMismatchError("The campaign has changed since this digest was computed; fetch it again.")
     for each in waiting:
-        each.approved_at, each.approved_by, each.approved_digest = fetch_now(session), key_id, digest
+        each.approved_at, each.approved_by = fetch_now(session), key_id
+    session.flush()
+    approved = campaign_digest.compute_campaign_digest(session, campaign, settings, approved=True)
+    for each in waiting:
+        each.approved_digest = approved
     if is_first:
         session.flush()
         move_campaign(session, campaign, CampaignStatus.APPROVED)
@@ -112,7 +116,12 @@ def cancel_returned_prints(session: Session, campaign: Campaign) -> None:
         cancel_campaign_jobs(session, campaign)
 
 
-def raise_budget(session: Session, campaign: Campaign, amount: Decimal, settings: Settings) -> None:
+def is_approved_budget(campaign: Campaign) -> bool:
+    """Return whether somebody has approved the budget of *campaign*, so that to raise it is to approve more."""
+    return campaign.status in EXTENDABLE
+
+
+def change_budget(session: Session, campaign: Campaign, amount: Decimal, settings: Settings) -> None:
     """Set the budget, which may not be less than what is spent and held; a campaign that was held for it goes on."""
     if campaign.status.is_over and campaign.status is not CampaignStatus.COMPLETED:
         raise IllegalTransitionError(f"The campaign is {campaign.status}; its budget cannot be changed.")

@@ -17,11 +17,9 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
-from common.jobs import attempts, fair_queue, webhook_events
+from common.jobs import attempts, fair_queue, key_policy, webhook_events
 from common.jobs.attempts import Claim, ClaimProgress, Fence, Spent
 from common.jobs.fair_queue import FairQueue
-from common.jobs.key_policy import apply_key_policy
-from common.jobs.request import ImageRequest
 from common.jobs.spec import JobSpec, rename_to_columns
 from common.safety.policy import Recourse
 from common.states.jobs import JobStatus, Outcome, Priority, list_job_source_statuses
@@ -92,7 +90,7 @@ def claim_job(
     session.add(Attempt(job_id=job.id, number=job.attempt, press_id=press_id, started_at=now_sql(session)))
     webhook_events.publish_job_event(session, JobStatus.RUNNING, [job.id])
     try:
-        request = apply_key_policy(session, job.key_id, ImageRequest.from_row(job.request))
+        request = key_policy.load_request(session, job)
     except ValidationError as error:
         raise JobUnreadableError(job.id) from error
     rerolls = 0

@@ -47,6 +47,32 @@ class PolicyOverrides(BaseModel):
     on_block: Recourse | None = None
     mode: SafetyMode | None = None
 
+    def tighten(self, other: Self) -> Self:
+        """Return the stricter of both in everything; the recourse of *other* counts if it names one."""
+        actions = [each.review_action for each in (self, other) if each.review_action is not None]
+        return self.model_copy(
+            update={
+                "review_above": _find_lower(self.review_above, other.review_above),
+                "block_above": _find_lower(self.block_above, other.block_above),
+                "review_action": max(actions, key=STRICTNESS.__getitem__, default=None),
+                "on_block": other.on_block or self.on_block,
+                "mode": SafetyMode.ON if SafetyMode.ON in (self.mode, other.mode) else self.mode or other.mode,
+            }
+        )
+
+    def dump_row(self) -> dict[str, Any] | None:
+        """Return what is stored in a JSON column: only what is asked for, or None."""
+        return self.model_dump(mode="json", exclude_none=True) or None
+
+    @classmethod
+    def from_row(cls, stored: dict[str, Any] | None) -> Self:
+        """Read overrides back from a JSON column."""
+        return cls.model_validate(stored or {})
+
+
+def _find_lower(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
 
 class Policy(BaseModel):
     """By what a job's pictures are judged, every default filled in."""

@@ -59,6 +59,7 @@ class Campaign(Base):
     held_reason: Mapped[str | None] = mapped_column(String(64))  # of status `held`
     body: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # the request body, metadata included
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)  # a CampaignSpec, built from the request body
+    safety: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # strictest of all keys that acted
     salt: Mapped[bytes] = mapped_column(LargeBinary)  # keys the arms and seeds
     digest: Mapped[str | None] = mapped_column(String(64))  # of everything that would be printed now
     priority: Mapped[Priority] = mapped_column(stored_enum(Priority), default=Priority.BULK)

@@ -15,7 +15,7 @@ from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
 from common.db.clock import now_sql
 from common.failpoints import failpoint
-from common.jobs import lifecycle
+from common.jobs import key_policy, lifecycle
 from common.jobs.spec import JobSpec
 from common.settings import Settings
 from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
@@ -137,6 +137,7 @@ def _build_job_spec(
     arm = spec.arm(made.arm)
     request, _ = rendering.build_request(spec, campaign.salt, to, made.index, made.rerolls)
     request = request.model_copy(update={"fallback_image": spec.fallback_image})
+    request = key_policy.tighten_request(request, campaign.safety)
     return JobSpec(
         owner=campaign.owner,
         key_id=campaign.key_id,

@@ -37,7 +37,7 @@ def test_a_budget_is_never_exceeded_and_raising_it_pays_for_the_rest(
     assert (campaign.held, campaign.spent) == (0, made * PRICE)
     assert 98 <= made <= 100
     assert campaign_fixture.count(campaign_id, PrintStatus.FAILED) == 0
-    campaign_fixture.do(campaign_id, lifecycle.raise_budget, 200 * PRICE, campaign_fixture.settings)
+    campaign_fixture.do(campaign_id, lifecycle.change_budget, 200 * PRICE, campaign_fixture.settings)
     assert campaign_fixture.read(campaign_id).status is CampaignStatus.RUNNING
     assert campaign_fixture.print_all() == 150 - made
     campaign = campaign_fixture.read(campaign_id)
@@ -93,8 +93,8 @@ def test_a_budget_cannot_be_less_than_the_amount_spent_and_held(campaign_fixture
     campaign_id = campaign_fixture.campaign(names(3), budget=10 * PRICE, reservation=PRICE)
     campaign_fixture.do(campaign_id, lifecycle.start_campaign, campaign_fixture.settings)
     with pytest.raises(BudgetTooLowError):
-        campaign_fixture.do(campaign_id, lifecycle.raise_budget, 2 * PRICE, campaign_fixture.settings)
-    campaign_fixture.do(campaign_id, lifecycle.raise_budget, 3 * PRICE, campaign_fixture.settings)
+        campaign_fixture.do(campaign_id, lifecycle.change_budget, 2 * PRICE, campaign_fixture.settings)
+    campaign_fixture.do(campaign_id, lifecycle.change_budget, 3 * PRICE, campaign_fixture.settings)
     assert campaign_fixture.read(campaign_id).budget == 3 * PRICE
 
 

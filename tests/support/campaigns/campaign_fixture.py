@@ -79,11 +79,13 @@ def add_list(session: Session, campaign: Campaign, number: int, people: Sequence
 
 def approve(session: Session, campaign: Campaign, settings: Settings) -> None:
     """Approve all lists of *campaign* as it stands."""
-    named = digest.compute_campaign_digest(session, campaign, settings)
-    for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)):
-        if each.approved_at is None:
-            each.approved_at = session.scalar(select(now_sql(session)))
-            each.approved_digest = named
+    lists = session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all()
+    waiting = [each for each in lists if each.approved_at is None]
+    for each in waiting:
+        each.approved_at = session.scalar(select(now_sql(session)))
+    session.flush()
+    for each in waiting:
+        each.approved_digest = digest.compute_campaign_digest(session, campaign, settings, approved=True)
     session.flush()
 
 

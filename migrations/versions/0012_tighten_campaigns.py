@@ -1,0 +1,20 @@
+"""Keep the strictest safety policy of the API keys that acted on a campaign.
+
+Revision 0012, after 0011.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("campaigns", sa.Column("safety", sa.JSON(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("campaigns", "safety")
