@@ -18,7 +18,7 @@ from api.images import assets, files, quarantine, routes as image_routes, verifi
 from api.jobs import attempts, events, routes as job_routes, styles
 from api.runtime.context import EXTENSION, AppContext, Services, find_client_address
 from api.server.exchange import SMALL_BODY_BYTES
-from api.system import health, models, openapi, overview, usage
+from api.system import audit, health, models, openapi, overview, usage
 from api.web import access_log, errors, file_routes
 from api.web.strict_json import StrictRequest
 from api.webhooks import deliveries, routes
@@ -48,6 +48,7 @@ RESOURCES = (
     routes,
     deliveries,
     keys,
+    audit,
     files,
     health,
 )

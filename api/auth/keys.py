@@ -105,7 +105,7 @@ def get_key(path: KeyPath) -> Response:
 def revoke_key(path: KeyPath) -> Response:
     """Revoke an API key. It takes effect within a second and the key stays in the list. The call is idempotent."""
     with current_context().database.transaction() as session:
-        keys.revoke_api_key(session, load_key(session, current_caller().owner, path.key_id).prefix)
+        revoke_owned_key(session, path.key_id)
     current_context().keys.forget()
     return Response(status=204)
 
@@ -141,8 +141,15 @@ def issue_key(session: Session, owner: str, own: Collection[str], body: NewKey) 
     scopes = [*map(Scope, dict.fromkeys(wanted))]
     # The new key inherits the restrictions of the key that creates it.
     ends = body.expires_at or own_end
-    key = keys.create_api_key(session, body.name, owner, scopes, ends, current_caller().kept, current_caller().safety)
+    caller = current_caller()
+    key = keys.create_api_key(session, body.name, owner, scopes, ends, caller.kept, caller.safety, caller)
     return load_key(session, owner, key.split("_")[1]), key
+
+
+def revoke_owned_key(session: Session, key_id: str) -> None:
+    """Revoke an API key of the caller's owner; raise RefusedError with ``not_found``."""
+    caller = current_caller()
+    keys.revoke_api_key(session, load_key(session, caller.owner, key_id).prefix, caller)
 
 
 def load_key(session: Session, owner: str, key_id: str) -> ApiKey:

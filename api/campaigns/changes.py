@@ -16,7 +16,7 @@ from api.runtime.owner_limits import require_room
 from api.web.errors import RefusedError, refuse_request
 from api.webhooks import receiver_url
 from common.access.keys import Scope
-from common.campaigns import lifecycle, queries as campaign_queries, safety
+from common.campaigns import deletion, lifecycle, queries as campaign_queries, safety
 from common.campaigns.lifecycle import RetryScope
 from common.campaigns.printing import budget, proofs
 from common.campaigns.recipients import lists, revalidation
@@ -30,6 +30,7 @@ from common.states.campaigns import CampaignStatus
 from common.states.jobs import Priority
 from common.states.webhooks import EventType
 from common.tables import Campaign as Row
+from common.tables.audit import Act
 from common.webhooks import endpoints
 from common.webhooks.urls import parse_url
 
@@ -105,7 +106,8 @@ def _update_row(session: Session, row: Row, columns: dict[str, Any], amount: Dec
         setattr(row, name, value)
     if amount is not None:
         session.flush()
-        budget.change_budget(session, row, amount)
+        with queries.record_change(session, row, Act.CAMPAIGN_BUDGET_CHANGED):
+            budget.change_budget(session, row, amount)
     if row.webhook_url is not None:
         endpoints.ensure_direct_endpoint(session, current_context().cipher, row.owner)
     session.flush()
@@ -153,19 +155,20 @@ def _change_budget(session: Session, row: Row, amount: Decimal) -> None:
 
 
 class Action(NamedTuple):
-    """An action on a locked campaign, and whether it may queue jobs, which presses should hear of at once."""
+    """An action on a locked campaign, its name in the audit trail, and whether presses should hear of queued jobs."""
 
-    act: Callable[..., None]
+    run: Callable[..., None]
+    act: Act
     queues_jobs: bool
 
 
 ACTIONS = {
-    "start": Action(_start_campaign, queues_jobs=True),
-    "pause": Action(lifecycle.pause_campaign, queues_jobs=False),
-    "resume": Action(_resume_campaign, queues_jobs=True),
-    "cancel": Action(_cancel_campaign, queues_jobs=False),
-    "retry": Action(_retry_prints, queues_jobs=True),
-    "budget": Action(_change_budget, queues_jobs=True),
+    "start": Action(_start_campaign, Act.CAMPAIGN_STARTED, queues_jobs=True),
+    "pause": Action(lifecycle.pause_campaign, Act.CAMPAIGN_PAUSED, queues_jobs=False),
+    "resume": Action(_resume_campaign, Act.CAMPAIGN_RESUMED, queues_jobs=True),
+    "cancel": Action(_cancel_campaign, Act.CAMPAIGN_CANCELED, queues_jobs=False),
+    "retry": Action(_retry_prints, Act.CAMPAIGN_RETRIED, queues_jobs=True),
+    "budget": Action(_change_budget, Act.CAMPAIGN_BUDGET_CHANGED, queues_jobs=True),
 }
 """The actions on a campaign by name; ``retry`` takes *only*, and ``budget`` takes *amount*."""
 
@@ -173,10 +176,16 @@ ACTIONS = {
 def act_on_campaign(path: CampaignPath, name: str, **arguments: object) -> None:
     """Perform one of ``ACTIONS`` on the caller's campaign; raise RefusedError or IllegalTransitionError."""
     action = ACTIONS[name]
-    with queries.lock_campaign(path) as (session, row):
-        action.act(session, row, **arguments)
+    with queries.lock_campaign(path) as (session, row), queries.record_change(session, row, action.act):
+        action.run(session, row, **arguments)
     if action.queues_jobs:
         notify_presses()
+
+
+def delete_campaign(path: CampaignPath) -> None:
+    """Delete the caller's campaign; raise RefusedError or IllegalTransitionError."""
+    with queries.lock_campaign(path) as (session, row), queries.record_change(session, row, Act.CAMPAIGN_DELETED):
+        deletion.hide_campaign(session, row)
 
 
 def notify_presses() -> None:

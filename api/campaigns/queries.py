@@ -9,8 +9,11 @@ from api.auth.bearer import current_caller
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
-from common.campaigns import queries, safety
+from common.access import audit
+from common.access.audit import AuditObject
+from common.campaigns import lifecycle, queries, safety
 from common.tables import Campaign
+from common.tables.audit import Act, ObjectKind
 
 
 def load_campaign(session: Session, path: CampaignPath, *, to_change: bool = False) -> Campaign:
@@ -37,3 +40,12 @@ def lock_campaign(path: CampaignPath) -> Iterator[tuple[Session, Campaign]]:
         campaign = load_campaign(session, path, to_change=True)
         safety.tighten_campaign(campaign, current_caller().safety)
         yield session, campaign
+
+
+@contextmanager
+def record_change(session: Session, campaign: Campaign, act: Act) -> Iterator[None]:
+    """Record in the audit trail what the block changes in *campaign*, which is locked, as the caller's *act*."""
+    before = lifecycle.describe_campaign(campaign)
+    yield
+    changed, after = AuditObject(ObjectKind.CAMPAIGN, campaign.id), lifecycle.describe_campaign(campaign)
+    audit.record_event(session, current_caller(), act, changed, before=before, after=after)

@@ -2,17 +2,20 @@
 
 from flask import Response
 
-from api.auth.bearer import scope_required
+from api.auth.bearer import current_caller, scope_required
 from api.campaigns.queries import lock_campaign
 from api.campaigns.result_schemas import Erasure, LineCost, RecipientPath
 from api.runtime.context import current_context
 from api.web import responses
 from api.web.validation import refuse_not_found
+from common.access import audit
+from common.access.audit import AuditObject
 from common.access.keys import Scope
 from common.campaigns.recipients import erasure
 from common.clock import utcnow
 from common.errors import StorageError
 from common.logs import get_logger
+from common.tables.audit import Act, ObjectKind
 
 blueprint = responses.create_blueprint("erasure", "Erasure of a recipient's personal data.", "/v1/campaigns")
 log = get_logger(__name__)
@@ -38,6 +41,13 @@ def erase_recipient_data(path: RecipientPath) -> Erasure:
         erased = erasure.erase_recipient(session, campaign, path.recipient_id)
         if erased is None:
             raise refuse_not_found()
+        audit.record_event(
+            session,
+            current_caller(),
+            Act.RECIPIENT_ERASED,
+            AuditObject(ObjectKind.RECIPIENT, erased.tombstone),
+            after={"campaign_id": str(campaign.id), "images": len(erased.images), "jobs": erased.jobs},
+        )
     try:
         erasure.delete_objects(context.database, context.storage, erased)
     except StorageError as error:

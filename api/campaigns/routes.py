@@ -21,7 +21,7 @@ from api.jobs.submit import build_reservation
 from api.runtime.context import current_context
 from api.web import responses
 from common.access.keys import Scope
-from common.campaigns import deletion, lifecycle, queries
+from common.campaigns import lifecycle, queries
 from common.db.ids import create_id
 
 blueprint = responses.create_blueprint(
@@ -88,8 +88,7 @@ def update_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
 @scope_required(Scope.CAMPAIGNS_WRITE)
 def delete_campaign(path: CampaignPath) -> Response:
     """Delete a campaign that is not running, with its recipients. Its images follow the usual retention period."""
-    with lock_campaign(path) as (session, row):
-        deletion.hide_campaign(session, row)
+    changes.delete_campaign(path)
     return Response(status=204)
 
 
@@ -99,9 +98,9 @@ def delete_campaign(path: CampaignPath) -> Response:
 )
 @scope_required(Scope.CAMPAIGNS_APPROVE)
 def approve_campaign(path: CampaignPath, body: Approval) -> Response:
-    """Approve exactly what `spec_digest` covers: template, styles, recipients, model, safety policy, seeds and budget."""
+    """Approve exactly what `spec_digest` covers: template, styles, recipients, model, safety policy, seeds, budget."""
     context = current_context()
     with lock_campaign(path) as (session, row):
-        lifecycle.approve_campaign(session, row, body.spec_digest, current_caller().key_id, context.settings)
+        lifecycle.approve_campaign(session, row, body.spec_digest, current_caller(), context.settings)
         session.flush()
         return responses.respond_json(serializers.serialize_campaign(session, row))

@@ -28,6 +28,7 @@ SECTIONS = (
     Section("webhooks", "Webhooks", Scope.WEBHOOKS_READ, "webhooks:list_webhooks"),
     Section("models", "Models", Scope.JOBS_READ, "models:list_models"),
     Section("keys", "Keys", Scope.KEYS_ADMIN, "keys:list_keys"),
+    Section("audit", "Audit", Scope.AUDIT_READ, "audit:list_events"),
 )
 """In the order of the navigation."""
 

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from api.console import access, rendering, static
 from api.console.pages import (
+    audit,
     costs,
     gallery,
     generate,
@@ -41,6 +42,7 @@ VIEWS = (
     webhooks,
     models,
     keys,
+    audit,
 )
 """The page modules; importing one registers its pages."""
 

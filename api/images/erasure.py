@@ -5,10 +5,13 @@ from uuid import UUID
 from api.auth.bearer import current_caller
 from api.images import queries
 from api.runtime.context import current_context
+from common.access import audit
+from common.access.audit import AuditObject
 from common.errors import StorageError
 from common.images import erasure
 from common.logs import get_logger
 from common.states.jobs import ImageStatus
+from common.tables.audit import Act, ObjectKind
 
 log = get_logger(__name__)
 
@@ -18,7 +21,11 @@ def erase_image(image_id: UUID) -> None:
     context = current_context()
     with context.database.transaction() as session:
         row = queries.load_image(session, current_caller().owner, image_id)
+        before = row.status
         erasure.erase_image(session, row)
+        if row.status is not before:
+            changed, told = AuditObject(ObjectKind.IMAGE, row.id), {"status": before}
+            audit.record_event(session, current_caller(), Act.IMAGE_ERASED, changed, before=told)
     if row.status is ImageStatus.ERASED:
         try:
             erasure.delete_objects(context.database, context.storage, row)

@@ -18,6 +18,8 @@ from api.web.file_routes import sends_files
 from api.web.output import Output, Time
 from api.web.validation import PLAIN_PATTERN, Body, Id, Parsed, Path, Query, refuse_not_found
 from common import tables
+from common.access import audit
+from common.access.audit import AuditObject
 from common.access.keys import Scope
 from common.errors import IllegalTransitionError, StorageError
 from common.images import quarantine
@@ -27,6 +29,7 @@ from common.logs import get_logger
 from common.states.jobs import ImageStatus
 from common.storage.keys import build_quarantine_key
 from common.tables import Image
+from common.tables.audit import Act, ObjectKind
 from common.tables.quarantine import QuarantineState, ReviewAct
 
 LONGEST_NOTE = 500
@@ -181,7 +184,7 @@ def release_image(image_id: UUID, body: Decision) -> None:
     # Stored before the row changes, and idempotent, so an interrupted release can simply be repeated.
     context.files.store_released(image)
     try:
-        _record_decision(image, quarantine.release_image, body)
+        _record_decision(image, quarantine.release_image, Act.IMAGE_RELEASED, body)
     except IllegalTransitionError:
         with context.database.reading() as session:
             strays = quarantine.list_stray_keys(session, image.id)
@@ -194,14 +197,19 @@ def confirm_block(image_id: UUID, body: Decision) -> None:
     """Confirm a block; raise RefusedError, or IllegalTransitionError if the image no longer awaits review."""
     with current_context().database.reading() as session:
         image = _load_waiting_image(session, image_id)
-    _record_decision(image, quarantine.confirm_block, body)
+    _record_decision(image, quarantine.confirm_block, Act.IMAGE_BLOCK_CONFIRMED, body)
 
 
-def _record_decision(image: Image, act: Callable[[Session, Image, UUID, str], None], body: Decision) -> None:
+def _record_decision(
+    image: Image, decide: Callable[[Session, Image, UUID, str], None], act: Act, body: Decision
+) -> None:
     context = current_context()
     with context.database.transaction() as session:
-        act(session, image, current_caller().key_id, body.note or "")
-    log.info("quarantine_decided", image_id=str(image.id), act=act.__name__)
+        decide(session, image, current_caller().key_id, body.note or "")
+        # The owner of the image; the event belongs to the reviewer's owner.
+        told = {"owner": image.owner, "job_id": str(image.job_id)}
+        audit.record_event(session, current_caller(), act, AuditObject(ObjectKind.IMAGE, image.id), after=told)
+    log.info("quarantine_decided", image_id=str(image.id), act=act)
     try:
         for part in FilePart:
             context.storage.delete(build_quarantine_key(image.id, part))

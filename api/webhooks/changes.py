@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -11,8 +13,11 @@ from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from api.webhooks import receiver_url
 from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookPath
+from common.access import audit
+from common.access.audit import AuditObject
 from common.states.webhooks import CAMPAIGN_EVENTS, JOB_EVENTS, USUAL_EVENTS, EndpointStatus, EventType
 from common.tables import WebhookEndpoint, WebhookMessage
+from common.tables.audit import Act, ObjectKind
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import delivery_log, endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint
@@ -33,7 +38,9 @@ def insert_webhook(owner: str, body: NewWebhook) -> tuple[WebhookEndpoint, bytes
         secret=signing_secrets.parse_secret(body.secret) if body.secret else None,
     )
     with context.database.transaction() as session:
-        return endpoints.create_endpoint(session, context.cipher, new, context.settings.max_webhooks)
+        row, secret = endpoints.create_endpoint(session, context.cipher, new, context.settings.max_webhooks)
+        _record_act(session, row, Act.WEBHOOK_CREATED, after=_describe_webhook(row))
+        return row, secret
 
 
 def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:
@@ -45,13 +52,29 @@ def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage
 
 
 @contextmanager
-def lock_webhook(path: WebhookPath) -> Iterator[tuple[Session, WebhookEndpoint]]:
-    """Yield a transaction and the caller's webhook, locked; raise RefusedError with ``not_found``."""
+def lock_webhook(path: WebhookPath, act: Act | None = None) -> Iterator[tuple[Session, WebhookEndpoint]]:
+    """Yield a transaction and the caller's webhook, locked; raise RefusedError with ``not_found``.
+
+    What the block changes is recorded in the audit trail as *act*.
+    """
     with current_context().database.transaction() as session:
         row = endpoints.find_endpoint(session, current_caller().owner, path.webhook_id, to_change=True)
         if row is None:
             raise refuse_not_found()
+        before = _describe_webhook(row)
         yield session, row
+        if act is not None:
+            after = None if act is Act.WEBHOOK_DELETED else _describe_webhook(row)
+            _record_act(session, row, act, before=before, after=after)
+
+
+def _record_act(session: Session, row: WebhookEndpoint, act: Act, **described: dict[str, Any] | None) -> None:
+    audit.record_event(session, current_caller(), act, AuditObject(ObjectKind.WEBHOOK, row.id), **described)
+
+
+def _describe_webhook(row: WebhookEndpoint) -> dict[str, Any]:
+    """Return what the audit trail says of a webhook: of its URL only the host, since the rest may be a secret."""
+    return {"host": urlsplit(row.url).hostname, "events": row.events, "status": row.status}
 
 
 def refuse_disabled(row: WebhookEndpoint) -> None:

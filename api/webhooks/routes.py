@@ -25,6 +25,7 @@ from common.access.keys import Scope
 from common.states.webhooks import (
     DisabledReason,
 )
+from common.tables.audit import Act
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints, signing_secrets
 
@@ -69,7 +70,7 @@ def get_webhook(path: WebhookPath) -> Response:
 def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
     """Update the URL, the events or the description of a webhook."""
     url = None if body.url is None else receiver_url.normalize_url(body.url, "/url")
-    with lock_webhook(path) as (session, row):
+    with lock_webhook(path, Act.WEBHOOK_UPDATED) as (session, row):
         if url is not None:
             if row.url == DIRECT_URL:
                 raise RefusedError("webhook_without_url", WITHOUT_URL)
@@ -83,7 +84,7 @@ def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
 @scope_required(Scope.WEBHOOKS_WRITE)
 def delete_webhook(path: WebhookPath) -> Response:
     """Delete a webhook and its deliveries. Pending deliveries are not sent."""
-    with lock_webhook(path) as (session, row):
+    with lock_webhook(path, Act.WEBHOOK_DELETED) as (session, row):
         endpoints.delete_endpoint(session, row)
     return Response(status=204)
 
@@ -97,7 +98,7 @@ def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
     """Rotate the secret of a webhook and return the new one. Messages are also signed with the old one for a while."""
     overlap = timedelta(seconds=USUAL_OVERLAP if body.overlap_s is None else body.overlap_s)
     given = signing_secrets.parse_secret(body.secret) if body.secret else None
-    with lock_webhook(path) as (session, row):
+    with lock_webhook(path, Act.WEBHOOK_SECRET_ROTATED) as (session, row):
         secret = endpoints.rotate_secret(session, current_context().cipher, row, overlap, given)
     return responses.respond_json(serializers.serialize_webhook(row, secret))
 
@@ -106,7 +107,7 @@ def rotate_webhook(path: WebhookPath, body: Rotation) -> Response:
 @scope_required(Scope.WEBHOOKS_WRITE)
 def enable_webhook(path: WebhookPath) -> Response:
     """Enable a webhook. Earlier undelivered messages are sent only on request."""
-    with lock_webhook(path) as (_, row):
+    with lock_webhook(path, Act.WEBHOOK_ENABLED) as (_, row):
         endpoints.enable_endpoint(row)
     return responses.respond_json(serializers.serialize_webhook(row))
 
@@ -115,7 +116,7 @@ def enable_webhook(path: WebhookPath) -> Response:
 @scope_required(Scope.WEBHOOKS_WRITE)
 def disable_webhook(path: WebhookPath) -> Response:
     """Disable a webhook. Pending deliveries are canceled."""
-    with lock_webhook(path) as (session, row):
+    with lock_webhook(path, Act.WEBHOOK_DISABLED) as (session, row):
         endpoints.disable_endpoint(session, row, DisabledReason.OWNER)
     return responses.respond_json(serializers.serialize_webhook(row))
 

@@ -18,10 +18,13 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from common.access import audit
+from common.access.audit import AuditObject, Keyless
 from common.db.clock import DatabaseClock, now_sql
 from common.db.ids import create_id
 from common.safety.policy import PolicyOverrides
 from common.tables import ApiKey, ConsoleSession
+from common.tables.audit import Act, ObjectKind
 
 API_KEY_PATTERN = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -54,10 +57,15 @@ class Scope(StrEnum):
     USAGE_ALL = "usage:all"  # of all owners and presses: for the operator
     SAFETY_REVIEW = "safety:review"  # see blocked pictures of all owners, release or confirm them: likewise
     KEYS_ADMIN = "keys:admin"  # make and revoke keys of the same owner, with no more scopes than this key has
+    AUDIT_READ = "audit:read"  # see what the keys of the same owner did
+    AUDIT_ALL = "audit:all"  # see what the keys of all owners did: for the operator
 
 
-TENANT_SCOPES = tuple(scope for scope in Scope if scope not in (Scope.USAGE_ALL, Scope.SAFETY_REVIEW, Scope.KEYS_ADMIN))
-"""What a key may do unless it is made for something else: all that stays with its owner, but no further keys."""
+SPECIAL_SCOPES = (Scope.USAGE_ALL, Scope.SAFETY_REVIEW, Scope.KEYS_ADMIN, Scope.AUDIT_READ, Scope.AUDIT_ALL)
+"""What a key may do only if it is made for it: see other owners, other keys, or what these did."""
+
+TENANT_SCOPES = tuple(scope for scope in Scope if scope not in SPECIAL_SCOPES)
+"""What a key may do unless it is made for something else."""
 
 
 KEY_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
@@ -87,10 +95,11 @@ def create_api_key(
     expires_at: datetime | None = None,
     kept: RetentionDays = RetentionDays(),
     safety: PolicyOverrides = NO_POLICY,
+    caller: audit.Caller | None = None,
 ) -> str:
     """Make a key for *owner* (by default one called like the key) and return it: the only time it can be read.
 
-    Jobs submitted with it are checked at least as strictly as *safety* says.
+    Jobs submitted with it are checked at least as strictly as *safety* says. *caller* makes it; None is the operator.
     """
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     key = f"prk_{prefix}_{secrets.token_urlsafe(32)}"
@@ -106,6 +115,20 @@ def create_api_key(
     )
     session.add(row)
     session.flush()
+    audit.record_event(
+        session,
+        caller or Keyless(row.owner),
+        Act.KEY_CREATED,
+        AuditObject(ObjectKind.KEY, prefix),
+        after={
+            "owner": row.owner,
+            "name": name,
+            "scopes": row.scopes,
+            "expires_at": expires_at.isoformat() if expires_at else None,
+            "safety": row.safety,
+            **asdict(kept),
+        },
+    )
     return key
 
 
@@ -178,17 +201,21 @@ def list_api_keys(session: Session) -> list[ApiKey]:
     return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at)))
 
 
-def revoke_api_key(session: Session, prefix: str) -> bool:
-    """Revoke the key with this id (the eight characters after ``prk_``); return whether there was one."""
-    return (
-        session.scalar(
-            update(ApiKey)
-            .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
-            .values(revoked_at=now_sql(session))
-            .returning(ApiKey.id)
-        )
-        is not None
+def revoke_api_key(session: Session, prefix: str, caller: audit.Caller | None = None) -> bool:
+    """Revoke the key with this id (the eight characters after ``prk_``); return whether there was one.
+
+    *caller* revokes it; None is the operator.
+    """
+    owner = session.scalar(
+        update(ApiKey)
+        .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now_sql(session))
+        .returning(ApiKey.owner)
     )
+    if owner is None:
+        return False
+    audit.record_event(session, caller or Keyless(owner), Act.KEY_REVOKED, AuditObject(ObjectKind.KEY, prefix))
+    return True
 
 
 def digest_api_key(key: str) -> str:

@@ -3,11 +3,12 @@
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, select, update
 from sqlalchemy.orm import Session
 
+from common.access import audit
+from common.access.audit import AuditObject, Caller
 from common.campaigns import digest as campaign_digest, queries, webhook_events
 from common.campaigns.printing import budget, ordering, prints
 from common.campaigns.printing.ordering import NOT_AS_APPROVED
@@ -19,6 +20,7 @@ from common.jobs import lifecycle
 from common.settings import Settings
 from common.states.campaigns import CampaignStatus, PrintStatus
 from common.tables import Campaign, Print
+from common.tables.audit import Act, ObjectKind
 
 
 class DigestMismatchError(PressroomError):
@@ -27,8 +29,8 @@ class DigestMismatchError(PressroomError):
     code = "digest_mismatch"
 
 
-def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: UUID, settings: Settings) -> None:
-    """Approve *campaign*, which is locked, with all its rows, on behalf of the key *key_id*.
+def approve_campaign(session: Session, campaign: Campaign, digest: str, caller: Caller, settings: Settings) -> None:
+    """Approve *campaign*, which is locked, with all its rows, on behalf of *caller*.
 
     Rows that were appended after an earlier approval need another one. A campaign that was held because it differs from
     what was approved can be approved again and then resumed. Raises DigestMismatchError, and IllegalTransitionError if
@@ -44,7 +46,7 @@ def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: 
     if digest != campaign.digest:
         raise DigestMismatchError("The campaign has changed since this digest was computed; fetch it again.")
     for each in waiting:
-        each.approved_at, each.approved_by = fetch_now(session), key_id
+        each.approved_at, each.approved_by = fetch_now(session), caller.key_id
     session.flush()
     approved = campaign_digest.compute_campaign_digest(session, campaign, settings, approved=True)
     for each in waiting:
@@ -52,6 +54,14 @@ def approve_campaign(session: Session, campaign: Campaign, digest: str, key_id: 
     if is_first:
         session.flush()
         move_campaign(session, campaign, CampaignStatus.APPROVED)
+    changed = AuditObject(ObjectKind.CAMPAIGN, campaign.id)
+    after = describe_campaign(campaign) | {"digest": digest, "lists": [each.number for each in waiting]}
+    audit.record_event(session, caller, Act.CAMPAIGN_APPROVED, changed, after=after)
+
+
+def describe_campaign(campaign: Campaign) -> dict[str, Any]:
+    """Return what the audit trail says of a campaign before and after an act."""
+    return {"status": campaign.status, "budget": f"{campaign.budget.normalize():f}", "links": campaign.has_links}
 
 
 class RetryScope(StrEnum):

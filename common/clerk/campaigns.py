@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from common.access import audit
+from common.access.audit import AuditObject, Keyless
 from common.campaigns import lifecycle, webhook_events
 from common.campaigns.printing import ordering, proofs, settlement
 from common.campaigns.webhook_events import ProgressInterval
@@ -18,6 +20,7 @@ from common.settings import Settings
 from common.states.campaigns import CAMPAIGN_TRANSITIONS, CampaignStatus, PrintStatus
 from common.states.jobs import TERMINAL, JobStatus
 from common.tables import Campaign, Job, Print
+from common.tables.audit import Act, ObjectKind
 
 log = get_logger(__name__)
 
@@ -48,10 +51,17 @@ _MAY_EXPIRE = [status for status, targets in CAMPAIGN_TRANSITIONS.items() if Cam
 
 def start_due_campaigns(database: Database, settings: Settings) -> int:
     """Start the approved campaigns whose time has come; return how many."""
+
+    def start_one(session: Session, campaign: Campaign) -> None:
+        before = lifecycle.describe_campaign(campaign)
+        lifecycle.start_campaign(session, campaign, settings)
+        changed, after = AuditObject(ObjectKind.CAMPAIGN, campaign.id), lifecycle.describe_campaign(campaign)
+        audit.record_event(session, Keyless(campaign.owner), Act.CAMPAIGN_STARTED, changed, before=before, after=after)
+
     return _update_each(
         database,
         lambda session: and_(Campaign.status == CampaignStatus.APPROVED, Campaign.start_at <= now_sql(session)),
-        lambda session, campaign: lifecycle.start_campaign(session, campaign, settings),
+        start_one,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.access import keys
+from common.access import audit, keys
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.images import assets, erasure
@@ -33,6 +33,12 @@ def delete_console_sessions(database: Database) -> int:
     """Forget sessions of the console that have ended; return how many."""
     with database.transaction() as session:
         return keys.delete_ended_sessions(session)
+
+
+def delete_audit_events(database: Database, days: int) -> int:
+    """Forget some events of the audit trail that are older than *days*; return how many."""
+    with database.transaction() as session:
+        return audit.delete_old_events(session, days)
 
 
 def delete_messages(database: Database, days: int) -> int:

@@ -62,6 +62,7 @@ def list_duties(
             lambda: retention.delete_idempotency_keys(database, settings.idempotency_hours),
         ),
         Duty("delete_console_sessions", HOURLY, lambda: retention.delete_console_sessions(database)),
+        Duty("delete_audit_events", MINUTELY, lambda: retention.delete_audit_events(database, settings.audit_days)),
         Duty("delete_messages", MINUTELY, lambda: retention.delete_messages(database, settings.webhook_days)),
         Duty("erase_images", MINUTELY, lambda: retention.erase_images(database, storage, settings.image_days)),
         Duty("erase_prompts", MINUTELY, lambda: retention.erase_prompts(database, settings.prompt_days)),

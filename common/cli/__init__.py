@@ -22,6 +22,7 @@ COMMANDS = {
     "usage": "Report accelerator time and costs.",
     "webhooks": "List, create and test webhooks, and show deliveries.",
     "keys": "Create, list and revoke API keys.",
+    "audit": "List who did what to which object.",
     "safety": "Download safety checkers; count refused prompts.",
     "provenance": "Create a certificate for signing images.",
     "migrate": "Migrate the database to the newest schema.",

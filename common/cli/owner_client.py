@@ -1,4 +1,4 @@
-"""The client of the API for everything but jobs: images, usage, models and webhooks."""
+"""The client of the API for everything but jobs: images, usage, the audit trail, models and webhooks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from common.cli.client import Client, Json
 
 
 class OwnerClient(Client):
-    """A client that also covers images, usage, models and webhooks; raises like ``Client``."""
+    """A client that also covers images, usage, the audit trail, models and webhooks; raises like ``Client``."""
 
     def image(self, image_id: str) -> Json:
         """Return an image."""
@@ -33,6 +33,10 @@ class OwnerClient(Client):
     def operator_report(self, *, since: str | None, until: str | None) -> Json:
         """Return the operator's usage report."""
         return self._json("GET", "/v1/usage/operator", params=_drop_missing({"from": since, "to": until}))
+
+    def audit_events(self, wanted: Mapping[str, str | None], limit: int, *, for_all: bool) -> Iterator[Json]:
+        """Yield audit events, newest first, at most *limit*; *wanted* holds the query parameters."""
+        return self._pages("/v1/audit/operator" if for_all else "/v1/audit", wanted, limit)
 
     def models(self) -> list[Json]:
         """Return the available models."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from common.access import audit
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
@@ -42,6 +43,7 @@ def hide_images(session: Session, image_ids: Sequence[UUID], states: Sequence[Im
         .execution_options(synchronize_session=False)
     ).all()
     similarity.delete_fingerprints(session, moved)
+    audit.blank_events(session, moved)
 
 
 def delete_objects(database: Database, storage: ObjectStore, image: Image) -> None:

@@ -1,5 +1,6 @@
 """Every table, and nothing else: ``from common import tables``, then ``tables.Job``."""
 
+from common.tables.audit import AuditEvent
 from common.tables.campaigns import Campaign, Print, Recipient, RecipientList, RejectedRow, Style
 from common.tables.images import Asset, Image, Likeness
 from common.tables.jobs import Attempt, Job
@@ -12,6 +13,7 @@ __all__ = [
     "ApiKey",
     "Asset",
     "Attempt",
+    "AuditEvent",
     "Campaign",
     "ConsoleSession",
     "IdempotencyKey",

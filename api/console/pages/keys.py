@@ -33,6 +33,8 @@ SCOPE_LABELS = {
     Scope.SAFETY_REVIEW: "review quarantined images",
     Scope.USAGE_ALL: "see presses and costs of all owners",
     Scope.KEYS_ADMIN: "create and revoke keys",
+    Scope.AUDIT_READ: "see the audit trail",
+    Scope.AUDIT_ALL: "see the audit trail of all owners",
 }
 
 
@@ -62,7 +64,7 @@ def create_key() -> Response:
 def revoke_key(key_id: str) -> Response:
     """Revoke a key."""
     with current_context().database.transaction() as session:
-        keys.revoke_api_key(session, auth_keys.load_key(session, current_caller().owner, key_id).prefix)
+        auth_keys.revoke_owned_key(session, key_id)
     current_context().keys.forget()
     return redirect_to("keys:list_keys", note="key-revoked")
 

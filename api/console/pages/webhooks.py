@@ -18,10 +18,18 @@ from api.webhooks import changes, serializers
 from api.webhooks.schemas import USUAL_OVERLAP, DeliveryPath, NewWebhook, WebhookPath
 from common.access.keys import Scope
 from common.states.webhooks import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
+from common.tables.audit import Act
 from common.webhooks import delivery_log, endpoints, outbox
 from common.webhooks.endpoints import TooManyWebhooksError, WebhookExistsError
 
 PAGE_SIZE = 50
+ACTS = {
+    "enable": Act.WEBHOOK_ENABLED,
+    "disable": Act.WEBHOOK_DISABLED,
+    "delete": Act.WEBHOOK_DELETED,
+    "rotate": Act.WEBHOOK_SECRET_ROTATED,
+}
+"""What the audit trail calls the acts that change a webhook."""
 
 
 @register_page("/webhooks", Scope.WEBHOOKS_READ)
@@ -53,7 +61,7 @@ def show_webhook(webhook_id: str) -> Response:
 def change_webhook(webhook_id: str, act: str) -> Response:
     """Enable, disable, test or delete a webhook, or rotate its secret."""
     path = WebhookPath.model_validate({"webhook_id": webhook_id})
-    with changes.lock_webhook(path) as (session, row):
+    with changes.lock_webhook(path, ACTS.get(act)) as (session, row):
         match act:
             case "enable":
                 endpoints.enable_endpoint(row)

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from common.access import audit
 from common.campaigns import queries
 from common.campaigns.printing import prints, settlement
 from common.campaigns.recipients import lists
@@ -89,6 +90,7 @@ def erase_recipient(session: Session, campaign: Campaign, recipient_id: str) -> 
     job_ids = _cancel_own_jobs(session, campaign, plan, kept=_transfer_jobs(session, successors))
     images = _hide_images(session, job_ids)
     _anonymise_rows(session, plan)
+    audit.blank_events(session, [*plan.recipient_pks, *(each.id for each in plan.prints), *job_ids])
     while settlement.settle_prints(session, campaign):
         pass  # so that no amount stays held for an erased recipient
     amount = sum(session.scalars(select(Print.amount).where(Print.recipient_pk.in_(plan.recipient_pks))), Decimal(0))

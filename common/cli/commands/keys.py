@@ -34,7 +34,8 @@ def keys() -> None:
     type=click.Choice([scope.value for scope in Scope]),
     default=[scope.value for scope in TENANT_SCOPES],
     help=f"Scope of the key; can be repeated. By default all except {Scope.USAGE_ALL} (costs of all owners), "
-    f"{Scope.SAFETY_REVIEW} (review of blocked images) and {Scope.KEYS_ADMIN} (management of keys).",
+    f"{Scope.SAFETY_REVIEW} (review of blocked images), {Scope.KEYS_ADMIN} (management of keys), {Scope.AUDIT_READ} "
+    f"and {Scope.AUDIT_ALL} (audit trail, of all owners).",
 )
 @click.option("--image-days", type=click.IntRange(1), help="Days to keep images.")
 @click.option("--asset-days", type=click.IntRange(1), help="Days to keep uploaded assets.")

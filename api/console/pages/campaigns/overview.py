@@ -7,8 +7,8 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
+from api.campaigns import changes
 from api.campaigns.changes import insert_campaign
-from api.campaigns.queries import lock_campaign
 from api.campaigns.schemas import MOST_IMAGES, NewCampaign
 from api.console.access import current_user, require_scope
 from api.console.pages.campaigns import form
@@ -21,7 +21,7 @@ from api.jobs import resolve
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from common.access.keys import Scope
-from common.campaigns import deletion, progress, queries
+from common.campaigns import progress, queries
 from common.campaigns.spec import OnBlock
 from common.jobs import styles
 from common.states.campaigns import CampaignStatus
@@ -86,8 +86,7 @@ def show_campaign(campaign_id: str) -> Response:
 @register_page("/campaigns/<campaign_id>/delete", Scope.CAMPAIGNS_WRITE, post=True)
 def delete_campaign(campaign_id: str) -> Response:
     """Delete a campaign that is not running, and its recipients."""
-    with lock_campaign(parse_path(campaign_id)) as (session, row):
-        deletion.hide_campaign(session, row)
+    changes.delete_campaign(parse_path(campaign_id))
     return redirect_to("campaigns_overview:list_campaigns", note="campaign-deleted")
 
 

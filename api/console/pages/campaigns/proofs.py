@@ -67,7 +67,7 @@ def approve_campaign(campaign_id: str) -> Response:
     """Approve the version of the campaign that the digest identifies."""
     body = Approval.model_validate({"spec_digest": request.form.get("spec_digest", "")})
     with queries.lock_campaign(parse_path(campaign_id)) as (session, row):
-        lifecycle.approve_campaign(session, row, body.spec_digest, current_caller().key_id, current_context().settings)
+        lifecycle.approve_campaign(session, row, body.spec_digest, current_caller(), current_context().settings)
     return redirect_to("campaigns_runs:show_progress", campaign_id=campaign_id, note="campaign-approved")
 
 

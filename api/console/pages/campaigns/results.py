@@ -6,7 +6,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from api.campaigns import result_files, serializers as campaign_serializers
-from api.campaigns.queries import lock_campaign
+from api.campaigns.public_links import change_links
 from api.campaigns.recipient_erasure import erase_recipient_data
 from api.campaigns.result_schemas import RecipientPath, SheetQuery
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
@@ -17,7 +17,7 @@ from api.images import serializers
 from api.runtime.context import AppContext, current_context
 from api.web.file_routes import sends_files
 from common.access.keys import Scope
-from common.campaigns.results import lines as result_lines, public_links
+from common.campaigns.results import lines as result_lines
 from common.campaigns.results.archive import USUAL_PATTERN
 from common.campaigns.results.lines import Line
 from common.campaigns.spec import CampaignSpec
@@ -84,9 +84,7 @@ def send_sheet(campaign_id: str) -> Response:
 def change_campaign_links(campaign_id: str, act: str) -> Response:
     """Create or revoke the public links."""
     is_made = act == "make"
-    with lock_campaign(parse_path(campaign_id)) as (_, campaign):
-        change = public_links.create_links if is_made else public_links.revoke_links
-        change(campaign)
+    change_links(parse_path(campaign_id), are_valid=is_made)
     note = "links-made" if is_made else "links-revoked"
     return redirect_to("campaigns_results:show_results", campaign_id=campaign_id, note=note)
 
