@@ -16,7 +16,6 @@ from api.web.validation import PLAIN_PATTERN, Moment, Parsed, Query
 from common.access import audit
 from common.access.audit import AuditFilter, AuditRecord
 from common.access.keys import Scope
-from common.tables.audit import Act
 
 
 class AuditEvent(Output):
@@ -49,7 +48,9 @@ class AuditEventList(Output):
 class AuditQuery(Query):
     """The filters of a list of audit events."""
 
-    act: Act | None = Field(None, description="Only this act.")
+    act: str | None = Field(
+        None, description="Only this act, such as `campaign.approved`.", max_length=64, pattern=r"^[a-z]+\.[a-z_]+$"
+    )
     object_id: str | None = Field(
         None, description="Only acts on this object.", alias="object", max_length=64, pattern=PLAIN_PATTERN
     )

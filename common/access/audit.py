@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from sqlalchemy import delete, null, or_, select, update
+from sqlalchemy import Select, delete, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import fetch_now, now_sql
@@ -52,7 +52,7 @@ class AuditFilter:
     """Which events are looked for; what is None narrows nothing."""
 
     owner: str | None = None
-    act: Act | None = None
+    act: str | None = None
     object_id: str | None = None
     key: str | None = None  # the eight characters after `prk_`
     since: datetime | None = None
@@ -96,6 +96,11 @@ def record_event(
 
 def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, limit: int) -> Sequence[AuditRecord]:
     """Return events, the newest first, beginning after the one with the id *after*."""
+    return [AuditRecord(*row) for row in session.execute(build_search(wanted, after).limit(limit))]
+
+
+def build_search(wanted: AuditFilter, after: UUID | None) -> Select[AuditEvent, str | None, str | None]:
+    """Return the query for events, the newest first; each page is read from one index."""
     query = select(AuditEvent, ApiKey.prefix, ApiKey.name).outerjoin(ApiKey, ApiKey.id == AuditEvent.key_id)
     for column, value in (
         (AuditEvent.owner, wanted.owner),
@@ -113,7 +118,7 @@ def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, 
         query = query.where(AuditEvent.id < compute_first_id(wanted.until))
     if after is not None:
         query = query.where(AuditEvent.id < after)
-    return [AuditRecord(*row) for row in session.execute(query.order_by(AuditEvent.id.desc()).limit(limit))]
+    return query.order_by(AuditEvent.id.desc())
 
 
 def blank_events(session: Session, object_ids: Collection[str | UUID]) -> None:
