@@ -72,3 +72,12 @@ def test_forms_start_from_campaigns_and_styles_for_keys_that_may_read_them(api: 
     assert "a hidden card" in see(api, path, Scope.CAMPAIGNS_WRITE, Scope.CAMPAIGNS_READ)
     see(api, "/styles/new?of=bright", Scope.STYLES_WRITE, status=403)
     assert 'value="bright"' in see(api, "/styles/new?of=bright", Scope.STYLES_WRITE, Scope.STYLES_READ)
+
+
+def test_the_audit_trail_is_shown_to_keys_that_may_read_it(api: Api) -> None:
+    see(api, "/audit", Scope.KEYS_ADMIN, status=403)
+    shown = see(api, "/audit?act=key.created&from=2020-01-01", Scope.AUDIT_READ)
+    assert "key.created" in shown
+    assert "jobs:write" in shown
+    assert "No events" in see(api, "/audit?to=2020-01-01", Scope.AUDIT_READ)
+    assert 'href="/console/audit"' in see(api, "/keys", Scope.AUDIT_READ, Scope.KEYS_ADMIN)

@@ -262,3 +262,17 @@ def test_no_link_reaches_quarantine_on_s3_either(s3: Bucket, monkeypatch: pytest
         storage.sign(
             build_quarantine_key(create_id(), FilePart.FULL), content_type="image/png", filename="x", seconds=60
         )
+
+
+@pytest.mark.parametrize(("verb", "act"), [("release", "image.released"), ("confirm", "image.block_confirmed")])
+def test_a_decision_is_in_the_audit_trail_of_the_reviewers_owner(
+    api: Api, kept: PressFixture, verb: str, act: str
+) -> None:
+    (image,) = kept.images(print_blocked(kept).id)
+    rita = api.make_key("rita", (Scope.SAFETY_REVIEW, Scope.AUDIT_READ))
+    assert api.post(f"/v1/quarantine/{image.id}/{verb}", json={"note": "rude"}, key=rita).status_code == 200
+    (event,) = api.get(f"/v1/audit?object={image.id}", key=rita).json["data"]
+    assert (event["act"], event["owner"], event["after"]["owner"]) == (act, "rita", image.owner)
+    assert "rude" not in str(event)
+    ada = api.make_key("ada", (Scope.AUDIT_READ,))
+    assert api.get(f"/v1/audit?object={image.id}", key=ada).json["data"] == []

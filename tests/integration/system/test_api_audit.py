@@ -18,10 +18,8 @@ from common.clerk import campaigns as duties, retention
 from common.cli import pressroom
 from common.db.engine import Database
 from common.db.ids import compute_first_id
-from common.images import quarantine
 from common.safety.policy import PolicyOverrides
 from common.states.campaigns import CampaignStatus
-from common.states.jobs import ImageStatus
 from common.tables import AuditEvent
 from common.tables.audit import Act, ObjectKind
 from tests.support import factories
@@ -145,16 +143,6 @@ def test_webhooks_are_recorded_without_their_secrets_and_paths(api: Api) -> None
     assert not any(secret in shown for secret in ("secret-path", made["secret"], rotated["secret"]))
 
 
-def test_a_review_is_recorded_for_the_reviewers_owner(api: Api) -> None:
-    _, (image,) = api.print_job("bob", ImageStatus.QUARANTINED)
-    with api.database.transaction() as session:
-        quarantine.quarantine_images(session, [image], 30)
-    assert api.post(f"/v1/quarantine/{image.id}/confirm", json={"note": "rude"}).status_code == 200
-    (event,) = read(api, f"?object={image.id}")
-    assert (event["act"], event["owner"], event["after"]["owner"]) == ("image.block_confirmed", "ada", "bob")
-    assert "rude" not in str(event)
-
-
 def test_an_erasure_is_recorded_and_blanks_what_named_the_erased(api: Api, campaign_fixture: CampaignFixture) -> None:
     campaign_id = campaign_fixture.campaign(names(2), reservation=PRICE)
     assert api.post(f"/v1/campaigns/{campaign_id}/start").status_code == 200
@@ -234,11 +222,9 @@ def test_only_the_own_events_are_listed_except_for_the_operator(api: Api) -> Non
     assert api.get("/v1/audit", key=api.make_key("ada")).status_code == 403
 
 
-@pytest.mark.parametrize(
-    "wanted", [AuditFilter("ada"), AuditFilter("ada", object_id="one"), AuditFilter("ada", key="x")]
-)
-def test_a_page_is_read_from_an_index(database: Database, wanted: AuditFilter) -> None:
-    plans: list[str] = []
+@pytest.mark.parametrize("narrowed", [{}, {"object_id": "one"}, {"key": "x"}, {"act": "key.created"}])
+def test_a_page_is_read_from_an_index(database: Database, narrowed: dict[str, str]) -> None:
+    wanted = AuditFilter("ada", **narrowed)
     with database.transaction() as session:
         if not database.is_sqlite:
             session.execute(text("SET LOCAL enable_seqscan = off"))
@@ -285,8 +271,11 @@ def test_every_event_is_written_by_the_audit_module() -> None:
 
 
 def test_an_event_is_kept_if_and_only_if_its_act_is(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.transaction() as session:
-        keys.create_api_key(session, "lost")
-        raise RuntimeError
+    def fail() -> None:
+        with database.transaction() as session:
+            keys.create_api_key(session, "lost")
+            raise RuntimeError
+
+    pytest.raises(RuntimeError, fail)
     with database.reading() as session:
         assert session.scalars(select(AuditEvent)).all() == []
