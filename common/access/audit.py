@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from sqlalchemy import Select, delete, null, or_, select, update
+from sqlalchemy import Select, and_, delete, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from common.db.clock import fetch_now, now_sql
@@ -137,7 +137,9 @@ def blank_events(session: Session, object_ids: Collection[str | UUID]) -> None:
 
 def delete_old_events(session: Session, days: int) -> int:
     """Delete some events that are older than *days*; return how many."""
-    bound = compute_first_id(fetch_now(session) - timedelta(days=days))
-    old = select(AuditEvent.id).where(AuditEvent.id < bound).order_by(AuditEvent.id).limit(BATCH)
+    oldest = fetch_now(session) - timedelta(days=days)
+    # Found by their ids, which are in order; the time is what the database's trigger goes by.
+    is_old = and_(AuditEvent.id < compute_first_id(oldest), AuditEvent.at < oldest)
+    old = select(AuditEvent.id).where(is_old).order_by(AuditEvent.id).limit(BATCH)
     gone = delete(AuditEvent).where(AuditEvent.id.in_(old)).returning(AuditEvent.id)
     return len(session.scalars(gone.execution_options(synchronize_session=False)).all())

@@ -1,4 +1,4 @@
-"""Several API keys act on one campaign: the strictest of their safety policies counts, and only an approver may enlarge it."""
+"""Several API keys act on one campaign: the strictest policy counts, and only an approver may enlarge it."""
 
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,8 @@ def test_the_policies_of_several_keys_are_combined(api: Api, campaign_fixture: C
     assert api.post(f"/v1/campaigns/{campaign_id}/pause", key=make_key(api, "two", OTHERWISE_STRICT)).status_code == 200
     assert api.post(f"/v1/campaigns/{campaign_id}/resume").status_code == 200
     held = campaign_fixture.claim()
-    assert held is not None and held.request.safety is not None
+    assert held is not None
+    assert held.request.safety is not None
     assert held.request.safety.thresholds == {"review": 0.1, "block": 0.3}
     assert held.request.safety.review_action is ReviewAction.BLOCK
 
@@ -95,7 +96,8 @@ def test_a_key_that_acts_while_jobs_wait_tightens_those_too(api: Api, campaign_f
     assert api.post(f"/v1/campaigns/{campaign_id}/start").status_code == 200
     assert api.post(f"/v1/campaigns/{campaign_id}/links", key=make_key(api, "strict", STRICT)).status_code == 200
     held = campaign_fixture.claim()
-    assert held is not None and held.request.safety is not None
+    assert held is not None
+    assert held.request.safety is not None
     assert held.request.safety.block_above == 0.3
 
 

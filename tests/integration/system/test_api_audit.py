@@ -276,6 +276,7 @@ def test_an_event_is_kept_if_and_only_if_its_act_is(database: Database) -> None:
             keys.create_api_key(session, "lost")
             raise RuntimeError
 
-    pytest.raises(RuntimeError, fail)
+    with pytest.raises(RuntimeError):
+        fail()
     with database.reading() as session:
         assert session.scalars(select(AuditEvent)).all() == []
