@@ -88,7 +88,7 @@ def _authenticate_request() -> Response | None:
 
 
 def require_scope(scope: Scope, purpose: str, pointer: str) -> None:
-    """Raise RefusedError unless the caller's key has *scope* too, which the field at *pointer* needs for a *purpose*."""
+    """Raise RefusedError unless the caller's key has *scope* too, which the field at *pointer* needs *purpose*."""
     if scope not in current_caller().scopes:
         fault = FieldError(code="insufficient_scope", detail=f"requires the scope {scope} {purpose}", pointer=pointer)
         raise _refuse_scope(scope, fault.sentence, [fault])

@@ -1,4 +1,4 @@
-"""Applies the safety policies of API keys to a job: of the key it was made with, and of all that acted on its campaign."""
+"""Applies the safety policies of API keys to a job: of its own key, and of all that acted on its campaign."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
