@@ -1,6 +1,6 @@
 """Console sessions: a signed cookie holds the id of a session and its expiry time, never the key itself.
 
-The session is a row (``common.access.keys.open_console_session``), so that signing out ends it for every copy of its cookie.
+The session is a row (``common.access.keys.open_console_session``): signing out ends it for every copy of its cookie.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Keep the strictest safety policy of the API keys that acted on a campaign.
 
-Revision 0012, after 0011.
+Revision 0013, after 0012.
 """
 
 import sqlalchemy as sa

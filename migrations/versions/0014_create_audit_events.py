@@ -1,6 +1,6 @@
 """Create the audit trail, and have the database refuse to change it.
 
-Revision 0013, after 0012. An event may only be blanked (``before`` and ``after``), for an erasure, and deleted once it
+Revision 0014, after 0013. An event may only be blanked (``before`` and ``after``), for an erasure, and deleted once it
 is older than the shortest retention period.
 """
 
