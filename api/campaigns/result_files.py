@@ -12,6 +12,7 @@ from api.images.schemas import Colour
 from api.runtime.context import AppContext, current_context
 from api.server.exchange import Exchange
 from api.web.errors import RefusedError, refuse_request
+from api.web.owner_places import Release
 from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
 from common.campaigns import rendering
@@ -114,10 +115,15 @@ def _stream_response(campaign: Campaign, content: Iterator[bytes], content_type:
         raise RefusedError("too_many_downloads", "You have too many downloads in progress; wait until one has ended.")
     Exchange.of(request.environ).leave_turn()
     filename = f"{_build_file_stem(campaign)}{extension}"
-    response = Response(content, content_type=content_type)
-    response.call_on_close(release)
+    response = Response(_release_after(content, release), content_type=content_type)
+    response.call_on_close(release)  # for an answer that is given up before it is begun
     response.headers["Content-Disposition"] = format_content_disposition(filename)
     return response
+
+
+def _release_after(content: Iterator[bytes], release: Release) -> Iterator[bytes]:
+    yield from content
+    release()
 
 
 def _build_file_stem(campaign: Campaign) -> str:

@@ -36,6 +36,8 @@ from common.webhooks.urls import parse_url
 
 ROOT = Path(__file__).resolve().parents[2]
 READ_BY_OPERATORS = (
+    "api/gunicorn_conf.py",
+    "api/wsgi.py",
     "api/console/static/",
     "common/cli/",
     "common/launcher/",

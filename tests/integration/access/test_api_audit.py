@@ -226,7 +226,12 @@ def test_only_the_own_events_are_listed_except_for_the_operator(api: Api) -> Non
 def test_a_page_is_read_from_an_index(database: Database, narrowed: dict[str, str]) -> None:
     wanted = AuditFilter("ada", **narrowed)
     with database.transaction() as session:
+        for number in range(500):  # of others too, as there are in a trail that has grown
+            other = AuditObject(ObjectKind.IMAGE, f"other {number}")
+            audit.record_event(session, Keyless(f"owner {number % 50}"), Act.IMAGE_ERASED, other)
+    with database.transaction() as session:
         if not database.is_sqlite:
+            session.execute(text("ANALYZE audit_events"))  # as autovacuum does; nothing analyzes SQLite's
             session.execute(text("SET LOCAL enable_seqscan = off"))
             session.execute(text("SET LOCAL enable_sort = off"))
         statement = audit.build_search(wanted, None).limit(20)
