@@ -26,11 +26,11 @@ from common.errors import BrokerUnavailableError
 from common.jobs import dispatch, idempotency
 from common.jobs.idempotency import Reservation
 from common.logs import get_logger
+from common.states.audit import Act
 from common.states.campaigns import CampaignStatus
 from common.states.jobs import Priority
 from common.states.webhooks import EventType
 from common.tables import Campaign as Row
-from common.tables.audit import Act
 from common.webhooks import endpoints
 from common.webhooks.urls import parse_url
 

@@ -9,8 +9,8 @@ from api.campaigns.schemas import CampaignPath
 from api.web import responses
 from common.access.keys import Scope
 from common.campaigns.results import public_links
+from common.states.audit import Act
 from common.tables import Campaign
-from common.tables.audit import Act
 
 blueprint = responses.create_blueprint(
     "links", "Public links to a campaign's images, for use in email.", "/v1/campaigns"

@@ -12,8 +12,8 @@ from api.web.validation import refuse_not_found
 from common.access import audit
 from common.access.audit import AuditObject
 from common.campaigns import lifecycle, queries, safety
+from common.states.audit import Act, ObjectKind
 from common.tables import Campaign
-from common.tables.audit import Act, ObjectKind
 
 
 def load_campaign(session: Session, path: CampaignPath, *, to_change: bool = False) -> Campaign:

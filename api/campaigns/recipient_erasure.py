@@ -15,7 +15,7 @@ from common.campaigns.recipients import erasure
 from common.clock import utcnow
 from common.errors import StorageError
 from common.logs import get_logger
-from common.tables.audit import Act, ObjectKind
+from common.states.audit import Act, ObjectKind
 
 blueprint = responses.create_blueprint("erasure", "Erasure of a recipient's personal data.", "/v1/campaigns")
 log = get_logger(__name__)

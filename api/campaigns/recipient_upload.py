@@ -1,7 +1,7 @@
 """Receive a recipients file: read from the request body and stored completely or not at all."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from flask import Request, request
 
@@ -12,7 +12,7 @@ from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.runtime.uploads import UploadRule
 from api.web.errors import RefusedError
-from api.web.owner_places import NoPlaceError, OwnerPlaces
+from api.web.owner_places import OwnerPlaces
 from api.web.problems import FieldError
 from common.campaigns import digest
 from common.campaigns.recipients import importing, lists, revalidation
@@ -76,20 +76,10 @@ def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
     No list is begun before its file has arrived completely and there is a place to read it.
     """
     kind, _ = choose_format(request)
-    with _take_place(kind):
+    busy = ("too_many_uploads", "Too many workbooks are being read; try again later.")
+    is_workbook = kind is Format.XLSX
+    with _workbook_places.take(current_caller().owner, *busy) if is_workbook else nullcontext():
         return _import_recipients(path, query, kind)
-
-
-@contextmanager
-def _take_place(kind: Format) -> Iterator[None]:
-    if kind is not Format.XLSX:
-        yield
-        return
-    try:
-        with _workbook_places.take(current_caller().owner):
-            yield
-    except NoPlaceError:
-        raise RefusedError("too_many_uploads", "Too many workbooks are being read; try again later.") from None
 
 
 def _import_recipients(path: CampaignPath, query: UploadQuery, kind: Format) -> Receipt:

@@ -11,7 +11,7 @@ from api.campaigns.result_schemas import LineCost, LineError, LineSafety, Result
 from api.images.schemas import Colour
 from api.runtime.context import AppContext, current_context
 from api.server.exchange import Exchange
-from api.web.errors import RefusedError, refuse_request
+from api.web.errors import refuse_request
 from api.web.owner_places import Release
 from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
@@ -110,9 +110,8 @@ def _iter_result_lines(campaign: Campaign) -> Iterator[ResultLine]:
 
 def _stream_response(campaign: Campaign, content: Iterator[bytes], content_type: str, extension: str) -> Response:
     """Return a file that is sent while it is made; raise RefusedError if the owner has no place for a download left."""
-    release = current_context().download_places.try_take(campaign.owner)
-    if release is None:
-        raise RefusedError("too_many_downloads", "You have too many downloads in progress; wait until one has ended.")
+    detail = "You have too many downloads in progress; wait until one has ended."
+    release = current_context().download_places.take(campaign.owner, "too_many_downloads", detail)
     Exchange.of(request.environ).leave_turn()
     filename = f"{_build_file_stem(campaign)}{extension}"
     response = Response(_release_after(content, release), content_type=content_type)

@@ -10,8 +10,8 @@ from common.access.audit import AuditObject
 from common.errors import StorageError
 from common.images import erasure
 from common.logs import get_logger
+from common.states.audit import Act, ObjectKind
 from common.states.jobs import ImageStatus
-from common.tables.audit import Act, ObjectKind
 
 log = get_logger(__name__)
 

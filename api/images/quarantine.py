@@ -26,10 +26,10 @@ from common.images import quarantine
 from common.images.quarantine_encryption import FilePart
 from common.jobs import prompt_text
 from common.logs import get_logger
+from common.states.audit import Act, ObjectKind
 from common.states.jobs import ImageStatus
 from common.storage.keys import build_quarantine_key
 from common.tables import Image
-from common.tables.audit import Act, ObjectKind
 from common.tables.quarantine import QuarantineState, ReviewAct
 
 LONGEST_NOTE = 500

@@ -16,7 +16,7 @@ from werkzeug.formparser import FormDataParser
 from api.auth.bearer import current_caller
 from api.runtime.uploads import UploadRule
 from api.web.errors import RefusedError, refuse_request
-from api.web.owner_places import NoPlaceError, OwnerPlaces
+from api.web.owner_places import OwnerPlaces
 from api.web.problems import FieldError, join_pointer
 from common.images.assets import PictureFile
 from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
@@ -39,6 +39,8 @@ REFUSALS = {
     "image_too_complex": "has too many scans, segments or chunks to decode; save it again with another program",
     "damaged_image": "is damaged, truncated or too expensive to decode",
 }
+
+BUSY = ("too_many_uploads", "Too many images are being processed; try again later.")
 
 DECODERS = 4
 _sandbox = Sandbox(
@@ -90,10 +92,10 @@ def inspect_picture(file: IO[bytes], anchors: Path) -> dict[str, Any]:
 def _run_program(file: IO[bytes], program: Path, *arguments: str) -> bytes:
     """Return the output of *program* for the image in *file*, from its current position."""
     try:
-        with _places.take(current_caller().owner):
+        with _places.take(current_caller().owner, *BUSY):
             return _sandbox.run_program(program, file, str(MOST_PIXELS), *arguments)
-    except (NoPlaceError, SandboxBusyError):
-        raise RefusedError("too_many_uploads", "Too many images are being processed; try again later.") from None
+    except SandboxBusyError:
+        raise RefusedError(*BUSY) from None
     except FileRefusedError as error:
         raise _refuse_file(error.reason if error.reason in REFUSALS else "damaged_image") from None
 

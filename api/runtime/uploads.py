@@ -61,10 +61,7 @@ def admit_body(owner: str) -> Response | None:
         raise RefusedError("body_too_large", f"The {rule.subject} must not exceed {limit} bytes.")
     if not exchange.is_asked:
         return None
-    release = current_context().upload_places.try_take(owner)
-    if release is None:
-        detail = "You have too many uploads in progress; wait until one has ended."
-        raise RefusedError("too_many_uploads", detail)
-    exchange.call_at_end(release)
+    detail = "You have too many uploads in progress; wait until one has ended."
+    exchange.call_at_end(current_context().upload_places.take(owner, "too_many_uploads", detail))
     exchange.accept_body(limit, rule.seconds)
     return Response(status=204)

@@ -93,7 +93,7 @@ class Bridge:
                 if hasattr(pieces, "close"):
                     pieces.close()
         except ClientGoneError:
-            answer.end(is_broken=True)
+            answer.end()  # nobody reads it
         except Exception as error:  # noqa: BLE001  (the app answers its own errors: this one broke off an answer)
             log.warning("answer_broken_off", error=type(error).__name__)  # its message may quote a prompt
             answer.end(is_broken=True)

@@ -62,9 +62,8 @@ class FairThreads:
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
-        for following in list(self._waiting):
-            if self._may_run(following):
-                self._begin_next(following)
+        while (following := next(filter(self._may_run, self._waiting), None)) is not None:
+            self._begin_next(following)
 
     def _begin_next(self, caller: str) -> None:
         waiting = self._waiting.pop(caller)

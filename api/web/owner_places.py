@@ -4,31 +4,16 @@ One owner can never take all places, so that others are served while that owner 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from typing import Self
 
 from api.web.errors import RefusedError
 
-RETRY_SECONDS = 5
-
-
-class NoPlaceError(RefusedError):
-    """All places are taken, or the owner holds its whole share; a retry may succeed after *retry_after* seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            "too_many_requests",
-            f"Too many such requests are in progress; try again in {retry_after} seconds.",
-            headers={"Retry-After": str(retry_after)},
-        )
-        self.retry_after = retry_after
-
 
 class Release:
-    """Gives one place back when it is called; further calls have no effect, from any thread."""
+    """Gives one place back when it is called or its block ends; further calls have no effect, from any thread."""
 
     def __init__(self, give_back: Callable[[], None]) -> None:
         self._give_back: Callable[[], None] | None = give_back
@@ -40,6 +25,13 @@ class Release:
             give_back, self._give_back = self._give_back, None
         if give_back is not None:
             give_back()
+
+    def __enter__(self) -> None:
+        """Hold the place for the length of the block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give the place back."""
+        self()
 
 
 class OwnerPlaces:
@@ -58,16 +50,12 @@ class OwnerPlaces:
         """Return *total* places of which one owner may hold *fraction*, but at least one."""
         return cls(total, min(total, max(1, int(total * fraction))))
 
-    @contextmanager
-    def take(self, owner: str) -> Iterator[None]:
-        """Hold a place of *owner* for the length of the block; raise NoPlaceError if there is none."""
+    def take(self, owner: str, code: str, detail: str) -> Release:
+        """Take a place of *owner* and return what gives it back; raise RefusedError with *code* if there is none."""
         release = self.try_take(owner)
         if release is None:
-            raise NoPlaceError(RETRY_SECONDS)
-        try:
-            yield
-        finally:
-            release()
+            raise RefusedError(code, detail)
+        return release
 
     def try_take(self, owner: str) -> Release | None:
         """Take a place of *owner* and return what gives it back; return None if there is none."""

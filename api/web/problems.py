@@ -145,7 +145,6 @@ PROBLEMS: dict[str, ProblemKind] = {
     "queue_full": ProblemKind(429, "Too many jobs are queued", 10),
     "too_many_assets": ProblemKind(429, "The maximum number of assets has been reached"),
     "too_many_uploads": ProblemKind(429, "Too many files are being received or processed", 5),
-    "too_many_requests": ProblemKind(429, "Too many requests of this kind at a time", 5),
     "internal_error": ProblemKind(500, "An internal error occurred"),
     "model_unavailable": ProblemKind(503, "No press has registered a model yet", 5),
     "too_many_downloads": ProblemKind(503, "Too many files are being sent", 5),
@@ -164,6 +163,5 @@ CODE_OF_STATUS = {
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "invalid_request",
-    429: "too_many_requests",
 }
 """The error code for each status that the web framework raises itself."""

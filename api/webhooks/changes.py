@@ -15,9 +15,9 @@ from api.webhooks import receiver_url
 from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookPath
 from common.access import audit
 from common.access.audit import AuditObject
+from common.states.audit import Act, ObjectKind
 from common.states.webhooks import CAMPAIGN_EVENTS, JOB_EVENTS, USUAL_EVENTS, EndpointStatus, EventType
 from common.tables import WebhookEndpoint, WebhookMessage
-from common.tables.audit import Act, ObjectKind
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import delivery_log, endpoints, outbox, signing_secrets
 from common.webhooks.endpoints import NewEndpoint

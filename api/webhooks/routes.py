@@ -22,10 +22,10 @@ from api.webhooks.schemas import (
     WebhookPath,
 )
 from common.access.keys import Scope
+from common.states.audit import Act
 from common.states.webhooks import (
     DisabledReason,
 )
-from common.tables.audit import Act
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints, signing_secrets
 

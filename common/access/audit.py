@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from common.db.clock import fetch_now, now_sql
 from common.db.ids import compute_first_id
+from common.states.audit import Act, ObjectKind
 from common.tables import ApiKey, AuditEvent
-from common.tables.audit import Act, ObjectKind
 
 BATCH = 1000
 

@@ -23,8 +23,8 @@ from common.access.audit import AuditObject, Keyless
 from common.db.clock import DatabaseClock, now_sql
 from common.db.ids import create_id
 from common.safety.policy import PolicyOverrides
+from common.states.audit import Act, ObjectKind
 from common.tables import ApiKey, ConsoleSession
-from common.tables.audit import Act, ObjectKind
 
 API_KEY_PATTERN = re.compile(r"prk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -18,9 +18,9 @@ from common.db.clock import fetch_now, now_sql
 from common.errors import IllegalTransitionError, PressroomError
 from common.jobs import lifecycle
 from common.settings import Settings
+from common.states.audit import Act, ObjectKind
 from common.states.campaigns import CampaignStatus, PrintStatus
 from common.tables import Campaign, Print
-from common.tables.audit import Act, ObjectKind
 
 
 class DigestMismatchError(PressroomError):

@@ -17,10 +17,10 @@ from common.db.engine import Database
 from common.errors import DatabaseUnavailableError, PressroomError
 from common.logs import get_logger
 from common.settings import Settings
+from common.states.audit import Act, ObjectKind
 from common.states.campaigns import CAMPAIGN_TRANSITIONS, CampaignStatus, PrintStatus
 from common.states.jobs import TERMINAL, JobStatus
 from common.tables import Campaign, Job, Print
-from common.tables.audit import Act, ObjectKind
 
 log = get_logger(__name__)
 

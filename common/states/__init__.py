@@ -1,1 +1,1 @@
-"""The states of jobs, campaigns and webhooks, and their transitions, without the tables that store them."""
+"""The states of jobs, campaigns and webhooks, their transitions and the acts upon them, without the tables."""

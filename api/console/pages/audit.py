@@ -13,7 +13,7 @@ from api.system.audit import serialize_event
 from common.access import audit
 from common.access.audit import AuditFilter
 from common.access.keys import Scope
-from common.tables.audit import Act
+from common.states.audit import Act
 
 PAGE_SIZE = 50
 CURSOR_BOOK = "audit"

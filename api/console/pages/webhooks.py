@@ -17,8 +17,8 @@ from api.web.validation import refuse_not_found
 from api.webhooks import changes, serializers
 from api.webhooks.schemas import USUAL_OVERLAP, DeliveryPath, NewWebhook, WebhookPath
 from common.access.keys import Scope
+from common.states.audit import Act
 from common.states.webhooks import JOB_EVENTS, USUAL_EVENTS, DisabledReason, MessageState
-from common.tables.audit import Act
 from common.webhooks import delivery_log, endpoints, outbox
 from common.webhooks.endpoints import TooManyWebhooksError, WebhookExistsError
 

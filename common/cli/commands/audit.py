@@ -5,7 +5,7 @@ import click
 from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
 from common.cli.owner_client import OwnerClient
-from common.tables.audit import Act
+from common.states.audit import Act
 
 
 @click.command()

@@ -19,9 +19,9 @@ from common.cli import pressroom
 from common.db.engine import Database
 from common.db.ids import compute_first_id
 from common.safety.policy import PolicyOverrides
+from common.states.audit import Act, ObjectKind
 from common.states.campaigns import CampaignStatus
 from common.tables import AuditEvent
-from common.tables.audit import Act, ObjectKind
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import PRICE, CampaignFixture, names

@@ -23,7 +23,7 @@ def api(sqlite_database: Database, tmp_path: Path) -> Api:
 
 def test_a_refused_workbook_begins_no_list_and_leaves_its_campaign_as_it_was(api: Api) -> None:
     made = make_campaign(api)
-    with recipient_upload._workbook_places.take("ada"):
+    with recipient_upload._workbook_places.take("ada", "too_many_uploads", ""):
         refused = put(api, made, WORKBOOK, kind=MEDIA_TYPE)
     assert (refused.status_code, refused.json["code"], refused.headers["Retry-After"]) == (429, "too_many_uploads", "5")
     assert api.get(f"/v1/campaigns/{made['id']}").json["status"] == "draft"
@@ -46,6 +46,6 @@ def test_the_workbooks_of_one_owner_do_not_keep_out_those_of_another(api: Api) -
     with api.database.transaction() as session:
         api.key = keys.create_api_key(session, "eve")
     made = make_campaign(api)
-    with recipient_upload._workbook_places.take("ada"):
+    with recipient_upload._workbook_places.take("ada", "too_many_uploads", ""):
         assert recipient_upload._workbook_places.try_take("ada") is None
         assert put(api, made, WORKBOOK, kind=MEDIA_TYPE).status_code == 200

@@ -73,6 +73,22 @@ def test_whoever_comes_later_is_served_before_the_rest_of_a_crowd() -> None:
     asyncio.run(run())
 
 
+def test_a_crowd_uses_every_thread_again_when_the_others_have_gone() -> None:
+    async def run() -> None:
+        threads, work = FairThreads(4, 0), Work()
+        tasks = start(threads, work, "other", "o1", "o2", "o3")
+        await work.await_began(3)
+        tasks += start(threads, work, "crowd", *(f"c{number}" for number in range(1, 9)))
+        work.end("o1", "o2")
+        await work.await_began(5)
+        work.end("o3")
+        assert await work.await_began(7) == ["c1", "c2", "c3", "c4", "o1", "o2", "o3"]
+        work.end_all()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+
+
 def test_a_request_that_leaves_its_turn_lets_another_in_and_goes_on() -> None:
     async def run() -> None:
         threads, work, go_on = FairThreads(1, 1), Work(), threading.Event()

@@ -5,37 +5,39 @@ from threading import Barrier
 
 import pytest
 
-from api.web.owner_places import NoPlaceError, OwnerPlaces
+from api.web.errors import RefusedError
+from api.web.owner_places import OwnerPlaces
+
+BUSY = ("too_many_uploads", "Wait until one has ended.")
 
 
 def test_an_owner_takes_no_more_than_its_share() -> None:
     places = OwnerPlaces(4, 2)
-    with places.take("a"), places.take("a"), places.take("b"):
-        with pytest.raises(NoPlaceError), places.take("a"):
+    with places.take("a", *BUSY), places.take("a", *BUSY), places.take("b", *BUSY):
+        with pytest.raises(RefusedError), places.take("a", *BUSY):
             pass
-        with places.take("b"):
+        with places.take("b", *BUSY):
             pass
 
 
 def test_all_owners_together_take_no_more_than_the_total() -> None:
     places = OwnerPlaces(2, 1)
-    with places.take("a"), places.take("b"), pytest.raises(NoPlaceError), places.take("c"):
+    with places.take("a", *BUSY), places.take("b", *BUSY), pytest.raises(RefusedError), places.take("c", *BUSY):
         pass
 
 
-def test_a_refusal_says_when_to_retry() -> None:
+def test_a_refusal_carries_the_code_of_its_resource() -> None:
     places = OwnerPlaces(1, 1)
-    with places.take("a"), pytest.raises(NoPlaceError) as refused, places.take("b"):
-        pass
-    assert refused.value.retry_after > 0
-    assert refused.value.headers == {"Retry-After": str(refused.value.retry_after)}
+    with places.take("a", *BUSY), pytest.raises(RefusedError) as refused:
+        places.take("b", *BUSY)
+    assert (refused.value.code, refused.value.message) == BUSY
 
 
 def test_a_place_is_given_back_when_its_block_fails() -> None:
     places = OwnerPlaces(1, 1)
-    with pytest.raises(KeyError), places.take("a"):
+    with pytest.raises(KeyError), places.take("a", *BUSY):
         raise KeyError
-    with places.take("a"):
+    with places.take("a", *BUSY):
         pass
 
 
@@ -55,7 +57,7 @@ def test_owners_without_a_place_are_forgotten() -> None:
     places = OwnerPlaces(1, 1)
     assert places.try_take("holder") is not None
     for number in range(100):
-        with pytest.raises(NoPlaceError), places.take(f"owner {number}"):
+        with pytest.raises(RefusedError), places.take(f"owner {number}", *BUSY):
             pass
     assert len(places._held) == 1
 
