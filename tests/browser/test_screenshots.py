@@ -69,6 +69,7 @@ def pages(stack: Stack, reader: Reader) -> dict[str, str]:
         "webhook": f"/webhooks/{webhook}",
         "models": "/models",
         "keys": "/keys",
+        "audit": "/audit",
     }
 
 

@@ -1,4 +1,4 @@
-"""Review of quarantined images: show their colour, release them or confirm the block, and show the audit log."""
+"""Review of quarantined images: show their colour, release them or confirm the block, and show the history."""
 
 from functools import partial
 from uuid import UUID
@@ -49,7 +49,7 @@ def list_quarantine() -> Response:
 
 @register_page("/review/<image_id>", Scope.SAFETY_REVIEW)
 def show_quarantined(image_id: str) -> Response:
-    """Show a quarantined image as a colour, with its scores and audit log."""
+    """Show a quarantined image as a colour, with its scores and history."""
     return _render_review(_parse_image_id(image_id))
 
 
