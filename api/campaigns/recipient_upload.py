@@ -31,7 +31,7 @@ UPLOAD_SECONDS = 15 * 60
 _workbook_places = OwnerPlaces(total=2 * WORKBOOKS, share=1)
 """Workbooks that are being read or wait for it: no owner can keep all processes that read them busy."""
 
-RECIPIENTS_UPLOAD = UploadRule(lambda settings: settings.max_recipients_bytes, UPLOAD_SECONDS, "file")
+RECIPIENTS_UPLOAD = UploadRule(lambda settings: settings.max_recipients_bytes, UPLOAD_SECONDS)
 
 
 def choose_format(request: Request) -> tuple[Format, str]:

@@ -26,7 +26,7 @@ FORM_BYTES = 256 * 1024  # for the form around its file; more than the parser's 
 FORM_PARTS = 8
 FORM_SECONDS = 120
 
-PICTURE_UPLOAD = UploadRule(lambda settings: settings.max_asset_bytes + FORM_BYTES, FORM_SECONDS, "form")
+PICTURE_UPLOAD = UploadRule(lambda settings: settings.max_asset_bytes, FORM_SECONDS, FORM_BYTES)
 
 MOST_PIXELS = 4096 * 4096
 SANITIZE_PROGRAM = Path(__file__).with_name("sanitize_subprocess.py")

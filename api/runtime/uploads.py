@@ -24,14 +24,16 @@ ATTRIBUTE = "pressroom_upload"
 
 @dataclass(frozen=True)
 class UploadRule:
-    """What a view accepts: a *subject* (the word for messages) of a limited size, in bytes, within *seconds*."""
+    """What a view accepts: a file of a limited size, in bytes, within *seconds*, in a form of *form_bytes* if any."""
 
     measure_limit: Callable[[Settings], int]
     seconds: float
-    subject: str
+    form_bytes: int = 0
+    subject: str = "file"
+    """The word for messages."""
 
 
-_SMALL = UploadRule(lambda _: SMALL_BODY_BYTES, SMALL_BODY_SECONDS, "body")
+_SMALL = UploadRule(lambda _: SMALL_BODY_BYTES, SMALL_BODY_SECONDS, subject="body")
 
 
 def takes_upload(rule: UploadRule) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -56,12 +58,13 @@ def admit_body(owner: str) -> Response | None:
     if exchange.state is BodyState.LATE:
         detail = f"The {rule.subject} did not arrive within {rule.seconds:g} seconds."
         raise RefusedError("request_timeout", detail)
-    is_too_large = exchange.declared is not None and exchange.declared > limit
+    most = limit + rule.form_bytes
+    is_too_large = exchange.declared is not None and exchange.declared > most
     if is_too_large or (exchange.state is BodyState.OVERSIZED and (not exchange.is_asked or rule is _SMALL)):
         raise RefusedError("body_too_large", f"The {rule.subject} must not exceed {limit} bytes.")
     if not exchange.is_asked:
         return None
     detail = "You have too many uploads in progress; wait until one has ended."
     exchange.call_at_end(current_context().upload_places.take(owner, "too_many_uploads", detail))
-    exchange.accept_body(limit, rule.seconds)
+    exchange.accept_body(most, rule.seconds)
     return Response(status=204)

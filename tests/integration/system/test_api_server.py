@@ -66,14 +66,20 @@ def test_a_body_that_says_it_is_too_large_is_not_read(server: Server) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_client_whose_upload_is_refused_sees_the_answer(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("path", "has_key", "detail"),
+    [
+        ("/v1/jobs", True, "The body must not exceed 262144 bytes."),
+        ("/v1/assets", True, "The file must not exceed 20000000 bytes."),
+        ("/v1/assets", False, "Send a valid API key as Authorization: Bearer KEY."),
+        ("/v1/nothing", True, "Not found."),
+    ],
+)
+def test_a_client_whose_upload_is_refused_sees_why(server: Server, path: str, has_key: bool, detail: str) -> None:
+    headers = {"Authorization": f"Bearer {server.key if has_key else 'none'}", "Content-Type": "application/json"}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    for path, code in (("/v1/jobs", "body_too_large"), ("/v1/assets", "unauthorized")):
-        key = server.key if path == "/v1/jobs" else "none"
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        connection.request("POST", path, b"x" * 20_000_000, headers)  # more than any buffer holds
-        answer = connection.getresponse()
-        assert json.loads(answer.read())["code"] == code
+    connection.request("POST", path, b"x" * 21_000_000, headers)  # more than any buffer holds
+    assert json.loads(connection.getresponse().read())["detail"] == detail
     connection.close()
 
 
