@@ -124,6 +124,10 @@ class StepTimeoutError(GenerationError):
     retryable = True
 
 
+class WrongSizeError(GenerationError):
+    """The model delivered an image of another size than was requested."""
+
+
 class InvalidPictureError(GenerationError):
     """The model produced invalid numbers instead of an image."""
 

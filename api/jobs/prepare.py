@@ -18,7 +18,6 @@ from common.jobs import key_policy, prompt_text, styles
 from common.jobs.spec import JobSpec
 from common.jobs.styles import StyleSpec, UnknownStyleError
 from common.logs import get_logger
-from common.models import catalog
 from common.safety import refusal_counts
 from common.safety.policy import Policy, PolicyOverrides, Recourse
 from common.states.jobs import SafetyMode
@@ -47,7 +46,6 @@ def prepare_retry(row: Job) -> JobSpec:
     """Return a new spec with the request of *row*, including its seed; raise RefusedError if it cannot be retried."""
     context = current_context()
     with context.database.reading() as session:
-        cards = catalog.load_cards(session)
         request = key_policy.load_request(session, row)
         missing = assets.find_missing_assets(session, row.owner, request)
     if not row.status.is_terminal:
@@ -56,7 +54,7 @@ def prepare_retry(row: Job) -> JobSpec:
         raise RefusedError("prompt_erased", "The prompt of this job was erased, so it cannot be retried.")
     if missing:
         raise RefusedError("unknown_asset", f"The asset for {' and '.join(missing)} has expired or was deleted.")
-    resolve.resolve_model(row.model, cards, context.settings)
+    resolve.resolve_model(row.model, context.models.cards(), context.settings)
     lifetime: timedelta | None = row.deadline_at - row.created_at if row.deadline_at else None
     spec = JobSpec(
         owner=row.owner,

@@ -69,8 +69,10 @@ def resolve_model(name: str | None, cards: Sequence[ModelCard], settings: Settin
     """Return the card of the model *name*, or of the default model."""
     wanted = name or find_default_model(cards, settings)
     for card in cards:
-        if card.name == wanted:
+        if card.name == wanted and card.fault is None:
             return card
+        if card.name == wanted:
+            raise RefusedError("model_unavailable", f"No press can use the model {card.name}: {card.fault}")
     if name is None:
         raise RefusedError("model_unavailable", "No press has registered the default model yet.")
     detail = "unknown model; see GET /v1/models"

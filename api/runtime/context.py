@@ -1,6 +1,7 @@
 """The services and in-memory state that views use, passed once when the app is created."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self, cast
 from urllib.parse import urlsplit
 from wsgiref.types import WSGIEnvironment
@@ -72,7 +73,7 @@ class AppContext(Services):
             upload_places=OwnerPlaces.divide(settings.max_uploads, settings.owner_share),
             download_places=OwnerPlaces.divide(settings.max_downloads, settings.owner_share),
             watcher=JobWatcher(given.database, waiting_room.is_closing),
-            models=ModelCache(given.database),
+            models=ModelCache(given.database, timedelta(seconds=settings.lease_seconds)),
             readiness=ReadinessCheck(given.database, given.notifier, given.storage),
             prompt_rules=PromptRules.open(settings.prompt_rules),
             cipher=cipher,

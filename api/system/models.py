@@ -6,8 +6,6 @@ from typing import Literal
 
 from flask import Response
 from pydantic import Field
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from api.auth.bearer import scope_required
 from api.jobs import resolve
@@ -15,12 +13,10 @@ from api.runtime.context import current_context
 from api.web import responses
 from api.web.output import Output
 from common.access.keys import Scope
-from common.db.clock import now_sql
 from common.jobs.request import Mode, SchedulerName
-from common.models import catalog
+from common.models import availability, catalog
 from common.models.catalog import ModelCard
 from common.settings import Settings
-from common.tables import Press
 
 
 class Limits(Output):
@@ -64,6 +60,10 @@ class Model(Output):
     family: str
     is_default: bool
     available: bool = Field(description="Whether a press with this model is running now; otherwise jobs wait for one.")
+    unavailable_reason: str | None = Field(
+        description="Why no press can use the model now, if `available` is false. If a press tried it and failed, jobs "
+        "for it are rejected with this reason."
+    )
     limits: Limits
     defaults: Defaults
     schedulers: list[SchedulerName]
@@ -91,15 +91,9 @@ def list_models() -> Response:
     context = current_context()
     with context.database.reading() as session:
         cards = catalog.load_cards(session)
-        served = list_served_models(session, timedelta(seconds=context.settings.lease_seconds))
+        served = availability.list_served_models(session, timedelta(seconds=context.settings.lease_seconds))
     shown = [_serialize_model(card, cards, served, context.settings) for card in cards]
     return responses.respond_json(ModelList(data=shown))
-
-
-def list_served_models(session: Session, silence: timedelta) -> set[str]:
-    """Return the models of all presses with a heartbeat within *silence*."""
-    alive = select(Press.models).where(Press.stopped_at.is_(None), Press.heartbeat_at > now_sql(session, -silence))
-    return {name for names in session.scalars(alive) for name in names}
 
 
 def _serialize_model(card: ModelCard, cards: Sequence[ModelCard], served: Collection[str], settings: Settings) -> Model:
@@ -110,6 +104,7 @@ def _serialize_model(card: ModelCard, cards: Sequence[ModelCard], served: Collec
         family=card.family,
         is_default=card.name == resolve.find_default_model(cards, settings),
         available=card.name in served,
+        unavailable_reason=availability.find_unavailable_reason(card, served),
         limits=Limits(
             min_size=card.min_size,
             max_size=card.max_size,

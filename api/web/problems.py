@@ -146,7 +146,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "too_many_assets": ProblemKind(429, "The maximum number of assets has been reached"),
     "too_many_uploads": ProblemKind(429, "Too many files are being received or processed", 5),
     "internal_error": ProblemKind(500, "An internal error occurred"),
-    "model_unavailable": ProblemKind(503, "No press has registered a model yet", 5),
+    "model_unavailable": ProblemKind(503, "The model is not available", 5),
     "too_many_downloads": ProblemKind(503, "Too many files are being sent", 5),
     "too_many_streams": ProblemKind(503, "Too many connections are open", 5),
     "database_unavailable": ProblemKind(503, "The database is not responding", 5),

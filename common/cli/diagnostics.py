@@ -1,13 +1,11 @@
 """The checks of ``pressroom doctor``; each finding is one sentence, each fault has a remedy."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from importlib.util import find_spec
+from typing import Any
 
 import httpx2
 import redis
@@ -16,6 +14,7 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from common.cli.selftest import SelftestError, run_selftest
 from common.clock import utcnow
 from common.db import schema
 from common.db.engine import Database
@@ -121,7 +120,7 @@ def check_storage(settings: Settings) -> str:
 def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield findings for a press on this machine: its packages, models and safety check."""
     needed = PRESS_PACKAGES if settings.models != (PAINTED,) else ()
-    missing = [name for name in needed if find_spec(name) is None]
+    missing = list_missing_packages(needed)
     if missing:
         sentence = f"A press cannot run here. Missing packages: {', '.join(missing)}."
         yield Finding(
@@ -129,6 +128,11 @@ def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Fi
         )
         return
     yield from _run_selftest(environ)
+
+
+def list_missing_packages(needed: Iterable[str] = PRESS_PACKAGES) -> list[str]:
+    """Return those of the packages of a press that are not installed here."""
+    return [name for name in needed if find_spec(name) is None]
 
 
 def examine_adapters(settings: Settings) -> Iterator[Finding]:
@@ -145,9 +149,8 @@ def examine_adapters(settings: Settings) -> Iterator[Finding]:
         return  # already reported for the model at fault
     names = sorted({adapter.name for card in cards for adapter in card.adapters})
     yield Finding("adapters", Grade.SOUND, f"{settings.adapters} offers {', '.join(names) or 'none'}.")
-    remedy = "Download it as safetensors for an available model. Until then, jobs that use it are rejected."
     for sentence in shelf.find_left_out(cards).values():
-        yield Finding("adapters", Grade.WARNING, sentence, remedy)
+        yield Finding("adapters", Grade.WARNING, sentence, "Jobs that use it are rejected.")
 
 
 def examine_provenance(settings: Settings) -> Finding:
@@ -192,26 +195,14 @@ def _run_check(name: str, check: Callable[[], str], remedy: str) -> Finding:
 
 
 def _run_selftest(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Run the press self-test in a subprocess, to keep torch out of this one."""
-    command = [sys.executable, "-m", "worker.selftest"]
     try:
-        done = subprocess.run(
-            command, env=dict(environ), capture_output=True, text=True, timeout=SELFTEST_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        yield Finding(
-            "press", Grade.FAULT, f"The press self-test took more than {SELFTEST_SECONDS} s.", "Try a smaller model."
-        )
-        return
-    findings = [_parse_finding(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    yield from findings
-    if not findings or (done.returncode != 0 and all(finding.grade is Grade.SOUND for finding in findings)):
-        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        yield Finding("press", Grade.FAULT, f"The press self-test failed: {lines[-1]}.", "See the log of the press.")
+        for result in run_selftest(environ, SELFTEST_SECONDS):
+            yield _build_finding(result)
+    except SelftestError as error:
+        yield Finding("press", Grade.FAULT, error.message, "See the log of the press, or try a smaller model.")
 
 
-def _parse_finding(line: str) -> Finding:
-    told = json.loads(line)
+def _build_finding(told: dict[str, Any]) -> Finding:
     if told["ok"]:
         return Finding(told["part"], Grade.SOUND, f"{told['name']} loads and works.")
     return Finding(told["part"], Grade.FAULT, told["fault"], told["remedy"])

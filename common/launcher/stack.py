@@ -54,13 +54,17 @@ def run_stack(settings: Settings, environ: Mapping[str, str], *, presses: int = 
 
 
 def prepare_database(settings: Settings) -> None:
-    """Bring the database to the newest schema and enter the models on offer."""
-    cards = read_adapter_directory(settings).equip_all(catalog.load_offered_models(settings))
+    """Bring the database to the newest schema and enter the models on offer that it does not know yet."""
+    offered = catalog.load_offered_models(settings)
+    for card, _ in offered.values():
+        if card.fault is not None:
+            print_line("up", f"the model {card.name} is not available: {card.fault}")
+    cards = read_adapter_directory(settings).equip_all(offered)
     database = Database(settings.sqlalchemy_url)
     try:
         schema.upgrade_schema(database)
         with database.transaction() as session:
-            catalog.register_models(session, cards)
+            catalog.register_new_models(session, cards)
     finally:
         database.close()
 

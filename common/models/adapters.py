@@ -13,11 +13,15 @@ from pydantic import ValidationError
 
 from common.errors import ModelUnavailableError, SettingsError
 from common.models import safetensors_file
-from common.models.catalog import NAME, AdapterCard, Family, ModelCard, OfferedModels
+from common.models.catalog import AdapterCard, Family, ModelCard, OfferedModels
 from common.models.lora_layers import TITLES, Layer, Weights, find_misfit, guess_family, read_layers, read_weights
+from common.models.names import derive_name, keep_printable
 from common.settings import PREFIX, Settings
 
 WEIGHTS, SUPPLEMENT = ".safetensors", ".json"
+
+KIND = "adapter"
+"""What a name begins with that cannot be made of the file's."""
 
 LARGEST_FILE = 2 * 1024**3
 """Bytes; the LoRAs of the largest models stay below it, and the press has to hold several."""
@@ -57,6 +61,15 @@ class AdapterDirectory:
     files: dict[str, AdapterFile] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
+    def add(self, file: AdapterFile) -> None:
+        """Add a file; raise ModelUnavailableError if another has its name."""
+        other = self.files.get(file.card.name)
+        if other is not None:
+            raise ModelUnavailableError(
+                f"{file.path} would have the name {file.card.name}, as {other.path.name} has; rename one of them."
+            )
+        self.files[file.card.name] = file
+
     def equip(self, card: ModelCard, directory: Path | None) -> ModelCard:
         """Return *card* with the adapters that fit its model; a stand-in, which has no directory, takes all."""
         if not self.files:
@@ -87,7 +100,10 @@ def read_adapter_directory(settings: Settings) -> AdapterDirectory:
     if settings.adapters is None:
         return shelf
     try:
-        paths = sorted(settings.adapters.iterdir())
+        # A file whose name is usable as it is keeps that name, whatever else is called almost the same.
+        paths = sorted(
+            settings.adapters.iterdir(), key=lambda path: (derive_name(path.stem, KIND) != path.stem, path.name)
+        )
     except OSError as error:
         sentence = f"{PREFIX}ADAPTERS is {settings.adapters}, which cannot be read as a directory: {error.strerror}."
         raise SettingsError(sentence) from error
@@ -95,11 +111,9 @@ def read_adapter_directory(settings: Settings) -> AdapterDirectory:
         suffix = path.suffix.lower()
         if suffix == WEIGHTS:
             try:
-                file = read_adapter(path)
+                shelf.add(read_adapter(path))
             except ModelUnavailableError as error:
                 shelf.faults[path.name] = error.message
-            else:
-                shelf.files[file.card.name] = file
         elif suffix in safetensors_file.RISKY:
             shelf.faults[path.name] = f"{path} has a format that can contain code; use .safetensors."
     return shelf
@@ -107,11 +121,8 @@ def read_adapter_directory(settings: Settings) -> AdapterDirectory:
 
 def read_adapter(path: Path) -> AdapterFile:
     """Return the adapter in the file at *path*; raise ModelUnavailableError, a plain sentence, if it cannot be had."""
-    name = path.name.removesuffix(WEIGHTS)
-    if not NAME.fullmatch(name):
-        raise ModelUnavailableError(
-            f"{path} must have a name of at most 64 lower-case letters, digits, dots, dashes and underscores."
-        )
+    if path.suffix != WEIGHTS:
+        raise ModelUnavailableError(f"{path} must end in {WEIGHTS}, in lower case; rename it.")
     _check_location(path)
     if path.stat().st_size > LARGEST_FILE:
         raise ModelUnavailableError(f"{path} must not exceed {LARGEST_FILE} bytes.")
@@ -121,7 +132,7 @@ def read_adapter(path: Path) -> AdapterFile:
         layers = read_layers(header.shapes)
     except ModelUnavailableError as error:
         raise ModelUnavailableError(f"{path} cannot be used as an adapter: {error.message}.") from None
-    card, base = _read_supplement(path.with_name(name + SUPPLEMENT), name)
+    card, base = _read_supplement(path)
     return AdapterFile(card, path, base, layers)
 
 
@@ -150,9 +161,11 @@ def _check_training(text: str) -> None:
             raise ModelUnavailableError(f"it was trained with {option}, which changes the model's own weights")
 
 
-def _read_supplement(path: Path, name: str) -> tuple[AdapterCard, str | None]:
+def _read_supplement(file: Path) -> tuple[AdapterCard, str | None]:
+    path, name = file.with_name(file.stem + SUPPLEMENT), derive_name(file.stem, KIND)
+    title = keep_printable(file.stem) or name
     if not path.exists():
-        return AdapterCard(name=name, title=name), None
+        return AdapterCard(name=name, title=title), None
     _check_location(path)
     try:
         told: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -162,7 +175,7 @@ def _read_supplement(path: Path, name: str) -> tuple[AdapterCard, str | None]:
     if not isinstance(told, dict) or not isinstance(base, str | None):
         raise ModelUnavailableError(f"{path} must contain a JSON object whose base is a string.")
     try:
-        return AdapterCard.model_validate({"title": name, **told, "name": name}), base
+        return AdapterCard.model_validate({"title": title, **told, "name": name}), base
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
@@ -172,4 +185,5 @@ def _read_supplement(path: Path, name: str) -> tuple[AdapterCard, str | None]:
 def _describe_unused_file(file: AdapterFile) -> str:
     family: Family | None = guess_family(file.layers)
     made_for = f"; it appears to be made for {TITLES[family]}" if family is not None else ""
-    return f"The adapter {file.card.name} is not supported by any of the models{made_for}."
+    advice = "; use the version of it that was made for one of them"
+    return f"The adapter {file.card.name} is not supported by any of the models{made_for or advice}."

@@ -1,8 +1,7 @@
 """The model catalog: reads model cards from directories without torch, and publishes them to the database."""
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from sqlalchemy.orm import Session
 from common.clock import utcnow
 from common.errors import ModelUnavailableError, SettingsError
 from common.jobs.request import LARGEST_SCALE, Mode, SchedulerName
+from common.models.distilled import derive_distilled_fields
+from common.models.names import derive_name, keep_printable
 from common.settings import Settings
 from common.tables import Model
 
@@ -24,7 +25,6 @@ STARTER = Path(__file__).resolve().parents[2] / "worker" / "starter" / "starter-
 """The model that is offered where none is set; ``worker`` itself must not be imported here."""
 
 INDEX, SUPPLEMENT = "model_index.json", "pressroom.json"
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class Family(StrEnum):
@@ -74,6 +74,7 @@ class ModelCard(BaseModel):
     negative_prompt: bool = False
     modes: list[Mode] = [Mode.TEXT]
     adapters: list[AdapterCard] = []
+    fault: str | None = None  # why the press that registered it last cannot use it
 
 
 _FAMILIES = {
@@ -153,29 +154,31 @@ _CARDS = select(Model.card).order_by(Model.position, Model.name)
 OfferedModels = dict[str, tuple[ModelCard, Path | None]]
 
 
-def read_card(directory: Path) -> ModelCard:
-    """Return the card of the model in *directory*; raise ModelUnavailableError, a plain sentence, if there is none."""
-    name = directory.resolve().name.lower()
-    if not NAME.fullmatch(name):
-        raise ModelUnavailableError(
-            f"The model directory {directory} must have a name of letters, digits, dots, dashes and underscores only."
-        )
+def read_card(directory: Path, known: Mapping[str, Any] | None = None) -> ModelCard:
+    """Return the card of the model in *directory*; raise ModelUnavailableError, a plain sentence, if there is none.
+
+    *known* holds fields that a press has found in the loaded pipeline: they replace the family's defaults, and the
+    directory's supplement replaces them.
+    """
+    name = derive_name(directory.resolve().name, "model")
     index = _read_json(directory / INDEX)
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
         raise ModelUnavailableError(f"{directory / INDEX} does not name a diffusers pipeline as _class_name.")
     family = _FAMILIES.get(pipeline, Family.OTHER)
     supplement = _read_json(directory / SUPPLEMENT) if (directory / SUPPLEMENT).exists() else {}
+    fields = {**_DEFAULTS[family], **({"modes": [Mode.INPAINT]} if pipeline in INPAINTING else {}), **(known or {})}
     try:
         return ModelCard.model_validate(
             {
-                "title": directory.name,
-                **_DEFAULTS[family],
-                **({"modes": [Mode.INPAINT]} if pipeline in INPAINTING else {}),
+                "title": keep_printable(directory.name) or name,
+                **fields,
+                **derive_distilled_fields(name, index, fields),
                 **supplement,
                 "name": name,
                 "family": family,
                 "batching": family is not Family.OTHER,
+                "fault": None,
             }
         )
     except ValidationError as error:
@@ -184,15 +187,22 @@ def read_card(directory: Path) -> ModelCard:
         raise ModelUnavailableError(f"{directory / SUPPLEMENT}: {where}: {fault['msg']}.") from None
 
 
+def mark_faulty(card: ModelCard, directory: Path | None, reason: str) -> ModelCard:
+    """Return *card* as that of a model that cannot be used for *reason*, without the place of its directory."""
+    # Customers read it, and they need not know where the operator keeps the files.
+    told = reason if directory is None else reason.replace(str(directory), card.name)
+    return card.model_copy(update={"fault": told.encode(errors="replace").decode()})
+
+
 def load_offered_models(settings: Settings) -> OfferedModels:
     """Return the models that *settings* offer, by name, the default first.
 
-    Raises ModelUnavailableError for a directory that holds no model, SettingsError for a choice that cannot be.
+    A directory without a readable model has a card with its fault. Raises SettingsError for a choice that cannot be.
     """
     offered: OfferedModels = {}
     for entry in settings.models or (str(STARTER),):
         directory = None if entry == PAINTED else Path(entry)
-        card = PAINTED_CARD if directory is None else read_card(directory)
+        card = PAINTED_CARD if directory is None else _read_offered_card(directory)
         if directory is not None and card.name == PAINTED:
             raise SettingsError(f"{directory}: the name {PAINTED!r} is reserved; rename the directory.")
         if card.name in offered:
@@ -212,10 +222,26 @@ def load_offered_models(settings: Settings) -> OfferedModels:
     return {default: offered[default], **offered}
 
 
+def register_new_models(session: Session, cards: Sequence[ModelCard]) -> None:
+    """Enter those of *cards* that the table lacks, and the order of all.
+
+    What a press has found out about a model is kept until a press has loaded it again.
+    """
+    known = {row.name: row for row in session.scalars(select(Model))}
+    register_models(session, [card for card in cards if card.name not in known])
+    for position, card in enumerate(cards):
+        session.get_one(Model, card.name).position = position
+    session.flush()
+
+
 def register_models(session: Session, cards: Sequence[ModelCard]) -> None:
     """Enter *cards* into the table, or bring their rows up to date; their order is the order of listing."""
     for position, card in enumerate(cards):
-        values = {"card": card.model_dump(mode="json"), "position": position, "registered_at": utcnow()}
+        values = {
+            "card": card.model_dump(mode="json", exclude_none=True),
+            "position": position,
+            "registered_at": utcnow(),
+        }
         session.merge(Model(name=card.name, **values))
     session.flush()
 
@@ -223,6 +249,17 @@ def register_models(session: Session, cards: Sequence[ModelCard]) -> None:
 def load_cards(session: Session) -> list[ModelCard]:
     """Return the cards of all models that some press has offered, in order; the first is the default."""
     return [ModelCard.model_validate(card) for card in session.scalars(_CARDS)]
+
+
+def _read_offered_card(directory: Path) -> ModelCard:
+    try:
+        return read_card(directory)
+    except ModelUnavailableError as error:
+        name = derive_name(directory.resolve().name, "model")
+        card = ModelCard(
+            name=name, title=keep_printable(directory.name) or name, family=Family.OTHER, **_DEFAULTS[Family.OTHER]
+        )
+        return mark_faulty(card, directory, error.message)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,7 +4,9 @@ Looks at files only and imports no model library, so it can say no before anythi
 """
 
 import json
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ LIBRARIES = frozenset({"diffusers", "transformers", "stable_diffusion", "flux", 
 
 DISPENSABLE = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
 """Parts that are never loaded, so that a directory may lack them."""
+
+
+_SHARD = r"(-\d+-of-\d+)?"
+_WEIGHTS = re.compile(rf"(diffusion_pytorch_model|model){_SHARD}(\.(?P<variant>[a-zA-Z0-9_]+))?{_SHARD}\.safetensors")
+"""Names under which diffusers and transformers look for weights."""
 
 
 def check_model_directory(directory: Path) -> None:
@@ -41,6 +48,46 @@ def find_variant(directory: Path) -> str | None:
         if weights and all(".fp16" in weight for weight in weights):
             return "fp16"
     return None
+
+
+def measure_weights(directory: Path, bytes_per_value: int) -> int:
+    """Return how many bytes a model's weights take in memory; 0 if they cannot be read.
+
+    Only what is loaded counts: one variant of each part, not its copies in other precisions or beside it.
+    """
+    try:
+        headers = [safetensors_file.read_header(path) for path in list_loaded_weights(directory)]
+    except ModelUnavailableError:
+        return 0  # it is told when the model is loaded
+    return sum(math.prod(shape) for header in headers for shape in header.shapes.values()) * bytes_per_value
+
+
+def list_loaded_weights(directory: Path) -> list[Path]:
+    """Return the files that loading a model reads; raise ModelUnavailableError if its index cannot be read."""
+    index, variant = read_json_object(directory / "model_index.json"), find_variant(directory)
+    parts = [name for name, part in index.items() if isinstance(part, list) and not is_absent_part(part)]
+    return [
+        path
+        for name in parts
+        if name not in DISPENSABLE
+        for path in _choose_copy(sorted((directory / name).glob("*.safetensors")), variant or "")
+    ]
+
+
+def _choose_copy(paths: Sequence[Path], variant: str) -> list[Path]:
+    """Return the files of one copy of a part: of the variant if there is one, whole rather than in shards."""
+    copies: dict[tuple[str, bool], list[Path]] = {}
+    for path in paths:
+        found = _WEIGHTS.fullmatch(path.name)
+        if found is not None:
+            copies.setdefault((found["variant"] or "", "-of-" in path.name), []).append(path)
+    wanted = [(name, is_sharded) for name in (variant, "") for is_sharded in (False, True)]
+    return next((copies[key] for key in wanted if key in copies), [])
+
+
+def is_absent_part(part: Any) -> bool:
+    """Return whether an entry of the index is a part that the model was saved without."""
+    return isinstance(part, list) and part == [None, None]
 
 
 def _iterate_files(directory: Path) -> Iterator[Path]:
@@ -84,12 +131,12 @@ def _check_shards(path: Path) -> None:
 
 def _check_part(directory: Path, name: str, part: Any) -> None:
     """Check one entry of the index: a part is a pair, the library and the class; all else is an option."""
-    if not isinstance(part, list):
-        return
+    if not isinstance(part, list) or not any(isinstance(each, str) for each in part):
+        return  # an absent part, or a plain list such as the layers of Krea 2's text encoder
     if len(part) != 2 or name.startswith("_"):  # noqa: PLR2004  (a pair)
         raise ModelUnavailableError(f"{directory / 'model_index.json'}: {name} refers to custom code.")
     library, _ = part
-    if library is None or name in DISPENSABLE or not isinstance(library, str):
+    if library is None or name in DISPENSABLE:
         return
     if library not in LIBRARIES:
         raise ModelUnavailableError(

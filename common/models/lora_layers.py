@@ -34,6 +34,18 @@ _FIRST_RELEASES = {"input_blocks": Family.SDXL, "middle_block": Family.SDXL, "ou
     "double_blocks": Family.FLUX,
     "single_blocks": Family.FLUX,
 }
+_FOREIGN_TENSORS = {
+    "lora_mid": "a LoCon with a Tucker decomposition",
+    "hada_": "a LoHa",
+    "lokr_": "a LoKr",
+    "dora_scale": "a DoRA",
+    "lora_magnitude_vector": "a DoRA",
+    "w_norm": "changes of normalization layers",
+    "b_norm": "changes of normalization layers",
+    "bundle_emb": "an embedding (textual inversion)",
+    ".diff": "changes of whole weights",
+}
+_FOREIGN_NAMES = {"base_model.model.": "PEFT's save_pretrained", "diffusion_model.": "ComfyUI"}
 _ATTENTION_OF_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 _PROMPT_WIDTHS = {768: Family.SD15, 1024: Family.SD15, 2048: Family.SDXL}
 """How wide the prompt is that the layers of cross-attention read, in the released models."""
@@ -55,6 +67,7 @@ class Layer:
     inputs: int
     outputs: int
     release: Family | None = None
+    kernel: Shape = ()  # of a convolution
 
 
 def read_layers(shapes: Mapping[str, Shape]) -> list[Layer]:
@@ -65,7 +78,7 @@ def read_layers(shapes: Mapping[str, Shape]) -> list[Layer]:
         if found is None:
             if tensor.endswith(".alpha"):
                 continue
-            raise ModelUnavailableError(f"it contains {tensor}, which does not belong in a LoRA")
+            raise ModelUnavailableError(_describe_foreign_tensor(tensor))
         side = "down" if found["side"] in ("A", "down") else "up"
         pairs.setdefault(found["layer"], {})[side] = shape
     if not pairs:
@@ -86,6 +99,9 @@ def find_misfit(layers: Sequence[Layer], family: Family, weights: Weights) -> st
         if (layer.outputs, layer.inputs) != shape[:2]:
             wanted, had = f"{layer.inputs} × {layer.outputs}", f"{shape[1]} × {shape[0]}"
             return f"its layer {layer.name} is made for {wanted} values; the model's has {had}"
+        if layer.kernel != shape[2:]:
+            wanted, had = _describe_kernel(layer.kernel), _describe_kernel(shape[2:])
+            return f"its layer {layer.name} is made for {wanted}; the model's is {had}"
     return None
 
 
@@ -111,9 +127,30 @@ def _read_layer(name: str, pair: Mapping[str, Shape]) -> Layer:
     release = next((family for mark, family in _FIRST_RELEASES.items() if mark in name), None)
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
     if prefix is None and release is None:
-        raise ModelUnavailableError(f"it changes {name}, a layer of no known model")
+        raise ModelUnavailableError(_describe_foreign_layer(name))
     part = _PREFIXES[prefix] if prefix is not None else "transformer"
-    return Layer(part, _translate_name(part, name.removeprefix(prefix or "")), down[1], up[0], release)
+    return Layer(part, _translate_name(part, name.removeprefix(prefix or "")), down[1], up[0], release, down[2:])
+
+
+def _describe_foreign_tensor(tensor: str) -> str:
+    kind = next((kind for mark, kind in _FOREIGN_TENSORS.items() if mark in tensor), None)
+    if kind is None:
+        return f"it contains {tensor}, which does not belong in a LoRA"
+    return f"it contains {kind} ({tensor}), which is not supported yet"
+
+
+def _describe_foreign_layer(name: str) -> str:
+    trainer = next((trainer for mark, trainer in _FOREIGN_NAMES.items() if name.startswith(mark)), None)
+    if trainer is None:
+        return f"it changes {name}, a layer of no known model"
+    return (
+        f"its layers are named as {trainer} names them ({name}), which is not supported yet; "
+        "save it again in the format of diffusers (save_lora_weights) or of kohya's trainer"
+    )
+
+
+def _describe_kernel(kernel: Shape) -> str:
+    return f"a convolution of {' × '.join(map(str, kernel))}" if kernel else "a linear layer"
 
 
 def _translate_name(part: str, layer: str) -> str:

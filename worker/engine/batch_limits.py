@@ -10,6 +10,8 @@ from common.logs import get_logger
 from common.models.catalog import ModelCard
 from worker.engine.accelerator import Accelerator
 from worker.engine.interface import NO_INPUTS
+from worker.engine.memory_limits import DecodingEconomy, RowLimits
+from worker.engine.passes import DECODE, DENOISE
 from worker.engine.watchdog import Watchdog
 
 MINIMUM_SPEEDUP = 1.05
@@ -25,7 +27,7 @@ log = get_logger(__name__)
 
 
 class BatchLimits:
-    """The largest useful batch of each lane, from one profile per model; it can be lowered, never raised."""
+    """The largest useful batch of each lane, from one profile per model, as far as it fits in memory."""
 
     def __init__(self, cards: Sequence[ModelCard], most: int) -> None:
         self._cards = cards
@@ -33,7 +35,9 @@ class BatchLimits:
         self._given: dict[str, int] = {}  # model → the batch limit set by its family
         self._work: dict[str, float] = {}  # model → useful pixels per pass, doubled by guidance
         self._rates: dict[str, dict[int, float]] = {}  # model → rows per second by batch size, up to the useful one
-        self._lowered: dict[str, int] = {}  # lane → the batch that fits in memory
+        self._economies: dict[str, int] = {}  # model → the ways in which its decoder can save memory
+        self._fitting = {DENOISE: RowLimits(), DECODE: RowLimits()}
+        self._economy = DecodingEconomy()
 
     @property
     def most(self) -> int:
@@ -45,7 +49,19 @@ class BatchLimits:
         useful = self._given.get(request.model, self._most)
         if request.model in self._work:
             useful = int(self._work[request.model] / _compute_work(request))
-        return max(1, min(self._most, useful, self._lowered.get(request.lane, self._most)))
+        return self._fitting[DENOISE].limit(request.lane, max(1, min(self._most, useful)))
+
+    def of_decoding(self, request: ImageRequest, rows: int) -> int:
+        """Return how many of *rows* are decoded at once."""
+        return self._fitting[DECODE].limit(request.lane, rows)
+
+    def find_economy(self, request: ImageRequest) -> int:
+        """Return how much memory the decoder has to save: see ``DecodingEconomy``."""
+        return self._economy.find_level(request.lane)
+
+    def economize(self, request: ImageRequest) -> bool:
+        """Let the decoder save more memory from now on; return whether it can."""
+        return self._economy.tighten(request.lane, self._economies.get(request.model, 0))
 
     @property
     def rates(self) -> dict[str, dict[int, float]]:
@@ -56,12 +72,20 @@ class BatchLimits:
         """Return whether a model has been profiled."""
         return model in self._given or model in self._work
 
-    def lower(self, request: ImageRequest, rows: int) -> None:
-        """Limit the lane to *rows*, the number that fits in memory."""
-        self._lowered[request.lane] = max(1, min(rows, self.of(request)))
+    def lower(self, request: ImageRequest, rows: int, phase: str = DENOISE) -> None:
+        """Limit the lane to *rows* in *phase*, the number that fits in memory."""
+        self._fitting[phase].lower(request.lane, rows)
+
+    def note_success(self, request: ImageRequest, phase: str) -> None:
+        """Note a pass that fitted in memory; after a while of them the lane's limits are relaxed."""
+        if phase in self._fitting:
+            self._fitting[phase].note_success(request.lane, self._most)
+        if phase == DECODE:
+            self._economy.note_success(request.lane)
 
     def profile(self, family: Any, card: ModelCard, accelerator: Accelerator, watchdog: Watchdog) -> None:
         """Measure a model's step time by batch size at its default size, and keep the smallest good batch."""
+        self._economies[card.name] = getattr(family, "economies", 0)
         if family.most_rows is not None:
             self._given[card.name] = family.most_rows
             return

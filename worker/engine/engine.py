@@ -2,20 +2,24 @@
 
 import os
 
+from common.errors import PressroomError
 from common.jobs.request import ImageRequest
-from common.models.catalog import OfferedModels
+from common.logs import get_logger
+from common.models import catalog
+from common.models.catalog import ModelCard, OfferedModels
 from common.settings import Settings
 from common.states.jobs import Priority
+from worker.engine import trial
 from worker.engine.accelerator import Accelerator, Exit
 from worker.engine.batch_limits import BatchLimits
-from worker.engine.interface import NO_INPUTS, Inputs, NullObserver, Picture, StepObserver
+from worker.engine.interface import NO_INPUTS, Inputs, Picture, StepObserver
 from worker.engine.loop import EngineLoop
 from worker.engine.model_cache import ModelCache, Opener
 from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
 from worker.metering.meter import Meter
 
-WARM_UP_STEPS = 2
+log = get_logger(__name__)
 
 
 class BatchingEngine:
@@ -30,6 +34,7 @@ class BatchingEngine:
         accelerator: Accelerator,
         load: Opener,
         budget_bytes: float,
+        bytes_per_value: int = 4,
         leave: Exit = os._exit,
     ) -> None:
         self._offered = offered
@@ -37,7 +42,7 @@ class BatchingEngine:
         self._accelerator = accelerator
         self._watchdog = Watchdog(settings.step_timeout_seconds)
         self._limits = BatchLimits([card for card, _ in offered.values()], settings.max_batch)
-        self._models = ModelCache(offered, load, accelerator, meter, self._limits, budget_bytes)
+        self._models = ModelCache(offered, load, accelerator, meter, self._limits, budget_bytes, bytes_per_value)
         self._loop = EngineLoop(accelerator, self._models, self._limits, self._watchdog, leave)
 
     @property
@@ -65,19 +70,10 @@ class BatchingEngine:
         """Return whether a pass has taken so long that the watchdog is about to end the process."""
         return self._watchdog.is_about_to_bite
 
-    def load(self) -> None:
-        """Load and profile the default model and generate one small image; other models load at first use."""
-        card, _ = next(iter(self._offered.values()))
-        request = ImageRequest(
-            prompt="",
-            model=card.name,
-            width=card.min_size,
-            height=card.min_size,
-            steps=WARM_UP_STEPS,
-            guidance_scale=card.default_guidance_scale,
-            seed=0,
-        )
-        self._generate(Ticket(request, NullObserver(), NO_INPUTS, Priority.INTERACTIVE, self._meter.account("warm_up")))
+    def load(self) -> dict[str, ModelCard]:
+        """Load, profile and try every model, and return the cards as tried, by name."""
+        names = [name for name, (card, _) in self._offered.items() if card.fault is None]
+        return {name: self._try_model(name) for name in reversed(names)}  # the default last: it stays loaded
 
     def weigh(self, request: ImageRequest) -> float:
         """Return the share of a full batch that a request takes; all of it for a model not yet profiled."""
@@ -98,6 +94,20 @@ class BatchingEngine:
     def close(self) -> None:
         """Stop the engine; current requests end with an error."""
         self._loop.close()
+
+    def _try_model(self, name: str) -> ModelCard:
+        card, directory = self._offered[name]
+        try:
+            card = self._loop.run(lambda: self._models.load(name, self._watchdog))
+            card = trial.try_model(card, self._generate_for_trial)
+        except PressroomError as error:
+            card = catalog.mark_faulty(card, directory, trial.describe_failure(name, error))
+            log.error("model_unavailable", model=name, reason=card.fault)  # noqa: TRY400  (no traceback: expected)
+            self._loop.run(lambda: self._models.evict(name))
+        return card
+
+    def _generate_for_trial(self, request: ImageRequest, watch: StepObserver, inputs: Inputs) -> list[Picture]:
+        return self._generate(Ticket(request, watch, inputs, Priority.INTERACTIVE, self._meter.account("warm_up")))
 
     def _generate(self, ticket: Ticket) -> list[Picture]:
         self._loop.submit(ticket)

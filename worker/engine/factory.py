@@ -24,10 +24,12 @@ def open_engine(
 
     torch is imported only if a real model is offered.
     """
-    offered = catalog.load_offered_models(settings)
+    shelf = shelf or AdapterDirectory()
+    models = catalog.load_offered_models(settings)
+    offered = {name: (shelf.equip(card, directory), directory) for name, (card, directory) in models.items()}
     if catalog.PAINTED in offered:
         return PaintedEngine(settings, meter)
-    return _open_diffusers(settings, offered, meter, shelf or AdapterDirectory(), leave)
+    return _open_diffusers(settings, offered, meter, shelf, leave)
 
 
 def _open_diffusers(
@@ -48,7 +50,7 @@ def _open_diffusers(
         if directory is None:
             raise ModelUnavailableError(f"The model {card.name} has no directory.")
         family = open_family(card, directory, device, speedups)
-        return LoadedModel(family, PipelineAdapters(family.pipeline, card, shelf, meter))
+        return LoadedModel(family, PipelineAdapters(family.pipeline, card, shelf, meter), family.card)
 
     return BatchingEngine(
         settings,
@@ -57,5 +59,6 @@ def _open_diffusers(
         accelerator=TorchAccelerator(device, leave),
         load=load,
         budget_bytes=settings.model_memory_gb * 1e9 if settings.model_memory_gb else device.memory_bytes,
+        bytes_per_value=device.dtype.itemsize,
         leave=leave,
     )

@@ -7,6 +7,7 @@ from PIL import Image
 
 from common.jobs.attempts import Spent
 from common.jobs.request import ImageRequest
+from common.models.catalog import ModelCard
 from common.states.jobs import Priority
 
 
@@ -70,8 +71,11 @@ class Engine(Protocol):
     def is_stuck(self) -> bool:
         """Return whether the engine hangs and is about to end the process."""
 
-    def load(self) -> None:
-        """Load the engine, booking the time as overhead. Raises ModelUnavailableError."""
+    def load(self) -> dict[str, ModelCard]:
+        """Load and try every model, booking the time as overhead; return their cards as tried, by name.
+
+        A model that cannot be used does not stop the others: its card has a fault.
+        """
 
     def weigh(self, request: ImageRequest) -> float:
         """Return the share of the engine that a request takes: 1.0 is a full batch of its lane."""

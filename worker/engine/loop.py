@@ -4,10 +4,12 @@ Each round chooses a batch of one lane, begins its new rows, takes one step with
 are finished. Rows join and leave between rounds, never within one. See the diagram in docs/engine.md.
 """
 
+import copy
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from common.errors import DrainingError, OutOfMemoryError, PressroomError
 from common.logs import get_logger
@@ -21,6 +23,8 @@ from worker.engine.watchdog import Watchdog
 
 EXIT_LOOP_BROKE = 70
 """Exit status of a press whose engine crashed (``EX_SOFTWARE`` in sysexits.h)."""
+
+T = TypeVar("T")
 
 log = get_logger(__name__)
 
@@ -43,6 +47,7 @@ class EngineLoop:
         self._leave = leave
         self._passes = PassQueue(accelerator)
         self._tickets: list[Ticket] = []
+        self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -50,12 +55,18 @@ class EngineLoop:
     def submit(self, ticket: Ticket) -> None:
         """Accept a ticket; its end carries the result. The first ticket starts the thread."""
         with self._changed:
-            if self._is_closing:
-                raise DrainingError
-            if self._thread.ident is None:
-                self._thread.start()
+            self._start()
             self._tickets.append(ticket)
             self._changed.notify()
+
+    def run(self, errand: Callable[[], T]) -> T:
+        """Run *errand* in the engine's thread between two rounds; return or raise what it does, errors translated."""
+        outcome: Future[T] = Future()
+        with self._changed:
+            self._start()
+            self._errands.append((errand, outcome))
+            self._changed.notify()
+        return outcome.result()
 
     def close(self) -> None:
         """End all current tickets with an error, and stop the thread."""
@@ -71,6 +82,12 @@ class EngineLoop:
         counts = Counter(row.lane for row in rows)
         return [row.lane for row in rows if counts[row.lane] < self._cap_of(row)]
 
+    def _start(self) -> None:
+        if self._is_closing:
+            raise DrainingError
+        if self._thread.ident is None:
+            self._thread.start()
+
     def _list_tickets(self) -> list[Ticket]:
         with self._changed:
             return list(self._tickets)
@@ -80,6 +97,7 @@ class EngineLoop:
             with self._accelerator.working():
                 while self._await_work():
                     self._watchdog.feed()
+                    self._run_errands()
                     self._run_round()
                 self._fail_remaining_tickets()
         except BaseException:  # thread boundary: without it the press would stay alive but generate nothing
@@ -99,18 +117,31 @@ class EngineLoop:
         with self._changed:
             self._is_closing = True  # if the loop crashed, this has not been reported yet
             tickets, self._tickets = self._tickets, []
+            errands, self._errands = self._errands, deque()
+        for _, outcome in errands:
+            outcome.set_exception(DrainingError())
         for ticket in tickets:
             ticket.fail(DrainingError())
             ticket.end()
 
     def _await_work(self) -> bool:
-        """Wait for a ticket; return False when the loop must end."""
+        """Wait for a ticket or an errand; return False when the loop must end."""
         with self._changed:
             if not self._tickets:
                 self._watchdog.rest()
-            while not self._tickets and not self._is_closing:
+            while not self._tickets and not self._errands and not self._is_closing:
                 self._changed.wait()
             return not self._is_closing
+
+    def _run_errands(self) -> None:
+        while self._errands:
+            errand, outcome = self._errands.popleft()
+            self._passes.book()  # overhead must not overlap a pass
+            try:
+                with self._accelerator.translating():
+                    outcome.set_result(errand())
+            except PressroomError as error:
+                outcome.set_exception(copy.copy(error))  # without the traceback, whose frames hold tensors
 
     def _run_round(self) -> None:
         """Run one pass, book completed work, and release finished tickets."""
@@ -137,7 +168,10 @@ class EngineLoop:
             DENOISE, [row for row in batch if _needs_phase(DENOISE, row)], lambda rows: _step_rows(family, rows)
         )
         done = [row for row in batch if row.is_denoised and row.ticket.error is None]
-        self._together(DECODE, done, lambda rows: self._decode(family, rows))
+        most = self._limits.of_decoding(batch[0].ticket.request, max(1, len(done)))
+        for start in range(0, len(done), most):
+            part = [row for row in done[start : start + most] if _needs_phase(DECODE, row)]
+            self._together(DECODE, part, lambda rows: self._decode(family, rows))
 
     def _open_family(self, batch: Sequence[Row]) -> Any:
         """Return the batch's model with its adapters, or end the batch and return None if it is unavailable."""
@@ -159,30 +193,38 @@ class EngineLoop:
         try:
             with self._accelerator.translating():
                 self._passes.run(phase, rows, lambda: work(rows))
+            self._limits.note_success(rows[0].ticket.request, phase)
         except PressroomError as error:
-            halves = self._halve(phase, rows, error)
-            if halves is None:
+            parts = self._split(phase, rows, error)
+            if parts is None:
                 for ticket in collect_tickets(rows):
                     ticket.fail(error)
                 return
-            for half in halves:
+            for part in parts:
                 # The pass may have failed half-way, so some of its rows may already be done.
-                self._together(phase, [row for row in half if _needs_phase(phase, row)], work)
+                self._together(phase, [row for row in part if _needs_phase(phase, row)], work)
 
-    def _halve(self, phase: str, rows: Sequence[Row], error: PressroomError) -> list[Sequence[Row]] | None:
-        """Return the rows split in two halves to retry, or None if a retry cannot help."""
+    def _split(self, phase: str, rows: Sequence[Row], error: PressroomError) -> list[Sequence[Row]] | None:
+        """Return the rows to retry, in two halves unless saving memory may help, or None if a retry cannot help."""
+        request = rows[0].ticket.request
+        if phase == DECODE and isinstance(error, OutOfMemoryError) and self._limits.economize(request):
+            self._accelerator.free()
+            log.warning("decoding_economized", lane=rows[0].lane, level=self._limits.find_economy(request))
+            return [rows]
         if phase == ENCODE or len(rows) == 1:
             return None
         middle = (len(rows) + 1) // 2
         if isinstance(error, OutOfMemoryError):
             self._accelerator.free()
-            self._limits.lower(rows[0].ticket.request, middle)
-            log.warning("batch_cap_lowered", lane=rows[0].lane, cap=middle)
+            self._limits.lower(request, middle, phase)
+            log.warning("batch_cap_lowered", lane=rows[0].lane, phase=phase, cap=middle)
         elif len(collect_tickets(rows)) == 1:
             return None
         return [rows[:middle], rows[middle:]]
 
     def _decode(self, family: Any, rows: Sequence[Row]) -> None:
+        if getattr(family, "economies", 0):
+            family.economize(self._limits.find_economy(rows[0].ticket.request))
         exposures = self._accelerator.expose(family.decode([row.drawing for row in rows]))
         for row, exposure in zip(rows, exposures, strict=True):
             row.exposure = exposure

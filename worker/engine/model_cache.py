@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
 from common.jobs.request import Adapter, ImageRequest
 from common.logs import get_logger
+from common.models import files
 from common.models.catalog import ModelCard, OfferedModels
 from worker.engine.accelerator import Accelerator
 from worker.engine.batch_limits import BatchLimits
@@ -34,6 +35,7 @@ class LoadedModel:
 
     family: Any  # a families.interface.Family
     adapters: AdapterLoader | None = None
+    card: ModelCard | None = None  # where the loaded pipeline told more than its directory
 
 
 Opener = Callable[[ModelCard, Path | None], LoadedModel]
@@ -53,6 +55,7 @@ class ModelCache:
         meter: Meter,
         caps: BatchLimits,
         budget_bytes: float,
+        bytes_per_value: int = 4,
     ) -> None:
         self._offered = offered
         self._load = load
@@ -61,7 +64,10 @@ class ModelCache:
         self._limits = caps
         self._budget_bytes = budget_bytes
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
-        self._sizes = {name: _measure_weights(directory) for name, (_, directory) in offered.items()}
+        self._sizes = {
+            name: files.measure_weights(directory, bytes_per_value) if directory else 0
+            for name, (_, directory) in offered.items()
+        }
 
     def fits_in_memory(self, model: str) -> bool:
         """Return whether a model is loaded, or can be loaded without evicting another."""
@@ -73,6 +79,16 @@ class ModelCache:
         if resident is None:
             return False
         return resident.adapters is None or resident.adapters.is_ready(request.adapters)
+
+    def load(self, name: str, watchdog: Watchdog) -> ModelCard:
+        """Load and profile a model unless it is loaded, and return its card; raise GenerationError."""
+        loaded = self._models.get(name) or self._admit(name, watchdog)
+        return loaded.card or self._offered[name][0]
+
+    def evict(self, name: str) -> None:
+        """Remove a model from memory if it is loaded."""
+        if name in self._models:
+            self._drop(name)
 
     def open(self, request: ImageRequest, watchdog: Watchdog) -> Any:
         """Return the family of a request's model with exactly its adapters; loading is booked as overhead.
@@ -95,13 +111,15 @@ class ModelCache:
         with self._meter.busy("load"):
             self._models[name] = self._load_or_evict(card, directory)
         with self._meter.busy("profile"):
-            self._limits.profile(self._models[name].family, card, self._accelerator, watchdog)
+            self._limits.profile(
+                self._models[name].family, self._models[name].card or card, self._accelerator, watchdog
+            )
         return self._models[name]
 
     def _load_or_evict(self, card: ModelCard, directory: Path | None) -> LoadedModel:
         with suppress(OutOfMemoryError) if self._models else nullcontext():
             return self._load(card, directory)
-        # The sizes on disk are an estimate: the model may still fit if nothing else is loaded.
+        # The size of the weights is an estimate: the model may still fit if nothing else is loaded.
         while self._models:
             self._drop_oldest()
         return self._load(card, directory)
@@ -115,7 +133,9 @@ class ModelCache:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        name = next(iter(self._models))
+        self._drop(next(iter(self._models)))
+
+    def _drop(self, name: str) -> None:
         del self._models[name]
         gc.collect()  # a model's parts refer to each other, so it would otherwise stay in memory for a while
         self._accelerator.free()
@@ -123,8 +143,3 @@ class ModelCache:
 
     def _size_of(self, name: str) -> int:
         return self._sizes.get(name, 0)
-
-
-def _measure_weights(directory: Path | None) -> int:
-    """Return the size of a model's weights on disk in bytes, an estimate of its memory use."""
-    return sum(file.stat().st_size for file in directory.rglob("*.safetensors")) if directory else 0

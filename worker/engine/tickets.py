@@ -5,7 +5,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.errors import PressroomError
+from PIL import Image
+
+from common.errors import PressroomError, WrongSizeError
 from common.jobs.request import ImageRequest
 from common.states.jobs import Priority
 from worker.engine.accelerator import Exposure
@@ -108,6 +110,19 @@ class Ticket:
         try:
             if error is not None:
                 raise error
-            return [Picture(row.exposure(), row.seed, row.seconds) for row in rows if row.exposure is not None]
+            return [
+                Picture(self._check_size(row.exposure()), row.seed, row.seconds)
+                for row in rows
+                if row.exposure is not None
+            ]
         finally:
             del error
+
+    def _check_size(self, pixels: Image.Image) -> Image.Image:
+        """Return *pixels* if they have the size of the request, since some pipelines choose a size of their own."""
+        wanted, size = (self.request.width, self.request.height), pixels.size
+        if size != wanted:
+            raise WrongSizeError(
+                f"The model delivered an image of {size[0]} × {size[1]} pixels instead of {wanted[0]} × {wanted[1]}."
+            )
+        return pixels

@@ -16,11 +16,17 @@ from sqlalchemy.orm import Session
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.db.ids import create_id
-from common.errors import DatabaseUnavailableError, FencedError, JobUnreadableError, StepTimeoutError
+from common.errors import (
+    DatabaseUnavailableError,
+    FencedError,
+    JobUnreadableError,
+    ModelUnavailableError,
+    StepTimeoutError,
+)
 from common.jobs import lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
-from common.models.catalog import ModelCard, register_models
+from common.models.catalog import ModelCard, register_models, register_new_models
 from common.settings import Settings
 from common.states.jobs import JobStatus, Priority
 from common.storage.port import Storage
@@ -73,7 +79,7 @@ class Press:
         self.finisher = finisher
         self.outlet = StorageGate(storage)
         self.meter = meter
-        self.models = [card.name for card in cards]
+        self.models = _list_usable(cards)
         self.lease = timedelta(seconds=settings.lease_seconds)
         self._room = Capacity()
         self._door = threading.Lock()
@@ -99,16 +105,19 @@ class Press:
         return self._leaving.is_set()
 
     def start(self) -> None:
-        """Offer the models, then load them and the checker. The press takes no work until this returns."""
+        """Load the checker and the models, then offer those that work. The press takes no work until this returns.
+
+        Raises ModelUnavailableError if none of the models works.
+        """
         with self.database.transaction() as session:
-            register_models(session, self.cards)
+            register_new_models(session, self.cards)
             session.add(
                 PressRow(
                     id=self.id,
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     accelerator=self.engine.accelerator,
-                    models=self.models,
+                    models=[],
                     price_per_hour=self.settings.gpu_price_per_hour,
                     currency=self.settings.currency,
                     started_at=now_sql(session),
@@ -117,9 +126,15 @@ class Press:
             )
         self.safety.load()
         self.finisher.load()
-        self.engine.load()
+        tried = self.engine.load()
+        self.cards = [tried.get(card.name, card) for card in self.cards]
+        self.models = _list_usable(self.cards)
         with self.database.transaction() as session:
-            session.get_one(PressRow, self.id).rates = _serialize_rates(self.engine.rates)
+            register_models(session, self.cards)
+            row = session.get_one(PressRow, self.id)
+            row.models, row.rates = self.models, _serialize_rates(self.engine.rates)
+        if not self.models:
+            raise ModelUnavailableError(" ".join(f"{card.name}: {card.fault}" for card in self.cards))
         self._heart.start()
         log.info("press_ready", press_id=str(self.id), models=self.models, accelerator=self.engine.accelerator)
 
@@ -245,6 +260,10 @@ class Press:
         if _is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
             log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
             _restart_press()
+
+
+def _list_usable(cards: Sequence[ModelCard]) -> list[str]:
+    return [card.name for card in cards if card.fault is None]
 
 
 def _serialize_rates(rates: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:

@@ -126,7 +126,7 @@ def _render_form(fields: dict[str, Any], job: Job | None, refused: RefusedError 
     return render_page(
         "generate/form.html",
         200 if refused is None else 422,
-        cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards],
+        cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards if card.fault is None],
         default=resolve.find_default_model(cards, context.settings),
         styles=worn,
         fields=generate_form.fill_generate_form(fields),

@@ -1,18 +1,22 @@
 """``pressroom models``."""
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from common.cli.connection import connect_client_as
+from common.cli.diagnostics import list_missing_packages
 from common.cli.output import as_json_option, print_json, print_table
 from common.cli.owner_client import OwnerClient
+from common.cli.selftest import MODELS_ONLY, SelftestError, run_selftest
 from common.errors import ModelUnavailableError
 from common.models import catalog, files
 from common.models.catalog import PAINTED, STARTER, ModelCard
 from common.settings import PREFIX, Settings
 
+TRIAL_SECONDS = 3600
 SETTING = f"{PREFIX}MODELS"
 _directory = click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
@@ -44,6 +48,9 @@ def list_(as_json: bool) -> None:
         for each in found
     ]
     print_table(["model", "family", "available", "default size", "steps", "adapters", "title"], rows)
+    for each in found:
+        if (reason := each.get("unavailable_reason")) is not None:  # an older api does not tell
+            click.echo(f"{each['id']}: {reason}", err=True)
 
 
 @models.command()
@@ -52,11 +59,12 @@ def list_(as_json: bool) -> None:
 def check(directory: Path, as_json: bool) -> None:
     """Check whether the model in DIRECTORY can be served; its code is not run.
 
-    The exit status is 1 if it cannot be served.
+    Where the packages of a press are installed, the model is loaded, and generates a small image. The exit status is 1
+    if it cannot be served.
     """
     card, fault = _examine_directory(directory)
     if as_json:
-        print_json({"card": None if card is None else card.model_dump(mode="json"), "fault": fault})
+        print_json({"card": None if card is None else card.model_dump(mode="json", exclude={"fault"}), "fault": fault})
     elif card is not None:
         _print_card(card)
     if fault is not None:
@@ -93,9 +101,24 @@ def _examine_directory(directory: Path) -> tuple[ModelCard | None, str | None]:
     try:
         card = catalog.read_card(directory)
         files.check_model_directory(directory)
-    except ModelUnavailableError as error:
+        return try_model(directory) or card, None
+    except (ModelUnavailableError, SelftestError) as error:
         return card, error.message
-    return card, None
+
+
+def try_model(directory: Path) -> ModelCard | None:
+    """Load the model and generate an image as a press does; return its card, or None where no press can run.
+
+    Raises ModelUnavailableError or SelftestError.
+    """
+    if list_missing_packages():
+        click.echo("Not tried: the packages of a press are not installed here.", err=True)
+        return None
+    environ = {name: value for name, value in os.environ.items() if name != f"{PREFIX}DEFAULT_MODEL"}
+    (result,) = run_selftest(environ | {SETTING: str(directory.resolve())}, TRIAL_SECONDS, MODELS_ONLY)
+    if not result["ok"]:
+        raise ModelUnavailableError(result["fault"])
+    return ModelCard.model_validate(result["card"])
 
 
 def _print_card(card: ModelCard) -> None:

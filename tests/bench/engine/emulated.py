@@ -26,7 +26,7 @@ STEPS_PER_SECOND = {1: 49.74, 4: 17.27, 16: 4.68}
 ENCODE_SECONDS = 0.010
 DECODE_SECONDS = 0.040
 
-PICTURE = Image.new("RGB", (8, 8))
+PICTURE = Image.new("RGB", (512, 512))  # the size that its card offers
 
 
 def step_seconds(rows: int) -> float:

@@ -5,17 +5,19 @@ import sys
 
 import pytest
 
+from common.models.catalog import PAINTED_CARD
 from common.settings import PREFIX
 
+PAINTED_CARD_AS_JSON = PAINTED_CARD.model_dump(mode="json", exclude_none=True)
 UNCHECKED = {"CHECKER": "none", "SAFETY_OFF_ACKNOWLEDGED": "true"}
 
 
 @pytest.fixture
 def examine(tmp_path):
-    def run(**settings):
+    def run(*options, **settings):
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ |= {PREFIX + name: str(value) for name, value in settings.items()} | {"OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "worker.selftest"]
+        command = [sys.executable, "-m", "worker.selftest", *options]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=100)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
@@ -26,9 +28,14 @@ def test_working_parts_pass_the_self_test(examine):
     status, results, _ = examine(MODELS="painted")
     assert status == 0
     assert results == [
-        {"part": "model", "name": "painted", "ok": True, "fault": None, "remedy": None},
-        {"part": "checker", "name": "open_nsfw", "ok": True, "fault": None, "remedy": None},
+        {"part": "model", "name": "painted", "ok": True, "fault": None, "remedy": None, "card": PAINTED_CARD_AS_JSON},
+        {"part": "checker", "name": "open_nsfw", "ok": True, "fault": None, "remedy": None, "card": None},
     ]
+
+
+def test_the_models_can_be_tested_alone(examine):
+    _, results, _ = examine("--models-only", MODELS="painted")
+    assert [result["part"] for result in results] == ["model"]
 
 
 def test_each_fault_is_reported_with_a_remedy(examine, tmp_path):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -136,6 +137,7 @@ class FakeDrawing:
 
     seed: int
     total: int
+    size: tuple[int, int] = (64, 64)
     done: int = 0
     is_closed: bool = False
 
@@ -155,10 +157,17 @@ class FakeFamily:
     journal: list[tuple[str, list[int]]] = field(default_factory=list)
     before: Callable[[str, list[int]], object] = lambda phase, seeds: None
     drawings: list[FakeDrawing] = field(default_factory=list)
+    decodes: Callable[[int], int] = lambda level: 100  # rows that its decoder has memory for, by how much it saves
+    economies: int = 0
+    delivers: tuple[int, int] | None = None  # whatever it is asked for
+    level: int = 0
+
+    def economize(self, level: int) -> None:
+        self.level = level
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[FakeDrawing]:
         self._enter("encode", list(seeds), ENCODE_SECONDS)
-        begun = [FakeDrawing(seed, request.steps) for seed in seeds]
+        begun = [FakeDrawing(seed, request.steps, (request.width, request.height)) for seed in seeds]
         self.drawings += begun
         return begun
 
@@ -172,7 +181,7 @@ class FakeFamily:
     def decode(self, drawings: Sequence[FakeDrawing]) -> list[Exposure]:
         self._enter("decode", [drawing.seed for drawing in drawings], DECODE_SECONDS)
         assert all(drawing.done == drawing.total for drawing in drawings), "decoded too early"
-        return [lambda: Image.new("RGB", (8, 8)) for _ in drawings]
+        return [partial(Image.new, "RGB", self.delivers or drawing.size) for drawing in drawings]
 
     def steps(self, seed: int) -> list[int]:
         """Return the numbers of the denoising passes, from 0, that a seed was in."""
@@ -186,6 +195,8 @@ class FakeFamily:
             if (phase, seed) in self.faults:
                 raise copy.copy(self.faults[phase, seed])
         if phase != "encode" and len(seeds) > self.fits:
+            raise MemoryError
+        if phase == "decode" and len(seeds) > self.decodes(self.level):
             raise MemoryError
         self.journal.append((phase, seeds))
 

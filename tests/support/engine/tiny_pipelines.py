@@ -8,11 +8,14 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
+    DDPMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    Kandinsky3Pipeline,
+    Kandinsky3UNet,
     PixArtSigmaPipeline,
     PixArtTransformer2DModel,
     PNDMScheduler,
@@ -21,6 +24,7 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    VQModel,
 )
 from transformers import (
     CLIPTextConfig,
@@ -44,12 +48,11 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 def save(family: str, directory: Path, seed: int = 0) -> Path:
     """Build the tiny pipeline of *family*, save it and return where.
 
-    The families are sd15, sdxl, sd3 and flux, and pixart, which Pressroom knows nothing about.
+    The families are sd15, sdxl, sd3 and flux, and two that Pressroom knows nothing about: pixart and kandinsky3.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        build = {"sd15": _sd15, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux, "pixart": _pixart}[family]
-        pipeline = build()
+        pipeline = BUILDERS[family]()
     pipeline.save_pretrained(directory, safe_serialization=True)
     (directory / "pressroom.json").write_text(json.dumps(SUPPLEMENT))
     return directory
@@ -138,6 +141,25 @@ def _pixart():
     )
 
 
+def _kandinsky3():
+    unet = Kandinsky3UNet(
+        in_channels=4, time_embedding_dim=4, groups=2, attention_head_dim=4, layers_per_block=3,
+        block_out_channels=(32, 64), cross_attention_dim=4, encoder_hid_dim=WIDTH,
+    )  # fmt: skip
+    movq = VQModel(
+        block_out_channels=[32, 32, 32, 64], down_block_types=["DownEncoderBlock2D"] * 3 + ["AttnDownEncoderBlock2D"],
+        up_block_types=["AttnUpDecoderBlock2D"] + ["UpDecoderBlock2D"] * 3, latent_channels=4, layers_per_block=1,
+        norm_num_groups=8, norm_type="spatial", num_vq_embeddings=12, vq_embed_dim=4,
+    )  # fmt: skip
+    return Kandinsky3Pipeline(
+        tokenizer=_t5_tokenizer(),
+        text_encoder=_t5(WIDTH),
+        unet=unet,
+        scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
+        movq=movq,
+    )
+
+
 def _unet(**options):
     return UNet2DConditionModel(
         block_out_channels=(WIDTH, 2 * WIDTH),
@@ -203,3 +225,8 @@ def _t5_tokenizer():
     letters = [(letter, -3.0) for letter in string.ascii_lowercase]
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\N{LOWER ONE EIGHTH BLOCK}", -2.0), *letters]
     return T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=64)
+
+
+BUILDERS = {
+    "sd15": _sd15, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux, "pixart": _pixart, "kandinsky3": _kandinsky3
+}  # fmt: skip

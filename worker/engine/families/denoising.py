@@ -21,6 +21,9 @@ from worker.torch_device import Device
 
 Tensor = torch.Tensor
 
+ECONOMIES = ("use_slicing", "use_tiling")
+"""Switches of diffusers' autoencoders: one picture at a time, and each picture in overlapping tiles."""
+
 
 @dataclass(eq=False)
 class Denoising:
@@ -81,6 +84,16 @@ class DenoisingFamily:
         self.card = card
         self.device = device
         self._is_compiled = optimizations.is_compiled(pipeline)
+
+    @property
+    def economies(self) -> int:
+        """Return in how many ways the decoder can save memory: 1 by slicing, 2 by tiling as well."""
+        return sum(hasattr(self.pipeline.vae, name) for name in ECONOMIES)
+
+    def economize(self, level: int) -> None:
+        """Let the decoder save memory in the first *level* ways; tiles may change the picture a little."""
+        for place, name in enumerate(ECONOMIES[: self.economies]):
+            setattr(self.pipeline.vae, name, place < level)
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Denoising]:
         """Encode the prompt once and return a drawing for each seed."""

@@ -31,6 +31,13 @@ class Family(Protocol):
     def most_rows(self) -> int | None:
         """Return the maximum batch size, or None if only memory and time limit it."""
 
+    @property
+    def economies(self) -> int:
+        """Return in how many ways the decoder can save memory: 1 by slicing, 2 by tiling as well."""
+
+    def economize(self, level: int) -> None:
+        """Let the decoder save memory in the first *level* ways, and in no others."""
+
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Any]:
         """Encode the prompt once and return an initial drawing for each seed. Raises torch's errors."""
 

@@ -1,4 +1,4 @@
-"""Fallback family for any other diffusers text-to-image pipeline: one image at a time, paused after each step.
+"""Fallback family for any other diffusers image pipeline: one image at a time, paused after each step.
 
 The pipeline's call runs as a coroutine (a greenlet) in the engine's thread, which returns control after each step of
 its scheduler. So it takes turns like every other request, and can be interrupted between two steps.
@@ -6,7 +6,6 @@ its scheduler. So it takes turns like every other request, and can be interrupte
 
 import copy
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,11 +14,14 @@ import torch
 from greenlet import getcurrent, greenlet
 
 from common.errors import GenerationError
-from common.jobs.request import ImageRequest, Mode
+from common.jobs.request import ImageRequest
 from common.models.catalog import ModelCard
-from worker.engine.families.denoising import create_generator
+from worker.engine.families.denoising import ECONOMIES
+from worker.engine.families.pipeline_call import build_arguments
+from worker.engine.families.pipeline_output import read_pictures
 from worker.engine.interface import Inputs
 from worker.engine.torch_backend import schedulers
+from worker.engine.torch_backend.errors import is_out_of_memory
 
 
 class PipelineRun:
@@ -27,19 +29,32 @@ class PipelineRun:
 
     def __init__(self, call: Callable[[], Any], request: ImageRequest, seed: int, scheduler: Any) -> None:
         self.seed = seed
+        self._steps = request.steps
         self.done = 0
-        self._request = request
+        self.output: Any = None  # what the call returned
         self._scheduler = scheduler
         self._greenlet = greenlet(call)
 
     @property
-    def total(self) -> int:
-        """Return the number of steps, which the scheduler knows once the run has begun."""
-        return len(self._scheduler.timesteps) if self.done else self._request.steps
+    def is_over(self) -> bool:
+        """Return whether the call has returned."""
+        return self._greenlet.dead
 
-    def go_on(self) -> Any:
-        """Run until the pipeline yields control; return the call's result once it has returned."""
-        return self._greenlet.switch()
+    @property
+    def total(self) -> int:
+        """Return the number of steps, which the scheduler knows once the run has begun, and the end alone for sure.
+
+        With an init image a pipeline takes the last of its scheduler's steps only.
+        """
+        if self.is_over:
+            return self.done
+        return max(len(self._scheduler.timesteps) if self.done else self._steps, self.done)
+
+    def go_on(self) -> None:
+        """Run until the pipeline yields control or returns."""
+        output = self._greenlet.switch()
+        if self.is_over:
+            self.output = output
 
     def close(self) -> None:
         """Abandon the run at its current step."""
@@ -53,33 +68,52 @@ class SingleImageFamily:
     """One model that can only be run by its own pipeline."""
 
     most_rows = 1
+    economies = 0
 
     def __init__(self, pipeline: Any, card: ModelCard) -> None:
         self.pipeline = pipeline
-        self._card = card
+        self.card = card
+
+    def economize(self, level: int) -> None:
+        """Do nothing: a run decodes by itself."""
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[PipelineRun]:
         """Return a run for each seed; each encodes the prompt in its first step."""
-        if request.mode is not Mode.TEXT:
+        if request.mode not in self.card.modes:
             raise GenerationError(f"This model does not support the mode {request.mode}.")
-        return [self._make_run(request, seed) for seed in seeds]
+        return [self._make_run(request, seed, inputs) for seed in seeds]
 
     def step(self, drawings: Sequence[PipelineRun]) -> None:
-        """Continue each run to the end of its next step."""
+        """Continue each run to the end of its next step, or to its end."""
         for run in drawings:
-            before = run.done
             run.go_on()
-            if run.done == before:
-                raise GenerationError("The pipeline ended before its last step.")
+            if run.done == 0:
+                raise GenerationError("The pipeline ended before its first step.")
 
     def decode(self, drawings: Sequence[PipelineRun]) -> torch.Tensor:
         """Continue each run to its end; return the images, from 0 to 1."""
-        return torch.cat([run.go_on().images for run in drawings])
+        for run in drawings:
+            try:
+                while not run.is_over:
+                    run.go_on()
+            except Exception as error:
+                if is_out_of_memory(error):
+                    self._save_memory()
+                raise
+        return torch.cat([read_pictures(run.output) for run in drawings])
 
-    def _make_run(self, request: ImageRequest, seed: int) -> PipelineRun:
+    def _save_memory(self) -> None:
+        """Decode in tiles from now on, since a run that failed cannot be continued, only repeated."""
+        vae = getattr(self.pipeline, "vae", None)
+        for name in ECONOMIES:
+            if hasattr(vae, name):
+                setattr(vae, name, True)
+
+    def _make_run(self, request: ImageRequest, seed: int, inputs: Inputs) -> PipelineRun:
         own = copy.copy(self.pipeline)  # shares every part, but gets its own scheduler
-        own.scheduler = schedulers.create_scheduler(own.scheduler, self._card.family, request.scheduler, request.steps)
-        run = PipelineRun(lambda: own(**_build_arguments(own, self._card, request, seed)), request, seed, own.scheduler)
+        own.scheduler = schedulers.create_scheduler(own.scheduler, self.card.family, request.scheduler, request.steps)
+        arguments = build_arguments(own, self.card, request, seed, inputs)
+        run = PipelineRun(lambda: own(**arguments), request, seed, own.scheduler)
         _yield_after_steps(own.scheduler, run)
         return run
 
@@ -100,25 +134,3 @@ def _yield_after_steps(scheduler: Any, run: PipelineRun) -> None:
         return result
 
     scheduler.step = step_and_hand_back
-
-
-def _build_arguments(pipeline: Any, card: ModelCard, request: ImageRequest, seed: int) -> dict[str, Any]:
-    """Return the arguments of the request that this pipeline's call accepts."""
-    wanted: dict[str, Any] = {
-        "prompt": request.prompt,
-        "width": request.width,
-        "height": request.height,
-        "num_inference_steps": request.steps,
-        "guidance_scale": request.guidance_scale,
-        "generator": create_generator(seed),
-        "output_type": "pt",
-    }
-    if card.negative_prompt:
-        wanted["negative_prompt"] = request.negative_prompt
-    taken = _list_parameters(type(pipeline).__call__)
-    return {name: value for name, value in wanted.items() if name in taken}
-
-
-@functools.cache
-def _list_parameters(call: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(call).parameters)

@@ -19,6 +19,7 @@ from common.logs import get_logger
 from common.models.adapters import AdapterDirectory, AdapterFile, read_adapter
 from common.models.catalog import ModelCard
 from common.models.lora_layers import PARTS, Weights, flatten_name
+from worker.engine.torch_backend.errors import describe_error
 from worker.metering.meter import Meter
 
 MOST_LOADED = 2 * MOST_ADAPTERS
@@ -113,7 +114,7 @@ class PipelineAdapters:
             _remove_adapter(self._pipeline, inner)
             if isinstance(error, UNTRANSLATED):
                 raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = describe_error(error)
             sentence = f"The adapter {file.card.name} cannot be applied to the model {self._card.name}: {reason}"
             raise ModelUnavailableError(sentence) from error
         if not any(inner in layer.scaling for layer in _find_layers(self._pipeline)):

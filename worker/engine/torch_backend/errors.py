@@ -15,6 +15,9 @@ from worker.torch_device import Device
 EXIT_BROKEN_ACCELERATOR = 70
 """Exit status of a press whose accelerator failed (``EX_SOFTWARE`` in sysexits.h)."""
 
+LONGEST_REASON = 400
+"""Characters of a library's error message that are quoted; some list every layer of a model."""
+
 log = get_logger(__name__)
 
 
@@ -34,13 +37,23 @@ def translate_errors(device: Device, leave: Exit = os._exit) -> Iterator[None]:
         if isinstance(error, torch.AcceleratorError):
             leave(EXIT_BROKEN_ACCELERATOR)
         traceback.clear_frames(error.__traceback__)  # the frames hold the tensors that filled the memory
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             device.free()
             raise OutOfMemoryError from None
-        raise GenerationError(f"The model failed on this request with {type(error).__name__}.") from None
+        failure = GenerationError(f"The model failed on this request with {type(error).__name__}.")
+        failure.add_note(describe_error(error))  # for a trial, whose prompt is no secret
+        raise failure from None
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def describe_error(error: Exception) -> str:
+    """Return an error's type and message in one line, shortened."""
+    message = " ".join(str(error).split())
+    described = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return described if len(described) <= LONGEST_REASON else described[: LONGEST_REASON - 1] + "…"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error of torch means that the device has too little memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch's own words on a CPU

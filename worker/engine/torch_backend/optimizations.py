@@ -11,6 +11,7 @@ from torch.nn import ModuleList
 
 from common.errors import SettingsError
 from common.settings import PREFIX
+from worker.engine.torch_backend.errors import describe_error
 from worker.torch_device import Device
 
 MEASURED_TO_HELP = {"cpu": frozenset({"channels_last"})}
@@ -24,6 +25,9 @@ MOST_COMPILED = 64
 
 NARROW = ("emb", "norm")
 """Name parts of layers with one row per image: too few rows to gain, and too few for some kernels."""
+
+CONVOLUTION_WEIGHTS = 4
+"""Dimensions of the weights of a 2-D convolution."""
 
 PROBE = 64
 """Rows and columns of the trial layer."""
@@ -49,7 +53,7 @@ def apply_speedups(pipeline: Any, chosen: Collection[str]) -> Any:
         # Converting the weights is enough: a convolution's output has their format, so the latents need no conversion.
         for part in (denoiser, getattr(pipeline, "vae", None)):
             if part is not None:
-                part.to(memory_format=torch.channels_last)
+                _convert_to_channels_last(part)
     _optimize_denoiser(denoiser, chosen)
     return pipeline
 
@@ -72,6 +76,13 @@ def find_denoiser(pipeline: Any) -> Any:
         if isinstance(part, torch.nn.Module):
             return part
     return None
+
+
+def _convert_to_channels_last(part: torch.nn.Module) -> None:
+    """Convert the weights of 2-D convolutions; the format does not exist for others, such as those of video models."""
+    for parameter in part.parameters():
+        if parameter.dim() == CONVOLUTION_WEIGHTS:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
 
 
 def _optimize_denoiser(denoiser: Any, chosen: Collection[str]) -> None:
@@ -141,5 +152,5 @@ def _try_speedup(word: str, device: Device) -> None:
         package = str(error.name).partition(".")[0]
         raise SettingsError(f"{PREFIX}SPEED: {word} requires {package}; install the extra `quantize`.") from error
     except Exception as error:  # compilers and kernels may raise anything; it means: unavailable
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = describe_error(error)
         raise SettingsError(f"{PREFIX}SPEED: {word} does not work on this device, {device.title}: {reason}") from error

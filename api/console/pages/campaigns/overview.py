@@ -105,7 +105,7 @@ def _render_form(fields: dict[str, Any], refused: RefusedError | None = None) ->
         200 if refused is None else 422,
         fields=form.fill_campaign_form(fields),
         refused=refused,
-        cards=cards,
+        cards=[card for card in cards if card.fault is None],
         default=resolve.find_default_model(cards, context.settings),
         styles=worn,
         blocked=BLOCKED,

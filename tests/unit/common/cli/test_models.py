@@ -5,6 +5,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from common.cli import pressroom
+from common.cli.commands import models
+from common.errors import ModelUnavailableError
 from common.models.catalog import STARTER
 
 
@@ -12,6 +14,7 @@ from common.models.catalog import STARTER
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PRESSROOM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PRESSROOM_MODELS", "painted")
+    monkeypatch.setattr(models, "try_model", lambda directory: None)  # loading takes seconds
     return tmp_path
 
 
@@ -30,6 +33,18 @@ def test_a_model_directory_is_identified_by_its_contents(copy):
     assert "sd15" in done.stdout
     shown = json.loads(run("check", str(copy), "--json").stdout)
     assert (shown["card"]["name"], shown["fault"]) == ("my-model", None)
+
+
+def test_a_model_that_fails_when_it_is_tried_is_not_passed(copy, monkeypatch):
+    def fail(directory):
+        raise ModelUnavailableError("The model fails when it is tried.")
+
+    monkeypatch.setattr(models, "try_model", fail)
+    done = run("check", str(copy))
+    assert done.exit_code == 1
+    assert "fails when it is tried" in done.stderr
+    assert "sd15" in done.stdout
+    assert "fails when it is tried" in str(run("add", str(copy)).exception)
 
 
 def test_a_part_that_is_missing_is_named(copy):

@@ -72,10 +72,38 @@ def test_a_supplement_that_cannot_be_read_is_named(directory, supplement):
     assert "ink.json" in adapter_directory.faults["ink.safetensors"]
 
 
-@pytest.mark.parametrize("name", ["Ink", "my ink", "-x", "modèle", "a" * 65, "ink\n", ".ink"])
-def test_a_name_that_no_request_could_use_is_reported(directory, name):
-    path = lora(directory / f"{name}.safetensors")
-    assert "must have a name" in read_directory(directory).faults[path.name]
+@pytest.mark.parametrize(
+    ("stem", "name", "title"),
+    [
+        ("Add Detail_v1.5", "add-detail_v1.5", "Add Detail_v1.5"),
+        ("-x", "x", "-x"),
+        ("modèle", "modele", "modèle"),
+        ("a" * 65, "a" * 64, "a" * 65),
+        ("ink\n", "ink", "ink"),
+        ("墨水", "adapter-15b2118e", "墨水"),
+        ("Ink [SDXL] (v2)", "ink-sdxl-v2", "Ink [SDXL] (v2)"),
+    ],
+)
+def test_a_file_of_any_name_is_offered_by_a_name_that_requests_can_use(directory, stem, name, title):
+    lora(directory / f"{stem}.safetensors")
+    (directory / f"{stem}.json").write_text('{"trigger_words": ["inked"]}')
+    ((found, file),) = read_directory(directory).files.items()
+    assert (found, file.card.name, file.card.title) == (name, name, title)
+    assert file.card.trigger_words == ["inked"]
+
+
+def test_of_two_files_with_one_name_the_one_that_has_it_exactly_keeps_it(directory):
+    for stem in ("Ink", "ink", "INK"):
+        lora(directory / f"{stem}.safetensors")
+    adapter_directory = read_directory(directory)
+    assert adapter_directory.files["ink"].path.name == "ink.safetensors"
+    assert adapter_directory.faults.keys() == {"Ink.safetensors", "INK.safetensors"}
+    assert "rename one of them" in adapter_directory.faults["Ink.safetensors"]
+
+
+def test_an_ending_that_libraries_do_not_know_is_reported(directory):
+    lora(directory / "ink.SAFETENSORS")
+    assert "rename it" in read_directory(directory).faults["ink.SAFETENSORS"]
 
 
 @pytest.mark.parametrize("name", ["ink.pt", "ink.bin", "ink.CKPT", "ink.pkl"])

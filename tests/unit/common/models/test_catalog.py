@@ -61,10 +61,51 @@ def test_a_model_is_named_after_its_directory_in_lower_case(make):
     assert catalog.read_card(make("SD-1.5_base")).name == "sd-1.5_base"
 
 
-@pytest.mark.parametrize("name", ["my model", "-x", "modèle", "a" * 65])
-def test_a_name_that_no_request_could_use_is_refused(make, name):
-    with pytest.raises(ModelUnavailableError, match="must have a name"):
-        catalog.read_card(make(name))
+@pytest.mark.parametrize(
+    ("directory", "name"), [("My Model", "my-model"), ("-x", "x"), ("modèle", "modele"), ("a" * 65, "a" * 64)]
+)
+def test_what_a_name_may_not_contain_is_replaced_and_stays_in_the_title(make, directory, name):
+    card = catalog.read_card(make(directory))
+    assert (card.name, card.title) == (name, directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "steps", "guidance"),
+    [
+        ("z-image-turbo", {}, 8, 0.0),
+        ("Krea-2", {"is_distilled": True}, 8, 0.0),
+        ("flux.2-klein-4b", {"is_distilled": True}, 4, 0.0),
+        ("flux.2-klein-base-4b", {"is_distilled": False}, 28, 5.0),
+        ("turbocharged", {}, 28, 5.0),
+    ],
+)
+def test_a_distilled_model_takes_few_steps_without_guidance(make, name, index, steps, guidance):
+    directory = make(name, pipeline="ZImagePipeline")
+    (directory / "model_index.json").write_text(json.dumps({"_class_name": "ZImagePipeline", **index}))
+    card = catalog.read_card(directory)
+    assert (card.default_steps, card.default_guidance_scale) == (steps, guidance)
+
+
+def test_a_pipeline_made_for_few_steps_keeps_its_own(make):
+    card = catalog.read_card(make("sana-sprint", "SanaSprintPipeline"), {"default_steps": 2})
+    assert (card.default_steps, card.default_guidance_scale) == (2, 5.0)
+
+
+def test_what_the_pipeline_tells_replaces_the_family_and_the_supplement_replaces_both(make):
+    card = catalog.read_card(make(supplement={"default_steps": 5}), {"default_steps": 9, "default_width": 768})
+    assert (card.default_steps, card.default_width, card.default_height) == (5, 768, 512)
+
+
+def test_a_directory_without_a_model_is_listed_with_its_fault_and_the_others_are_offered(make, tmp_path):
+    settings = Settings(models=(str(tmp_path / "No Such"), str(make("good"))))
+    offered = catalog.load_offered_models(settings)
+    assert list(offered) == ["no-such", "good"]
+    assert offered["no-such"][0].fault == "no-such is not a diffusers model: it has no model_index.json."
+    assert offered["good"][0].fault is None
+
+
+def test_a_supplement_cannot_declare_a_fault(make):
+    assert catalog.read_card(make(supplement={"fault": "mine"})).fault is None
 
 
 def test_a_supplement_adds_what_the_directory_lacks(make):

@@ -102,6 +102,43 @@ def test_a_custom_pipeline_class_is_refused(model):
         files.check_model_directory(model)
 
 
+@pytest.mark.parametrize("option", [[2, 5, 8, 11], [0, 1], [], [[1, 2]], [None, None]])
+def test_a_plain_list_is_an_option_and_not_a_part(model, option):
+    reindex(model, text_encoder_select_layers=option)
+    files.check_model_directory(model)
+
+
+def write_values(path, count):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(weights({"w": tensor(shape=(count,), offsets=(0, 4 * count))}, body=4 * count))
+
+
+@pytest.mark.parametrize(
+    ("copies", "counted"),
+    [
+        ({"diffusion_pytorch_model": 4, "diffusion_pytorch_model.fp16": 4, "diffusion_pytorch_model.non_ema": 4}, 4),
+        ({"diffusion_pytorch_model.fp16": 5}, 5),
+        ({"model-00001-of-00002": 1, "model-00002-of-00002": 2, "quantized-q4": 9}, 3),
+        ({"model": 3, "model-00001-of-00002": 1, "model-00002-of-00002": 2}, 3),
+        ({"model.fp16-00001-of-00002": 1, "model.fp16-00002-of-00002": 2}, 3),
+        ({"model-00001-of-00002.fp16": 1, "model-00002-of-00002.fp16": 2}, 3),
+    ],
+)
+def test_one_copy_of_each_part_counts_as_the_size_of_a_model(model, copies, counted):
+    for path in (model / "unet").glob("*.safetensors"):
+        path.unlink()
+    for name, count in copies.items():
+        write_values(model / "unet" / f"{name}.safetensors", count)
+    write_values(model / "safety_checker" / "model.safetensors", 100)
+    write_values(model / "whole-checkpoint.safetensors", 100)
+    assert files.measure_weights(model, 2) == 2 * counted
+
+
+def test_weights_that_cannot_be_read_count_for_nothing(model, tmp_path):
+    (model / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
+    assert files.measure_weights(model, 2) == files.measure_weights(tmp_path / "nowhere", 2) == 0
+
+
 def test_a_missing_part_is_named(model):
     reindex(model, vae=["diffusers", "AutoencoderKL"])
     with pytest.raises(ModelUnavailableError, match="vae"):

@@ -115,3 +115,40 @@ def test_a_layer_without_a_matrix_takes_no_lora():
 def test_anything_but_a_plain_lora_is_refused(tensors):
     with pytest.raises(ModelUnavailableError):
         read_layers(tensors)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        (pair("base_model.model.down_blocks.0.attn.to_q"), "PEFT's save_pretrained"),
+        (pair("diffusion_model.input.to_q"), "ComfyUI"),
+        (pair("unet.a") | {"lora_unet_b.lora_mid.weight": (4, 4, 3, 3)}, "Tucker"),
+        (pair("unet.a") | {"lora_unet_norm.w_norm": (4,)}, "normalization"),
+        (pair("unet.a") | {"bundle_emb.x.string_to_param.*": (1, 768)}, "embedding"),
+        ({"lora_unet_a.hada_w1_a": (4, 4)}, "LoHa"),
+        ({"lora_unet_a.lokr_w1": (4, 4)}, "LoKr"),
+        (pair("unet.a") | {"unet.a.dora_scale": (8,)}, "DoRA"),
+    ],
+)
+def test_a_layout_that_cannot_be_loaded_yet_is_called_by_its_name(tensors, words):
+    with pytest.raises(ModelUnavailableError, match=words) as caught:
+        read_layers(tensors)
+    assert "not supported yet" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("down", "weight", "misfit"),
+    [
+        ((4, 320), (320, 320), None),
+        ((4, 320, 1, 1), (320, 320, 1, 1), None),
+        ((4, 320, 3, 3), (320, 320, 3, 3), None),
+        ((4, 320, 1, 1), (320, 320), "a convolution of 1 × 1; the model's is a linear layer"),
+        ((4, 320), (320, 320, 1, 1), "a linear layer; the model's is a convolution of 1 × 1"),
+        ((4, 320, 3, 3), (320, 320, 1, 1), "a convolution of 3 × 3; the model's is a convolution of 1 × 1"),
+    ],
+)
+def test_a_convolution_fits_a_convolution_of_the_same_kernel_only(down, weight, misfit):
+    up = (320, 4, *[1] * (len(down) - 2))
+    layers = read_layers({"lora_unet_proj_in.lora_down.weight": down, "lora_unet_proj_in.lora_up.weight": up})
+    found = find_misfit(layers, Family.SD15, {"unet": {"proj_in": weight}})
+    assert found is None if misfit is None else misfit in found

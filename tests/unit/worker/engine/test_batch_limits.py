@@ -3,6 +3,8 @@ import pytest
 from tests.support.engine.engine_fixture import Device, FakeFamily, card
 from tests.support.factories import image_request
 from worker.engine.batch_limits import LONGEST_PASS_SECONDS, BatchLimits
+from worker.engine.memory_limits import PATIENCE
+from worker.engine.passes import DECODE, DENOISE
 from worker.engine.watchdog import Watchdog
 
 CARD = card()
@@ -107,7 +109,7 @@ def test_a_model_that_has_not_been_profiled_may_take_the_most():
     assert BatchLimits([CARD], 12).of(image_request(**TYPICAL)) == 12
 
 
-def test_a_lane_is_lowered_alone_for_good_and_never_below_one():
+def test_a_lane_is_lowered_alone_and_never_below_one():
     caps = profile(lambda rows: 0.01)
     request, other = image_request(**TYPICAL), image_request(**TYPICAL, width=128)
     caps.lower(request, 5)
@@ -116,6 +118,35 @@ def test_a_lane_is_lowered_alone_for_good_and_never_below_one():
     assert caps.of(request) == 5
     caps.lower(request, 0)
     assert caps.of(request) == 1
+
+
+def test_decoding_that_does_not_fit_leaves_the_batch_of_steps_alone():
+    caps = profile(lambda rows: 0.01)
+    request = image_request(**TYPICAL)
+    caps.lower(request, 2, DECODE)
+    assert (caps.of(request), caps.of_decoding(request, 16)) == (16, 2)
+
+
+def test_a_lowered_lane_recovers_after_a_while_and_more_slowly_if_that_was_too_early():
+    caps = profile(lambda rows: 0.01)
+    request = image_request(**TYPICAL)
+    caps.lower(request, 4)
+    succeed(caps, request, PATIENCE - 1)
+    assert caps.of(request) == 4
+    succeed(caps, request, 1)
+    assert caps.of(request) == 8
+    caps.lower(request, 4)
+    succeed(caps, request, PATIENCE)
+    assert caps.of(request) == 4, "this time it takes twice as long"
+    succeed(caps, request, PATIENCE)
+    assert caps.of(request) == 8
+    succeed(caps, request, 2 * PATIENCE)
+    assert caps.of(request) == 16
+
+
+def succeed(caps, request, times):
+    for _ in range(times):
+        caps.note_success(request, DENOISE)
 
 
 @pytest.mark.parametrize(("batching", "wanted"), [(True, 16), (False, 1)])

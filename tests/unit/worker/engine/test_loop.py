@@ -13,6 +13,7 @@ from common.errors import (
     InterruptedAttemptError,
     ModelUnavailableError,
     OutOfMemoryError,
+    WrongSizeError,
 )
 from common.states.jobs import Priority
 from tests.support.engine.engine_fixture import (
@@ -181,7 +182,7 @@ def test_pictures_of_one_request_fail_with_it_at_once():
 
 
 @AHEAD
-def test_out_of_memory_halves_the_batch_for_good_and_every_request_is_printed(ahead):
+def test_out_of_memory_halves_the_batch_and_every_request_is_printed(ahead):
     with EngineFixture(ahead=ahead, fits=3) as shop:
         tickets = [shop.create_ticket(**each) for each in seeds(*range(8), steps=3)]
         assert [len(pictures) for pictures in shop.print(*tickets)] == [1] * 8
@@ -189,6 +190,41 @@ def test_out_of_memory_halves_the_batch_for_good_and_every_request_is_printed(ah
         assert shop.caps.of(shop.create_ticket(width=128).request) == 16
         assert shop.device.frees >= 2
         shop.assert_books_balance(*tickets)
+
+
+def test_a_decoder_out_of_memory_saves_some_first_and_the_batch_of_steps_stays_large():
+    with EngineFixture(most_rows=8, economies=2, decodes=lambda level: (2, 4, 8)[level]) as shop:
+        tickets = [shop.create_ticket(**each) for each in seeds(*range(8), steps=3)]
+        assert [len(pictures) for pictures in shop.print(*tickets)] == [1] * 8
+        request = tickets[0].request
+        assert (shop.family.level, shop.caps.of(request), shop.caps.of_decoding(request, 8)) == (2, 8, 8)
+
+
+def test_a_decoder_that_cannot_save_memory_decodes_fewer_at_once_and_the_batch_of_steps_stays_large():
+    with EngineFixture(most_rows=8, decodes=lambda level: 2) as shop:
+        tickets = [shop.create_ticket(**each) for each in seeds(*range(8), steps=3)]
+        shop.print(*tickets)
+        assert (shop.caps.of(tickets[0].request), shop.caps.of_decoding(tickets[0].request, 8)) == (8, 2)
+        shop.family.journal.clear()
+        shop.print(*[shop.create_ticket(**each) for each in seeds(*range(8), steps=3)])
+        assert [len(rows) for phase, rows in shop.family.journal if phase == "decode"] == [2] * 4
+        assert {len(rows) for phase, rows in shop.family.journal if phase == "denoise"} == {8}
+
+
+def test_another_size_than_was_asked_for_is_an_error_that_names_both():
+    with EngineFixture(delivers=(128, 64)) as shop:
+        with pytest.raises(WrongSizeError, match="128 × 64 pixels instead of 64 × 32"):
+            shop.print(shop.create_ticket(width=64, height=32))
+        assert len(shop.print(shop.create_ticket(width=128, height=64))[0]) == 1
+
+
+def test_an_errand_is_run_by_the_engines_thread_and_returns_or_raises_to_its_caller():
+    with EngineFixture() as shop:
+        assert shop.loop.run(lambda: threading.current_thread().name) == "engine"
+        with pytest.raises(GenerationError, match="ZeroDivisionError"):
+            shop.loop.run(lambda: 1 / 0)
+    with pytest.raises(DrainingError):
+        shop.loop.run(lambda: None)
 
 
 def test_a_single_row_that_does_not_fit_fails_as_out_of_memory_and_the_next_is_unharmed():

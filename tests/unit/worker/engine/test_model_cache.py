@@ -4,7 +4,8 @@ import pytest
 
 from common.errors import GenerationError, ModelUnavailableError, OutOfMemoryError
 from common.jobs.request import Adapter
-from tests.support.engine.engine_fixture import EngineFixture, FakeFamily
+from tests.support.engine.engine_fixture import EngineFixture, FakeFamily, card
+from tests.support.engine.weights import write
 from tests.support.factories import image_request
 from worker.engine.model_cache import LoadedModel
 
@@ -13,11 +14,13 @@ SIZE = 100
 
 @pytest.fixture
 def directories(tmp_path):
-    """Three models of the same size on disk."""
+    """Three models of the same size in memory, each with a copy that is not loaded."""
     made = {name: tmp_path / name for name in ("a", "b", "c")}
     for directory in made.values():
         (directory / "unet").mkdir(parents=True)
-        (directory / "unet" / "weights.safetensors").write_bytes(bytes(SIZE))
+        (directory / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DConditionModel"]}')
+        write(directory / "unet" / "diffusion_pytorch_model.safetensors", {"w": (5, SIZE // 4 // 5)})
+        write(directory / "unet" / "diffusion_pytorch_model.fp16.safetensors", {"w": (5, SIZE // 4 // 5)})
         (directory / "readme.md").write_bytes(bytes(10 * SIZE))
     return made
 
@@ -46,6 +49,22 @@ def test_the_least_recently_used_model_is_evicted_when_the_budget_is_spent(direc
         open_model(fixture, name)
     assert in_memory(fixture) == ["a", "c"]
     assert fixture.device.frees == 1
+
+
+def test_a_model_that_is_evicted_by_name_is_gone_and_one_that_is_not_there_does_no_harm(directories):
+    fixture = create_engine_fixture(directories, 2)
+    open_model(fixture, "a")
+    fixture.residents.evict("a")
+    fixture.residents.evict("a")
+    assert in_memory(fixture) == []
+
+
+def test_a_load_returns_the_card_as_the_loaded_pipeline_tells_it(directories):
+    told = card("a", default_steps=9)
+    load = lambda of, directory: LoadedModel(FakeFamily(fixture.device), card=told if of.name == "a" else None)  # noqa: E731
+    fixture = create_engine_fixture(directories, 3, load=load)
+    assert fixture.residents.load("a", fixture.loop._watchdog) == told
+    assert fixture.residents.load("b", fixture.loop._watchdog) == card("b")
 
 
 def test_a_model_that_is_larger_than_the_budget_is_loaded_all_the_same_alone(directories):
