@@ -19,5 +19,5 @@ def derive_name(file_name: str, kind: str) -> str:
 
 
 def keep_printable(file_name: str) -> str:
-    """Return *file_name* as a title: without control characters and bytes that are no text."""
+    """Return *file_name* as a title: without control characters and undecodable bytes."""
     return "".join(letter for letter in file_name if letter.isprintable()).strip()

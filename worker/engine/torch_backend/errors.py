@@ -41,7 +41,7 @@ def translate_errors(device: Device, leave: Exit = os._exit) -> Iterator[None]:
             device.free()
             raise OutOfMemoryError from None
         failure = GenerationError(f"The model failed on this request with {type(error).__name__}.")
-        failure.add_note(describe_error(error))  # for a trial, whose prompt is no secret
+        failure.add_note(describe_error(error))  # for a trial, whose prompt is public
         raise failure from None
 
 
