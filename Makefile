@@ -77,7 +77,7 @@ check: $(STAMP) ## Check style, types, package boundaries, spelling and Docker f
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/hadolint docker/*.Dockerfile
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.gpu.yaml
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format

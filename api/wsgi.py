@@ -18,7 +18,7 @@ from common.webhooks.ssrf_guard import SsrfGuard, SsrfRules
 def _open_services(settings: Settings) -> Services:
     storage = open_storage(settings)
     return Services(
-        database=Database(settings.sqlalchemy_url, is_durable=True),
+        database=Database.of(settings, is_durable=True),
         notifier=CeleryNotifier(create_celery(settings, patient=False)),
         storage=storage,
         files=ServedFiles(storage, settings.read_secret()),

@@ -8,6 +8,8 @@ class PressroomError(Exception):
 
     code = "internal_error"
     retryable = False
+    blames_press = False
+    """Whether the press may be the cause: several jobs in a row that end so take it out of service."""
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
@@ -73,6 +75,10 @@ class DatabaseUnavailableError(PressroomError):
     retryable = True
 
 
+class SchemaError(DatabaseUnavailableError):
+    """The database has no tables yet, or those of an older version; run `pressroom migrate`."""
+
+
 class DatabaseBusyError(DatabaseUnavailableError):
     """The database is busy: other transactions block this one."""
 
@@ -91,6 +97,10 @@ class StorageError(PressroomError):
     retryable = True
 
 
+class LinksUnprotectedError(StorageError):
+    """The image storage answers links that Pressroom did not sign."""
+
+
 class ObjectMissingError(StorageError):
     """The stored object does not exist any more."""
 
@@ -104,10 +114,26 @@ class GenerationError(PressroomError):
     code = "generation_failed"
 
 
+class UnforeseenError(GenerationError):
+    """An unexpected error occurred while the image was generated."""
+
+    code = "internal_error"
+    retryable = True
+    blames_press = True
+
+
 class ModelUnavailableError(GenerationError):
     """The model cannot be loaded."""
 
     code = "model_unavailable"
+    retryable = True
+    blames_press = True
+
+
+class AdapterUnavailableError(ModelUnavailableError):
+    """The adapter cannot be loaded."""
+
+    blames_press = False
 
 
 class OutOfMemoryError(GenerationError):
@@ -133,6 +159,7 @@ class InvalidPictureError(GenerationError):
 
     code = "invalid_picture"
     retryable = True
+    blames_press = True
 
 
 class SafetyUnavailableError(GenerationError):
@@ -140,6 +167,7 @@ class SafetyUnavailableError(GenerationError):
 
     code = "safety_unavailable"
     retryable = True
+    blames_press = True
 
 
 class RerollError(GenerationError):
@@ -153,6 +181,7 @@ class ProvenanceUnavailableError(GenerationError):
 
     code = "provenance_unavailable"
     retryable = True
+    blames_press = True
 
 
 class InputMissingError(GenerationError):

@@ -46,6 +46,7 @@ class InjectedError(PressroomError):
     """A fault was injected here, for a test."""
 
     retryable = True
+    blames_press = True
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ WORKDIR /app
 USER 10001
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=15s --timeout=3s --start-period=20s \
-    CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python3", "-m", "api.healthcheck"]
 # The clerk runs the same image with: python -m common.clerk
 CMD ["gunicorn", "-c", "python:api.gunicorn_conf", "api.wsgi:app", "--worker-tmp-dir", "/dev/shm"]

@@ -1,7 +1,7 @@
 """Alembic's entry: runs migrations on the connection or the URL it is handed by ``common.db.schema``."""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 
 from common.db.types import Base
 from common.images import similarity
@@ -14,10 +14,6 @@ assert campaigns and quarantine and webhooks  # likewise  # noqa: S101, PT018
 
 def run(connection: Connection) -> None:
     """Upgrade or compare on *connection*."""
-    if connection.dialect.name == "postgresql":
-        # A migration waits seconds for a lock, never minutes: everything else queues behind it.
-        connection.execute(text("SET lock_timeout = '10s'"))
-        connection.commit()
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,

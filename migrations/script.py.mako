@@ -3,6 +3,7 @@
 Revision ${up_revision}, after ${down_revision | comma,n}.
 """
 
+# A new index on a table that exists: migrations.indexes.create_index, in a migration of its own.
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}

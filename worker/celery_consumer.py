@@ -1,9 +1,9 @@
-"""Celery consumer that keeps working after a broker restart and drops malformed messages.
+"""Celery consumer that keeps working while Redis restarts or is full, and drops malformed messages.
 
-kombu counts a message against the prefetch limit until it is acknowledged. If an acknowledgement fails because Redis
-is unavailable, the message stays counted forever; once the last credit is gone, the consumer never polls again and the
-press receives no more work. A message here is only a notification, so a lost acknowledgement does no harm: the credit
-is released.
+kombu writes to Redis for each message: when it is received, so that it can be delivered again, and when it is
+acknowledged. A full Redis rejects the first, which ends Celery's worker. If the second fails, the message counts
+against the prefetch limit forever, until the press receives no more work. A message here is only a notification and
+need not be delivered again, so this consumer only reads from Redis, and counts messages in its own memory.
 
 Celery also trusts the queue's contents: a message that is not JSON, or has an unexpected shape, ends the worker. So
 each message is validated before Celery sees it, and anything else is dropped, which loses no work.
@@ -14,12 +14,10 @@ from typing import Any
 
 from celery import Celery
 from kombu import Connection
-from kombu.exceptions import OperationalError
 from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS, Transport
 from kombu.transport.virtual.base import Message
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from common.jobs.celery_message import decode_message
 from common.logs import get_logger
@@ -38,23 +36,35 @@ class JobMessage(Message):
         super().__init__(payload, channel=channel, **options)
 
 
-class ForgivingQoS(QoS):
-    """Release a message's prefetch credit even if the acknowledgement does not reach Redis."""
+class LocalQoS(QoS):
+    """Count the messages in hand without writing to Redis; those that a press loses are not delivered again."""
+
+    restore_at_shutdown = False
+
+    def append(self, message: Message, delivery_tag: str) -> None:
+        """Count a message that was received."""
+        virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message. Never raises."""
-        try:
-            super().ack(delivery_tag)
-        except (RedisError, OperationalError, OSError) as error:
-            log.warning("notification_not_acknowledged", reason=type(error).__name__)
-            virtual.QoS.ack(self, delivery_tag)  # releases the credit without asking Redis
+        """Release the prefetch credit of a message."""
+        virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Release the prefetch credit of a message; it is not put back."""
+        virtual.QoS.reject(self, delivery_tag, requeue=False)
+
+    def restore_visible(self, *_arguments: Any, **_options: Any) -> None:
+        """Do nothing: no message is ever delivered again."""
 
 
 class StrictChannel(Channel):
     """Receive notifications and drop malformed messages."""
 
-    QoS = ForgivingQoS
+    QoS = LocalQoS
     Message = JobMessage
+
+    def _queue_bind(self, *_binding: Any) -> None:
+        """Do nothing: notifications are pushed to the queue itself, and a full Redis would reject this write."""
 
     def _brpop_read(self, **options: Any) -> bool | None:
         """Handle one message. It has already been removed from the queue, valid or not.
@@ -92,6 +102,9 @@ def install_consumer(celery: Celery) -> None:
     for package, installed in find_unchecked_versions().items():
         log.error("version_unchecked", package=package, installed=installed, checked=CHECKED_VERSIONS[package])
     celery.amqp.Connection = StrictConnection
+    # An error that Redis answers with, such as that of a replica that is read-only, must not end the press: it connects
+    # again, until Redis has recovered.
+    celery.conf.broker_channel_error_retry = True
 
 
 def find_unchecked_versions() -> dict[str, str]:

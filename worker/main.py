@@ -42,7 +42,7 @@ def main() -> int:
         failpoints.arm_failpoints(settings.faults, settings.home / "faults")
         signal.signal(signal.SIGTERM, _exit_on_signal)  # until Celery handles it
         press = build_press(settings)
-        schema.check_schema_not_older(press.database)
+        schema.await_schema(press.database, threading.Event())
         press.start()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
@@ -50,8 +50,7 @@ def main() -> int:
     except PressroomError as error:
         logs.get_logger(__name__).error("press_cannot_start", code=error.code, reason=error.message)
         return EXIT_UNAVAILABLE
-    run_consumer(press)
-    return 0
+    return run_consumer(press)
 
 
 def build_press(settings: Settings) -> Press:
@@ -64,7 +63,7 @@ def build_press(settings: Settings) -> Press:
     return Press(
         settings,
         cards,
-        database=Database(settings.sqlalchemy_url),
+        database=Database.of(settings),
         storage=open_storage(settings),
         engine=open_engine(settings, meter, shelf),
         checker=open_checker(settings),
@@ -73,12 +72,19 @@ def build_press(settings: Settings) -> Press:
     )
 
 
-def run_consumer(press: Press) -> None:
-    """Process notifications until a stop signal arrives, then shut down gracefully."""
+def run_consumer(press: Press) -> int:
+    """Process notifications until a stop signal arrives, then shut down gracefully; return the exit status.
+
+    The status tells whether the end was asked for: whoever restarts only what has failed must restart the press.
+    """
     try:
         _consume_messages(press)
+        was_asked = press.is_leaving
     finally:
         press.stop()
+    if not was_asked:
+        logs.get_logger(__name__).error("press_consumer_ended")
+    return 0 if was_asked else EXIT_UNAVAILABLE
 
 
 def _consume_messages(press: Press) -> None:

@@ -7,12 +7,11 @@ from typing import Literal
 
 from cachetools import TTLCache, cachedmethod
 from pydantic import Field
-from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 
 from api.web.output import Output
 from common.db.engine import Database
-from common.errors import DatabaseUnavailableError, PressroomError
+from common.db.schema import check_schema_not_older
+from common.errors import PressroomError
 from common.jobs.notifier import Notifier
 from common.storage.port import ObjectStore
 
@@ -39,7 +38,6 @@ class Readiness(Output):
 
 
 REMEMBERED_SECONDS = 3.0
-PROBE_QUEUE = "readyz"
 
 
 class ReadinessCheck:
@@ -56,8 +54,9 @@ class ReadinessCheck:
     def outcome(self) -> Readiness:
         """Return the current or a recently cached readiness; callers at the same time share one examination."""
         parts = [
-            _probe_part("database", self._ask_database),
-            _probe_part("broker", lambda: self._notifier.count_pending(PROBE_QUEUE)),
+            # A server that responds is not enough: it must have the tables, and take messages.
+            _probe_part("database", lambda: check_schema_not_older(self._database)),
+            _probe_part("broker", self._notifier.check),
             _probe_part("storage", self._storage.check),
         ]
         failing = {part.name for part in parts if part.status == "failing"}
@@ -65,13 +64,6 @@ class ReadinessCheck:
             return Readiness(status="unavailable", parts=parts)
         # Without broker or storage, jobs are still accepted and returned; going out of service would lose that too.
         return Readiness(status="degraded" if failing else "ready", parts=parts)
-
-    def _ask_database(self) -> None:
-        try:
-            with self._database.reading() as session:
-                session.execute(text("SELECT 1 FROM jobs WHERE id IS NULL"))
-        except ProgrammingError as error:
-            raise DatabaseUnavailableError from error  # it responds, but its tables are missing
 
 
 def _probe_part(name: Literal["database", "broker", "storage"], ask: Callable[[], object]) -> Part:

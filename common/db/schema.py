@@ -1,5 +1,7 @@
-"""Migrates the database schema, and checks that it is up to date."""
+"""Migrates the database schema, and checks that it is recent enough."""
 
+import threading
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -7,27 +9,50 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from common.db import migration_lock
 from common.db.engine import Database
-from common.errors import DatabaseUnavailableError
+from common.errors import DatabaseUnavailableError, SchemaError, SettingsError
+from common.logs import get_logger
+from common.settings import PREFIX
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
+RETRY_SECONDS = 2.0
+"""How often a process that waits for its tables looks for them."""
+
+log = get_logger(__name__)
+
 
 def upgrade_schema(database: Database) -> None:
-    """Run every migration that *database* has not seen."""
+    """Run every migration that *database* has not seen; tables of a newer version are left as they are.
+
+    Other processes may run meanwhile, and two may migrate at the same moment. Raises DatabaseUnavailableError, or
+    DatabaseBusyError when others have held the tables for too long; what was migrated until then stays.
+    """
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    config = _build_alembic_config()
-    with database.take_turn(), database.engine.connect() as connection:  # two may start at the same moment
+    revision = fetch_revision(database)
+    if revision == _list_revisions()[0]:
+        return
+    if database.is_pooled:
+        raise SettingsError(
+            f"Migrations need sessions of their own: for `pressroom migrate`, set {PREFIX}DATABASE_URL to the address "
+            f"of PostgreSQL itself and {PREFIX}DATABASE_POOLER to none."
+        )
+    if revision is not None and revision not in _list_revisions():
+        log.warning("schema_newer", revision=revision, expected=load_newest_revision())
+        return
+    with migration_lock.migrating_connection(database) as connection:
+        config = _build_alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        migration_lock.retry_while_locked(connection, lambda: command.upgrade(config, "head"))
         connection.commit()
 
 
 def fetch_revision(database: Database) -> str | None:
     """Return the revision that *database* is at; None for one without tables."""
-    with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    with database.reading() as session:
+        return MigrationContext.configure(session.connection()).get_current_revision()
 
 
 def load_newest_revision() -> str | None:
@@ -36,40 +61,50 @@ def load_newest_revision() -> str | None:
 
 
 def check_schema_not_older(database: Database) -> None:
-    """Raise DatabaseUnavailableError, a plain sentence, unless *database* has today's tables or later ones."""
+    """Raise DatabaseUnavailableError, a plain sentence, unless *database* answers.
+
+    Raises SchemaError unless it has today's tables or later ones.
+    """
     revision = _fetch_existing_revision(database)
-    known = {script.revision for script in ScriptDirectory.from_config(_build_alembic_config()).walk_revisions()}
-    if revision is None or (revision in known and revision != load_newest_revision()):
-        raise _create_revision_error(revision)
+    revisions = _list_revisions()
+    if revision is None or (revision in revisions and revision != revisions[0]):
+        found = f"at revision {revision}" if revision else "empty"
+        raise SchemaError(f"The database is {found}; this version needs {revisions[0]}. Run `pressroom migrate`.")
 
 
-def check_schema_current(database: Database) -> None:
-    """Raise DatabaseUnavailableError, a plain sentence, unless *database* answers and has today's tables."""
-    revision = _fetch_existing_revision(database)
-    if revision != load_newest_revision():
-        raise _create_revision_error(revision)
-
-
-def _create_revision_error(revision: str | None) -> DatabaseUnavailableError:
-    found = f"at revision {revision}" if revision else "empty"
-    return DatabaseUnavailableError(
-        f"The database is {found}; this version needs {load_newest_revision()}. Run `pressroom migrate`."
-    )
+def await_schema(database: Database, stop: threading.Event) -> None:
+    """Return once *database* answers and has today's tables or later ones, or *stop* is set; log why it waits."""
+    told = None
+    while not stop.is_set():
+        try:
+            check_schema_not_older(database)
+        except DatabaseUnavailableError as error:
+            if error.message != told:
+                log.warning("waiting_for_database", code=error.code, reason=error.message)
+                told = error.message
+            stop.wait(RETRY_SECONDS)
+        else:
+            return
 
 
 def _fetch_existing_revision(database: Database) -> str | None:
     """Return the present revision of *database*; raise DatabaseUnavailableError if it cannot be read."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
-        path = database.url.database
-        raise DatabaseUnavailableError(f"The database {path} does not exist yet; run `pressroom migrate`.")
+        raise SchemaError(f"The database {database.url.database} does not exist yet; run `pressroom migrate`.")
     try:
-        with database.reading() as session:
-            return MigrationContext.configure(session.connection()).get_current_revision()
+        return fetch_revision(database)
     except DatabaseUnavailableError as error:
         where = database.url.render_as_string(hide_password=True)
         cause = getattr(error.__cause__, "orig", None) or error
         reason = str(cause).strip().splitlines()[0].rstrip(".")
         raise DatabaseUnavailableError(f"The database {where} is not available: {reason}.") from error
+
+
+@cache
+def _list_revisions() -> tuple[str, ...]:
+    """Return the revisions that this code knows, the newest first."""
+    scripts = ScriptDirectory.from_config(_build_alembic_config())
+    return tuple(script.revision for script in scripts.walk_revisions())
 
 
 def _build_alembic_config() -> Config:

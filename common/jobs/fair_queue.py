@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from common.db.clock import DatabaseClock, now_sql
 from common.jobs.spec import JobSpec
 from common.states.jobs import JobStatus, Priority
-from common.tables import Job
+from common.tables import Attempt, Job, Press
 
 WARM_LANE_PATIENCE = timedelta(seconds=5)
 """How long jobs of a lane that is warm on a press may overtake the job at the front of the queue."""
@@ -32,21 +32,52 @@ QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
 
 
 def choose_job(
-    session: Session, models: Collection[str], warm_lanes: Collection[str], priorities: Collection[Priority]
+    session: Session,
+    models: Collection[str],
+    warm_lanes: Collection[str],
+    priorities: Collection[Priority],
+    excluded: Collection[UUID] = (),
 ) -> UUID | None:
     """Return the job that a press with *models* should run now, locked for this transaction, or None."""
     for priority in PRIORITIES:
         if priority not in priorities:
             continue
-        head = session.execute(_select_due(session, models, priority)).first()
+        due = _select_due(session, models, priority)
+        if excluded:
+            due = due.where(Job.id.not_in(excluded))
+        head = session.execute(due).first()
         if head is None:
             continue
         job_id, lane, is_fresh = head
         if warm_lanes and lane not in warm_lanes and is_fresh:
-            warm = session.execute(_select_due(session, models, priority).where(Job.lane.in_(warm_lanes))).first()
+            warm = session.execute(due.where(Job.lane.in_(warm_lanes))).first()
             return warm[0] if warm is not None else job_id
         return job_id
     return None
+
+
+def find_jobs_for_others(session: Session, press_id: UUID, job_ids: Collection[UUID], silence: timedelta) -> set[UUID]:
+    """Return those of some jobs that another press should try: one that is in service and has not tried them yet.
+
+    A press counts as running unless it was silent for *silence*.
+    """
+    if not job_ids:
+        return set()
+    in_service = select(Press.id, Press.models).where(
+        Press.id != press_id,
+        Press.stopped_at.is_(None),
+        Press.fault.is_(None),
+        Press.heartbeat_at > now_sql(session, -silence),
+    )
+    others = session.execute(in_service).all()
+    if not others:
+        return set()
+    jobs = session.execute(select(Job.id, Job.model).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED)).all()
+    tried = {
+        (row.job_id, row.press_id)
+        for row in session.execute(select(Attempt.job_id, Attempt.press_id).where(Attempt.job_id.in_(job_ids)))
+    }
+    return {job.id for job in jobs if any(job.model in it.models and (job.id, it.id) not in tried for it in others)}
 
 
 def _select_due(session: Session, models: Collection[str], priority: Priority) -> Select[UUID, str, bool]:

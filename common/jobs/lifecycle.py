@@ -65,12 +65,13 @@ def claim_job(
     *,
     lease: timedelta,
     max_strikes: int,
+    excluded: Collection[UUID] = (),
 ) -> Claim | None:
-    """Take the best due job for *lease*, count a strike and open its attempt; None when nothing is due.
+    """Take the best due job for *lease*, count a strike and open its attempt; None when nothing but *excluded* is due.
 
     Raises JobUnreadableError for one that a newer version has written; the caller's transaction must not commit then.
     """
-    job_id = fair_queue.choose_job(session, models, warm_lanes, priorities)
+    job_id = fair_queue.choose_job(session, models, warm_lanes, priorities, excluded)
     if job_id is None:
         return None
     moved = _transition_jobs(
@@ -124,7 +125,8 @@ def record_heartbeat(
     """Extend the lease of all that a press holds and book what it has spent; return the attempts that still hold.
 
     One that is missing from the answer was cancelled, has expired or was taken away: its press must stop it.
-    *clock* holds the press's own columns: ``busy_seconds``, ``cpu_seconds``, ``overhead`` and ``energy_joules``.
+    *clock* holds the press's own columns: its ``fault``, ``busy_seconds``, ``cpu_seconds``, ``overhead`` and
+    ``energy_joules``.
     """
     meter_readings.record_reading(session, press_id)
     session.execute(update(Press).where(Press.id == press_id).values(heartbeat_at=now_sql(session), **clock))

@@ -27,6 +27,9 @@ CONNECT_SECONDS = 1
 QUIET_SECONDS = 2
 """How long nothing is sent after the broker has failed to answer: a dead broker must not slow every request."""
 
+PROBE_KEY = "pressroom.probe"
+PROBE_KEY_SECONDS = 10
+
 
 class Notifier(Protocol):
     """Notifies the presses of a model that there is work."""
@@ -36,6 +39,9 @@ class Notifier(Protocol):
 
     def count_pending(self, model: str) -> int:
         """Return how many messages for *model* no press has received yet; raise BrokerUnavailableError."""
+
+    def check(self) -> None:
+        """Raise BrokerUnavailableError unless the broker answers and has room for messages."""
 
 
 class CeleryNotifier:
@@ -57,6 +63,11 @@ class CeleryNotifier:
         """Return the length of the queue of *model*."""
         with self._answering(), self._celery.connection_or_acquire() as connection:
             return int(connection.default_channel.client.llen(name_queue(model)))
+
+    def check(self) -> None:
+        """Write a key that soon expires: a broker whose memory is full still answers, but takes no messages."""
+        with self._answering(), self._celery.connection_or_acquire() as connection:
+            connection.default_channel.client.set(PROBE_KEY, "1", ex=PROBE_KEY_SECONDS)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -84,6 +95,9 @@ class RecordingNotifier:
     def count_pending(self, model: str) -> int:
         """Return the number of notifications recorded for *model*."""
         return sum(1 for name, _ in self.notified if name == model)
+
+    def check(self) -> None:
+        """Do nothing: there is always room."""
 
 
 def name_queue(model: str) -> str:

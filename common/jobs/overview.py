@@ -65,6 +65,7 @@ class ActivePress:
     accelerator: str
     models: list[str]
     started_at: datetime
+    fault: str | None  # code of the error because of which it takes no jobs now
     utilisation: float | None  # of the last hour, in whole percent
     price_per_hour: Decimal
     currency: str
@@ -162,6 +163,7 @@ def _load_presses(session: Session, silence: timedelta) -> list[ActivePress]:
             accelerator=row.accelerator,
             models=row.models,
             started_at=row.started_at,
+            fault=row.fault,
             utilisation=_compute_utilisation(row, row.busy_seconds - before[row.id].busy, moment - OUTPUT_SPAN),
             price_per_hour=row.price_per_hour,
             currency=row.currency,

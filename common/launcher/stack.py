@@ -16,6 +16,7 @@ from common.db import schema
 from common.db.engine import Database
 from common.errors import PressroomError, SettingsError
 from common.launcher import valkey
+from common.launcher.bind_address import build_probe_url, parse_bind
 from common.launcher.child import Child
 from common.launcher.supervisor import Supervisor, print_line
 from common.models import catalog
@@ -32,7 +33,6 @@ PATIENCE_SECONDS = 60
 
 ROUND_SECONDS = 0.5
 PROBE_SECONDS = 1
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 
 def run_stack(settings: Settings, environ: Mapping[str, str], *, presses: int = 1) -> int:
@@ -60,20 +60,13 @@ def prepare_database(settings: Settings) -> None:
         if card.fault is not None:
             print_line("up", f"the model {card.name} is not available: {card.fault}")
     cards = read_adapter_directory(settings).equip_all(offered)
-    database = Database(settings.sqlalchemy_url)
+    database = Database.of(settings)
     try:
         schema.upgrade_schema(database)
         with database.transaction() as session:
             catalog.register_new_models(session, cards)
     finally:
         database.close()
-
-
-def build_probe_url(bind: str) -> str:
-    """Return the URL under which this machine reaches a server bound to *bind*."""
-    host, port = _parse_bind(bind)
-    reached = WILDCARDS.get(host, host)
-    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 class _ChildFactory:
@@ -183,7 +176,7 @@ def _lock_data_directory(settings: Settings) -> Iterator[None]:
 
 
 def _check_port(bind: str) -> None:
-    host, port = _parse_bind(bind)
+    host, port = parse_bind(bind)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -192,10 +185,3 @@ def _check_port(bind: str) -> None:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise SettingsError(f"The api cannot listen on {bind}: {reason}; set {PREFIX}BIND.") from None
-
-
-def _parse_bind(bind: str) -> tuple[str, int]:
-    host, _, port = bind.rpartition(":")
-    if not port.isdecimal():
-        raise SettingsError(f"{PREFIX}BIND must be ADDRESS:PORT, not {bind!r}.")
-    return host.strip("[]"), int(port)

@@ -6,6 +6,7 @@ import secrets
 import tempfile
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
@@ -39,6 +40,16 @@ class ServiceSettings(BaseModel):
     )
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of PostgreSQL or SQLite. Default: SQLite under `HOME`."
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none",
+        description="`transaction`: `DATABASE_URL` leads to PgBouncer or another pooler in transaction mode.",
+    )
+    database_connections: int = Field(
+        8, ge=1, description="Maximum number of connections to PostgreSQL that a process keeps open."
+    )
+    database_extra_connections: int = Field(
+        24, ge=0, description="Maximum number of further connections that a busy process opens for a moment."
     )
     redis_url: SecretStr | None = Field(
         None, description="URL of Redis or Valkey. Default: an embedded server under `HOME`."

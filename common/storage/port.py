@@ -31,7 +31,10 @@ class ObjectStore(Protocol):
         ...
 
     def check(self) -> None:
-        """Write, read back, link and delete a probe; raise StorageError, one plain sentence, where it goes wrong."""
+        """Write, read back and delete a probe; raise StorageError, one plain sentence, where it goes wrong.
+
+        What only clients need, such as the public address of links, is not asked for: a press works without it.
+        """
         ...
 
 
@@ -44,6 +47,13 @@ class Storage(ObjectStore, Protocol):
 
     def sign(self, key: str, *, content_type: str, filename: str, seconds: int) -> str:
         """Return an absolute URL from which anyone can read *key* for so many seconds."""
+        ...
+
+    def check_links(self) -> None:
+        """Read a probe by its link as a client would; raise StorageError, one plain sentence, if that fails.
+
+        Raises LinksUnprotectedError if it can also be read by a link that was not signed, or was changed since.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
+from urllib.parse import parse_qs, urlencode
 from uuid import uuid4
 
 import boto3
@@ -27,7 +28,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from common.errors import ObjectMissingError, SettingsError, StorageError
+from common.errors import LinksUnprotectedError, ObjectMissingError, SettingsError, StorageError
 from common.storage.links import format_content_disposition
 from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_linkable_key, check_storage_key
 
@@ -121,25 +122,42 @@ class S3Storage:
             )
 
     def check(self) -> None:
-        """Write, read back, fetch by link and delete a probe object."""
+        """Write, read back and delete a probe object."""
+        with self._probe() as key:
+            if self.get(key) != PROBE:
+                raise StorageError(f"The S3 server at {self._endpoint} returned different data than was written.")
+
+    def check_links(self) -> None:
+        """Fetch a probe from the public endpoint by a signed link, by a changed one, and without a signature."""
+        endpoint = self._public_client.meta.endpoint_url
+        with self._probe() as key:
+            url = self.sign(key, content_type="text/plain", filename="probe.txt", seconds=PROBE_LINK_SECONDS)
+            response = self._fetch(url)
+            if not _is_probe(response):
+                raise StorageError(f"Signed links to {endpoint} return status {response.status_code}.")
+            for fault, forged in _forge_links(url).items():
+                if _is_probe(self._fetch(forged)):
+                    raise LinksUnprotectedError(
+                        f"The S3 server at {endpoint} returns images by links {fault}: whoever knows or guesses the "
+                        "name of an image can read it, and links never expire."
+                    )
+
+    @contextmanager
+    def _probe(self) -> Iterator[str]:
+        """Yield the key of a probe object, which is deleted afterwards."""
         key = f"probes/{uuid4().hex}"
         self.put(key, PROBE, "text/plain")
         try:
-            if self.get(key) != PROBE:
-                raise StorageError(f"The S3 server at {self._endpoint} returned different data than was written.")
-            url = self.sign(key, content_type="text/plain", filename="probe.txt", seconds=PROBE_LINK_SECONDS)
-            self._check_link(url)
+            yield key
         finally:
             self.delete(key)
 
-    def _check_link(self, url: str) -> None:
-        endpoint = self._public_client.meta.endpoint_url
+    def _fetch(self, url: str) -> httpx2.Response:
         try:
-            response = httpx2.get(url, timeout=LINK_TIMEOUT_SECONDS, verify=self._trust, trust_env=False)
+            return httpx2.get(url, timeout=LINK_TIMEOUT_SECONDS, verify=self._trust, trust_env=False)
         except httpx2.HTTPError as error:
+            endpoint = self._public_client.meta.endpoint_url
             raise StorageError(f"Signed links cannot be fetched from {endpoint}: {_format_error(error)}.") from error
-        if response.status_code != httpx2.codes.OK or response.content != PROBE:
-            raise StorageError(f"Signed links to {endpoint} return status {response.status_code}.")
 
     @contextmanager
     def _translate_faults(self, key: str) -> Iterator[None]:
@@ -169,6 +187,22 @@ class S3Storage:
         if code in REFUSED:
             return StorageError(f"The S3 server at {self._endpoint} denies access to {self._bucket!r} ({code}).")
         return StorageError(f"The S3 server at {self._endpoint} answered {code}.")
+
+
+def _is_probe(response: httpx2.Response) -> bool:
+    return response.status_code == httpx2.codes.OK and response.content == PROBE
+
+
+def _forge_links(url: str) -> dict[str, str]:
+    """Return links that must not be answered, made from a signed one, by what is wrong with them."""
+    address, _, query = url.partition("?")
+    fields = parse_qs(query)
+    (signature,) = fields["X-Amz-Signature"]
+    changed = {**fields, "X-Amz-Signature": [signature[:-1] + ("0" if signature[-1] != "0" else "1")]}
+    return {
+        "without a signature": address,
+        "with a wrong signature": f"{address}?{urlencode(changed, doseq=True)}",
+    }
 
 
 def _create_client(session: boto3.session.Session, endpoint: str | None) -> "S3Client":

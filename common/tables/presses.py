@@ -42,6 +42,7 @@ class Press(Base):
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     overhead: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # name → accelerator seconds
     energy_joules: Mapped[float | None]  # used since its start; None if it is not measured
+    fault: Mapped[str | None] = mapped_column(String(64))  # code of the error because of which it takes no jobs now
     # Model → batch size → image steps per second, up to the largest batch that it uses; at the default image size.
     rates: Mapped[dict[str, dict[str, float]] | None] = mapped_column(JSON(none_as_null=True))
 

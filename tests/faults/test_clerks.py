@@ -60,6 +60,19 @@ def owe(home: Path, url: str) -> tuple[WebhookFixture, str, WebhookMessage]:
     return WebhookFixture(database), signing_secrets.format_secret(secret), message
 
 
+def test_100_a_clerk_without_tables_says_so_in_a_sentence_and_goes_on_when_they_are_there(home: Path) -> None:
+    database = Database(Settings.from_environ({"PRESSROOM_HOME": str(home)}).sqlalchemy_url)
+    log = home / "log"
+    with clerk(home) as waiting:
+        until(lambda: "waiting_for_database" in log.read_text(), "the clerk to say why it waits")
+        webhook_fixture, _, message = owe(home, "http://127.0.0.1:1/")
+        until(lambda: webhook_fixture.attempts(message.id), "the clerk to work")
+        assert waiting.poll() is None
+    assert "Traceback" not in log.read_text()
+    webhook_fixture.database.close()
+    database.close()
+
+
 @pytest.mark.parametrize(("point", "arrivals"), [("sending", 1), ("sent", 2)])
 def test_f08_f42_a_message_whose_clerk_dies_is_sent_by_another_clerk(home: Path, point: str, arrivals: int) -> None:
     with receiving() as receiver:

@@ -26,6 +26,7 @@ from common.storage.port import Storage
 from common.tables import Attempt, Image, Job, Press
 from tests.functional.backends import Backend
 from tests.support import customer_text, invariants
+from tests.support.servers.api_servers import ROOT
 from tests.support.servers.processes import die_with_parent, free_ports, own_folder, stop
 from tests.support.waiting import PATIENCE_SECONDS, until
 from worker.engine.painted import MOST_ROWS
@@ -209,7 +210,7 @@ def running(
         for name, value in chosen.items():
             if not name.startswith("PRESSROOM_"):
                 patch.setenv(name, value)  # boto3 reads its own, here as there
-        environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **chosen}
+        environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **chosen}
         log = folder / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(

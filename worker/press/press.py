@@ -21,9 +21,11 @@ from common.errors import (
     FencedError,
     JobUnreadableError,
     ModelUnavailableError,
+    PressroomError,
     StepTimeoutError,
+    StorageError,
 )
-from common.jobs import lifecycle
+from common.jobs import fair_queue, lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
 from common.models.catalog import ModelCard, register_models, register_new_models
@@ -38,6 +40,8 @@ from worker.metering.meter import Meter
 from worker.pictures.finish import Finisher
 from worker.pictures.safety_verdict import SafetyPolicyEngine
 from worker.press.capacity import Capacity
+from worker.press.circuit_breaker import CircuitBreaker
+from worker.press.failed_jobs import FailedJobs
 from worker.press.held_job import HeldJob
 from worker.press.storage_gate import StorageGate
 
@@ -48,7 +52,7 @@ UNREADABLE_JOB_DELAY = timedelta(seconds=30)
 """How long a job that this version cannot read is left to presses of the version that wrote it."""
 
 STORAGE_RETRY_SECONDS = 2.0
-"""How often a failing storage is retried, in seconds."""
+"""How often a failing storage is retried, and how often a press out of service looks whether its rest is over."""
 
 log = get_logger(__name__)
 
@@ -78,6 +82,7 @@ class Press:
         self.safety = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
         self.outlet = StorageGate(storage)
+        self.breaker = CircuitBreaker()
         self.meter = meter
         self.models = _list_usable(cards)
         self.lease = timedelta(seconds=settings.lease_seconds)
@@ -85,6 +90,7 @@ class Press:
         self._door = threading.Lock()
         self._holdings: dict[Fence, HeldJob] = {}
         self._lock = threading.Lock()
+        self._failed_jobs = FailedJobs()
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._notified_at = time.monotonic()
@@ -103,6 +109,17 @@ class Press:
     def is_leaving(self) -> bool:
         """Return whether the press has been asked to stop."""
         return self._leaving.is_set()
+
+    @property
+    def fault(self) -> str | None:
+        """Return the code of the error because of which the press takes no jobs now, or None if it takes jobs."""
+        return self.breaker.fault if self.outlet.is_open else StorageError.code
+
+    def note_failure(self, claim: Claim, error: PressroomError) -> None:
+        """Leave the job to another press, if there is one, and count the error if it may be this press's fault."""
+        if error.retryable:
+            self._failed_jobs.add(claim.job_id)
+        self.breaker.record_fault(error, is_first_attempt=claim.strikes == 1)
 
     def start(self) -> None:
         """Load the checker and the models, then offer those that work. The press takes no work until this returns.
@@ -158,6 +175,8 @@ class Press:
             if not self.outlet.is_open:
                 self._leaving.wait(STORAGE_RETRY_SECONDS)
                 self.outlet.probe()
+            elif not self.breaker.may_claim:
+                self._leaving.wait(STORAGE_RETRY_SECONDS)
             elif self._room.wait():
                 return self._claim(tuple(Priority))
             elif self._room.has_some_for_the_urgent and (urgent := self._claim((Priority.INTERACTIVE,))) is not None:
@@ -167,6 +186,7 @@ class Press:
     def _claim(self, priorities: Collection[Priority]) -> HeldJob | None:
         try:
             with self.database.transaction() as session:
+                left = fair_queue.find_jobs_for_others(session, self.id, self._failed_jobs.list_recent(), self.lease)
                 claim = lifecycle.claim_job(
                     session,
                     self.id,
@@ -175,6 +195,7 @@ class Press:
                     priorities,
                     lease=self.lease,
                     max_strikes=self.settings.max_strikes,
+                    excluded=left,
                 )
         except JobUnreadableError as error:
             log.error("job_unreadable", job_id=str(error.job_id))  # noqa: TRY400  (no traceback: expected)
@@ -200,7 +221,9 @@ class Press:
         """Write the state of all held work and the meter in the caller's transaction."""
         with self._lock:
             holdings = [work.holding for work in self._holdings.values()]
-        kept = lifecycle.record_heartbeat(session, self.id, holdings, self.lease, self.meter.snapshot())
+        kept = lifecycle.record_heartbeat(
+            session, self.id, holdings, self.lease, self.meter.snapshot() | {"fault": self.fault}
+        )
         for holding in holdings:
             if holding.claim.fence not in kept:
                 self._interrupt_work(holding.claim)
@@ -253,7 +276,7 @@ class Press:
                 lifecycle.fail_job(session, work.claim, StepTimeoutError(), work.spent)
 
     def _restart_if_consumer_stalled(self) -> None:
-        if not self.outlet.is_open:
+        if self.fault is not None:
             self._notified_at = time.monotonic()  # it receives notifications and is waiting
         if self._holdings or self._leaving.is_set() or time.monotonic() - self._notified_at < CONSUMER_STALL_SECONDS:
             return

@@ -14,6 +14,7 @@ from common.errors import (
     PressroomError,
     RerollError,
     StorageError,
+    UnforeseenError,
 )
 from common.failpoints import failpoint
 from common.images import quarantine
@@ -42,7 +43,11 @@ def run_next_job(press: Press) -> None:
         if claimed is None:
             return
         work, leave_room = claimed
-        with bind_log_context(job_id=work.claim.job_id, attempt=work.claim.attempt), press.holding(work):
+        with (
+            bind_log_context(job_id=work.claim.job_id, attempt=work.claim.attempt),
+            press.breaker.holding(),
+            press.holding(work),
+        ):
             failpoint("claimed")
             ending = _run_attempt(press, work, leave_room)
             _settle_attempt(press, work, ending)
@@ -69,9 +74,10 @@ def _run_attempt(press: Press, work: HeldJob, leave_room: Callable[[], None]) ->
         return lambda session: lifecycle.reroll_job(session, claim, work.spent)
     except PressroomError as error:
         return _fail_attempt(press, work, error)
-    except Exception:  # boundary: an error in one job must end that job, not the press
+    except Exception:  # boundary: an error in one job must end that attempt, not the press
         log.exception("attempt_crashed")
-        return _fail_attempt(press, work, PressroomError("An unexpected error occurred while the image was generated."))
+        return _fail_attempt(press, work, UnforeseenError())
+    press.breaker.record_success()
     end = lifecycle.succeed_job
     if not any(image.status.is_readable for image in images):
         end = lifecycle.block_job
@@ -91,6 +97,7 @@ def _fail_attempt(press: Press, work: HeldJob, error: PressroomError) -> Settlem
         log.warning("attempt_handed_back", code=error.code, reason=error.message)
         return lambda session: lifecycle.return_unprinted_job(session, work.claim, error, work.spent)
     log.warning("attempt_failed", code=error.code, retryable=error.retryable, reason=error.message)
+    press.note_failure(work.claim, error)
     return lambda session: lifecycle.fail_job(session, work.claim, error, work.spent)
 
 

@@ -31,6 +31,10 @@ class StorageGate:
             self._open.clear()
             if was_open:
                 log.error("storage_gate_closed", reason=error.message)  # noqa: TRY400  (no traceback: expected)
+        except Exception:  # boundary: whatever the storage raises, nothing can be stored
+            self._open.clear()
+            if was_open:
+                log.exception("storage_gate_closed")
         else:
             self._open.set()
             if not was_open:

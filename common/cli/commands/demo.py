@@ -64,7 +64,7 @@ def demo() -> None:
 
 
 def _create_key(settings: Settings) -> str:
-    database = Database(settings.sqlalchemy_url)
+    database = Database.of(settings)
     try:
         with database.transaction() as session:
             return keys.create_api_key(session, "demo")

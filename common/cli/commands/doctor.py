@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from common.cli import diagnostics
-from common.cli.diagnostics import Finding, Grade
+from common.cli.diagnostics import Finding, Grade, Role
 from common.settings import Settings
 from common.settings.private_files import protect_data_directory
 
@@ -17,15 +17,22 @@ MARKS = {Grade.SOUND: ("✓", "green"), Grade.WARNING: ("!", "yellow"), Grade.FA
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
-    """Check the installation: database, broker, storage, models, safety check, API.
+@click.option(
+    "--role",
+    type=click.Choice(Role),
+    default=Role.ALL,
+    show_default=True,
+    help="Check what this process needs; a machine or an image for the API alone has no packages of a press.",
+)
+def doctor(as_json: bool, role: Role) -> None:
+    """Check the installation: database, broker, storage, models, safety check, links, API.
 
-    The exit status is 1 if a check fails.
+    Run `pressroom migrate` first: a database without tables is a fault. The exit status is 1 if a check fails.
     """
     settings = Settings.from_environ()
     protect_data_directory(settings.home)
     findings = []
-    for finding in diagnostics.run_diagnostics(settings, os.environ):
+    for finding in diagnostics.run_diagnostics(settings, os.environ, role):
         findings.append(finding)
         if not as_json:
             _print_finding(finding)

@@ -129,9 +129,9 @@ def revoke(key_id: str, as_json: bool) -> None:
 def _open_transaction() -> Iterator[Session]:
     settings = Settings.from_environ()
     protect_data_directory(settings.home)
-    database = Database(settings.sqlalchemy_url)
+    database = Database.of(settings)
     try:
-        schema.check_schema_current(database)
+        schema.check_schema_not_older(database)
         with database.transaction() as session:
             yield session
     finally:

@@ -18,7 +18,7 @@ def migrate(as_json: bool) -> None:
     """
     settings = Settings.from_environ()
     protect_data_directory(settings.home)
-    database = Database(settings.sqlalchemy_url)
+    database = Database.of(settings)
     try:
         schema.upgrade_schema(database)
         revision = schema.fetch_revision(database)

@@ -32,9 +32,9 @@ def fetch(as_json: bool) -> None:
 @as_json_option
 def refusals_(as_json: bool) -> None:
     """Count refused prompts by day, owner and category."""
-    database = Database(Settings.from_environ().sqlalchemy_url)
+    database = Database.of(Settings.from_environ())
     try:
-        schema.check_schema_current(database)
+        schema.check_schema_not_older(database)
         with database.reading() as session:
             rows = refusal_counts.list_refusals(session)
     finally:

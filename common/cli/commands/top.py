@@ -78,14 +78,15 @@ def _print_presses(presses: list[Json]) -> None:
         share = press["utilisation"]
         facts = [press["host"], press["accelerator"], None if share is None else f"{share:.0%}"]
         lanes = press["printing"] or [None]
+        idle = f"takes no jobs: {press['fault']}" if press["fault"] else "idle"
         for place, lane in enumerate(lanes):
-            rows.append([*(facts if place == 0 else ["", "", ""]), *_format_lane(lane)])
+            rows.append([*(facts if place == 0 else ["", "", ""]), *_format_lane(lane, idle)])
     print_table(["press", "accelerator", "busy", "printing", "images", "steps"], rows)
 
 
-def _format_lane(lane: Json | None) -> list[object]:
+def _format_lane(lane: Json | None, idle: str) -> list[object]:
     if lane is None:
-        return ["idle", None, None]
+        return [idle, None, None]
     return [", ".join(lane["lane"]), lane["images"], f"{lane['step']} of {lane['steps']}"]
 
 

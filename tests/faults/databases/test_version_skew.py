@@ -1,7 +1,6 @@
 """Rows that a newer version has written, and tables of another: shown, left alone or refused; other work goes on."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +19,9 @@ from tests.support import factories
 from tests.support.apis import open_api
 from tests.support.press_fixture import PressFixture
 from tests.support.servers.api_servers import ROOT
+from tests.support.servers.processes import own_folder, running
+from tests.support.waiting import until
 from worker.press import runner
-
-EXIT_UNAVAILABLE = 69
 
 
 def _write(database: Database, job_id: UUID, **columns: Any) -> None:
@@ -90,26 +89,22 @@ def test_94_a_request_that_only_a_newer_version_knows_is_shown_and_left_to_it(
     assert press_fixture.attempts(strange) == []
 
 
-def _start_press(database: Database, home: Path) -> subprocess.CompletedProcess[str]:
-    environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_MODELS": "painted", "PRESSROOM_HOME": str(home)}
-    environ["PRESSROOM_DATABASE_URL"] = database.url.render_as_string(hide_password=False)
-    return subprocess.run(
-        [sys.executable, "-m", "worker.main"], env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def test_100_a_press_refuses_tables_of_an_older_version_and_changes_none(
-    sqlite_database: Database, tmp_path: Path
-) -> None:
+def test_100_a_press_waits_at_tables_of_an_older_version_and_changes_none(sqlite_database: Database) -> None:
     with sqlite_database.engine.connect() as connection:
         config = schema._build_alembic_config()
         config.attributes["connection"] = connection
         command.downgrade(config, "0005")
         connection.commit()
     older = schema.fetch_revision(sqlite_database)
-    done = _start_press(sqlite_database, tmp_path)
-    assert (done.returncode, schema.fetch_revision(sqlite_database)) == (EXIT_UNAVAILABLE, older)
-    assert "run `pressroom migrate`" in done.stderr
+    with own_folder() as folder:
+        log = folder / "log"
+        environ = {"PYTHONPATH": str(ROOT), "PRESSROOM_MODELS": "painted", "PRESSROOM_HOME": str(folder)}
+        environ["PRESSROOM_DATABASE_URL"] = sqlite_database.url.render_as_string(hide_password=False)
+        waits = lambda: "Run `pressroom migrate`" in log.read_text()  # noqa: E731
+        with running([sys.executable, "-m", "worker.main"], folder, waits, environ=environ):
+            assert schema.fetch_revision(sqlite_database) == older
+            schema.upgrade_schema(sqlite_database)
+            until(lambda: "press_ready" in log.read_text(), "the press to go on")
 
 
 def test_100_a_press_works_on_tables_of_a_newer_version(sqlite_database: Database) -> None:

@@ -16,7 +16,7 @@ from common.jobs.celery_message import TASK
 from common.jobs.notifier import name_queue
 from common.states.jobs import JobStatus, Outcome
 from tests.faults.support import press_process
-from tests.functional.stack import Stack
+from tests.functional.stack import Client, Stack
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from tests.support.waiting import until
@@ -112,6 +112,30 @@ def test_93_a_notification_with_the_id_of_another_owners_job_changes_nothing(sta
         "grace": JobStatus.SUCCEEDED,
         "ada": JobStatus.SUCCEEDED,
     }
+
+
+def test_f24_a_press_outlives_a_full_redis_and_readyz_says_degraded(stack: Stack) -> None:
+    client = stack.client()
+    waiting = [client.order() for _ in range(3)]
+    with stack.backend.connect(stack.settings) as broker:
+        broker.config_set("maxmemory", 1)
+        try:
+            with press_process.press(stack) as process:
+                assert {row.status for row in stack.settle(waiting)} == {JobStatus.SUCCEEDED}
+                until(lambda: _read_broker_status(client) == ("degraded", "failing"), "readyz to notice")
+                late = client.order()
+                broker.config_set("maxmemory", 0)
+                until(lambda: _read_broker_status(client) == ("ready", "ok"), "readyz to notice")
+                assert stack.settle([late])[0].status is JobStatus.SUCCEEDED
+                assert process.poll() is None, "the press has ended"
+        finally:
+            broker.config_set("maxmemory", 0)
+
+
+def _read_broker_status(client: Client) -> tuple[str, str]:
+    readiness = client.http.get("/readyz").json()
+    (broker,) = [part for part in readiness["parts"] if part["name"] == "broker"]
+    return readiness["status"], broker["status"]
 
 
 def test_f26_a_press_that_receives_nothing_while_work_is_due_restarts(

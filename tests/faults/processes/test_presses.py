@@ -56,6 +56,16 @@ def test_f01_a_press_that_dies_before_its_claim_costs_nothing(stack: Stack) -> N
     assert stack.rows(job_id)[0].strikes == 1
 
 
+def test_f15_a_press_that_fails_every_job_is_taken_out_and_another_prints_them(stack: Stack) -> None:
+    ordered = [stack.client().order() for _ in range(6)]
+    with press_process.press(stack, "generated:raise@1-") as sick:
+        until(lambda: [press for press in stack.presses() if press.fault], "the press to be out of service")
+        with press_process.press(stack):
+            assert {row.status for row in stack.settle(ordered)} == {JobStatus.SUCCEEDED}
+        assert sick.poll() is None
+    assert {attempt.outcome for attempt in stack.attempts(*ordered)} == {Outcome.RETRIED, Outcome.SUCCEEDED}
+
+
 def test_f01_a_lost_notification_is_sent_again(stack: Stack) -> None:
     job_id = stack.client().order()
     with stack.backend.connect(stack.settings) as broker:

@@ -5,7 +5,7 @@ import re
 ROW = re.compile(r"f?\d\d+")
 
 AT_EACH_CHANGE = {
-    *(f"f{number:02}" for number in (*range(1, 9), 10, 12, 14, *range(20, 25), *range(27, 30), 34, 36, 38, 40)),
+    *(f"f{number:02}" for number in (*range(1, 9), 10, 12, 14, 15, *range(20, 25), *range(27, 30), 34, 36, 38, 40)),
     *(f"f{number}" for number in (45, 46, 47, 48, 49, 50, 51, 53, 54, 57, 59)),
 }
 

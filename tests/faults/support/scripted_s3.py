@@ -29,6 +29,7 @@ class Script:
     refusals: list[Refusal] = field(default_factory=list)
     always: Refusal | None = None
     loses_half: int = 0
+    wants_signature: bool = False  # whichever it is: it is not checked
     puts: int = 0
     objects: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,6 +74,8 @@ class Handler(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         if "list-type" in query:
             return self._list(query.get("prefix", [""])[0])
+        if self.script.wants_signature and "X-Amz-Signature" not in query and "Authorization" not in self.headers:
+            return self._refuse(*DENIED)
         if self.key not in self.script.objects:
             return self._refuse(404, "NoSuchKey")
         return self._answer(200, self.script.objects[self.key], {"Last-Modified": formatdate(usegmt=True)})

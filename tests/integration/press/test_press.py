@@ -128,13 +128,18 @@ def test_a_transient_fault_of_the_engine_is_tried_again(press_fixture: PressFixt
     press_fixture.check()
 
 
-def test_an_unexpected_error_fails_the_job_and_not_the_press(press_fixture: PressFixture) -> None:
-    first, second = factories.submit(press_fixture.database), factories.submit(press_fixture.database)
-    with press_fixture.press(engine=lambda sound: Broken(sound, [ZeroDivisionError("inner workings")])) as press:
-        runner.run_next_job(press)
+def test_an_unexpected_error_in_every_attempt_fails_the_job_and_not_the_press(press_fixture: PressFixture) -> None:
+    first = factories.submit(press_fixture.database)
+    faults: list[Exception] = [ZeroDivisionError("inner workings") for _ in range(3)]
+    with press_fixture.press(engine=lambda sound: Broken(sound, faults)) as press:
+        for _ in range(3):
+            assert factories.read(press_fixture.database, first.id).status is JobStatus.QUEUED
+            factories.make_due(press_fixture.database, first.id)
+            runner.run_next_job(press)
+        second = factories.submit(press_fixture.database)
         runner.run_next_job(press)
     row = factories.read(press_fixture.database, first.id)
-    assert (row.status, row.error_code) == (JobStatus.FAILED, "internal_error")
+    assert (row.status, row.error_code, row.error_retryable) == (JobStatus.FAILED, "internal_error", True)
     assert "inner workings" not in (row.error_message or "")
     assert factories.read(press_fixture.database, second.id).status is JobStatus.SUCCEEDED
     press_fixture.check()

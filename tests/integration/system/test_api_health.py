@@ -34,6 +34,9 @@ class UnreachableNotifier:
     def count_pending(self, model: str) -> int:
         raise BrokerUnavailableError
 
+    def check(self) -> None:
+        raise BrokerUnavailableError
+
 
 def parts(api: Api, status: int) -> dict[str, str]:
     answer = api.get("/readyz", key=None)
@@ -51,9 +54,11 @@ class SlowBell:
         raise BrokerUnavailableError
 
     def count_pending(self, model: str) -> int:
+        return 0
+
+    def check(self) -> None:
         self.asked += 1
         time.sleep(0.2)
-        return 0
 
 
 SECRET = "a prompt that nobody may see"

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from common.clock import utcnow
+from common.db import schema
 from common.db.clock import now_sql
-from common.db.engine import Database
-from common.errors import DatabaseUnavailableError
+from common.db.engine import POSTGRESQL_LIMITS, Database, Pool
+from common.errors import DatabaseUnavailableError, SettingsError
 from common.states.jobs import ImageStatus, Verdict
 from common.tables import Image, Job
 from tests.support import factories
@@ -21,6 +22,38 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.transaction() as session:
         _ = session.execute(update(Job).values(model="another")).rowcount / 0
     assert factories.read(database, job.id).model == factories.MODEL
+
+
+def test_behind_a_pooler_limits_hold_for_each_transaction_and_nothing_is_prepared(postgresql_url: str) -> None:
+    database = Database(postgresql_url, pool=Pool(size=1, overflow=0, is_shared=True))
+    for opened in (database.transaction, database.reading, database.glancing):
+        with opened() as session:
+            limits = {name: session.scalar(text(f"SHOW {name}")) for name in POSTGRESQL_LIMITS}
+            driver = session.connection().connection.driver_connection
+            assert getattr(driver, "prepare_threshold", 0) is None
+        assert limits == {
+            "lock_timeout": "10s",
+            "statement_timeout": "1min",
+            "idle_in_transaction_session_timeout": "15s",
+        }
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        assert connection.scalar(text("SHOW lock_timeout")) == "0", "the session itself has none"
+    database.close()
+
+
+def test_migrations_refuse_a_pooler(postgresql_url: str) -> None:
+    database = Database(postgresql_url, pool=Pool(is_shared=True))
+    schema.upgrade_schema(database)  # nothing to do
+    with database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0014'"))
+    try:
+        with pytest.raises(SettingsError, match="PRESSROOM_DATABASE_POOLER"):
+            schema.upgrade_schema(database)
+    finally:
+        with database.transaction() as session:
+            newest = schema.load_newest_revision()
+            session.execute(text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest})
+        database.close()
 
 
 def test_a_reading_session_saves_nothing(database: Database) -> None:

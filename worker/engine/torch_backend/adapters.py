@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from common.errors import ModelUnavailableError
+from common.errors import AdapterUnavailableError
 from common.jobs.request import MOST_ADAPTERS, Adapter
 from common.logs import get_logger
 from common.models.adapters import AdapterDirectory, AdapterFile, read_adapter
@@ -51,7 +51,7 @@ class PipelineAdapters:
     def activate(self, adapters: Collection[Adapter]) -> None:
         """Activate exactly *adapters* on the model; loading is booked as overhead.
 
-        Free if they are already active. If ModelUnavailableError or a torch error is raised, no adapter is active.
+        Free if they are already active. If AdapterUnavailableError or a torch error is raised, no adapter is active.
         """
         wanted = frozenset(adapters)
         if wanted == self._active:
@@ -92,11 +92,11 @@ class PipelineAdapters:
     def _admit(self, name: str) -> AdapterFile:
         """Return the file of an adapter, inspected again because it may have changed since the press started."""
         if name not in self._shelf.files:
-            raise ModelUnavailableError(f"This press does not offer the adapter {name}.")
+            raise AdapterUnavailableError(f"This press does not offer the adapter {name}.")
         file = read_adapter(self._shelf.files[name].path)
         misfit = file.find_misfit(self._card, self._weights)
         if misfit is not None:
-            raise ModelUnavailableError(f"The adapter {name} does not fit the model {self._card.name}: {misfit}.")
+            raise AdapterUnavailableError(f"The adapter {name} does not fit the model {self._card.name}: {misfit}.")
         return file
 
     def _make_room(self, keep: Collection[str]) -> None:
@@ -116,9 +116,9 @@ class PipelineAdapters:
                 raise
             reason = describe_error(error)
             sentence = f"The adapter {file.card.name} cannot be applied to the model {self._card.name}: {reason}"
-            raise ModelUnavailableError(sentence) from error
+            raise AdapterUnavailableError(sentence) from error
         if not any(inner in layer.scaling for layer in _find_layers(self._pipeline)):
-            raise ModelUnavailableError(f"The adapter {file.card.name} has no effect on the model {self._card.name}.")
+            raise AdapterUnavailableError(f"The adapter {file.card.name} has no effect on the model {self._card.name}.")
         return inner
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from common.errors import GenerationError, OutOfMemoryError, PressroomError
+from common.errors import OutOfMemoryError, PressroomError, UnforeseenError
 from common.logs import get_logger
 from worker.engine.accelerator import Exit
 from worker.torch_device import Device
@@ -40,7 +40,7 @@ def translate_errors(device: Device, leave: Exit = os._exit) -> Iterator[None]:
         if is_out_of_memory(error):
             device.free()
             raise OutOfMemoryError from None
-        failure = GenerationError(f"The model failed on this request with {type(error).__name__}.")
+        failure = UnforeseenError(f"The model failed on this request with {type(error).__name__}.")
         failure.add_note(describe_error(error))  # for a trial, whose prompt is public
         raise failure from None
 

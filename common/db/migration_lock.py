@@ -1,0 +1,77 @@
+"""Lets one process at a time migrate a PostgreSQL database, beside processes that work with it.
+
+A migration waits for a lock on a table for seconds only, because everything that comes after it queues behind it, and
+tries again later. It has no limit for a statement: to fill a column or build an index may take hours.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from common.db.engine import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, Database, translate_faults
+from common.errors import DatabaseBusyError
+from common.logs import get_logger
+
+LOCK_TIMEOUT = "2s"
+PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 300.0
+"""How long a migration tries to get its locks, and how long it waits for another process that migrates."""
+
+LOCK_KEY = 0x7072657373726F6F
+"""The key of the advisory lock: any number, if only it is always the same."""
+
+log = get_logger(__name__)
+
+
+@contextmanager
+def migrating_connection(database: Database) -> Iterator[Connection]:
+    """Yield a connection with time limits for migrations, while no other process migrates *database*."""
+    with translate_faults(), database.take_turn(), database.engine.connect() as connection:
+        if database.is_sqlite:
+            yield connection
+            return
+        connection.detach()  # it is closed afterwards: nobody else should inherit these limits
+        for name, value in (
+            ("lock_timeout", LOCK_TIMEOUT),
+            ("statement_timeout", "0"),
+            ("idle_in_transaction_session_timeout", "0"),
+        ):
+            connection.execute(text(f"SET {name} = '{value}'"))
+        connection.commit()
+        _await_turn(connection)
+        yield connection
+
+
+def retry_while_locked(connection: Connection, migrate: Callable[[], object]) -> None:
+    """Call *migrate*, again and again while others hold the locks that it needs.
+
+    Each migration is a transaction of its own, so those that have succeeded are not repeated.
+    """
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            migrate()
+        except OperationalError as error:
+            connection.rollback()
+            state = getattr(error.orig, "sqlstate", None)
+            if state not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED) or time.monotonic() > give_up_at:
+                raise
+            log.info("migration_waits", reason=str(error.orig).strip().splitlines()[0])
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def _await_turn(connection: Connection) -> None:
+    # Asking again and again, rather than waiting inside of PostgreSQL: a statement that waits has a snapshot, for whose
+    # end the other's CREATE INDEX CONCURRENTLY would wait in turn.
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
+        connection.commit()
+        if time.monotonic() > give_up_at:
+            raise DatabaseBusyError("Another process is migrating the database; try again when it has finished.")
+        time.sleep(PAUSE_SECONDS)
+    connection.commit()
