@@ -19,12 +19,12 @@ MARKS = {Grade.SOUND: ("✓", "green"), Grade.WARNING: ("!", "yellow"), Grade.FA
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--role",
-    type=click.Choice(Role),
-    default=Role.ALL,
+    type=click.Choice([role.value for role in Role]),
+    default=Role.ALL.value,
     show_default=True,
     help="Check what this process needs; a machine or an image for the API alone has no packages of a press.",
 )
-def doctor(as_json: bool, role: Role) -> None:
+def doctor(as_json: bool, role: str) -> None:
     """Check the installation: database, broker, storage, models, safety check, links, API.
 
     Run `pressroom migrate` first: a database without tables is a fault. The exit status is 1 if a check fails.
@@ -32,7 +32,7 @@ def doctor(as_json: bool, role: Role) -> None:
     settings = Settings.from_environ()
     protect_data_directory(settings.home)
     findings = []
-    for finding in diagnostics.run_diagnostics(settings, os.environ, role):
+    for finding in diagnostics.run_diagnostics(settings, os.environ, Role(role)):
         findings.append(finding)
         if not as_json:
             _print_finding(finding)
