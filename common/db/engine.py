@@ -231,7 +231,7 @@ def _create_sqlite_engine(url: str, is_durable: bool) -> Engine:
 
 @contextmanager
 def translate_faults() -> Iterator[None]:
-    """Raise errors of the database that are no mistakes of ours as DatabaseUnavailableError, with one line of cause."""
+    """Translate the faults of a database into DatabaseUnavailableError, with one line of cause; raise our own mistakes."""
     try:
         yield
     except (OperationalError, InterfaceError, InternalError, ProgrammingError, PoolTimeoutError) as error:
