@@ -231,7 +231,7 @@ def _create_sqlite_engine(url: str, is_durable: bool) -> Engine:
 
 @contextmanager
 def translate_faults() -> Iterator[None]:
-    """Translate the faults of a database into DatabaseUnavailableError, with one line of cause; raise our own mistakes."""
+    """Translate faults of the database into DatabaseUnavailableError, with one line of cause; others pass through."""
     try:
         yield
     except (OperationalError, InterfaceError, InternalError, ProgrammingError, PoolTimeoutError) as error:
