@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 @contextmanager
 def translate_errors(device: Device, leave: Exit = os._exit) -> Iterator[None]:
-    """Turn any error of torch or a pipeline into a GenerationError; end the process if CUDA is permanently broken.
+    """Turn any error of torch or a pipeline into an UnforeseenError; end the process if CUDA is permanently broken.
 
     After such an error every CUDA call in this process fails, so only a new process can continue.
     """
