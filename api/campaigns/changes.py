@@ -94,7 +94,7 @@ def update_campaign(path: CampaignPath, body: CampaignChanges, raw: dict[str, An
         queries.lock_campaign(path) as (session, row),
     ):
         for (_, loading), intake in zip(opened, filled, strict=True):
-            lists.finish_list(session, row, loading, intake.columns, intake.digest)
+            lists.finish_list(session, row, loading, intake.contents, intake.digest)
         return _update_row(session, row, _build_columns(whole, spec, merged), amount)
 
 

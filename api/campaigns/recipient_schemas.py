@@ -24,6 +24,11 @@ class UploadQuery(Query):
     on_error: Literal["strict", "skip"] = Field(
         "strict", description="Whether one invalid row rejects the whole file (`strict`) or is skipped (`skip`)."
     )
+    id_column: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None,
+        description="The column that identifies the recipients, such as `email`; defaults to `recipient_id`, or to that"
+        " of the campaign's other lists. If the file has no such column, the row number is the ID.",
+    )
 
 
 class RecipientQuery(Query):
@@ -66,6 +71,18 @@ class RowError(Output):
     detail: str
 
 
+class FileReading(Output):
+    """How an uploaded file was read."""
+
+    encoding: str | None = Field(description="Encoding of the text; null for a workbook.")
+    encoding_guessed: bool = Field(description="Whether the encoding was detected, because no charset was declared.")
+    separator: str | None = Field(description="Separator of the cells of a CSV file.")
+    sheet: str | None = Field(description="Name of the workbook's sheet that was read.")
+    header_row: int | None = Field(description="Line or row that holds the headings, from 1; null for JSON.")
+    hidden_rows: int = Field(description="Number of rows that the sheet hides, for example by a filter; included.")
+    nested_columns: list[str] = Field(description="Columns whose lists and objects were left out.")
+
+
 class Receipt(Output):
     """The result of a recipients upload."""
 
@@ -73,6 +90,10 @@ class Receipt(Output):
     number: int
     format: Format
     columns: list[str]
+    placeholders: dict[str, str] = Field(description="The name of each column in templates.")
+    id_column: str | None = Field(description="The column that identifies the recipients; null if row numbers do.")
+    reading: FileReading
+    notes: list[str] = Field(description="What to know about how the file was read, in sentences.")
     total: int
     accepted: int
     rejected: int

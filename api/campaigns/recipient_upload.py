@@ -7,7 +7,7 @@ from flask import Request, request
 
 from api.auth.bearer import current_caller
 from api.campaigns import queries
-from api.campaigns.recipient_schemas import Receipt, RowError, UploadQuery
+from api.campaigns.recipient_schemas import FileReading, Receipt, RowError, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.runtime.context import current_context
 from api.runtime.uploads import UploadRule
@@ -15,13 +15,15 @@ from api.web.errors import RefusedError
 from api.web.owner_places import OwnerPlaces
 from api.web.problems import FieldError
 from common.campaigns import digest
-from common.campaigns.recipients import importing, lists, revalidation
+from common.campaigns.placeholders import spell_placeholder
+from common.campaigns.recipients import importing, lists, notes, revalidation
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
+from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.formats.rows import Sheet
-from common.campaigns.recipients.formats.xlsx_rows import WORKBOOKS
+from common.campaigns.recipients.formats.xlsx.sheet import WORKBOOKS
 from common.campaigns.recipients.importing import ImportResult
-from common.campaigns.recipients.lists import LoadingList
+from common.campaigns.recipients.lists import ListContents, LoadingList
 from common.campaigns.recipients.validation import InvalidRow
 from common.tables import Campaign, RecipientList
 
@@ -34,16 +36,16 @@ _workbook_places = OwnerPlaces(total=2 * WORKBOOKS, share=1)
 RECIPIENTS_UPLOAD = UploadRule(lambda settings: settings.max_recipients_bytes, UPLOAD_SECONDS)
 
 
-def choose_format(request: Request) -> tuple[Format, str]:
-    """Return the format of the request's body and its encoding; raise RefusedError for another media type."""
+def choose_format(request: Request) -> tuple[Format, str | None]:
+    """Return the format of the request's body and its encoding, if declared; raise RefusedError for another type."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RefusedError("content_encoding", "Send the body without Content-Encoding.")
     kind = MEDIA_TYPES.get(request.mimetype)
-    encoding = ENCODINGS.get(request.mimetype_params.get("charset", "utf-8").lower())
-    if kind is None or encoding is None:
+    charset = request.mimetype_params.get("charset", "").lower()
+    if kind is None or (charset and charset not in ENCODINGS):
         names = ", ".join(MEDIA_TYPES)
         raise RefusedError("unsupported_media_type", f"Send the file as one of {names}, in UTF-8 or with its charset.")
-    return kind, encoding
+    return kind, ENCODINGS.get(charset)
 
 
 class RecipientUpload:
@@ -66,8 +68,8 @@ class RecipientUpload:
 
     def abandon(self) -> None:
         """Abandon the list, and keep the columns that were read, for its errors."""
-        columns = [] if self._sheet is None else importing.list_data_columns(self._sheet)
-        _abandon_lists(self._path, [self._loading], columns)
+        contents = None if self._sheet is None else importing.describe_sheet(self._loading, self._sheet)
+        _abandon_lists(self._path, [self._loading], contents)
 
 
 def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
@@ -84,14 +86,14 @@ def receive_recipients(path: CampaignPath, query: UploadQuery) -> Receipt:
 
 def _import_recipients(path: CampaignPath, query: UploadQuery, kind: Format) -> Receipt:
     with queries.lock_campaign(path) as (session, campaign):
-        loading = lists.open_list(session, campaign, replaces=query.mode == "replace")
+        loading = lists.open_list(session, campaign, replaces=query.mode == "replace", id_column=query.id_column)
     upload = RecipientUpload(path, loading, request)
     try:
         done = upload.read()
         is_strict = query.on_error == "strict" or not done.accepted
         _limit_rejected_rows(done, 0 if is_strict else done.rejected)
         with queries.lock_campaign(path) as (session, campaign):
-            lists.finish_list(session, campaign, loading, done.columns, done.digest)
+            lists.finish_list(session, campaign, loading, done.contents, done.digest)
             session.flush()
             campaign.digest = digest.compute_campaign_digest(session, campaign, current_context().settings)
     except BaseException:
@@ -140,10 +142,15 @@ def _serialize_receipt(campaign: Campaign, loading: LoadingList, kind: Format, d
         RowError(row=bad.number, code=bad.fault.code, column=bad.fault.column or None, detail=bad.fault.detail)
         for bad in done.shown
     ]
+    contents = done.contents
     return Receipt(
         number=loading.number,
         format=kind,
-        columns=[*done.columns],
+        columns=[*contents.columns],
+        placeholders={column: spell_placeholder(column) for column in contents.columns},
+        id_column=contents.id_column,
+        reading=_serialize_reading(contents.reading),
+        notes=[*notes.describe_contents(contents)],
         total=done.accepted + done.rejected,
         accepted=done.accepted,
         rejected=done.rejected,
@@ -153,7 +160,19 @@ def _serialize_receipt(campaign: Campaign, loading: LoadingList, kind: Format, d
     )
 
 
-def _abandon_lists(path: CampaignPath, opened: Sequence[LoadingList], columns: Sequence[str] = ()) -> None:
+def _serialize_reading(reading: Reading) -> FileReading:
+    return FileReading(
+        encoding=reading.encoding,
+        encoding_guessed=reading.is_guessed,
+        separator=reading.separator,
+        sheet=reading.sheet,
+        header_row=reading.header_row,
+        hidden_rows=reading.hidden_rows,
+        nested_columns=reading.nested_columns,
+    )
+
+
+def _abandon_lists(path: CampaignPath, opened: Sequence[LoadingList], contents: ListContents | None = None) -> None:
     with queries.lock_campaign(path) as (session, campaign):
         for loading in opened:
-            lists.abandon_list(session, campaign, loading.number, columns)
+            lists.abandon_list(session, campaign, loading.number, contents)

@@ -15,8 +15,9 @@ from api.web.errors import refuse_request
 from api.web.owner_places import Release
 from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
-from common.campaigns import rendering
+from common.campaigns import queries, rendering
 from common.campaigns.csv_injection import defuse_cell
+from common.campaigns.recipients.identity import ID_COLUMN
 from common.campaigns.results import archive, lines as result_lines
 from common.campaigns.results.archive import FileNames, InvalidPatternError
 from common.campaigns.results.lines import Line, LineStatus
@@ -66,7 +67,10 @@ def send_lines(campaign: Campaign) -> Response:
 
 def send_table(campaign: Campaign) -> Response:
     """Return the results of *campaign* as CSV."""
-    lines = encode_csv(_iter_result_lines(campaign))
+    with current_context().database.reading() as session:
+        lists = queries.list_current_lists(session, campaign.id)
+    columns = dict.fromkeys(column for each in lists for column in each.columns)
+    lines = encode_csv(_iter_result_lines(campaign), [column for column in columns if column != ID_COLUMN])
     return _stream_response(campaign, lines, "text/csv; charset=utf-8", "-results.csv")
 
 
@@ -195,6 +199,7 @@ class ResultSerializer:
             cost=LineCost(amount=line.amount, currency=self._campaign.currency),
             rerolls=line.made.rerolls if line.made else 0,
             error=_serialize_error(line),
+            values=line.recipient.fields,
         )
 
     def _link(self, line: Line) -> str | None:
@@ -209,11 +214,20 @@ def encode_jsonl(lines: Iterable[ResultLine]) -> Iterator[bytes]:
         yield "".join(f"{line.model_dump_json()}\n" for line in some).encode()
 
 
-def encode_csv(lines: Iterable[ResultLine]) -> Iterator[bytes]:
-    """Yield *lines* as CSV (RFC 4180), with cells escaped so that none is a formula."""
-    yield (BYTE_ORDER_MARK + _encode_rows([list(COLUMNS)])).encode()
+def encode_csv(lines: Iterable[ResultLine], columns: Sequence[str] = ()) -> Iterator[bytes]:
+    """Yield *lines* as CSV (RFC 4180), with cells escaped so that none is a formula.
+
+    The recipients' own *columns* come last; one that is called like a column of the results gets ``(list)`` after it.
+    """
+    own = [f"{name} (list)" if name in COLUMNS else name for name in columns]
+    yield (BYTE_ORDER_MARK + _encode_rows([[*COLUMNS, *map(defuse_cell, own)]])).encode()
     for some in _batch_lines(lines):
-        yield _encode_rows([[_format_cell(read(line)) for read in COLUMNS.values()] for line in some]).encode()
+        yield _encode_rows([_list_cells(line, columns) for line in some]).encode()
+
+
+def _list_cells(line: ResultLine, columns: Sequence[str]) -> list[str]:
+    cells = [_format_cell(read(line)) for read in COLUMNS.values()]
+    return cells + [_format_cell(line.values.get(column)) for column in columns]
 
 
 def _format_cell(value: object) -> str:

@@ -64,6 +64,7 @@ class ResultLine(Output):
     cost: LineCost
     rerolls: int = Field(description="Number of re-rolls with another seed.")
     error: LineError | None
+    values: dict[str, str] = Field(description="The recipient's values by column, as uploaded.")
 
 
 class RecipientPath(CampaignPath):

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.images.schemas import PromptTokens
 from api.web.output import Amount, Output, Time
 from api.web.validation import Body, Query, Whole
 from common.states.campaigns import CampaignStatus, PrintStatus
@@ -75,6 +76,9 @@ class Proof(Output):
     image_id: UUID | None
     url: str | None = Field(description="Link that requires no API key; null unless the image was published.")
     thumbnail_url: str | None
+    prompt_tokens: PromptTokens | None = Field(
+        description="How much of the prompt the model has read; null if that is not known, or no image exists."
+    )
     gpu_seconds: float | None
     amount: Amount
     error_code: str | None

@@ -19,11 +19,10 @@ from api.campaigns.run_schemas import (
 from api.images import serializers as image_serializers
 from api.jobs import serializers as job_serializers
 from api.runtime.context import AppContext, current_context
-from common.campaigns import digest, progress as campaign_progress, queries
+from common.campaigns import digest, progress as campaign_progress, queries, rendering
 from common.campaigns.printing import proofs
 from common.campaigns.printing.quote import Interval, Quote
 from common.campaigns.progress import Tally
-from common.campaigns.recipients import importing
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.db.types import round_money
 from common.states.campaigns import ListStatus, PrintStatus
@@ -93,6 +92,7 @@ def _serialize_proof(proof: proofs.Proof, context: AppContext) -> Proof:
         image_id=image.id if image is not None else None,
         url=image.url if image is not None else None,
         thumbnail_url=image.thumbnail_url if image is not None else None,
+        prompt_tokens=image.prompt_tokens if image is not None else None,
         gpu_seconds=proof.image.gpu_seconds + proof.image.overrun_seconds if proof.image is not None else None,
         amount=proof.row.amount,
         error_code=proof.row.error_code,
@@ -117,7 +117,7 @@ def serialize_campaign(session: Session, row: Campaign, *, with_progress: bool =
         status=row.status,
         held_reason=row.held_reason,
         spec_digest=digest.compute_campaign_digest(session, row, current_context().settings) if lists else None,
-        variables=sorted(importing.collect_variables(spec)),
+        variables=sorted(rendering.collect_variables(spec)),
         arms=[_serialize_arm(arm) for arm in spec.arms],
         recipients=_serialize_recipients(lists),
         budget=serialize_budget(row),

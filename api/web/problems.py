@@ -123,6 +123,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "too_many_campaigns": ProblemKind(422, "The maximum number of campaigns has been reached"),
     "template_syntax": ProblemKind(422, "The template has a syntax error"),
     "unknown_variable": ProblemKind(422, "The template uses a variable that is not a column"),
+    "unknown_id_column": ProblemKind(422, "The file lacks the column with the recipients' IDs"),
     "identical_prompts": ProblemKind(422, "Every recipient would get the same prompt"),
     "invalid_file": ProblemKind(422, "The recipients file cannot be read"),
     "no_recipients": ProblemKind(422, "The recipients file has no recipients"),

@@ -12,10 +12,13 @@ from common.tables import Campaign, Recipient, RecipientList
 
 
 def normalise_recipient_id(recipient_id: str) -> str:
-    """Return the normalised form of an id, the same for spellings that people take for one id."""
-    if recipient_id.isascii():
-        return recipient_id.lower()
-    return normalize_text("NFC", normalize_text("NFC", recipient_id).casefold())
+    """Return the normalised form of an id, the same for spellings of one id.
+
+    Only e-mail addresses are the same in capitals; of other ids, many systems have two that differ in nothing else.
+    """
+    text = normalize_text("NFC", recipient_id)
+    name, _, host = text.rpartition("@")
+    return normalize_text("NFC", text.casefold()) if name and host else text
 
 
 def select_open_campaign_ids(owner: str) -> Select[UUID]:
@@ -52,7 +55,7 @@ def list_current_lists(session: Session, campaign_id: UUID) -> Sequence[Recipien
 
 
 def find_recipient(session: Session, campaign: Campaign, recipient_id: str) -> Recipient | None:
-    """Return the recipient whom *recipient_id* means, in whatever case it is written."""
+    """Return the recipient whom *recipient_id* means; an e-mail address may be written in any case."""
     return session.scalar(
         select(Recipient)
         .join(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from common.campaigns import templates
+from common.campaigns import placeholders, templates
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.campaigns.templates import MissingValueError, TemplateError
 from common.errors import PressroomError
@@ -57,8 +57,8 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
 
 
 def render_prompts(arm: Arm, values: Mapping[str, str]) -> RenderedPrompts:
-    """Return the prompts of *arm* for a recipient's *values*; raise RenderingError."""
-    given = {name: value for name, value in values.items() if value}
+    """Return the prompts of *arm* for a recipient's *values* by column; raise RenderingError."""
+    given = placeholders.spell_values({name: value for name, value in values.items() if value})
     prompt = prompt_text.clean_text(
         _build_style(arm.prefix, arm.suffix).wrap(_fill_template(arm.template.prompt, given))
     )
@@ -91,6 +91,12 @@ def build_request(
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     seed = _choose_seed(spec, salt, recipient.key, digest, index, rerolls)
     return told.model_copy(update={"seed": seed}), digest
+
+
+def collect_variables(spec: CampaignSpec) -> frozenset[str]:
+    """Return the names that the templates of all arms use."""
+    sources = [text for arm in spec.arms for text in (arm.template.prompt, arm.template.negative_prompt)]
+    return frozenset(name for source in sources for name in templates.compile_template(source).variables)
 
 
 def _check_length(name: str, text: str) -> None:

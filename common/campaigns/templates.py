@@ -17,12 +17,13 @@ from liquid.builtin.expressions.arguments import PositionalArgument
 from liquid.builtin.expressions.filtered import Filter
 from liquid.builtin.expressions.logical import EqExpression, NeExpression
 from liquid.builtin.expressions.primitive import Nil, RangeLiteral, StringLiteral
-from liquid.builtin.filters import misc, string
 from liquid.builtin.tags import if_tag
 from liquid.exceptions import LiquidError, OutputStreamLimitError, UndefinedError
 from liquid.expression import Expression
 from liquid.utils import ReadOnlyChainMap
 
+from common.campaigns.placeholders import spell_placeholder
+from common.campaigns.template_filters import FILTERS, UnreadableValueError
 from common.errors import PressroomError
 from common.safety.template_tags import find_tags
 
@@ -38,27 +39,17 @@ LONGEST_TAG = 500
 MOST_FILTERS = 8
 """Of one output: each may make the text longer."""
 
-FILTERS = {
-    "default": misc.default,
-    "append": string.append,
-    "prepend": string.prepend,
-    "capitalize": string.capitalize,
-    "downcase": string.downcase,
-    "upcase": string.upcase,
-    "remove": string.remove,
-    "strip": string.strip,
-    "lstrip": string.lstrip,
-    "rstrip": string.rstrip,
-    "truncate": string.truncate,
-    "truncatewords": string.truncatewords,
-}
-"""All that make one text of another; `replace` is left out, because it can multiply what it is given by itself."""
-
 
 class TemplateError(PressroomError):
     """The template cannot be read."""
 
     code = "template_syntax"
+
+
+class InvalidValueError(TemplateError):
+    """A value is not what a filter of the template needs, such as a date."""
+
+    code = "invalid_value"
 
 
 class MissingValueError(UndefinedError):
@@ -133,8 +124,17 @@ class CompiledTemplate:
         self.variables = frozenset(_find_variables(self._template))
         self._gaps = _find_placeholders(self._template)
         # What fails for every value is found here, and what never varies is filled in once and for all.
-        tried = self._render_with_liquid({name: name for name in self.variables})
-        self._constant = None if self.variables else tried
+        self._constant = self._try_names()
+
+    def _try_names(self) -> str | None:
+        """Fill in names for values; return the text if it has no variables, and None otherwise."""
+        try:
+            tried = self._render_with_liquid({name: name for name in self.variables})
+        except InvalidValueError:
+            if not self.variables:
+                raise
+            return None  # a name is no date
+        return None if self.variables else tried
 
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text for *values*, of which none is empty.
@@ -160,6 +160,8 @@ class CompiledTemplate:
             return self._template.render(values)
         except MissingValueError:
             raise
+        except UnreadableValueError as error:
+            raise InvalidValueError(error.detail) from None
         except OutputStreamLimitError:
             raise TemplateError("produces a text that is too long") from None
         except LiquidError as error:
@@ -194,10 +196,12 @@ def _find_variables(template: BoundTemplate) -> Iterator[str]:
         if isinstance(expression, FilteredExpression):
             _check_filters(expression)
         if isinstance(expression, Path):
-            first, *further = expression.path
-            if further or not isinstance(first, str):
+            parts = [part for part in expression.path if isinstance(part, str)]
+            if len(parts) < len(expression.path):
                 raise TemplateError(f"must not access {str(expression)[:64]}: values are plain text")
-            yield first
+            name = spell_placeholder(".".join(parts))  # {{ contact.name }} means the column "contact.name"
+            expression.path = [name]
+            yield name
 
 
 def _find_placeholders(template: BoundTemplate) -> list[Placeholder] | None:

@@ -67,7 +67,9 @@ class CampaignClient(Client):
         """Yield campaigns, newest first."""
         return self._pages("/v1/campaigns", {"status": status})
 
-    def upload_recipients(self, campaign_id: str, file: Path, *, mode: str = "replace") -> Json:
+    def upload_recipients(
+        self, campaign_id: str, file: Path, *, mode: str = "replace", id_column: str | None = None
+    ) -> Json:
         """Upload a file of recipients; invalid rows are rejected and listed in the receipt."""
         media_type = MEDIA_TYPES.get(file.suffix.lower())
         if media_type is None:
@@ -76,7 +78,7 @@ class CampaignClient(Client):
         return self._json(
             "PUT",
             f"/v1/campaigns/{campaign_id}/recipients",
-            params={"mode": mode, "on_error": "skip"},
+            params={"mode": mode, "on_error": "skip", **({"id_column": id_column} if id_column else {})},
             content=file.read_bytes(),
             headers={"Content-Type": media_type},
             timeout=LONG_TIMEOUT_SECONDS,

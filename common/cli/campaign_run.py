@@ -22,12 +22,14 @@ MOST_SHOWN = 10
 FALLBACK_EXTENSION = "png"
 
 
-def prepare_campaign(client: CampaignClient, body: Mapping[str, Any], recipients: Path, folder: Path) -> Json:
+def prepare_campaign(
+    client: CampaignClient, body: Mapping[str, Any], recipients: Path, folder: Path, id_column: str | None
+) -> Json:
     """Create a campaign and upload its recipients; report rejected rows and save them for correction."""
     campaign = client.create_campaign(body)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        receipt = client.upload_recipients(campaign["id"], recipients)
+        receipt = client.upload_recipients(campaign["id"], recipients, id_column=id_column)
     except ApiRefusedError:
         with suppress(ApiRefusedError):  # an unreadable file has no rows
             _save_errors(client, campaign["id"], folder)
@@ -39,6 +41,8 @@ def prepare_campaign(client: CampaignClient, body: Mapping[str, Any], recipients
 def print_receipt(client: CampaignClient, campaign_id: str, receipt: Json, folder: Path) -> None:
     """Report the result of a recipients upload, and save its rejected rows in *folder*."""
     click.echo(f"{receipt['accepted']} of {receipt['total']} rows accepted.", err=True)
+    for note in receipt["notes"]:
+        click.echo(note, err=True)
     if receipt["rejected"]:
         for error in receipt["errors"][:MOST_SHOWN]:
             click.echo(f"  row {error['row']}: {error['detail']}", err=True)
@@ -62,6 +66,9 @@ def run_proofs(client: CampaignClient, campaign: Json, k: int, folder: Path) -> 
             file.write_bytes(client.download(image))
         rows.append([each["recipient_id"], each["status"], each["prompt"], file])
     print_table(["recipient", "status", "prompt", "file"], rows, err=True)
+    dropped = max((each["prompt_tokens"]["dropped"] for each in proofs["data"] if each["prompt_tokens"]), default=0)
+    if dropped:
+        click.echo(f"The model does not read prompts to their end: up to {dropped} tokens had no effect.", err=True)
     _print_quote(proofs["quote"])
     return client.campaign(campaign["id"])
 

@@ -94,6 +94,8 @@ class RecipientList(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     status: Mapped[ListStatus] = mapped_column(stored_enum(ListStatus), default=ListStatus.LOADING)
     columns: Mapped[list[str]] = mapped_column(JSON, default=list)  # of the file, in its order
+    id_column: Mapped[str | None] = mapped_column(String(128))  # one of them; None if the rows' numbers are the ids
+    reading: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # how the file was read
     digest: Mapped[str | None] = mapped_column(String(64))  # of its rows, once the list is complete
     accepted: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)

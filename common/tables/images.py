@@ -81,6 +81,7 @@ class Image(Base):
     overrun_seconds: Mapped[float] = mapped_column(default=0.0)  # beyond what may be charged at most
     colours: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # with their shares
     palette_score: Mapped[float | None]  # 0 to 1: how well they match the job's palette
+    prompt_tokens: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))  # read and dropped
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     @property
@@ -106,6 +107,7 @@ class Asset(Base):
     bytes: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     storage_key: Mapped[str] = mapped_column(String(512))
+    original: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # what was uploaded, and changed
     verdict: Mapped[Verdict | None] = mapped_column(stored_enum(Verdict))  # None until a press has checked it
     safety: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # as of an image
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -7,6 +7,8 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -15,9 +17,13 @@ from api.runtime.event_ids import parse_event_id
 from api.runtime.long_poll import parse_preference
 from api.web.strict_json import parse_json_object
 from common.campaigns.csv_injection import defuse_cell, restore_cell
+from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.queries import normalise_recipient_id
 from common.campaigns.recipients.formats.csv_rows import CsvSheet
+from common.campaigns.recipients.formats.headings import name_columns
 from common.campaigns.recipients.formats.json_rows import JsonLinesSheet, JsonSheet
+from common.campaigns.recipients.formats.xlsx.date_formats import format_date
+from common.campaigns.recipients.formats.xlsx.number_formats import format_number
 from common.campaigns.results.archive import FileNames, sanitise_name
 from common.campaigns.results.public_links import LinkToken
 from common.campaigns.templates import CompiledTemplate
@@ -47,6 +53,7 @@ READ_BY_OPERATORS = (
 """Where no user's text comes: the operator's own words, and what runs on the user's machine."""
 
 RULES = PromptRules.open(None)
+NOON = datetime(2026, 5, 1, 12)  # noqa: DTZ001  (a workbook's)
 SECRET = b"0123456789abcdef"
 
 
@@ -61,6 +68,10 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "template": CompiledTemplate,
     "tag": lambda text: CompiledTemplate("{{ " + text + " }}"),
     "condition": lambda text: CompiledTemplate("{% if " + text + " %}{% endif %}"),
+    "date of a template": lambda text: CompiledTemplate("{{ a | date: '%Y' }}").render({"a": text}),
+    "pattern of a date": lambda text: CompiledTemplate("{{ '2026-05-01' | date: a }}").render({"a": text}),
+    "number of a template": lambda text: CompiledTemplate("{{ a | number: 2 }}").render({"a": text}),
+    "parts of a template": lambda text: CompiledTemplate("{{ a | split: 'a' | join: 'aa' }}").render({"a": text}),
     "rules of a template": RULES.judge_template,
     "rules of a prompt": RULES.judge,
     "folding": fold_text,
@@ -71,6 +82,10 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "csv rows": lambda text: _read_sheet(CsvSheet, "a,b\n" + text),
     "json lines": functools.partial(_read_sheet, JsonLinesSheet),
     "json rows": lambda text: _read_sheet(JsonSheet, '[{"a": "' + text),
+    "heading": lambda text: name_columns([text, text]),
+    "placeholder": spell_placeholder,
+    "number format": lambda text: format_number(Decimal(1), text),
+    "date format": lambda text: format_date(NOON, text),
     "formula": defuse_cell,
     "escaped formula": restore_cell,
     "file name": sanitise_name,
@@ -112,7 +127,8 @@ MODULES_THAT_PARSE: dict[str, str] = {
     "api/webhooks/serializers.py": NOT_USERS,
     "common/campaigns/recipients/formats/csv_rows.py": "csv",
     "common/campaigns/recipients/formats/json_rows.py": "json rows",
-    "common/campaigns/recipients/formats/xlsx_rows.py": SANDBOXED,
+    "common/campaigns/recipients/formats/xlsx/cells.py": SANDBOXED,  # a date that the subprocess wrote
+    "common/campaigns/recipients/formats/xlsx/sheet.py": SANDBOXED,
     "common/campaigns/recipients/importing.py": BOUNDED,  # names of columns
     "common/campaigns/templates.py": "template",
     "common/images/served_files.py": NOT_USERS,

@@ -24,8 +24,9 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     if (!file && !pasted.trim()) return form.elements.file.focus();
     const ending = file ? file.name.split(".").pop().toLowerCase() : "csv";
     const request = new XMLHttpRequest();
-    const mode = new FormData(form).get("mode") ?? "replace";
-    request.open("POST", `${form.dataset.upload}?mode=${mode}`);
+    const given = new FormData(form);
+    const query = new URLSearchParams({ mode: given.get("mode") ?? "replace", id_column: given.get("id_column") ?? "" });
+    request.open("POST", `${form.dataset.upload}?${query}`);
     request.setRequestHeader("X-CSRF-Token", form.dataset.token);
     request.setRequestHeader("HX-Request", "true");
     request.setRequestHeader("Content-Type", kinds[ending] ?? "text/csv");
@@ -47,6 +48,6 @@ for (const input of document.querySelectorAll("input[data-picture]")) {
     const headers = { "X-CSRF-Token": input.dataset.token, Accept: "application/json" };
     const answer = await fetch(input.dataset.picture, { method: "POST", body, headers });
     if (answer.ok) document.getElementById(input.dataset.into).value = (await answer.json()).id;
-    note.textContent = answer.ok ? "Image uploaded." : "The image could not be read. Use a PNG, JPEG or WebP file.";
+    note.textContent = answer.ok ? "Image uploaded." : "The image could not be read. Use a PNG, JPEG, WebP, HEIC or AVIF file.";
   });
 }

@@ -16,7 +16,6 @@ from common.access import audit
 from common.campaigns import queries
 from common.campaigns.printing import prints, settlement
 from common.campaigns.recipients import lists
-from common.campaigns.recipients.validation import ID_COLUMN
 from common.db.clock import now_sql
 from common.db.engine import Database
 from common.errors import IllegalTransitionError
@@ -228,7 +227,7 @@ def _blank_rejected_rows(session: Session, campaign: Campaign, key: str) -> int:
     """Blank the rejected rows of the recipient whose id normalises to *key*; return how many."""
     blanked = 0
     for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all():
-        place = each.columns.index(ID_COLUMN) if ID_COLUMN in each.columns else None
+        place = each.columns.index(each.id_column) if each.id_column in each.columns else None
         for row in _fetch_rejected_rows(session, each):
             named = str(row.row) if place is None else "".join(row.fields[place : place + 1])
             if queries.normalise_recipient_id(named.strip()) == key:

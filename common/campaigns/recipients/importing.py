@@ -1,17 +1,17 @@
 """Imports a recipients file into a list, row by row, in constant memory."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 
-from common.campaigns import templates
+from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.recipients import lists
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
-from common.campaigns.recipients.lists import LoadingList
+from common.campaigns.recipients.lists import ListContents, LoadingList
 from common.campaigns.recipients.validation import InvalidRow, PromptCheck, RowChecker, ValidRow
-from common.campaigns.spec import CampaignSpec
+from common.campaigns.rendering import collect_variables
 from common.db.engine import Database
 from common.errors import PressroomError
 
@@ -49,7 +49,7 @@ class IdenticalPromptsError(PressroomError):
 class ImportResult:
     """What became of a file."""
 
-    columns: Sequence[str] = ()
+    contents: ListContents = field(default_factory=ListContents)
     accepted: int = 0
     rejected: int = 0
     shown: list[InvalidRow] = field(default_factory=list)
@@ -64,8 +64,8 @@ def import_rows(database: Database, loading: LoadingList, sheet: Sheet, judge: P
     """
     done, hashed = ImportResult(), hashlib.sha256()
     if not sheet.is_open:
-        check_variables(loading.spec, sheet.columns)
-    checker = RowChecker(loading.spec, loading.salt, sheet, loading.offset, judge)
+        _check_columns(loading, sheet)
+    checker = RowChecker(loading.spec, loading.salt, sheet, loading.offset, loading.id_rule, judge)
     for rows in _chunk_rows(sheet):
         checked = [checker.check(row) for row in rows]
         if loading.offset + done.accepted + done.rejected + len(checked) > most:
@@ -78,8 +78,8 @@ def import_rows(database: Database, loading: LoadingList, sheet: Sheet, judge: P
         done.accepted += len(taken)
         done.rejected += len(refused)
         done.shown.extend(refused[: MOST_SHOWN - len(done.shown)])
-    done.columns, done.digest = list_data_columns(sheet), hashed.hexdigest()
-    check_variables(loading.spec, sheet.columns)
+    done.contents, done.digest = describe_sheet(loading, sheet), hashed.hexdigest()
+    _check_columns(loading, sheet)
     if not done.accepted and not done.rejected:
         raise NoRecipientsError
     if loading.offset + done.accepted > 1 and not loading.spec.allow_identical and not collect_variables(loading.spec):
@@ -87,24 +87,21 @@ def import_rows(database: Database, loading: LoadingList, sheet: Sheet, judge: P
     return done
 
 
-def list_data_columns(sheet: Sheet) -> list[str]:
-    """Return the columns of a file without those of errors, which have been heeded."""
-    return [name for name in sheet.columns if name not in ERROR_COLUMNS]
+def describe_sheet(loading: LoadingList, sheet: Sheet) -> ListContents:
+    """Return what a list says of its file: without the columns of errors, which have been heeded."""
+    columns = [name for name in sheet.columns if name not in ERROR_COLUMNS]
+    return ListContents(columns, loading.id_rule.choose_column(columns), sheet.reading)
 
 
-def collect_variables(spec: CampaignSpec) -> frozenset[str]:
-    """Return the names that the templates of all arms use."""
-    sources = [text for arm in spec.arms for text in (arm.template.prompt, arm.template.negative_prompt)]
-    return frozenset(name for source in sources for name in templates.compile_template(source).variables)
-
-
-def check_variables(spec: CampaignSpec, columns: Sequence[str]) -> None:
-    """Raise UnknownVariableError for a variable without a column."""
-    for name in sorted(collect_variables(spec) - {*columns}):
-        close = get_close_matches(name, columns, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        has = ", ".join(columns)[:200]
-        detail = f"Unknown variable {name[:64]!r}: the file has no such column.{hint} Its columns: {has}."
+def _check_columns(loading: LoadingList, sheet: Sheet) -> None:
+    """Raise UnknownVariableError or UnknownIdColumnError if the file lacks a column that is asked for."""
+    loading.id_rule.check_columns(sheet.columns)
+    known = [spell_placeholder(column) for column in sheet.columns]
+    for name in sorted(collect_variables(loading.spec) - {*known}):
+        close = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {{{{ {close[0]} }}}}?" if close else ""
+        has = ", ".join(known)[:200]
+        detail = f"Unknown variable {name[:64]!r}: the file has no such column.{hint} Templates can use: {has}."
         raise UnknownVariableError(detail)
 
 

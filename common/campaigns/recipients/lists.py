@@ -5,8 +5,8 @@ the campaign as it was.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Table, bindparam, func, insert, select, update
@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import queries
 from common.campaigns.printing import proofs
+from common.campaigns.recipients.formats.reading import Reading
+from common.campaigns.recipients.identity import ID_COLUMN, IdRule
 from common.campaigns.recipients.validation import InvalidRow, RowFault, ValidRow
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
@@ -35,6 +37,24 @@ _REJECT = insert(cast("Table", RejectedRow.__table__))
 
 
 @dataclass(frozen=True)
+class ListContents:
+    """What a list says of the file that it was read from."""
+
+    columns: Sequence[str] = ()
+    id_column: str | None = None
+    reading: Reading = field(default_factory=Reading)
+
+    @classmethod
+    def from_row(cls, row: RecipientList) -> Self:
+        """Return what the row of a list says."""
+        return cls(row.columns, row.id_column, Reading(**(row.reading or {})))
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the same as columns of the table."""
+        return {"columns": [*self.columns], "id_column": self.id_column, "reading": asdict(self.reading)}
+
+
+@dataclass(frozen=True)
 class LoadingList:
     """A list that is being imported, and what its rows are checked against."""
 
@@ -47,12 +67,21 @@ class LoadingList:
     """The numbers of the lists whose recipients must not occur again."""
     offset: int
     """The total number of rows of these lists."""
+    id_rule: IdRule
 
 
-def open_list(session: Session, campaign: Campaign, *, replaces: bool, spec: CampaignSpec | None = None) -> LoadingList:
+def open_list(
+    session: Session,
+    campaign: Campaign,
+    *,
+    replaces: bool,
+    spec: CampaignSpec | None = None,
+    id_column: str | None = None,
+) -> LoadingList:
     """Open a list for *campaign*, which is locked; raise IllegalTransitionError if it cannot take one now.
 
-    The rows are checked against *spec* if it is given, else against the campaign's own.
+    The rows are checked against *spec* if it is given, else against the campaign's own. Their ids are in *id_column*,
+    or where they are in the lists before.
     """
     if is_loading(session, campaign):
         raise IllegalTransitionError("The campaign is already importing a list.")
@@ -74,6 +103,7 @@ def open_list(session: Session, campaign: Campaign, *, replaces: bool, spec: Cam
         campaign.salt,
         tuple(each.number for each in others),
         sum(each.accepted + each.rejected for each in others),
+        IdRule(id_column, next((each.id_column for each in others if each.id_column), ID_COLUMN)),
     )
 
 
@@ -107,18 +137,18 @@ def insert_rows(
 
 
 def finish_list(
-    session: Session, campaign: Campaign, loading: LoadingList, columns: Sequence[str], digest: str
+    session: Session, campaign: Campaign, loading: LoadingList, contents: ListContents, digest: str
 ) -> None:
     """Add the complete list to its campaign, which is locked; it replaces the other lists if it was opened so."""
     if loading.replaces:
         drop_current_lists(session, campaign)
-    _update_list(session, loading, status=ListStatus.CURRENT, columns=[*columns], digest=digest)
+    _update_list(session, loading, status=ListStatus.CURRENT, digest=digest, **contents.to_row())
     campaign.quote = None
     if campaign.status is CampaignStatus.VALIDATING:
         move_campaign(session, campaign, CampaignStatus.READY)
 
 
-def abandon_list(session: Session, campaign: Campaign, number: int, columns: Sequence[str] = ()) -> None:
+def abandon_list(session: Session, campaign: Campaign, number: int, contents: ListContents | None = None) -> None:
     """Drop a list that is being imported, and restore its campaign, which is locked, to its earlier status."""
     session.execute(
         update(RecipientList)
@@ -127,7 +157,7 @@ def abandon_list(session: Session, campaign: Campaign, number: int, columns: Seq
             RecipientList.number == number,
             RecipientList.status == ListStatus.LOADING,
         )
-        .values(status=ListStatus.DROPPED, columns=[*columns])
+        .values(status=ListStatus.DROPPED, **(contents or ListContents()).to_row())
     )
     restore_status(session, campaign)
 
@@ -192,7 +222,7 @@ def _split_known(
             taken[row.key] = row
             continue
         detail = f"The recipient {row.recipient_id[:64]!r} already exists: {where}."
-        repeated.append(InvalidRow(row.number, row.cells, RowFault("duplicate_recipient", "recipient_id", detail)))
+        repeated.append(InvalidRow(row.number, row.cells, RowFault("duplicate_recipient", row.id_column, detail)))
     return [*taken.values()], repeated
 
 

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from common.campaigns import queries
 from common.campaigns.recipients import importing, lists
+from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row
+from common.campaigns.recipients.identity import IdRule
 from common.campaigns.recipients.importing import ImportResult
 from common.campaigns.recipients.lists import LoadingList
-from common.campaigns.recipients.validation import ID_COLUMN, PromptCheck
+from common.campaigns.recipients.validation import PromptCheck
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
@@ -35,8 +37,9 @@ def reopen_lists(session: Session, campaign: Campaign, spec: CampaignSpec) -> li
         number = first.number + place
         if place:
             session.add(RecipientList(campaign_id=campaign.id, number=number))
+        rule = IdRule(each.id_column)
         others = tuple(loading.number for _, loading in opened)
-        opened.append((each, LoadingList(campaign.id, number, not place, spec, campaign.salt, others, offset)))
+        opened.append((each, LoadingList(campaign.id, number, not place, spec, campaign.salt, others, offset, rule)))
         offset += each.accepted + each.rejected
     return opened
 
@@ -55,7 +58,8 @@ class StoredSheet:
 
     def __init__(self, database: Database, kept: RecipientList) -> None:
         self._database, self._kept = database, kept
-        self._is_named = ID_COLUMN in kept.columns
+        self.reading = Reading(**(kept.reading or {}))
+        self._is_named = kept.id_column is not None
         self.columns = [*kept.columns, *(() if self._is_named else ERROR_COLUMNS[:1])]
 
     def __iter__(self) -> Iterator[Row]:
@@ -71,7 +75,7 @@ class StoredSheet:
         last = 0
         while rows := self._read(select(Recipient).where(*where, Recipient.row > last).order_by(Recipient.row)):
             for row in rows:
-                yield self._format_cell(
+                yield self._build_row(
                     row.row, [row.fields.get(name, "") for name in self._kept.columns], row.recipient_id
                 )
             last = rows[-1].row
@@ -81,14 +85,14 @@ class StoredSheet:
         last = 0
         while rows := self._read(select(RejectedRow).where(*where, RejectedRow.row > last).order_by(RejectedRow.row)):
             for row in rows:
-                yield self._format_cell(row.row, row.fields, "")
+                yield self._build_row(row.row, row.fields, "")
             last = rows[-1].row
 
     def _read(self, query: Select[T]) -> Sequence[T]:
         with self._database.reading() as session:
             return session.scalars(query.limit(CHUNK)).all()
 
-    def _format_cell(self, number: int, cells: list[str], recipient_id: str) -> Row:
+    def _build_row(self, number: int, cells: list[str], recipient_id: str) -> Row:
         return Row(number, cells if self._is_named else [*cells, recipient_id])
 
 

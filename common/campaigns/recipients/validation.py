@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from common.campaigns.csv_injection import restore_cell
+from common.campaigns.placeholders import find_column, spell_placeholder
 from common.campaigns.queries import normalise_recipient_id
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
-from common.campaigns.rendering import RenderingError, choose_arm, render_prompts
+from common.campaigns.recipients.identity import IdRule
+from common.campaigns.rendering import RenderingError, choose_arm, collect_variables, render_prompts
 from common.campaigns.spec import CampaignSpec
 
-ID_COLUMN = "recipient_id"
 LONGEST_ID = 255
 LONGEST_VALUE = 10_000
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # made once: it takes as long as a row
@@ -38,6 +39,7 @@ class ValidRow(NamedTuple):
     values: str  # as JSON
     arm: str
     cells: list[str]
+    id_column: str  # empty if the id is the row's number
 
 
 class InvalidRow(NamedTuple):
@@ -51,9 +53,14 @@ class InvalidRow(NamedTuple):
 class RowChecker:
     """Checks the rows of one sheet for one campaign; *offset* is how many rows came before them in other lists."""
 
-    def __init__(self, spec: CampaignSpec, salt: bytes, sheet: Sheet, offset: int, judge: PromptCheck) -> None:
+    def __init__(
+        self, spec: CampaignSpec, salt: bytes, sheet: Sheet, offset: int, id_rule: IdRule, judge: PromptCheck
+    ) -> None:
         self._spec, self._salt, self._sheet = spec, salt, sheet
-        self._offset, self._judge = offset, judge
+        self._offset, self._id_rule, self._judge = offset, id_rule, judge
+        self._used = collect_variables(spec)
+        self._id_column: str | None = None
+        self._seen = 0
 
     def check(self, row: Row) -> ValidRow | InvalidRow:
         """Return the row, ready to be kept, or what is wrong with it."""
@@ -65,11 +72,14 @@ class RowChecker:
         except _RefusedError as error:
             return InvalidRow(row.number, row.cells, error.fault)
         except RenderingError as error:
-            return InvalidRow(row.number, row.cells, RowFault(error.code, error.column, error.message))
+            column = (error.column and find_column(error.column, columns)) or error.column
+            return InvalidRow(row.number, row.cells, RowFault(error.code, column, error.message))
 
     def _check(self, columns: list[str], row: Row, came_back: str) -> ValidRow:
         if row.fault is not None:
             raise _RefusedError(row.fault[0], "", row.fault[1])
+        self._find_id_column()
+        self._check_nested(row)
         values = {name: cell for name, cell in zip(columns, map(str.strip, row.cells), strict=False) if cell}
         recipient_id, key = self._identify(row, values, came_back)
         spelled = _encode_values(values)
@@ -77,20 +87,32 @@ class RowChecker:
         words = render_prompts(arm, values)
         if category := self._judge(words.prompt):
             raise _RefusedError("prompt_rejected", "", f"The prompt is rejected by the prompt rules: {category}.")
-        return ValidRow(row.number, recipient_id, key, spelled, arm.name, row.cells)
+        return ValidRow(row.number, recipient_id, key, spelled, arm.name, row.cells, self._id_column or "")
+
+    def _find_id_column(self) -> None:
+        columns = self._sheet.columns
+        if self._id_column is None and len(columns) > self._seen:
+            self._id_column, self._seen = self._id_rule.choose_column(columns), len(columns)
+
+    def _check_nested(self, row: Row) -> None:
+        """Refuse a list or an object where a text is needed; elsewhere it is left out."""
+        for column in row.nested:
+            if column == self._id_column or spell_placeholder(column) in self._used:
+                raise _RefusedError("type", column, f"{column} must be a string, a number or a boolean.")
 
     def _identify(self, row: Row, values: dict[str, str], came_back: str) -> tuple[str, str]:
-        given = values.get(ID_COLUMN)
-        if given is None:
-            if ID_COLUMN in self._sheet.columns:
-                raise _RefusedError("required", ID_COLUMN, "The recipient has no id.")
+        column = self._id_column
+        given = values.get(column or "")
+        if column is None:
             # A row that was corrected is the one that it was.
             number = came_back if _NUMBER.fullmatch(came_back) else str(self._offset + row.number)
             return number, number
+        if given is None:
+            raise _RefusedError("required", column, "The recipient has no id.")
         if len(given) > LONGEST_ID or len(key := normalise_recipient_id(given)) > LONGEST_ID:
-            raise _RefusedError("too_long", ID_COLUMN, f"The id must not exceed {LONGEST_ID} characters.")
+            raise _RefusedError("too_long", column, f"The id must not exceed {LONGEST_ID} characters.")
         if not given.isprintable():
-            raise _RefusedError("control_character", ID_COLUMN, "The id contains a control character.")
+            raise _RefusedError("control_character", column, "The id contains a control character.")
         return given, key
 
 

@@ -32,6 +32,7 @@ def campaign() -> None:
 @click.option("--name", help="Name of the campaign; by default the file name.")
 @click.option("--negative", help="Negative prompt.")
 @click.option("--style", help="Style, NAME or NAME@VERSION.")
+@click.option("--id-column", help="Column that identifies the recipients, such as email; by default recipient_id.")
 @click.option("--variant", "variants", multiple=True, help="Variant as NAME=TEMPLATE; can be repeated.")
 @click.option("--images", type=int, help="Images per recipient.")
 @click.option("--seed-rule", type=click.Choice([str(rule) for rule in SeedRule]), help="How seeds are chosen.")
@@ -45,6 +46,7 @@ def campaign() -> None:
 @as_json_option
 def run(
     recipients: Path,
+    id_column: str | None,
     proofs: int,
     links: bool,
     names: str | None,
@@ -60,7 +62,7 @@ def run(
     """
     folder = out or Path(f"{recipients.stem}-results")
     with connect_client_as(CampaignClient) as client:
-        made = campaign_run.prepare_campaign(client, _build_body(options, recipients), recipients, folder)
+        made = campaign_run.prepare_campaign(client, _build_body(options, recipients), recipients, folder, id_column)
         if proofs:
             made = campaign_run.run_proofs(client, made, proofs, folder)
         question = f"Print the campaign for at most {options['budget']} {made['budget']['currency']}?"
@@ -108,12 +110,13 @@ def show(campaign_id: str, as_json: bool) -> None:
 @campaign.command()
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @click.argument("recipients", type=_FILE)
+@click.option("--id-column", help="Column that identifies the recipients; by default that of the campaign's list.")
 @click.option("--out", type=_FOLDER, default=".", help="Folder for the rejected rows.")
 @as_json_option
-def append(campaign_id: str, recipients: Path, out: Path, as_json: bool) -> None:
+def append(campaign_id: str, recipients: Path, id_column: str | None, out: Path, as_json: bool) -> None:
     """Add the rows of a file, such as a corrected errors.csv; they need a separate approval."""
     with connect_client_as(CampaignClient) as client:
-        receipt = client.upload_recipients(campaign_id, recipients, mode="append")
+        receipt = client.upload_recipients(campaign_id, recipients, mode="append", id_column=id_column)
         campaign_run.print_receipt(client, campaign_id, receipt, out)
     if as_json:
         print_json(receipt)

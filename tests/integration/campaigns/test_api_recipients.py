@@ -131,7 +131,7 @@ def test_an_unknown_variable_refuses_the_file_and_lists_the_columns(api: Api) ->
     for data, kind in ((CSV, "text/csv"), ('{"name": "Ada"}\n', JSONL)):
         refused = put(api, made, data, kind=kind)
         assert (refused.status_code, refused.json["code"]) == (422, "unknown_variable")
-        assert "Did you mean 'name'?" in refused.json["detail"]
+        assert "Did you mean {{ name }}?" in refused.json["detail"]
     assert api.get(f"/v1/campaigns/{made['id']}").json["status"] == "draft"
 
 
@@ -173,10 +173,9 @@ def test_an_empty_file_and_too_many_recipients_are_refused(sqlite_database: Data
     ("data", "word"),
     [
         ("", "header"),
-        ("name,name\na,b\n", "the name 'name'"),
         ('name,pet\n"Ada,fox\n', "Line 2"),
         ("name\nA\0da\n", "NUL"),
-        ("name\nJos\xe9\n".encode("iso-8859-1"), "UTF-8"),
+        ("name\nZo\xeb\n".encode() + b"Jos\xe9\n", "Line 3 contains bytes that are not UTF-8"),
         (",".join(f"c{number}" for number in range(10_000)), "columns"),
         (b"PK\x03\x04", "archive"),
     ],
@@ -204,7 +203,7 @@ def test_another_charset_is_read_when_it_is_declared(api: Api, campaign: dict[st
         "text/plain",
         "multipart/form-data; boundary=x",
         "",
-        "text/csv; charset=utf-16",
+        "text/csv; charset=utf-7",
     ],
 )
 def test_unsupported_media_types_are_refused_before_the_body_is_read(
@@ -226,8 +225,8 @@ def test_a_file_that_is_too_large_is_refused(sqlite_database: Database, tmp_path
     ("first", "second"),
     [
         ("A-1", "A-1"),
-        ("A-1", "a-1"),
-        ("Stra\u00dfe", "STRASSE"),
+        ("Ada@Example.com", "ada@example.COM"),
+        ("Stra\u00dfe@example.com", "STRASSE@example.com"),
         ("\u00e9", unicodedata.normalize("NFD", "\u00e9")),
         ("x", " x "),
     ],
@@ -325,7 +324,7 @@ def test_a_preview_renders_a_sample_or_one_row_and_prints_nothing(database: Data
     assert sample == api.post(path, json={"k": 4}).json["data"]
     assert {"r0", "long"} <= {each["recipient_id"] for each in sample}
     assert (len(sample), [len(each["seeds"]) for each in sample]) == (4, [2] * 4)
-    (one,) = api.post(path, json={"recipient_id": "R7"}).json["data"]
+    (one,) = api.post(path, json={"recipient_id": "r7"}).json["data"]
     assert (one["prompt"], one["recipient_id"]) == ("a card for name7", "r7")
     assert api.post(path, json={"recipient_id": "nobody"}).status_code == 404
     with database.reading() as session:

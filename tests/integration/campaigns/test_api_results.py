@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from sqlalchemy import select, update
 
 from common.access.keys import Scope
-from common.campaigns import lifecycle
+from common.campaigns import lifecycle, queries
 from common.campaigns.results import lines as result_lines
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.clerk import retention
@@ -81,7 +81,9 @@ def upload_asset(api: Api) -> UUID:
 def rename(campaign_fixture: CampaignFixture, campaign_id: UUID, row: int, name: str) -> None:
     with campaign_fixture.database.transaction() as session:
         chosen = (Recipient.campaign_id == campaign_id, Recipient.row == row)
-        session.execute(update(Recipient).where(*chosen).values(recipient_id=name, key=name.lower()))
+        session.execute(
+            update(Recipient).where(*chosen).values(recipient_id=name, key=queries.normalise_recipient_id(name))
+        )
 
 
 def test_every_image_of_every_recipient_has_a_line(campaign_fixture: CampaignFixture, api: Api) -> None:

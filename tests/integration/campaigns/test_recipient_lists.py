@@ -54,7 +54,7 @@ def fill(database: Database, loading: LoadingList, rows: int, prefix: str = "r")
 def finish(database: Database, loading: LoadingList, done: importing.ImportResult) -> None:
     with database.transaction() as session:
         campaign = session.get_one(Campaign, loading.campaign_id, with_for_update=True)
-        lists.finish_list(session, campaign, loading, done.columns, done.digest)
+        lists.finish_list(session, campaign, loading, done.contents, done.digest)
 
 
 def take(database: Database, campaign_id: UUID, rows: int, prefix: str = "r", *, replaces: bool = True) -> None:
@@ -158,7 +158,7 @@ def test_replaced_rows_are_deleted_in_chunks_and_their_proofs_at_once(database: 
     clear(database)
     assert (count(database, Recipient), count(database, RecipientList)) == (5, 1)
     with database.reading() as session:
-        assert queries.find_recipient(session, session.get_one(Campaign, campaign_id), "NEW3") is not None
+        assert queries.find_recipient(session, session.get_one(Campaign, campaign_id), "new3") is not None
 
 
 def test_the_errors_of_a_refused_file_are_kept_for_a_day_or_until_the_next(database: Database) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from api.campaigns import recipient_upload
 from common.access import keys
-from common.campaigns.recipients.formats import xlsx_rows
+from common.campaigns.recipients.formats.xlsx import sheet as xlsx_sheet
 from common.db.engine import Database
 from common.launcher.subprocess_sandbox import Sandbox
 from tests.support.apis import Api, open_api
@@ -35,8 +35,8 @@ def test_a_workbook_that_gets_no_process_in_time_leaves_its_campaign_as_it_was(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_campaign(api)
-    monkeypatch.setattr(xlsx_rows, "_sandbox", Sandbox(memory_bytes=2**30, cpu_seconds=1, places=1, wait_seconds=0))
-    with xlsx_rows._sandbox._places:
+    monkeypatch.setattr(xlsx_sheet, "_sandbox", Sandbox(memory_bytes=2**30, cpu_seconds=1, places=1, wait_seconds=0))
+    with xlsx_sheet._sandbox._places:
         assert put(api, made, WORKBOOK, kind=MEDIA_TYPE).json["code"] == "too_many_uploads"
     assert api.get(f"/v1/campaigns/{made['id']}").json["status"] == "draft"
     assert put(api, made, WORKBOOK, kind=MEDIA_TYPE).status_code == 200

@@ -18,10 +18,13 @@ from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web.validation import refuse_not_found
 from common.access.keys import Scope
-from common.campaigns import queries
-from common.campaigns.recipients import importing, queries as recipient_queries
+from common.campaigns import queries, rendering
+from common.campaigns.placeholders import spell_placeholder
+from common.campaigns.recipients import queries as recipient_queries
 from common.campaigns.recipients.formats.detect import MEDIA_TYPES
-from common.campaigns.recipients.lists import EXTENDABLE, UNAPPROVED
+from common.campaigns.recipients.formats.headings import LONGEST_COLUMN
+from common.campaigns.recipients.lists import EXTENDABLE, UNAPPROVED, ListContents
+from common.campaigns.recipients.notes import describe_contents
 from common.campaigns.spec import CampaignSpec
 from common.tables import Recipient
 
@@ -47,8 +50,11 @@ def show_recipients(campaign_id: str) -> Response:
         "Recipients",
         lists=lists,
         newest=newest,
+        notes=[] if newest is None else [*describe_contents(ListContents.from_row(newest))],
+        id_column=next((each.id_column for each in lists if each.id_column), None),
         bad=bad,
-        columns=sorted(importing.collect_variables(CampaignSpec.from_row(row.spec))),
+        spell=spell_placeholder,
+        columns=sorted(rendering.collect_variables(CampaignSpec.from_row(row.spec))),
         takes_new=row.status in UNAPPROVED,
         takes_more=row.status in EXTENDABLE or (row.status in UNAPPROVED and bool(lists)),
         kinds=MEDIA_TYPES,
@@ -61,7 +67,8 @@ def show_recipients(campaign_id: str) -> Response:
 def upload_recipients(campaign_id: str) -> Response:
     """Import the uploaded file (the request body); invalid rows are rejected and shown."""
     mode = "append" if request.args.get("mode") == "append" else "replace"
-    receipt = receive_recipients(parse_path(campaign_id), UploadQuery(mode=mode, on_error="skip"))
+    column = read_text("id_column", LONGEST_COLUMN) or None
+    receipt = receive_recipients(parse_path(campaign_id), UploadQuery(mode=mode, on_error="skip", id_column=column))
     note = "recipients-taken" if not receipt.rejected else "recipients-taken-in-part"
     return jsonify(url=build_page_url("campaigns_recipients:show_recipients", campaign_id=campaign_id, note=note))
 

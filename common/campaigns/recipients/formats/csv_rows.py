@@ -4,12 +4,15 @@ import csv
 import itertools
 import re
 from collections.abc import Iterator
+from string import whitespace
 from typing import IO
 
-from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit_row, read_columns
+from common.campaigns.recipients.formats.headings import name_columns
+from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit_row
 from common.campaigns.recipients.formats.text_lines import TextLines
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
+_BLANK = whitespace + DELIMITERS + '"'
 _HINT = re.compile(r"sep=(.)\n?")  # a first line by which Excel tells itself
 
 
@@ -18,16 +21,17 @@ class CsvSheet:
 
     is_open = False
 
-    def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
+    def __init__(self, file: IO[bytes], encoding: str | None = None) -> None:
         self._lines = TextLines(file, encoding)
+        self.reading = self._lines.reading
         lines = iter(self._lines)
-        first = next(lines, "")
+        first, delimiter = _skip_blank_lines(lines), ""
         if hint := _HINT.fullmatch(first):
-            first, delimiter = next(lines, ""), hint[1]
-        else:
-            delimiter = _find_delimiter(first)
-        self._rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
-        self.columns = read_columns(next(self._read(), []))
+            first, delimiter = _skip_blank_lines(lines), hint[1]
+        self.reading.separator = delimiter or _find_delimiter(first)
+        self.reading.header_row = max(1, self._lines.number)
+        self._rows = csv.reader(itertools.chain([first], lines), delimiter=self.reading.separator, strict=True)
+        self.columns = name_columns(next(self._read(), []))
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows that are not empty."""
@@ -44,6 +48,11 @@ class CsvSheet:
                 yield cells
         except csv.Error as error:
             raise InvalidFileError(f"Line {self._lines.number} is not CSV: {error}.") from None
+
+
+def _skip_blank_lines(lines: Iterator[str]) -> str:
+    """Return the first line that has any text besides delimiters."""
+    return next((line for line in lines if line.strip(_BLANK)), "")
 
 
 def _find_delimiter(line: str) -> str:

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import IO
 
-from common.campaigns.recipients.formats import xlsx_rows
 from common.campaigns.recipients.formats.csv_rows import CsvSheet
 from common.campaigns.recipients.formats.json_rows import JsonLinesSheet, JsonSheet
 from common.campaigns.recipients.formats.rows import Sheet
+from common.campaigns.recipients.formats.xlsx import sheet as xlsx_sheet
 
 
 class Format(StrEnum):
@@ -29,9 +29,10 @@ MEDIA_TYPES = {
 }
 
 ENCODINGS = {
-    "utf-8": "utf-8-sig",  # with or without BOM
-    "utf8": "utf-8-sig",
-    "us-ascii": "utf-8-sig",
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "utf-8",
+    "utf-16": "utf-16",
     "iso-8859-1": "iso-8859-1",
     "latin-1": "iso-8859-1",
     "windows-1252": "windows-1252",
@@ -40,10 +41,13 @@ ENCODINGS = {
 
 
 @contextmanager
-def open_sheet(file: IO[bytes], kind: Format, encoding: str = "utf-8-sig") -> Iterator[Sheet]:
-    """Yield the rows of *file*; raise InvalidFileError for one that is not what *kind* says."""
+def open_sheet(file: IO[bytes], kind: Format, encoding: str | None = None) -> Iterator[Sheet]:
+    """Yield the rows of *file*; raise InvalidFileError for one that is not what *kind* says.
+
+    Without an *encoding*, which is one of ``ENCODINGS``, it is found out from the file.
+    """
     if kind is Format.XLSX:
-        with xlsx_rows.open_workbook(file) as sheet:
+        with xlsx_sheet.open_workbook(file) as sheet:
             yield sheet
     elif kind is Format.CSV:
         yield CsvSheet(file, encoding)

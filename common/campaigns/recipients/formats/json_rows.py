@@ -4,12 +4,14 @@ A cell holds a number exactly as the file spells it: ``3.10`` and ``1e5`` stay w
 ijson convert numbers first, so ``json`` parses each object here.
 """
 
-import codecs
 import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row, check_column_name
+from common.campaigns.recipients.formats.headings import ColumnNames
+from common.campaigns.recipients.formats.reading import Reading
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row
+from common.campaigns.recipients.formats.text_decoding import TextDecoder
 from common.campaigns.recipients.formats.text_lines import BUFFER, TextLines
 
 SPACE = " \t\r\n"
@@ -24,43 +26,47 @@ class _ObjectRows:
 
     is_open = True
 
-    def __init__(self) -> None:
-        self.columns: list[str] = []
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self._names = ColumnNames()
+        self.columns = self._names.names
         self._places: dict[str, int] = {}
         self._decoder = json.JSONDecoder(
             object_pairs_hook=_read_object, parse_int=str, parse_float=str, parse_constant=_refuse_constant
         )
 
-    def _format_cell(self, number: int, value: Any) -> Row:
+    def _format_row(self, number: int, value: Any) -> Row:
         if not isinstance(value, dict):
             raise InvalidFileError(f"Row {number} is not a JSON object.")
-        cells, fault = [""] * len(self.columns), None
-        for name, item in value.items():
-            place = self._place(name.strip(), number)
+        cells, nested = [""] * len(self.columns), list[str]()
+        for key, item in value.items():
+            place = self._find_place(key)
             cells.extend([""] * (place + 1 - len(cells)))
             if isinstance(item, dict | list):
-                fault = ("type", f"{name} must be a string, a number or a boolean.")
+                nested.append(self.columns[place])
             else:
                 cells[place] = "" if item is None else str(item).lower() if isinstance(item, bool) else item
-        return Row(number, cells, fault)
+        self._record_nested(nested)
+        return Row(number, cells, nested=tuple(nested))
 
-    def _place(self, name: str, number: int) -> int:
-        place = self._places.get(name)
+    def _find_place(self, key: str) -> int:
+        place = self._places.get(key)
         if place is None:
-            check_column_name(name, f"Row {number}: a key")
-            place = self._places[name] = len(self.columns)
-            if place == MOST_COLUMNS:
-                raise InvalidFileError(f"Row {number}: the file must not have more than {MOST_COLUMNS} columns.")
-            self.columns.append(name)
+            place = self._places[key] = len(self.columns)
+            self._names.add(key)
         return place
+
+    def _record_nested(self, columns: list[str]) -> None:
+        known = self.reading.nested_columns
+        known.extend(column for column in columns if column not in known)
 
 
 class JsonLinesSheet(_ObjectRows):
     """A file of one JSON object a line."""
 
-    def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
-        super().__init__()
+    def __init__(self, file: IO[bytes], encoding: str | None = None) -> None:
         self._lines = TextLines(file, encoding)
+        super().__init__(self._lines.reading)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows; empty lines are none."""
@@ -74,15 +80,16 @@ class JsonLinesSheet(_ObjectRows):
                 value = self._decoder.decode(line)
             except (ValueError, RecursionError) as error:
                 raise InvalidFileError(f"Line {self._lines.number} is not JSON: {_format_error(error)}.") from None
-            yield self._format_cell(number, value)
+            yield self._format_row(number, value)
 
 
 class JsonSheet(_ObjectRows):
     """A file of one JSON array of objects."""
 
-    def __init__(self, file: IO[bytes], encoding: str = "utf-8-sig") -> None:
-        super().__init__()
-        self._file, self._decode = file, codecs.getincrementaldecoder(encoding)().decode
+    def __init__(self, file: IO[bytes], encoding: str | None = None) -> None:
+        decoder = TextDecoder(encoding)
+        super().__init__(decoder.reading)
+        self._file, self._decode = file, decoder.decode
         self._text, self._at, self._is_whole = "", 0, False
 
     def __iter__(self) -> Iterator[Row]:
@@ -94,7 +101,7 @@ class JsonSheet(_ObjectRows):
         if self._next_sign() != "]":
             while True:
                 number += 1
-                yield self._format_cell(number, self._next_value(number))
+                yield self._format_row(number, self._next_value(number))
                 if (sign := self._next_sign()) != ",":
                     break
                 self._at += 1
@@ -129,10 +136,7 @@ class JsonSheet(_ObjectRows):
             return False
         data = self._file.read(BUFFER)
         self._is_whole = not data
-        try:
-            self._text = self._text[self._at :] + self._decode(data, self._is_whole)
-        except UnicodeDecodeError:
-            raise InvalidFileError("The file is not UTF-8.") from None
+        self._text = self._text[self._at :] + self._decode(data, is_last=self._is_whole)
         self._at = 0
         return True
 

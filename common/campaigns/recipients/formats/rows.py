@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from common.campaigns.recipients.formats.reading import Reading
 from common.errors import PressroomError
 
-MOST_COLUMNS = 200
-LONGEST_COLUMN = 128
 LONGEST_ROW = 1_000_000
 """Characters of a row, quotes and all; no reader holds more than that and its buffer."""
 
@@ -26,6 +25,7 @@ class Row(NamedTuple):
     number: int
     cells: list[str]
     fault: tuple[str, str] | None = None  # code and detail
+    nested: tuple[str, ...] = ()  # columns that hold a list or an object instead of a text
 
 
 class Sheet(Protocol):
@@ -35,34 +35,11 @@ class Sheet(Protocol):
     """In the file's order; JSON may add to them while it is read."""
     is_open: bool
     """Whether columns may still be added."""
+    reading: Reading
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows that are not empty."""
         ...
-
-
-def read_columns(cells: list[str]) -> list[str]:
-    """Return the columns that a header names; raise InvalidFileError."""
-    columns = [cell.strip() for cell in cells]
-    while columns and not columns[-1]:
-        columns.pop()
-    if not columns:
-        raise InvalidFileError("The file has no header; its first row must contain the column names.")
-    if len(columns) > MOST_COLUMNS:
-        raise InvalidFileError(f"The file has {len(columns)} columns; it must not have more than {MOST_COLUMNS}.")
-    for place, name in enumerate(columns, 1):
-        check_column_name(name, f"Column {place}")
-        if name in columns[: place - 1]:
-            raise InvalidFileError(f"Two columns have the name {name!r}; column names must be unique.")
-    return columns
-
-
-def check_column_name(name: str, place: str) -> None:
-    """Raise InvalidFileError for what no column can be called."""
-    if not name:
-        raise InvalidFileError(f"{place} must have a name.")
-    if len(name) > LONGEST_COLUMN or not name.isprintable():
-        raise InvalidFileError(f"{place} must have a name of at most {LONGEST_COLUMN} characters on one line.")
 
 
 def fit_row(number: int, cells: list[str], columns: list[str]) -> Row | None:

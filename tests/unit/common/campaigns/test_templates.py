@@ -9,7 +9,14 @@ from common.campaigns import templates
 from common.campaigns.templates import LONGEST_TAG, MOST_FILTERS, CompiledTemplate, MissingValueError, TemplateError
 from common.jobs.prompt_text import clean_text
 
-VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
+VALUES = {
+    "name": "Ada",
+    "city": "Łódź",
+    "first_name": "A.",
+    "day": "2026-05-01",
+    "price": "1234.5",
+    "tags": "red, green, blue",
+}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +29,20 @@ VALUES = {"name": "Ada", "city": "Łódź", "first name": "A."}
         ("{{ name | upcase | append: '!' }}", "ADA!"),
         ("{{ name | truncate: 2, '' }}", "Ad"),
         ("{{ ['first name'] }}", "A."),
+        ("{{ first.name }}", "A."),
+        ("{{ First.Name | default: 'none' }}", "A."),
+        ("{{ day | date: '%d.%m.%Y' }}", "01.05.2026"),
+        ("{{ day | date: '%A, %-d %B %Y' }}", "Friday, 1 May 2026"),
+        ("{{ nick | default: '1.5.2026 18:05' | date: '%b %e, %H:%M or %I %p, %y%%' }}", "May 1, 18:05 or 06 PM, 26%"),
+        ("{{ price | number }}", "1235"),
+        ("{{ price | number: 2 }}", "1234.50"),
+        ("{{ price | number: 2, '1,234.56' }}", "1,234.50"),
+        ("{{ price | number: 2, '1.234,56' }} €", "1.234,50 €"),
+        ("{{ price | append: '678' | number: 1, '1 234,56' }}", "1 234,6"),
+        ("{{ tags | split: ', ' | first }}", "red"),
+        ("{{ tags | split: ',' | last | strip | upcase }}", "BLUE"),
+        ("{{ tags | split: ', ' | join: ' and ' }}", "red and green and blue"),
+        ("{{ nick | default: ' Ada  Lovelace' | split: ' ' | first }}", "Ada"),
         ("{% if city %}in {{ city }}{% endif %}", "in Łódź"),
         ("{% if nick %}{{ nick }}{% else %}{{ name }}{% endif %}", "Ada"),
         ("{% if nick != blank %}nick{% elsif name == 'Ada' %}yes{% endif %}", "yes"),
@@ -68,11 +89,18 @@ def test_tags_that_liquid_would_search_the_end_of_are_refused_at_once(source: st
         "{% if name %}",
         "{% endif %}",
         "{% if name",
-        "{{ name.__class__ }}",
-        "{{ name.size }}",
         "{{ name[0] }}",
         "{{ name[city] }}",
         "{{ name | upper }}",
+        "{{ name | first }}",
+        "{{ name | join: ', ' }}",
+        "{{ name | split }}",
+        "{{ name | split: ' ' | upcase }}",
+        "{{ name | date }}",
+        "{{ '2026-05-01' | date: '%Q' }}",
+        "{{ 'today' | date: '%Y' }}",
+        "{{ '1' | number: 11 }}",
+        "{{ '1' | number: 2, 'de' }}",
         "{{ name | replace: '', name }}",
         "{{ name | upcase: 3 }}",
         "{{ (1..1000000000) }}",
@@ -104,9 +132,26 @@ def test_a_value_that_is_missing_and_has_no_default_is_named(source: str) -> Non
     assert refused.value.name in ("nick", "now")
 
 
+@pytest.mark.parametrize(
+    ("source", "value", "words"),
+    [
+        ("{{ a | date: '%Y' }}", "tomorrow", "cannot read 'tomorrow' as a date; write it as 2026-05-01"),
+        ("{{ a | date: '%Y' }}", "2026-02-30", "as a date"),
+        ("{{ a | date: '%Y' }}", "2026-05-01 late", "as a date"),
+        ("{{ a | number: 2 }}", "12,5", "cannot read '12,5' as a number; write it as 1234.5"),
+        ("{{ a | number: 2 }}", "9" * 100, "as a number"),
+        ("{{ a | split: ',' | join: a }}", "," * 9000, "too long"),
+    ],
+)
+def test_a_value_that_a_filter_cannot_read_is_told_with_what_to_write(source: str, value: str, words: str) -> None:
+    with pytest.raises(TemplateError, match=words) as refused:
+        CompiledTemplate(source).render({"a": value})
+    assert refused.value.code == "invalid_value"
+
+
 def test_the_variables_of_every_branch_are_known_before_anything_is_filled_in() -> None:
     words = CompiledTemplate("{% if a %}{{ b | default: c }}{% elsif d == e %}{{ ['f g'] }}{% endif %}")
-    assert words.variables == {"a", "b", "c", "d", "e", "f g"}
+    assert words.variables == {"a", "b", "c", "d", "e", "f_g"}
 
 
 @given(strategies.text(), strategies.text(min_size=1))

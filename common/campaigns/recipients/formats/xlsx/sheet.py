@@ -9,11 +9,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit_row, read_columns
+from common.campaigns.recipients.formats.headings import name_columns
+from common.campaigns.recipients.formats.reading import Reading
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row, fit_row
+from common.campaigns.recipients.formats.xlsx.cells import format_cell
 from common.errors import PressroomError
 from common.launcher.subprocess_sandbox import FileRefusedError, Sandbox, SandboxBusyError
 
-PROGRAM = Path(__file__).with_name("xlsx_subprocess.py")
+PROGRAM = Path(__file__).with_name("read_subprocess.py")
 UNFOLDED_BYTES = 256 * 2**20
 LONGEST_LINE = 8 * LONGEST_ROW  # a row as the program writes it
 
@@ -43,10 +46,10 @@ class XlsxSheet:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self.reading = Reading()
         header = next(self._read(), [])
-        while header and not header[-1]:
-            header.pop()
-        self.columns = read_columns(header)
+        # A column without a heading at the end has values, or the program would have left it out.
+        self.columns = name_columns([heading or f"Column {place}" for place, heading in enumerate(header, 1)])
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows that are not empty."""
@@ -61,7 +64,11 @@ class XlsxSheet:
         while line := output.readline(LONGEST_LINE):
             if not line.endswith(b"\n"):
                 raise _refuse_workbook()
-            yield json.loads(line)
+            told = json.loads(line)
+            if isinstance(told, dict):
+                self.reading = Reading(**told)
+            else:
+                yield [format_cell(cell) for cell in told]
         try:
             _sandbox.check_exit(self._process)
         except FileRefusedError as error:

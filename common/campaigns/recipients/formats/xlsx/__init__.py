@@ -1,0 +1,1 @@
+"""Reads recipients from Excel workbooks, cell by cell as Excel shows them."""

@@ -1,0 +1,35 @@
+"""Says in sentences how a file of recipients was read, wherever that is not plain from the file."""
+
+from collections.abc import Iterator
+
+from common.campaigns.placeholders import spell_placeholder
+from common.campaigns.recipients.lists import ListContents
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+MOST_NAMED = 20
+
+
+def describe_contents(contents: ListContents) -> Iterator[str]:
+    """Yield a sentence for each choice that the reader of a file made, and for all that it left out."""
+    reading = contents.reading
+    if reading.is_guessed and reading.encoding not in (None, "utf-8"):
+        yield f"The file was read as {reading.encoding}."
+    if reading.separator is not None and reading.separator != ",":
+        yield f"The cells are separated by {_SEPARATORS.get(reading.separator, repr(reading.separator))}."
+    if reading.header_row is not None and reading.header_row > 1:
+        yield f"The headings are in row {reading.header_row}."
+    if reading.hidden_rows:
+        rows = "1 row that the sheet hides is" if reading.hidden_rows == 1 else f"{reading.hidden_rows} hidden rows are"
+        yield f"{rows} included."
+    if reading.nested_columns:
+        yield f"Lists and objects were left out: {_join_names(reading.nested_columns)}."
+    renamed = {column: spell_placeholder(column) for column in contents.columns}
+    changed = [f"{{{{ {name} }}}} for {column}" for column, name in renamed.items() if name != column]
+    if changed:
+        yield f"In templates, write {_join_names(changed)}."
+    if contents.columns and contents.id_column is None:
+        yield "No column was chosen as the id, so each recipient's id is the row number."
+
+
+def _join_names(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
