@@ -1,5 +1,6 @@
 """JSON schemas of assets."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,6 +10,28 @@ from api.images.schemas import BINARY
 from api.web.output import Output, Time
 from api.web.validation import Id, Parsed, Path, Query
 from common.states.jobs import Verdict
+
+
+class AssetChange(StrEnum):
+    """A change that an upload went through on its way to an asset."""
+
+    SCALED_DOWN = "scaled_down"
+    CONVERTED_TO_SRGB = "converted_to_srgb"
+    TURNED_UPRIGHT = "turned_upright"
+    LAID_ON_WHITE = "laid_on_white"
+
+
+class AssetOriginal(Output):
+    """The file that was uploaded."""
+
+    format: str = Field(description="PNG, JPEG, WEBP, HEIC or AVIF.")
+    width: int = Field(description="Width of the upright image, before it was scaled down.")
+    height: int
+    changes: list[AssetChange] = Field(
+        description="`scaled_down`: to at most 4096 pixels a side, because it had more than 16.8 million;"
+        " `converted_to_srgb`: from the colour profile in the file; `turned_upright`: by the orientation in its EXIF"
+        " data; `laid_on_white`: where it is transparent. In a mask, transparent areas are kept."
+    )
 
 
 class Asset(Output):
@@ -21,6 +44,7 @@ class Asset(Output):
     content_type: str
     bytes: int
     sha256: str
+    original: AssetOriginal | None = Field(description="Null for assets from before this was recorded.")
     verdict: Verdict | None = Field(
         description="Verdict of the safety check; null until the first job that uses the asset runs."
     )
@@ -59,7 +83,10 @@ NEW_ASSET: dict[str, Any] = {
             "schema": {
                 "type": "object",
                 "description": "A form with a single file.",
-                "properties": {"file": BINARY | {"description": "An image in PNG, JPEG or WebP format."}},
+                "properties": {
+                    "file": BINARY
+                    | {"description": "An image in PNG, JPEG, WebP, HEIC or AVIF format, of at most 50 megapixels."}
+                },
                 "required": ["file"],
                 "additionalProperties": False,
             }

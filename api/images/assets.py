@@ -30,7 +30,7 @@ log = get_logger(__name__)
 @scope_required(Scope.JOBS_WRITE)
 @takes_upload(PICTURE_UPLOAD)
 def create_asset() -> Response:
-    """Upload a PNG, JPEG or WebP image. Only its pixels are kept."""
+    """Upload a PNG, JPEG, WebP, HEIC or AVIF image. Only its pixels are kept, in sRGB."""
     context, owner = current_context(), current_caller().owner
     settings = context.settings
     file = receive_picture(request, settings.max_asset_bytes)

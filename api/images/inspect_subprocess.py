@@ -18,6 +18,7 @@ from common.images.perceptual_hash import compute_fingerprint
 from common.images.provenance import DIGITAL_SOURCE_TYPE
 
 TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp"}
+TYPES |= {"HEIF": "image/heic", "AVIF": "image/avif"}
 ABSENT, UNREADABLE = "absent", "unreadable"
 MOST_FAULTS = 10
 LONGEST_NAME = 200

@@ -49,6 +49,13 @@ class Colour(Output):
     share: float = Field(description="Share of the image, from 0 to 1.")
 
 
+class PromptTokens(Output):
+    """How much of a prompt the model has read. A token is a word or a part of one."""
+
+    read: int = Field(description="Number of tokens that the model has read.")
+    dropped: int = Field(description="Number of tokens at the end of the prompt that did not fit and had no effect.")
+
+
 class Image(Output):
     """One image of a job."""
 
@@ -72,6 +79,9 @@ class Image(Output):
     palette_score: float | None = Field(
         description="How well the image matches the job's palette, from 0 to 1; 1 means that only palette colours"
         " are used. Null if the job has no palette."
+    )
+    prompt_tokens: PromptTokens | None = Field(
+        description="How much of the prompt the model has read; null if that is not known."
     )
     cost: Cost
     created_at: Time

@@ -31,6 +31,7 @@ def serialize_image(row: Image, context: AppContext) -> image_schemas.Image:
         safety=serialize_safety(row),
         colours=[image_schemas.Colour(**colour) for colour in row.colours or ()],
         palette_score=row.palette_score,
+        prompt_tokens=None if row.prompt_tokens is None else image_schemas.PromptTokens(**row.prompt_tokens),
         cost=image_schemas.Cost(gpu_seconds=row.gpu_seconds, amount=row.amount, currency=row.currency),
         created_at=row.created_at,
     )
@@ -63,6 +64,7 @@ def serialize_asset(row: Asset) -> asset_schemas.Asset:
         content_type=CONTENT_TYPE,
         bytes=row.bytes,
         sha256=row.sha256,
+        original=None if row.original is None else asset_schemas.AssetOriginal(**row.original),
         verdict=row.verdict,
         created_at=row.created_at,
         expires_at=row.expires_at,

@@ -28,14 +28,15 @@ FORM_SECONDS = 120
 
 PICTURE_UPLOAD = UploadRule(lambda settings: settings.max_asset_bytes, FORM_SECONDS, FORM_BYTES)
 
-MOST_PIXELS = 4096 * 4096
+MOST_PIXELS = 8192 * 6144
+"""Of an upload: 50 megapixels, as in the photographs of today's phones; larger than needed, it is scaled down."""
 SANITIZE_PROGRAM = Path(__file__).with_name("sanitize_subprocess.py")
 INSPECT_PROGRAM = Path(__file__).with_name("inspect_subprocess.py")
 PNG_SIZE = slice(16, 24)  # width and height, in the first chunk of every PNG (ISO/IEC 15948)
 
 REFUSALS = {
-    "unsupported_image": "must be a single, non-animated image in PNG, JPEG or WebP format",
-    "image_too_large": f"must not exceed {MOST_PIXELS} pixels",
+    "unsupported_image": "must be a single, non-animated image in PNG, JPEG, WebP, HEIC or AVIF format",
+    "image_too_large": "must not exceed 50 megapixels, such as 8192 × 6144; scale it down",
     "image_too_complex": "has too many scans, segments or chunks to decode; save it again with another program",
     "damaged_image": "is damaged, truncated or too expensive to decode",
 }
@@ -44,7 +45,7 @@ BUSY = ("too_many_uploads", "Too many images are being processed; try again late
 
 DECODERS = 4
 _sandbox = Sandbox(
-    memory_bytes=768 * 2**20,  # four times the size of the largest image in RGBA
+    memory_bytes=2**30,  # five times the size of the largest image in RGBA
     cpu_seconds=8,  # the most expensive honest images take two to three
     places=DECODERS,
     wait_seconds=10,  # so that files crafted to be slow cannot occupy every thread of the API
@@ -78,9 +79,9 @@ def open_uploaded_file(request: Request, most_bytes: int) -> Iterator[IO[bytes]]
 
 def sanitize_picture(file: IO[bytes]) -> PictureFile:
     """Return the image in *file*, from its current position, as a new PNG; raise RefusedError if it is refused."""
-    drawn = _run_program(file, SANITIZE_PROGRAM)
+    told, _, drawn = _run_program(file, SANITIZE_PROGRAM).partition(b"\n")
     width, height = struct.unpack(">II", drawn[PNG_SIZE])
-    return PictureFile(drawn, width, height)
+    return PictureFile(drawn, width, height, json.loads(told))
 
 
 def inspect_picture(file: IO[bytes], anchors: Path) -> dict[str, Any]:

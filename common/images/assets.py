@@ -51,6 +51,8 @@ class PictureFile:
     data: bytes
     width: int
     height: int
+    original: dict[str, Any]
+    """The format and size of the uploaded file, and what was changed."""
 
 
 def create_asset(
@@ -168,6 +170,7 @@ def _insert_asset(session: Session, owner: str, file: PictureFile, kept: timedel
         bytes=len(file.data),
         sha256=sha256,
         storage_key=build_asset_key(owner, asset_id, sha256),
+        original=file.original,
         safety={},
         created_at=moment,
         expires_at=moment + kept,

@@ -14,6 +14,7 @@ from common.states.jobs import Verdict
 from common.tables import Asset
 from worker.checkers.interface import Finding, check_picture
 from worker.engine.interface import Inputs
+from worker.pictures import masks
 from worker.pictures.safety_verdict import CheckedPicture
 from worker.press.held_job import HeldJob
 from worker.press.press import Press
@@ -31,7 +32,7 @@ def fetch_inputs(press: Press, work: HeldJob) -> Inputs:
         return Inputs()
     init = _open_input(press, owner, request, request.init_image)
     mask = None if request.mask_image is None else _open_input(press, owner, request, request.mask_image)
-    return Inputs(init, None if mask is None else mask.convert("L"))
+    return Inputs(init.convert("RGB"), None if mask is None else masks.read_mask(mask))
 
 
 def fetch_fallback(press: Press, work: HeldJob) -> CheckedPicture | None:
@@ -40,20 +41,22 @@ def fetch_fallback(press: Press, work: HeldJob) -> CheckedPicture | None:
     Raises SafetyUnavailableError, StorageError or DatabaseUnavailableError.
     """
     try:
-        return _open_asset(press, work.claim.owner, work.claim.request.fallback_image)
+        return _open_asset(press, work.claim.owner, work.claim.request.fallback_image)[0]
     except InputMissingError as error:
         log.warning("fallback_missing", job_id=str(work.claim.job_id), reason=error.message)
         return None
 
 
 def _open_input(press: Press, owner: str, request: ImageRequest, asset_id: UUID | None) -> Image.Image:
-    picture = _open_asset(press, owner, asset_id)
+    """Return an input image, which passes the safety check, with its transparency if it has any."""
+    picture, original = _open_asset(press, owner, asset_id)
     if press.safety.decide_verdict(request, picture.finding) is Verdict.BLOCK:
         raise InputBlockedError
-    return picture.pixels
+    return original
 
 
-def _open_asset(press: Press, owner: str, asset_id: UUID | None) -> CheckedPicture:
+def _open_asset(press: Press, owner: str, asset_id: UUID | None) -> tuple[CheckedPicture, Image.Image]:
+    """Return an asset in RGB with its finding, and as it is stored."""
     with press.database.reading() as session:
         asset = None if asset_id is None else assets.find_named_asset(session, owner, asset_id)
     if asset is None:
@@ -65,8 +68,9 @@ def _open_asset(press: Press, owner: str, asset_id: UUID | None) -> CheckedPictu
     if hashlib.sha256(data).hexdigest() != asset.sha256:
         raise InputMissingError("An input image of the job does not match its upload.")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
-        picture = file.convert("RGB")
-    return CheckedPicture(picture, _check_asset(press, asset, picture))
+        file.load()
+    picture = file.convert("RGB")  # whatever is transparent lies on white already
+    return CheckedPicture(picture, _check_asset(press, asset, picture)), file
 
 
 def _check_asset(press: Press, asset: Asset, picture: Image.Image) -> Finding:

@@ -22,6 +22,7 @@ from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Claim, Spent
 from common.logs import bind_log_context, get_logger
 from common.tables import Image
+from worker.pictures import masks
 from worker.press import init_images
 from worker.press.held_job import HeldJob
 from worker.press.press import Press
@@ -57,7 +58,8 @@ def _run_attempt(press: Press, work: HeldJob, leave_room: Callable[[], None]) ->
     """Generate and publish a job's images; always return how the attempt ends."""
     claim = work.claim
     try:
-        printed = press.engine.generate(claim.request, work, init_images.fetch_inputs(press, work), claim.priority)
+        inputs = init_images.fetch_inputs(press, work)
+        printed = masks.restore_pictures(press.engine.generate(claim.request, work, inputs, claim.priority), inputs)
         work.is_printed = True
         leave_room()  # the tail does not need the accelerator: another thread may use it
         failpoint("generated")

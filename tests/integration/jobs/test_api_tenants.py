@@ -54,7 +54,7 @@ def routes(api: Api) -> Iterator[tuple[str, str]]:
 def make_things(api: Api) -> dict[str, str]:
     """Return the ids of one of everything that ada has."""
     job_id, (image,) = api.print_job("ada")
-    asset = assets.create_asset(api.database, api.storage, "ada", PictureFile(b"", 8, 8), days=7, most=99)
+    asset = assets.create_asset(api.database, api.storage, "ada", PictureFile(b"", 8, 8, {}), days=7, most=99)
     webhook = api.post("/v1/webhooks", json={"url": f"https://hooks.example/{create_id()}"}).json
     delivery = api.post(f"/v1/webhooks/{webhook['id']}/test").json
     template = {"prompt": "a cake for {{ name }}"}
