@@ -12,12 +12,22 @@ from common.states.jobs import Priority
 
 
 @dataclass(frozen=True)
+class PromptTokens:
+    """How many tokens of a prompt a model has read, and how many were cut off at its end."""
+
+    read: int
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Picture:
     """One generated RGB image; the accelerator seconds of an attempt's images add up to the attempt's."""
 
     pixels: Image.Image
     seed: int
     gpu_seconds: float
+    tokens: PromptTokens | None = None
+    """None for a model whose text encoder is not known."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Inputs:
     """A request's input images, already checked, in modes RGB and L and any size."""
 
     init_image: Image.Image | None = None
-    mask_image: Image.Image | None = None  # white areas are repainted
+    mask_image: Image.Image | None = None  # white areas are repainted, black ones stay
 
 
 NO_INPUTS = Inputs()

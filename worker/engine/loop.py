@@ -254,6 +254,7 @@ def _needs_phase(phase: str, row: Row) -> bool:
 
 def _begin_ticket(family: Any, ticket: Ticket) -> None:
     drawings = family.begin(ticket.request, ticket.request.seeds, ticket.inputs)
+    ticket.tokens = family.count_tokens(ticket.request)
     for row, drawing in zip(ticket.rows, drawings, strict=True):
         row.drawing = drawing
 

@@ -18,7 +18,7 @@ from common.models.catalog import PAINTED, PAINTED_CARD, ModelCard
 from common.settings import Settings
 from worker.engine.accelerator import Exposure
 from worker.engine.engine import BatchingEngine
-from worker.engine.interface import Inputs
+from worker.engine.interface import Inputs, PromptTokens
 from worker.engine.model_cache import LoadedModel
 from worker.metering.meter import Meter
 from worker.self_test_image import DONKEY, flatten_alpha
@@ -165,6 +165,10 @@ class PaintedFamily:
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Painting]:
         """Return a painting for each seed."""
         return [Painting(request, seed, inputs) for seed in seeds]
+
+    def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
+        """Return that all words were read."""
+        return PromptTokens(len(request.prompt.split()), 0)
 
     def step(self, drawings: Sequence[Painting]) -> None:
         """Sleep for one step, whatever the batch size."""

@@ -11,7 +11,7 @@ from common.errors import PressroomError, WrongSizeError
 from common.jobs.request import ImageRequest
 from common.states.jobs import Priority
 from worker.engine.accelerator import Exposure
-from worker.engine.interface import Inputs, Picture, StepObserver
+from worker.engine.interface import Inputs, Picture, PromptTokens, StepObserver
 from worker.metering.meter import Account
 
 
@@ -59,6 +59,7 @@ class Ticket:
     priority: Priority
     account: Account
     rows: list[Row] = field(default_factory=list)
+    tokens: PromptTokens | None = None  # known once it has begun
     error: PressroomError | None = None
     open_passes: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -111,7 +112,7 @@ class Ticket:
             if error is not None:
                 raise error
             return [
-                Picture(self._check_size(row.exposure()), row.seed, row.seconds)
+                Picture(self._check_size(row.exposure()), row.seed, row.seconds, self.tokens)
                 for row in rows
                 if row.exposure is not None
             ]

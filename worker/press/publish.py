@@ -9,7 +9,7 @@ no link is issued.
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from uuid import UUID
 
@@ -140,6 +140,7 @@ def _build_image_row(press: Press, work: HeldJob, position: int, made: FinishedP
         overrun_seconds=charge.overrun_seconds,
         amount=charge.amount,
         currency=press.settings.currency,
+        prompt_tokens=None if picture.tokens is None else asdict(picture.tokens),
     )
 
 

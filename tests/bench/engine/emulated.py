@@ -20,7 +20,7 @@ from PIL import Image
 
 from common.jobs.request import ImageRequest
 from worker.engine.accelerator import Exposure
-from worker.engine.interface import Inputs
+from worker.engine.interface import Inputs, PromptTokens
 
 STEPS_PER_SECOND = {1: 49.74, 4: 17.27, 16: 4.68}
 ENCODE_SECONDS = 0.010
@@ -174,6 +174,10 @@ class EmulatedFamily:
         """Encode the prompt."""
         self._accelerator.tell(ENCODE_SECONDS)
         return [EmulatedDrawing(seed, request.steps) for seed in seeds]
+
+    def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
+        """Return None: nothing is encoded."""
+        return None
 
     def step(self, drawings: Sequence[EmulatedDrawing]) -> None:
         """Take one step with all."""

@@ -18,7 +18,7 @@ from common.states.jobs import Priority
 from tests.support.factories import image_request
 from worker.engine.accelerator import Exposure
 from worker.engine.batch_limits import BatchLimits
-from worker.engine.interface import NO_INPUTS, Inputs, Picture, StepObserver
+from worker.engine.interface import NO_INPUTS, Inputs, Picture, PromptTokens, StepObserver
 from worker.engine.loop import EngineLoop
 from worker.engine.model_cache import LoadedModel, ModelCache
 from worker.engine.tickets import Ticket
@@ -164,6 +164,9 @@ class FakeFamily:
 
     def economize(self, level: int) -> None:
         self.level = level
+
+    def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
+        return None
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[FakeDrawing]:
         self._enter("encode", list(seeds), ENCODE_SECONDS)

@@ -5,7 +5,7 @@ count and position can share a forward pass: the model takes one timestep per ro
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,9 @@ import torch
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
+from worker.engine.families import prompt_tokens
 from worker.engine.families.async_copies import allow_async_copies
-from worker.engine.interface import Inputs
+from worker.engine.interface import Inputs, PromptTokens
 from worker.engine.torch_backend import optimizations, schedulers
 from worker.torch_device import Device
 
@@ -78,6 +79,8 @@ class DenoisingFamily:
 
     most_rows: int | None = None
     modes: frozenset[Mode] = frozenset({Mode.TEXT})
+    token_limits: Mapping[str, int] = {}
+    """See ``prompt_tokens.count_tokens``."""
 
     def __init__(self, pipeline: Any, card: ModelCard, device: Device) -> None:
         self.pipeline = pipeline
@@ -101,6 +104,10 @@ class DenoisingFamily:
             raise GenerationError(f"This model does not support the mode {request.mode}.")
         condition = self.encode(request)
         return [self.draw(request, seed, inputs, condition) for seed in seeds]
+
+    def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
+        """Return how much of the prompt the text encoders read."""
+        return prompt_tokens.count_tokens(self.pipeline, request.prompt, self.token_limits)
 
     def step(self, drawings: Sequence[Denoising]) -> None:
         """Run the model once for all rows, then step each row's own scheduler."""

@@ -3,7 +3,7 @@
 Black Forest Labs (2024), https://github.com/black-forest-labs/flux.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ MOST_SHIFT = 1.15
 
 class FluxFamily(DenoisingFamily):
     """One FLUX.1 model; each image fills one row, because guidance needs no second row without the prompt."""
+
+    token_limits: Mapping[str, int] = {"tokenizer_2": 512}  # the default of ``encode_prompt``
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
         """Return the prompt embedding, the pooled embedding and the token positions."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from common.jobs.request import ImageRequest
-from worker.engine.interface import Inputs
+from worker.engine.interface import Inputs, PromptTokens
 
 
 class Drawing(Protocol):
@@ -40,6 +40,9 @@ class Family(Protocol):
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Any]:
         """Encode the prompt once and return an initial drawing for each seed. Raises torch's errors."""
+
+    def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
+        """Return how much of the prompt the model reads; None if that is not known."""
 
     def step(self, drawings: Sequence[Any]) -> None:
         """Take one denoising step with all *drawings* of one lane; either all or none advance."""

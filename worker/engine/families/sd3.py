@@ -3,7 +3,7 @@
 Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (2024).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ MOST_SHIFT = 1.16
 
 class Sd3Family(DenoisingFamily):
     """One Stable Diffusion 3 or 3.5 model."""
+
+    token_limits: Mapping[str, int] = {"tokenizer_3": 256}  # the default of ``encode_prompt``
 
     def encode(self, request: ImageRequest) -> dict[str, Tensor]:
         """Return the embeddings of the three encoders and the pooled embedding."""

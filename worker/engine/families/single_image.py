@@ -19,7 +19,7 @@ from common.models.catalog import ModelCard
 from worker.engine.families.denoising import ECONOMIES
 from worker.engine.families.pipeline_call import build_arguments
 from worker.engine.families.pipeline_output import read_pictures
-from worker.engine.interface import Inputs
+from worker.engine.interface import Inputs, PromptTokens
 from worker.engine.torch_backend import schedulers
 from worker.engine.torch_backend.errors import is_out_of_memory
 
@@ -82,6 +82,10 @@ class SingleImageFamily:
         if request.mode not in self.card.modes:
             raise GenerationError(f"This model does not support the mode {request.mode}.")
         return [self._make_run(request, seed, inputs) for seed in seeds]
+
+    def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
+        """Return None: how such a pipeline encodes a prompt is its own."""
+        return None
 
     def step(self, drawings: Sequence[PipelineRun]) -> None:
         """Continue each run to the end of its next step, or to its end."""
