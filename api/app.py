@@ -18,7 +18,7 @@ from api.images import assets, files, quarantine, routes as image_routes, verifi
 from api.jobs import attempts, events, routes as job_routes, styles
 from api.runtime.context import EXTENSION, AppContext, Services, find_client_address
 from api.server.exchange import SMALL_BODY_BYTES
-from api.system import audit, health, models, openapi, overview, usage
+from api.system import audit, entry, health, models, openapi, overview, usage
 from api.web import access_log, errors, file_routes
 from api.web.strict_json import StrictRequest
 from api.webhooks import deliveries, routes
@@ -80,5 +80,6 @@ def create_app(settings: Settings, *, services: Services) -> OpenAPI:
     for resource in RESOURCES:
         app.register_api(resource.blueprint)
     openapi.install(app)
+    entry.install(app)
     setup.install(app)
     return app

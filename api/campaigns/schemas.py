@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from api.campaigns.money import Money
 from api.campaigns.run_schemas import CampaignProgress, CampaignQuote
 from api.jobs.generation_fields import GenerationFields, StyleReference, refuse_safety_switches
 from api.jobs.schemas import (
@@ -34,18 +35,11 @@ MOST_VARIANTS = 8
 LARGEST_WEIGHT = 1000
 MOST_IMAGES = 10
 MOST_REROLLS = 10
-MONEY = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
 ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def _json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
-
-
-def _refuse_zero(amount: str) -> str:
-    if not amount.strip("0."):
-        raise PydanticCustomError("out_of_range", "must be greater than 0")
-    return amount
 
 
 Name = Annotated[
@@ -58,7 +52,6 @@ Name = Annotated[
 Source = Annotated[str, Field(max_length=LONGEST_TEMPLATE), _json_schema(pattern=PLAIN_PATTERN)]
 Weight = Annotated[int, Field(ge=1, le=LARGEST_WEIGHT), Whole]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Money = Annotated[str, Field(pattern=MONEY), AfterValidator(_refuse_zero), _json_schema(examples=["20.00"])]
 
 
 class NewTemplate(Body):

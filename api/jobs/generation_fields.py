@@ -12,8 +12,7 @@ from common.jobs import prompt_text
 from common.jobs.request import LARGEST_SCALE, MOST_ADAPTERS, OutputFormat, SchedulerName
 from common.jobs.styles import MOST_COLOURS, REFERENCE
 
-LARGEST_SIDE = 4096
-SIDE_MULTIPLE = 8
+LARGEST_SIDE = 65_535
 MOST_STEPS = 1000
 LARGEST_GUIDANCE = 50
 
@@ -69,7 +68,8 @@ COLOUR = "^#[0-9A-Fa-f]{6}$"
 _COLOUR = re.compile(COLOUR[1:-1])
 Text = Annotated[str, Field(max_length=prompt_text.LONGEST_PROMPT)]
 Plain = Annotated[Text, AfterValidator(prompt_text.clean_text), _json_schema(pattern=PLAIN_PATTERN)]
-Side = Annotated[int, Field(ge=SIDE_MULTIPLE, le=LARGEST_SIDE, multiple_of=SIDE_MULTIPLE), Whole]
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE), Whole]
+"""Which sides a model takes, its card says."""
 StyleReference = Annotated[
     str,
     AfterValidator(_refuse_unknown_style),
@@ -96,7 +96,11 @@ class GenerationFields(Body):
     model: (
         Annotated[str, AfterValidator(_refuse_unknown), _json_schema(pattern=MODEL_NAME, format="model-name")] | None
     ) = Field(None, description="Name of a model from `GET /v1/models`. Defaults to the service's default model.")
-    width: Side | None = Field(None, description="In pixels. Defaults to the model's.", examples=[512])
+    width: Side | None = Field(
+        None,
+        description="In pixels; see the model's `size_multiple`, `min_size` and `max_size`. Defaults to the model's.",
+        examples=[512],
+    )
     height: Side | None = Field(None, description="In pixels. Defaults to the model's.", examples=[512])
     steps: Annotated[int, Field(ge=1, le=MOST_STEPS), Whole] | None = Field(
         None, description="Number of denoising steps. Defaults to the model's.", examples=[30]

@@ -116,8 +116,9 @@ def _resolve_adapters(body: NewJob, card: ModelCard) -> tuple[Adapter, ...]:
 def _find_faults(body: NewJob, card: ModelCard) -> Iterator[FieldError]:
     for name, side in (("width", body.width), ("height", body.height)):
         if side is not None and not (card.min_size <= side <= card.max_size and side % card.size_multiple == 0):
-            sides = f"{card.min_size} to {card.max_size} and a multiple of {card.size_multiple}"
-            yield FieldError(code="out_of_range", detail=f"must be {sides} for {card.name}", pointer=f"/{name}")
+            sides = f"{card.min_size} to {card.max_size} and a multiple of {card.size_multiple} for {card.name}"
+            detail = f"must be {sides}; the nearest is {card.find_nearest_side(side)}"
+            yield FieldError(code="out_of_range", detail=detail, pointer=f"/{name}")
     for name, number, most in (
         ("steps", body.steps, card.max_steps),
         ("num_images", body.num_images, card.max_images),

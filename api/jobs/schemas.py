@@ -99,7 +99,9 @@ class NewJob(GenerationFields):
     )
     init_image: AssetId | None = Field(None, description="Asset to start from, instead of pure noise.")
     mask_image: AssetId | None = Field(
-        None, description="Asset whose white areas mark the parts of the init image to repaint."
+        None,
+        description="Asset whose white areas mark the parts of the init image to repaint; black and transparent areas"
+        " stay as they are.",
     )
     strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
         None,

@@ -40,7 +40,7 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
     if b"\0" in data:
         raise RefusedError("invalid_unicode", "The body contains a NUL byte; it must be UTF-8.")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # some clients begin with a byte order mark
     except UnicodeDecodeError as error:
         raise RefusedError("invalid_unicode", f"Byte {error.start} of the body is not UTF-8.") from None
     try:

@@ -1,11 +1,10 @@
 """Base models of all input, and the conversion of pydantic errors to the faults of a problem."""
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args
 from uuid import UUID
 
 from flask import request
@@ -13,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, fi
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.web.errors import MOST_FAULTS, RefusedError, refuse_request
-from api.web.problems import PROBLEMS, FieldError, join_pointer, quote_shortened
+from api.web.fault_descriptions import describe_fault
+from api.web.problems import PROBLEMS, FieldError, join_pointer
 from common.db.ids import parse_id
 from common.jobs.prompt_text import INVISIBLE
 from common.jobs.styles import STYLE_NAME
@@ -37,7 +37,6 @@ CODES = {
 
 RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
-SHOULD = re.compile(r"^(Input|Value|String|Datetime) should ")
 
 PROMPT_PATTERN = rf"^[^\u0000]*[^{INVISIBLE}][^\u0000]*$"
 """Pattern of a prompt: no NUL and at least one visible character."""
@@ -76,7 +75,7 @@ class Body(BaseModel):
         try:
             return super().model_validate(cls._drop_unknown_fields(obj), **options)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=True, include_input=False)
+            found = error.errors(include_url=False, include_context=True, include_input=True)
             whole = next((fault for fault in found if not fault["loc"]), None)
             if whole is not None:  # the body as a whole was refused, and not for one of its fields
                 raise RefusedError(Body.code_of(whole), whole["msg"]) from None
@@ -96,14 +95,35 @@ class Body(BaseModel):
         pointer = ""
         for part in (part for part in found["loc"] if part != "[key]"):
             pointer = join_pointer(pointer, part)
-        names = cls.model_fields if len(found["loc"]) == 1 else {}  # suggestions apply only to top-level fields
-        return FieldError(code=cls.code_of(found), detail=describe_fault(found, names), pointer=pointer)
+        *above, _ = found["loc"]
+        holder = _find_model(cls, above)
+        names = holder.model_fields if holder else {}
+        detail = describe_fault(found, names, _find_model(cls, found["loc"]))
+        return FieldError(code=cls.code_of(found), detail=detail, pointer=pointer)
 
     @classmethod
     def code_of(cls, found: ErrorDetails) -> str:
         """Return our error code for a pydantic error; models refine it for their own fields."""
         kind = found["type"]
         return kind if kind in PROBLEMS else CODES.get(kind, "type")
+
+
+def _find_model(model: type[Body], place: Sequence[int | str]) -> type[Body] | None:
+    """Return the model of the object at *place* within the body that *model* describes; None if it is no object."""
+    found: type[Body] | None = model
+    for part in place:
+        if found is None or (isinstance(part, str) and part not in found.model_fields):
+            return None
+        if isinstance(part, str):
+            found = _get_body_type(found.model_fields[part].annotation)
+    return found
+
+
+def _get_body_type(annotation: Any) -> type[Body] | None:
+    """Return the model in an annotation such as ``list[NewVariant] | None``."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation if issubclass(annotation, Body) else None
+    return next((found for part in get_args(annotation) if (found := _get_body_type(part)) is not None), None)
 
 
 class Query(BaseModel):
@@ -170,30 +190,6 @@ def _get_header_schema(header: type[Header]) -> dict[str, Any]:
 def refuse_not_found() -> RefusedError:
     """Return the error for a missing resource, which is the same for one of another owner."""
     return RefusedError("not_found", "No resource with this ID exists.")
-
-
-SENTENCES: dict[str, str] = {
-    "missing": "is required",
-    "string_too_long": "must have at most {max_length} characters",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "multiple_of": "must be a multiple of {multiple_of}",
-    "enum": "must be one of {expected}",
-    "literal_error": "must be one of {expected}",
-    "string_pattern_mismatch": "contains characters that are not allowed, or is too long",
-    "too_long": "must have at most {max_length} entries",
-}
-"""Messages for pydantic errors; they follow the field name and do not echo its value."""
-
-
-def describe_fault(found: ErrorDetails, names: Mapping[str, Any]) -> str:
-    """Return a description of a field's error; *names* are the candidates for a suggestion."""
-    if found["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(found["loc"][-1])[:64], names, n=1)
-        return f"is unknown; did you mean {quote_shortened(close[0])}?" if close else "is unknown"
-    if found["type"] in SENTENCES:
-        return SENTENCES[found["type"]].format(**found.get("ctx", {}))
-    return SHOULD.sub("must ", found["msg"])[:200]
 
 
 def _parse_id(value: Any) -> UUID:

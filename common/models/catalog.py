@@ -76,6 +76,12 @@ class ModelCard(BaseModel):
     adapters: list[AdapterCard] = []
     fault: str | None = None  # why the press that registered it last cannot use it
 
+    def find_nearest_side(self, side: int) -> int:
+        """Return the width or height that the model takes and that is nearest to *side*, in pixels."""
+        multiple = self.size_multiple
+        least, most = -(-self.min_size // multiple), self.max_size // multiple
+        return multiple * min(max(round(side / multiple), least), most)
+
 
 _FAMILIES = {
     "StableDiffusionPipeline": Family.SD15,

@@ -60,7 +60,7 @@ def test_every_view_says_who_may_call_it_and_the_document_agrees(api: Api, docum
 def test_every_route_but_the_pages_is_documented(api: Api, document: dict[str, Any]) -> None:
     documented = {(path, method) for path, item in document["paths"].items() for method in item}
     served = {(path, method) for path, method, _ in views(api) if not path.startswith("/console")}
-    pages = {"/openapi.json", "/docs", "/docs/errors", "/docs/assets/{name}"}
+    pages = {"/", "/openapi.json", "/docs", "/docs/errors", "/docs/assets/{name}"}
     assert served == documented | {(path, "get") for path in pages}
 
 

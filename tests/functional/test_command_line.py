@@ -227,6 +227,7 @@ def test_usage_is_printed_as_table_csv_and_json(environ: dict[str, str]) -> None
     rows = list(csv.DictReader(run(environ, "usage", "--by", "model", "--csv").stdout.splitlines()))
     assert [row["model"] for row in rows] == ["painted", "total"]
     assert {int(row["images"]) for row in rows} == {total["images"]}
+    assert {(float(row["charged"]) > 0, row["currency"]) for row in rows} == {(True, total["charged"][0]["currency"])}
     assert "total" in run(environ, "usage", "--from", "2020-01-01").stdout
     assert "usage:all" in run(environ, "usage", "--all", status=1).stderr
 

@@ -39,21 +39,26 @@ def usage(
     if as_json:
         print_json(report)
         return
-    titles, rows = _tabulate_operator_report(report) if for_all else _tabulate_usage(report)
+    titles, rows = _tabulate_operator_report(report) if for_all else _tabulate_usage(report, as_csv=as_csv)
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([titles, *rows])
         return
     print_table([title.replace("_", " ") for title in titles], rows)
 
 
-def _tabulate_usage(report: Json) -> tuple[list[str], list[list[object]]]:
-    """Return a line per group and a total."""
-    titles = [report["group_by"] or "group", *FIELDS, "waste_gpu_seconds", "charged"]
+def _tabulate_usage(report: Json, *, as_csv: bool) -> tuple[list[str], list[list[object]]]:
+    """Return a line per group and a total; as CSV one per currency, which then has a column of its own."""
+    titles = [report["group_by"] or "group", *FIELDS, "waste_gpu_seconds", "charged", *(["currency"] * as_csv)]
     lines = [(each["group"], each) for each in report["data"]] + [("total", report["total"])]
-    return titles, [
-        [name, *(_round_number(line[field]) for field in FIELDS), _compute_waste(line), _format_money(line)]
-        for name, line in lines
-    ]
+    rows = list[list[object]]()
+    for name, line in lines:
+        row = [name, *(_round_number(line[field]) for field in FIELDS), _compute_waste(line)]
+        if as_csv:
+            first, *others = _list_charges(line)
+            rows += [[*row, *first], *([name, *[""] * (len(row) - 1), *charged] for charged in others)]
+        else:
+            rows.append([*row, _format_money(line)])
+    return titles, rows
 
 
 def _tabulate_operator_report(report: Json) -> tuple[list[str], list[list[object]]]:
@@ -63,6 +68,10 @@ def _tabulate_operator_report(report: Json) -> tuple[list[str], list[list[object
 def _compute_waste(line: Json) -> float:
     wasted: dict[str, float] = line["waste_gpu_seconds"]
     return round(sum(wasted.values()), 3)
+
+
+def _list_charges(line: Json) -> list[tuple[str, str]]:
+    return [(each["amount"], each["currency"]) for each in line["charged"]] or [("0", "")]
 
 
 def _format_money(line: Json) -> str:
