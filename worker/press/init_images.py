@@ -68,9 +68,9 @@ def _open_asset(press: Press, owner: str, asset_id: UUID | None) -> tuple[Checke
     if hashlib.sha256(data).hexdigest() != asset.sha256:
         raise InputMissingError("An input image of the job does not match its upload.")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
-        file.load()
-    picture = file.convert("RGB")  # whatever is transparent lies on white already
-    return CheckedPicture(picture, _check_asset(press, asset, picture)), file
+        stored = file.copy()
+    picture = stored.convert("RGB")  # whatever is transparent lies on white already
+    return CheckedPicture(picture, _check_asset(press, asset, picture)), stored
 
 
 def _check_asset(press: Press, asset: Asset, picture: Image.Image) -> Finding:

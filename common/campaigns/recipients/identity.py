@@ -20,13 +20,15 @@ class IdRule:
     """Which column is the id: the one *asked* for, or else the *usual* one if the file has it."""
 
     asked: str | None = None
-    usual: str = ID_COLUMN
-    """Of the campaign's other lists."""
+    usual: str | None = ID_COLUMN
+    """Of the campaign's other lists; None for a list whose rows are known by their numbers."""
 
     def choose_column(self, columns: Sequence[str]) -> str | None:
         """Return the id column of *columns*; None if a row is known by its number."""
         if self.asked is not None:
             return find_column(self.asked, columns)
+        if self.usual is None:
+            return None
         return find_column(self.usual, columns) or find_column(ID_COLUMN, columns)
 
     def check_columns(self, columns: Sequence[str]) -> None:

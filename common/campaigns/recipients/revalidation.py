@@ -37,7 +37,7 @@ def reopen_lists(session: Session, campaign: Campaign, spec: CampaignSpec) -> li
         number = first.number + place
         if place:
             session.add(RecipientList(campaign_id=campaign.id, number=number))
-        rule = IdRule(each.id_column)
+        rule = IdRule(each.id_column, None)
         others = tuple(loading.number for _, loading in opened)
         opened.append((each, LoadingList(campaign.id, number, not place, spec, campaign.salt, others, offset, rule)))
         offset += each.accepted + each.rejected

@@ -83,8 +83,8 @@ def test_any_column_can_be_the_id_and_the_lists_that_follow_use_the_same(api: Ap
     assert repeated["errors"][0]["detail"].startswith("in row 1, column E-Mail: The recipient 'ADA@example.com'")
     assert api.patch(f"/v1/campaigns/{made['id']}", json={"template": {"prompt": "a kite for {{ name }}"}}).json
     assert list_ids(api, made) == ["ada@example.com", "ben@example.com"]
-    gone = api.call("DELETE", f"/v1/campaigns/{made['id']}/recipients/Ada@example.com").json
-    assert gone["rejected_rows"] + len(list_ids(api, made)) > 0
+    assert api.call("DELETE", f"/v1/campaigns/{made['id']}/recipients/Ada@example.com").status_code == 200
+    assert "ada@example.com" not in list_ids(api, made)
 
 
 def test_a_file_without_the_column_asked_for_as_the_id_is_refused(api: Api) -> None:

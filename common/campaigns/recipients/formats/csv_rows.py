@@ -11,6 +11,7 @@ from common.campaigns.recipients.formats.headings import name_columns
 from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit_row
 from common.campaigns.recipients.formats.text_lines import TextLines
 
+MOST_HEADER_LINES = 50
 DELIMITERS = ",;\t|"
 _BLANK = whitespace + DELIMITERS + '"'
 _HINT = re.compile(r"sep=(.)\n?")  # a first line by which Excel tells itself
@@ -28,9 +29,10 @@ class CsvSheet:
         first, delimiter = _skip_blank_lines(lines), ""
         if hint := _HINT.fullmatch(first):
             first, delimiter = _skip_blank_lines(lines), hint[1]
-        self.reading.separator = delimiter or _find_delimiter(first)
         self.reading.header_row = max(1, self._lines.number)
-        self._rows = csv.reader(itertools.chain([first], lines), delimiter=self.reading.separator, strict=True)
+        header = _complete_row(first, lines)
+        self.reading.separator = delimiter or _find_delimiter("".join(header))
+        self._rows = csv.reader(itertools.chain(header, lines), delimiter=self.reading.separator, strict=True)
         self.columns = name_columns(next(self._read(), []))
 
     def __iter__(self) -> Iterator[Row]:
@@ -53,6 +55,15 @@ class CsvSheet:
 def _skip_blank_lines(lines: Iterator[str]) -> str:
     """Return the first line that has any text besides delimiters."""
     return next((line for line in lines if line.strip(_BLANK)), "")
+
+
+def _complete_row(first: str, lines: Iterator[str]) -> list[str]:
+    """Return the lines of a row that begins with *first*: quotes may hold ends of lines, as in wrapped headings."""
+    row, quotes = [first], first.count('"')
+    while quotes % 2 and len(row) < MOST_HEADER_LINES and (line := next(lines, "")):
+        row.append(line)
+        quotes += line.count('"')
+    return row
 
 
 def _find_delimiter(line: str) -> str:

@@ -60,6 +60,11 @@ def test_the_separator_and_the_row_of_the_headings_are_told() -> None:
     assert (reading.separator, reading.header_row) == (";", 3)
 
 
+def test_a_wrapped_heading_does_not_hide_the_separator() -> None:
+    columns, rows, reading = read(b'"Date of\nbirth";name\n1990;Ada\n')
+    assert (columns, rows[0].cells, reading.separator) == (["Date of birth", "name"], ["1990", "Ada"], ";")
+
+
 @pytest.mark.parametrize(
     ("headings", "columns"),
     [
