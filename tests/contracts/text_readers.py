@@ -121,6 +121,7 @@ MODULES_THAT_PARSE: dict[str, str] = {
     "api/images/uploads.py": NOT_USERS,
     "api/runtime/context.py": NOT_USERS,
     "api/runtime/cursors.py": "cursor",
+    "api/web/field_synonyms.py": BOUNDED,
     "api/web/strict_json.py": "json",
     "api/web/validation.py": BOUNDED,
     "api/webhooks/changes.py": BOUNDED,  # a URL that was checked when it was registered

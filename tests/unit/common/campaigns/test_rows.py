@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies
 
 from common.campaigns.recipients.formats import detect, json_rows
 from common.campaigns.recipients.formats.detect import Format
-from common.campaigns.recipients.formats.rows import LONGEST_ROW, MOST_COLUMNS, InvalidFileError, Row
+from common.campaigns.recipients.formats.headings import MOST_COLUMNS
+from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError, Row
 from tests.support.campaigns.workbooks import workbook
 
 CSV, JSON, LINES, XLSX = Format.CSV, Format.JSON, Format.JSON_LINES, Format.XLSX
