@@ -162,9 +162,9 @@ def _read_date(text: str) -> dt.datetime:
         if rest and time is None:
             break
         year, month, day = (int(found[group]) for group in order)
-        clock = [int(part or 0) for part in time.groups()] if time else []
+        hour, minute, second = (int(part or 0) for part in time.groups()) if time else (0, 0, 0)
         try:
-            return dt.datetime(year, month, day, *clock)  # noqa: DTZ001  (it is shown as it is written)
+            return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  (it is shown as it is written)
         except ValueError:
             break
     raise UnreadableValueError(f"cannot read {text[:40]!r} as a date; write it as 2026-05-01")

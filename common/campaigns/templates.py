@@ -130,9 +130,9 @@ class CompiledTemplate:
         """Fill in names for values; return the text if it has no variables, and None otherwise."""
         try:
             tried = self._render_with_liquid({name: name for name in self.variables})
-        except InvalidValueError:
+        except InvalidValueError as error:
             if not self.variables:
-                raise
+                raise TemplateError(error.message) from None
             return None  # a name is no date
         return None if self.variables else tried
 

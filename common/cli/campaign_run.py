@@ -23,7 +23,7 @@ FALLBACK_EXTENSION = "png"
 
 
 def prepare_campaign(
-    client: CampaignClient, body: Mapping[str, Any], recipients: Path, folder: Path, id_column: str | None
+    client: CampaignClient, body: Mapping[str, Any], recipients: Path, folder: Path, id_column: str | None = None
 ) -> Json:
     """Create a campaign and upload its recipients; report rejected rows and save them for correction."""
     campaign = client.create_campaign(body)

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 from common.campaigns.recipients.formats.rows import LONGEST_ROW, InvalidFileError
 from common.campaigns.recipients.formats.text_decoding import TextDecoder
@@ -16,7 +16,9 @@ class TextLines:
     def __init__(self, file: IO[bytes], encoding: str | None) -> None:
         decoder = TextDecoder(encoding)
         self.reading = decoder.reading
-        self._text = io.TextIOWrapper(io.BufferedReader(_DecodedFile(file, decoder), BUFFER), "utf-8")
+        self._text = io.TextIOWrapper(
+            io.BufferedReader(cast("io.RawIOBase", _DecodedFile(file, decoder)), BUFFER), "utf-8"
+        )
         self.number = 0
         self.held = 0
         """Characters since the last row; the reader resets it at the end of each row."""

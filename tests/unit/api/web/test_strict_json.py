@@ -57,10 +57,14 @@ def test_a_surrogate_pair_is_one_character() -> None:
     assert parse_json_object(rb'{"a": "\ud83d\ude00"}') == {"a": "\U0001f600"}
 
 
+def test_a_byte_order_mark_may_come_first() -> None:
+    assert parse_json_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        (b"\xef\xbb\xbf{}", "invalid_json"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "invalid_json"),
         ('{"a": {"b": 1, "b": 1}}', "duplicate_key"),
         ('[{"a": NaN}]', "invalid_number"),
         ('{"a": -1e400}', "invalid_number"),
