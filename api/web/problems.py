@@ -106,7 +106,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "unknown_adapter": ProblemKind(422, "Unknown adapter"),
     "unknown_asset": ProblemKind(422, "Unknown asset"),
     "unknown_style": ProblemKind(422, "Unknown style or style version"),
-    "unsupported_image": ProblemKind(422, "The file is not a single-frame PNG, JPEG or WebP image"),
+    "unsupported_image": ProblemKind(422, "The file is not a single-frame PNG, JPEG, WebP, HEIC or AVIF image"),
     "damaged_image": ProblemKind(422, "The image is damaged, truncated or too expensive to decode"),
     "image_too_complex": ProblemKind(422, "The image has too many parts to decode"),
     "image_too_large": ProblemKind(422, "The image has too many pixels"),
