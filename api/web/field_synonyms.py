@@ -51,7 +51,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 def suggest_field(name: str, known: Collection[str]) -> str | None:
-    """Return the field of *known* that *name* probably means; None if there is no telling."""
+    """Return the field of *known* that *name* probably means; None if nothing resembles it."""
     wanted = _CAPITAL.sub("_", name[:LONGEST_NAME]).lower().replace("-", "_")
     if wanted in known:
         return wanted

@@ -109,7 +109,7 @@ class Body(BaseModel):
 
 
 def _find_model(model: type[Body], place: Sequence[int | str]) -> type[Body] | None:
-    """Return the model of the object at *place* within the body that *model* describes; None if it is no object."""
+    """Return the model of the object at *place* within the body that *model* describes; None if there is not one."""
     found: type[Body] | None = model
     for part in place:
         if found is None or (isinstance(part, str) and part not in found.model_fields):

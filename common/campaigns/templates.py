@@ -133,7 +133,7 @@ class CompiledTemplate:
         except InvalidValueError as error:
             if not self.variables:
                 raise TemplateError(error.message) from None
-            return None  # a name is no date
+            return None  # a name cannot be a date
         return None if self.variables else tried
 
     def render(self, values: Mapping[str, str]) -> str:

@@ -23,7 +23,7 @@ def read_mask(asset: Image.Image) -> Image.Image:
 def restore_pictures(pictures: Sequence[Picture], inputs: Inputs) -> list[Picture]:
     """Return generated images with the pixels of the init image wherever the mask is black.
 
-    A model decodes the whole image anew, which changes every pixel a little. Where the mask is grey, the two are mixed
+    A model decodes the whole image again, which changes every pixel a little. Where the mask is grey, the two are mixed
     in its proportion: its own soft edge is that of the result.
     """
     if inputs.init_image is None or inputs.mask_image is None:

@@ -53,7 +53,7 @@ class CsvSheet:
 
 
 def _skip_blank_lines(lines: Iterator[str]) -> str:
-    """Return the first line that has any text besides delimiters."""
+    """Return the first line that has any text apart from delimiters."""
     return next((line for line in lines if line.strip(_BLANK)), "")
 
 

@@ -55,7 +55,7 @@ def format_plain(value: Decimal) -> str:
 
 
 def read_literal(mark: str) -> str | None:
-    """Return the text that a mark of a format stands for, or None if it is no literal text."""
+    """Return the text that a mark of a format stands for, or None if it is something else."""
     if mark[0] == '"':
         return mark[1:].removesuffix('"')
     if mark[0] == "\\" and len(mark) > 1:
