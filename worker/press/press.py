@@ -1,7 +1,6 @@
 """The press: its components, the jobs it holds, and its heartbeat."""
 
 import os
-import signal
 import socket
 import threading
 import time
@@ -10,7 +9,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.db.clock import now_sql
@@ -30,9 +28,9 @@ from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
 from common.models.catalog import ModelCard, register_models, register_new_models
 from common.settings import Settings
-from common.states.jobs import JobStatus, Priority
+from common.states.jobs import Priority
 from common.storage.port import Storage
-from common.tables import Job, Press as PressRow
+from common.tables import Press as PressRow
 from worker.checkers.interface import Checker
 from worker.checkers.wrappers import TimeoutChecker
 from worker.engine.interface import Engine
@@ -43,6 +41,7 @@ from worker.press.capacity import Capacity
 from worker.press.circuit_breaker import CircuitBreaker
 from worker.press.failed_jobs import FailedJobs
 from worker.press.held_job import HeldJob
+from worker.press.stalled_consumer import is_work_waiting, restart_press
 from worker.press.storage_gate import StorageGate
 
 CONSUMER_STALL_SECONDS = 20.0
@@ -280,9 +279,9 @@ class Press:
             self._notified_at = time.monotonic()  # it receives notifications and is waiting
         if self._holdings or self._leaving.is_set() or time.monotonic() - self._notified_at < CONSUMER_STALL_SECONDS:
             return
-        if _is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
+        if is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
             log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
-            _restart_press()
+            restart_press()
 
 
 def _list_usable(cards: Sequence[ModelCard]) -> list[str]:
@@ -291,19 +290,3 @@ def _list_usable(cards: Sequence[ModelCard]) -> list[str]:
 
 def _serialize_rates(rates: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
     return {model: {str(rows): rate for rows, rate in known.items()} for model, known in rates.items()}
-
-
-def _restart_press() -> None:
-    """Ask this process to shut down gracefully."""
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _is_work_waiting(database: Database, models: Collection[str], seconds: float) -> bool:
-    """Return whether a job for one of *models* has been due for so long that an idle press must have missed it."""
-    with database.reading() as session:
-        due = select(Job.id).where(
-            Job.status == JobStatus.QUEUED,
-            Job.model.in_(models),
-            Job.due_at < now_sql(session, -timedelta(seconds=seconds)),
-        )
-        return session.scalar(due.limit(1)) is not None
