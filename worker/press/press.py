@@ -77,7 +77,7 @@ class Press:
         self.database = database
         self.storage = storage
         self.engine = engine
-        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, _restart_press)
+        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, restart_press)
         self.safety = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
         self.outlet = StorageGate(storage)
