@@ -77,7 +77,7 @@ def test_a_value_of_the_wrong_type_is_spelled_right(field: str, value: Any, deta
         ("image", "init_image"),
         ("denoising_strength", "strength"),
         ("callback_url", "webhook_url"),
-        ("heigth", "height"),
+        ("heigt_px", "height"),
     ],
 )
 def test_a_name_from_elsewhere_is_answered_with_the_field_it_means(name: str, field: str) -> None:
