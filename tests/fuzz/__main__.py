@@ -102,7 +102,7 @@ def _prepare(folder: Path) -> tuple[str, dict[str, str]]:
             file = LinkTarget(str(image.storage_key), "image/png", "image.png")
         storage.put(file.key, factories.PIXELS, file.content_type)
         init, mask = (
-            assets.create_asset(database, storage, OWNER, PictureFile(b"", 8, 8), days=1, most=9) for _ in range(2)
+            assets.create_asset(database, storage, OWNER, PictureFile(b"", 8, 8, {}), days=1, most=9) for _ in range(2)
         )
         known = {
             "model": CARD.name,

@@ -12,6 +12,7 @@ from common.errors import (
     InvalidPictureError,
     ModelUnavailableError,
     OutOfMemoryError,
+    UnforeseenError,
 )
 from common.jobs.request import SchedulerName
 from common.models import catalog
@@ -212,7 +213,7 @@ def test_a_decoder_output_out_of_bounds_gives_an_invalid_picture_error(directori
         (MemoryError(), OutOfMemoryError),
         ("OutOfMemoryError", OutOfMemoryError),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9"), OutOfMemoryError),
-        (ValueError("secret prompt"), GenerationError),
+        (ValueError("secret prompt"), UnforeseenError),
     ],
 )
 def test_errors_of_the_pipeline_are_translated_without_its_message(directories, tmp_path, monkeypatch, raised, wanted):

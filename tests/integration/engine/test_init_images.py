@@ -61,7 +61,7 @@ def upload_asset(
 ) -> UUID:
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
-    made = PictureFile(file.getvalue(), *size)
+    made = PictureFile(file.getvalue(), *size, {})
     return assets.create_asset(press_fixture.database, press_fixture.storage, owner, made, days=7, most=100).id
 
 

@@ -207,7 +207,7 @@ def test_the_operators_fallback_is_blurred_where_a_reviewed_image_would_be(
 def upload_fallback(press_fixture: PressFixture, picture: Pillow.Image) -> UUID:
     file = io.BytesIO()
     picture.save(file, "PNG")
-    uploaded = assets.PictureFile(file.getvalue(), *picture.size)
+    uploaded = assets.PictureFile(file.getvalue(), *picture.size, {})
     return assets.create_asset(press_fixture.database, press_fixture.storage, "ada", uploaded, days=1, most=9).id
 
 
