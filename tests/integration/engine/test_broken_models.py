@@ -31,19 +31,10 @@ def directories(tmp_path_factory):
     """Three models that work, and three that are broken in different ways, by their names."""
     import torch
 
-    from tests.support.engine import tiny_pipelines
+    from tests.support.engine import broken_models
 
     torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("models")
-    made = {name: tiny_pipelines.save(name, root / name) for name in GOOD}
-    for name in ("without-part", "damaged", "failing"):
-        made[name] = shutil.copytree(made["sd15"], root / name)
-    shutil.rmtree(made["without-part"] / "vae")
-    (weights,) = (made["damaged"] / "unet").glob("*.safetensors")
-    weights.write_bytes(weights.read_bytes()[:-8])
-    shutil.rmtree(made["failing"] / "unet")
-    shutil.copytree(made["sdxl"] / "unet", made["failing"] / "unet")  # wants conditions that its pipeline does not give
-    return made
+    return broken_models.save_models(tmp_path_factory.mktemp("models"))
 
 
 def open_fixture(database, folder, directories, *names):
