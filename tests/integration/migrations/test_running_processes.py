@@ -21,13 +21,8 @@ from tests.integration.migrations.version_0_1 import LAST_REVISION, insert_rows,
 from tests.support import factories
 from tests.support.waiting import until
 
-WORK = (
-    "UPDATE jobs SET progress_step = progress_step",
-    "UPDATE campaigns SET name = name",
-    "UPDATE presses SET heartbeat_at = now()",
-    "UPDATE api_keys SET name = name",
-)
-"""What running processes do, each transaction in an order of its own."""
+WRITTEN = ("jobs", "campaigns", "presses", "api_keys")
+"""Tables that running processes write, each transaction in an order of its own."""
 
 
 @pytest.fixture
@@ -52,24 +47,24 @@ def working(database: Database) -> Iterator[list[int]]:
     stop, done = threading.Event(), [0]
 
     def work(number: int) -> None:
-        order = WORK[number:] + WORK[:number]
+        order = WRITTEN[number:] + WRITTEN[:number]
         while not stop.is_set():
             try:
                 with database.transaction() as session:
-                    for statement in order:
-                        session.execute(text(statement))
+                    for table in order:  # the locks of an UPDATE, without those on rows, which the workers would share
+                        session.execute(text(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
             except DatabaseBusyError:
-                continue  # a deadlock of the workers: tried again, as all processes do
+                continue  # a deadlock with the migration: tried again, as all processes do
             done[0] += 1
 
     with ThreadPoolExecutor() as threads:
-        workers = [threads.submit(work, number) for number in range(len(WORK))]
+        workers = [threads.submit(work, number) for number in range(len(WRITTEN))]
         try:
             yield done
         finally:
             stop.set()
-        for worker in workers:
-            worker.result(timeout=30)
+            for worker in workers:
+                worker.result(timeout=30)
 
 
 def test_a_database_of_version_0_1_is_migrated_while_processes_write_to_it(version_0_1: Database) -> None:
