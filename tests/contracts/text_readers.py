@@ -137,6 +137,7 @@ MODULES_THAT_PARSE: dict[str, str] = {
     "common/models/adapters.py": NOT_USERS,
     "common/models/catalog.py": NOT_USERS,
     "common/models/files.py": NOT_USERS,
+    "common/models/names.py": NOT_USERS,
     "common/models/safetensors_file.py": NOT_USERS,
     "common/safety/prompt_rules.py": NOT_USERS,
     "common/safety/text_normalization.py": "folding",
