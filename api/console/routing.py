@@ -36,7 +36,9 @@ def register_page(
         # The bearer check is off here: the console authenticates its pages by session cookie.
         scope_required(None)(view)
         endpoint = f"{module.replace('.', '_')}:{view.__name__}"
-        blueprint.add_url_rule(rule, endpoint, cast("Any", view), methods=["POST" if post else "GET"])
+        # Otherwise the router would send /console to /console/, without the prefix and scheme of the public URL.
+        method = "POST" if post else "GET"
+        blueprint.add_url_rule(rule, endpoint, cast("Any", view), methods=[method], strict_slashes=False)
         return view
 
     return mark

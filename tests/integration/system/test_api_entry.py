@@ -34,3 +34,18 @@ def test_links_have_the_prefix_of_the_service(sqlite_database: Database, tmp_pat
     api = open_api(sqlite_database, tmp_path, public_url="https://pictures.example/pressroom")
     assert api.get("/", key=None, headers={"Accept": FIREFOX}).headers["Location"] == "/pressroom/console/"
     assert api.get("/", key=None).json["console"] == "https://pictures.example/pressroom/console/"
+
+
+@pytest.mark.parametrize("public_url", ["https://pictures.example/pressroom", "http://127.0.0.1:8080/pressroom"])
+@pytest.mark.parametrize("path", ["/console", "/console/"])
+def test_the_console_without_a_slash_keeps_the_prefix(
+    sqlite_database: Database, tmp_path: Path, public_url: str, path: str
+) -> None:
+    answer = open_api(sqlite_database, tmp_path, public_url=public_url).get(path, key=None)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/pressroom/console/sign-in")
+
+
+def test_no_address_is_redirected_by_the_router(api: Api) -> None:
+    rules = [rule for rule in api.app.url_map.iter_rules() if rule.rule.endswith("/") and rule.rule != "/"]
+    assert [rule.rule for rule in rules if rule.strict_slashes is not False] == []
+    assert not api.app.url_map.merge_slashes
