@@ -85,6 +85,34 @@ def test_a_migration_waits_for_a_long_transaction_and_is_tried_again(version_0_1
     assert schema.fetch_revision(version_0_1) == schema.load_newest_revision()
 
 
+MANY_RECIPIENTS = """
+    INSERT INTO recipients (id, campaign_id, list_number, row, recipient_id, key, values, arm)
+    SELECT lpad(place::text, 32, '0')::uuid, campaign_id, number, 100 + place, id, lower(id), '{}', 'main'
+    FROM (
+        SELECT place, CASE place WHEN 1 THEN 'Ann@Example.org' ELSE 'Cust' || place END AS id
+        FROM generate_series(1, 2500) AS place
+    ) AS given,
+    (SELECT campaign_id, number FROM recipient_lists LIMIT 1) AS lists
+"""
+
+
+def test_ids_of_many_recipients_are_compared_anew_while_others_work(version_0_1: Database) -> None:
+    run_alembic(version_0_1, command.upgrade, "0016")
+    with version_0_1.transaction() as session:
+        session.execute(text(MANY_RECIPIENTS))
+    rewritten = "SELECT count(*) FROM recipients WHERE key LIKE 'Cust%' AND key = recipient_id"
+    with ThreadPoolExecutor() as threads:
+        with version_0_1.transaction() as session:
+            session.execute(text("SELECT id FROM recipients WHERE recipient_id = 'Cust2500' FOR UPDATE"))
+            migrating = threads.submit(schema.upgrade_schema, version_0_1)
+            until(lambda: _count(version_0_1, rewritten) > 1000, "the first keys to be there")
+            assert _count(version_0_1, "SELECT count(*) FROM images"), "nobody waits for the others"
+            assert not migrating.done()
+        migrating.result(timeout=60)
+    assert _count(version_0_1, rewritten) == 2499
+    assert _count(version_0_1, "SELECT count(*) FROM recipients WHERE key = 'ann@example.org'") == 1
+
+
 def test_an_index_is_created_while_others_write(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     with ThreadPoolExecutor() as threads:
@@ -111,6 +139,12 @@ def _create_index(database: Database) -> None:
 
 
 def _count_waiting(database: Database) -> int:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event_type = 'Lock'"
+    return _count(
+        database,
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event_type = 'Lock'",
+    )
+
+
+def _count(database: Database, query: str) -> int:
     with database.reading() as session:
         return session.scalars(text(query)).one()
