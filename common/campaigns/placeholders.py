@@ -34,11 +34,18 @@ def spell_placeholder(column: str) -> str:
 
 
 def spell_values(values: Mapping[str, str]) -> dict[str, str]:
-    """Return *values*, given by column, by the names that templates use."""
-    return {spell_placeholder(column): value for column, value in values.items()}
+    """Return *values*, given by column, by the names that templates use.
+
+    Where two columns have the same name, it means the one whose heading it is.
+    """
+    spelled = {spell_placeholder(column): value for column, value in values.items()}
+    return spelled | {column: value for column, value in values.items() if column in spelled}
 
 
 def find_column(name: str, columns: Iterable[str]) -> str | None:
-    """Return the column that *name* means, spelled as the heading or as in templates; None if there is none."""
+    """Return the column that *name* means, spelled as the heading or else as in templates; None if there is none."""
+    columns = list(columns)
+    if name in columns:
+        return name
     wanted = spell_placeholder(name)
-    return next((column for column in columns if column == name or spell_placeholder(column) == wanted), None)
+    return next((column for column in columns if spell_placeholder(column) == wanted), None)

@@ -58,7 +58,7 @@ def choose_arm(spec: CampaignSpec, salt: bytes, key: str) -> Arm:
 
 def render_prompts(arm: Arm, values: Mapping[str, str]) -> RenderedPrompts:
     """Return the prompts of *arm* for a recipient's *values* by column; raise RenderingError."""
-    given = placeholders.spell_values({name: value for name, value in values.items() if value})
+    given = {name: value for name, value in placeholders.spell_values(values).items() if value}
     prompt = prompt_text.clean_text(
         _build_style(arm.prefix, arm.suffix).wrap(_fill_template(arm.template.prompt, given))
     )

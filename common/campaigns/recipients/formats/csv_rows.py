@@ -12,7 +12,8 @@ from common.campaigns.recipients.formats.rows import InvalidFileError, Row, fit_
 from common.campaigns.recipients.formats.text_lines import TextLines
 
 MOST_HEADER_LINES = 50
-DELIMITERS = ",;\t|"
+DELIMITERS = "\t;|,"
+"""In the order in which they are tried; what occurs in texts most often comes last."""
 _BLANK = whitespace + DELIMITERS + '"'
 _HINT = re.compile(r"sep=(.)\n?")  # a first line by which Excel tells itself
 
@@ -59,11 +60,21 @@ def _skip_blank_lines(lines: Iterator[str]) -> str:
 
 def _complete_row(first: str, lines: Iterator[str]) -> list[str]:
     """Return the lines of a row that begins with *first*: quotes may hold ends of lines, as in wrapped headings."""
-    row, quotes = [first], first.count('"')
-    while quotes % 2 and len(row) < MOST_HEADER_LINES and (line := next(lines, "")):
+    row, is_quoted = [first], _ends_in_quotes(first)
+    while is_quoted and len(row) < MOST_HEADER_LINES and (line := next(lines, "")):
         row.append(line)
-        quotes += line.count('"')
+        is_quoted = _ends_in_quotes(line, is_quoted=True)
     return row
+
+
+def _ends_in_quotes(line: str, *, is_quoted: bool = False) -> bool:
+    """Return whether a quoted cell goes on after *line*; quotes within a cell, as in ``5"``, open none."""
+    before = ","
+    for sign in line:
+        if sign == '"' and (is_quoted or before in DELIMITERS + '"'):
+            is_quoted = not is_quoted
+        before = sign
+    return is_quoted
 
 
 def _find_delimiter(line: str) -> str:

@@ -18,31 +18,30 @@ class ColumnNames:
         self._taken: set[str] = set()
         """The names by which templates refer to them."""
 
-    def add(self, heading: str) -> str:
-        """Name the next column after its *heading*; raise InvalidFileError.
+    def add(self, headings: Sequence[str]) -> None:
+        """Name the next columns after their *headings*; raise InvalidFileError if there are too many.
 
-        White space and line breaks become single spaces. A column without a heading is named after its place, ``Column
-        3``, and a heading that is there already gets a number, ``Phone 2``.
+        White space and line breaks become single spaces, what cannot be seen is left out, and a long heading is cut
+        off. A column without a heading is named after its place, ``Column 3``, and a heading that is there already gets
+        a number, ``Phone 2``. A heading that templates can write as it is keeps its name before others that are written
+        in the same way.
         """
-        place = len(self.names) + 1
-        if place > MOST_COLUMNS:
-            raise InvalidFileError(f"The file must not have more than {MOST_COLUMNS} columns; remove some.")
-        name = self._make_unique(_clean_heading(heading) or f"Column {place}")
-        if len(name) > LONGEST_COLUMN:
-            detail = f"The heading of column {place}, {name[:40]!r}…, must not exceed {LONGEST_COLUMN} characters."
-            raise InvalidFileError(f"{detail} Shorten it.")
-        if not name.isprintable():
-            detail = f"The heading of column {place}, {name!r}, contains a control character."
-            raise InvalidFileError(f"{detail} Type the heading again.")
-        self.names.append(name)
-        self._taken.add(spell_placeholder(name))
-        return name
+        count = len(self.names) + len(headings)
+        if count > MOST_COLUMNS:
+            raise InvalidFileError(f"The file has {count} columns; it must not have more than {MOST_COLUMNS}.")
+        named = [_clean_heading(heading) for heading in headings]
+        named = [name or f"Column {place}" for place, name in enumerate(named, len(self.names) + 1)]
+        for place in sorted(range(len(named)), key=lambda place: spell_placeholder(named[place]) != named[place]):
+            named[place] = self._make_unique(named[place])
+            self._taken.add(spell_placeholder(named[place]))
+        self.names += named
 
     def _make_unique(self, name: str) -> str:
         numbered, number = name, 1
         while spell_placeholder(numbered) in self._taken:
             number += 1
-            numbered = f"{name} {number}"
+            end = f" {number}"
+            numbered = name[: LONGEST_COLUMN - len(end)] + end
         return numbered
 
 
@@ -51,13 +50,12 @@ def name_columns(cells: Sequence[str]) -> list[str]:
     last = max((place for place, cell in enumerate(cells, 1) if cell.strip()), default=0)
     if not last:
         raise InvalidFileError("The file has no header; its first row must contain the column names.")
-    if last > MOST_COLUMNS:
-        raise InvalidFileError(f"The file has {last} columns; it must not have more than {MOST_COLUMNS}.")
     columns = ColumnNames()
-    for heading in cells[:last]:
-        columns.add(heading)
+    columns.add(cells[:last])
     return columns.names
 
 
 def _clean_heading(heading: str) -> str:
-    return normalize_text("NFC", " ".join(heading.split()))
+    """Return a heading on one line, without control characters and marks that nobody sees."""
+    visible = "".join(sign if sign.isprintable() else "" for sign in " ".join(heading.split()))
+    return normalize_text("NFC", visible)[:LONGEST_COLUMN].strip()

@@ -38,10 +38,10 @@ class _ObjectRows:
     def _format_row(self, number: int, value: Any) -> Row:
         if not isinstance(value, dict):
             raise InvalidFileError(f"Row {number} is not a JSON object.")
+        self._add_columns([key for key in value if key not in self._places])
         cells, nested = [""] * len(self.columns), list[str]()
         for key, item in value.items():
-            place = self._find_place(key)
-            cells.extend([""] * (place + 1 - len(cells)))
+            place = self._places[key]
             if isinstance(item, dict | list):
                 nested.append(self.columns[place])
             else:
@@ -49,12 +49,11 @@ class _ObjectRows:
         self._record_nested(nested)
         return Row(number, cells, nested=tuple(nested))
 
-    def _find_place(self, key: str) -> int:
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = len(self.columns)
-            self._names.add(key)
-        return place
+    def _add_columns(self, keys: list[str]) -> None:
+        for place, key in enumerate(keys, len(self.columns)):
+            self._places[key] = place
+        if keys:
+            self._names.add(keys)
 
     def _record_nested(self, columns: list[str]) -> None:
         known = self.reading.nested_columns

@@ -44,10 +44,10 @@ class Sheet(Protocol):
 
 def fit_row(number: int, cells: list[str], columns: list[str]) -> Row | None:
     """Return a row of as many cells as there are columns, one with a fault if it has others, or None if it is empty."""
-    if not any(cells):
+    if not any(map(str.strip, cells)):
         return None
     count = len(columns)
-    while len(cells) > count and not cells[-1]:
+    while len(cells) > count and not cells[-1].strip():
         cells.pop()
     if len(cells) == count:
         return Row(number, cells)

@@ -40,6 +40,7 @@ from tests.support.campaigns.workbooks import Styled, workbook
         ("5551234567", "(000) 000-0000", "(555) 123-4567"),
         ("1.5", "0.##", "1.5"),
         ("1.5", "General", "1.5"),
+        ("3.3000000000000003", "0.0000000000000000", "3.3000000000000000"),
         ("12", 'General" pcs"', None),
         ("1.5", "# ?/?", None),
         ("1.5", "0.00E+00", None),
@@ -78,6 +79,17 @@ def test_dates_are_shown_as_their_format_says(code: str, shown: str | None) -> N
         ("text", "text"),
         (["number", "1e+19", 0], "10000000000000000000"),
         (["number", "1e-07", 0], "0.0000001"),
+        (["number", "1.2345e-12", 0], "0.0000000000012345"),
+        (["number", "3.3000000000000003", 0], "3.3"),
+        (["number", "0.30000000000000004", 0], "0.3"),
+        (["number", "0.3333333333333333", 0], "0.333333333"),
+        (["number", "1234567.891", 0], "1234567.891"),
+        (["number", "-2.5", 0], "-2.5"),
+        (["duration", "129600.0", "[h]:mm"], "36:00"),
+        (["duration", "129605.0", "[h]:mm:ss"], "36:00:05"),
+        (["duration", "95.0", "[mm]:ss"], "1:35"),
+        (["duration", "-60.0", 46], "-0:01:00"),
+        (["date", "2026-05-01 12:00:00", 22], "2026-05-01 12:00:00"),
         (["number", "0.25", 9], "25%"),
         (["number", "0.5", 12], "0.5"),
         (["number", "19.9", '_-* #,##0.00\\ "€"_-'], "19.90 €"),
@@ -92,6 +104,11 @@ def test_a_cell_without_a_format_of_its_own_is_shown_in_full(cell: object, shown
 
 def test_a_workbook_is_read_as_it_is_shown() -> None:
     row = [Styled(7, "00000"), Styled(0.25, 9), Styled(46143, "dd.mm.yyyy"), Styled(19.9, '"€" #,##0.00'), 12]
-    data = workbook([["recipient_id", "off", "when", "price", "plain"], row])
+    more = [Styled(1.5, "[h]:mm"), Styled(46143.5, 22), 0.1 + 0.2, True]
+    data = workbook(
+        [["recipient_id", "off", "when", "price", "plain", "length", "moment", "sum", "vip"], [*row, *more]]
+    )
     with detect.open_sheet(io.BytesIO(data), Format.XLSX) as sheet:
-        assert [each.cells for each in sheet] == [["00007", "25%", "01.05.2026", "€ 19.90", "12"]]
+        (found,) = [each.cells for each in sheet]
+    assert found[:5] == ["00007", "25%", "01.05.2026", "€ 19.90", "12"]
+    assert found[5:] == ["36:00", "2026-05-01 12:00:00", "0.3", "TRUE"]

@@ -77,7 +77,6 @@ def test_a_ragged_row_is_a_fault_of_that_row_alone() -> None:
         ("é,b\n".encode() + "José,2\n".encode("iso-8859-1"), "Line 2 contains bytes that are not UTF-8"),
         (b"a,b\n1,2\n\x81,3\n", "Line 3 contains bytes that are not WINDOWS-1252"),
         (b",".join(b"c%d" % number for number in range(10_000)), "10000 columns"),
-        (b"a" * 200 + b"\n", "128 characters"),
         (b'a\n"' + b"x" * 200_000 + b'"\n', "field larger"),
         (b"a\n" + b"x" * (LONGEST_ROW + 1), "must not exceed"),
         (b'a\n"' + b"x,\n" * LONGEST_ROW, "Line"),
@@ -150,7 +149,6 @@ def test_an_array_is_read_the_same_wherever_its_chunks_end(objects: list[dict[st
         '[{"a": 1, "a": 2}]',
         "[" * 100_000,
         '[{"a":' + '{"a":' * 100_000,
-        '[{"a\\u0000": 1}]',
         json.dumps([{f"c{number}": 1 for number in range(MOST_COLUMNS + 1)}]),
     ],
 )
@@ -171,8 +169,8 @@ def test_the_first_sheet_of_a_workbook_is_read_as_displayed() -> None:
     )
     assert cells(data, XLSX) == [
         ["name", "age", "vip", "since"],
-        ["Ada", "36", "true", "2.5"],
-        ["Łódź", "1000000000000000", "false", ""],
+        ["Ada", "36", "TRUE", "2.5"],
+        ["Łódź", "1000000000000000", "FALSE", ""],
     ]
 
 

@@ -8,8 +8,8 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from common.campaigns.recipients.formats.xlsx.date_formats import format_date
-from common.campaigns.recipients.formats.xlsx.number_formats import GENERAL, format_number, format_plain
+from common.campaigns.recipients.formats.xlsx.date_formats import format_date, format_duration
+from common.campaigns.recipients.formats.xlsx.number_formats import GENERAL, format_general, format_number
 
 BUILT_IN: dict[int, str] = {
     1: "0",
@@ -45,7 +45,9 @@ def format_cell(cell: Any) -> str:
     if kind == "number":
         number = Decimal(value)
         shown = format_number(number, code) if number.is_finite() else value
-        return (format_plain(number) if shown is None else shown).strip()
+        return (format_general(number) if shown is None else shown).strip()
+    if kind == "duration":
+        return format_duration(float(value), code)
     moment = _read_moment(kind, value)
     shown = None if moment is None or code == GENERAL else format_date(moment, code)
     return value if shown is None else shown.strip()

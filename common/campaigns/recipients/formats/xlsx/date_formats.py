@@ -27,6 +27,16 @@ def format_date(value: dt.datetime, code: str) -> str | None:
     return "".join(_format_part(part, value, has_halves=has_halves) for part in parts)
 
 
+def format_duration(seconds: float, code: str) -> str:
+    """Return a length of time in the format *code*: ``36:00`` for ``[h]:mm``, and else with seconds, ``36:00:00``."""
+    sign, whole = "-" if seconds < 0 else "", round(abs(seconds))
+    marks = code.lower()
+    if "h" not in marks and "[m" in marks:
+        return f"{sign}{whole // 60}:{whole % 60:02}"
+    shown = f"{sign}{whole // 3600}:{whole // 60 % 60:02}"
+    return shown if "h" in marks and "s" not in marks else f"{shown}:{whole % 60:02}"
+
+
 @lru_cache(256)
 def _parse_format(code: str) -> Sequence[str] | None:
     """Return the parts of a format: fields such as ``yyyy``, ``mi`` and ``mimi`` for minutes, and texts after a NUL."""

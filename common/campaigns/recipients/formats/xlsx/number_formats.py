@@ -4,7 +4,7 @@ What is shown with fractions, exponents or conditions is not understood, and for
 """
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,6 +12,10 @@ LONGEST_CODE = 255
 """Characters that Excel allows in a format."""
 MOST_DECIMALS = 30
 GENERAL = "General"
+WIDTH = 10
+"""Digits that Excel shows of a number with decimals that has no format."""
+EXACT = Context(prec=15)
+"""Digits of a number that Excel keeps; what a file has beyond them comes of binary fractions."""
 
 MARK = re.compile(r'"[^"]*"?|\\.|\[[^\]]*\]?|_.|\*.|General|AM/PM|A/P|.', re.DOTALL | re.IGNORECASE)
 """Quoted text, an escaped character, something in brackets, a gap, a filler, or one character."""
@@ -44,14 +48,18 @@ def format_number(value: Decimal, code: str) -> str | None:
     place = _choose_section(value, len(sections))
     section = sections[place]
     if section is None:
-        return format_plain(value)
-    text = _apply_format(abs(value), section)
+        return format_general(value)
+    text = _apply_format(abs(EXACT.plus(value)), section)
     return f"-{text}" if value < 0 and place == 0 and any(sign in "123456789" for sign in text) else text
 
 
-def format_plain(value: Decimal) -> str:
-    """Return *value* without an exponent."""
-    return format(value.normalize() if value else Decimal(0), "f")
+def format_general(value: Decimal) -> str:
+    """Return *value* as without a format, whole numbers in full: ``1/3`` is ``0.333333333``."""
+    value = EXACT.plus(value)
+    decimals = max(0, WIDTH - max(1, value.adjusted() + 1))
+    rounded = value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) if value % 1 else value
+    shown = rounded or value  # rather too many digits than nothing
+    return format(shown.normalize() if shown else Decimal(0), "f")
 
 
 def read_literal(mark: str) -> str | None:

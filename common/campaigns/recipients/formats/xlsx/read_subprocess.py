@@ -36,7 +36,9 @@ def main(most_bytes: int) -> None:
         with zipfile.ZipFile(sys.stdin.buffer) as archive:
             layout = Layout(archive, name)
             _write_rows(sheet, layout)
-    except (python_calamine.CalamineError, OSError, ValueError, KeyError, expat.ExpatError, zipfile.BadZipFile):
+    except (python_calamine.CalamineError, OSError, ArithmeticError, ValueError, KeyError):
+        sys.exit("damaged")
+    except (expat.ExpatError, zipfile.BadZipFile):
         sys.exit("damaged")
     sys.stdout.write(json.dumps({"sheet": name, "header_row": layout.header_row, "hidden_rows": layout.hidden}) + "\n")
 
@@ -97,7 +99,7 @@ def _write_rows(sheet: python_calamine.CalamineSheet, layout: Layout) -> None:
 
 def _measure_row(row: list[Any]) -> int:
     """Return the number of cells up to the last that is not empty."""
-    return max((place for place, cell in enumerate(row, 1) if cell != ""), default=0)
+    return max((place for place, cell in enumerate(row, 1) if not isinstance(cell, str) or cell.strip()), default=0)
 
 
 def _find_sheet(book: python_calamine.CalamineWorkbook) -> str:
@@ -198,13 +200,18 @@ def _check_size(most_bytes: int) -> None:
 
 def _encode_cell(cell: Any, told: Any) -> Any:
     if isinstance(cell, bool):
-        return str(cell).lower()
+        return str(cell).upper()
     if isinstance(cell, float | int):
         return ["number", repr(cell), told or GENERAL]
-    if isinstance(cell, dt.datetime) and cell.time() == dt.time():
-        cell = cell.date()
+    if isinstance(cell, dt.timedelta):
+        return ["duration", repr(cell.total_seconds()), told or GENERAL]
+    if isinstance(cell, dt.datetime):
+        cell = (cell + dt.timedelta(microseconds=500_000)).replace(microsecond=0)  # stored as a fraction of a day
+        if cell.time() == dt.time():
+            cell = cell.date()
     if isinstance(cell, dt.date | dt.time):
-        return ["time" if isinstance(cell, dt.time) else "date", cell.isoformat(), told or GENERAL]
+        text = cell.isoformat(sep=" ") if isinstance(cell, dt.datetime) else cell.isoformat()
+        return ["time" if isinstance(cell, dt.time) else "date", text, told or GENERAL]
     return str(cell)
 
 
