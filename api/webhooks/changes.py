@@ -12,7 +12,7 @@ from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from api.webhooks import receiver_url
-from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookPath
+from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookChanges, WebhookPath
 from common.access import audit
 from common.access.audit import AuditObject
 from common.states.audit import Act, ObjectKind
@@ -41,6 +41,19 @@ def insert_webhook(owner: str, body: NewWebhook) -> tuple[WebhookEndpoint, bytes
         row, secret = endpoints.create_endpoint(session, context.cipher, new, context.settings.max_webhooks)
         _record_act(session, row, Act.WEBHOOK_CREATED, after=_describe_webhook(row))
         return row, secret
+
+
+def update_webhook_row(path: WebhookPath, body: WebhookChanges) -> WebhookEndpoint:
+    """Update a webhook of the caller and return it; raise RefusedError or WebhookExistsError."""
+    url = None if body.url is None else receiver_url.normalize_url(body.url, "/url")
+    with lock_webhook(path, Act.WEBHOOK_UPDATED) as (session, row):
+        if url is not None:
+            if row.url == DIRECT_URL:
+                raise RefusedError("webhook_without_url", WITHOUT_URL)
+            endpoints.change_endpoint_url(session, row, url)
+        row.events = [*dict.fromkeys(body.events or row.events)]
+        row.description = row.description if body.description is None else body.description
+        return row
 
 
 def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:

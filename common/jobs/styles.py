@@ -63,6 +63,13 @@ class StyleSpec(BaseModel):
         gap = "" if self.prompt_suffix.startswith(NO_SPACE_BEFORE) else " "
         return f"{self.prompt_prefix} {text}{gap}{self.prompt_suffix}".strip()
 
+    def unwrap(self, prompt: str) -> str | None:
+        """Return the text that ``wrap`` makes *prompt* of; None if there is none."""
+        start = f"{self.prompt_prefix} " if self.prompt_prefix else ""
+        end = self.wrap("").removeprefix(self.prompt_prefix)
+        text = prompt.removeprefix(start).removesuffix(end).strip()
+        return text if text and self.wrap(text) == prompt else None
+
 
 def format_style_reference(style: Style) -> str:
     """Return the reference that always means this version."""

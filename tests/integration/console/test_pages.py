@@ -91,7 +91,7 @@ def test_the_form_creates_the_job_that_it_describes(api: Api) -> None:
 
 
 def test_an_invalid_form_is_shown_again_with_all_errors_and_the_input(api: Api) -> None:
-    form = {"prompt": "a fox & a hen", "model": "painted", "width": "77", "steps": "many", "csrf_token": token(api)}
+    form = {"prompt": "a fox & a hen", "model": "painted", "width": "0", "steps": "many", "csrf_token": token(api)}
     answer = api.client.post("/console/generate", data=form)
     assert answer.status_code == 422
     assert "<b>width</b>" in answer.text
