@@ -67,11 +67,10 @@ def show_form() -> Response:
 @register_page("/generate", Scope.JOBS_WRITE, post=True, form=FormPage("generate:show_form", generate_form.name_field))
 def create_job() -> Response:
     """Submit the job; what the form does not have is that of the job which it repeats, if any."""
-    fields, repeated = generate_form.parse_generate_form(request.form), _find_repeated()
+    fields, repeated = _prefer_style(generate_form.parse_generate_form(request.form)), _find_repeated()
     if repeated is not None:
         fields = repeated.add_palette(fields)
-    body = NewJob.model_validate(_prefer_style(fields))
-    spec = prepare.prepare_job(body, None if repeated is None else repeated.policy)
+    spec = prepare.prepare_job(NewJob.model_validate(fields), None if repeated is None else repeated.policy)
     job_id = submit_job(spec, None, None).resource.id
     return redirect_to("generate:show_form", job=job_id, seed="same" if request.form.get("seed") else None)
 

@@ -48,9 +48,10 @@ def test_canceling_several_jobs_tells_how_many_were_and_why_others_were_not(api:
     queued = [str(factories.submit(api.database).id) for _ in range(3)]
     page = post(api, "jobs/chosen", act="cancel", job=[*queued, *ended]).text
     assert "3 of 5 jobs were canceled; 2 had ended already." in page
-    assert "None of the 5 jobs was canceled: 5 had ended already." in post(
-        api, "jobs/chosen", act="cancel", job=[*queued, *ended]
-    ).text
+    assert (
+        "None of the 5 jobs was canceled: 5 had ended already."
+        in post(api, "jobs/chosen", act="cancel", job=[*queued, *ended]).text
+    )
     page = post(api, "jobs/chosen", act="cancel", job=[queued[0], UNKNOWN]).text
     assert "None of the 2 jobs was canceled: 1 had ended already; 1 no longer exists." in page
 
@@ -150,7 +151,12 @@ def test_acts_on_a_campaign_that_change_nothing_say_so(api: Api, campaign_fixtur
     "query",
     [
         *("note=jobs-canceled", "note=jobs-canceled&done=x", "note=jobs-canceled&done=0&left=invalid_state:x"),
-        *("note=jobs-canceled&done=99999999", "note=jobs-canceled&done=-1", "note=nothing", "note=jobs-canceled&done=²"),
+        *(
+            "note=jobs-canceled&done=99999999",
+            "note=jobs-canceled&done=-1",
+            "note=nothing",
+            "note=jobs-canceled&done=²",
+        ),
     ],
 )
 def test_a_notice_is_never_made_of_the_text_of_a_url(api: Api, query: str) -> None:
