@@ -1,17 +1,22 @@
 """What the console says after an act is what the act did; on both databases."""
 
+import re
 from pathlib import Path
+from typing import get_args
 from uuid import UUID
 
 import pytest
 from werkzeug.test import TestResponse
 
+from api.webhooks.schemas import CampaignEvent, JobEvent
 from common.campaigns import lifecycle as campaign_lifecycle
 from common.states.jobs import ImageStatus
+from common.states.webhooks import USUAL_EVENTS
 from tests.integration.console.test_access import sign_in, token_of_any_page
 from tests.support import factories
 from tests.support.apis import Api, open_api
 from tests.support.campaigns.campaign_fixture import CampaignFixture, names
+from tests.support.html_forms import read_forms
 
 UNKNOWN = "01a206df-29df-717a-b844-d5aa57ee2490"
 
@@ -162,3 +167,27 @@ def test_acts_on_a_campaign_that_change_nothing_say_so(api: Api, campaign_fixtur
 def test_a_notice_is_never_made_of_the_text_of_a_url(api: Api, query: str) -> None:
     assert 'class="notice"' not in api.client.get(f"/console/jobs?{query}").text
     assert "<evil>" not in api.client.get("/console/jobs?note=jobs-canceled&done=1&left=<evil>:1").text
+
+
+def test_a_webhook_of_the_console_hears_of_campaigns(api: Api) -> None:
+    form = read_forms(api.client.get("/console/webhooks").text)["/console/webhooks"].fields
+    assert form["event"] == [*USUAL_EVENTS]
+    made = api.client.post("/console/webhooks", data=form | {"url": "https://hooks.example/a"})
+    (webhook,) = api.get("/v1/webhooks").json["data"]
+    assert webhook["events"] == [*USUAL_EVENTS]
+    path = f"/console/webhooks/{webhook['id']}"
+    chosen = read_forms(made.text)[path].fields
+    assert chosen["event"] == [*USUAL_EVENTS]
+    changed = chosen | {"event": ["campaign.progress"], "description": "The shop"}
+    assert "The webhook was updated." in api.client.post(path, data=changed, follow_redirects=True).text
+    (webhook,) = api.get("/v1/webhooks").json["data"]
+    assert (webhook["events"], webhook["description"]) == (["campaign.progress"], "The shop")
+    refused = api.client.post(path, data=changed | {"url": ""})
+    assert refused.status_code == 422
+    assert api.get("/v1/webhooks").json["data"][0]["url"] == "https://hooks.example/a"
+
+
+def test_every_event_of_the_api_can_be_chosen_in_the_console(api: Api) -> None:
+    page = api.client.get("/console/webhooks").text
+    offered = set(re.findall(r'name="event" value="([^"]+)"', page))
+    assert offered == {*get_args(JobEvent), *get_args(CampaignEvent)}
