@@ -10,48 +10,60 @@ from common.errors import PressroomError
 
 LARGEST_COUNT = 10_000
 
-NOTES = {
+DONE = {
     "job-canceled": "The job was canceled.",
-    "job-over": "Nothing was canceled: the job had ended already.",
     "job-made": "The job was accepted.",
-    "no-jobs-chosen": "Nothing was chosen. Select at least one job.",
-    "no-images-chosen": "Nothing was chosen. Select at least one image.",
-    "no-images-to-compare": "There is nothing to compare: the selected images no longer exist.",
-    "no-images-on-sheet": "There is no contact sheet: none of the selected images can be shown.",
     "key-revoked": "The key was revoked and no longer works.",
-    "key-revoked-before": "Nothing was changed: the key had been revoked already.",
     "review-released": "The image was delivered to its owner at no charge.",
     "review-confirmed": "The block was confirmed. The image was permanently deleted.",
-    "session-ended": "Your session had ended, so nothing was changed. Sign in and send the form again.",
     "style-made": "The style was saved. Images made with earlier versions do not change.",
-    "style-same": "No changes: the newest version is identical.",
     "webhook-deleted": "The webhook and its deliveries were deleted.",
     "webhook-changed": "The webhook was updated.",
     "webhook-enabled": "The webhook was enabled.",
-    "webhook-enabled-before": "Nothing was changed: the webhook was enabled already.",
     "webhook-disabled": "The webhook was disabled. Its pending messages were canceled.",
-    "webhook-disabled-before": "Nothing was changed: the webhook was disabled already.",
     "webhook-tested": "A test message was queued.",
     "delivery-resent": "The message was queued again.",
-    "delivery-on-its-way": "Nothing was changed: the message is being sent right now.",
     "campaign-made": "The campaign was created. Nothing is printed or charged until you approve it.",
     "campaign-deleted": "The campaign and its recipients were deleted.",
     "campaign-approved": "The campaign was approved. Start it to begin printing.",
     "campaign-started": "The campaign is running.",
     "campaign-paused": "The campaign is paused. Images in progress are finished and charged.",
     "campaign-canceled": "The campaign was canceled. Printed images are kept.",
-    "campaign-canceled-before": "Nothing was changed: the campaign had been canceled already.",
     "campaign-retried": "The failed or blocked images are being retried.",
-    "campaign-not-retried": "Nothing was retried: no image of this campaign can be retried.",
     "campaign-budget": "The budget was updated.",
     "recipients-taken": "All rows were accepted.",
     "recipients-taken-in-part": "Some rows were rejected. The others were added to the list.",
     "recipient-erased": "The recipient was erased from this campaign.",
     "links-made": "Public links were created for all images; see results.csv.",
-    "links-made-before": "Nothing was changed: the images had public links already.",
     "links-revoked": "All links were revoked.",
+}
+"""The notices after an act that was carried out."""
+
+NOT_DONE = {
+    "job-over": "Nothing was canceled: the job had ended already.",
+    "no-jobs-chosen": "Nothing was chosen. Select at least one job.",
+    "no-images-chosen": "Nothing was chosen. Select at least one image.",
+    "no-images-to-compare": "There is nothing to compare: the selected images no longer exist.",
+    "no-images-on-sheet": "There is no contact sheet: none of the selected images can be shown.",
+    "key-revoked-before": "Nothing was changed: the key had been revoked already.",
+    "session-ended": "Your session had ended, so nothing was changed. Sign in and send the form again.",
+    "style-same": "No changes: the newest version is identical.",
+    "webhook-enabled-before": "Nothing was changed: the webhook was enabled already.",
+    "webhook-disabled-before": "Nothing was changed: the webhook was disabled already.",
+    "delivery-on-its-way": "Nothing was changed: the message is being sent right now.",
+    "campaign-canceled-before": "Nothing was changed: the campaign had been canceled already.",
+    "campaign-not-retried": "Nothing was retried: no image of this campaign can be retried.",
+    "links-made-before": "Nothing was changed: the images had public links already.",
     "links-revoked-before": "Nothing was changed: there were no links to revoke.",
 }
+"""The notices after an act that changed nothing."""
+
+
+class Note(NamedTuple):
+    """A notice, and whether anything was done."""
+
+    text: str
+    is_done: bool
 
 
 class Reason(NamedTuple):
@@ -149,16 +161,17 @@ class BulkCount:
         return {"done": self._done, "left": [f"{code}:{count}" for code, count in self._left.items()]}
 
 
-def find_note(query: MultiDict[str, str]) -> str | None:
+def find_note(query: MultiDict[str, str]) -> Note | None:
     """Return the notice that the query string names; None if it names none."""
     name = query.get("note", "")
     if name not in BULK_NOTES:
-        return NOTES.get(name)
+        text = DONE.get(name) or NOT_DONE.get(name)
+        return None if text is None else Note(text, name in DONE)
     done = _read_count(query.get("done", ""))
     left = {code: _read_count(count) for code, _, count in (each.partition(":") for each in query.getlist("left"))}
     if done is None or not done + sum(count or 0 for count in left.values()):
         return None
-    return BULK_NOTES[name].describe(done, {code: count for code, count in left.items() if count})
+    return Note(BULK_NOTES[name].describe(done, {code: count for code, count in left.items() if count}), done > 0)
 
 
 def _read_count(text: str) -> int | None:

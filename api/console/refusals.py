@@ -114,5 +114,10 @@ def _build_request_url() -> str:
 
 def _read_fault(fault: Mapping[str, Any], form: FormPage) -> FieldFault:
     pointer = str(fault.get("pointer") or fault.get("parameter") or "")
-    label = pointer.removeprefix("/").replace("/", " ").replace("_", " ")
-    return FieldFault(form.name_field(pointer), label, str(fault["detail"]))
+    return FieldFault(form.name_field(pointer), _spell_pointer(pointer), str(fault["detail"]))
+
+
+def _spell_pointer(pointer: str) -> str:
+    """Return the label of the field at a JSON Pointer, as readers count and without the parts that say nothing."""
+    parts = [str(int(part) + 1) if part.isdecimal() else part for part in pointer.split("/") if part != "defaults"]
+    return " ".join(parts).replace("_", " ").strip()

@@ -33,7 +33,7 @@ function parseObject(text) {
 }
 
 function tellProblem({ title, detail, errors = [] }) {
-  const name = ({ pointer, parameter }) => (pointer ?? parameter ?? "").replace(/^\//, "").replaceAll(/[/_]/g, " ");
+  const name = ({ pointer, parameter }) => (pointer ?? parameter ?? "").replaceAll(/[/_]/g, " ").trim();
   const details = errors.map((error) => `${name(error)} ${error.detail}`.trim());
   // The detail of a single fault begins with a pointer to the field, which the list of details has in plain words.
   return { fault: details.length || !detail ? `${title}.` : detail, details };

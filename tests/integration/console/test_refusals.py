@@ -122,6 +122,12 @@ def type_webhook_settings(api: Api) -> RefusedForm:
     return RefusedForm(f"webhooks/{make_webhook(api)}", typed, {"event"})
 
 
+def type_known_url(api: Api) -> RefusedForm:
+    make_webhook(api)
+    typed: dict[str, str | list[str]] = {"url": "https://hooks.example/a", "description": "Again", "event": []}
+    return RefusedForm("webhooks", typed | {"event": ["job.failed", "campaign.held"]}, {"url"})
+
+
 def type_key(api: Api) -> RefusedForm:
     typed: dict[str, str | list[str]] = {"name": "<shop>", "scope": ["jobs:read"], "ends": "in 90 days"}
     return RefusedForm("keys", typed, {"name"})
@@ -201,9 +207,11 @@ def test_every_form_has_a_page_that_shows_it_again(api: Api) -> None:
     assert {view for view, page in views.items() if page is None} == WITHOUT_PAGE
 
 
-@pytest.mark.parametrize("view", TYPED)
-def test_a_refused_form_comes_back_with_all_that_was_typed_and_each_error_at_its_field(api: Api, view: str) -> None:
-    form = TYPED[view](api)
+@pytest.mark.parametrize("type_form", [*TYPED.values(), type_known_url])
+def test_a_refused_form_comes_back_with_all_that_was_typed_and_each_error_at_its_field(
+    api: Api, type_form: Callable[[Api], RefusedForm]
+) -> None:
+    form = type_form(api)
     status, page, shown = send_refused(api, form)
     assert 400 <= status < 500
     assert page.count('class="notice notice-bad" role="alert"') == 1
