@@ -44,7 +44,7 @@ NOT_DONE = {
     "no-jobs-chosen": "Nothing was chosen. Select at least one job.",
     "no-images-chosen": "Nothing was chosen. Select at least one image.",
     "no-images-to-compare": "There is nothing to compare: the selected images no longer exist.",
-    "no-images-on-sheet": "There is no contact sheet: none of the selected images can be shown.",
+    "no-images-on-sheet": "A contact sheet cannot be made: none of the selected images can be shown.",
     "key-revoked-before": "Nothing was changed: the key had been revoked already.",
     "session-ended": "Your session had ended, so nothing was changed. Sign in and send the form again.",
     "style-same": "No changes: the newest version is identical.",

@@ -33,6 +33,7 @@ class Refusal:
     detail: str
     """Empty if the faults say the same."""
     faults: tuple[FieldFault, ...]
+    request_id: str = ""
 
     @classmethod
     def of(cls, problem: Mapping[str, Any], form: FormPage | None = None) -> Self:
@@ -42,7 +43,8 @@ class Refusal:
             f"{each.get('pointer') or each.get('parameter')} {each['detail']}." for each in problem.get("errors", ())
         }
         is_told = problem["detail"] in told or problem["detail"] == f"{len(faults)} fields are not valid."
-        return cls(problem["status"], problem["title"], "" if is_told else problem["detail"], faults)
+        detail = "" if is_told else problem["detail"]
+        return cls(problem["status"], problem["title"], detail, faults, problem.get("request_id", ""))
 
 
 def current_refusal() -> Refusal | None:

@@ -65,7 +65,6 @@ def _render_error(error: Exception) -> Response:
         "problem.html" if "HX-Request" not in request.headers else "problem_note.html",
         answer.status_code,
         problem=Refusal.of(problem),
-        request_id=g.request_id,
         **_find_way_back(),
     )
     for name in ("Retry-After", "Allow"):

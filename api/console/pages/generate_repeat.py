@@ -71,7 +71,7 @@ def repeat_job(job: Job) -> RepeatedJob:
 
 
 def drop_unavailable(fields: dict[str, Any], cards: Sequence[ModelCard], default: str | None) -> list[str]:
-    """Remove from *fields* what there is no more, and return a sentence about each."""
+    """Remove from *fields* what does not exist any more, and return a sentence about each."""
     return [*_drop_assets(fields), *_drop_model_parts(fields, cards, default)]
 
 

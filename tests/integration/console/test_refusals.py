@@ -290,3 +290,17 @@ def test_a_form_sent_after_the_session_ended_is_told_so(api: Api) -> None:
     api.client.post("/console/sign-out")
     answer = api.client.post("/console/keys", data={"name": "shop"}, follow_redirects=True)
     assert "nothing was changed" in answer.text
+
+
+def test_a_form_comes_back_with_all_that_was_typed_after_a_fault_of_the_service(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("api.console.pages.generate.submit_job", fail)
+    data = {"prompt": "a long story", "csrf_token": token_of_any_page(api)}
+    answer = api.client.post("/console/generate", data=data)
+    assert answer.status_code == 500
+    assert read_forms(answer.text)["/console/generate"].fields["prompt"] == ["a long story"]
+    assert f"<code>{answer.headers['X-Request-Id']}</code>" in answer.text
