@@ -163,7 +163,7 @@ def _render_form(
 
 
 def _build_job_values(job: Job) -> dict[str, Any]:
-    recipes = render_snippets(job.request, current_context().settings.base_url)
+    recipes = render_snippets(job.request, job.palette, current_context().settings.base_url)
     return {"job": job, "recipes": recipes, "may_make": current_user().may(Scope.JOBS_WRITE)}
 
 

@@ -144,7 +144,7 @@ def _load_job_values(text: str) -> dict[str, Any]:
         "job": job,
         "attempts": [_serialize_attempt(attempt) for attempt in attempts],
         "moments": job_timeline.build_timeline(row, attempts, job.images, messages, tries),
-        "recipes": render_snippets(job.request, context.settings.base_url),
+        "recipes": render_snippets(job.request, job.palette, context.settings.base_url),
     }
 
 
