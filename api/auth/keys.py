@@ -146,10 +146,10 @@ def issue_key(session: Session, owner: str, own: Collection[str], body: NewKey) 
     return load_key(session, owner, key.split("_")[1]), key
 
 
-def revoke_owned_key(session: Session, key_id: str) -> None:
-    """Revoke an API key of the caller's owner; raise RefusedError with ``not_found``."""
+def revoke_owned_key(session: Session, key_id: str) -> bool:
+    """Revoke an API key of the caller's owner; return False if it was before; raise RefusedError with ``not_found``."""
     caller = current_caller()
-    keys.revoke_api_key(session, load_key(session, caller.owner, key_id).prefix, caller)
+    return keys.revoke_api_key(session, load_key(session, caller.owner, key_id).prefix, caller)
 
 
 def load_key(session: Session, owner: str, key_id: str) -> ApiKey:

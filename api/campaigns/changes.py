@@ -139,13 +139,15 @@ def _resume_campaign(session: Session, row: Row) -> None:
     lifecycle.resume_campaign(session, row, current_context().settings)
 
 
-def _cancel_campaign(session: Session, row: Row) -> None:
-    if row.status is not CampaignStatus.CANCELED:
+def _cancel_campaign(session: Session, row: Row) -> bool:
+    is_open = row.status is not CampaignStatus.CANCELED
+    if is_open:
         lifecycle.cancel_campaign(session, row)
+    return is_open
 
 
-def _retry_prints(session: Session, row: Row, only: RetryScope | None) -> None:
-    lifecycle.retry_prints(session, row, only, current_context().settings)
+def _retry_prints(session: Session, row: Row, only: RetryScope | None) -> int:
+    return lifecycle.retry_prints(session, row, only, current_context().settings)
 
 
 def _change_budget(session: Session, row: Row, amount: Decimal) -> None:
@@ -157,7 +159,7 @@ def _change_budget(session: Session, row: Row, amount: Decimal) -> None:
 class Action(NamedTuple):
     """An action on a locked campaign, its name in the audit trail, and whether presses should hear of queued jobs."""
 
-    run: Callable[..., None]
+    run: Callable[..., bool | int | None]
     act: Act
     queues_jobs: bool
 
@@ -173,13 +175,17 @@ ACTIONS = {
 """The actions on a campaign by name; ``retry`` takes *only*, and ``budget`` takes *amount*."""
 
 
-def act_on_campaign(path: CampaignPath, name: str, **arguments: object) -> None:
-    """Perform one of ``ACTIONS`` on the caller's campaign; raise RefusedError or IllegalTransitionError."""
+def act_on_campaign(path: CampaignPath, name: str, **arguments: object) -> bool:
+    """Perform one of ``ACTIONS`` on the caller's campaign, and return whether there was anything to do.
+
+    Raises RefusedError or IllegalTransitionError.
+    """
     action = ACTIONS[name]
     with queries.lock_campaign(path) as (session, row), queries.record_change(session, row, action.act):
-        action.run(session, row, **arguments)
+        has_changed = action.run(session, row, **arguments)
     if action.queues_jobs:
         notify_presses()
+    return has_changed is None or bool(has_changed)
 
 
 def delete_campaign(path: CampaignPath) -> None:

@@ -51,6 +51,11 @@ def require_scope(scope: Scope) -> None:
         raise RefusedError("insufficient_scope", f"Your API key lacks the scope {scope}.")
 
 
+def is_script_request() -> bool:
+    """Return whether a script of a page has sent the request, which reads JSON and no pages."""
+    return request.accept_mimetypes.best == "application/json"
+
+
 def authorize_request() -> Response | None:
     """Admit the request or redirect it to the sign-in page; raise RefusedError if it is not allowed."""
     if request.method == "POST":
@@ -76,8 +81,9 @@ def authorize_request() -> Response | None:
     admission = admit_body(row.owner)
     if admission is not None:
         return admission  # the token may be in the body, which is read after this
+    g.is_admitted = True
     if request.method == "POST" and not console_state().sessions.is_own(cookie, _read_csrf_token()):
-        raise RefusedError("insufficient_scope", "This form has expired. Go back, reload the page and try again.")
+        raise RefusedError("insufficient_scope", "This form had expired, so nothing was changed. Send it again.")
     return None
 
 
@@ -112,7 +118,10 @@ def _read_csrf_token() -> str:
 
 
 def _redirect_to_sign_in() -> Response:
+    if is_script_request():
+        raise RefusedError("unauthorized", "Your session has ended. Reload the page and sign in again.")
     if request.headers.get("HX-Request"):
         return Response(status=401, headers={"HX-Redirect": build_page_url("sign_in:show_sign_in")})
-    wanted = {} if request.method == "POST" else {"then": request.full_path.rstrip("?")}
-    return redirect(build_page_url("sign_in:show_sign_in", **wanted), 303)
+    if request.method == "POST":
+        return redirect(build_page_url("sign_in:show_sign_in", note="session-ended"), 303)
+    return redirect(build_page_url("sign_in:show_sign_in", then=request.full_path.rstrip("?")), 303)

@@ -1,4 +1,4 @@
-"""The sections of the console, and the notices shown after a form; the URL names a notice, never its text."""
+"""The sections of the console."""
 
 from dataclasses import dataclass
 
@@ -31,35 +31,3 @@ SECTIONS = (
     Section("audit", "Audit", Scope.AUDIT_READ, "audit:list_events"),
 )
 """In the order of the navigation."""
-
-
-NOTES = {
-    "job-canceled": "The job was canceled.",
-    "jobs-canceled": "The jobs were canceled. Jobs that had already ended are unchanged.",
-    "jobs-retried": "New jobs were created for the jobs that can be retried.",
-    "job-made": "The job was accepted.",
-    "key-revoked": "The key was revoked and no longer works.",
-    "none-chosen": "Select at least one image.",
-    "images-deleted": "The images were deleted, except those waiting for review. Their cost remains in the account.",
-    "review-released": "The image was delivered to its owner at no charge.",
-    "review-confirmed": "The block was confirmed. The image was permanently deleted.",
-    "style-made": "The style was saved. Images made with earlier versions do not change.",
-    "style-same": "No changes: the newest version is identical.",
-    "webhook-deleted": "The webhook and its deliveries were deleted.",
-    "webhook-changed": "The webhook was updated.",
-    "webhook-tested": "A test message was queued.",
-    "delivery-resent": "The message was queued again.",
-    "campaign-made": "The campaign was created. Nothing is printed or charged until you approve it.",
-    "campaign-deleted": "The campaign and its recipients were deleted.",
-    "campaign-approved": "The campaign was approved. Start it to begin printing.",
-    "campaign-started": "The campaign is running.",
-    "campaign-paused": "The campaign is paused. Images in progress are finished and charged.",
-    "campaign-canceled": "The campaign was canceled. Printed images are kept.",
-    "campaign-retried": "The failed or blocked images are being retried.",
-    "campaign-budget": "The budget was updated.",
-    "recipients-taken": "All rows were accepted.",
-    "recipients-taken-in-part": "Some rows were rejected. The others were added to the list.",
-    "recipient-erased": "The recipient was erased from this campaign.",
-    "links-made": "Public links were created for all images; see results.csv.",
-    "links-revoked": "All links were revoked.",
-}

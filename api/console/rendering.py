@@ -8,7 +8,9 @@ from typing import Any
 from flask import Flask, current_app, g, make_response, render_template, request
 from werkzeug.wrappers import Response
 
-from api.console.navigation import NOTES, SECTIONS
+from api.console.navigation import SECTIONS
+from api.console.notes import find_note
+from api.console.refusals import FormState, current_refusal
 from api.console.routing import get_page_section
 from api.console.state import console_state
 from api.console.static import build_asset_url
@@ -22,7 +24,7 @@ def install(app: Flask) -> None:
     """Register the template globals and filters on *app*."""
     environment = app.jinja_env
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.globals.update(link=build_page_url, asset=build_asset_url, Scope=Scope)
+    environment.globals.update(link=build_page_url, asset=build_asset_url, form_at=FormState, Scope=Scope)
     environment.filters.update(
         iso=format_time,
         local=localize_url,
@@ -35,14 +37,15 @@ def install(app: Flask) -> None:
 
 
 def render_page(template: str, status: int = 200, **values: Any) -> Response:
-    """Return the rendered page."""
+    """Return the rendered page; with the status of the refusal, if it shows a refused form again."""
     visitor = g.get("visitor")
     sections = [section for section in SECTIONS if visitor is not None and visitor.may(section.scope)]
-    note = NOTES.get(request.args.get("note", ""))
+    refusal = current_refusal()
+    shown = {"visitor": visitor, "sections": sections, "refusal": refusal, "note": find_note(request.args)}
     here = get_page_section(current_app.view_functions.get(request.endpoint or ""))
     return make_response(
-        render_template(f"console/{template}", visitor=visitor, sections=sections, here=here, note=note, **values),
-        status,
+        render_template(f"console/{template}", here=here, **shown, **values),
+        status if refusal is None else refusal.status,
     )
 
 

@@ -2,11 +2,12 @@
 
 import json
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from api.console import access, rendering, static
+from api.console import access, refusals, rendering, static
+from api.console.navigation import SECTIONS
 from api.console.pages import (
     audit,
     costs,
@@ -22,8 +23,10 @@ from api.console.pages import (
     webhooks,
 )
 from api.console.pages.campaigns import overview, proofs, recipients, results, runs
-from api.console.routing import blueprint
+from api.console.refusals import Refusal
+from api.console.routing import blueprint, get_page_section
 from api.console.state import EXTENSION, ConsoleState
+from api.console.urls import build_page_url
 from api.runtime.context import EXTENSION as CONTEXT
 from api.web import errors
 
@@ -51,18 +54,18 @@ blueprint.before_request(access.authorize_request)
 
 @blueprint.errorhandler(Exception)
 def _render_error(error: Exception) -> Response:
-    """Render as a page the problem that the API would return as JSON."""
+    """Render as a page the problem that the API would return as JSON: if it can be shown, the page of the form."""
     if isinstance(error, HTTPException) and error.code is not None and error.code < errors.CLIENT_ERRORS:
         return Response.force_type(error.get_response())
     answer = errors.respond_to_error(error)
+    if access.is_script_request():
+        return answer
     problem = json.loads(answer.get_data())
-    response = rendering.render_page(
+    response = refusals.show_form_again(problem) or rendering.render_page(
         "problem.html" if "HX-Request" not in request.headers else "problem_note.html",
         answer.status_code,
-        title=problem["title"],
-        detail=problem["detail"],
-        faults=problem.get("errors", []),
-        request_id=g.request_id,
+        problem=Refusal.of(problem),
+        **_find_way_back(),
     )
     for name in ("Retry-After", "Allow"):
         if name in answer.headers:
@@ -70,6 +73,16 @@ def _render_error(error: Exception) -> Response:
     if "HX-Request" in request.headers:
         response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#notice", "innerHTML"
     return response
+
+
+def _find_way_back() -> dict[str, str]:
+    """Return the URL and the title of the link to the section that the visitor came for, or else to the first page."""
+    name = get_page_section(current_app.view_functions.get(request.endpoint or ""))
+    found = next((each for each in SECTIONS if each.name == name), None)
+    home = None if found is None else build_page_url(found.home)
+    if found is None or home == request.path or "visitor" not in g or not access.current_user().may(found.scope):
+        return {"back_url": build_page_url("sign_in:show_home"), "back_title": "Go to overview"}
+    return {"back_url": build_page_url(found.home), "back_title": f"Back to {found.title}"}
 
 
 def install(app: Flask) -> None:

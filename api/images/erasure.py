@@ -16,8 +16,11 @@ from common.states.jobs import ImageStatus
 log = get_logger(__name__)
 
 
-def erase_image(image_id: UUID) -> None:
-    """Erase an image of the caller; raise RefusedError or IllegalTransitionError if it cannot be erased."""
+def erase_image(image_id: UUID) -> bool:
+    """Erase an image of the caller, and return whether there was anything to erase.
+
+    Raises RefusedError or IllegalTransitionError if it cannot be erased.
+    """
     context = current_context()
     with context.database.transaction() as session:
         row = queries.load_image(session, current_caller().owner, image_id)
@@ -32,3 +35,4 @@ def erase_image(image_id: UUID) -> None:
         except StorageError as error:
             # No new links are issued; the clerk deletes the files later.
             log.warning("image_not_erased", image_id=str(row.id), reason=error.code)
+    return row.status is not before

@@ -27,8 +27,11 @@ from common.tables import Job
 log = get_logger(__name__)
 
 
-def prepare_job(body: NewJob) -> JobSpec:
-    """Return the caller's complete spec for *body*, with style and policy applied; raise RefusedError."""
+def prepare_job(body: NewJob, least: Policy | None = None) -> JobSpec:
+    """Return the caller's complete spec for *body*, with style and policy applied; raise RefusedError.
+
+    The policy is at least as strict as *least*.
+    """
     context = current_context()
     cards, missing = context.models.cards(), list[str]()
     version, body = apply_style(body, current_caller().owner)
@@ -39,7 +42,8 @@ def prepare_job(body: NewJob) -> JobSpec:
     spec = resolve.build_job_spec(
         body, cards, context.settings, current_caller().owner, current_caller().key_id, missing, faults
     )
-    return apply_policy(replace(spec, style_version=version), body.safety)
+    request = spec.request.model_copy(update={"safety": least})
+    return apply_policy(replace(spec, style_version=version, request=request), body.safety)
 
 
 def prepare_retry(row: Job) -> JobSpec:
@@ -82,7 +86,7 @@ def apply_policy(spec: JobSpec, safety: NewSafety | None = None) -> JobSpec:
 def _choose_policy(spec: JobSpec, safety: NewSafety | None) -> Policy:
     settings = current_context().settings
     policy = Policy.of(settings).tighten(current_caller().safety)
-    if spec.request.safety is not None:  # a retry must be at least as strict as the original
+    if spec.request.safety is not None:  # what repeats a job must be at least as strict as the original
         policy = policy.tighten(spec.request.safety)
     wanted = (
         PolicyOverrides.model_validate(safety.model_dump(exclude_none=True))

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from api.auth.bearer import current_caller
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
+from api.web.problems import FieldError
 from api.web.validation import refuse_not_found
 from api.webhooks import receiver_url
-from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookPath
+from api.webhooks.schemas import DeliveryPath, NewWebhook, WebhookChanges, WebhookPath
 from common.access import audit
 from common.access.audit import AuditObject
 from common.states.audit import Act, ObjectKind
@@ -20,13 +21,13 @@ from common.states.webhooks import CAMPAIGN_EVENTS, JOB_EVENTS, USUAL_EVENTS, En
 from common.tables import WebhookEndpoint, WebhookMessage
 from common.tables.webhooks import DIRECT_URL
 from common.webhooks import delivery_log, endpoints, outbox, signing_secrets
-from common.webhooks.endpoints import NewEndpoint
+from common.webhooks.endpoints import NewEndpoint, WebhookExistsError
 
 WITHOUT_URL = "This webhook has no URL: it only signs messages to the `webhook_url` of jobs and campaigns."
 
 
 def insert_webhook(owner: str, body: NewWebhook) -> tuple[WebhookEndpoint, bytes]:
-    """Create a webhook of *owner* and return it with its secret; raise RefusedError, or as ``endpoints.add`` does."""
+    """Create a webhook of *owner* and return it with its secret; raise RefusedError, or TooManyWebhooksError."""
     context = current_context()
     url = DIRECT_URL if body.url is None else receiver_url.normalize_url(body.url, "/url")
     usual = (*JOB_EVENTS, *CAMPAIGN_EVENTS) if body.url is None else USUAL_EVENTS
@@ -38,9 +39,24 @@ def insert_webhook(owner: str, body: NewWebhook) -> tuple[WebhookEndpoint, bytes
         secret=signing_secrets.parse_secret(body.secret) if body.secret else None,
     )
     with context.database.transaction() as session:
-        row, secret = endpoints.create_endpoint(session, context.cipher, new, context.settings.max_webhooks)
+        with _locating_url():
+            row, secret = endpoints.create_endpoint(session, context.cipher, new, context.settings.max_webhooks)
         _record_act(session, row, Act.WEBHOOK_CREATED, after=_describe_webhook(row))
         return row, secret
+
+
+def update_webhook_row(path: WebhookPath, body: WebhookChanges) -> WebhookEndpoint:
+    """Update a webhook of the caller and return it; raise RefusedError."""
+    url = None if body.url is None else receiver_url.normalize_url(body.url, "/url")
+    with lock_webhook(path, Act.WEBHOOK_UPDATED) as (session, row):
+        if url is not None:
+            if row.url == DIRECT_URL:
+                raise RefusedError("webhook_without_url", WITHOUT_URL)
+            with _locating_url():
+                endpoints.change_endpoint_url(session, row, url)
+        row.events = [*dict.fromkeys(body.events or row.events)]
+        row.description = row.description if body.description is None else body.description
+        return row
 
 
 def publish_test_event(session: Session, row: WebhookEndpoint) -> WebhookMessage:
@@ -66,6 +82,16 @@ def lock_webhook(path: WebhookPath, act: Act | None = None) -> Iterator[tuple[Se
         if act is not None:
             after = None if act is Act.WEBHOOK_DELETED else _describe_webhook(row)
             _record_act(session, row, act, before=before, after=after)
+
+
+@contextmanager
+def _locating_url() -> Iterator[None]:
+    """Name the URL as the field at fault if another webhook has it."""
+    try:
+        yield
+    except WebhookExistsError as error:
+        fault = FieldError(code=error.code, detail="is the URL of another webhook", pointer="/url")
+        raise RefusedError(error.code, error.message, [fault]) from None
 
 
 def _record_act(session: Session, row: WebhookEndpoint, act: Act, **described: dict[str, Any] | None) -> None:

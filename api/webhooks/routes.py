@@ -7,10 +7,9 @@ from flask import Response
 from api.auth.bearer import current_caller, scope_required
 from api.runtime.context import current_context
 from api.web import responses
-from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
-from api.webhooks import receiver_url, serializers
-from api.webhooks.changes import WITHOUT_URL, insert_webhook, lock_webhook, publish_test_event
+from api.webhooks import serializers
+from api.webhooks.changes import insert_webhook, lock_webhook, publish_test_event, update_webhook_row
 from api.webhooks.schemas import (
     USUAL_OVERLAP,
     Delivery,
@@ -26,7 +25,6 @@ from common.states.audit import Act
 from common.states.webhooks import (
     DisabledReason,
 )
-from common.tables.webhooks import DIRECT_URL
 from common.webhooks import endpoints, signing_secrets
 
 blueprint = responses.create_blueprint("webhooks", "Webhooks for job and campaign events.", "/v1/webhooks")
@@ -69,15 +67,7 @@ def get_webhook(path: WebhookPath) -> Response:
 @scope_required(Scope.WEBHOOKS_WRITE)
 def update_webhook(path: WebhookPath, body: WebhookChanges) -> Response:
     """Update the URL, the events or the description of a webhook."""
-    url = None if body.url is None else receiver_url.normalize_url(body.url, "/url")
-    with lock_webhook(path, Act.WEBHOOK_UPDATED) as (session, row):
-        if url is not None:
-            if row.url == DIRECT_URL:
-                raise RefusedError("webhook_without_url", WITHOUT_URL)
-            endpoints.change_endpoint_url(session, row, url)
-        row.events = [*dict.fromkeys(body.events or row.events)]
-        row.description = row.description if body.description is None else body.description
-    return responses.respond_json(serializers.serialize_webhook(row))
+    return responses.respond_json(serializers.serialize_webhook(update_webhook_row(path, body)))
 
 
 @blueprint.delete("/<webhook_id>", **responses.describe_route(Scope.WEBHOOKS_WRITE, {204: None}, 404))

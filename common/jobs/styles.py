@@ -60,8 +60,17 @@ class StyleSpec(BaseModel):
 
     def wrap(self, text: str) -> str:
         """Return a prompt with the style's own words around it; a suffix that begins with a comma needs no space."""
+        return f"{self.prompt_prefix} {text}{self._ending}".strip()
+
+    def unwrap(self, prompt: str) -> str | None:
+        """Return the text that ``wrap`` makes *prompt* of; None if there is none."""
+        text = prompt.removeprefix(f"{self.prompt_prefix} ").removesuffix(self._ending.rstrip()).strip()
+        return text if text and self.wrap(text) == prompt else None
+
+    @property
+    def _ending(self) -> str:
         gap = "" if self.prompt_suffix.startswith(NO_SPACE_BEFORE) else " "
-        return f"{self.prompt_prefix} {text}{gap}{self.prompt_suffix}".strip()
+        return f"{gap}{self.prompt_suffix}"
 
 
 def format_style_reference(style: Style) -> str:

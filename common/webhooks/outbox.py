@@ -61,15 +61,19 @@ def publish_event(session: Session, news: Event) -> int:
     return len(owed)
 
 
-def resend_message(session: Session, message: WebhookMessage) -> None:
-    """Deliver *message* again, from the beginning of the schedule; one that is being delivered stays as it is."""
+def resend_message(session: Session, message: WebhookMessage) -> bool:
+    """Deliver *message* again, from the beginning of the schedule, and return True.
+
+    Returns False for one that is being delivered, which stays as it is.
+    """
     moment = fetch_now(session)
     if message.lease_until is not None and message.lease_until >= moment:
-        return
+        return False
     message.state = MessageState.PENDING
     message.earlier_tries = message.tries
     message.next_at = moment
     message.lease_until = message.ended_at = None
+    return True
 
 
 def resend_messages(

@@ -101,7 +101,7 @@ class Reader:
     def close(self) -> None:
         """Leave; fail if a page did something wrong."""
         self.context.close()
-        assert self.faults == []
+        assert self.faults == [], self.faults
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         headers = {"Authorization": f"Bearer {self.key}"}

@@ -1,6 +1,7 @@
 """Code snippets that repeat a request from curl or Python."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from api.jobs.schemas import Request
@@ -13,10 +14,10 @@ class CodeSnippets(NamedTuple):
     python: str
 
 
-def render_snippets(request: Request, base_url: str) -> CodeSnippets:
-    """Return the snippets for *request*; the API key is a placeholder."""
+def render_snippets(request: Request, palette: Sequence[str], base_url: str) -> CodeSnippets:
+    """Return the snippets for *request* with the target colours *palette*; the API key is a placeholder."""
     # The resolved safety policy is left out: it belongs to the service, and a request may only make it stricter.
-    asked = request.model_dump(mode="json", exclude={"safety"})
+    asked = request.model_dump(mode="json", exclude={"safety"}) | {"palette": [*palette]}
     fields = {name: value for name, value in asked.items() if value not in (None, [], "")}
     return CodeSnippets(_render_curl(fields, base_url), _render_python(fields, base_url))
 

@@ -1,7 +1,6 @@
 """Gallery: filter, compare and delete images, and draw contact sheets."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
 from api.console.access import current_user, require_scope
+from api.console.notes import BulkCount
 from api.console.query_params import (
     paged,
     read_choice,
@@ -19,7 +19,7 @@ from api.console.query_params import (
     read_text,
 )
 from api.console.rendering import render_page
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import redirect_to
 from api.images import serializers
 from api.images.erasure import erase_image
@@ -27,6 +27,7 @@ from api.images.schemas import Image as ShownImage
 from api.runtime.context import current_context
 from api.web.errors import RefusedError
 from api.web.file_routes import sends_files
+from api.web.validation import refuse_not_found
 from common.access.keys import Scope
 from common.campaigns import queries
 from common.db.ids import parse_id
@@ -92,9 +93,10 @@ def show_gallery() -> Response:
 @register_page("/gallery/compare", Scope.JOBS_READ)
 def compare() -> Response:
     """Show selected images side by side."""
+    chosen = read_ids("image", PAGE_SIZE)
     with current_context().database.reading() as session:
-        found = image_search.list_chosen_images(session, current_caller().owner, read_ids("image", MOST_COMPARED))
-    return render_page("gallery/compare.html", prints=_serialize_images(found), most=MOST_COMPARED)
+        found = image_search.list_chosen_images(session, current_caller().owner, chosen[:MOST_COMPARED])
+    return render_page("gallery/compare.html", prints=_serialize_images(found), most=MOST_COMPARED, chosen=len(chosen))
 
 
 @register_page("/gallery/sheet", Scope.JOBS_READ)
@@ -121,26 +123,55 @@ def draw_sheet() -> Response:
     return response
 
 
-@register_page("/gallery/chosen", Scope.JOBS_READ, post=True)
+@register_page("/gallery/chosen", Scope.JOBS_READ, post=True, form=FormPage("gallery:show_gallery"))
 def use_chosen() -> Response:
     """Redirect to the chosen action on the selected images."""
-    ids = read_ids("image", PAGE_SIZE)
-    if not ids:
-        return redirect_to("gallery:show_gallery", note="none-chosen", **read_filters(*FILTERS))
-    act = request.form.get("act")
-    if act == "delete":
-        return _erase_images(ids)
-    target = "gallery:draw_sheet" if act == "sheet" else "gallery:compare"
-    return redirect_to(target, image=[str(image_id) for image_id in ids])
+    ids, act = read_ids("image", PAGE_SIZE), request.form.get("act", "")
+    if act not in BULK_ACTS:
+        raise refuse_not_found()
+    return BULK_ACTS[act](ids) if ids else _return_to_gallery("no-images-chosen")
+
+
+def _compare_images(ids: Sequence[UUID]) -> Response:
+    with current_context().database.reading() as session:
+        found = image_search.list_chosen_images(session, current_caller().owner, ids)
+    if not found:
+        return _return_to_gallery("no-images-to-compare")
+    return redirect_to("gallery:compare", image=[str(image.id) for image, _ in found])
+
+
+def _draw_sheet(ids: Sequence[UUID]) -> Response:
+    with current_context().database.reading() as session:
+        found = image_search.list_chosen_images(session, current_caller().owner, ids)
+    if not any(find_published_file(image) for image, _ in found):
+        return _return_to_gallery("no-images-on-sheet")
+    return redirect_to("gallery:draw_sheet", image=[str(image.id) for image, _ in found])
 
 
 def _erase_images(ids: Sequence[UUID]) -> Response:
     """Permanently erase images, except those waiting for review."""
     require_scope(Scope.JOBS_WRITE)
+    count = BulkCount()
     for image_id in ids:
-        with suppress(IllegalTransitionError):
-            erase_image(image_id)
-    return redirect_to("gallery:show_gallery", note="images-deleted", **read_filters(*FILTERS))
+        try:
+            has_changed = erase_image(image_id)
+        except (RefusedError, IllegalTransitionError) as error:
+            count.add_left(error)
+        else:
+            count.add_done() if has_changed else count.add_unchanged()
+    return _return_to_gallery("images-deleted", **count.to_query())
+
+
+BULK_ACTS: dict[str, Callable[[Sequence[UUID]], Response]] = {
+    "compare": _compare_images,
+    "sheet": _draw_sheet,
+    "delete": _erase_images,
+}
+"""What is done with the selected images."""
+
+
+def _return_to_gallery(note: str, **numbers: object) -> Response:
+    return redirect_to("gallery:show_gallery", note=note, **numbers, **read_filters(*FILTERS))
 
 
 def _serialize_images(found: Sequence[tuple[Image, Job]]) -> list[tuple[ShownImage, Job]]:

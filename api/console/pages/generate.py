@@ -8,10 +8,12 @@ from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
 from api.console.access import current_user, require_scope
-from api.console.pages import generate_form
+from api.console.pages import generate_form, generate_repeat
 from api.console.pages.code_snippets import render_snippets
+from api.console.pages.generate_repeat import RepeatedJob
+from api.console.refusals import current_refusal
 from api.console.rendering import render_live_fragment, render_page
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import build_page_url, redirect_to
 from api.images import queries
 from api.images.uploads import PICTURE_UPLOAD, receive_picture, sanitize_picture
@@ -29,7 +31,9 @@ from common.images import assets
 from common.images.assets import PictureFile
 from common.images.served_files import find_published_file
 from common.jobs import styles
+from common.jobs.request import OutputFormat
 from common.jobs.styles import StyleSpec
+from common.models.catalog import ModelCard
 from common.tables import Asset
 
 CARD_FIELDS = {
@@ -43,26 +47,31 @@ MOST_STYLES = 100
 @register_page("/generate", Scope.JOBS_WRITE)
 def show_form() -> Response:
     """Show the form, prefilled from the job in ``job`` if given, and that job."""
+    if current_refusal() is not None:
+        return _render_form(generate_form.return_generate_form(request.form), _find_repeated(), [])
     job = _find_job(request.args.get("job", ""))
-    fields = {} if job is None else generate_form.build_from_request(job.request)
-    if "seed" in fields and request.args.get("seed") != "same":
-        del fields["seed"]  # the same seed would give the same image
+    repeated = None if job is None else generate_repeat.repeat_job(job)
+    fields = {} if repeated is None else dict(repeated.fields)
+    if request.args.get("seed") != "same":
+        fields.pop("seed", None)  # the same seed would give the same image
     start = request.args.get("start", "")
     if start:
         fields |= {"init_image": start, "strength": 0.5, "num_images": 1}
         fields.pop("mask_image", None)
-    return _render_form(fields, job)
+    cards = _list_cards()
+    default = resolve.find_default_model(cards, current_context().settings)
+    gone = generate_repeat.drop_unavailable(fields, cards, default) if fields and cards else []
+    return _render_form(generate_form.fill_generate_form(fields), repeated, gone, job)
 
 
-@register_page("/generate", Scope.JOBS_WRITE, post=True)
+@register_page("/generate", Scope.JOBS_WRITE, post=True, form=FormPage("generate:show_form", generate_form.name_field))
 def create_job() -> Response:
-    """Submit the job, or show the form again with its errors."""
-    fields = generate_form.parse_generate_form(request.form)
-    try:
-        spec = prepare.prepare_job(NewJob.model_validate(_prefer_style(fields)))
-        job_id = submit_job(spec, None, None).resource.id
-    except RefusedError as refused:
-        return _render_form(fields, None, refused)
+    """Submit the job; what the form does not have is that of the job which it repeats, if any."""
+    fields, repeated = _prefer_style(generate_form.parse_generate_form(request.form)), _find_repeated()
+    if repeated is not None:
+        fields = repeated.add_palette(fields)
+    spec = prepare.prepare_job(NewJob.model_validate(fields), None if repeated is None else repeated.policy)
+    job_id = submit_job(spec, None, None).resource.id
     return redirect_to("generate:show_form", job=job_id, seed="same" if request.form.get("seed") else None)
 
 
@@ -112,10 +121,25 @@ def copy_print_to_asset(image_id: str) -> Response:
     return redirect_to("generate:show_form", job=image.job_id, start=asset.id)
 
 
-def _render_form(fields: dict[str, Any], job: Job | None, refused: RefusedError | None = None) -> Response:
+def _find_repeated() -> RepeatedJob | None:
+    """Return the job that the form repeats, with what the form does not have; None if it repeats none."""
+    try:
+        job = _find_job(request.form.get("repeats", ""))
+    except RefusedError:  # deleted since; nothing but the strictness of its policy is lost, and its palette
+        return None
+    return None if job is None else generate_repeat.repeat_job(job)
+
+
+def _list_cards() -> list[ModelCard]:
+    return [card for card in current_context().models.cards() if card.fault is None]
+
+
+def _render_form(
+    fields: dict[str, Any], repeated: RepeatedJob | None, gone: list[str], job: Job | None = None
+) -> Response:
     context = current_context()
-    cards = context.models.cards()
-    start = _find_asset(str(fields.get("init_image", "")))
+    cards = _list_cards()
+    start, mask = _find_asset(str(fields.get("init_image", ""))), _find_asset(str(fields.get("mask_image", "")))
     worn = []
     if current_user().may(Scope.STYLES_READ):
         with context.database.reading() as session:
@@ -125,19 +149,21 @@ def _render_form(fields: dict[str, Any], job: Job | None, refused: RefusedError 
             ]
     return render_page(
         "generate/form.html",
-        200 if refused is None else 422,
-        cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards if card.fault is None],
+        cards=[card.model_dump(mode="json", include=CARD_FIELDS) for card in cards],
         default=resolve.find_default_model(cards, context.settings),
         styles=worn,
-        fields=generate_form.fill_generate_form(fields),
-        refused=refused,
+        formats=[*OutputFormat],
+        fields=fields,
+        gone=gone,
+        repeated=repeated,
         start=None if start is None else _link_asset(start),
+        mask=None if mask is None else _link_asset(mask),
         **(_build_job_values(job) if job is not None else {}),
     )
 
 
 def _build_job_values(job: Job) -> dict[str, Any]:
-    recipes = render_snippets(job.request, current_context().settings.base_url)
+    recipes = render_snippets(job.request, job.palette, current_context().settings.base_url)
     return {"job": job, "recipes": recipes, "may_make": current_user().may(Scope.JOBS_WRITE)}
 
 

@@ -1,11 +1,10 @@
 """Convert between the Generate form and the body of a job request."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from api.jobs.schemas import Request
+from api.console.routing import name_first_part
 from common.jobs.styles import StyleSpec
 
 INTEGER_FIELDS = ("width", "height", "steps", "num_images", "seed")
@@ -18,9 +17,13 @@ TEXT_FIELDS = (
     "output_format",
     "init_image",
     "mask_image",
-    "priority",
     "style",
 )
+FIELDS = (*INTEGER_FIELDS, *FLOAT_FIELDS, *TEXT_FIELDS, "adapters")
+"""The fields of a request that the form has."""
+
+ADAPTER, SCALE = "adapter", "scale:"
+"""The form's name of the adapters that are ticked, and the beginning of the name of an adapter's strength."""
 
 
 def parse_generate_form(form: MultiDict[str, str]) -> dict[str, Any]:
@@ -30,11 +33,11 @@ def parse_generate_form(form: MultiDict[str, str]) -> dict[str, Any]:
         text = form.get(name, "").strip()
         if text:
             fields[name] = parse_number(text) if name not in TEXT_FIELDS else text
-    adapters = [_parse_adapter(name, form.get(f"scale:{name}", "").strip()) for name in form.getlist("adapter")]
+    adapters = [_parse_adapter(name, form.get(f"{SCALE}{name}", "").strip()) for name in form.getlist(ADAPTER)]
     if adapters:
         fields["adapters"] = adapters
     if "init_image" not in fields:
-        fields.pop("strength", None)  # the slider always sends a value, which needs a source image
+        fields.pop("strength", None)  # the form always sends a value, which needs a source image
     return fields
 
 
@@ -44,15 +47,27 @@ def drop_styled_fields(fields: dict[str, Any], spec: StyleSpec) -> dict[str, Any
     return {name: value for name, value in fields.items() if name not in said}
 
 
-def build_from_request(request: Request) -> dict[str, Any]:
-    """Return the body that repeats *request*."""
-    return {name: value for name, value in request.model_dump(mode="json").items() if value not in (None, [], "")}
+def fill_generate_form(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the form values for the request body *fields*: the adapters by name, and their scales."""
+    adapters = fields.get("adapters", [])
+    scales = {each["name"]: each["scale"] for each in adapters if each.get("scale") is not None}
+    return {**fields, "adapters": [each["name"] for each in adapters], "scales": scales}
 
 
-def fill_generate_form(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form values for *fields*."""
-    scales = {str(each["name"]): each.get("scale") for each in fields.get("adapters", []) if "name" in each}
-    return {**fields, "adapters": scales}
+def return_generate_form(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return the form values as they were typed."""
+    scales = {name.removeprefix(SCALE): text for name, text in form.items() if name.startswith(SCALE)}
+    return {
+        **{name: form.get(name, "") for name in FIELDS if name != "adapters"},
+        "adapters": form.getlist(ADAPTER),
+        "scales": scales,
+    }
+
+
+def name_field(pointer: str) -> str:
+    """Return the form's name of the field at *pointer*."""
+    part = name_first_part(pointer)
+    return ADAPTER if part == "adapters" else part
 
 
 def _parse_adapter(name: str, scale: str) -> dict[str, Any]:

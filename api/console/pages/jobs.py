@@ -1,6 +1,8 @@
 """Jobs: a filterable list, and a page per job with its timeline and cost."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from flask import request
 from sqlalchemy import select
@@ -8,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
 from api.console.access import current_user
+from api.console.notes import BulkCount
 from api.console.pages import job_timeline
 from api.console.pages.code_snippets import render_snippets
 from api.console.query_params import (
@@ -20,17 +23,16 @@ from api.console.query_params import (
     read_text,
 )
 from api.console.rendering import render_live_fragment, render_page
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import redirect_to
 from api.images import queries
 from api.jobs import prepare, queries as job_queries, serializers
 from api.jobs.submit import submit_job
 from api.runtime.context import current_context
-from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from common.access.keys import Scope
 from common.db.ids import parse_id
-from common.errors import IllegalTransitionError, QueueFullError
+from common.errors import DatabaseUnavailableError, IllegalTransitionError, PressroomError, StorageError
 from common.jobs import lifecycle, search
 from common.jobs.search import JobFilter
 from common.states.jobs import JobStatus, Priority
@@ -38,6 +40,9 @@ from common.tables import Attempt
 from common.webhooks import delivery_log
 
 PAGE_SIZE = 50
+UNAVAILABLE = (DatabaseUnavailableError.code, StorageError.code)
+"""Errors of the service, which no other job would escape."""
+
 FILTERS = ("status", "model", "priority", "since", "until", "words")
 
 
@@ -74,19 +79,25 @@ def list_jobs() -> Response:
     )
 
 
-@register_page("/jobs/chosen", Scope.JOBS_WRITE, post=True)
+@register_page("/jobs/chosen", Scope.JOBS_WRITE, post=True, form=FormPage("jobs:list_jobs"))
 def change_jobs() -> Response:
-    """Cancel or retry the selected jobs; jobs for which this is not possible are skipped."""
-    chosen_ids = read_ids("job", PAGE_SIZE)
-    is_retry = request.form.get("act") == "retry"
+    """Cancel or retry the selected jobs, and say of how many it was possible."""
+    act, chosen_ids, filters = request.form.get("act", ""), read_ids("job", PAGE_SIZE), read_filters(*FILTERS)
+    if act not in BULK_ACTS:
+        raise refuse_not_found()
+    if not chosen_ids:
+        return redirect_to("jobs:list_jobs", note="no-jobs-chosen", **filters)
+    change_job, note = BULK_ACTS[act]
+    count = BulkCount()
     for job_id in chosen_ids:
         try:
-            _retry_chosen(str(job_id)) if is_retry else _cancel_chosen(str(job_id))
-        except QueueFullError:
-            raise
-        except (RefusedError, IllegalTransitionError):
-            continue
-    return redirect_to("jobs:list_jobs", note="jobs-retried" if is_retry else "jobs-canceled", **read_filters(*FILTERS))
+            change_job(job_id)
+            count.add_done()
+        except PressroomError as error:
+            if error.code in UNAVAILABLE:
+                raise
+            count.add_left(error)
+    return redirect_to("jobs:list_jobs", note=note, **count.to_query(), **filters)
 
 
 @register_page("/jobs/<job_id>", Scope.JOBS_READ)
@@ -103,23 +114,24 @@ def show_job_now(job_id: str) -> Response:
     return render_live_fragment("jobs/now.html", version, **found)
 
 
-@register_page("/jobs/<job_id>/cancel", Scope.JOBS_WRITE, post=True)
+@register_page("/jobs/<job_id>/cancel", Scope.JOBS_WRITE, post=True, form=FormPage("jobs:show_job"))
 def cancel_job(job_id: str) -> Response:
-    """Cancel a job."""
-    _cancel_chosen(job_id)
+    """Cancel a job; nothing happens to one that has ended."""
+    try:
+        _cancel_chosen(_parse_job_id(job_id))
+    except IllegalTransitionError:
+        return redirect_to("jobs:show_job", job_id=job_id, note="job-over")
     return redirect_to("jobs:show_job", job_id=job_id, note="job-canceled")
 
 
-@register_page("/jobs/<job_id>/retry", Scope.JOBS_WRITE, post=True)
+@register_page("/jobs/<job_id>/retry", Scope.JOBS_WRITE, post=True, form=FormPage("jobs:show_job"))
 def retry_job(job_id: str) -> Response:
     """Create a new job from one that has ended."""
-    return redirect_to("jobs:show_job", job_id=_retry_chosen(job_id), note="job-made")
+    return redirect_to("jobs:show_job", job_id=_retry_chosen(_parse_job_id(job_id)), note="job-made")
 
 
 def _load_job_values(text: str) -> dict[str, Any]:
-    context, job_id = current_context(), parse_id(text)
-    if job_id is None:
-        raise refuse_not_found()
+    context, job_id = current_context(), _parse_job_id(text)
     with context.database.reading() as session:
         row = job_queries.load_job(session, current_caller().owner, job_id)
         job = serializers.serialize_job(session, row, context)
@@ -132,7 +144,7 @@ def _load_job_values(text: str) -> dict[str, Any]:
         "job": job,
         "attempts": [_serialize_attempt(attempt) for attempt in attempts],
         "moments": job_timeline.build_timeline(row, attempts, job.images, messages, tries),
-        "recipes": render_snippets(job.request, context.settings.base_url),
+        "recipes": render_snippets(job.request, job.palette, context.settings.base_url),
     }
 
 
@@ -150,20 +162,26 @@ def _serialize_attempt(row: Attempt) -> dict[str, Any]:
     }
 
 
-def _cancel_chosen(text: str) -> None:
+def _parse_job_id(text: str) -> UUID:
     job_id = parse_id(text)
     if job_id is None:
         raise refuse_not_found()
+    return job_id
+
+
+def _cancel_chosen(job_id: UUID) -> None:
     with current_context().database.transaction() as session:
-        row = job_queries.load_job(session, current_caller().owner, job_id)
-        if row.status is not JobStatus.CANCELED:
-            lifecycle.cancel_job(session, row)
+        lifecycle.cancel_job(session, job_queries.load_job(session, current_caller().owner, job_id))
 
 
-def _retry_chosen(text: str) -> object:
-    job_id = parse_id(text)
-    if job_id is None:
-        raise refuse_not_found()
+def _retry_chosen(job_id: UUID) -> UUID:
     with current_context().database.reading() as session:
         row = job_queries.load_job(session, current_caller().owner, job_id)
     return submit_job(prepare.prepare_retry(row), None, None).resource.id
+
+
+BULK_ACTS: dict[str, tuple[Callable[[UUID], object], str]] = {
+    "cancel": (_cancel_chosen, "jobs-canceled"),
+    "retry": (_retry_chosen, "jobs-retried"),
+}
+"""What is done with each selected job, and the notice that tells the result."""

@@ -8,16 +8,14 @@ from werkzeug.wrappers import Response
 
 from api.console.query_params import paged, read_filters
 from api.console.rendering import render_page
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import redirect_to
 from api.images import quarantine as image_quarantine
 from api.images.quarantine import Decision, QuarantinePath
 from api.runtime.context import current_context
-from api.web.errors import RefusedError
 from api.web.file_routes import sends_files
 from api.web.validation import refuse_not_found
 from common.access.keys import Scope
-from common.errors import IllegalTransitionError
 from common.images import quarantine
 from common.tables.quarantine import QuarantineState
 
@@ -50,7 +48,11 @@ def list_quarantine() -> Response:
 @register_page("/review/<image_id>", Scope.SAFETY_REVIEW)
 def show_quarantined(image_id: str) -> Response:
     """Show a quarantined image as a colour, with its scores and history."""
-    return _render_review(_parse_image_id(image_id))
+    wanted = _parse_image_id(image_id)
+    with current_context().database.reading() as session:
+        shown = image_quarantine.load_quarantined_image(session, wanted)
+        names = quarantine.load_key_names(session, {each.key_id for each in shown.reviews if each.key_id is not None})
+    return render_page("review/print.html", print=shown, names=names)
 
 
 @register_page("/review/<image_id>/preview", Scope.SAFETY_REVIEW)
@@ -60,25 +62,15 @@ def show_preview(image_id: str) -> Response:
     return image_quarantine.respond_preview(_parse_image_id(image_id))
 
 
-@register_page("/review/<image_id>/<act>", Scope.SAFETY_REVIEW, post=True)
+@register_page("/review/<image_id>/<act>", Scope.SAFETY_REVIEW, post=True, form=FormPage("review:show_quarantined"))
 def decide(image_id: str, act: str) -> Response:
     """Release an image or confirm its block."""
     wanted = _parse_image_id(image_id)
     if act not in DECISIONS:
         raise refuse_not_found()
     note = request.form.get("note", "").strip()
-    try:
-        DECISIONS[act](wanted, Decision.model_validate({"note": note} if note else {}))
-    except (RefusedError, IllegalTransitionError) as refused:
-        return _render_review(wanted, refused)
+    DECISIONS[act](wanted, Decision.model_validate({"note": note} if note else {}))
     return redirect_to("review:list_quarantine", note=NOTES[act])
-
-
-def _render_review(image_id: UUID, refused: Exception | None = None) -> Response:
-    with current_context().database.reading() as session:
-        shown = image_quarantine.load_quarantined_image(session, image_id)
-        names = quarantine.load_key_names(session, {each.key_id for each in shown.reviews if each.key_id is not None})
-    return render_page("review/print.html", 200 if refused is None else 422, print=shown, names=names, refused=refused)
 
 
 def _parse_image_id(image_id: str) -> UUID:

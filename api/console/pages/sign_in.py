@@ -6,6 +6,7 @@ from flask import g, make_response, request
 from werkzeug.wrappers import Response
 
 from api.console.navigation import SECTIONS
+from api.console.refusals import Refusal
 from api.console.rendering import render_page
 from api.console.routing import register_page
 from api.console.session import COOKIE, SESSION_LIFETIME
@@ -14,6 +15,8 @@ from api.console.urls import build_page_url, redirect_to
 from api.runtime.context import current_context
 from common.access import keys
 from common.tables import ApiKey
+
+NOT_FOUND = "Check the address, or use the navigation to find the page."
 
 
 @register_page("/sign-in", None)
@@ -52,9 +55,9 @@ def show_home() -> Response:
 @register_page("/<path:rest>", None)
 def show_not_found(rest: str) -> Response:
     """Return a 404 page."""
-    return render_page(
-        "problem.html", 404, title="Page not found", detail="Check the address, or use the navigation to find the page."
-    )
+    problem = {"status": 404, "title": "Page not found", "detail": NOT_FOUND}
+    home = build_page_url("sign_in:show_home")
+    return render_page("problem.html", 404, problem=Refusal.of(problem), back_url=home, back_title="Go to overview")
 
 
 def _refuse_key(then: str) -> Response:

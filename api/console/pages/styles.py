@@ -11,13 +11,12 @@ from api.console.access import current_user, require_scope
 from api.console.pages.generate_form import parse_number
 from api.console.query_params import paged
 from api.console.rendering import render_page
-from api.console.routing import register_page
+from api.console.routing import FormPage, name_first_part, register_page
 from api.console.urls import redirect_to
 from api.images import serializers
 from api.jobs import styles as job_styles
 from api.jobs.styles import NewStyle, Style
 from api.runtime.context import current_context
-from api.web.errors import RefusedError
 from api.web.validation import refuse_not_found
 from common.access.keys import Scope
 from common.images import search
@@ -54,14 +53,15 @@ def show_form() -> Response:
     return _render_form(_load_style(reference).model_dump(mode="json"))
 
 
-@register_page("/styles/new", Scope.STYLES_WRITE, post=True)
+def _name_field(pointer: str) -> str:
+    part = name_first_part(pointer)
+    return "use" if part == "palette" else part
+
+
+@register_page("/styles/new", Scope.STYLES_WRITE, post=True, form=FormPage("styles:show_form", _name_field))
 def create_style() -> Response:
-    """Create the style, or show the form again with its errors."""
-    fields = _parse_form()
-    try:
-        row, is_new = job_styles.insert_style(NewStyle.model_validate(fields))
-    except RefusedError as refused:
-        return _render_form(fields, refused)
+    """Create the style."""
+    row, is_new = job_styles.insert_style(NewStyle.model_validate(_parse_form()))
     return redirect_to("styles:show_style", name=row.name, note="style-made" if is_new else "style-same")
 
 
@@ -95,10 +95,9 @@ def _load_style(reference: str) -> Style:
     return job_styles.serialize_style(row)
 
 
-def _render_form(fields: dict[str, Any], refused: RefusedError | None = None) -> Response:
+def _render_form(fields: dict[str, Any]) -> Response:
     return render_page(
         "styles/form.html",
-        200 if refused is None else 422,
         fields=fields,
         adapters=_format_adapters(fields.get("adapters") or []),
         palette=[*(fields.get("palette") or []), *[None] * MOST_COLOURS][:MOST_COLOURS],
@@ -106,7 +105,6 @@ def _render_form(fields: dict[str, Any], refused: RefusedError | None = None) ->
         models=[card.name for card in current_context().models.cards()],
         schedulers=[*SchedulerName],
         formats=[*OutputFormat],
-        refused=refused,
     )
 
 

@@ -2,33 +2,31 @@
 
 for (const form of document.querySelectorAll("form[data-upload]")) {
   const kinds = JSON.parse(document.getElementById("kinds").textContent);
-  const notice = document.getElementById("notice"), bar = form.querySelector("progress");
+  const bar = form.querySelector("progress");
   const button = form.querySelector("button[type=submit]");
-
-  function tell(html) {
-    notice.innerHTML = html;
-    notice.scrollIntoView({ block: "nearest" });
-  }
 
   function finish(request) {
     button.removeAttribute("aria-busy");
     bar.hidden = true;
-    if (request.status === 200) location.assign(JSON.parse(request.responseText).url);
-    else if (request.getResponseHeader("HX-Redirect")) location.assign(request.getResponseHeader("HX-Redirect"));
-    else tell(request.responseText || "<p class='notice notice-bad' role='alert'>The upload failed. Try again.</p>");
+    const answer = readAnswer(request.status, request.responseText);
+    if (answer.body) location.assign(answer.body.url);
+    else showFault(answer);
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const [file] = form.elements.file.files, pasted = form.elements.rows.value;
-    if (!file && !pasted.trim()) return form.elements.file.focus();
+    if (!file && !pasted.trim()) {
+      showFault({ fault: "Nothing was chosen. Choose a file, or paste rows.", details: [] });
+      return form.elements.file.focus();
+    }
     const ending = file ? file.name.split(".").pop().toLowerCase() : "csv";
     const request = new XMLHttpRequest();
     const given = new FormData(form);
     const query = new URLSearchParams({ mode: given.get("mode") ?? "replace", id_column: given.get("id_column") ?? "" });
     request.open("POST", `${form.dataset.upload}?${query}`);
     request.setRequestHeader("X-CSRF-Token", form.dataset.token);
-    request.setRequestHeader("HX-Request", "true");
+    request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", kinds[ending] ?? "text/csv");
     request.upload.addEventListener("progress", (sent) => { if (sent.lengthComputable) bar.value = sent.loaded / sent.total; });
     request.addEventListener("loadend", () => finish(request));
@@ -43,11 +41,8 @@ for (const input of document.querySelectorAll("input[data-picture]")) {
   input.addEventListener("change", async () => {
     const [file] = input.files;
     if (!file) return;
-    const body = new FormData();
-    body.append("file", file, "picture.png");
-    const headers = { "X-CSRF-Token": input.dataset.token, Accept: "application/json" };
-    const answer = await fetch(input.dataset.picture, { method: "POST", body, headers });
-    if (answer.ok) document.getElementById(input.dataset.into).value = (await answer.json()).id;
-    note.textContent = answer.ok ? "Image uploaded." : "The image could not be read. Use a PNG, JPEG, WebP, HEIC or AVIF file.";
+    const answer = await sendFile(input.dataset.picture, input.dataset.token, file);
+    if (answer.body) document.getElementById(input.dataset.into).value = answer.body.id;
+    note.textContent = answer.body ? "Image uploaded." : spellFault(answer);
   });
 }

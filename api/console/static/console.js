@@ -37,6 +37,11 @@ document.addEventListener("htmx:after:swap", showTimes);
 // while the page is hidden.
 
 const seen = new WeakMap();
+let outage = null;
+
+function tellOutage(answer) {
+  if (!outage?.isConnected) outage = showFault(answer);
+}
 
 function wait(element, seconds) {
   setTimeout(() => {
@@ -62,6 +67,13 @@ function follow(root) {
 document.addEventListener("htmx:after:request", (event) => {
   const { sourceElement: element, response } = event.detail.ctx;
   const state = seen.get(element);
+  if (response.status >= 400 && !response.headers.get("HX-Retarget") && !response.headers.get("HX-Redirect")) {
+    // The page of a proxy, for example, which must not take the place of the fragment.
+    event.preventDefault();
+    tellOutage(readAnswer(response.status, ""));
+    return;
+  }
+  outage?.remove();
   if (!state) return;
   const tag = response.headers.get("ETag"), first = Number(element.dataset.live);
   const isOld = response.status === 304 || (tag && tag === state.tag);
@@ -69,6 +81,8 @@ document.addEventListener("htmx:after:request", (event) => {
   state.seconds = isOld ? Math.min(Math.max(first, SLOWEST_SECONDS), state.seconds * 1.3) : first;
   if (isOld) event.preventDefault();
 });
+
+document.addEventListener("htmx:error", () => tellOutage(readAnswer(0, "")));
 
 document.addEventListener("htmx:finally:request", (event) => {
   const element = event.detail.ctx.sourceElement;

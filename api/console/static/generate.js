@@ -1,33 +1,26 @@
 // The Generate form: applies each model's limits, uploads a source image and lets the reader paint a mask.
 
 const given = JSON.parse(document.getElementById("cards")?.textContent ?? "null");
-const MOST_STEPS_SHOWN = 100;
 
 async function upload(blob) {
-  const form = new FormData();
-  form.append("file", blob, "picture.png");
-  const answer = await fetch(given.pictures, {
-    method: "POST",
-    body: form,
-    headers: { "X-CSRF-Token": given.token, Accept: "application/json" },
-  });
-  if (!answer.ok) throw new Error((await answer.json()).detail);
-  return answer.json();
+  const answer = await sendFile(given.pictures, given.token, blob);
+  if (!answer.body) throw new Error(spellFault(answer));
+  return answer.body;
 }
 
 document.addEventListener("alpine:init", () => {
   Alpine.data("generateForm", () => ({
     fields: { prompt: "", negative_prompt: "", seed: "", scheduler: "", output_format: "png", num_images: 1, style: "", strength: 0.8,
-      init_image: "", ...given.fields, adapters: given.fields.adapters ?? {}, model: given.fields.model ?? given.default },
+      init_image: "", mask_image: "", adapters: [], scales: {}, model: given.default, ...given.fields },
     start: given.start,
+    mask: given.mask,
     brush: 40,
     isPainted: false,
     busy: false,
     fault: "",
 
     init() {
-      const fresh = this.fields.width === undefined;
-      this.$nextTick(() => { if (fresh) this.adapt(); this.prepare(); });
+      this.$nextTick(() => this.prepare());
       this.$el.addEventListener("keydown", (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.$el.requestSubmit();
       });
@@ -37,7 +30,6 @@ document.addEventListener("alpine:init", () => {
     },
 
     get card() { return given.cards.find((card) => card.name === this.fields.model) ?? given.cards[0]; },
-    get mostSteps() { return Math.min(MOST_STEPS_SHOWN, this.card.max_steps); },
     get takesPicture() { return this.card.modes.includes("image") || this.card.modes.includes("inpaint"); },
     get takesMask() { return this.card.modes.includes("inpaint"); },
 
@@ -79,11 +71,30 @@ document.addEventListener("alpine:init", () => {
       canvas.width = picture.naturalWidth;
       canvas.height = picture.naturalHeight;
       this.isPainted = false;
+      if (this.mask) this.showMask(canvas, this.mask);
+    },
+    // Paints the mask of an earlier job, as transparent as it is dark.
+    showMask(canvas, url) {
+      const picture = new Image();
+      picture.addEventListener("load", () => {
+        const pen = canvas.getContext("2d");
+        pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+        const pixels = pen.getImageData(0, 0, canvas.width, canvas.height), { data } = pixels;
+        for (let place = 0; place < data.length; place += 4) {
+          const light = (data[place] * 299 + data[place + 1] * 587 + data[place + 2] * 114) / 1000;
+          data[place + 3] = (light * data[place + 3]) / 255;
+          data[place] = data[place + 1] = data[place + 2] = 255;
+        }
+        pen.putImageData(pixels, 0, 0);
+      });
+      picture.src = url;
     },
     wipe() {
       const canvas = document.getElementById("mask");
       canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
       this.isPainted = false;
+      this.fields.mask_image = "";
+      this.mask = null;
     },
     prepare() {
       const canvas = document.getElementById("mask");
@@ -126,7 +137,9 @@ document.addEventListener("alpine:init", () => {
       event.preventDefault();
       this.busy = true;
       try {
-        document.getElementById("mask_image").value = (await upload(await this.drawMask())).id;
+        this.fields.mask_image = (await upload(await this.drawMask())).id;
+        this.isPainted = false;
+        await this.$nextTick();
         this.$root.submit();
       } catch (error) {
         this.fault = error.message;

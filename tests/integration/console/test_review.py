@@ -92,7 +92,7 @@ def test_an_image_is_released_or_its_block_confirmed_once(
     assert "/preview" not in page
     assert api.get(f"/v1/images/{image_id}").json["status"] == status
     code, text = decide(api, image_id, "confirm")
-    assert code == 422
+    assert code == 409
     assert "no longer waits" in text
     assert decide(api, image_id, "burn")[0] == 404
     assert image_id in api.client.get(f"/console/review?state={state}").text

@@ -76,7 +76,7 @@ def test_the_gallery_is_narrowed_by_style_palette_and_campaign(api: Api) -> None
 
 
 def test_an_invalid_style_form_is_shown_again_with_all_errors_and_the_input(api: Api) -> None:
-    text = keep(api, 422, name="bright", steps="many", width="77", prompt_prefix="<b>an oil", adapters="ink:much")
+    text = keep(api, 422, name="bright", steps="many", width="0", prompt_prefix="<b>an oil", adapters="ink:much")
     for told in ("<b>steps</b>", "<b>width</b>", "adapters", 'value="&lt;b&gt;an oil"', 'value="ink:much"'):
         assert told in text
     assert api.get("/v1/styles").json["data"] == []

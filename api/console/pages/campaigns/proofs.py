@@ -9,8 +9,9 @@ from api.campaigns.changes import notify_presses
 from api.campaigns.run_schemas import MOST_PROOFS, USUAL_PROOFS, NewProofs
 from api.campaigns.schemas import Approval, Campaign
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
+from api.console.pages.generate_form import parse_number
 from api.console.rendering import render_live_fragment
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from common.access.keys import Scope
@@ -42,11 +43,13 @@ def show_proofs_now(campaign_id: str) -> Response:
     )
 
 
-@register_page("/campaigns/<campaign_id>/proofs", Scope.CAMPAIGNS_WRITE, post=True)
+@register_page(
+    "/campaigns/<campaign_id>/proofs", Scope.CAMPAIGNS_WRITE, post=True, form=FormPage("campaigns_proofs:show_proofs")
+)
 def print_proofs(campaign_id: str) -> Response:
     """Print proofs, which are charged and kept."""
-    k = request.form.get("k", "")
-    body = NewProofs.model_validate({"k": int(k)} if k.isdecimal() else {})
+    k = request.form.get("k", "").strip()
+    body = NewProofs.model_validate({"k": parse_number(k)} if k else {})
     with queries.lock_campaign(parse_path(campaign_id)) as (session, row):
         proofs.submit_proofs(session, row, USUAL_PROOFS if body.k is None else body.k)
     notify_presses()
@@ -62,7 +65,12 @@ def show_approval(campaign_id: str) -> Response:
     return render_step("approve.html", row, "Approve", shown=shown, is_wanted=_needs_approval(shown))
 
 
-@register_page("/campaigns/<campaign_id>/approve", Scope.CAMPAIGNS_APPROVE, post=True)
+@register_page(
+    "/campaigns/<campaign_id>/approve",
+    Scope.CAMPAIGNS_APPROVE,
+    post=True,
+    form=FormPage("campaigns_proofs:show_approval"),
+)
 def approve_campaign(campaign_id: str) -> Response:
     """Approve the version of the campaign that the digest identifies."""
     body = Approval.model_validate({"spec_digest": request.form.get("spec_digest", "")})

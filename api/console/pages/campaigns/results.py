@@ -11,11 +11,14 @@ from api.campaigns.recipient_erasure import erase_recipient_data
 from api.campaigns.result_schemas import RecipientPath, SheetQuery
 from api.console.pages.campaigns.steps import load_campaign, parse_path, render_step
 from api.console.query_params import decode_cursor, encode_cursor
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import redirect_to
 from api.images import serializers
 from api.runtime.context import AppContext, current_context
+from api.web.errors import RefusedError, refuse_request
 from api.web.file_routes import sends_files
+from api.web.problems import FieldError
+from api.web.validation import refuse_not_found
 from common.access.keys import Scope
 from common.campaigns.results import lines as result_lines
 from common.campaigns.results.archive import USUAL_PATTERN
@@ -26,6 +29,12 @@ PAGE_SIZE = 48
 """Recipients per page."""
 
 MOST_PER_ARM = 8
+
+LINK_NOTES = {"make": "links-made", "revoke": "links-revoked"}
+
+UNKNOWN_RECIPIENT = FieldError(
+    code="not_found", detail="is not the ID of anyone on the list of this campaign", pointer="/recipient_id"
+)
 
 
 @register_page("/campaigns/<campaign_id>/results", Scope.CAMPAIGNS_READ)
@@ -80,20 +89,38 @@ def send_sheet(campaign_id: str) -> Response:
     )
 
 
-@register_page("/campaigns/<campaign_id>/links/<act>", Scope.CAMPAIGNS_WRITE, post=True)
+@register_page(
+    "/campaigns/<campaign_id>/links/<act>",
+    Scope.CAMPAIGNS_WRITE,
+    post=True,
+    form=FormPage("campaigns_results:show_results"),
+)
 def change_campaign_links(campaign_id: str, act: str) -> Response:
     """Create or revoke the public links."""
-    is_made = act == "make"
+    if act not in LINK_NOTES:
+        raise refuse_not_found()
+    is_made, before = act == "make", load_campaign(campaign_id).has_links
     change_links(parse_path(campaign_id), are_valid=is_made)
-    note = "links-made" if is_made else "links-revoked"
+    note = f"{LINK_NOTES[act]}-before" if before == is_made else LINK_NOTES[act]
     return redirect_to("campaigns_results:show_results", campaign_id=campaign_id, note=note)
 
 
-@register_page("/campaigns/<campaign_id>/erase", Scope.CAMPAIGNS_WRITE, post=True)
+@register_page(
+    "/campaigns/<campaign_id>/erase",
+    Scope.CAMPAIGNS_WRITE,
+    post=True,
+    form=FormPage("campaigns_results:show_results"),
+)
 def erase_recipient(campaign_id: str) -> Response:
     """Permanently erase a recipient."""
-    given = {"campaign_id": campaign_id, "recipient_id": request.form.get("recipient_id", "").strip()}
-    erase_recipient_data(RecipientPath.model_validate(given))
+    wanted = request.form.get("recipient_id", "").strip()
+    load_campaign(campaign_id)
+    try:
+        erase_recipient_data(RecipientPath.model_validate({"campaign_id": campaign_id, "recipient_id": wanted}))
+    except RefusedError as refused:
+        if refused.code != "not_found":
+            raise
+        raise refuse_request([UNKNOWN_RECIPIENT]) from None
     return redirect_to("campaigns_results:show_results", campaign_id=campaign_id, note="recipient-erased")
 
 

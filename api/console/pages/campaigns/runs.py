@@ -10,7 +10,7 @@ from api.campaigns import changes, queries, serializers
 from api.campaigns.schemas import NewBudget
 from api.console.pages.campaigns.steps import parse_path, render_step
 from api.console.rendering import render_live_fragment
-from api.console.routing import register_page
+from api.console.routing import FormPage, register_page
 from api.console.urls import redirect_to
 from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
@@ -27,6 +27,8 @@ NOTES = {
     "retry": "campaign-retried",
     "budget": "campaign-budget",
 }
+UNCHANGED_NOTES = {"cancel": "campaign-canceled-before", "retry": "campaign-not-retried"}
+"""The notices if there was nothing to do."""
 
 
 @register_page("/campaigns/<campaign_id>/watch", Scope.CAMPAIGNS_READ)
@@ -43,13 +45,16 @@ def show_progress_now(campaign_id: str) -> Response:
     return render_live_fragment("campaigns/watch_now.html", repr(found["shown"].model_dump()), campaign=row, **found)
 
 
-@register_page("/campaigns/<campaign_id>/do/<act>", Scope.CAMPAIGNS_WRITE, post=True)
+@register_page(
+    "/campaigns/<campaign_id>/do/<act>", Scope.CAMPAIGNS_WRITE, post=True, form=FormPage("campaigns_runs:show_progress")
+)
 def act_on_campaign(campaign_id: str, act: str) -> Response:
     """Start, pause, resume, cancel or retry the campaign, or change its budget."""
     if act not in changes.ACTIONS:
         raise refuse_not_found()
-    changes.act_on_campaign(parse_path(campaign_id), act, **_read_arguments(act))
-    return redirect_to("campaigns_runs:show_progress", campaign_id=campaign_id, note=NOTES[act])
+    has_changed = changes.act_on_campaign(parse_path(campaign_id), act, **_read_arguments(act))
+    note = NOTES[act] if has_changed else UNCHANGED_NOTES[act]
+    return redirect_to("campaigns_runs:show_progress", campaign_id=campaign_id, note=note)
 
 
 def _read_arguments(act: str) -> dict[str, object]:

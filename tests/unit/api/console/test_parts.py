@@ -111,12 +111,13 @@ def test_form_numbers_are_parsed_and_empty_fields_are_omitted() -> None:
 
 
 def test_code_snippets_are_read_back_unchanged_by_a_shell_and_python() -> None:
-    recipes = render_snippets(REQUEST, "https://pressroom.example")
+    recipes = render_snippets(REQUEST, ["#ff8800"], "https://pressroom.example")
     pipe, _, command = recipes.curl.partition("|\n")
     assert "$PRESSROOM_API_KEY" in pipe
     assert "KEY" not in command.upper()  # not among the arguments of curl
     body = json.loads(shlex.split(recipes.curl)[-1])
     assert body["prompt"] == REQUEST.prompt
+    assert body["palette"] == ["#ff8800"]
     assert "init_image" not in body
     compile(recipes.python, "recipe", "exec")
     assert repr(REQUEST.prompt) in recipes.python
