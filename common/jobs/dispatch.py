@@ -5,10 +5,10 @@ One rule covers a crash between commit and ring, a lost message, a flushed broke
 
 from sqlalchemy import select
 
-from common.db import clock
+from common.db.clock import StatementTime
 from common.db.engine import Database
+from common.jobs.fair_queue import QUEUED
 from common.jobs.notifier import Notifier
-from common.states.jobs import JobStatus
 from common.tables import Job, Model
 
 WINDOW = 100
@@ -21,9 +21,7 @@ def notify_due_jobs(database: Database, notifier: Notifier) -> int:
         due = {
             model: list(
                 session.scalars(
-                    select(Job.id)
-                    .where(Job.status == JobStatus.QUEUED, Job.model == model, Job.due_at <= clock.now_sql(session))
-                    .limit(WINDOW)
+                    select(Job.id).where(QUEUED, Job.model == model, Job.due_at <= StatementTime()).limit(WINDOW)
                 )
             )
             for model in session.scalars(select(Model.name)).all()

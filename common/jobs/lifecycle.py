@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now_sql
+from common.db.clock import StatementTime, now_sql
 from common.errors import FencedError, IllegalTransitionError, JobUnreadableError, PressroomError, QueueFullError
 from common.jobs import attempts, fair_queue, key_policy, webhook_events
 from common.jobs.attempts import Claim, ClaimProgress, Fence, Spent
@@ -221,7 +221,7 @@ def cancel_queued_jobs(session: Session, job_ids: Collection[UUID]) -> list[UUID
 
 def expire_due_jobs(session: Session) -> int:
     """Expire every job, queued or running, whose deadline has passed; return how many."""
-    late = _select_unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= now_sql(session))
+    late = _select_unlocked(JobStatus.EXPIRED, Job.deadline_at.is_not(None), Job.deadline_at <= StatementTime())
     fault = {"error_code": "deadline_exceeded", "error_message": "The job's deadline passed.", "error_retryable": False}
     moved = _transition_jobs(session, JobStatus.EXPIRED, late, finished_at=now_sql(session), lease_until=None, **fault)
     attempts.close_attempts(session, moved, Outcome.EXPIRED)
@@ -234,7 +234,7 @@ def requeue_lost_jobs(session: Session, max_strikes: int) -> tuple[int, int]:
 
     A job that lost *max_strikes* attempts this way is taken to be the cause, and fails with ``worker_lost``.
     """
-    silent = _select_unlocked(JobStatus.QUEUED, Job.lease_until < now_sql(session))
+    silent = _select_unlocked(JobStatus.QUEUED, Job.lease_until < StatementTime())
     fault = {
         "error_code": "worker_lost",
         "error_message": f"The job failed after {max_strikes} attempts whose press died or stopped responding.",

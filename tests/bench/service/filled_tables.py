@@ -38,7 +38,7 @@ SIZES = (512, 640, 768, 1024)
 
 @dataclass(frozen=True)
 class Filled:
-    """What the tables hold: the API key of each owner, the models, and the first owner's running campaign and endpoint."""
+    """What the tables hold: a key of each owner, the models, and a campaign and an endpoint of the first owner."""
 
     keys: dict[str, str]
     models: list[str]
