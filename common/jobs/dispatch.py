@@ -18,12 +18,10 @@ WINDOW = 100
 def notify_due_jobs(database: Database, notifier: Notifier) -> int:
     """Send ``min(rows due, window) − pending messages`` messages for each model; return how many."""
     with database.reading() as session:
+        query = select(Job.id).where(QUEUED, Job.due_at <= StatementTime())
+        query = query.order_by(Job.priority, Job.fair_tag).limit(WINDOW)  # the order of the index of each model
         due = {
-            model: list(
-                session.scalars(
-                    select(Job.id).where(QUEUED, Job.model == model, Job.due_at <= StatementTime()).limit(WINDOW)
-                )
-            )
+            model: session.scalars(query.where(Job.model == model)).all()
             for model in session.scalars(select(Model.name)).all()
         }
     notified = 0

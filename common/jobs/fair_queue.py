@@ -237,7 +237,8 @@ _POSITIONS_BETWEEN = (
 
 @cache
 def _select_ahead_count(priority: Priority) -> Select[int]:
-    due = select(Job.id).where(QUEUED, Job.model == bindparam("model"), Job.due_at <= StatementTime()).limit(FARTHEST)
+    due = select(Job.id).where(QUEUED, Job.model == bindparam("model"), Job.due_at <= StatementTime())
+    due = due.order_by(Job.fair_tag, Job.id).limit(FARTHEST)
     sooner = (due.where(Job.priority == each) for each in PRIORITIES[: PRIORITIES.index(priority)])
     before = due.where(Job.priority == priority, _here < _bind_position("to"))
     ahead = union_all(*(select(each.subquery()) for each in (*sooner, before))).limit(FARTHEST)
