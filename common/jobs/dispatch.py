@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from common.db.clock import StatementTime
 from common.db.engine import Database
-from common.jobs.fair_queue import QUEUED
+from common.jobs.conditions import QUEUED
 from common.jobs.notifier import Notifier
 from common.tables import Job, Model
 

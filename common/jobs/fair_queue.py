@@ -15,10 +15,11 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Tuple, and_, bindparam, func, literal_column, or_, select, tuple_, union_all
+from sqlalchemy import Select, Tuple, and_, bindparam, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.db.clock import DatabaseClock, StatementTime
+from common.jobs.conditions import QUEUED
 from common.jobs.spec import JobSpec
 from common.states.jobs import JobStatus, Priority
 from common.tables import Attempt, Job, Press
@@ -30,9 +31,6 @@ MOST_LOCKED = 50
 """Of so many jobs at the head of each model's line one is claimed: more than other presses can be claiming just now."""
 
 PRIORITIES = (Priority.INTERACTIVE, Priority.BULK)
-
-QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
-"""A literal instead of a bound parameter: a plan for any status cannot use the partial indexes of queued jobs."""
 
 
 def choose_job(
