@@ -3,12 +3,13 @@
 They are literals instead of bound parameters: a plan for any status cannot use the index of one.
 """
 
-from sqlalchemy import literal_column
+from sqlalchemy import ColumnElement, literal_column
 
 from common.states.jobs import JobStatus
 from common.tables import Job
 
-_queued, _running = (literal_column(f"'{status}'") for status in (JobStatus.QUEUED, JobStatus.RUNNING))
+_queued: ColumnElement[JobStatus] = literal_column(f"'{JobStatus.QUEUED}'")
+_running: ColumnElement[JobStatus] = literal_column(f"'{JobStatus.RUNNING}'")
 
 QUEUED = Job.status == _queued
 RUNNING = Job.status == _running
