@@ -3,17 +3,19 @@
 No other module writes the table. An event is written in the transaction of its act, so that neither exists alone.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, null, or_, select, update
 from sqlalchemy.orm import Session
 
+from common.db import pages
 from common.db.clock import fetch_now, now_sql
 from common.db.ids import compute_first_id
+from common.db.pages import FoundPage
 from common.states.audit import Act, ObjectKind
 from common.tables import ApiKey, AuditEvent
 
@@ -94,31 +96,33 @@ def record_event(
     )
 
 
-def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, limit: int) -> Sequence[AuditRecord]:
+def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, limit: int) -> FoundPage[AuditRecord]:
     """Return events, the newest first, beginning after the one with the id *after*."""
-    return [AuditRecord(*row) for row in session.execute(build_search(wanted, after).limit(limit))]
-
-
-def build_search(wanted: AuditFilter, after: UUID | None) -> Select[AuditEvent, str | None, str | None]:
-    """Return the query for events, the newest first; each page is read from one index."""
+    read, matches = build_search(wanted)
     query = select(AuditEvent, ApiKey.prefix, ApiKey.name).outerjoin(ApiKey, ApiKey.id == AuditEvent.key_id)
-    for column, value in (
-        (AuditEvent.owner, wanted.owner),
-        (AuditEvent.act, wanted.act),
-        (AuditEvent.object_id, wanted.object_id),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    found = pages.find_page(session, query, AuditEvent.id, read, matches, after=after, limit=limit)
+    return FoundPage([AuditRecord(*row) for row in found.rows], found.next_after)
+
+
+def build_search(wanted: AuditFilter) -> tuple[Select[UUID], list[ColumnElement[bool]]]:
+    """Return the query for the ids of the events that one index holds, and what else is asked of these."""
+    read = select(AuditEvent.id)
+    if wanted.owner is not None:
+        read = read.where(AuditEvent.owner == wanted.owner)
+    if wanted.since is not None:
+        read = read.where(AuditEvent.id >= compute_first_id(wanted.since))
+    if wanted.until is not None:
+        read = read.where(AuditEvent.id < compute_first_id(wanted.until))
+    asked: list[ColumnElement[bool]] = []
+    if wanted.object_id is not None:
+        asked.append(AuditEvent.object_id == wanted.object_id)
     if wanted.key is not None:
         key = select(ApiKey.id).where(ApiKey.prefix == wanted.key).scalar_subquery()
-        query = query.where(AuditEvent.key_id == key)
-    if wanted.since is not None:
-        query = query.where(AuditEvent.id >= compute_first_id(wanted.since))
-    if wanted.until is not None:
-        query = query.where(AuditEvent.id < compute_first_id(wanted.until))
-    if after is not None:
-        query = query.where(AuditEvent.id < after)
-    return query.order_by(AuditEvent.id.desc())
+        asked.append(AuditEvent.key_id == key)
+    if wanted.act is not None:
+        asked.append(AuditEvent.act == wanted.act)
+    has_index = wanted.owner is not None or wanted.object_id is not None or wanted.key is not None
+    return (read.where(*asked[:1]), asked[1:]) if has_index else (read, asked)
 
 
 def blank_events(session: Session, object_ids: Collection[str | UUID]) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from common.db import pages
+from common.db.pages import FoundPage
 from common.states.webhooks import MessageState
 from common.tables import WebhookAttempt, WebhookMessage
 
@@ -31,16 +33,15 @@ def list_messages(
     job_id: UUID | None,
     after: UUID | None,
     limit: int,
-) -> list[WebhookMessage]:
+) -> FoundPage[WebhookMessage]:
     """Return messages to an endpoint, the newest first, beginning after the message *after*."""
-    query = select(WebhookMessage).where(WebhookMessage.endpoint_id == endpoint_id)
-    if state is not None:
-        query = query.where(WebhookMessage.state == state)
+    row_id = WebhookMessage.id
+    read = select(row_id).where(WebhookMessage.endpoint_id == endpoint_id)
     if job_id is not None:
-        query = query.where(WebhookMessage.job_id == job_id)
-    if after is not None:
-        query = query.where(WebhookMessage.id < after)
-    return list(session.scalars(query.order_by(WebhookMessage.id.desc()).limit(limit)))
+        read = read.where(WebhookMessage.job_id == job_id)
+    matches = [] if state is None else [WebhookMessage.state == state]
+    found = pages.find_page(session, select(WebhookMessage), row_id, read, matches, after=after, limit=limit)
+    return FoundPage([message for (message,) in found.rows], found.next_after)
 
 
 def load_last_attempts(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, WebhookAttempt]:

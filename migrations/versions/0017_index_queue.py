@@ -1,4 +1,4 @@
-"""Index the queue, so that claims, submissions and the overview read as few rows of a long one as of a short one.
+"""Index the queue and the review, so that a long one costs no more than a short one.
 
 Revision 0017, after 0016. The indexes are created before the one that they replace is dropped: presses go on claiming.
 """
@@ -22,11 +22,16 @@ CREATED = {
 REPLACED = {"ix_jobs_due": ["model", "priority", "fair_tag", "id"]}
 
 
+REVIEWED = "ix_quarantined_images_list"
+
+
 def upgrade() -> None:
     _replace_indexes(CREATED, REPLACED)
+    create_index(REVIEWED, "quarantined_images", ["state", "image_id"])
 
 
 def downgrade() -> None:
+    drop_index(REVIEWED, "quarantined_images")
     _replace_indexes(REPLACED, CREATED)
 
 
