@@ -3,8 +3,8 @@
 No other module writes the table. An event is written in the transaction of its act, so that neither exists alone.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -98,31 +98,40 @@ def record_event(
 
 def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, limit: int) -> FoundPage[AuditRecord]:
     """Return events, the newest first, beginning after the one with the id *after*."""
-    read, matches = build_search(wanted)
-    query = select(AuditEvent, ApiKey.prefix, ApiKey.name).outerjoin(ApiKey, ApiKey.id == AuditEvent.key_id)
-    found = pages.find_page(session, query, AuditEvent.id, read, matches, after=after, limit=limit)
+    read, rest = divide_filter(wanted)
+
+    def choose(event: type[AuditEvent]) -> Select[AuditEvent, str | None, str | None]:
+        query = select(event, ApiKey.prefix, ApiKey.name).outerjoin(ApiKey, ApiKey.id == event.key_id)
+        return query.where(*_build_conditions(event, rest))
+
+    found = pages.find_page(session, AuditEvent.id, read, choose, after=after, limit=limit)
     return FoundPage([AuditRecord(*row) for row in found.rows], found.next_after)
 
 
-def build_search(wanted: AuditFilter) -> tuple[Select[UUID], list[ColumnElement[bool]]]:
-    """Return the query for the ids of the events that one index holds, and what else is asked of these."""
-    read = select(AuditEvent.id)
+def divide_filter(wanted: AuditFilter) -> tuple[list[ColumnElement[bool]], AuditFilter]:
+    """Return the conditions that one index holds, and what is asked besides."""
+    read = []
     if wanted.owner is not None:
-        read = read.where(AuditEvent.owner == wanted.owner)
+        read.append(AuditEvent.owner == wanted.owner)
     if wanted.since is not None:
-        read = read.where(AuditEvent.id >= compute_first_id(wanted.since))
+        read.append(AuditEvent.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
-        read = read.where(AuditEvent.id < compute_first_id(wanted.until))
-    asked: list[ColumnElement[bool]] = []
+        read.append(AuditEvent.id < compute_first_id(wanted.until))
+    rest = replace(wanted, owner=None, since=None, until=None)
+    for name in ("object_id", "key", *(["act"] if wanted.owner is not None else [])):
+        if getattr(wanted, name) is not None:
+            only = AuditFilter(**{name: getattr(wanted, name)})
+            return [*read, *_build_conditions(AuditEvent, only)], replace(rest, **{name: None})
+    return read, rest
+
+
+def _build_conditions(event: type[AuditEvent], wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.object_id is not None:
-        asked.append(AuditEvent.object_id == wanted.object_id)
+        yield event.object_id == wanted.object_id
     if wanted.key is not None:
-        key = select(ApiKey.id).where(ApiKey.prefix == wanted.key).scalar_subquery()
-        asked.append(AuditEvent.key_id == key)
+        yield event.key_id == select(ApiKey.id).where(ApiKey.prefix == wanted.key).scalar_subquery()
     if wanted.act is not None:
-        asked.append(AuditEvent.act == wanted.act)
-    has_index = wanted.owner is not None or wanted.object_id is not None or wanted.key is not None
-    return (read.where(*asked[:1]), asked[1:]) if has_index else (read, asked)
+        yield event.act == wanted.act
 
 
 def blank_events(session: Session, object_ids: Collection[str | UUID]) -> None:

@@ -1,11 +1,13 @@
 """Pages of long lists whose filters no index holds: each page reads a bounded number of rows, however few match."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from common.db.types import Base
 
 T = TypeVar("T")
 
@@ -20,31 +22,31 @@ class FoundPage(NamedTuple, Generic[T]):
     next_after: UUID | None
 
 
+R = TypeVar("R", bound=Base)
+
+
 def find_page(
     session: Session,
-    query: Select[*tuple[Any, ...]],
     row_id: InstrumentedAttribute[UUID],
-    read: Select[UUID],
-    matches: Sequence[ColumnElement[bool]],
+    read: Sequence[Any],
+    choose: Callable[[type[R]], Select[*tuple[Any, ...]]],
     *,
     after: UUID | None,
     limit: int,
 ) -> FoundPage[Any]:
-    """Return the newest rows of *query* that satisfy *matches*, beginning after the row with the id *after*.
+    """Return the newest rows, of what *choose* makes of those that are read, beginning after the one with id *after*.
 
-    *read* selects the ids, *row_id*, of the rows that are looked at, by what an index holds: their owner and a time,
-    for instance. A page has fewer than *limit* rows, even none, if not enough of the rows that it read match.
+    *row_id* is the id of a table, in the order of time, and *read* are conditions that one index holds, such as the
+    owner and a time. *choose* is called with the rows that satisfy them, as a table, and returns a query of these, in
+    its first column, that narrows them further. A page has fewer than *limit* rows, even none, if not enough of the
+    rows that it read are chosen.
     """
+    table = cast("type[R]", row_id.class_)
+    ids = select(row_id).where(*read).order_by(row_id.desc())
     if after is not None:
-        read = read.where(row_id < after)
-    read = read.order_by(row_id.desc())
-    if not matches:
-        ids = list(session.scalars(read.limit(limit + 1)))
-        rows = session.execute(query.where(row_id.in_(ids[:limit])).order_by(row_id.desc())).all()
-        return FoundPage(rows, ids[limit - 1] if len(ids) > limit else None)
-    some = read.limit(READ_THROUGH).subquery()
-    found = query.add_columns(row_id.label("row_id")).join(some, some.c[row_id.key] == row_id).where(*matches)
-    rows = session.execute(found.order_by(row_id.desc()).limit(limit + 1)).all()
+        ids = ids.where(row_id < after)
+    some = aliased(table, ids.with_only_columns(table).limit(READ_THROUGH).subquery())
+    rows = session.execute(choose(some).order_by(getattr(some, row_id.key).desc()).limit(limit + 1)).all()
     if len(rows) > limit:
-        return FoundPage([row[:-1] for row in rows[:limit]], rows[limit - 1].row_id)
-    return FoundPage([row[:-1] for row in rows], session.scalar(read.offset(READ_THROUGH - 1).limit(1)))
+        return FoundPage(rows[:limit], getattr(rows[limit - 1][0], row_id.key))
+    return FoundPage(rows, session.scalar(ids.offset(READ_THROUGH - 1).limit(1)))

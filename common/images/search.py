@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from common.db import pages
@@ -34,30 +34,30 @@ def list_images(
     session: Session, owner: str, wanted: ImageFilter, *, after: UUID | None, limit: int
 ) -> FoundPage[tuple[Image, Job]]:
     """Return prints of *owner* with their jobs, the newest first, beginning after the image *after*."""
-    read = select(Image.id).where(Image.owner == owner)
+    read = [Image.owner == owner]
     if wanted.job_id is not None:
-        read = read.where(Image.job_id == wanted.job_id)
+        read.append(Image.job_id == wanted.job_id)
     since = wanted.since
     if wanted.campaign_id is not None:
         begun = session.scalar(select(Campaign.created_at).where(Campaign.id == wanted.campaign_id))
         since = max(filter(None, (since, begun)), default=None)
     if since is not None:
-        read = read.where(Image.id >= compute_first_id(since))
+        read.append(Image.id >= compute_first_id(since))
     if wanted.until is not None:
-        read = read.where(Image.id < compute_first_id(wanted.until))
-    query = select(Image, Job).join(Job, Job.id == Image.job_id)
-    matches = [*_build_conditions(wanted)]
-    found: FoundPage[tuple[Image, Job]] = pages.find_page(
-        session, query, Image.id, read, matches, after=after, limit=limit
-    )
-    return found
+        read.append(Image.id < compute_first_id(wanted.until))
+
+    def choose(image: type[Image]) -> Select[Image, Job]:
+        return select(image, Job).join(Job, Job.id == image.job_id).where(*_build_conditions(image, wanted))
+
+    found = pages.find_page(session, Image.id, read, choose, after=after, limit=limit)
+    return FoundPage([(image, job) for image, job in found.rows], found.next_after)
 
 
-def _build_conditions(wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
+def _build_conditions(image: type[Image], wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
     """Yield what is asked of each print and no index holds."""
-    yield Image.status != ImageStatus.ERASED if wanted.status is None else Image.status == wanted.status
+    yield image.status != ImageStatus.ERASED if wanted.status is None else image.status == wanted.status
     for column, value in (
-        (Image.verdict, wanted.verdict),
+        (image.verdict, wanted.verdict),
         (Job.model, wanted.model),
         (Job.campaign_id, wanted.campaign_id),
     ):
@@ -68,7 +68,7 @@ def _build_conditions(wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
         style = Job.style_version
         yield style == wanted.style if has_version else style.startswith(f"{wanted.style}@", autoescape=True)
     if wanted.palette_from is not None:
-        yield Image.palette_score >= wanted.palette_from
+        yield image.palette_score >= wanted.palette_from
 
 
 def list_chosen_images(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:

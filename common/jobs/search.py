@@ -29,25 +29,26 @@ class JobFilter:
 
 def search_jobs(session: Session, owner: str, wanted: JobFilter, *, after: UUID | None, limit: int) -> FoundPage[Job]:
     """Return jobs of *owner*, the newest first, beginning after the job *after*."""
-    read = select(Job.id).where(Job.owner == owner)
+    read = [Job.owner == owner]
     if wanted.status is not None:
-        read = read.where(Job.status == wanted.status)
+        read.append(Job.status == wanted.status)
     if wanted.since is not None:
-        read = read.where(Job.id >= compute_first_id(wanted.since))
+        read.append(Job.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
-        read = read.where(Job.id < compute_first_id(wanted.until))
-    matches = [*_build_conditions(wanted)]
-    found = pages.find_page(session, select(Job), Job.id, read, matches, after=after, limit=limit)
+        read.append(Job.id < compute_first_id(wanted.until))
+    found = pages.find_page(
+        session, Job.id, read, lambda job: select(job).where(*_build_conditions(job, wanted)), after=after, limit=limit
+    )
     return FoundPage([job for (job,) in found.rows], found.next_after)
 
 
-def _build_conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
+def _build_conditions(job: type[Job], wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     """Yield what is asked of each job and no index holds."""
     if wanted.model is not None:
-        yield Job.model == wanted.model
+        yield job.model == wanted.model
     if wanted.priority is not None:
-        yield Job.priority == wanted.priority
+        yield job.priority == wanted.priority
     if wanted.words:
         pattern = "%" + wanted.words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        texts = (Job.request["prompt"].as_string(), Job.recipient_id, Job.error_code)
+        texts = (job.request["prompt"].as_string(), job.recipient_id, job.error_code)
         yield or_(*(func.lower(text).like(pattern.lower(), escape="\\") for text in texts))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.db import pages
@@ -35,12 +35,14 @@ def list_messages(
     limit: int,
 ) -> FoundPage[WebhookMessage]:
     """Return messages to an endpoint, the newest first, beginning after the message *after*."""
-    row_id = WebhookMessage.id
-    read = select(row_id).where(WebhookMessage.endpoint_id == endpoint_id)
+    read = [WebhookMessage.endpoint_id == endpoint_id]
     if job_id is not None:
-        read = read.where(WebhookMessage.job_id == job_id)
-    matches = [] if state is None else [WebhookMessage.state == state]
-    found = pages.find_page(session, select(WebhookMessage), row_id, read, matches, after=after, limit=limit)
+        read.append(WebhookMessage.job_id == job_id)
+
+    def choose(message: type[WebhookMessage]) -> Select[WebhookMessage]:
+        return select(message) if state is None else select(message).where(message.state == state)
+
+    found = pages.find_page(session, WebhookMessage.id, read, choose, after=after, limit=limit)
     return FoundPage([message for (message,) in found.rows], found.next_after)
 
 
