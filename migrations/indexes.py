@@ -22,6 +22,15 @@ def create_index(name: str, table: str, columns: Sequence[str], **options: Any) 
         op.create_index(name, table, list(columns), postgresql_concurrently=True, **options)
 
 
+def drop_index(name: str, table: str) -> None:
+    """Drop an index if it exists; on PostgreSQL concurrently, outside of a transaction as ``create_index``."""
+    if op.get_bind().dialect.name != "postgresql":
+        op.drop_index(name, table_name=table, if_exists=True)
+        return
+    with op.get_context().autocommit_block(), _patient_locks():
+        op.drop_index(name, table_name=table, if_exists=True, postgresql_concurrently=True)
+
+
 @contextmanager
 def _patient_locks() -> Iterator[None]:
     """Wait for locks without a limit: nobody queues behind a concurrent index, which waits for older transactions."""

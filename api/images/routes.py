@@ -37,9 +37,7 @@ def list_images(query: ImageQuery) -> Response:
     context, owner = current_context(), current_caller().owner
     wanted = ImageFilter(**query.model_dump(exclude={"limit", "cursor"}))
     with context.database.reading() as session:
-        page = context.cursors.paged(
-            f"{owner}/images", query, partial(search.list_images, session, owner, wanted), lambda row: row[0].id
-        )
+        page = context.cursors.found(f"{owner}/images", query, partial(search.list_images, session, owner, wanted))
     shown = [serializers.serialize_image(image, context) for image, _ in page.rows]
     return responses.respond_json(ImageList(data=shown, has_more=page.has_more, next=page.next))
 

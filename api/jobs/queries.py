@@ -6,7 +6,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.web.validation import refuse_not_found
-from common.states.jobs import JobStatus
 from common.tables import Job
 
 
@@ -16,17 +15,3 @@ def load_job(session: Session, owner: str, job_id: UUID) -> Job:
     if job is None:
         raise refuse_not_found()
     return job
-
-
-def list_jobs(
-    session: Session, owner: str, *, status: JobStatus | None, model: str | None, after: UUID | None, limit: int
-) -> list[Job]:
-    """Return jobs of *owner*, newest first, starting after the job *after*."""
-    query = select(Job).where(Job.owner == owner).order_by(Job.id.desc()).limit(limit)
-    if status is not None:
-        query = query.where(Job.status == status)
-    if model is not None:
-        query = query.where(Job.model == model)
-    if after is not None:
-        query = query.where(Job.id < after)
-    return list(session.scalars(query))

@@ -14,7 +14,8 @@ from api.server.exchange import Exchange
 from api.web import responses
 from common.access.keys import Scope
 from common.clock import utcnow
-from common.jobs import lifecycle
+from common.jobs import lifecycle, search
+from common.jobs.search import JobFilter
 from common.states.jobs import JobStatus
 
 blueprint = responses.create_blueprint("jobs", "Image generation jobs.", "/v1/jobs")
@@ -51,10 +52,9 @@ def create_job(header: NewJobHeaders, body: NewJob) -> Response:
 def list_jobs(query: JobQuery) -> Response:
     """List jobs, newest first."""
     context, owner = current_context(), current_caller().owner
+    wanted = JobFilter(status=query.status, model=query.model)
     with context.database.reading() as session:
-        page = context.cursors.paged(
-            owner, query, partial(queries.list_jobs, session, owner, status=query.status, model=query.model)
-        )
+        page = context.cursors.found(owner, query, partial(search.search_jobs, session, owner, wanted))
         shown = serializers.serialize_jobs(session, page.rows, context)
     return responses.respond_json(JobList(data=shown, has_more=page.has_more, next=page.next))
 

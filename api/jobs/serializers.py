@@ -12,7 +12,7 @@ from api.jobs import schemas as job_schemas
 from api.runtime.context import AppContext
 from common.jobs import fair_queue
 from common.jobs.request import ImageRequest
-from common.states.jobs import compute_job_version
+from common.states.jobs import JobStatus, compute_job_version
 from common.states.webhooks import parse_events
 from common.tables import Image, Job
 from common.usage.usage import was_delivered
@@ -21,10 +21,9 @@ from common.usage.usage import was_delivered
 def serialize_jobs(session: Session, rows: Sequence[Job], context: AppContext) -> list[job_schemas.Job]:
     """Return the representations of *rows*."""
     images = queries.list_images_by_job(session, rows)
-    return [
-        _serialize_job_row(row, images.get(row.id, []), fair_queue.count_jobs_ahead(session, row), context)
-        for row in rows
-    ]
+    queued = [row for row in rows if row.status is JobStatus.QUEUED]
+    ahead = fair_queue.count_jobs_ahead_of_each(session, queued)
+    return [_serialize_job_row(row, images.get(row.id, []), ahead.get(row.id), context) for row in rows]
 
 
 def serialize_job(session: Session, row: Job, context: AppContext) -> job_schemas.Job:

@@ -10,6 +10,7 @@ from uuid import UUID
 from itsdangerous import BadData, URLSafeSerializer
 
 from api.web.errors import RefusedError
+from common.db.pages import FoundPage
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -20,6 +21,13 @@ class FetchRows(Protocol[T_co]):
 
     def __call__(self, *, after: UUID | None, limit: int) -> Sequence[T_co]:
         """Return the rows."""
+
+
+class FindPage(Protocol[T]):
+    """Returns the page of a list that follows the row with the ID *after* (None: from the start)."""
+
+    def __call__(self, *, after: UUID | None, limit: int) -> FoundPage[T]:
+        """Return at most *limit* rows, and where the next page begins."""
 
 
 class PageQuery(Protocol):
@@ -73,10 +81,7 @@ class Cursors:
         get_id: Callable[[T], UUID] = attrgetter("id"),
     ) -> Page[T]:
         """Return the page of the list *book* that *query* asks for; raise RefusedError with ``invalid_cursor``."""
-        after = None
-        if query.cursor is not None and (after := self.read(book, query.cursor)) is None:
-            raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
-        return self.fetch_page(book, after, query.limit, fetch, get_id)
+        return self.fetch_page(book, self._read_position(book, query), query.limit, fetch, get_id)
 
     def fetch_page(
         self,
@@ -90,6 +95,17 @@ class Cursors:
         found = fetch(after=after, limit=limit + 1)
         rows = found[:limit]
         return Page(rows, self.write(book, get_id(rows[-1])) if len(found) > limit else None)
+
+    def found(self, book: str, query: PageQuery, find: FindPage[T]) -> Page[T]:
+        """Return the page like ``paged``, of a list of which each page reads a bounded number of rows."""
+        page = find(after=self._read_position(book, query), limit=query.limit)
+        return Page(page.rows, None if page.next_after is None else self.write(book, page.next_after))
+
+    def _read_position(self, book: str, query: PageQuery) -> UUID | None:
+        after = None
+        if query.cursor is not None and (after := self.read(book, query.cursor)) is None:
+            raise RefusedError("invalid_cursor", "Use the unmodified `next` value of a page of this list.")
+        return after
 
     def _serializer(self, owner: str) -> URLSafeSerializer:
         salt = f"pressroom.cursors.{owner}"

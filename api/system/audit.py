@@ -105,8 +105,6 @@ def _respond_events(book: str, query: AuditQuery, owner: str | None) -> Response
     context = current_context()
     wanted = AuditFilter(owner, **query.model_dump(exclude={"limit", "cursor"}))
     with context.database.reading() as session:
-        page = context.cursors.paged(
-            book, query, partial(audit.search_events, session, wanted), lambda record: record.event.id
-        )
+        page = context.cursors.found(book, query, partial(audit.search_events, session, wanted))
     shown = [serialize_event(record) for record in page.rows]
     return responses.respond_json(AuditEventList(data=shown, has_more=page.has_more, next=page.next))

@@ -47,7 +47,7 @@ class OverviewPress(Output):
 
 
 class OverviewQueue(Output):
-    """The queued jobs of one lane."""
+    """The queued jobs of one lane, among the oldest 10,000 queued jobs."""
 
     lane: list[str] = Field(description="Properties that define the lane, as text; the model comes first.")
     priority: Priority
@@ -76,7 +76,7 @@ class Overview(Output):
     )
     presses: list[OverviewPress]
     running: int = Field(description="Number of running jobs.")
-    queued: int = Field(description="Number of queued jobs.")
+    queued: int = Field(description="Number of queued jobs; counting stops at 10,000.")
     queue: list[OverviewQueue] = Field(description="Queued lanes, longest waiting first; at most 40.")
     failures: list[OverviewFailure] = Field(description="Recent failures, newest first; at most eight.")
     images_per_minute: float = Field(description="Images per minute over the last ten minutes.")

@@ -1,6 +1,5 @@
 """``/v1/webhooks/{id}/deliveries``: list webhook deliveries and their attempts, and resend them."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Response
@@ -22,6 +21,7 @@ from api.webhooks.schemas import (
     WebhookPath,
 )
 from common.access.keys import Scope
+from common.db.pages import FoundPage
 from common.tables import WebhookMessage
 from common.webhooks import delivery_log, endpoints, outbox
 
@@ -34,7 +34,7 @@ def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
     """List a webhook's deliveries, newest first."""
     context, owner = current_context(), current_caller().owner
 
-    def fetch(*, after: UUID | None, limit: int) -> Sequence[WebhookMessage]:
+    def find(*, after: UUID | None, limit: int) -> FoundPage[WebhookMessage]:
         if endpoints.find_endpoint(session, owner, path.webhook_id) is None:
             raise refuse_not_found()
         return delivery_log.list_messages(
@@ -42,7 +42,7 @@ def list_deliveries(path: WebhookPath, query: DeliveryQuery) -> Response:
         )
 
     with context.database.reading() as session:
-        page = context.cursors.paged(f"{owner}/webhooks/{path.webhook_id}", query, fetch)
+        page = context.cursors.found(f"{owner}/webhooks/{path.webhook_id}", query, find)
         last = delivery_log.load_last_attempts(session, page.rows)
     shown = [serializers.serialize_delivery(row, last.get(row.id)) for row in page.rows]
     return responses.respond_json(DeliveryList(data=shown, has_more=page.has_more, next=page.next))

@@ -3,17 +3,19 @@
 No other module writes the table. An event is written in the transaction of its act, so that neither exists alone.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, null, or_, select, update
 from sqlalchemy.orm import Session
 
+from common.db import pages
 from common.db.clock import fetch_now, now_sql
 from common.db.ids import compute_first_id
+from common.db.pages import FoundPage
 from common.states.audit import Act, ObjectKind
 from common.tables import ApiKey, AuditEvent
 
@@ -94,31 +96,42 @@ def record_event(
     )
 
 
-def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, limit: int) -> Sequence[AuditRecord]:
+def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, limit: int) -> FoundPage[AuditRecord]:
     """Return events, the newest first, beginning after the one with the id *after*."""
-    return [AuditRecord(*row) for row in session.execute(build_search(wanted, after).limit(limit))]
+    read, rest = divide_filter(wanted)
+
+    def choose(event: type[AuditEvent]) -> Select[AuditEvent, str | None, str | None]:
+        query = select(event, ApiKey.prefix, ApiKey.name).outerjoin(ApiKey, ApiKey.id == event.key_id)
+        return query.where(*_build_conditions(event, rest))
+
+    found = pages.find_page(session, AuditEvent.id, read, choose, after=after, limit=limit)
+    return FoundPage([AuditRecord(*row) for row in found.rows], found.next_after)
 
 
-def build_search(wanted: AuditFilter, after: UUID | None) -> Select[AuditEvent, str | None, str | None]:
-    """Return the query for events, the newest first; each page is read from one index."""
-    query = select(AuditEvent, ApiKey.prefix, ApiKey.name).outerjoin(ApiKey, ApiKey.id == AuditEvent.key_id)
-    for column, value in (
-        (AuditEvent.owner, wanted.owner),
-        (AuditEvent.act, wanted.act),
-        (AuditEvent.object_id, wanted.object_id),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.key is not None:
-        key = select(ApiKey.id).where(ApiKey.prefix == wanted.key).scalar_subquery()
-        query = query.where(AuditEvent.key_id == key)
+def divide_filter(wanted: AuditFilter) -> tuple[list[ColumnElement[bool]], AuditFilter]:
+    """Return the conditions that one index holds, and what is asked besides."""
+    read = []
+    if wanted.owner is not None:
+        read.append(AuditEvent.owner == wanted.owner)
     if wanted.since is not None:
-        query = query.where(AuditEvent.id >= compute_first_id(wanted.since))
+        read.append(AuditEvent.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
-        query = query.where(AuditEvent.id < compute_first_id(wanted.until))
-    if after is not None:
-        query = query.where(AuditEvent.id < after)
-    return query.order_by(AuditEvent.id.desc())
+        read.append(AuditEvent.id < compute_first_id(wanted.until))
+    rest = replace(wanted, owner=None, since=None, until=None)
+    for name in ("object_id", "key", *(["act"] if wanted.owner is not None else [])):
+        if getattr(wanted, name) is not None:
+            only = AuditFilter(**{name: getattr(wanted, name)})
+            return [*read, *_build_conditions(AuditEvent, only)], replace(rest, **{name: None})
+    return read, rest
+
+
+def _build_conditions(event: type[AuditEvent], wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.object_id is not None:
+        yield event.object_id == wanted.object_id
+    if wanted.key is not None:
+        yield event.key_id == select(ApiKey.id).where(ApiKey.prefix == wanted.key).scalar_subquery()
+    if wanted.act is not None:
+        yield event.act == wanted.act
 
 
 def blank_events(session: Session, object_ids: Collection[str | UUID]) -> None:

@@ -32,22 +32,50 @@ class DatabaseClock(ColumnElement[datetime]):
         self.plus = plus
 
 
+class StatementTime(DatabaseClock):
+    """The time at which the statement began, by the database's clock, for the conditions of a statement.
+
+    It is the same for all rows, so that an index can answer the condition; the clock itself is read anew for each row,
+    and so each row would have to be read. On SQLite it is up to a millisecond late, never early.
+    """
+
+    inherit_cache = True
+
+
 @compiles(DatabaseClock)
 def _compile_clock(clock: DatabaseClock, _compiler: SQLCompiler, **_options: Any) -> str:
-    seconds = clock.plus.total_seconds()
-    return f"(clock_timestamp() + interval '{seconds} seconds')" if seconds else "clock_timestamp()"
+    return _compile_time("clock_timestamp()", clock.plus)
+
+
+@compiles(StatementTime)
+def _compile_statement_time(time: StatementTime, _compiler: SQLCompiler, **_options: Any) -> str:
+    return _compile_time("statement_timestamp()", time.plus)
 
 
 @compiles(DatabaseClock, "sqlite")
 def _compile_clock_sqlite(clock: DatabaseClock, _compiler: SQLCompiler, **_options: Any) -> str:
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.plus.total_seconds():+} seconds')"
+    return _compile_time_sqlite(clock.plus)
+
+
+@compiles(StatementTime, "sqlite")
+def _compile_statement_time_sqlite(time: StatementTime, _compiler: SQLCompiler, **_options: Any) -> str:
+    # What was queued within this millisecond is due.
+    return _compile_time_sqlite(time.plus + timedelta(milliseconds=1))
+
+
+def _compile_time(time: str, plus: timedelta) -> str:
+    return f"({time} + interval '{plus.total_seconds()} seconds')" if plus else time
+
+
+def _compile_time_sqlite(plus: timedelta) -> str:
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{plus.total_seconds():+} seconds')"
 
 
 def now_sql(session: Session, plus: timedelta = timedelta()) -> ColumnElement[datetime]:
     """Return the database's own time as an SQL expression, so that no machine's clock can bend a lease.
 
     ``clock_timestamp()`` on PostgreSQL, where ``now()`` would be the start of the transaction; on SQLite, which has
-    no server, the time of this machine.
+    no server, the time of this machine. For values; conditions compare with ``StatementTime``.
     """
     if session.get_bind().dialect.name == "sqlite":
         return literal(utcnow() + plus, UTCDateTime)

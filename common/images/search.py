@@ -1,16 +1,18 @@
-"""Searches an owner's images with filters and keyset pagination."""
+"""Searches an owner's images with filters, a bounded number of images at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
+from common.db import pages
 from common.db.ids import compute_first_id
+from common.db.pages import FoundPage
 from common.states.jobs import ImageStatus, Verdict
-from common.tables import Image, Job
+from common.tables import Campaign, Image, Job
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,32 @@ class ImageFilter:
 
 def list_images(
     session: Session, owner: str, wanted: ImageFilter, *, after: UUID | None, limit: int
-) -> Sequence[tuple[Image, Job]]:
+) -> FoundPage[tuple[Image, Job]]:
     """Return prints of *owner* with their jobs, the newest first, beginning after the image *after*."""
-    query = select(Image, Job).join(Job, Job.id == Image.job_id).where(Image.owner == owner)
-    if wanted.status is None:
-        query = query.where(Image.status != ImageStatus.ERASED)
-    query = query.where(*_build_conditions(wanted))
-    if wanted.since is not None:
-        query = query.where(Image.id >= compute_first_id(wanted.since))
+    read = [Image.owner == owner]
+    if wanted.job_id is not None:
+        read.append(Image.job_id == wanted.job_id)
+    since = wanted.since
+    if wanted.campaign_id is not None:
+        begun = session.scalar(select(Campaign.created_at).where(Campaign.id == wanted.campaign_id))
+        since = max(filter(None, (since, begun)), default=None)
+    if since is not None:
+        read.append(Image.id >= compute_first_id(since))
     if wanted.until is not None:
-        query = query.where(Image.id < compute_first_id(wanted.until))
-    if after is not None:
-        query = query.where(Image.id < after)
-    return session.execute(query.order_by(Image.id.desc()).limit(limit)).all()
+        read.append(Image.id < compute_first_id(wanted.until))
+
+    def choose(image: type[Image]) -> Select[Image, Job]:
+        return select(image, Job).join(Job, Job.id == image.job_id).where(*_build_conditions(image, wanted))
+
+    found = pages.find_page(session, Image.id, read, choose, after=after, limit=limit)
+    return FoundPage([(image, job) for image, job in found.rows], found.next_after)
 
 
-def _build_conditions(wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield what is asked of each print, but for the time when it was made."""
+def _build_conditions(image: type[Image], wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield what is asked of each print and no index holds."""
+    yield image.status != ImageStatus.ERASED if wanted.status is None else image.status == wanted.status
     for column, value in (
-        (Image.status, wanted.status),
-        (Image.verdict, wanted.verdict),
-        (Image.job_id, wanted.job_id),
+        (image.verdict, wanted.verdict),
         (Job.model, wanted.model),
         (Job.campaign_id, wanted.campaign_id),
     ):
@@ -61,7 +68,7 @@ def _build_conditions(wanted: ImageFilter) -> Iterator[ColumnElement[bool]]:
         style = Job.style_version
         yield style == wanted.style if has_version else style.startswith(f"{wanted.style}@", autoescape=True)
     if wanted.palette_from is not None:
-        yield Image.palette_score >= wanted.palette_from
+        yield image.palette_score >= wanted.palette_from
 
 
 def list_chosen_images(session: Session, owner: str, ids: Sequence[UUID]) -> list[tuple[Image, Job]]:

@@ -5,10 +5,10 @@ One rule covers a crash between commit and ring, a lost message, a flushed broke
 
 from sqlalchemy import select
 
-from common.db import clock
+from common.db.clock import StatementTime
 from common.db.engine import Database
+from common.jobs.conditions import QUEUED
 from common.jobs.notifier import Notifier
-from common.states.jobs import JobStatus
 from common.tables import Job, Model
 
 WINDOW = 100
@@ -18,14 +18,10 @@ WINDOW = 100
 def notify_due_jobs(database: Database, notifier: Notifier) -> int:
     """Send ``min(rows due, window) − pending messages`` messages for each model; return how many."""
     with database.reading() as session:
+        query = select(Job.id).where(QUEUED, Job.due_at <= StatementTime())
+        query = query.order_by(Job.priority, Job.fair_tag).limit(WINDOW)  # the order of the index of each model
         due = {
-            model: list(
-                session.scalars(
-                    select(Job.id)
-                    .where(Job.status == JobStatus.QUEUED, Job.model == model, Job.due_at <= clock.now_sql(session))
-                    .limit(WINDOW)
-                )
-            )
+            model: session.scalars(query.where(Job.model == model)).all()
             for model in session.scalars(select(Model.name)).all()
         }
     notified = 0

@@ -2,7 +2,9 @@
 
 Fairness is start-time fair queuing (Goyal, Vin and Cheng, 1996): each job gets a tag when it is queued, one image
 further than the last queued job of its flow, or the front of the queue if its flow has none. The job with the lowest
-tag is next, so choosing takes one index look-up however long the queue is.
+tag is next, so choosing takes an index look-up for each model, however long the queue is.
+
+The front is read from an index as well: a row that held it would be written by every claim, one after the other.
 """
 
 from bisect import bisect_left
@@ -13,10 +15,11 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Tuple, and_, bindparam, func, literal_column, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, Tuple, and_, bindparam, func, or_, select, tuple_, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.db.clock import DatabaseClock, now_sql
+from common.db.clock import DatabaseClock, StatementTime
+from common.jobs.conditions import QUEUED
 from common.jobs.spec import JobSpec
 from common.states.jobs import JobStatus, Priority
 from common.tables import Attempt, Job, Press
@@ -24,11 +27,10 @@ from common.tables import Attempt, Job, Press
 WARM_LANE_PATIENCE = timedelta(seconds=5)
 """How long jobs of a lane that is warm on a press may overtake the job at the front of the queue."""
 
+MOST_LOCKED = 50
+"""Of so many jobs at the head of each model's line one is claimed: more than other presses can be claiming just now."""
+
 PRIORITIES = (Priority.INTERACTIVE, Priority.BULK)
-
-
-QUEUED = Job.status == literal_column(f"'{JobStatus.QUEUED}'")
-"""A literal instead of a bound parameter: a plan for any status cannot use the partial indexes of queued jobs."""
 
 
 def choose_job(
@@ -42,17 +44,12 @@ def choose_job(
     for priority in PRIORITIES:
         if priority not in priorities:
             continue
-        due = _select_due(session, models, priority)
-        if excluded:
-            due = due.where(Job.id.not_in(excluded))
-        head = session.execute(due).first()
+        head = _lock_head(session, Job.model, models, priority, excluded)
         if head is None:
             continue
-        job_id, lane, is_fresh = head
-        if warm_lanes and lane not in warm_lanes and is_fresh:
-            warm = session.execute(due.where(Job.lane.in_(warm_lanes))).first()
-            return warm[0] if warm is not None else job_id
-        return job_id
+        if warm_lanes and head.lane not in warm_lanes and head.is_fresh:
+            return (_lock_head(session, Job.lane, warm_lanes, priority, excluded) or head).id
+        return head.id
     return None
 
 
@@ -67,7 +64,7 @@ def find_jobs_for_others(session: Session, press_id: UUID, job_ids: Collection[U
         Press.id != press_id,
         Press.stopped_at.is_(None),
         Press.fault.is_(None),
-        Press.heartbeat_at > now_sql(session, -silence),
+        Press.heartbeat_at > StatementTime(-silence),
     )
     others = session.execute(in_service).all()
     if not others:
@@ -80,15 +77,50 @@ def find_jobs_for_others(session: Session, press_id: UUID, job_ids: Collection[U
     return {job.id for job in jobs if any(job.model in it.models and (job.id, it.id) not in tried for it in others)}
 
 
-def _select_due(session: Session, models: Collection[str], priority: Priority) -> Select[UUID, str, bool]:
-    time = now_sql(session)
+class _Head(NamedTuple):
+    id: UUID
+    lane: str
+    is_fresh: bool
+
+
+def _lock_head(
+    session: Session,
+    line: InstrumentedAttribute[str],
+    names: Collection[str],
+    priority: Priority,
+    excluded: Collection[UUID],
+) -> _Head | None:
+    """Lock and return the first due job of the lines *names* (models, or lanes) that nobody has locked."""
+    if not names:
+        return None
+    wanted = {f"name_{number}": name for number, name in enumerate(names)}
+    query = _select_head(line, len(names), is_narrowed=bool(excluded))
+    row = session.connection().execute(query, wanted | {"priority": priority, "excluded": list(excluded)}).first()
+    return None if row is None else _Head(*row)
+
+
+@cache
+def _select_head(line: InstrumentedAttribute[str], lines: int, *, is_narrowed: bool) -> Select[UUID, str, bool]:
+    """Return the query of ``_lock_head`` for so many lines.
+
+    The heads of the lines are read without a lock and merged in the fair order, so that a press locks one job and not
+    one of each line.
+    """
+    time = StatementTime()
+    is_due = and_(QUEUED, Job.due_at <= time, or_(Job.deadline_at.is_(None), Job.deadline_at > time))
+    due = select(Job.id, Job.fair_tag).where(Job.priority == bindparam("priority"), is_due)
+    if is_narrowed:
+        due = due.where(Job.id.not_in(bindparam("excluded", expanding=True)))
+    each = (due.where(line == bindparam(f"name_{number}")) for number in range(lines))
+    firsts = (one.order_by(Job.fair_tag, Job.id).limit(MOST_LOCKED).subquery() for one in each)
+    heads = union_all(*map(select, firsts)).subquery()
     return (
-        select(Job.id, Job.lane, (Job.due_at > now_sql(session, -WARM_LANE_PATIENCE)).label("is_fresh"))
-        .where(Job.status == JobStatus.QUEUED, Job.model.in_(models), Job.priority == priority, Job.due_at <= time)
-        .where(or_(Job.deadline_at.is_(None), Job.deadline_at > time))
-        .order_by(Job.fair_tag, Job.id)
+        select(Job.id, Job.lane, Job.due_at > StatementTime(-WARM_LANE_PATIENCE))
+        .join(heads, heads.c.id == Job.id)
+        .where(is_due)  # once more: another press may have claimed it since it was read
+        .order_by(heads.c.fair_tag, heads.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Job)
     )
 
 
@@ -193,7 +225,7 @@ _here = tuple_(Job.fair_tag, Job.id)
 _POSITIONS_BETWEEN = (
     select(Job.fair_tag, Job.id)
     .where(
-        QUEUED, Job.model == bindparam("model"), Job.priority == bindparam("priority"), Job.due_at <= DatabaseClock()
+        QUEUED, Job.model == bindparam("model"), Job.priority == bindparam("priority"), Job.due_at <= StatementTime()
     )
     .where(_bind_position("from") <= _here, _here < _bind_position("to"))
     .order_by(Job.fair_tag, Job.id)
@@ -203,12 +235,9 @@ _POSITIONS_BETWEEN = (
 
 @cache
 def _select_ahead_count(priority: Priority) -> Select[int]:
-    before = and_(Job.priority == priority, _here < _bind_position("to"))
-    sooner = PRIORITIES[: PRIORITIES.index(priority)]
-    ahead = (
-        select(Job.id)
-        .where(QUEUED, Job.model == bindparam("model"), Job.due_at <= DatabaseClock())
-        .where(or_(Job.priority.in_(sooner), before) if sooner else before)
-        .limit(FARTHEST)
-    )
+    due = select(Job.id).where(QUEUED, Job.model == bindparam("model"), Job.due_at <= StatementTime())
+    due = due.order_by(Job.fair_tag, Job.id).limit(FARTHEST)
+    sooner = (due.where(Job.priority == each) for each in PRIORITIES[: PRIORITIES.index(priority)])
+    before = due.where(Job.priority == priority, _here < _bind_position("to"))
+    ahead = union_all(*(select(each.subquery()) for each in (*sooner, before))).limit(FARTHEST)
     return select(func.count()).select_from(ahead.subquery())

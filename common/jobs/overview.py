@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from common.clock import utcnow
 from common.db.ids import compute_first_id
+from common.jobs.conditions import QUEUED
 from common.jobs.request import UNGUIDED, LaneKey, Mode
 from common.states.jobs import JobStatus, Priority
 from common.tables import Image, Job, Press
@@ -24,6 +25,9 @@ PACE_SPAN = timedelta(minutes=10)
 
 FAILURES_SINCE = timedelta(days=1)
 MOST_FAILURES, MOST_LINES = 8, 40
+
+MOST_COUNTED = 10_000
+"""Counting queued jobs stops here, at the youngest of so many, so that it costs the same however long the queue is."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class ActivePress:
 
 @dataclass(frozen=True)
 class WaitingLane:
-    """The queued jobs of one lane and priority."""
+    """The queued jobs of one lane and priority that were counted."""
 
     lane: Lane
     priority: Priority
@@ -98,6 +102,7 @@ class Overview:
     """The overview of one owner, or of all owners."""
 
     presses: list[ActivePress]
+    queued: int  # at most MOST_COUNTED
     waiting: list[WaitingLane]
     failures: list[FailedJob]
     images_per_minute: float
@@ -105,9 +110,9 @@ class Overview:
     charged: dict[str, Decimal]  # likewise, by currency
 
     @property
-    def queued(self) -> int:
-        """Return the number of queued jobs."""
-        return sum(each.lane.jobs for each in self.waiting)
+    def has_more_queued(self) -> bool:
+        """Return whether counting the queued jobs stopped before the last."""
+        return self.queued >= MOST_COUNTED
 
     @property
     def running(self) -> int:
@@ -125,9 +130,11 @@ class Overview:
 
 def load_overview(session: Session, silence: timedelta) -> Overview:
     """Return the overview of all owners; a press counts as running unless it was silent for *silence*."""
+    queued, waiting = _load_queue(session, true())
     return Overview(
         _load_presses(session, silence),
-        _load_waiting_lanes(session, true()),
+        queued,
+        waiting,
         _load_failed_jobs(session, true()),
         *_load_output(session),
     )
@@ -136,9 +143,11 @@ def load_overview(session: Session, silence: timedelta) -> Overview:
 def load_owner_overview(session: Session, owner: str) -> Overview:
     """Return the overview of one owner: jobs, without presses."""
     mine = Job.owner == owner
+    queued, waiting = _load_queue(session, mine)
     return Overview(
         [],
-        _load_waiting_lanes(session, mine),
+        queued,
+        waiting,
         _load_failed_jobs(session, mine),
         *_load_output(session, Image.owner == owner),
     )
@@ -199,24 +208,26 @@ def _load_running_lanes(session: Session) -> dict[UUID, list[RunningLane]]:
     return dict(found)
 
 
-def _load_waiting_lanes(session: Session, of: ColumnElement[bool]) -> list[WaitingLane]:
+def _load_queue(session: Session, of: ColumnElement[bool]) -> tuple[int, list[WaitingLane]]:
+    """Return how many jobs are queued, counting the oldest, and the lanes of these, those that wait longest first."""
+    columns = (Job.lane, Job.priority, Job.num_images, Job.created_at)
+    oldest = select(*columns).where(QUEUED, of).order_by(Job.id).limit(MOST_COUNTED).subquery().c
     query = (
         select(
-            Job.lane,
-            Job.priority,
+            oldest.lane,
+            oldest.priority,
             func.count().label("jobs"),
-            func.sum(Job.num_images).label("images"),
-            func.min(Job.created_at).label("oldest_at"),
+            func.sum(oldest.num_images).label("images"),
+            func.min(oldest.created_at).label("oldest_at"),
         )
-        .where(Job.status == JobStatus.QUEUED, of)
-        .group_by(Job.lane, Job.priority)
-        .order_by(func.min(Job.created_at))
-        .limit(MOST_LINES)
+        .group_by(oldest.lane, oldest.priority)
+        .order_by(func.min(oldest.created_at))
     )
-    return [
+    lanes = [
         WaitingLane(Lane(LaneKey.parse(row.lane), row.jobs, row.images), row.priority, row.oldest_at)
         for row in session.execute(query)
     ]
+    return sum(each.lane.jobs for each in lanes), lanes[:MOST_LINES]
 
 
 def _load_failed_jobs(session: Session, of: ColumnElement[bool]) -> list[FailedJob]:

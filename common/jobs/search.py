@@ -1,20 +1,18 @@
-"""Searches an owner's jobs by status, model, class and day, and by words among the most recent ones."""
+"""Searches an owner's jobs by status, model, class, day and words, a bounded number of jobs at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from common.db import pages
 from common.db.ids import compute_first_id
+from common.db.pages import FoundPage
 from common.states.jobs import JobStatus, Priority
 from common.tables import Job
-
-READ_THROUGH = 2000
-"""Jobs that one search for words reads; the next page reads on. No index holds the words of prompts."""
 
 
 @dataclass(frozen=True)
@@ -29,46 +27,28 @@ class JobFilter:
     words: str = ""
 
 
-class JobPage(NamedTuple):
-    """A page of jobs, and the job after which the next page begins; None on the last page."""
-
-    rows: Sequence[Job]
-    next_after: UUID | None
-
-
-def search_jobs(session: Session, owner: str, wanted: JobFilter, *, after: UUID | None, limit: int) -> JobPage:
+def search_jobs(session: Session, owner: str, wanted: JobFilter, *, after: UUID | None, limit: int) -> FoundPage[Job]:
     """Return jobs of *owner*, the newest first, beginning after the job *after*."""
-    query = _apply_filter(select(Job).where(Job.owner == owner), wanted, after)
-    if not wanted.words:
-        rows = session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
-        return JobPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
-    return _search_text(session, owner, wanted, after, limit)
-
-
-def _search_text(session: Session, owner: str, wanted: JobFilter, after: UUID | None, limit: int) -> JobPage:
-    ids = (
-        _apply_filter(select(Job.id).where(Job.owner == owner), wanted, after)
-        .order_by(Job.id.desc())
-        .limit(READ_THROUGH)
-    )
-    read = ids.subquery()
-    pattern = "%" + wanted.words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    texts = (Job.request["prompt"].as_string(), Job.recipient_id, Job.error_code)
-    matches = or_(*(func.lower(text).like(pattern.lower(), escape="\\") for text in texts))
-    query = select(Job).join(read, read.c.id == Job.id).where(matches).order_by(Job.id.desc()).limit(limit + 1)
-    rows = session.scalars(query).all()
-    if len(rows) > limit:
-        return JobPage(rows[:limit], rows[limit - 1].id)
-    last_read = session.scalar(ids.offset(READ_THROUGH - 1).limit(1))
-    return JobPage(rows, last_read)
-
-
-def _apply_filter(query: Select[Any], wanted: JobFilter, after: UUID | None) -> Select[Any]:
-    for column, value in ((Job.status, wanted.status), (Job.model, wanted.model), (Job.priority, wanted.priority)):
-        if value is not None:
-            query = query.where(column == value)
+    read = [Job.owner == owner]
+    if wanted.status is not None:
+        read.append(Job.status == wanted.status)
     if wanted.since is not None:
-        query = query.where(Job.id >= compute_first_id(wanted.since))
+        read.append(Job.id >= compute_first_id(wanted.since))
     if wanted.until is not None:
-        query = query.where(Job.id < compute_first_id(wanted.until))
-    return query if after is None else query.where(Job.id < after)
+        read.append(Job.id < compute_first_id(wanted.until))
+    found = pages.find_page(
+        session, Job.id, read, lambda job: select(job).where(*_build_conditions(job, wanted)), after=after, limit=limit
+    )
+    return FoundPage([job for (job,) in found.rows], found.next_after)
+
+
+def _build_conditions(job: type[Job], wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield what is asked of each job and no index holds."""
+    if wanted.model is not None:
+        yield job.model == wanted.model
+    if wanted.priority is not None:
+        yield job.priority == wanted.priority
+    if wanted.words:
+        pattern = "%" + wanted.words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        texts = (job.request["prompt"].as_string(), job.recipient_id, job.error_code)
+        yield or_(*(func.lower(text).like(pattern.lower(), escape="\\") for text in texts))

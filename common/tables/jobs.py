@@ -14,29 +14,25 @@ from common.db.types import Base, stored_enum
 from common.states.jobs import JobStatus, Outcome, Priority
 
 
+def _index_queued_jobs(name: str, *columns: str) -> Index:
+    """Return an index of the queued jobs alone: however many have finished, it stays as small as the queue."""
+    is_queued = text("status = 'queued'")
+    return Index(name, *columns, postgresql_where=is_queued, sqlite_where=is_queued)
+
+
 class Job(Base):
     """A job: the request and its status. Only ``common.jobs.lifecycle`` writes its status."""
 
     __tablename__ = "jobs"
     __table_args__ = (
-        # The claim reads the head of this index; finished rows are not in it.
-        Index(
-            "ix_jobs_due",
-            "model",
-            "priority",
-            "fair_tag",
-            "id",
-            postgresql_where=text("status = 'queued'"),
-            sqlite_where=text("status = 'queued'"),
-        ),
-        Index(
-            "ix_jobs_flow",
-            "flow",
-            "priority",
-            "fair_tag",
-            postgresql_where=text("status = 'queued'"),
-            sqlite_where=text("status = 'queued'"),
-        ),
+        # A claim reads the heads of the first two, and skips in them what is not due yet; see common.jobs.fair_queue.
+        _index_queued_jobs("ix_jobs_model", "model", "priority", "fair_tag", "id", "due_at"),
+        _index_queued_jobs("ix_jobs_lane", "lane", "priority", "fair_tag", "id", "due_at"),
+        # A new job goes behind the last of its flow, or to the front of the queue.
+        _index_queued_jobs("ix_jobs_flow", "flow", "priority", "fair_tag"),
+        _index_queued_jobs("ix_jobs_front", "priority", "fair_tag"),
+        # The overview counts the oldest.
+        _index_queued_jobs("ix_jobs_queued", "id"),
         Index(
             "ix_jobs_lease",
             "lease_until",

@@ -35,7 +35,10 @@ class QuarantinedImage(Base):
     """A blocked image whose files are kept, encrypted; they are deleted once it leaves the state `waiting`."""
 
     __tablename__ = "quarantined_images"
-    __table_args__ = (Index("ix_quarantined_images_state", "state", "expires_at"),)
+    __table_args__ = (
+        Index("ix_quarantined_images_state", "state", "expires_at"),
+        Index("ix_quarantined_images_list", "state", "image_id"),
+    )
 
     image_id: Mapped[UUID] = mapped_column(ForeignKey(Image.id), primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), index=True)

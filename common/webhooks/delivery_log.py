@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
+from common.db import pages
+from common.db.pages import FoundPage
 from common.states.webhooks import MessageState
 from common.tables import WebhookAttempt, WebhookMessage
 
@@ -31,16 +33,17 @@ def list_messages(
     job_id: UUID | None,
     after: UUID | None,
     limit: int,
-) -> list[WebhookMessage]:
+) -> FoundPage[WebhookMessage]:
     """Return messages to an endpoint, the newest first, beginning after the message *after*."""
-    query = select(WebhookMessage).where(WebhookMessage.endpoint_id == endpoint_id)
-    if state is not None:
-        query = query.where(WebhookMessage.state == state)
+    read = [WebhookMessage.endpoint_id == endpoint_id]
     if job_id is not None:
-        query = query.where(WebhookMessage.job_id == job_id)
-    if after is not None:
-        query = query.where(WebhookMessage.id < after)
-    return list(session.scalars(query.order_by(WebhookMessage.id.desc()).limit(limit)))
+        read.append(WebhookMessage.job_id == job_id)
+
+    def choose(message: type[WebhookMessage]) -> Select[WebhookMessage]:
+        return select(message) if state is None else select(message).where(message.state == state)
+
+    found = pages.find_page(session, WebhookMessage.id, read, choose, after=after, limit=limit)
+    return FoundPage([message for (message,) in found.rows], found.next_after)
 
 
 def load_last_attempts(session: Session, rows: Sequence[WebhookMessage]) -> dict[UUID, WebhookAttempt]:

@@ -1,7 +1,6 @@
 """Gallery: filter, compare and delete images, and draw contact sheets."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from uuid import UUID
 
 from flask import request
@@ -11,7 +10,8 @@ from api.auth.bearer import current_caller
 from api.console.access import current_user, require_scope
 from api.console.notes import BulkCount
 from api.console.query_params import (
-    paged,
+    decode_cursor,
+    encode_cursor,
     read_choice,
     read_day,
     read_filters,
@@ -31,6 +31,7 @@ from api.web.validation import refuse_not_found
 from common.access.keys import Scope
 from common.campaigns import queries
 from common.db.ids import parse_id
+from common.db.pages import READ_THROUGH
 from common.errors import IllegalTransitionError
 from common.images import search as image_search
 from common.images.search import ImageFilter
@@ -62,11 +63,8 @@ def show_gallery() -> Response:
         until=read_day("until", after=True),
     )
     with context.database.reading() as session:
-        page = paged(
-            "gallery",
-            PAGE_SIZE,
-            partial(image_search.list_images, session, current_caller().owner, wanted),
-            lambda row: row[0].id,
+        page = image_search.list_images(
+            session, current_caller().owner, wanted, after=decode_cursor("gallery"), limit=PAGE_SIZE
         )
         worn, campaigns = list[str](), list[Campaign]()
         if current_user().may(Scope.STYLES_READ):
@@ -79,7 +77,8 @@ def show_gallery() -> Response:
     return render_page(
         "gallery/gallery.html",
         prints=_serialize_images(page.rows),
-        next=page.next,
+        next=encode_cursor("gallery", page.next_after),
+        searched=READ_THROUGH,
         filters=read_filters(*FILTERS),
         models=[card.name for card in context.models.cards()],
         styles=worn,

@@ -32,6 +32,7 @@ from api.runtime.context import current_context
 from api.web.validation import refuse_not_found
 from common.access.keys import Scope
 from common.db.ids import parse_id
+from common.db.pages import READ_THROUGH
 from common.errors import DatabaseUnavailableError, IllegalTransitionError, PressroomError, StorageError
 from common.jobs import lifecycle, search
 from common.jobs.search import JobFilter
@@ -75,7 +76,7 @@ def list_jobs() -> Response:
         models=[card.name for card in context.models.cards()],
         statuses=[*JobStatus],
         priorities=[*Priority],
-        searched=search.READ_THROUGH,
+        searched=READ_THROUGH,
     )
 
 

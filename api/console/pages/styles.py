@@ -75,7 +75,7 @@ def show_style(name: str) -> Response:
             raise refuse_not_found()
         prints, campaigns = list[tuple[Image, Job]](), list[Campaign]()
         if current_user().may(Scope.JOBS_READ):
-            prints += search.list_images(session, owner, ImageFilter(style=name), after=None, limit=MOST_PRINTS)
+            prints += search.list_images(session, owner, ImageFilter(style=name), after=None, limit=MOST_PRINTS).rows
         if current_user().may(Scope.CAMPAIGNS_READ):
             campaigns += styles.list_style_campaigns(session, owner, name, limit=MOST_CAMPAIGNS)
     return render_page(

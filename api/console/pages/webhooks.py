@@ -1,14 +1,13 @@
 """Webhooks: list, create and change them, and show their deliveries."""
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from flask import request
 from werkzeug.wrappers import Response
 
 from api.auth.bearer import current_caller
-from api.console.query_params import paged, read_choice, read_filters
+from api.console.query_params import decode_cursor, encode_cursor, read_choice, read_filters
 from api.console.rendering import render_page
 from api.console.routing import FormPage, name_first_part, register_page
 from api.console.urls import redirect_to
@@ -168,10 +167,9 @@ def _render_webhook(webhook_id: str, secret: str | None = None) -> Response:
         if row is None:
             raise refuse_not_found()
         state = read_choice("state", MessageState)
-        page = paged(
-            f"webhooks/{webhook_id}",
-            PAGE_SIZE,
-            partial(delivery_log.list_messages, session, row.id, state=state, job_id=None),
+        book = f"webhooks/{webhook_id}"
+        page = delivery_log.list_messages(
+            session, row.id, state=state, job_id=None, after=decode_cursor(book), limit=PAGE_SIZE
         )
         last = delivery_log.load_last_attempts(session, page.rows)
     return render_page(
@@ -179,7 +177,7 @@ def _render_webhook(webhook_id: str, secret: str | None = None) -> Response:
         webhook=serializers.serialize_webhook(row),
         secret=secret,
         deliveries=[serializers.serialize_delivery(each, last.get(each.id)) for each in page.rows],
-        next=page.next,
+        next=encode_cursor(book, page.next_after),
         filters=read_filters("state"),
         states=[*MessageState],
         events=EVENTS,

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from common.access.keys import Scope
 from common.db.engine import Database
-from common.jobs.search import READ_THROUGH
+from common.db.pages import READ_THROUGH
 from common.states.jobs import ImageStatus, JobStatus
 from tests.integration.console.test_access import sign_in, token
 from tests.support import factories
