@@ -17,7 +17,7 @@ from common.states.jobs import Priority
 from common.tables import Job, Model
 from tests.support import factories, plans
 
-QUEUED = 6000
+QUEUED = 3000
 OWNERS = 10
 MODELS = [f"model-{number}" for number in range(5)]
 A_FEW = 60
@@ -50,7 +50,7 @@ def _assert_reads_few(database: Database, act: Callable[[], object], most: int =
     if database.is_sqlite:
         assert plans.list_scans(database, statements, "jobs") == []
     else:
-        assert plans.count_rows_read(database, statements, "jobs") <= most
+        assert plans.count_rows_read(database, statements, "jobs", as_if_large=True) <= most
 
 
 @pytest.mark.parametrize("models", [1, 2, 5])
