@@ -109,7 +109,7 @@ def search_events(session: Session, wanted: AuditFilter, *, after: UUID | None, 
 
 
 def divide_filter(wanted: AuditFilter) -> tuple[list[ColumnElement[bool]], AuditFilter]:
-    """Return the conditions that one index holds, and what is asked besides."""
+    """Return the conditions that one index holds, and what else is asked."""
     read = []
     if wanted.owner is not None:
         read.append(AuditEvent.owner == wanted.owner)

@@ -35,7 +35,7 @@ class DatabaseClock(ColumnElement[datetime]):
 class StatementTime(DatabaseClock):
     """The time at which the statement began, by the database's clock, for the conditions of a statement.
 
-    It is the same for all rows, so that an index can answer the condition; the clock itself is read anew for each row,
+    It is the same for all rows, so that an index can answer the condition; the clock itself is read again for each row,
     and so each row would have to be read. On SQLite it is up to a millisecond late, never early.
     """
 

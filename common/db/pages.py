@@ -11,7 +11,7 @@ from common.db.types import Base
 
 T = TypeVar("T")
 
-READ_THROUGH = 5000
+READ_THROUGH = 2000
 """Rows that one page reads at most; the next page reads on."""
 
 
