@@ -33,16 +33,18 @@ def migrating_connection(database: Database) -> Iterator[Connection]:
         if database.is_sqlite:
             yield connection
             return
-        connection.detach()  # it is closed afterwards: nobody else should inherit these limits
-        for name, value in (
-            ("lock_timeout", LOCK_TIMEOUT),
-            ("statement_timeout", "0"),
-            ("idle_in_transaction_session_timeout", "0"),
-        ):
-            connection.execute(text(f"SET {name} = '{value}'"))
-        connection.commit()
-        _await_turn(connection)
-        yield connection
+        try:
+            for name, value in (
+                ("lock_timeout", LOCK_TIMEOUT),
+                ("statement_timeout", "0"),
+                ("idle_in_transaction_session_timeout", "0"),
+            ):
+                connection.execute(text(f"SET {name} = '{value}'"))
+            connection.commit()
+            _await_turn(connection)
+            yield connection
+        finally:
+            connection.invalidate()  # nobody else should inherit these limits
 
 
 def retry_while_locked(connection: Connection, migrate: Callable[[], object]) -> None:

@@ -55,6 +55,14 @@ class Job(Base):
             postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
             sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
         ),
+        # For keys with a retention period of their own.
+        Index(
+            "ix_jobs_worded_of_key",
+            "key_id",
+            "finished_at",
+            postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+            sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+        ),
         # For the failures of the last day of all owners, few in comparison with the jobs that succeed.
         Index(
             "ix_jobs_failed",
@@ -113,7 +121,16 @@ class Attempt(Base):
     """One attempt at a job and what it used; never deleted while its job exists."""
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_started", "started_at"),)
+    __table_args__ = (
+        Index("ix_attempts_started", "started_at"),
+        Index(
+            "ix_attempts_uncollected",
+            "job_id",
+            "number",
+            postgresql_where=text("collected_at IS NULL AND outcome <> 'running' AND outcome <> 'succeeded'"),
+            sqlite_where=text("collected_at IS NULL AND outcome <> 'running' AND outcome <> 'succeeded'"),
+        ),
+    )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)

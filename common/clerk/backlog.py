@@ -1,0 +1,61 @@
+"""The backlog of retention: what is overdue for erasure, and since when."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from common.clerk.terms import RetentionTerm, list_terms
+from common.settings import Settings
+from common.tables import ApiKey
+
+MOST_COUNTED = 10_000
+"""Rows are counted up to this number, which says enough, so that a look at a large backlog costs little."""
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """How many rows of a kind are overdue, at most ``MOST_COUNTED``, and since when the oldest is."""
+
+    count: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What the clerk has still to erase; it is empty, or younger than some minutes, while the clerk keeps up."""
+
+    images: Overdue
+    prompts: Overdue
+
+    @property
+    def since(self) -> datetime | None:
+        """Return since when the oldest is overdue; None if nothing is."""
+        return min((each.since for each in (self.images, self.prompts) if each.since is not None), default=None)
+
+
+def load_backlog(session: Session, settings: Settings) -> Backlog:
+    """Return what is overdue now, of all owners."""
+    return Backlog(
+        _measure_overdue(session, ApiKey.image_days, settings.image_days, RetentionTerm.select_images),
+        _measure_overdue(session, ApiKey.prompt_days, settings.prompt_days, RetentionTerm.select_prompts),
+    )
+
+
+def _measure_overdue(
+    session: Session,
+    column: InstrumentedAttribute[int | None],
+    default: int | None,
+    select_rows: Callable[[RetentionTerm], Select[*tuple[Any, ...]]],
+) -> Overdue:
+    """Count what is overdue by each term; *select_rows* is the query for ids, and times from which the term runs."""
+    count, since = 0, list[datetime]()
+    for term in list_terms(session, column, default):
+        found = select_rows(term).limit(MOST_COUNTED - count + 1).subquery()
+        number, oldest = session.execute(select(func.count(), func.min(found.c[1])).select_from(found)).one()
+        count += number
+        since += [] if oldest is None else [oldest + term.age]
+    return Overdue(min(count, MOST_COUNTED), min(since, default=None))
