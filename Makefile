@@ -23,7 +23,7 @@ PARALLEL := -n 3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-unit test-integration test-functional test-faults test-browser screenshots \
-	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-slow-clients bench-speed bench-submit bench-console \
+	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-slow-clients bench-speed bench-submit bench-console bench-retention \
 	bench-report train-starter bench-starter clean
 
 ##@ Getting started
@@ -113,6 +113,9 @@ bench-slow-clients: $(STAMP) ## Measure submits beside 200 slow clients, on the 
 
 bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view with a row and delay() (2 minutes)
 	$(BIN)/python -m tests.bench.service.submit
+
+bench-retention: $(STAMP) ## Measure the images that one clerk erases per second, from S3 and from files (2 minutes)
+	$(BIN)/python -m tests.bench.service.retention
 
 bench-console: $(STAMP) ## Measure the console's pages with 100,000 jobs, and the cost of open pages (6 minutes)
 	$(BIN)/python -m tests.bench.console.console

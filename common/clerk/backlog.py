@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.clerk.terms import RetentionTerm, list_terms
+from common.clock import utcnow
 from common.settings import Settings
 from common.tables import ApiKey
 
 MOST_COUNTED = 10_000
 """Rows are counted up to this number, which says enough, so that a look at a large backlog costs little."""
+
+TOLERATED = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,27 @@ class Backlog:
     def since(self) -> datetime | None:
         """Return since when the oldest is overdue; None if nothing is."""
         return min((each.since for each in (self.images, self.prompts) if each.since is not None), default=None)
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether the oldest is overdue for longer than a clerk that keeps up ever takes."""
+        return self.since is not None and utcnow() - self.since > TOLERATED
+
+    @property
+    def words(self) -> str:
+        """Return how much is overdue, for people to read: “12 images and the prompts of 10,000 jobs or more”."""
+        images = _name_count(self.images.count, "image", "images")
+        prompts = _name_count(self.prompts.count, "job", "jobs")
+        named = [
+            *([images] if self.images.count else []),
+            *([f"the prompts of {prompts}"] if self.prompts.count else []),
+        ]
+        return " and ".join(named) or "nothing"
+
+
+def _name_count(count: int, one: str, many: str) -> str:
+    limit = " or more" if count >= MOST_COUNTED else ""
+    return f"{count:,} {one if count == 1 else many}{limit}"
 
 
 def load_backlog(session: Session, settings: Settings) -> Backlog:

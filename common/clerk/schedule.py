@@ -125,6 +125,8 @@ def run_duties(duties: list[Duty], stop: threading.Event) -> None:
         ready = [duty for duty in duties if due[duty.name] <= now]
         batched = sorted((duty for duty in ready if duty.batch is not None), key=lambda duty: due[duty.name])
         for duty in [*(duty for duty in ready if duty.batch is None), *batched[:1]]:
+            if stop.is_set():
+                return
             began = time.monotonic()
             done = _run_duty(duty)
             is_full = duty.batch is not None and done >= duty.batch

@@ -76,7 +76,7 @@ class ObjectDeletion:
             return {name: reason for name, reason in reasons if reason is not None}
 
     def _try_delete(self, name: str) -> str | None:
-        """Delete an object; return why the server refuses it. Raises StorageError if there is no answer."""
+        """Delete an object; return why the server refuses it. Raises StorageError if it does not respond."""
         try:
             self.delete_object(name)
         except StorageError as error:
