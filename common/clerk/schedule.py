@@ -21,11 +21,15 @@ from common.jobs.notifier import Notifier
 from common.logs import get_logger
 from common.settings import Settings
 from common.storage.port import ObjectStore
+from common.usage import booking
 from common.webhooks.deliverer import Deliverer
 
 EVERY_FEW_SECONDS = 5.0
 MINUTELY = 60.0
 HOURLY = 3600.0
+BOOKED = 1000
+"""Attempts that are booked at a time."""
+
 log = get_logger(__name__)
 
 
@@ -53,6 +57,10 @@ def list_duties(
         with database.transaction() as session:
             return lifecycle.expire_due_jobs(session)
 
+    def book_usage() -> int:
+        with database.transaction() as session:
+            return booking.book_attempts(session, BOOKED)
+
     tick = settings.tick_seconds
     return [
         Duty("expire_due_jobs", tick, expire_due_jobs),
@@ -67,6 +75,7 @@ def list_duties(
         Duty("notify_due_jobs", tick, lambda: dispatch.notify_due_jobs(database, notifier)),
         Duty("abandon_stale_lists", MINUTELY, lambda: deletion.abandon_stale_lists(database)),
         Duty("delete_dropped_rows", tick, lambda: deletion.delete_dropped_rows(database), deletion.CHUNK),
+        Duty("book_usage", MINUTELY, book_usage, BOOKED),
         *_list_retention_duties(settings, database, storage),
     ]
 

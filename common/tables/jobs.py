@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
@@ -124,6 +124,12 @@ class Attempt(Base):
     __table_args__ = (
         Index("ix_attempts_started", "started_at"),
         Index(
+            "ix_attempts_unbooked",
+            "started_at",
+            postgresql_where=text("NOT is_booked"),
+            sqlite_where=text("is_booked = 0"),
+        ),
+        Index(
             "ix_attempts_uncollected",
             "job_id",
             "number",
@@ -143,3 +149,6 @@ class Attempt(Base):
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     phases: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # encode, denoise, decode → GPU seconds
     collected_at: Mapped[datetime | None]  # when its leftover objects were deleted
+    is_booked: Mapped[bool] = mapped_column(default=False, server_default=false())  # to the sums of usage, as it is now
+    booked_outcome: Mapped[str | None] = mapped_column(String(16))  # as it was booked last
+    booked_seconds: Mapped[float | None]  # likewise

@@ -16,7 +16,7 @@ from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.states.jobs import ImageStatus
 from common.tables import Image, Job, Likeness, WebhookMessage
-from common.usage import usage
+from common.usage import owner_usage
 from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages
 from tests.support.apis import Api, open_api
@@ -75,7 +75,7 @@ def test_an_image_is_erased_on_request_and_its_cost_stays(api: Api) -> None:
     assert api.get(link.removeprefix(api.services.settings.base_url), key=None).json["code"] == "object_missing"
     assert remembered(api) == set()
     with api.database.reading() as session:
-        tally = usage.load_usage(session, "ada", utcnow() - DAY, utcnow() + DAY)
+        tally = owner_usage.load_usage(session, "ada", utcnow() - DAY, utcnow() + DAY)
         assert tally.delivered == pytest.approx(image.gpu_seconds)
 
 
