@@ -1,14 +1,14 @@
 """The backlog of retention: what is overdue for erasure, and since when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
-from common.clerk.terms import RetentionTerm, list_terms
+from common.clerk.terms import RetentionTerm, list_terms, load_keys_with_terms
 from common.clock import utcnow
 from common.settings import Settings
 from common.tables import ApiKey
@@ -63,21 +63,25 @@ def _name_count(count: int, one: str, many: str) -> str:
 
 def load_backlog(session: Session, settings: Settings) -> Backlog:
     """Return what is overdue now, of all owners."""
+    keys, now = load_keys_with_terms(session), utcnow()
     return Backlog(
-        _measure_overdue(session, ApiKey.image_days, settings.image_days, RetentionTerm.select_images),
-        _measure_overdue(session, ApiKey.prompt_days, settings.prompt_days, RetentionTerm.select_prompts),
+        _measure_overdue(
+            session, list_terms(keys, ApiKey.image_days, settings.image_days, now), RetentionTerm.select_images
+        ),
+        _measure_overdue(
+            session, list_terms(keys, ApiKey.prompt_days, settings.prompt_days, now), RetentionTerm.select_prompts
+        ),
     )
 
 
 def _measure_overdue(
     session: Session,
-    column: InstrumentedAttribute[int | None],
-    default: int | None,
+    terms: Iterable[RetentionTerm],
     select_rows: Callable[[RetentionTerm], Select[*tuple[Any, ...]]],
 ) -> Overdue:
     """Count what is overdue by each term; *select_rows* is the query for ids, and times from which the term runs."""
     count, since = 0, list[datetime]()
-    for term in list_terms(session, column, default):
+    for term in terms:
         found = select_rows(term).limit(MOST_COUNTED - count + 1).subquery()
         number, oldest = session.execute(select(func.count(), func.min(found.c[1])).select_from(found)).one()
         count += number

@@ -4,12 +4,15 @@ Each takes one batch, of about a second at most, and returns how many rows it wa
 there is a full batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
+
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.access import audit, keys
 from common.clerk.sweeps import FIRST
-from common.clerk.terms import list_terms
+from common.clerk.terms import RetentionTerm, list_terms, load_keys_with_terms
+from common.db.clock import fetch_now
 from common.db.engine import Database
 from common.images import erasure
 from common.jobs import idempotency
@@ -43,7 +46,7 @@ def delete_messages(database: Database, days: int) -> int:
     """Forget some messages to webhooks that are older than their key, or else *days*, says; return how many."""
     deleted = 0
     with database.transaction() as session:
-        for term in list_terms(session, ApiKey.webhook_days, days):
+        for term in _load_terms(session, ApiKey.webhook_days, days):
             old = outbox.filter_messages(term.before, term.owner, term.filter_jobs(), jobless=term.is_default)
             if deleted == MESSAGES:
                 break
@@ -59,7 +62,7 @@ def erase_images(database: Database, storage: ObjectStore, days: int | None) -> 
     hidden: list[Image] = []
     readable = Image.status.in_(erasure.READABLE)
     with database.transaction() as session:
-        for term in list_terms(session, ApiKey.image_days, days):
+        for term in _load_terms(session, ApiKey.image_days, days):
             if len(hidden) == IMAGES:
                 break
             hidden += erasure.hide_some_images(session, term.select_images(readable), IMAGES - len(hidden))
@@ -84,9 +87,15 @@ def erase_prompts(database: Database, days: int | None) -> int:
     """
     erased: list[UUID] = []
     with database.transaction() as session:
-        for term in list_terms(session, ApiKey.prompt_days, days):
+        for term in _load_terms(session, ApiKey.prompt_days, days):
             if len(erased) == PROMPTS:
                 break
             erased += erasure.erase_prompts(session, term.filter_prompts(), PROMPTS - len(erased))
         outbox.delete_job_messages(session, erased)
     return len(erased)
+
+
+def _load_terms(
+    session: Session, column: InstrumentedAttribute[int | None], default: int | None
+) -> Iterator[RetentionTerm]:
+    return list_terms(load_keys_with_terms(session), column, default, fetch_now(session))

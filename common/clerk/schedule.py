@@ -21,14 +21,15 @@ from common.jobs.notifier import Notifier
 from common.logs import get_logger
 from common.settings import Settings
 from common.storage.port import ObjectStore
-from common.usage import booking
+from common.usage import booking, meter_readings
 from common.webhooks.deliverer import Deliverer
 
 EVERY_FEW_SECONDS = 5.0
 MINUTELY = 60.0
 HOURLY = 3600.0
+DAILY = 86400.0
 BOOKED = 1000
-"""Attempts that are booked at a time."""
+"""Attempts that are booked, and readings that are deleted, at a time."""
 
 log = get_logger(__name__)
 
@@ -61,6 +62,14 @@ def list_duties(
         with database.transaction() as session:
             return booking.book_attempts(session, BOOKED)
 
+    def delete_old_hours() -> int:
+        with database.transaction() as session:
+            return booking.delete_old_hours(session)
+
+    def thin_readings() -> int:
+        with database.transaction() as session:
+            return meter_readings.thin_readings(session, BOOKED)
+
     tick = settings.tick_seconds
     return [
         Duty("expire_due_jobs", tick, expire_due_jobs),
@@ -76,6 +85,8 @@ def list_duties(
         Duty("abandon_stale_lists", MINUTELY, lambda: deletion.abandon_stale_lists(database)),
         Duty("delete_dropped_rows", tick, lambda: deletion.delete_dropped_rows(database), deletion.CHUNK),
         Duty("book_usage", MINUTELY, book_usage, BOOKED),
+        Duty("delete_old_hours", DAILY, delete_old_hours),
+        Duty("thin_readings", HOURLY, thin_readings, BOOKED),
         *_list_retention_duties(settings, database, storage),
     ]
 

@@ -1,14 +1,13 @@
 """How long data is kept: one term for each API key that says so, and one for everything else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.db.clock import fetch_now
 from common.tables import ApiKey, Image, Job
 
 NO_KEY = UUID(int=0)
@@ -68,16 +67,22 @@ class RetentionTerm:
         return None if self.others is None else func.coalesce(key_id, NO_KEY).not_in(self.others)
 
 
+def load_keys_with_terms(session: Session) -> Sequence[ApiKey]:
+    """Return the API keys that say how long any of their data is kept."""
+    columns = (ApiKey.image_days, ApiKey.prompt_days, ApiKey.webhook_days)
+    return session.scalars(
+        select(ApiKey).where(or_(*(column.is_not(None) for column in columns))).order_by(ApiKey.id)
+    ).all()
+
+
 def list_terms(
-    session: Session, column: InstrumentedAttribute[int | None], default: int | None
+    keys: Sequence[ApiKey], column: InstrumentedAttribute[int | None], default: int | None, now: datetime
 ) -> Iterator[RetentionTerm]:
     """Yield the terms that are in force: *default*, and of each key with a number in *column*."""
-    now = fetch_now(session)
-    own = select(ApiKey.id).where(column.is_not(None))
-    keys = session.execute(own.add_columns(ApiKey.owner, column).order_by(ApiKey.id)).all()
+    own = [(key, timedelta(days=days)) for key in keys if (days := getattr(key, column.key)) is not None]
     if default is not None:
         age = timedelta(days=default)
-        yield RetentionTerm(age, now - age, others=own if keys else None)
-    for key_id, owner, days in keys:
-        age = timedelta(days=days or 0)
-        yield RetentionTerm(age, now - age, key_id, owner)
+        others = select(ApiKey.id).where(column.is_not(None)) if own else None
+        yield RetentionTerm(age, now - age, others=others)
+    for key, age in own:
+        yield RetentionTerm(age, now - age, key.id, key.owner)

@@ -7,11 +7,12 @@ That makes it unbooked; what was booked is kept beside it, and comes off when it
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Insert, Row, Table, bindparam, select, update
+from sqlalchemy import Insert, Row, Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from common.db.dialects import choose_insert
@@ -19,10 +20,14 @@ from common.states.jobs import TERMINAL, Outcome
 from common.tables import Attempt, Image, Job
 from common.tables.usage import PressUsageSum, UsageSum
 from common.usage.lines import NO_CURRENCY, WAS_DELIVERED
+from common.usage.sources import compute_hours_horizon
 from common.usage.spans import Unit, truncate_time
 
 NO_KEY = UUID(int=0)
 """Stands for the key of jobs that were submitted without one."""
+
+MARGIN = timedelta(days=2)
+"""How much longer sums of hours exist than reports read them: clocks may differ, and a report may take a while."""
 
 _TABLES = {table: cast("Table", table.__table__) for table in (UsageSum, PressUsageSum)}
 _ATTEMPTS = cast("Table", Attempt.__table__)
@@ -73,12 +78,26 @@ def book_attempts(session: Session, most: int) -> int:
     for table, names in ((UsageSum, _name_owner_sum), (PressUsageSum, _name_press_sum)):
         sums: Sums = defaultdict(Measures)
         for entry in entries:
-            for unit in Unit:
+            for unit in _list_units(entry.attempt.started_at):
                 name = names(unit, entry)
                 sums[name] = sums[name].plus(entry.measures)
         _add_sums(session, _TABLES[table], sums)
     _mark_booked(session, ended)
     return len(ended)
+
+
+def delete_old_hours(session: Session) -> int:
+    """Delete the sums of hours for which reports read those of days; return how many rows."""
+    deleted = 0
+    for table in _TABLES.values():
+        old = delete(table).where(table.c.unit == Unit.HOUR, table.c.begins_at < compute_hours_horizon() - MARGIN)
+        deleted += session.connection().execute(old).rowcount
+    return deleted
+
+
+def _list_units(moment: datetime) -> Sequence[Unit]:
+    """Return the units by which an attempt that began at *moment* is booked."""
+    return [*Unit] if moment >= compute_hours_horizon() - MARGIN else [Unit.DAY]
 
 
 def _lock_ended_attempts(session: Session, most: int) -> Sequence[Row[*tuple[Any, ...]]]:

@@ -1,21 +1,24 @@
 """Where the figures of a report come from: the sums of booked attempts, and attempts that are not in them.
 
-Whole days and hours are read from the sums, to which the clerk books attempts that have ended (``booking``). To these
-come attempts that are not booked yet, and those of less than an hour at each end of the span. So the work depends on
-the length of the span and on what happened lately, not on how many attempts there have been.
+Whole days, and hours of the last three months, are read from the sums, to which the clerk books attempts that have
+ended (``booking``). To these come attempts that are not booked yet, and those at each end of the span: of less than an
+hour, or less than a day if that was long ago. So the work depends on the length of the span and on what happened
+lately, not on how many attempts there have been.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from common.clock import utcnow
 from common.tables import Attempt
 from common.tables.usage import PressUsageSum, UsageSum
 from common.usage import lines
 from common.usage.lines import Line, Narrow, Rows
-from common.usage.spans import Span, divide_span
+from common.usage.spans import HOURS_KEPT, Span, Unit, divide_span, truncate_time
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Source:
 
 def load_lines(session: Session, source: Source, span: Span) -> list[Line]:
     """Return the lines of the attempts that began in *span*, all of one moment."""
-    parts = divide_span(span)
+    parts = divide_span(span, compute_hours_horizon())
     statements: list[Rows] = []
     if parts.rest:
         ends = _narrow_further(source.attempts, or_(*(_lies_in(Attempt.started_at, part) for part in parts.rest)))
@@ -52,6 +55,11 @@ def load_lines(session: Session, source: Source, span: Span) -> list[Line]:
     if not statements:
         return []
     return [Line(*row) for row in session.execute(union_all(*statements))]
+
+
+def compute_hours_horizon() -> datetime:
+    """Return the time since which there are sums by hour; before, there are only those by day."""
+    return truncate_time(utcnow() - HOURS_KEPT, Unit.DAY)
 
 
 def select_lines(name: ColumnElement[Any], narrow: Narrow) -> list[Rows]:

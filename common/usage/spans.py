@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 
@@ -13,6 +13,10 @@ class Unit(StrEnum):
     DAY = "day"
 
 
+HOURS_KEPT = timedelta(days=90)
+"""How long figures of single hours are kept; older ones are those of whole days."""
+
+LAST_DAY = datetime.max.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
 LENGTHS = {Unit.HOUR: timedelta(hours=1), Unit.DAY: timedelta(days=1)}
 
 
@@ -39,13 +43,18 @@ class Division:
     rest: tuple[Span, ...]
 
 
-def divide_span(span: Span) -> Division:
-    """Return the parts of *span*: whole days, whole hours around them, and less than an hour at each end."""
-    whole = _find_whole(span, Unit.HOUR)
-    if whole is None:
+def divide_span(span: Span, hours_since: datetime) -> Division:
+    """Return the parts of *span*: whole days, whole hours around them, and what remains at each end.
+
+    Before *hours_since*, the start of a day, there are no hours: what remains there is up to a day.
+    """
+    since = _round_up(span.since, Unit.DAY if span.since < hours_since else Unit.HOUR)
+    until = truncate_time(span.until, Unit.DAY if span.until < hours_since else Unit.HOUR)
+    if since is None or since >= until:
         return Division((), None, () if span.is_empty else (span,))
-    rest = (Span(span.since, whole.since), Span(whole.until, span.until))
-    return Division(tuple(_divide_hours(whole)), whole, tuple(part for part in rest if not part.is_empty))
+    whole = Span(since, until)
+    rest = (Span(span.since, since), Span(until, span.until))
+    return Division(tuple(_list_units(whole)), whole, tuple(part for part in rest if not part.is_empty))
 
 
 def truncate_time(moment: datetime, unit: Unit) -> datetime:
@@ -54,22 +63,21 @@ def truncate_time(moment: datetime, unit: Unit) -> datetime:
     return hour if unit is Unit.HOUR else hour.replace(hour=0)
 
 
-def _divide_hours(hours: Span) -> Iterator[tuple[Unit, Span]]:
-    days = _find_whole(hours, Unit.DAY)
-    if days is None:
-        yield Unit.HOUR, hours
+def _list_units(whole: Span) -> Iterator[tuple[Unit, Span]]:
+    """Yield the days of a span that begins and ends with an hour, and the hours before and after them."""
+    since, until = _round_up(whole.since, Unit.DAY), truncate_time(whole.until, Unit.DAY)
+    if since is None or since >= until:
+        yield Unit.HOUR, whole
         return
-    yield Unit.DAY, days
-    for part in (Span(hours.since, days.since), Span(days.until, hours.until)):
+    yield Unit.DAY, Span(since, until)
+    for part in (Span(whole.since, since), Span(until, whole.until)):
         if not part.is_empty:
             yield Unit.HOUR, part
 
 
-def _find_whole(span: Span, unit: Unit) -> Span | None:
-    """Return the whole units in a span; None if there is none."""
-    since, until = truncate_time(span.since, unit), truncate_time(span.until, unit)
-    if since >= until:
-        return None
-    if since < span.since:
-        since += LENGTHS[unit]
-    return Span(since, until) if since < until else None
+def _round_up(moment: datetime, unit: Unit) -> datetime | None:
+    """Return the first start of a unit that is not before *moment*; None if that is after the last year."""
+    start = truncate_time(moment, unit)
+    if start == moment:
+        return start
+    return start + LENGTHS[unit] if start < LAST_DAY else None
