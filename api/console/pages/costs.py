@@ -24,7 +24,7 @@ from common.usage.usage import Usage
 
 DEFAULT_DAYS = 30
 FRESH_SECONDS = 30.0
-"""The maximum age of the figures, which are sums over all attempts."""
+"""The maximum age of the figures."""
 
 LONGEST_SPAN = timedelta(days=400)
 COLUMNS = (
