@@ -46,7 +46,7 @@ class Division:
 def divide_span(span: Span, hours_since: datetime) -> Division:
     """Return the parts of *span*: whole days, whole hours around them, and what remains at each end.
 
-    Before *hours_since*, the start of a day, there are no hours: what remains there is up to a day.
+    Before *hours_since*, the start of a day, no hours are used, so that up to a day remains at each end.
     """
     since = _round_up(span.since, Unit.DAY if span.since < hours_since else Unit.HOUR)
     until = truncate_time(span.until, Unit.DAY if span.until < hours_since else Unit.HOUR)
