@@ -30,10 +30,10 @@ TYPES: dict[str, sa.types.TypeEngine] = {
 MEASURES: dict[str, sa.types.TypeEngine] = {
     "jobs": sa.Integer(),
     "attempts": sa.Integer(),
-    "gpu_seconds": sa.Float(),
+    "gpu_seconds": sa.Double(),
     "images": sa.Integer(),
-    "delivered_seconds": sa.Float(),
-    "overrun_seconds": sa.Float(),
+    "delivered_seconds": sa.Double(),
+    "overrun_seconds": sa.Double(),
     "amount": sa.BigInteger(),
 }
 
@@ -45,7 +45,7 @@ def upgrade() -> None:
         _create_sums("press_usage_sums", PRESS_KEY)
         op.add_column("attempts", sa.Column("is_booked", sa.Boolean(), server_default=sa.false(), nullable=False))
         op.add_column("attempts", sa.Column("booked_outcome", sa.String(length=16), nullable=True))
-        op.add_column("attempts", sa.Column("booked_seconds", sa.Float(), nullable=True))
+        op.add_column("attempts", sa.Column("booked_seconds", sa.Double(), nullable=True))
         if op.get_bind().dialect.name == "postgresql":
             # While its statistics say that many attempts are not booked, PostgreSQL reads the table, not the index.
             op.execute("ALTER TABLE attempts SET (autovacuum_analyze_scale_factor = 0.01)")
