@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, delete, func, insert, select, tuple_
+from sqlalchemy import CursorResult, and_, delete, func, insert, select, tuple_, union_all
 from sqlalchemy.orm import Session, aliased
 
 from common.db.clock import current_hour_sql, day_sql, fetch_now
@@ -98,15 +98,18 @@ def _load_nearest_readings(session: Session, at: datetime) -> tuple[Readings, Re
     is_before = other.read_at <= at
     before = select(func.max(other.read_at)).where(other.press_id == Press.id, is_before)
     after = select(func.min(other.read_at)).where(other.press_id == Press.id, ~is_before)
-    nearest = [query.correlate(Press).scalar_subquery() for query in (before, after)]
-    rows = session.scalars(
-        select(PressReading)
-        .join(Press, and_(Press.id == PressReading.press_id, Press.started_at < at, Press.heartbeat_at > at))
-        .where(PressReading.read_at.in_(nearest))
-        .order_by(PressReading.read_at)
+    running = and_(Press.id == PressReading.press_id, Press.started_at < at, Press.heartbeat_at > at)
+    # Two statements in one, each of which looks up its reading by the primary key.
+    nearest = union_all(
+        *(
+            select(PressReading)
+            .join(Press, running)
+            .where(PressReading.read_at == query.correlate(Press).scalar_subquery())
+            for query in (before, after)
+        )
     )
     found: tuple[Readings, Readings] = ({}, {})
-    for row in rows:
+    for row in session.scalars(select(PressReading).from_statement(nearest)):
         found[row.read_at > at][row.press_id] = (row.read_at, _build_totals(row))
     return found
 
