@@ -23,7 +23,7 @@ PARALLEL := -n 3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-unit test-integration test-functional test-faults test-browser screenshots \
-	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-slow-clients bench-speed bench-submit bench-tables bench-console \
+	chaos check format fuzz soak bench bench-marking bench-peers bench-gpu bench-slow-clients bench-speed bench-submit bench-tables bench-console bench-retention \
 	bench-report train-starter bench-starter clean
 
 ##@ Getting started
@@ -116,6 +116,9 @@ bench-submit: $(STAMP) ## Measure durable submits against a plain Flask view wit
 
 bench-tables: $(STAMP) ## Measure claims, submissions and pages with 300,000 queued and 1,000,000 finished jobs (15 minutes)
 	$(BIN)/python -m tests.bench.service.large_tables $(BENCH_FLAGS)
+
+bench-retention: $(STAMP) ## Measure the images that one clerk erases per second, from S3 and from files (2 minutes)
+	$(BIN)/python -m tests.bench.service.retention
 
 bench-console: $(STAMP) ## Measure the console's pages with 100,000 jobs, and the cost of open pages (6 minutes)
 	$(BIN)/python -m tests.bench.console.console

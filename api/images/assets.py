@@ -74,7 +74,7 @@ def delete_asset(path: AssetPath) -> Response:
             raise refuse_not_found()
         assets.delete_asset(session, row)
     try:
-        assets.erase_asset(context.database, context.storage, row)
+        assets.erase_assets(context.database, context.storage, [row])
     except StorageError as error:
         # The asset is hidden already; the clerk deletes the files later.
         log.warning("asset_not_erased", asset_id=str(row.id), reason=error.code)

@@ -31,7 +31,7 @@ def erase_image(image_id: UUID) -> bool:
             audit.record_event(session, current_caller(), Act.IMAGE_ERASED, changed, before=told)
     if row.status is ImageStatus.ERASED:
         try:
-            erasure.delete_objects(context.database, context.storage, row)
+            erasure.delete_objects(context.database, context.storage, [row])
         except StorageError as error:
             # No new links are issued; the clerk deletes the files later.
             log.warning("image_not_erased", image_id=str(row.id), reason=error.code)

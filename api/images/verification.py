@@ -24,7 +24,7 @@ from common.images.certificates import Credentials
 from common.images.fingerprint import Fingerprint
 from common.images.provenance import parse_job_urn
 from common.tables import Image, Job
-from common.usage.usage import DELIVERED
+from common.usage.lines import DELIVERED
 
 
 class ManifestState(StrEnum):

@@ -15,6 +15,7 @@ from api.system.usage_schemas import Money
 from api.web import responses
 from api.web.output import Output, Time
 from common.access.keys import Scope
+from common.clerk.backlog import MOST_COUNTED, Backlog, load_backlog
 from common.jobs import overview
 from common.states.jobs import Priority
 
@@ -67,6 +68,14 @@ class OverviewFailure(Output):
     at: Time | None
 
 
+class OverviewBacklog(Output):
+    """What is overdue for erasure by its retention period; nothing, or not for long, while the clerk keeps up."""
+
+    images: int = Field(description=f"Number of overdue images; at most {MOST_COUNTED} are counted.")
+    prompts: int = Field(description=f"Number of jobs with overdue prompts; at most {MOST_COUNTED} are counted.")
+    since: Time | None = Field(description="Since when the oldest is overdue; null if nothing is.")
+
+
 class Overview(Output):
     """An overview of the current activity."""
 
@@ -83,6 +92,9 @@ class Overview(Output):
     images_last_hour: int
     charged_last_hour: list[Money]
     per_hour: list[Money] = Field(description="Cost of all these presses per hour.")
+    retention_backlog: OverviewBacklog | None = Field(
+        description="What is overdue for erasure; null unless the overview covers all owners."
+    )
 
 
 blueprint = responses.create_blueprint("overview", "Overview of the current activity.", "/v1/overview")
@@ -97,15 +109,17 @@ def get_overview() -> Response:
     with context.database.reading() as session:
         if all_owners:
             seen, running = overview.load_overview(session, timedelta(seconds=context.settings.lease_seconds)), None
+            overdue = load_backlog(session, context.settings)
         else:
-            seen, running = (
+            seen, running, overdue = (
                 overview.load_owner_overview(session, owner),
                 len(overview.list_running_jobs(session, owner)),
+                None,
             )
-    return responses.respond_json(_serialize_overview(seen, running))
+    return responses.respond_json(_serialize_overview(seen, running, overdue))
 
 
-def _serialize_overview(seen: overview.Overview, running: int | None) -> Overview:
+def _serialize_overview(seen: overview.Overview, running: int | None, overdue: Backlog | None) -> Overview:
     """Return the operator's overview, or an owner's if *running*, the number of their running jobs, is given."""
     return Overview(
         all_owners=running is None,
@@ -127,6 +141,8 @@ def _serialize_overview(seen: overview.Overview, running: int | None) -> Overvie
         images_last_hour=seen.images,
         charged_last_hour=_serialize_money(seen.charged),
         per_hour=_serialize_money(seen.per_hour),
+        retention_backlog=overdue
+        and OverviewBacklog(images=overdue.images.count, prompts=overdue.prompts.count, since=overdue.since),
     )
 
 

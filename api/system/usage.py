@@ -22,7 +22,7 @@ from api.web import responses
 from common.access.keys import Scope
 from common.clock import utcnow
 from common.tables import Press
-from common.usage import operator_report, usage
+from common.usage import operator_report, owner_usage
 from common.usage.operator_report import PressAccount
 from common.usage.usage import Usage
 
@@ -38,8 +38,11 @@ def get_usage(query: UsageQuery) -> Response:
     """Get usage in accelerator seconds and money."""
     owner, (since, until) = current_caller().owner, _resolve_span(query)
     with current_context().database.reading() as session:
-        total = usage.load_usage(session, owner, since, until)
-        groups = usage.load_usage_by_group(session, owner, since, until, query.group_by) if query.group_by else {}
+        if query.group_by is None:
+            groups, total = {}, owner_usage.load_usage(session, owner, since, until)
+        else:
+            groups = owner_usage.load_usage_by_group(session, owner, since, until, query.group_by)
+            total = sum(groups.values(), Usage())
     report = UsageReport(
         since=since,
         until=until,

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.web.output import Amount, Output, Time
 from api.web.validation import Moment, Query
-from common.usage.usage import GroupBy
+from common.usage.owner_usage import GroupBy
 
 
 class OperatorAccount(Output):
@@ -103,7 +103,7 @@ class UsageRow(Output):
     """The usage of a group of jobs; times are accelerator seconds."""
 
     group: str | None = Field(description="The value of `group_by`; null for the total.")
-    jobs: int = Field(description="Number of jobs with at least one attempt.")
+    jobs: int = Field(description="Number of jobs whose first attempt started within the span.")
     attempts: int
     images: int = Field(description="Number of delivered images.")
     gpu_seconds: float = Field(description="Total time: delivered + running + waste.")

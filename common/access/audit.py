@@ -19,8 +19,6 @@ from common.db.pages import FoundPage
 from common.states.audit import Act, ObjectKind
 from common.tables import ApiKey, AuditEvent
 
-BATCH = 1000
-
 
 class Caller(Protocol):
     """Who acts: an owner, by an API key or else by the operator's command line or the clerk."""
@@ -148,11 +146,11 @@ def blank_events(session: Session, object_ids: Collection[str | UUID]) -> None:
     )
 
 
-def delete_old_events(session: Session, days: int) -> int:
-    """Delete some events that are older than *days*; return how many."""
+def delete_old_events(session: Session, days: int, most: int) -> int:
+    """Delete at most so many events that are older than *days*; return how many."""
     oldest = fetch_now(session) - timedelta(days=days)
     # Found by their ids, which are in order; the time is what the database's trigger goes by.
     is_old = and_(AuditEvent.id < compute_first_id(oldest), AuditEvent.at < oldest)
-    old = select(AuditEvent.id).where(is_old).order_by(AuditEvent.id).limit(BATCH)
+    old = select(AuditEvent.id).where(is_old).order_by(AuditEvent.id).limit(most)
     gone = delete(AuditEvent).where(AuditEvent.id.in_(old)).returning(AuditEvent.id)
     return len(session.scalars(gone.execution_options(synchronize_session=False)).all())

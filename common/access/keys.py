@@ -163,13 +163,17 @@ def close_console_session(session: Session, session_id: UUID) -> None:
     session.execute(delete(ConsoleSession).where(ConsoleSession.id == session_id))
 
 
-def delete_ended_sessions(session: Session) -> int:
-    """Delete the sessions that have expired or whose key has expired or was revoked; return how many."""
-    ended = select(ConsoleSession.id).where(
-        or_(
-            ConsoleSession.expires_at <= now_sql(session),
-            ConsoleSession.key_id.not_in(_LIVING.with_only_columns(ApiKey.id)),
+def delete_ended_sessions(session: Session, most: int) -> int:
+    """Delete at most so many sessions that have expired or whose key has expired or was revoked; return how many."""
+    ended = (
+        select(ConsoleSession.id)
+        .where(
+            or_(
+                ConsoleSession.expires_at <= now_sql(session),
+                ConsoleSession.key_id.not_in(_LIVING.with_only_columns(ApiKey.id)),
+            )
         )
+        .limit(most)
     )
     found = session.scalars(delete(ConsoleSession).where(ConsoleSession.id.in_(ended)).returning(ConsoleSession.id))
     return len(found.all())

@@ -37,7 +37,7 @@ def main() -> int:
     deliverer = Deliverer(database, cipher, SsrfGuard(SsrfRules.of(settings)), threads=settings.webhook_threads)
     schema.await_schema(database, stop)
     duties = list_duties(settings, database, notifier, storage, deliverer)
-    run_duties(duties, stop, settings.tick_seconds)
+    run_duties(duties, stop)
     deliverer.close()
     database.close()
     return 0

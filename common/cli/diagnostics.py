@@ -14,6 +14,7 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from common.clerk.backlog import load_backlog
 from common.cli.selftest import SelftestError, run_selftest
 from common.clock import utcnow
 from common.db import schema
@@ -74,6 +75,8 @@ class Finding:
 def run_diagnostics(settings: Settings, environ: Mapping[str, str], role: Role = Role.ALL) -> Iterator[Finding]:
     """Yield a finding for each part that a process in *role* needs, as soon as it is known."""
     yield from examine_services(settings)
+    if role in (Role.CLERK, Role.ALL):
+        yield from examine_retention(settings)
     if role in (Role.PRESS, Role.ALL):
         yield from examine_press(settings, environ)
         yield from examine_adapters(settings)
@@ -110,6 +113,27 @@ def check_database(settings: Settings) -> str:
         return f"{database.url.render_as_string(hide_password=True)} is reachable and migrated."
     finally:
         database.close()
+
+
+def examine_retention(settings: Settings) -> Iterator[Finding]:
+    """Yield whether the clerk erases in time what is older than its retention period."""
+    try:
+        database = Database.of(settings)
+    except (ArgumentError, ImportError):
+        return  # already reported for the database
+    try:
+        with database.reading() as session:
+            overdue = load_backlog(session, settings)
+    except PressroomError:
+        return  # likewise
+    finally:
+        database.close()
+    if not overdue.is_late:
+        yield Finding("retention", Grade.SOUND, "The clerk erases in time what is older than its retention period.")
+        return
+    sentence = f"Overdue for erasure: {overdue.words}, the oldest since {overdue.since:%Y-%m-%d %H:%M} UTC."
+    remedy = "Check that the clerk is running, and its log for `duty_failed` and `images_not_deleted`."
+    yield Finding("retention", Grade.WARNING, sentence, remedy)
 
 
 def check_broker(settings: Settings) -> str:

@@ -34,9 +34,11 @@ POSTGRESQL_LIMITS = {
     "lock_timeout": "10s",
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "15s",
+    "jit": "off",
 }
-"""The last ends a transaction whose process was stopped, or lost its machine, in the middle: its row locks would
-otherwise be held until the kernel notices, which takes hours."""
+"""The third ends a transaction whose process was stopped, or lost its machine, in the middle: its row locks would
+otherwise be held until the kernel notices, which takes hours. The last: no statement here runs as long as it takes to
+compile one, which PostgreSQL may do for any that it takes for costly."""
 
 POSTGRESQL_CONNECT_ARGS = {
     "connect_timeout": 5,

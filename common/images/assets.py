@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now_sql
+from common.db.clock import fetch_now, now_sql
 from common.db.engine import Database
 from common.db.ids import create_id
 from common.errors import AssetInUseError, TooManyAssetsError
+from common.logs import get_logger
 from common.states.jobs import TERMINAL, JobStatus, Verdict
 from common.storage.keys import build_asset_key
 from common.storage.port import ObjectStore
@@ -29,6 +30,7 @@ UNFINISHED_KEPT = timedelta(hours=1)
 FIELDS = ("init_image", "mask_image")
 """The fields of a request that name assets."""
 
+log = get_logger(__name__)
 _OPEN = [status for status in JobStatus if status not in TERMINAL]
 
 
@@ -128,32 +130,32 @@ def delete_asset(session: Session, asset: Asset) -> None:
     """Hide an asset; raise AssetInUseError while a job that has not ended names it."""
     if asset.id in list_named_assets(session, asset.owner):
         raise AssetInUseError
-    hide_asset(session, asset)
+    hide_assets(session, [asset])
 
 
-def hide_asset(session: Session, asset: Asset) -> None:
-    """Take an asset away from all jobs, before it is erased."""
-    session.execute(update(Asset).where(Asset.id == asset.id).values(stored_at=None))
+def hide_assets(session: Session, hidden: Sequence[Asset]) -> None:
+    """Take assets away from all jobs, before they are erased."""
+    ids = [asset.id for asset in hidden]
+    session.execute(update(Asset).where(Asset.id.in_(ids)).values(stored_at=None))
 
 
-def erase_asset(database: Database, storage: ObjectStore, asset: Asset) -> None:
-    """Delete the object of a hidden asset, then its row."""
-    storage.delete(asset.storage_key)
+def erase_assets(database: Database, storage: ObjectStore, hidden: Sequence[Asset]) -> None:
+    """Delete the objects of hidden assets, then their rows; an object that cannot be deleted keeps its row."""
+    failed = storage.delete_all([asset.storage_key for asset in hidden])
+    if failed:
+        log.warning("assets_not_deleted", count=len(failed), reason=next(iter(failed.values())))
+    gone = [asset.id for asset in hidden if asset.storage_key not in failed]
     with database.transaction() as session:
-        session.execute(delete(Asset).where(Asset.id == asset.id, Asset.stored_at.is_(None)))
+        session.execute(delete(Asset).where(Asset.id.in_(gone), Asset.stored_at.is_(None)))
 
 
-def list_expired_assets(session: Session) -> Sequence[Asset]:
-    """Return the assets whose time has passed."""
-    return session.scalars(
-        select(Asset).where(Asset.stored_at.is_not(None), Asset.expires_at <= now_sql(session))
-    ).all()
-
-
-def list_unfinished_assets(session: Session) -> Sequence[Asset]:
-    """Return the assets that an upload or a deletion left hidden."""
-    long_ago = now_sql(session, -UNFINISHED_KEPT)
-    return session.scalars(select(Asset).where(Asset.stored_at.is_(None), Asset.created_at < long_ago)).all()
+def list_collectable_assets(session: Session, after: UUID, most: int) -> Sequence[Asset]:
+    """Return assets whose time has passed, or that an upload or a deletion left hidden, by id from *after* on."""
+    now = fetch_now(session)
+    is_expired = and_(Asset.stored_at.is_not(None), Asset.expires_at <= now)
+    is_left = and_(Asset.stored_at.is_(None), Asset.created_at < now - UNFINISHED_KEPT)
+    found = select(Asset).where(Asset.id > after, or_(is_expired, is_left))
+    return session.scalars(found.order_by(Asset.id).limit(most)).all()
 
 
 def _insert_asset(session: Session, owner: str, file: PictureFile, kept: timedelta, most: int) -> Asset:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from common.db.clock import now_sql
+from common.db.clock import fetch_now, now_sql
 from common.errors import IllegalTransitionError
 from common.jobs import webhook_events
 from common.jobs.request import OutputFormat
@@ -16,7 +16,6 @@ from common.storage.keys import build_image_key, build_released_prefix, build_th
 from common.tables import ApiKey, Image, QuarantinedImage, Review
 from common.tables.quarantine import QuarantineState, ReviewAct
 
-BATCH = 100
 STATE_OF_ACT = {
     ReviewAct.RELEASED: QuarantineState.RELEASED,
     ReviewAct.CONFIRMED: QuarantineState.CONFIRMED,
@@ -120,30 +119,32 @@ def confirm_block(session: Session, image: Image, key_id: UUID, note: str) -> No
     _move_image(session, image.id, ImageStatus.BLOCKED)
 
 
-def expire_waiting_images(session: Session) -> int:
-    """End the wait of some pictures that no reviewer has decided on in time; return how many."""
+def expire_waiting_images(session: Session, most: int) -> int:
+    """End the wait of at most so many pictures that no reviewer has decided on in time; return how many."""
     late = select(QuarantinedImage.image_id).where(
-        QuarantinedImage.state == QuarantineState.WAITING, QuarantinedImage.expires_at <= now_sql(session)
+        QuarantinedImage.state == QuarantineState.WAITING, QuarantinedImage.expires_at <= fetch_now(session)
     )
-    ids = session.scalars(late.order_by(QuarantinedImage.image_id).limit(BATCH).with_for_update(skip_locked=True)).all()
+    ids = session.scalars(late.order_by(QuarantinedImage.image_id).limit(most).with_for_update(skip_locked=True)).all()
     for image_id in ids:
         _close_review(session, image_id, ReviewAct.EXPIRED, None, "")
         _move_image(session, image_id, ImageStatus.BLOCKED, must=False)
     return len(ids)
 
 
-def list_collectable_images(session: Session) -> list[UUID]:
-    """Return some images whose sealed files nobody needs any more: decided on, or erased meanwhile."""
+def list_collectable_images(session: Session, after: UUID, most: int) -> list[UUID]:
+    """Return images whose sealed files nobody needs any more, decided on or erased meanwhile, by id from *after* on."""
     is_erased = exists().where(and_(Image.id == QuarantinedImage.image_id, Image.status != ImageStatus.QUARANTINED))
     over = or_(QuarantinedImage.state != QuarantineState.WAITING, is_erased)
-    query = select(QuarantinedImage.image_id).where(QuarantinedImage.collected_at.is_(None), over)
-    return list(session.scalars(query.order_by(QuarantinedImage.image_id).limit(BATCH)))
+    query = select(QuarantinedImage.image_id).where(
+        QuarantinedImage.image_id > after, QuarantinedImage.collected_at.is_(None), over
+    )
+    return list(session.scalars(query.order_by(QuarantinedImage.image_id).limit(most)))
 
 
-def record_collected(session: Session, image_id: UUID) -> None:
-    """Write down that the sealed files of an image are gone."""
-    row = update(QuarantinedImage).where(QuarantinedImage.image_id == image_id)
-    session.execute(row.values(collected_at=now_sql(session)).execution_options(synchronize_session=False))
+def record_collected(session: Session, image_ids: Collection[UUID]) -> None:
+    """Write down that the sealed files of some images are gone."""
+    rows = update(QuarantinedImage).where(QuarantinedImage.image_id.in_(image_ids))
+    session.execute(rows.values(collected_at=now_sql(session)).execution_options(synchronize_session=False))
 
 
 def _close_review(session: Session, image_id: UUID, act: ReviewAct, key_id: UUID | None, note: str) -> None:

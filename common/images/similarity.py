@@ -62,4 +62,5 @@ def list_similar(session: Session, owner: str, seen: Fingerprint, most: int) -> 
 
 def delete_fingerprints(session: Session, image_ids: Collection[UUID]) -> None:
     """Forget what these prints looked like."""
-    session.execute(delete(Likeness).where(Likeness.image_id.in_(image_ids)))
+    gone = delete(Likeness).where(Likeness.image_id.in_(image_ids))
+    session.execute(gone.execution_options(synchronize_session=False))

@@ -97,4 +97,6 @@ def _match_attempt(held: Claim) -> ColumnElement[bool]:
 
 
 def _update_attempt(session: Session, where: ColumnElement[bool], **columns: Any) -> None:
-    session.execute(update(Attempt).where(where).values(**columns).execution_options(synchronize_session=False))
+    # Usage sums what attempts have spent: one that changes after its job has ended has to be summed again.
+    changed = update(Attempt).where(where).values(**columns, is_booked=False)
+    session.execute(changed.execution_options(synchronize_session=False))

@@ -10,11 +10,11 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Insert, Table, bindparam, delete, select, tuple_
+from sqlalchemy import CursorResult, Insert, Table, bindparam, delete, select, tuple_
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from common.db.clock import DatabaseClock, now_sql
+from common.db.clock import DatabaseClock, fetch_now
 from common.db.dialects import InsertFunction, choose_insert
 from common.db.engine import LOCK_NOT_AVAILABLE
 from common.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
@@ -125,6 +125,11 @@ def _build_upsert(insert: InsertFunction, hours: int) -> Insert:
     ).returning(table.c.owner, table.c.key)
 
 
-def delete_old_idempotency_keys(session: Session, hours: int) -> None:
-    """Delete the keys that are older than *hours*."""
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now_sql(session, -timedelta(hours=hours))))
+def delete_old_idempotency_keys(session: Session, hours: int, most: int) -> int:
+    """Delete at most so many keys that are older than *hours*; return how many."""
+    is_old = IdempotencyKey.created_at < fetch_now(session) - timedelta(hours=hours)
+    names = select(IdempotencyKey.owner, IdempotencyKey.key).where(is_old).order_by(IdempotencyKey.created_at)
+    # One that is used again meanwhile is young again, and stays.
+    gone = delete(IdempotencyKey).where(tuple_(IdempotencyKey.owner, IdempotencyKey.key).in_(names.limit(most)), is_old)
+    deleted = session.execute(gone.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", deleted).rowcount

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -54,7 +54,21 @@ class FileStorage:
         """Delete the file, if there is one."""
         path = self._path(key)
         with self._translate_faults("changed"):
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                self._check_root()
+
+    def delete_all(self, keys: Sequence[str]) -> dict[str, str]:
+        """Delete one file after the other."""
+        self._check_root()
+        failed = {}
+        for key in keys:
+            try:
+                self.delete(key)
+            except StorageError as error:
+                failed[key] = error.message
+        return failed
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys of finished files."""
@@ -96,10 +110,13 @@ class FileStorage:
         return self.root.joinpath(*key.split("/"))
 
     def _miss(self, key: str) -> NoReturn:
+        self._check_root()
+        raise ObjectMissingError(f"The stored object {key} does not exist.")
+
+    def _check_root(self) -> None:
         # An unmounted disk must not pass for a deleted image.
         if not self.root.is_dir():
             raise StorageError(f"The image directory {self.root} does not exist.")
-        raise ObjectMissingError(f"The stored object {key} does not exist.")
 
     @contextmanager
     def _translate_faults(self, done: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The interface of an object storage, and the rules for its keys."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from common.errors import StorageError
@@ -24,6 +24,13 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete what is stored, if anything is."""
+        ...
+
+    def delete_all(self, keys: Sequence[str]) -> dict[str, str]:
+        """Delete what is stored under many keys; return the keys that cannot be deleted, each with a sentence why.
+
+        What holds for all of them, such as a server that does not answer, is raised as StorageError.
+        """
         ...
 
     def list_keys(self, prefix: str) -> Iterator[str]:

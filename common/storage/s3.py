@@ -1,13 +1,13 @@
 """Images in a bucket of Amazon S3 or of any server that speaks its protocol.
 
-Only what every such server does alike is used: no conditional writes, no encryption headers, no bulk delete, no
-checksum trailers (some servers store their framing as if it were the image).
+Only what every such server does alike is used: no conditional writes, no encryption headers, no checksum trailers (some
+servers store their framing as if it were the image).
 """
 
 import base64
 import hashlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlencode
@@ -31,6 +31,7 @@ from botocore.parsers import ResponseParserError
 from common.errors import LinksUnprotectedError, ObjectMissingError, SettingsError, StorageError
 from common.storage.links import format_content_disposition
 from common.storage.port import PROBE, PROBE_LINK_SECONDS, check_linkable_key, check_storage_key
+from common.storage.s3_deletion import ObjectDeletion
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -54,6 +55,7 @@ class S3Storage:
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint = client.meta.endpoint_url
         self._trust = trust
+        self._deletion = ObjectDeletion(client, bucket, self._translate_faults)
 
     @classmethod
     def connect(cls, bucket: str, *, prefix: str = "", endpoint: str | None, public_endpoint: str | None) -> Self:
@@ -90,11 +92,12 @@ class S3Storage:
     def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
         check_storage_key(key)
-        try:
-            with self._translate_faults(key):
-                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
-        except ObjectMissingError:
-            return
+        self._deletion.delete_object(self._prefix + key)
+
+    def delete_all(self, keys: Sequence[str]) -> dict[str, str]:
+        """Delete many objects by as few requests as the server allows."""
+        failed = self._deletion.delete_objects([self._prefix + key for key in keys])
+        return {name.removeprefix(self._prefix): reason for name, reason in failed.items()}
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """Yield keys page by page."""

@@ -7,6 +7,7 @@ from common.tables.jobs import Attempt, Job
 from common.tables.keys import ApiKey, ConsoleSession, IdempotencyKey
 from common.tables.presses import Model, Press, PressReading
 from common.tables.quarantine import PromptRefusals, QuarantinedImage, Review
+from common.tables.usage import PressUsageSum, UsageSum
 from common.tables.webhooks import WebhookAttempt, WebhookEndpoint, WebhookMessage
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "Press",
     "PressReading",
+    "PressUsageSum",
     "Print",
     "PromptRefusals",
     "QuarantinedImage",
@@ -31,6 +33,7 @@ __all__ = [
     "RejectedRow",
     "Review",
     "Style",
+    "UsageSum",
     "WebhookAttempt",
     "WebhookEndpoint",
     "WebhookMessage",

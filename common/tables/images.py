@@ -52,6 +52,20 @@ class Image(Base):
             postgresql_where=text("storage_key IS NOT NULL"),
             sqlite_where=text("storage_key IS NOT NULL"),
         ),
+        # For keys with a retention period of their own.
+        Index(
+            "ix_images_kept_of_owner",
+            "owner",
+            "created_at",
+            postgresql_where=text("storage_key IS NOT NULL"),
+            sqlite_where=text("storage_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_images_half_erased",
+            "id",
+            postgresql_where=text("status = 'erased' AND storage_key IS NOT NULL"),
+            sqlite_where=text("status = 'erased' AND storage_key IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=create_id)

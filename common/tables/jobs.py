@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
@@ -47,6 +47,14 @@ class Job(Base):
         ),
         Index(
             "ix_jobs_worded",
+            "finished_at",
+            postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+            sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
+        ),
+        # For keys with a retention period of their own.
+        Index(
+            "ix_jobs_worded_of_key",
+            "key_id",
             "finished_at",
             postgresql_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
             sqlite_where=text("prompt_erased_at IS NULL AND finished_at IS NOT NULL"),
@@ -109,7 +117,22 @@ class Attempt(Base):
     """One attempt at a job and what it used; never deleted while its job exists."""
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_started", "started_at"),)
+    __table_args__ = (
+        Index("ix_attempts_started", "started_at"),
+        Index(
+            "ix_attempts_unbooked",
+            "started_at",
+            postgresql_where=text("NOT is_booked"),
+            sqlite_where=text("is_booked = 0"),
+        ),
+        Index(
+            "ix_attempts_uncollected",
+            "job_id",
+            "number",
+            postgresql_where=text("collected_at IS NULL AND outcome <> 'running' AND outcome <> 'succeeded'"),
+            sqlite_where=text("collected_at IS NULL AND outcome <> 'running' AND outcome <> 'succeeded'"),
+        ),
+    )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -122,3 +145,6 @@ class Attempt(Base):
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     phases: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # encode, denoise, decode → GPU seconds
     collected_at: Mapped[datetime | None]  # when its leftover objects were deleted
+    is_booked: Mapped[bool] = mapped_column(default=False, server_default=false())  # to the sums of usage, as it is now
+    booked_outcome: Mapped[str | None] = mapped_column(String(16))  # as it was booked last
+    booked_seconds: Mapped[float | None]  # likewise

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
@@ -38,6 +38,12 @@ class QuarantinedImage(Base):
     __table_args__ = (
         Index("ix_quarantined_images_state", "state", "expires_at"),
         Index("ix_quarantined_images_list", "state", "image_id"),
+        Index(
+            "ix_quarantined_images_uncollected",
+            "image_id",
+            postgresql_where=text("collected_at IS NULL"),
+            sqlite_where=text("collected_at IS NULL"),
+        ),
     )
 
     image_id: Mapped[UUID] = mapped_column(ForeignKey(Image.id), primary_key=True)

@@ -1,15 +1,23 @@
-"""Hourly meter readings of presses, from which the usage of any time span is computed."""
+"""Meter readings of presses, from which the usage of any time span is computed.
+
+There is one for each hour of the last three months, and one for each day before.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import CursorResult, and_, delete, func, insert, select, tuple_, union_all
 from sqlalchemy.orm import Session, aliased
 
-from common.db.clock import current_hour_sql
+from common.db.clock import current_hour_sql, day_sql, fetch_now
 from common.tables import Press, PressReading
+from common.usage.spans import HOURS_KEPT, Unit, truncate_time
+
+Readings = dict[UUID, tuple[datetime, "MeterTotals"]]
+"""When a press was read, and what its meter showed."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +57,27 @@ def record_reading(session: Session, press_id: UUID) -> None:
     session.execute(insert(PressReading).from_select(["press_id", "read_at", *columns], last_of_its_hour))
 
 
+def thin_readings(session: Session, most: int) -> int:
+    """Delete at most so many old readings that are not the last of their day; return how many."""
+    first = truncate_time(fetch_now(session) - HOURS_KEPT, Unit.DAY)
+    following = func.lead(PressReading.read_at).over(partition_by=PressReading.press_id, order_by=PressReading.read_at)
+    old = select(PressReading.press_id, PressReading.read_at, following.label("following"))
+    found = old.where(PressReading.read_at < first).subquery()
+    is_followed = day_sql(session, found.c.read_at) == day_sql(session, found.c.following)
+    superfluous = select(found.c.press_id, found.c.read_at).where(is_followed).limit(most)
+    gone = delete(PressReading).where(tuple_(PressReading.press_id, PressReading.read_at).in_(superfluous))
+    deleted = session.execute(gone.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", deleted).rowcount
+
+
 def load_meter_totals(session: Session, presses: Sequence[Press], at: datetime) -> dict[UUID, MeterTotals]:
     """Return the totals of the meters of *presses* at a time, by press.
 
-    At a whole hour they are exact to one heartbeat. In between, and in hours in which a press could not reach the
+    At a whole hour they are exact to one heartbeat, and so they are at the end of a day for which only the last reading
+    is left. In between, and in hours in which a press could not reach the
     database, usage is assumed to be spread evenly from one reading to the next.
     """
-    before = _load_nearest_readings(session, at, is_before=True)
-    after = _load_nearest_readings(session, at, is_before=False)
+    before, after = _load_nearest_readings(session, at)
     shown = {}
     for press in presses:
         if at <= press.started_at:
@@ -71,20 +92,26 @@ def load_meter_totals(session: Session, presses: Sequence[Press], at: datetime) 
     return shown
 
 
-def _load_nearest_readings(
-    session: Session, at: datetime, *, is_before: bool
-) -> dict[UUID, tuple[datetime, MeterTotals]]:
-    """Return the nearest reading before or after a time, for each press that was running then."""
+def _load_nearest_readings(session: Session, at: datetime) -> tuple[Readings, Readings]:
+    """Return the nearest readings before and after a time, for each press that was running then."""
     other = aliased(PressReading)
-    nearest = select(func.max(other.read_at) if is_before else func.min(other.read_at)).where(
-        other.press_id == Press.id, other.read_at <= at if is_before else other.read_at > at
+    is_before = other.read_at <= at
+    before = select(func.max(other.read_at)).where(other.press_id == Press.id, is_before)
+    after = select(func.min(other.read_at)).where(other.press_id == Press.id, ~is_before)
+    running = and_(Press.id == PressReading.press_id, Press.started_at < at, Press.heartbeat_at > at)
+    # Two statements in one, each of which looks up its reading by the primary key.
+    nearest = union_all(
+        *(
+            select(PressReading)
+            .join(Press, running)
+            .where(PressReading.read_at == query.correlate(Press).scalar_subquery())
+            for query in (before, after)
+        )
     )
-    rows = session.scalars(
-        select(PressReading)
-        .join(Press, and_(Press.id == PressReading.press_id, Press.started_at < at, Press.heartbeat_at > at))
-        .where(PressReading.read_at == nearest.correlate(Press).scalar_subquery())
-    )
-    return {row.press_id: (row.read_at, _build_totals(row)) for row in rows}
+    found: tuple[Readings, Readings] = ({}, {})
+    for row in session.scalars(select(PressReading).from_statement(nearest)):
+        found[row.read_at > at][row.press_id] = (row.read_at, _build_totals(row))
+    return found
 
 
 def _interpolate_totals(

@@ -16,12 +16,23 @@ from sqlalchemy.orm import Session
 
 from common.db.types import round_money
 from common.tables import Attempt, Press
+from common.tables.usage import PressUsageSum
 from common.usage import meter_readings, price, usage
 from common.usage.meter_readings import MeterTotals
-from common.usage.usage import Usage
+from common.usage.sources import Source, load_lines
+from common.usage.spans import Span
+from common.usage.usage import Usage, sum_lines
 
 WHOLE_TIME = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 """The span that leaves nothing out."""
+
+_OF_PRESSES = Source(
+    attempts=lambda statement: statement,
+    attempts_by=Attempt.press_id.expression,
+    sums=lambda statement: statement,
+    sums_by=PressUsageSum.press_id.expression,
+    table=PressUsageSum,
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class OperatorReport:
 
 def build_operator_report(session: Session, since: datetime, until: datetime) -> OperatorReport:
     """Return how all presses spent the time from *since* to *until*; attempts are those that began in it."""
-    ledgers = usage.aggregate_usage(session, _filter_by_start(since, until), Attempt.press_id.expression)
+    ledgers: dict[UUID, Usage] = sum_lines(load_lines(session, _OF_PRESSES, Span(since, until)))
     presses = _load_presses(session, since, until, ledgers)
     before, after = (meter_readings.load_meter_totals(session, presses, at) for at in (since, until))
     accounts = [
@@ -102,13 +113,6 @@ def build_operator_report(session: Session, since: datetime, until: datetime) ->
 def price_uptime(press: Press, seconds: float) -> Decimal:
     """Return what it costs to have a press up that long, in its currency."""
     return price.price_gpu_seconds(seconds, press.price_per_hour)
-
-
-def _filter_by_start(since: datetime, until: datetime) -> usage.Narrow:
-    def narrow(statement: usage.Rows) -> usage.Rows:
-        return statement.where(Attempt.started_at >= since, Attempt.started_at < until)
-
-    return narrow
 
 
 def _load_presses(session: Session, since: datetime, until: datetime, ledgers: dict[UUID, Usage]) -> list[Press]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
@@ -100,26 +100,30 @@ def resend_messages(
     return len(rows.all())
 
 
-def delete_old_messages(
-    session: Session, days: int, jobs: ColumnElement[bool] | None = None, *, jobless: bool = True
-) -> int:
-    """Delete some messages older than *days* that nobody waits for any more; return how many.
+def filter_messages(
+    before: datetime, owner: str | None, jobs: ColumnElement[bool] | None, *, jobless: bool
+) -> ColumnElement[bool]:
+    """Select the messages created before a time, of *owner* if one is given.
 
     Of those about jobs only such *jobs* count; those about none count if *jobless*.
     """
-    old = WebhookMessage.created_at < now_sql(session, -timedelta(days=days))
+    old = WebhookMessage.created_at < before
+    if owner is not None:
+        own = select(WebhookEndpoint.id).where(WebhookEndpoint.owner == owner)
+        old = and_(old, WebhookMessage.endpoint_id.in_(own))  # for which there is an index
     if jobs is not None:
         about = WebhookMessage.job_id.in_(select(Job.id).where(jobs))
         old = and_(old, or_(about, WebhookMessage.job_id.is_(None)) if jobless else about)
-    return _delete_messages(session, old, BATCH)
+    return old
 
 
 def delete_job_messages(session: Session, job_ids: Collection[UUID]) -> int:
     """Delete the messages about these jobs that nobody waits for any more; return how many."""
-    return _delete_messages(session, WebhookMessage.job_id.in_(job_ids), None)
+    return delete_messages(session, WebhookMessage.job_id.in_(job_ids), None)
 
 
-def _delete_messages(session: Session, chosen: ColumnElement[bool], most: int | None) -> int:
+def delete_messages(session: Session, chosen: ColumnElement[bool], most: int | None) -> int:
+    """Delete at most so many of the *chosen* messages, none that somebody waits for; return how many."""
     ids = session.scalars(
         select(WebhookMessage.id)
         .where(chosen, WebhookMessage.state != MessageState.PENDING)

@@ -63,6 +63,13 @@ def test_publishing_is_measured_in_its_parts(tmp_path: Path) -> None:
     assert set(hold(tmp_path, "tail", 3)) == {"encoders", "parts", "overlap"}
 
 
+def test_the_speed_of_retention_is_measured_on_both_storages(tmp_path: Path) -> None:
+    from tests.bench.service import retention
+
+    retention.main(["--images", "600", "--out", str(tmp_path)])
+    assert set(hold(tmp_path, "retention", 1)) == {"s3", "files"}
+
+
 def test_the_cost_of_checking_and_marking_is_measured_in_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

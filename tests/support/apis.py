@@ -84,9 +84,11 @@ class Api:
         with self.database.reading() as session:
             return session.scalar(select(func.count()).select_from(Job)) or 0
 
-    def print_job(self, owner: str = "ada", status: ImageStatus = ImageStatus.DELIVERED) -> tuple[UUID, list[Image]]:
+    def print_job(
+        self, owner: str = "ada", status: ImageStatus = ImageStatus.DELIVERED, **changes: Any
+    ) -> tuple[UUID, list[Image]]:
         """Queue a job, have it done, and return it with its images, whose files lie in storage."""
-        held = factories.running(self.database, owner=owner)
+        held = factories.running(self.database, owner=owner, **changes)
         images = factories.images(held, status)
         spent = Spent(gpu_seconds=1.5, phases={"denoise": 1.5})
         with self.database.transaction() as session:

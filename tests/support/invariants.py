@@ -31,7 +31,7 @@ from common.tables import (
 )
 from common.tables.webhooks import DIRECT_URL
 from common.usage import operator_report
-from common.usage.usage import DELIVERED
+from common.usage.lines import DELIVERED
 from tests.support.campaigns import invariants
 
 MARK = b"trainedAlgorithmicMedia"

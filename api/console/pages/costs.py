@@ -18,12 +18,13 @@ from api.console.state import console_state
 from api.runtime.context import current_context
 from common.access.keys import Scope
 from common.clock import utcnow
-from common.usage import operator_report, usage
-from common.usage.usage import GroupBy, Usage
+from common.usage import operator_report, owner_usage, usage
+from common.usage.owner_usage import GroupBy
+from common.usage.usage import Usage
 
 DEFAULT_DAYS = 30
 FRESH_SECONDS = 30.0
-"""The maximum age of the figures, which are sums over all attempts."""
+"""The maximum age of the figures."""
 
 LONGEST_SPAN = timedelta(days=400)
 COLUMNS = (
@@ -77,7 +78,7 @@ def download_costs() -> Response:
     since, until = _read_span()
     group_by = read_choice("by", GroupBy) or GroupBy.DAY
     with current_context().database.reading() as session:
-        groups = usage.load_usage_by_group(session, current_caller().owner, since, until, group_by)
+        groups = owner_usage.load_usage_by_group(session, current_caller().owner, since, until, group_by)
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
@@ -93,15 +94,13 @@ def download_costs() -> Response:
 
 def _render_numbers(owner: str, since: datetime, until: datetime, group_by: GroupBy) -> str:
     with current_context().database.reading() as session:
-        days = usage.load_usage_by_group(session, owner, since, until, GroupBy.DAY)
-        if group_by is GroupBy.DAY:
-            groups, total = days, usage.load_usage(session, owner, since, until)
-        else:
-            groups = usage.load_usage_by_group(session, owner, since, until, group_by)
-            total = sum(groups.values(), Usage())  # unless groups are days, all attempts of a job are in one group
+        days = owner_usage.load_usage_by_group(session, owner, since, until, GroupBy.DAY)
+        groups = (
+            days if group_by is GroupBy.DAY else owner_usage.load_usage_by_group(session, owner, since, until, group_by)
+        )
     return render_template(
         "console/costs/numbers.html",
-        total=total,
+        total=sum(groups.values(), Usage()),
         groups=groups,
         group_by=group_by,
         series=json.dumps(_build_chart_columns(days, since, until)),

@@ -13,6 +13,7 @@ from api.console.routing import register_page
 from api.console.state import console_state
 from api.runtime.context import current_context
 from common.access.keys import Scope
+from common.clerk.backlog import load_backlog
 from common.jobs import overview
 
 
@@ -43,7 +44,8 @@ def _render_operator_part() -> str:
     context = current_context()
     with context.database.reading() as session:
         seen = overview.load_overview(session, timedelta(seconds=context.settings.lease_seconds))
-    return render_template("console/overview/operator.html", overview=seen)
+        overdue = load_backlog(session, context.settings)
+    return render_template("console/overview/operator.html", overview=seen, overdue=overdue)
 
 
 def _render_owner_part(owner: str) -> str:

@@ -11,7 +11,7 @@ from common.db.types import Money, round_money, split_money
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
 from common.tables import Campaign, Image, Job
-from common.usage.usage import WAS_DELIVERED
+from common.usage.lines import WAS_DELIVERED
 
 MARGIN = Decimal("1.5")
 """What is held, as a multiple of the highest known cost: an image alone in its batch costs more than in a full one."""

@@ -98,8 +98,7 @@ def erase_recipient(session: Session, campaign: Campaign, recipient_id: str) -> 
 
 def delete_objects(database: Database, storage: ObjectStore, erased: ErasureResult) -> None:
     """Delete the objects of the erased images; on StorageError, the clerk deletes the rest later."""
-    for image in erased.images:
-        erasure.delete_objects(database, storage, image)
+    erasure.delete_objects(database, storage, erased.images)
 
 
 def _plan_erasure(session: Session, campaign: Campaign, key: str) -> _Plan:

@@ -25,7 +25,7 @@ MARKS = {Grade.SOUND: ("✓", "green"), Grade.WARNING: ("!", "yellow"), Grade.FA
     help="Check what this process needs; a machine or an image for the API alone has no packages of a press.",
 )
 def doctor(as_json: bool, role: str) -> None:
-    """Check the installation: database, broker, storage, models, safety check, links, API.
+    """Check the installation: database, broker, storage, retention, models, safety check, links, API.
 
     Run `pressroom migrate` first: a database without tables is a fault. The exit status is 1 if a check fails.
     """

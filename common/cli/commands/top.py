@@ -43,6 +43,7 @@ def top(every: float, once: bool, as_json: bool) -> None:
 def _print_overview(overview: Json) -> None:
     click.echo(_format_headline(overview))
     if overview["all_owners"]:
+        _print_backlog(overview.get("retention_backlog") or {})
         click.echo()
         _print_presses(overview["presses"])
     if overview["queue"]:
@@ -58,6 +59,12 @@ def _print_overview(overview: Json) -> None:
             ["failed job", "model", "reason", "ago"],
             [[each["job_id"], each["model"], each["code"], _format_age(each["at"])] for each in overview["failures"]],
         )
+
+
+def _print_backlog(backlog: Json) -> None:
+    if backlog.get("since") is not None:
+        age = _format_age(backlog["since"])
+        click.echo(f"overdue for erasure · images: {backlog['images']} · prompts: {backlog['prompts']} · oldest: {age}")
 
 
 def _format_headline(overview: Json) -> str:

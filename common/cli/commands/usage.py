@@ -9,7 +9,7 @@ from common.cli.client import Json
 from common.cli.connection import connect_client_as
 from common.cli.output import as_json_option, print_json, print_table, since_option, until_option
 from common.cli.owner_client import OwnerClient
-from common.usage.usage import GroupBy
+from common.usage.owner_usage import GroupBy
 
 FIELDS = ("jobs", "attempts", "images", "gpu_seconds", "delivered_gpu_seconds", "running_gpu_seconds")
 PRESS_FIELDS = (

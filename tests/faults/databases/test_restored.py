@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from common.clerk import retention
+from common.clerk import orphans
 from common.db.engine import Database
 from common.states.jobs import JobStatus
 from common.storage.files import FileStorage
@@ -89,7 +89,7 @@ def test_f64_after_a_restore_nothing_is_deleted_at_once_printed_twice_or_billed_
         runner.run_next_job(press)
     written = set(press_fixture.storage.list_keys(""))
     restored = PressFixture(backup, press_fixture.storage, press_fixture.settings)
-    retention.collect_orphans(backup, press_fixture.storage)
+    orphans.collect_orphans(backup, press_fixture.storage)
     assert set(press_fixture.storage.list_keys("")) == written, "what no row names may be what a better backup names"
     assert not [key for key in written if str(late.id) not in key and str(early.id) not in key]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from common.clerk import retention
+from common.clerk import orphans
 from common.db.clock import now_sql
 from common.states.jobs import JobStatus, Outcome
 from common.storage.keys import build_attempt_prefix
@@ -112,7 +112,7 @@ def test_f05_f06_a_press_that_dies_among_uploads_leaves_orphans_that_are_collect
 
     with stack.database.transaction() as session:
         session.execute(update(Attempt).values(ended_at=now_sql(session, -timedelta(hours=2))))
-    retention.collect_orphans(stack.database, stack.storage)
+    orphans.collect_orphans(stack.database, stack.storage)
     assert _objects(stack, job_id, 1) == []
     assert len(_objects(stack, job_id, 2)) == 4
 

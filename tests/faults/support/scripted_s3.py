@@ -1,6 +1,8 @@
 """An S3 server in this process: one bucket in memory, and puts that are refused, denied or cut short by a script."""
 
+import re
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +32,10 @@ class Script:
     always: Refusal | None = None
     loses_half: int = 0
     wants_signature: bool = False  # whichever it is: it is not checked
+    bulk_refusal: Refusal | None = None  # of requests to delete many objects
+    undeletable: str | None = None  # an object that the server refuses to delete
     puts: int = 0
+    bulk_deletes: int = 0
     objects: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,6 +50,13 @@ class Script:
                     data = data[: len(data) // 2]
                 self.objects[key] = data
             return refusal
+
+    def remove(self, key: str) -> bool:
+        """Delete an object; return whether that is allowed."""
+        if key == self.undeletable:
+            return False
+        self.objects.pop(key, None)
+        return True
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -81,8 +93,22 @@ class Handler(BaseHTTPRequestHandler):
         return self._answer(200, self.script.objects[self.key], {"Last-Modified": formatdate(usegmt=True)})
 
     def do_DELETE(self) -> None:
-        self.script.objects.pop(self.key, None)
-        self._answer(204)
+        if not self.script.remove(self.key):
+            return self._refuse(*DENIED)
+        return self._answer(204)
+
+    def do_POST(self) -> None:
+        """Delete many objects."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        digest = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        self.script.bulk_deletes += 1
+        if self.script.bulk_refusal is not None:
+            return self._refuse(*self.script.bulk_refusal)
+        if self.headers["Content-MD5"] != digest:
+            return self._refuse(400, "MissingContentMD5")
+        failed = [key for key in re.findall("<Key>(.*?)</Key>", body.decode()) if not self.script.remove(key)]
+        rows = "".join(f"<Error><Key>{escape(key)}</Key><Code>AccessDenied</Code></Error>" for key in failed)
+        return self._answer(200, f"<DeleteResult>{rows}</DeleteResult>".encode())
 
     def _list(self, prefix: str) -> None:
         keys = sorted(key for key in self.script.objects if key.startswith(prefix))

@@ -16,7 +16,7 @@ from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.states.jobs import ImageStatus
 from common.tables import Image, Job, Likeness, WebhookMessage
-from common.usage import usage
+from common.usage import owner_usage
 from tests.support import factories
 from tests.support.aging import DAY, age, make_key, settle_messages
 from tests.support.apis import Api, open_api
@@ -54,6 +54,10 @@ def erase_old_images(api: Api, days: int | None = None) -> int:
     return retention.erase_images(api.database, api.storage, days)
 
 
+def finish_erasures(api: Api) -> int:
+    return len(retention.finish_erasures(api.database, api.storage))
+
+
 def test_an_image_is_erased_on_request_and_its_cost_stays(api: Api) -> None:
     job, image = print_job(api)
     url = f"/v1/images/{image.id}"
@@ -71,7 +75,7 @@ def test_an_image_is_erased_on_request_and_its_cost_stays(api: Api) -> None:
     assert api.get(link.removeprefix(api.services.settings.base_url), key=None).json["code"] == "object_missing"
     assert remembered(api) == set()
     with api.database.reading() as session:
-        tally = usage.load_usage(session, "ada", utcnow() - DAY, utcnow() + DAY)
+        tally = owner_usage.load_usage(session, "ada", utcnow() - DAY, utcnow() + DAY)
         assert tally.delivered == pytest.approx(image.gpu_seconds)
 
 
@@ -103,9 +107,9 @@ def test_an_image_whose_objects_could_not_be_deleted_is_hidden_and_the_clerk_fin
         assert api.call("DELETE", f"/v1/images/{image.id}").status_code == 204
     assert api.get(f"/v1/images/{image.id}").json["status"] == "erased"
     assert len(list(api.storage.list_keys(""))) == 2
-    assert erase_old_images(api) == 1
+    assert finish_erasures(api) == 1
     assert list(api.storage.list_keys("")) == []
-    assert erase_old_images(api) == 0
+    assert finish_erasures(api) == 0
 
 
 def test_images_are_kept_as_long_as_their_key_or_else_the_settings_say(api: Api) -> None:
@@ -124,7 +128,7 @@ def test_images_are_kept_as_long_as_their_key_or_else_the_settings_say(api: Api)
 
 
 def test_a_round_erases_a_bounded_number_the_oldest_first(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "IMAGES", 2)
     printed = [print_job(api) for _ in range(3)]
     for days, (job, _) in enumerate(printed, start=5):
         age(api.database, job.id, days * DAY)

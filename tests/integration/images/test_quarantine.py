@@ -223,8 +223,8 @@ def test_an_image_without_a_decision_expires_and_its_files_are_collected(kept: P
     with kept.database.transaction() as session:
         session.execute(update(QuarantinedImage).values(expires_at=now_sql(session, -timedelta(seconds=1))))
     assert broom.expire_quarantine(kept.database) == 1
-    assert broom.collect_quarantine(kept.database, kept.storage) == 1
-    assert broom.collect_quarantine(kept.database, kept.storage) == 0
+    assert len(broom.collect_quarantine(kept.database, kept.storage)) == 1
+    assert len(broom.collect_quarantine(kept.database, kept.storage)) == 0
     assert list(kept.storage.list_keys("")) == []
     (after,) = kept.images(image.job_id)
     assert after.status is ImageStatus.BLOCKED
@@ -236,7 +236,7 @@ def test_the_files_of_an_image_that_its_owner_erased_are_collected_too(kept: Pre
     (image,) = kept.images(print_blocked(kept).id)
     with kept.database.transaction() as session:
         session.execute(update(Image).values(status=ImageStatus.ERASED))
-    assert broom.collect_quarantine(kept.database, kept.storage) == 1
+    assert len(broom.collect_quarantine(kept.database, kept.storage)) == 1
     assert list(kept.storage.list_keys("")) == []
     with kept.database.reading() as session:
         found = quarantine.find_quarantined(session, image.id)
@@ -250,8 +250,10 @@ def test_encrypted_files_without_a_row_are_collected_once_they_are_old(kept: Pre
     old, young = UUID(int=1 << 80), create_id()
     for image_id in (old, young):
         kept.storage.put(build_quarantine_key(image_id, FilePart.FULL), b"noise", "application/octet-stream")
-    assert broom.collect_quarantine(kept.database, kept.storage) == 1
+    strays = broom.StrayCollection(kept.database, kept.storage, batch=1)
+    assert [strays.run() for _ in range(2)] == [1, 1], "one after the other"
     assert list(kept.storage.list_keys("")) == [build_quarantine_key(young, FilePart.FULL)]
+    assert strays.run() == 1, "over again"
 
 
 def test_no_link_reaches_quarantine_on_s3_either(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from common.access import keys
 from common.access.keys import RetentionDays, Scope
-from common.clerk import retention
+from common.clerk import orphans, retention
 from common.cli import pressroom
 from common.db.engine import Database
 from common.errors import GenerationError
@@ -89,22 +89,26 @@ def test_a_key_is_created_with_its_retention_on_the_command_line(sqlite_url: str
     assert "--webhook-days" in refused.output
 
 
+def collect_orphans(api: Api) -> int:
+    return len(orphans.collect_orphans(api.database, api.storage))
+
+
 def test_objects_of_a_failed_attempt_are_collected_once_no_late_upload_can_follow(api: Api) -> None:
     held = factories.running(api.database)
     key = f"{build_attempt_prefix(held.owner, held.job_id, held.attempt)}0-late.png"
     api.storage.put(key, PNG, "image/png")
-    assert retention.collect_orphans(api.database, api.storage) == 0, "the attempt is under way"
+    assert collect_orphans(api) == 0, "the attempt is under way"
     with api.database.transaction() as session:
         lifecycle.fail_job(session, held, GenerationError(), Spent(gpu_seconds=1.0))
-    age(api.database, held.job_id, retention.ORPHANS_KEPT - timedelta(minutes=1))
-    assert retention.collect_orphans(api.database, api.storage) == 0, "a press may still be uploading"
-    age(api.database, held.job_id, retention.ORPHANS_KEPT + timedelta(minutes=1))
-    assert retention.collect_orphans(api.database, api.storage) == 1
+    age(api.database, held.job_id, orphans.ORPHANS_KEPT - timedelta(minutes=1))
+    assert collect_orphans(api) == 0, "a press may still be uploading"
+    age(api.database, held.job_id, orphans.ORPHANS_KEPT + timedelta(minutes=1))
+    assert collect_orphans(api) == 1
     assert list(api.storage.list_keys("")) == []
 
 
 def test_published_objects_are_never_collected(api: Api) -> None:
     job_id, (image,) = api.print_job()
     age(api.database, job_id, 100 * DAY)
-    assert retention.collect_orphans(api.database, api.storage) == 0
+    assert collect_orphans(api) == 0
     assert list(api.storage.list_keys("")) == [image.storage_key]

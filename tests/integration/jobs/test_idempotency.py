@@ -67,7 +67,7 @@ def test_a_key_expires_after_its_hours(database: Database) -> None:
             .values(created_at=now_sql(session, -timedelta(hours=HOURS, seconds=1)))
         )
     with database.transaction() as session:
-        idempotency.delete_old_idempotency_keys(session, HOURS)
+        idempotency.delete_old_idempotency_keys(session, HOURS, 10)
     with database.reading() as session:
         assert session.scalars(select(IdempotencyKey.key)).all() == ["k2"]
     assert _reserve(database, digest="d2")[0] is None

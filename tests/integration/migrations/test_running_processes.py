@@ -67,6 +67,7 @@ def working(database: Database) -> Iterator[list[int]]:
                 worker.result(timeout=30)
 
 
+@pytest.mark.timeout(300)  # each index waits several times for workers that wait for each other
 def test_a_database_of_version_0_1_is_migrated_while_processes_write_to_it(version_0_1: Database) -> None:
     with working(version_0_1) as done:
         until(lambda: done[0] > 10, "the work to begin")

@@ -50,6 +50,22 @@ def read(database: Database, at: Any) -> list[MeterTotals]:
         return [found[press.id] for press in presses]
 
 
+def test_of_the_readings_of_long_ago_the_last_of_each_day_is_left(database: Database) -> None:
+    began = NOON - timedelta(days=100)
+    press_id, other = (factories.press(database, started_at=began, heartbeat_at=NOON, **clock(999.0)) for _ in range(2))
+    moments = [began + hours * HOUR for hours in (1, 2, 11.9, 12.1, 13, 40)]
+    for number, at in enumerate([*moments, NOON - HOUR, NOON - 2 * HOUR]):
+        put_down(database, press_id, at, number)
+    put_down(database, other, moments[0], 5.0)
+    with database.transaction() as session:
+        assert meter_readings.thin_readings(session, 2) == 2
+        assert meter_readings.thin_readings(session, 100) == 1
+        assert meter_readings.thin_readings(session, 100) == 0
+    left = [row.read_at for row in kept(database) if row.press_id == press_id]
+    assert left == [moments[2], *moments[4:], NOON - 2 * HOUR, NOON - HOUR], "the newer ones are all there"
+    assert len(kept(database)) == len(left) + 1
+
+
 def test_the_last_totals_of_an_hour_are_recorded_at_the_first_beat_of_a_later_one(database: Database) -> None:
     last_seen = utcnow() - 2 * HOUR
     press_id = factories.press(database, started_at=last_seen - HOUR, heartbeat_at=last_seen, **clock(7.0, 700.0))

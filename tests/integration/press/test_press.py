@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
+from common.clock import utcnow
 from common.errors import InterruptedAttemptError, InvalidPictureError, SafetyUnavailableError, StorageError
 from common.jobs import lifecycle
 from common.states.jobs import ImageStatus, JobStatus, Outcome, Priority, Verdict
-from common.tables import Attempt, Job
-from common.usage import usage
+from common.tables import Job
+from common.usage import owner_usage, usage
 from tests.support import factories
 from tests.support.press_fixture import PressFixture
 from tests.support.waiting import until
@@ -266,9 +267,9 @@ def test_an_image_is_charged_at_most_the_limit_of_its_job_and_the_rest_is_overru
     assert image.gpu_seconds == pytest.approx(0.001), "a second costs one here"
     assert image.gpu_seconds + image.overrun_seconds == pytest.approx(attempt.gpu_seconds)
     with press_fixture.database.reading() as session:
-        used = usage.aggregate_usage(session, lambda statement: statement, Attempt.press_id.expression)[
-            attempt.press_id
-        ]
+        used = owner_usage.load_usage(
+            session, job.owner, utcnow() - timedelta(hours=3), utcnow() + timedelta(minutes=1)
+        )
     assert used.waste == {usage.OVERRUN: pytest.approx(image.overrun_seconds)}
     assert used.delivered == pytest.approx(image.gpu_seconds)
     press_fixture.check()

@@ -11,8 +11,8 @@ from common.db.engine import Database
 from common.jobs import attempts, lifecycle
 from common.jobs.attempts import Spent
 from common.states.jobs import ImageStatus
-from common.usage import usage
-from common.usage.usage import GroupBy
+from common.usage import owner_usage
+from common.usage.owner_usage import GroupBy
 from tests.support import factories
 from tests.support.apis import Api, open_api
 
@@ -101,5 +101,5 @@ def test_the_earliest_and_latest_dates_are_accepted(database: Database, tmp_path
 
 def test_an_owner_without_jobs_has_no_usage(database: Database) -> None:
     with database.reading() as session:
-        nothing = usage.load_usage(session, "ada", utcnow() - DAY, utcnow())
+        nothing = owner_usage.load_usage(session, "ada", utcnow() - DAY, utcnow())
     assert (nothing.jobs, nothing.gpu_seconds, nothing.amounts, Decimal(0)) == (0, 0.0, {}, 0)

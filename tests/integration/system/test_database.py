@@ -35,6 +35,7 @@ def test_behind_a_pooler_limits_hold_for_each_transaction_and_nothing_is_prepare
             "lock_timeout": "10s",
             "statement_timeout": "1min",
             "idle_in_transaction_session_timeout": "15s",
+            "jit": "off",
         }
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         assert connection.scalar(text("SHOW lock_timeout")) == "0", "the session itself has none"

@@ -64,6 +64,7 @@ def test_a_healthy_machine_has_no_fault(environ):
         "database": Grade.SOUND,
         "broker": Grade.SOUND,
         "storage": Grade.SOUND,
+        "retention": Grade.SOUND,
         "links": Grade.SOUND,
         "model": Grade.SOUND,
         "checker": Grade.SOUND,
@@ -108,7 +109,7 @@ def test_a_database_that_was_never_migrated_is_named(environ, tmp_path):
     [
         (Role.API, {"database", "broker", "storage", "links", "api"}),
         (Role.PRESS, {"database", "broker", "storage", "model", "checker", "provenance"}),
-        (Role.CLERK, {"database", "broker", "storage"}),
+        (Role.CLERK, {"database", "broker", "storage", "retention"}),
     ],
 )
 def test_only_what_a_role_needs_is_checked(environ, role, names):

@@ -10,12 +10,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from common.errors import LinksUnprotectedError, ObjectMissingError, SettingsError, StorageError
 from common.settings import Settings
-from common.storage import open_storage, s3
+from common.storage import open_storage, s3, s3_deletion
 from common.storage.port import Storage
 from tests.faults.support import scripted_s3
+from tests.faults.support.scripted_s3 import Script
 from tests.support.servers.services import Bucket
 
 PIXELS = bytes(range(256)) * 1200
@@ -42,6 +44,52 @@ def test_objects_are_stored_read_listed_and_deleted(storage):
     storage.delete("owners/ann/0.png")
     with pytest.raises(ObjectMissingError):
         storage.get("owners/ann/0.png")
+
+
+def test_many_objects_are_deleted_by_few_requests(storage, monkeypatch):
+    monkeypatch.setattr(s3_deletion, "MOST_PER_REQUEST", 3)
+    keys = [f"many/{number}-ü&<>.png" for number in range(7)]
+    for key in [*keys, "other.png"]:
+        storage.put(key, b"", "image/png")
+    assert storage.delete_all([*keys, "many/missing.png"]) == {}
+    assert list(storage.list_keys("")) == ["other.png"]
+    assert storage.delete_all([]) == {}
+
+
+@pytest.fixture
+def scripted(monkeypatch) -> Iterator[tuple[Script, Storage]]:
+    with scripted_s3.serving(monkeypatch.setenv) as (script, storage):
+        for number in range(3):
+            storage.put(f"{number}.png", b"", "image/png")
+        yield script, storage
+
+
+@pytest.mark.parametrize("refusal", [None, (501, "NotImplemented"), scripted_s3.DENIED, (405, "MethodNotAllowed")])
+def test_an_object_that_cannot_be_deleted_is_named_and_the_others_are_deleted(scripted, refusal):
+    script, storage = scripted
+    script.undeletable, script.bulk_refusal = "1.png", refusal
+    failed = storage.delete_all([f"{number}.png" for number in range(3)])
+    assert list(failed) == ["1.png"]
+    assert "AccessDenied" in failed["1.png"]
+    assert list(script.objects) == ["1.png"]
+
+
+def test_a_refused_bulk_delete_is_reported_once(scripted):
+    script, storage = scripted
+    script.bulk_refusal = (501, "NotImplemented")
+    with capture_logs() as logged:
+        for number in range(2):
+            storage.delete_all([f"{number}.png"])
+    assert [line["event"] for line in logged] == ["bulk_delete_refused"]
+    assert script.bulk_deletes == 2
+
+
+def test_an_overloaded_server_is_not_asked_once_for_each_object(scripted):
+    script, storage = scripted
+    script.bulk_refusal = scripted_s3.SERVER_ERROR
+    with pytest.raises(StorageError, match="InternalError"):
+        storage.delete_all(["0.png"])
+    assert len(script.objects) == 3
 
 
 def test_a_listing_continues_over_many_pages(storage, monkeypatch):

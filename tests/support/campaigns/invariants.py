@@ -11,7 +11,7 @@ from common.campaigns import progress
 from common.campaigns.spec import CampaignSpec
 from common.states.campaigns import CampaignStatus, ListStatus, PrintStatus
 from common.tables import Campaign, Image, Job, Print, Recipient, RecipientList
-from common.usage.usage import DELIVERED
+from common.usage.lines import DELIVERED
 
 
 def check(session: Session) -> None:

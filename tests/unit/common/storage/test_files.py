@@ -49,6 +49,21 @@ def test_a_deleted_object_is_missing_and_may_be_deleted_again(storage):
         storage.get(KEY)
 
 
+def test_a_file_that_cannot_be_deleted_is_named_and_the_others_are_deleted(storage):
+    for key in ("a/1", "b/1"):
+        storage.put(key, b"", "image/png")
+    failed = storage.delete_all(["a", "a/1", "missing", "../b", "b/1"])
+    assert list(failed) == ["a", "../b"], "a directory, and no valid key"
+    assert list(storage.list_keys("")) == []
+
+
+def test_nothing_passes_for_deleted_while_the_directory_is_gone(storage):
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.delete(KEY)
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.delete_all([KEY])
+
+
 def test_a_listing_holds_the_keys_that_begin_with_the_prefix(storage):
     for key in ("a/1", "a/12", "a/2", "b/1"):
         storage.put(key, b"", "image/png")
