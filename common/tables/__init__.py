@@ -5,7 +5,7 @@ from common.tables.campaigns import Campaign, Print, Recipient, RecipientList, R
 from common.tables.images import Asset, Image, Likeness
 from common.tables.jobs import Attempt, Job
 from common.tables.keys import ApiKey, ConsoleSession, IdempotencyKey
-from common.tables.presses import Model, Press, PressReading
+from common.tables.presses import Model, Press, PressReading, Tokenizer
 from common.tables.quarantine import PromptRefusals, QuarantinedImage, Review
 from common.tables.webhooks import WebhookAttempt, WebhookEndpoint, WebhookMessage
 
@@ -31,6 +31,7 @@ __all__ = [
     "RejectedRow",
     "Review",
     "Style",
+    "Tokenizer",
     "WebhookAttempt",
     "WebhookEndpoint",
     "WebhookMessage",
