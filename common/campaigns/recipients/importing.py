@@ -69,7 +69,8 @@ def import_rows(
 ) -> ImportResult:
     """Read *sheet* into the list that is *loading*; a campaign may have *most* recipients.
 
-    With a *counter*, the result says how much of the prompts is read. Raises InvalidFileError and the errors of this module where the file as a whole is at fault.
+    With a *counter*, the result says how much of the prompts the models read. Raises InvalidFileError and the errors of
+    this module where the file as a whole is at fault.
     """
     done, hashed = ImportResult(), hashlib.sha256()
     if not sheet.is_open:

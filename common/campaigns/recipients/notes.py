@@ -35,7 +35,7 @@ def describe_contents(contents: ListContents) -> Iterator[str]:
 
 
 def _describe_lengths(lengths: PromptLengths) -> Iterator[str]:
-    """Yield a sentence if the model does not read some prompts to their end, and another if it cannot tell any apart."""
+    """Yield a sentence if some prompts are not read to their end, and another if none can be told apart."""
     if lengths.longer:
         rows = "1 row is" if lengths.longer == 1 else f"{lengths.longer} rows are"
         first = [f"{dropped} of row {row}" for row, dropped in lengths.first]

@@ -10,7 +10,7 @@ from common.campaigns.spec import CampaignSpec
 from common.models.prompt_counter import PromptCounter, ReadPrompt
 
 MOST_CHARACTERS = 2_500_000
-"""How much of a list is read: it takes about two seconds of one processor. Of a longer list, these are the first rows."""
+"""How much of a list is read, which takes a processor about two seconds; of a longer list, the first rows."""
 
 MOST_NAMED = 5
 
