@@ -23,7 +23,7 @@ READ = 38
 
 TEMPLATE = (
     "a studio photograph of one happy {{ animal }} , sharp , detailed , soft daylight , calm mood , balanced colours ,"
-    " printed on thick matte paper , in the manner of an old poster , centred , wide margins , fit for a greeting card ,"
+    " printed on thick matte paper , in the manner of an old poster , centred , wide margins , for a greeting card ,"
     " no letters , no frame , for our dear guest {{ name }} on a {{ colour }} background"
 )
 PEOPLE = "recipient_id,animal,name,colour\na,fox,Ada,red\nb,fox,Ben,blue\nc,fox,Cy,green\n"
