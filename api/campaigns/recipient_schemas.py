@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.images.schemas import PromptTokens
 from api.web.output import Output
 from api.web.validation import Body, Parsed, Query, Whole
 from common.campaigns.recipients.formats.detect import Format
@@ -93,7 +94,9 @@ class Receipt(Output):
     placeholders: dict[str, str] = Field(description="The name of each column in templates.")
     id_column: str | None = Field(description="The column that identifies the recipients; null if row numbers do.")
     reading: FileReading
-    notes: list[str] = Field(description="What to know about how the file was read, in sentences.")
+    notes: list[str] = Field(
+        description="What to know about how the file was read, and about prompts that are too long, in sentences."
+    )
     total: int
     accepted: int
     rejected: int
@@ -132,6 +135,9 @@ class Rendered(Output):
     list_number: int
     arm: str
     prompt: str
+    prompt_tokens: PromptTokens | None = Field(
+        description="How much of the prompt the model will read; null if that is not known."
+    )
     negative_prompt: str
     seeds: list[int] = Field(description="The seed of each of the recipient's images.")
 

@@ -63,8 +63,14 @@ class RecipientUpload:
         settings = context.settings
         self._request.max_content_length = settings.max_recipients_bytes
         with detect.open_sheet(self._request.stream, kind, encoding) as self._sheet:
-            check = context.prompt_rules.judge_always
-            return importing.import_rows(context.database, self._loading, self._sheet, check, settings.max_recipients)
+            return importing.import_rows(
+                context.database,
+                self._loading,
+                self._sheet,
+                context.prompt_rules.judge_always,
+                settings.max_recipients,
+                context.prompt_counter,
+            )
 
     def abandon(self) -> None:
         """Abandon the list, and keep the columns that were read, for its errors."""
@@ -115,7 +121,9 @@ def revalidate_recipients(
     try:
         filled = []
         for old, loading in opened:
-            filled.append(revalidation.revalidate_list(context.database, old, loading, judge, most))
+            filled.append(
+                revalidation.revalidate_list(context.database, old, loading, judge, most, context.prompt_counter)
+            )
             _limit_rejected_rows(filled[-1], old.rejected)
         yield filled
     except BaseException:

@@ -13,6 +13,7 @@ from api.campaigns.queries import load_campaign
 from api.campaigns.recipient_schemas import FILE, ErrorsQuery, Preview, Receipt, RecipientPage, UploadQuery
 from api.campaigns.schemas import CampaignPath
 from api.images.schemas import BINARY
+from api.images.serializers import serialize_prompt_tokens
 from api.runtime.context import current_context
 from api.runtime.uploads import takes_upload
 from api.web import responses
@@ -120,6 +121,7 @@ def render_prompts(campaign: Campaign, spec: CampaignSpec, row: Recipient) -> re
         list_number=row.list_number,
         arm=row.arm,
         prompt=requests[0].prompt,
+        prompt_tokens=serialize_prompt_tokens(requests[0].model, requests[0].prompt, current_context()),
         negative_prompt=requests[0].negative_prompt,
         seeds=[asked.seed for asked in requests],
     )

@@ -223,6 +223,7 @@ class CampaignRecipientList(Output):
     number: int
     status: ListStatus
     columns: list[str]
+    notes: list[str] = Field(description="The notes of the receipt, as of the last time that the rows were checked.")
     accepted: int
     rejected: int
     digest: str | None

@@ -23,6 +23,8 @@ from common.campaigns import digest, progress as campaign_progress, queries, ren
 from common.campaigns.printing import proofs
 from common.campaigns.printing.quote import Interval, Quote
 from common.campaigns.progress import Tally
+from common.campaigns.recipients import notes
+from common.campaigns.recipients.lists import ListContents
 from common.campaigns.spec import Arm, CampaignSpec, SeedRule
 from common.db.types import round_money
 from common.states.campaigns import ListStatus, PrintStatus
@@ -167,6 +169,7 @@ def _serialize_recipients(lists: Sequence[RecipientList]) -> schemas.CampaignRec
                 number=each.number,
                 status=ListStatus(each.status),
                 columns=each.columns,
+                notes=[*notes.describe_contents(ListContents.from_row(each))],
                 accepted=each.accepted,
                 rejected=each.rejected,
                 digest=each.digest,

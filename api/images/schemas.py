@@ -50,10 +50,10 @@ class Colour(Output):
 
 
 class PromptTokens(Output):
-    """How much of a prompt the model has read. A token is a word or a part of one."""
+    """How much of a prompt the model reads. A token is a word or a part of one."""
 
-    read: int = Field(description="Number of tokens that the model has read.")
-    dropped: int = Field(description="Number of tokens at the end of the prompt that did not fit and had no effect.")
+    read: int = Field(description="Number of tokens that the model reads.")
+    dropped: int = Field(description="Number of tokens at the end of the prompt that do not fit and have no effect.")
 
 
 class Image(Output):

@@ -37,6 +37,12 @@ def serialize_image(row: Image, context: AppContext) -> image_schemas.Image:
     )
 
 
+def serialize_prompt_tokens(model: str, prompt: str, context: AppContext) -> image_schemas.PromptTokens | None:
+    """Return how much of a prompt *model* will read; None if that is not known."""
+    counted = context.prompt_counter.count(model, prompt)
+    return None if counted is None else image_schemas.PromptTokens(read=counted.read, dropped=counted.dropped)
+
+
 def serialize_safety(row: Image) -> image_schemas.Safety:
     """Return the representation of an image's safety result."""
     return image_schemas.Safety(

@@ -67,6 +67,7 @@ def get_job(path: JobPath) -> Response:
     with context.database.reading() as session:
         row = queries.load_job(session, current_caller().owner, path.job_id)
         shown = serializers.serialize_job(session, row, context)
+    shown = serializers.tell_prompt_tokens(shown, context)
     # Links differ in every response and expire: the ETag ignores them, but changes in time to renew them.
     renewal = int(utcnow().timestamp()) // (context.settings.link_seconds // 2) if shown.images else 0
     fixed = shown.model_dump_json(exclude={"images": {"__all__": {"url", "thumbnail_url", "url_expires_at"}}})
@@ -112,4 +113,5 @@ def _respond_submitted(created: Created[Job], prefer: str | None) -> Response:
             shown = serializers.serialize_job(session, row, context)
     if shown.status.is_terminal:
         return responses.respond_json(shown, 200, headers)
+    shown = serializers.tell_prompt_tokens(shown, context)
     return responses.respond_json(shown, 202, headers | {"Retry-After": str(POLL_SECONDS)})

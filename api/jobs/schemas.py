@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.images.schemas import Cost, Image, JobSafety, NewSafety
+from api.images.schemas import Cost, Image, JobSafety, NewSafety, PromptTokens
 from api.jobs.generation_fields import (
     GenerationFields,
     StyleReference,
@@ -243,6 +243,10 @@ class Job(Output):
     )
     attempt: int = Field(description="Number of attempts started.")
     version: int = Field(description="Increases with every change of `status`; webhook messages carry the same number.")
+    prompt_tokens: PromptTokens | None = Field(
+        description="How much of the prompt the model will read; null if that is not known, in lists, and once the job"
+        " has ended. Each image says how much was read."
+    )
     images: list[Image]
     cost: Cost
     error: JobError | None

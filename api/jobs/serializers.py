@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from api.images import queries, schemas as image_schemas
 from api.images.schemas import JobSafety
-from api.images.serializers import serialize_image
+from api.images.serializers import serialize_image, serialize_prompt_tokens
 from api.jobs import schemas as job_schemas
 from api.runtime.context import AppContext
 from common.jobs import fair_queue
@@ -36,6 +36,17 @@ def serialize_new_job(row: Job, queue_position: int, context: AppContext) -> job
     return _serialize_job_row(row, [], queue_position, context)
 
 
+def tell_prompt_tokens(job: job_schemas.Job, context: AppContext) -> job_schemas.Job:
+    """Return *job* with how much of its prompt the model will read, unless it has ended.
+
+    The count may read from the database, so no session must be open.
+    """
+    if job.status.is_terminal:
+        return job
+    tokens = serialize_prompt_tokens(job.request.model, job.request.prompt, context)
+    return job.model_copy(update={"prompt_tokens": tokens})
+
+
 def _serialize_job_row(
     row: Job, images: Sequence[Image], queue_position: int | None, context: AppContext
 ) -> job_schemas.Job:
@@ -53,6 +64,7 @@ def _serialize_job_row(
         queue_position=queue_position,
         attempt=row.attempt,
         version=compute_job_version(row.status, row.attempt),
+        prompt_tokens=None,
         images=[serialize_image(image, context) for image in images],
         cost=sum_cost(images, context),
         error=error,

@@ -20,6 +20,7 @@ from api.web.owner_places import OwnerPlaces
 from common.db.engine import Database
 from common.images.served_files import ServedFiles
 from common.jobs.notifier import Notifier
+from common.models.prompt_counter import PromptCounter
 from common.safety.prompt_rules import PromptRules
 from common.settings import Settings
 from common.storage.links import LinkSigner
@@ -56,6 +57,7 @@ class AppContext(Services):
     models: ModelCache
     cipher: SecretCipher
     prompt_rules: PromptRules
+    prompt_counter: PromptCounter
     inserter: BatchInserter
     keys: KeyCache
     clients: ClientAddresses
@@ -76,6 +78,7 @@ class AppContext(Services):
             models=ModelCache(given.database, timedelta(seconds=settings.lease_seconds)),
             readiness=ReadinessCheck(given.database, given.notifier, given.storage),
             prompt_rules=PromptRules.open(settings.prompt_rules),
+            prompt_counter=PromptCounter(given.database),
             cipher=cipher,
             keys=KeyCache(given.database),
             clients=ClientAddresses(settings.trusted_proxies),

@@ -5,7 +5,7 @@ from common.tables.campaigns import Campaign, Print, Recipient, RecipientList, R
 from common.tables.images import Asset, Image, Likeness
 from common.tables.jobs import Attempt, Job
 from common.tables.keys import ApiKey, ConsoleSession, IdempotencyKey
-from common.tables.presses import Model, Press, PressReading
+from common.tables.presses import Model, Press, PressReading, Tokenizer
 from common.tables.quarantine import PromptRefusals, QuarantinedImage, Review
 from common.tables.usage import PressUsageSum, UsageSum
 from common.tables.webhooks import WebhookAttempt, WebhookEndpoint, WebhookMessage
@@ -33,6 +33,7 @@ __all__ = [
     "RejectedRow",
     "Review",
     "Style",
+    "Tokenizer",
     "UsageSum",
     "WebhookAttempt",
     "WebhookEndpoint",

@@ -96,6 +96,8 @@ class RecipientList(Base):
     columns: Mapped[list[str]] = mapped_column(JSON, default=list)  # of the file, in its order
     id_column: Mapped[str | None] = mapped_column(String(128))  # one of them; None if the rows' numbers are the ids
     reading: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # how the file was read
+    # How much of the rows' prompts the model reads; None if that was not known when they were checked.
+    prompt_lengths: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     digest: Mapped[str | None] = mapped_column(String(64))  # of its rows, once the list is complete
     accepted: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)

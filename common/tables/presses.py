@@ -1,11 +1,11 @@
-"""The tables of presses, their meter readings, and the models that they offer."""
+"""The tables of presses, their meter readings, the models that they offer, and the tokenizers of these."""
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.clock import utcnow
@@ -19,8 +19,19 @@ class Model(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     card: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # For each text encoder its tokenizer's digest and limit. Not in the card, where older versions would refuse it.
+    text_encoders: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     position: Mapped[int] = mapped_column(default=0)
     registered_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Tokenizer(Base):
+    """The tokenizer of a text encoder, by which prompts are counted; written once, never changed."""
+
+    __tablename__ = "tokenizers"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of the JSON, in hexadecimal digits
+    content: Mapped[bytes] = mapped_column(LargeBinary)  # the JSON of the library `tokenizers`, compressed by zlib
 
 
 class Press(Base):

@@ -41,3 +41,12 @@ def test_one_seed_gives_one_image_and_another_seed_another_image(stack: Stack) -
     assert _pixels(stack, seed=1) == first
     assert _pixels(stack, seed=2) != first
     assert PROMPT not in stack.log.read_text()
+
+
+def test_a_long_prompt_is_counted_at_its_submission_as_the_press_counts_it(stack: Stack) -> None:
+    client = stack.client()
+    submitted = client.post("/v1/jobs", status=202, prompt=f"{PROMPT}, " * 20, seed=1)
+    client.accepted.append(submitted["id"])
+    (image,) = client.wait(submitted["id"])["images"]
+    assert image["prompt_tokens"]["dropped"] > 0
+    assert submitted["prompt_tokens"] == image["prompt_tokens"]

@@ -1,12 +1,14 @@
 """The engine: continuous batching behind the interface in ``worker.engine.interface``."""
 
 import os
+from collections.abc import Mapping, Sequence
 
 from common.errors import PressroomError
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.models import catalog
 from common.models.catalog import ModelCard, OfferedModels
+from common.models.text_encoders import TextEncoder
 from common.settings import Settings
 from common.states.jobs import Priority
 from worker.engine import trial
@@ -59,6 +61,11 @@ class BatchingEngine:
     def rates(self) -> dict[str, dict[int, float]]:
         """Return the rows per second of each profiled model by batch size."""
         return self._limits.rates
+
+    @property
+    def text_encoders(self) -> Mapping[str, Sequence[TextEncoder]]:
+        """Return the text encoders of each model that has been loaded."""
+        return self._models.text_encoders
 
     @property
     def warm_lanes(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Interface between the press and an engine: a request in, images out, and a watch that is called at every step."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,15 +9,9 @@ from PIL import Image
 from common.jobs.attempts import Spent
 from common.jobs.request import ImageRequest
 from common.models.catalog import ModelCard
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
 from common.states.jobs import Priority
-
-
-@dataclass(frozen=True)
-class PromptTokens:
-    """How many tokens of a prompt a model has read, and how many were cut off at its end."""
-
-    read: int
-    dropped: int
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,10 @@ class Engine(Protocol):
     @property
     def rates(self) -> dict[str, dict[int, float]]:
         """Return the measured speed: model → batch size → image steps per second."""
+
+    @property
+    def text_encoders(self) -> Mapping[str, Sequence[TextEncoder]]:
+        """Return the text encoders of each loaded model, as far as they are known."""
 
     @property
     def warm_lanes(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from common.jobs.request import Adapter, ImageRequest
 from common.logs import get_logger
 from common.models import files
 from common.models.catalog import ModelCard, OfferedModels
+from common.models.text_encoders import TextEncoder
 from worker.engine.accelerator import Accelerator
 from worker.engine.batch_limits import BatchLimits
 from worker.engine.watchdog import Watchdog
@@ -63,6 +64,7 @@ class ModelCache:
         self._meter = meter
         self._limits = caps
         self._budget_bytes = budget_bytes
+        self.text_encoders: dict[str, list[TextEncoder]] = {}  # of every model that has been loaded
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
         self._sizes = {
             name: files.measure_weights(directory, bytes_per_value) if directory else 0
@@ -114,6 +116,8 @@ class ModelCache:
             self._limits.profile(
                 self._models[name].family, self._models[name].card or card, self._accelerator, watchdog
             )
+        if name not in self.text_encoders:
+            self.text_encoders[name] = self._models[name].family.list_encoders()
         return self._models[name]
 
     def _load_or_evict(self, card: ModelCard, directory: Path | None) -> LoadedModel:

@@ -15,10 +15,12 @@ from PIL import Image, ImageDraw, ImageFilter
 from common.errors import StandInWarning
 from common.jobs.request import ImageRequest
 from common.models.catalog import PAINTED, PAINTED_CARD, ModelCard
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
 from common.settings import Settings
 from worker.engine.accelerator import Exposure
 from worker.engine.engine import BatchingEngine
-from worker.engine.interface import Inputs, PromptTokens
+from worker.engine.interface import Inputs
 from worker.engine.model_cache import LoadedModel
 from worker.metering.meter import Meter
 from worker.self_test_image import DONKEY, flatten_alpha
@@ -169,6 +171,10 @@ class PaintedFamily:
     def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
         """Return that all words were read."""
         return PromptTokens(len(request.prompt.split()), 0)
+
+    def list_encoders(self) -> list[TextEncoder]:
+        """Return none: it has no tokenizer."""
+        return []
 
     def step(self, drawings: Sequence[Painting]) -> None:
         """Sleep for one step, whatever the batch size."""

@@ -9,9 +9,10 @@ from PIL import Image
 
 from common.errors import PressroomError, WrongSizeError
 from common.jobs.request import ImageRequest
+from common.models.prompt_tokens import PromptTokens
 from common.states.jobs import Priority
 from worker.engine.accelerator import Exposure
-from worker.engine.interface import Inputs, Picture, PromptTokens, StepObserver
+from worker.engine.interface import Inputs, Picture, StepObserver
 from worker.metering.meter import Account
 
 

@@ -27,6 +27,7 @@ from common.jobs import fair_queue, lifecycle
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
 from common.models.catalog import ModelCard, register_models, register_new_models
+from common.models.text_encoders import register_encoders
 from common.settings import Settings
 from common.states.jobs import Priority
 from common.storage.port import Storage
@@ -147,6 +148,7 @@ class Press:
         self.models = _list_usable(self.cards)
         with self.database.transaction() as session:
             register_models(session, self.cards)
+            register_encoders(session, self.engine.text_encoders)
             row = session.get_one(PressRow, self.id)
             row.models, row.rates = self.models, _serialize_rates(self.engine.rates)
         if not self.models:

@@ -179,9 +179,9 @@ def _find_job(text: str) -> Job | None:
     if job_id is None or not current_user().may(Scope.JOBS_READ):
         return None
     with context.database.reading() as session:
-        return job_serializers.serialize_job(
-            session, job_queries.load_job(session, current_caller().owner, job_id), context
-        )
+        row = job_queries.load_job(session, current_caller().owner, job_id)
+        shown = job_serializers.serialize_job(session, row, context)
+    return job_serializers.tell_prompt_tokens(shown, context)
 
 
 def _find_asset(text: str) -> Asset | None:

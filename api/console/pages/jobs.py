@@ -142,7 +142,7 @@ def _load_job_values(text: str) -> dict[str, Any]:
             messages = delivery_log.list_job_messages(session, current_caller().owner, job_id)
         tries = delivery_log.load_attempts(session, messages)
     return {
-        "job": job,
+        "job": serializers.tell_prompt_tokens(job, context),
         "attempts": [_serialize_attempt(attempt) for attempt in attempts],
         "moments": job_timeline.build_timeline(row, attempts, job.images, messages, tries),
         "recipes": render_snippets(job.request, job.palette, context.settings.base_url),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import islice
 
@@ -10,10 +10,12 @@ from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.recipients import lists
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row, Sheet
 from common.campaigns.recipients.lists import ListContents, LoadingList
+from common.campaigns.recipients.prompt_lengths import LengthCheck
 from common.campaigns.recipients.validation import InvalidRow, PromptCheck, RowChecker, ValidRow
 from common.campaigns.rendering import collect_variables
 from common.db.engine import Database
 from common.errors import PressroomError
+from common.models.prompt_counter import PromptCounter
 
 CHUNK = 2000
 """Rows a transaction: some ten milliseconds, for which SQLite's other writers wait."""
@@ -57,15 +59,24 @@ class ImportResult:
     digest: str = ""
 
 
-def import_rows(database: Database, loading: LoadingList, sheet: Sheet, judge: PromptCheck, most: int) -> ImportResult:
+def import_rows(
+    database: Database,
+    loading: LoadingList,
+    sheet: Sheet,
+    judge: PromptCheck,
+    most: int,
+    counter: PromptCounter | None = None,
+) -> ImportResult:
     """Read *sheet* into the list that is *loading*; a campaign may have *most* recipients.
 
-    Raises InvalidFileError and the errors of this module where the file as a whole is at fault.
+    With a *counter*, the result says how much of the prompts the models read. Raises InvalidFileError and the errors of
+    this module where the file as a whole is at fault.
     """
     done, hashed = ImportResult(), hashlib.sha256()
     if not sheet.is_open:
         _check_columns(loading, sheet)
     checker = RowChecker(loading.spec, loading.salt, sheet, loading.offset, loading.id_rule, judge)
+    lengths = LengthCheck(loading.spec, counter)
     for rows in _chunk_rows(sheet):
         checked = [checker.check(row) for row in rows]
         if loading.offset + done.accepted + done.rejected + len(checked) > most:
@@ -74,11 +85,13 @@ def import_rows(database: Database, loading: LoadingList, sheet: Sheet, judge: P
         bad = [row for row in checked if isinstance(row, InvalidRow)]
         with database.transaction() as session:
             taken, refused = lists.insert_rows(session, loading, good, bad)
+        lengths.add(taken)
         hashed.update("".join([f"{row.recipient_id}\0{row.values}\n" for row in taken]).encode())
         done.accepted += len(taken)
         done.rejected += len(refused)
         done.shown.extend(refused[: MOST_SHOWN - len(done.shown)])
-    done.contents, done.digest = describe_sheet(loading, sheet), hashed.hexdigest()
+    done.contents = replace(describe_sheet(loading, sheet), lengths=lengths.summarise())
+    done.digest = hashed.hexdigest()
     _check_columns(loading, sheet)
     if not done.accepted and not done.rejected:
         raise NoRecipientsError

@@ -16,6 +16,7 @@ from common.campaigns import queries
 from common.campaigns.printing import proofs
 from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.identity import ID_COLUMN, IdRule
+from common.campaigns.recipients.prompt_lengths import PromptLengths
 from common.campaigns.recipients.validation import InvalidRow, RowFault, ValidRow
 from common.campaigns.spec import CampaignSpec
 from common.campaigns.status import move_campaign
@@ -43,15 +44,24 @@ class ListContents:
     columns: Sequence[str] = ()
     id_column: str | None = None
     reading: Reading = field(default_factory=Reading)
+    lengths: PromptLengths | None = None
+    """None if they are not known."""
 
     @classmethod
     def from_row(cls, row: RecipientList) -> Self:
         """Return what the row of a list says."""
-        return cls(row.columns, row.id_column, Reading(**(row.reading or {})))
+        return cls(
+            row.columns, row.id_column, Reading(**(row.reading or {})), PromptLengths.from_row(row.prompt_lengths)
+        )
 
     def to_row(self) -> dict[str, Any]:
         """Return the same as columns of the table."""
-        return {"columns": [*self.columns], "id_column": self.id_column, "reading": asdict(self.reading)}
+        return {
+            "columns": [*self.columns],
+            "id_column": self.id_column,
+            "reading": asdict(self.reading),
+            "prompt_lengths": None if self.lengths is None else self.lengths.to_row(),
+        }
 
 
 @dataclass(frozen=True)

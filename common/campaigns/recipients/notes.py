@@ -1,9 +1,10 @@
-"""Says in sentences how a file of recipients was read, wherever that is not plain from the file."""
+"""Says in sentences how a file of recipients was read, and what to know of its prompts before they are printed."""
 
 from collections.abc import Iterator
 
 from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.recipients.lists import ListContents
+from common.campaigns.recipients.prompt_lengths import PromptLengths
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 MOST_NAMED = 20
@@ -29,6 +30,21 @@ def describe_contents(contents: ListContents) -> Iterator[str]:
         yield f"In templates, write {_join_names(changed)}."
     if contents.columns and contents.id_column is None:
         yield "No column was chosen as the id, so each recipient's id is the row number."
+    if contents.lengths is not None:
+        yield from _describe_lengths(contents.lengths)
+
+
+def _describe_lengths(lengths: PromptLengths) -> Iterator[str]:
+    """Yield a sentence if some prompts are not read to their end, and another if none can be told apart."""
+    if lengths.longer:
+        rows = "1 row is" if lengths.longer == 1 else f"{lengths.longer} rows are"
+        first = [f"{dropped} of row {row}" for row, dropped in lengths.first]
+        named = ", ".join(first) + (", …" if lengths.longer > len(first) else "")
+        yield f"The prompts of {rows} longer than the model reads. Tokens that are left out at the end: {named}."
+    if lengths.are_alike:
+        yield "All prompts are the same as far as the model reads them: put what differs nearer to the beginning."
+    if not lengths.is_whole and (lengths.longer or lengths.are_alike):
+        yield f"This was found in the first {lengths.checked} rows; those after them were not counted."
 
 
 def _join_names(names: list[str]) -> str:

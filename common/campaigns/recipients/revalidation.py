@@ -17,6 +17,7 @@ from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.recipients.validation import PromptCheck
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
+from common.models.prompt_counter import PromptCounter
 from common.tables import Campaign, Recipient, RecipientList, RejectedRow
 
 T = TypeVar("T", Recipient, RejectedRow)
@@ -24,8 +25,8 @@ CHUNK = 2000
 
 
 def needs_revalidation(before: CampaignSpec, after: CampaignSpec) -> bool:
-    """Return whether rows that held before may not hold now, or belong to another arm."""
-    return _collect_templates(before) != _collect_templates(after)
+    """Return whether rows that held before may not hold now, belong to another arm, or are not read as far."""
+    return _collect_checked(before) != _collect_checked(after)
 
 
 def reopen_lists(session: Session, campaign: Campaign, spec: CampaignSpec) -> list[tuple[RecipientList, LoadingList]]:
@@ -45,10 +46,15 @@ def reopen_lists(session: Session, campaign: Campaign, spec: CampaignSpec) -> li
 
 
 def revalidate_list(
-    database: Database, old: RecipientList, loading: LoadingList, judge: PromptCheck, most: int
+    database: Database,
+    old: RecipientList,
+    loading: LoadingList,
+    judge: PromptCheck,
+    most: int,
+    counter: PromptCounter | None = None,
 ) -> ImportResult:
     """Fill a list with the rows of *old*, those that were rejected too; raise as ``importing.import_rows``."""
-    return importing.import_rows(database, loading, StoredSheet(database, old), judge, most)
+    return importing.import_rows(database, loading, StoredSheet(database, old), judge, most, counter)
 
 
 class StoredSheet:
@@ -96,6 +102,7 @@ class StoredSheet:
         return Row(number, cells if self._is_named else [*cells, recipient_id])
 
 
-def _collect_templates(spec: CampaignSpec) -> object:
-    arms = [(arm.name, arm.weight, arm.template, arm.prefix, arm.suffix) for arm in spec.arms]
+def _collect_checked(spec: CampaignSpec) -> object:
+    """Return all that the check of a row depends on."""
+    arms = [(arm.name, arm.weight, arm.template, arm.prefix, arm.suffix, arm.request.model) for arm in spec.arms]
     return arms, spec.allow_identical

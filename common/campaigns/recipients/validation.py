@@ -40,6 +40,7 @@ class ValidRow(NamedTuple):
     arm: str
     cells: list[str]
     id_column: str  # empty if the id is the row's number
+    prompt: str
 
 
 class InvalidRow(NamedTuple):
@@ -87,7 +88,9 @@ class RowChecker:
         words = render_prompts(arm, values)
         if category := self._judge(words.prompt):
             raise _RefusedError("prompt_rejected", "", f"The prompt is rejected by the prompt rules: {category}.")
-        return ValidRow(row.number, recipient_id, key, spelled, arm.name, row.cells, self._id_column or "")
+        return ValidRow(
+            row.number, recipient_id, key, spelled, arm.name, row.cells, self._id_column or "", words.prompt
+        )
 
     def _find_id_column(self) -> None:
         columns = self._sheet.columns

@@ -66,6 +66,7 @@ def submit(wait: bool, out: Path | None, as_json: bool, **options: Any) -> None:
             if isinstance(file := options[field], Path):
                 options[field] = client.upload_asset(file.name, file.read_bytes())["id"]
         job = client.submit({name: value for name, value in options.items() if value not in (None, ())})
+        _print_dropped_tokens(job)
         if not wait and out is None:
             click.echo(json.dumps(job, indent=2) if as_json else job["id"])
             return
@@ -73,6 +74,14 @@ def submit(wait: bool, out: Path | None, as_json: bool, **options: Any) -> None:
         _print_outcome(client, job, out, as_json=as_json)
     if job["status"] != JobStatus.SUCCEEDED:
         sys.exit(1)
+
+
+def _print_dropped_tokens(job: Json) -> None:
+    """Say on standard error if the model does not read the prompt to its end; an older service does not know."""
+    tokens = job.get("prompt_tokens") or {"dropped": 0}
+    if tokens["dropped"]:
+        left_out = f"{tokens['dropped']} {'is' if tokens['dropped'] == 1 else 'are'} left out"
+        click.echo(f"The model reads the first {tokens['read']} tokens of this prompt; {left_out}.", err=True)
 
 
 def _print_outcome(client: Client, job: Json, out: Path | None, *, as_json: bool) -> None:

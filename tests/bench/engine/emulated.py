@@ -19,8 +19,10 @@ from typing import Protocol
 from PIL import Image
 
 from common.jobs.request import ImageRequest
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
 from worker.engine.accelerator import Exposure
-from worker.engine.interface import Inputs, PromptTokens
+from worker.engine.interface import Inputs
 
 STEPS_PER_SECOND = {1: 49.74, 4: 17.27, 16: 4.68}
 ENCODE_SECONDS = 0.010
@@ -178,6 +180,10 @@ class EmulatedFamily:
     def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
         """Return None: nothing is encoded."""
         return None
+
+    def list_encoders(self) -> list[TextEncoder]:
+        """Return none: nothing is encoded."""
+        return []
 
     def step(self, drawings: Sequence[EmulatedDrawing]) -> None:
         """Take one step with all."""

@@ -14,11 +14,13 @@ from PIL import Image
 from common.errors import GenerationError, OutOfMemoryError, PressroomError
 from common.jobs.request import ImageRequest
 from common.models.catalog import Family, ModelCard
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
 from common.states.jobs import Priority
 from tests.support.factories import image_request
 from worker.engine.accelerator import Exposure
 from worker.engine.batch_limits import BatchLimits
-from worker.engine.interface import NO_INPUTS, Inputs, Picture, PromptTokens, StepObserver
+from worker.engine.interface import NO_INPUTS, Inputs, Picture, StepObserver
 from worker.engine.loop import EngineLoop
 from worker.engine.model_cache import LoadedModel, ModelCache
 from worker.engine.tickets import Ticket
@@ -167,6 +169,9 @@ class FakeFamily:
 
     def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
         return None
+
+    def list_encoders(self) -> list[TextEncoder]:
+        return []
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[FakeDrawing]:
         self._enter("encode", list(seeds), ENCODE_SECONDS)

@@ -14,9 +14,11 @@ import torch
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
 from worker.engine.families import prompt_tokens
 from worker.engine.families.async_copies import allow_async_copies
-from worker.engine.interface import Inputs, PromptTokens
+from worker.engine.interface import Inputs
 from worker.engine.torch_backend import optimizations, schedulers
 from worker.torch_device import Device
 
@@ -108,6 +110,10 @@ class DenoisingFamily:
     def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
         """Return how much of the prompt the text encoders read."""
         return prompt_tokens.count_tokens(self.pipeline, request.prompt, self.token_limits)
+
+    def list_encoders(self) -> list[TextEncoder]:
+        """Return the text encoders, for others to count with; none if that is not possible."""
+        return prompt_tokens.list_encoders(self.pipeline, self.token_limits)
 
     def step(self, drawings: Sequence[Denoising]) -> None:
         """Run the model once for all rows, then step each row's own scheduler."""

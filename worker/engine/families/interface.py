@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from common.jobs.request import ImageRequest
-from worker.engine.interface import Inputs, PromptTokens
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
+from worker.engine.interface import Inputs
 
 
 class Drawing(Protocol):
@@ -43,6 +45,9 @@ class Family(Protocol):
 
     def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
         """Return how much of the prompt the model reads; None if that is not known."""
+
+    def list_encoders(self) -> list[TextEncoder]:
+        """Return the text encoders with which ``count_tokens`` counts; none if others cannot count with them."""
 
     def step(self, drawings: Sequence[Any]) -> None:
         """Take one denoising step with all *drawings* of one lane; either all or none advance."""

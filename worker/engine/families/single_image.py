@@ -16,10 +16,12 @@ from greenlet import getcurrent, greenlet
 from common.errors import GenerationError
 from common.jobs.request import ImageRequest
 from common.models.catalog import ModelCard
+from common.models.prompt_tokens import PromptTokens
+from common.models.text_encoders import TextEncoder
 from worker.engine.families.denoising import ECONOMIES
 from worker.engine.families.pipeline_call import build_arguments
 from worker.engine.families.pipeline_output import read_pictures
-from worker.engine.interface import Inputs, PromptTokens
+from worker.engine.interface import Inputs
 from worker.engine.torch_backend import schedulers
 from worker.engine.torch_backend.errors import is_out_of_memory
 
@@ -86,6 +88,10 @@ class SingleImageFamily:
     def count_tokens(self, request: ImageRequest) -> PromptTokens | None:
         """Return None: how such a pipeline encodes a prompt is its own."""
         return None
+
+    def list_encoders(self) -> list[TextEncoder]:
+        """Return none: how such a pipeline encodes a prompt is its own."""
+        return []
 
     def step(self, drawings: Sequence[PipelineRun]) -> None:
         """Continue each run to the end of its next step, or to its end."""

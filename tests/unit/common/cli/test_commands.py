@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 from click.testing import CliRunner, Result
@@ -136,3 +137,29 @@ def test_adapters_are_named_with_their_scales(words, adapters):
 @pytest.mark.parametrize("scale", ["", "much", "nan", "inf", "1:2"])
 def test_a_scale_that_is_not_a_number_is_refused(home, scale):
     assert "is not a number" in run("submit", "a fox", "--adapter", f"ink:{scale}").output
+
+
+class OneJobClient:
+    """A service that answers every submission with one job."""
+
+    def __init__(self, **fields):
+        self._fields = fields
+
+    def submit(self, body):
+        return {"id": "01", "status": "queued"} | self._fields
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ({"read": 38, "dropped": 12}, "The model reads the first 38 tokens of this prompt; 12 are left out.\n"),
+        ({"read": 38, "dropped": 1}, "The model reads the first 38 tokens of this prompt; 1 is left out.\n"),
+        ({"read": 38, "dropped": 0}, ""),
+        (None, ""),
+    ],
+)
+def test_whoever_submits_a_prompt_that_is_too_long_is_told_so(monkeypatch, tokens, said):
+    answered = OneJobClient(prompt_tokens=tokens)
+    monkeypatch.setattr("common.cli.commands.submit.connect_client", lambda: nullcontext(answered))
+    done = run("submit", "a fox")
+    assert (done.stdout, done.stderr) == ("01\n", said)

@@ -7,8 +7,8 @@ import pytest
 from transformers import CLIPTokenizer
 
 import worker.starter
+from common.models.prompt_tokens import PromptTokens
 from worker.engine.families.prompt_tokens import count_tokens
-from worker.engine.interface import PromptTokens
 
 FOLDER = Path(worker.starter.__file__).parent / "starter-1" / "tokenizer"
 READ = 38
