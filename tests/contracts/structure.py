@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("api", "common", "worker")
 WIDEST_FOLDER = 20
 LONGEST_MODULE = 300
-MOST_MODULES = 420
+MOST_MODULES = 440
 """A new feature brings its own package; no package grows without a limit: see ``WIDEST_FOLDER``."""
 LARGEST_ONE_WORD_SHARE = 0.2
 NOT_OURS = ("vendor", "__pycache__", "starter-1")
