@@ -31,14 +31,20 @@ OBJECTS = frozenset({"model_type", "model_attributes_type", "dict_type"})
 NUMBERS = frozenset({"int_type", "float_type", "bool_type"})
 
 
-def describe_fault(found: ErrorDetails, names: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
+def describe_fault(
+    found: ErrorDetails,
+    names: Mapping[str, Any],
+    model: type[BaseModel] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> str:
     """Return a description of a field's error.
 
-    *names* are the candidates for a suggestion; *model* is the object that the field must be, if it must be one.
+    *names* are the candidates for a suggestion, then those *elsewhere*, of which the places are given; *model* is the
+    object that the field must be, if it must be one.
     """
     kind, value = found["type"], found.get("input")
     if kind == "extra_forbidden":
-        meant = suggest_field(str(found["loc"][-1]), names)
+        meant = suggest_field(str(found["loc"][-1]), names, elsewhere)
         return f"is unknown; did you mean {quote_shortened(meant)}?" if meant else "is unknown"
     if kind in OBJECTS:
         return f"must be an object{f', such as {build_example(model)}' if model is not None else ''}"

@@ -173,7 +173,7 @@ def _find_foreign_prefix(name: str, form: str, release: Family | None) -> str:
 def _is_form_known(form: str, prefix: str, name: str) -> bool:
     """Return whether diffusers reads matrices whose names have *form* between the layer and the side."""
     if prefix.startswith(_KOHYA):
-        return form == _FORM_OF_KOHYA
+        return form == _FORM_OF_KOHYA and not name.startswith("lora_unet_add_embedding_")
     is_of_text = prefix.startswith("text")
     if form == "_lora.":  # of attention, in old versions of diffusers
         return name.rpartition(".")[2] in _OLD_ATTENTION and (is_of_text or _PROCESSOR in name)

@@ -8,7 +8,6 @@ from PIL import Image, ImageChops
 from common.errors import InvalidMaskError
 from worker.engine.interface import Inputs, Picture
 
-
 MIDDLE_GREY = 128
 """From this brightness on, a model repaints what a mask covers."""
 
