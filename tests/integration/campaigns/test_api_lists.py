@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from common.db.engine import Database
 from tests.support.apis import Api, open_api
@@ -136,3 +138,29 @@ def test_lists_and_objects_in_fields_that_nothing_uses_are_left_out(api: Api) ->
     receipt = put(api, made, json.dumps(people), kind="application/json").json
     assert (receipt["accepted"], receipt["reading"]["nested_columns"]) == (2, ["tags", "address"])
     assert preview(api, made) == ["a card for Ada", "a card for Ben"]
+
+
+def change_template(api: Api, made: Mapping[str, Any], prompt: str) -> TestResponse:
+    return api.call("PATCH", f"/v1/campaigns/{made['id']}", json={"template": {"prompt": prompt}})
+
+
+def test_a_changed_template_refuses_lists_and_objects_as_a_new_upload_would(api: Api) -> None:
+    made = make_campaign(api)
+    people = [{"name": "Ada", "addr": {"city": "Oslo"}}, {"name": "Ben", "addr": "Rome"}]
+    assert put(api, made, json.dumps(people), kind="application/json").json["accepted"] == 2
+    refused = change_template(api, made, "a card for {{ addr | default: 'home' }}")
+    assert (refused.status_code, refused.json["code"]) == (422, "recipients_rejected")
+    assert [error["code"] for error in refused.json["errors"]] == ["type"]
+    assert "row 1, column addr" in refused.json["errors"][0]["detail"]
+
+
+def test_rows_that_were_refused_for_their_shape_stay_refused_when_the_template_changes(api: Api) -> None:
+    made = make_campaign(api, template={"prompt": "a card for {{ addr | default: 'home' }}"})
+    people = [{"name": "Ada", "addr": {"city": "Oslo"}}, {"name": "Ben"}]
+    assert put(api, made, json.dumps(people), "?on_error=skip", kind="application/json").json["accepted"] == 1
+    assert change_template(api, made, "a kite for {{ addr | default: 'home' }}").status_code == 200
+    assert preview(api, made) == ["a kite for home"]
+    ragged = make_campaign(api)
+    put(api, ragged, "name,city\nAda,Oslo\nBen,Rome,Italy\n", "?on_error=skip")
+    assert change_template(api, ragged, "a kite for {{ name }}").status_code == 200
+    assert preview(api, ragged) == ["a kite for Ada"]

@@ -199,6 +199,24 @@ def test_rejected_rows_of_the_same_person_are_blanked(campaign_fixture: Campaign
     assert [row.errors[0]["code"] for row in kept] == ["erased", "missing_value"]
 
 
+def test_rejected_rows_of_a_list_without_ids_are_found_by_the_id_column_of_another(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
+    campaign_id = begin(campaign_fixture, ["ann"])
+    errors = [{"code": "missing_value", "column": "name", "detail": "empty"}]
+    with campaign_fixture.database.transaction() as session:
+        campaign = session.get_one(Campaign, campaign_id)
+        for number, id_column in ((2, None), (3, "email")):
+            added = add_list(session, campaign, number, [])
+            added.columns, added.id_column = ["email", "name"], id_column
+        for row, name in enumerate((WHO, "somebody else"), 1):
+            session.add(RejectedRow(campaign_id=campaign_id, list_number=2, row=row, fields=[name, ""], errors=errors))
+    assert erase(api, campaign_id)["rejected_rows"] == 1
+    with campaign_fixture.database.reading() as session:
+        kept = session.scalars(select(RejectedRow).order_by(RejectedRow.row)).all()
+    assert [row.fields for row in kept] == [["", ""], ["somebody else", ""]]
+
+
 def test_quarantined_images_are_erased_too(campaign_fixture: CampaignFixture, api: Api) -> None:
     campaign_id = begin(campaign_fixture, [CUSTOMER_TEXT])
     held = campaign_fixture.claim()
