@@ -12,6 +12,7 @@ from api.web.field_synonyms import suggest_field
 from api.web.problems import quote_shortened
 
 SHOULD = re.compile(r"^(Input|Value|String|Datetime) should ")
+LEADING_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 SENTENCES: dict[str, str] = {
@@ -51,7 +52,7 @@ def describe_fault(
     if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
         return f'must be a string; write "{to_json(value).decode()[:32]}", in quotes'
     if kind in NUMBERS and isinstance(value, str) and _is_spelled(kind, value):
-        return f"must not be a string; write {value.lower()}, without quotes"
+        return f"must not be a string; write {LEADING_ZEROS.sub('', value.lower())}, without quotes"
     if kind in SENTENCES:
         return SENTENCES[kind].format(**found.get("ctx", {}))
     return SHOULD.sub("must ", found["msg"])[:200]

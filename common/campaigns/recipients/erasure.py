@@ -230,6 +230,8 @@ def _blank_rejected_rows(session: Session, campaign: Campaign, key: str) -> int:
     kept = session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all()
     id_columns = {each.id_column for each in kept if each.id_column is not None}
     for each in kept:
+        if each.reading is not None:
+            each.reading = each.reading | {"sample": None}  # a word of the file, which may be of anybody
         # A list may have the column that holds the ids of another, and is then known by it as well.
         named_by = {column for name in id_columns if (column := find_column(name, each.columns)) is not None}
         places = [each.columns.index(column) for column in named_by]

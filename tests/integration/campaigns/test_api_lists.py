@@ -107,6 +107,13 @@ def test_the_results_have_the_columns_of_the_list(api: Api) -> None:
     assert line["values"] == {"email": "ada@example.com", "name": "Ada", "status": "=new"}
 
 
+def test_no_two_columns_of_the_results_have_one_name(api: Api) -> None:
+    made = make_campaign(api)
+    put(api, made, "name,status,status (list)\nAda,first,second\n")
+    (row,) = read_results(api, made)
+    assert [row[name] for name in ("status", "status (list)", "status (list 2)")] == ["unapproved", "second", "first"]
+
+
 def test_the_receipt_says_how_a_text_was_read(api: Api) -> None:
     made = make_campaign(api)
     receipt = put(api, made, "\n\nrecipient_id;name\n1;M\u00fcller\n".encode("cp1252")).json
@@ -119,8 +126,18 @@ def test_the_receipt_says_how_a_text_was_read(api: Api) -> None:
         "hidden_rows": 0,
         "nested_columns": [],
     }
-    assert len(receipt["notes"]) == 3
+    assert len(receipt["notes"]) == 4
     assert preview(api, made) == ["a card for M\u00fcller"]
+
+
+def test_a_declared_charset_is_read_and_an_unknown_one_is_answered_with_those_that_are(api: Api) -> None:
+    made = make_campaign(api)
+    data = "recipient_id,name\n1,\u0141\u00f3d\u017a\n".encode("windows-1250")
+    refused = put(api, made, data, kind="text/csv; charset=windows-9")
+    assert (refused.status_code, refused.json["code"]) == (415, "unsupported_media_type")
+    assert "windows-1250" in refused.json["detail"]
+    assert put(api, made, data, kind="text/csv; charset=windows-1250").json["reading"]["encoding"] == "windows-1250"
+    assert preview(api, made) == ["a card for \u0141\u00f3d\u017a"]
 
 
 def test_the_receipt_counts_the_rows_that_a_sheet_hides(api: Api) -> None:

@@ -55,6 +55,9 @@ def test_an_amount_that_is_none_is_refused(given: Any) -> None:
         ("prompt", 20, 'must be a string; write "20", in quotes'),
         ("steps", "20", "must not be a string; write 20, without quotes"),
         ("guidance_scale", "7.5", "must not be a string; write 7.5, without quotes"),
+        ("seed", "00012", "must not be a string; write 12, without quotes"),
+        ("seed", "000", "must not be a string; write 0, without quotes"),
+        ("guidance_scale", "-007.050", "must not be a string; write -7.050, without quotes"),
         ("steps", "many", "must be a valid integer"),
     ],
 )
