@@ -196,6 +196,12 @@ class InputBlockedError(GenerationError):
     code = "input_blocked"
 
 
+class InvalidMaskError(GenerationError):
+    """The job's mask covers nothing, or everything."""
+
+    code = "invalid_mask"
+
+
 class AssetInUseError(PressroomError):
     """A queued or running job, or a campaign, uses this asset."""
 

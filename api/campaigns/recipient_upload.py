@@ -17,8 +17,8 @@ from api.web.problems import FieldError
 from common.campaigns import digest
 from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.recipients import importing, lists, notes, revalidation
-from common.campaigns.recipients.formats import detect
-from common.campaigns.recipients.formats.detect import ENCODINGS, MEDIA_TYPES, Format
+from common.campaigns.recipients.formats import detect, encodings
+from common.campaigns.recipients.formats.detect import MEDIA_TYPES, Format
 from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.formats.rows import Sheet
 from common.campaigns.recipients.formats.xlsx.sheet import WORKBOOKS
@@ -41,11 +41,15 @@ def choose_format(request: Request) -> tuple[Format, str | None]:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RefusedError("content_encoding", "Send the body without Content-Encoding.")
     kind = MEDIA_TYPES.get(request.mimetype)
-    charset = request.mimetype_params.get("charset", "").lower()
-    if kind is None or (charset and charset not in ENCODINGS):
+    charset = request.mimetype_params.get("charset", "")
+    encoding = encodings.find_encoding(charset) if charset else None
+    if kind is None:
         names = ", ".join(MEDIA_TYPES)
         raise RefusedError("unsupported_media_type", f"Send the file as one of {names}, in UTF-8 or with its charset.")
-    return kind, ENCODINGS.get(charset)
+    if charset and encoding is None:
+        names = ", ".join(encodings.TITLES)
+        raise RefusedError("unsupported_media_type", f"Send the file in UTF-8, or with one of these charsets: {names}.")
+    return kind, encoding
 
 
 class RecipientUpload:

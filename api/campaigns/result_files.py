@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 from flask import Response, request
 
@@ -219,10 +220,16 @@ def encode_csv(lines: Iterable[ResultLine], columns: Sequence[str] = ()) -> Iter
 
     The recipients' own *columns* come last; one that is called like a column of the results gets ``(list)`` after it.
     """
-    own = [f"{name} (list)" if name in COLUMNS else name for name in columns]
+    own = [_rename_column(name, columns) if name in COLUMNS else name for name in columns]
     yield (BYTE_ORDER_MARK + _encode_rows([[*COLUMNS, *map(defuse_cell, own)]])).encode()
     for some in _batch_lines(lines):
         yield _encode_rows([_list_cells(line, columns) for line in some]).encode()
+
+
+def _rename_column(name: str, columns: Sequence[str]) -> str:
+    """Return the name that a list's column gets beside the results' column of its name: none that the list has."""
+    choices = (f"{name} (list)" if number == 1 else f"{name} (list {number})" for number in count(1))
+    return next(each for each in choices if each not in columns)
 
 
 def _list_cells(line: ResultLine, columns: Sequence[str]) -> list[str]:

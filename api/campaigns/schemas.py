@@ -1,6 +1,7 @@
 """JSON schemas of campaigns: requests and responses."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -85,7 +86,11 @@ class NewBudget(Body):
     amount: Money = Field(description="Amount in the currency of this service.")
 
 
+_UPLOAD = "create the campaign, then upload its recipients with PUT /v1/campaigns/{id}/recipients"
+
+
 class _CampaignFields(Body):
+    hints: ClassVar[Mapping[str, str]] = dict.fromkeys(("recipients", "contacts", "rows", "csv"), _UPLOAD)
     style: StyleReference | None = Field(None, description="Style; `name` is resolved to its newest version now.")
     defaults: Defaults | None = Field(None, description="Overrides of the style's or the model's defaults.")
     images_per_recipient: Annotated[int, Field(ge=1, le=MOST_IMAGES), Whole] | None = Field(

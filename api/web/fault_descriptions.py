@@ -12,6 +12,7 @@ from api.web.field_synonyms import suggest_field
 from api.web.problems import quote_shortened
 
 SHOULD = re.compile(r"^(Input|Value|String|Datetime) should ")
+LEADING_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 SENTENCES: dict[str, str] = {
@@ -31,21 +32,27 @@ OBJECTS = frozenset({"model_type", "model_attributes_type", "dict_type"})
 NUMBERS = frozenset({"int_type", "float_type", "bool_type"})
 
 
-def describe_fault(found: ErrorDetails, names: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
+def describe_fault(
+    found: ErrorDetails,
+    names: Mapping[str, Any],
+    model: type[BaseModel] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> str:
     """Return a description of a field's error.
 
-    *names* are the candidates for a suggestion; *model* is the object that the field must be, if it must be one.
+    *names* are the candidates for a suggestion, then those *elsewhere*, of which the places are given; *model* is the
+    object that the field must be, if it must be one.
     """
     kind, value = found["type"], found.get("input")
     if kind == "extra_forbidden":
-        meant = suggest_field(str(found["loc"][-1]), names)
+        meant = suggest_field(str(found["loc"][-1]), names, elsewhere)
         return f"is unknown; did you mean {quote_shortened(meant)}?" if meant else "is unknown"
     if kind in OBJECTS:
         return f"must be an object{f', such as {build_example(model)}' if model is not None else ''}"
     if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
         return f'must be a string; write "{to_json(value).decode()[:32]}", in quotes'
     if kind in NUMBERS and isinstance(value, str) and _is_spelled(kind, value):
-        return f"must not be a string; write {value.lower()}, without quotes"
+        return f"must not be a string; write {LEADING_ZEROS.sub('', value.lower())}, without quotes"
     if kind in SENTENCES:
         return SENTENCES[kind].format(**found.get("ctx", {}))
     return SHOULD.sub("must ", found["msg"])[:200]

@@ -2,9 +2,17 @@
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 LONGEST_NAME = 64
+
+CLOSE = 0.7
+"""How much of two names must be the same for one to be a misspelling of the other; `steps` is none of `style`."""
+
+_HOW_MANY = (
+    *("n", "num_outputs", "num_samples", "n_samples", "samples", "images", "image_count", "batch_count", "batch_size"),
+    *("num_images_per_prompt", "number_of_images", "n_iter", "count", "number_results", "quantity"),
+)
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -12,11 +20,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "template": ("prompt", "prompt_template", "message"),
     "negative_prompt": ("negative", "neg_prompt", "negative_prompts", "negativeprompt", "uc"),
     "steps": ("num_inference_steps", "inference_steps", "num_steps", "sampling_steps", "ddim_steps", "iterations"),
-    "num_images": (
-        *("n", "num_outputs", "num_images_per_prompt", "batch_size", "samples", "num_samples", "n_iter", "count"),
-        *("number_results", "images"),
-    ),
-    "images_per_recipient": ("n", "num_images", "num_outputs", "images", "samples"),
+    "num_images": _HOW_MANY,
+    "images_per_recipient": (*_HOW_MANY, "num_images"),
     "guidance_scale": ("cfg_scale", "cfg", "guidance", "cfgscale", "scale"),
     "scheduler": ("sampler", "sampler_name", "sampler_index", "sampling_method"),
     "seed": ("random_seed", "noise_seed", "manual_seed"),
@@ -35,8 +40,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "deadline": ("deadline_s", "expires_at", "end_at"),
     "start_at": ("scheduled_at", "send_at", "start"),
     "metadata": ("tags", "labels", "extra", "custom_data"),
+    "defaults": ("parameters", "generation", "settings", "options"),
     "budget": ("max_cost", "limit", "amount", "max_budget", "cost_limit"),
-    "amount": ("budget", "value", "max", "total"),
+    "amount": ("budget", "value", "max", "total", "limit", "max_cost", "max_amount", "cost_limit"),
     "variants": ("arms", "versions", "ab_test"),
     "name": ("title", "label"),
     "palette": ("colours", "colors", "brand_colours"),
@@ -50,10 +56,21 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 """For each field the names that the same thing has elsewhere; a name may stand for several fields."""
 
 
-def suggest_field(name: str, known: Collection[str]) -> str | None:
-    """Return the field of *known* that *name* probably means; None if nothing resembles it."""
+def suggest_field(name: str, known: Collection[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
+    """Return the field that *name* probably means; None if nothing resembles it.
+
+    It is one of the *known* fields of the object, or of those *elsewhere* in the body, whose places are given by name.
+    """
     wanted = _CAPITAL.sub("_", name[:LONGEST_NAME]).lower().replace("-", "_")
+    if meant := _find_field(wanted, known):
+        return meant
+    places = elsewhere or {}
+    if meant := _find_field(wanted, places):
+        return places[meant]
+    return next(iter(difflib.get_close_matches(wanted, known, n=1, cutoff=CLOSE)), None)
+
+
+def _find_field(wanted: str, known: Collection[str]) -> str | None:
     if wanted in known:
         return wanted
-    meant = next((field for field, names in SYNONYMS.items() if field in known and wanted in names), None)
-    return meant or next(iter(difflib.get_close_matches(wanted, known, n=1)), None)
+    return next((field for field, names in SYNONYMS.items() if field in known and wanted in names), None)

@@ -1,10 +1,11 @@
 """Base models of all input, and the conversion of pydantic errors to the faults of a problem."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Self, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 from flask import request
@@ -60,6 +61,9 @@ def _drop_null_types(schema: dict[str, Any]) -> None:
 class Body(BaseModel):
     """A JSON request body; fields may be omitted but not null."""
 
+    hints: ClassVar[Mapping[str, str]] = {}
+    """What to do instead of sending a field, by the names that clients try."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=_drop_null_types)
 
     @field_validator("*", mode="before")
@@ -98,7 +102,10 @@ class Body(BaseModel):
         *above, _ = found["loc"]
         holder = _find_model(cls, above)
         names = holder.model_fields if holder else {}
-        detail = describe_fault(found, names, _find_model(cls, found["loc"]))
+        if holder and found["type"] == "extra_forbidden" and (hint := holder.hints.get(str(found["loc"][-1]))):
+            return FieldError(code=cls.code_of(found), detail=f"is unknown; {hint}", pointer=pointer)
+        elsewhere = {} if holder is None else _find_other_fields(cls, holder)
+        detail = describe_fault(found, names, _find_model(cls, found["loc"]), elsewhere)
         return FieldError(code=cls.code_of(found), detail=detail, pointer=pointer)
 
     @classmethod
@@ -117,6 +124,20 @@ def _find_model(model: type[Body], place: Sequence[int | str]) -> type[Body] | N
         if isinstance(part, str):
             found = _get_body_type(found.model_fields[part].annotation)
     return found
+
+
+@cache
+def _find_other_fields(model: type[Body], holder: type[Body]) -> dict[str, str]:
+    """Return the places of the fields in objects of *holder*, and of those beside it in the body that is a *model*."""
+    places = {name: name for name in model.model_fields} if model is not holder else {}
+    for name, field in holder.model_fields.items():
+        if get_origin(field.annotation) not in (Union, UnionType):
+            inner = field.annotation
+        else:
+            inner = next((part for part in get_args(field.annotation) if part is not NoneType), None)
+        if isinstance(inner, type) and issubclass(inner, Body):
+            places |= {each: f"{name}/{each}" for each in inner.model_fields}
+    return places
 
 
 def _get_body_type(annotation: Any) -> type[Body] | None:

@@ -5,39 +5,31 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from liquid.builtin.filters import misc, string
 from liquid.exceptions import FilterArgumentError, LiquidError
 from liquid.undefined import Undefined
 
+from common.campaigns.cell_values import DAYS, MONTHS, UnreadableCellError, read_date, read_number
+
+T = TypeVar("T")
+
 LONGEST_JOINED = 100_000
-LONGEST_NUMBER = 40
 MOST_DECIMALS = 10
 MOST_PARTS = 1000
 
-_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
-_DATE_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
-_TIME = re.compile(r"[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?")
 _DIRECTIVE = re.compile(r"%(-?)(.?)", re.DOTALL)
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _FIELDS: dict[str, Callable[[dt.datetime], str]] = {
     "Y": lambda at: f"{at.year:04}",
     "y": lambda at: f"{at.year % 100:02}",
     "m": lambda at: f"{at.month:02}",
     "d": lambda at: f"{at.day:02}",
     "e": lambda at: str(at.day),
-    "B": lambda at: _MONTHS[at.month - 1],
-    "b": lambda at: _MONTHS[at.month - 1][:3],
-    "A": lambda at: _DAYS[at.weekday()],
-    "a": lambda at: _DAYS[at.weekday()][:3],
+    "B": lambda at: MONTHS[at.month - 1],
+    "b": lambda at: MONTHS[at.month - 1][:3],
+    "A": lambda at: DAYS[at.weekday()],
+    "a": lambda at: DAYS[at.weekday()][:3],
     "H": lambda at: f"{at.hour:02}",
     "I": lambda at: f"{at.hour % 12 or 12:02}",
     "M": lambda at: f"{at.minute:02}",
@@ -70,34 +62,30 @@ class UnreadableValueError(LiquidError):
 
 
 def format_date(value: object, pattern: object) -> str:
-    """Return a date such as 2026-05-01, 1.5.2026 or 2026-05-01 18:30 as a strftime pattern says."""
-    text = _require_text(value)
-    moment = _read_date(text.strip())
-
-    def replace(found: re.Match[str]) -> str:
-        field = _FIELDS.get(found[2])
-        if field is None:
+    """Return a date such as 2026-05-01, 1.5.2026 18:30 or May 1, 2026 as a strftime pattern says."""
+    pattern = _require_text(pattern)
+    for found in _DIRECTIVE.finditer(pattern):
+        if found[2] not in _FIELDS:
             names = ", ".join(f"%{name}" for name in _FIELDS)
             raise FilterArgumentError(f"date: unknown {found[0]!r}; allowed: {names}", token=None)
-        shown = field(moment)
+    moment = _read_value(read_date, value)
+
+    def replace(found: re.Match[str]) -> str:
+        shown = _FIELDS[found[2]](moment)
         return (shown.lstrip("0") or "0") if found[1] else shown
 
-    return _DIRECTIVE.sub(replace, _require_text(pattern))
+    return _DIRECTIVE.sub(replace, pattern)
 
 
 def format_number(value: object, decimals: object = 0, style: object = "1234.56") -> str:
-    """Return a number such as 1234.5 or 1,234.5, rounded to *decimals*, written like *style*."""
+    """Return a number such as 1234.5, 1,234.50 € or 19,90, rounded to *decimals*, written like *style*."""
     separators = _STYLES.get(_require_text(style))
     if separators is None:
         names = ", ".join(f'"{name}"' for name in _STYLES)
         raise FilterArgumentError(f"number: unknown style; allowed: {names}", token=None)
     if not isinstance(decimals, int) or not 0 <= decimals <= MOST_DECIMALS:
         raise FilterArgumentError(f"number: decimals must be 0 to {MOST_DECIMALS}", token=None)
-    text = _require_text(value).strip()
-    is_number = len(text) <= LONGEST_NUMBER and (_NUMBER.fullmatch(text) or _GROUPED.fullmatch(text))
-    if not is_number:
-        raise UnreadableValueError(f"cannot read {text[:40]!r} as a number; write it as 1234.5")
-    number = Decimal(text.replace(",", "")).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    number = _read_value(read_number, value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
     marks = {",": separators[0], ".": separators[1]}
     return "".join(marks.get(sign, sign) for sign in f"{number + 0:,f}")
 
@@ -153,25 +141,24 @@ def _take_text(function: Callable[..., Any]) -> Callable[..., Any]:
     return take
 
 
-def _read_date(text: str) -> dt.datetime:
-    for pattern, order in ((_DATE, (1, 2, 3)), (_DATE_DAY_FIRST, (3, 2, 1))):
-        if (found := pattern.match(text)) is None:
-            continue
-        rest = text[found.end() :]
-        time = _TIME.fullmatch(rest)
-        if rest and time is None:
-            break
-        year, month, day = (int(found[group]) for group in order)
-        hour, minute, second = (int(part or 0) for part in time.groups()) if time else (0, 0, 0)
-        try:
-            return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  (it is shown as it is written)
-        except ValueError:
-            break
-    raise UnreadableValueError(f"cannot read {text[:40]!r} as a date; write it as 2026-05-01")
+def _read_value(read: Callable[[str], T], value: object) -> T:
+    try:
+        return read(_require_text(value))
+    except UnreadableCellError as error:
+        raise UnreadableValueError(error.message) from None
 
 
-FILTERS: dict[str, Callable[..., Any]] = {
-    "default": misc.default,
+def _pass_missing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a filter leave a missing value missing, for a ``default`` that follows; without one, it is refused."""
+
+    @wraps(function)
+    def apply(value: object, *arguments: Any) -> Any:
+        return value if isinstance(value, Undefined) else function(value, *arguments)
+
+    return apply
+
+
+_OF_VALUES: dict[str, Callable[..., Any]] = {
     "append": _take_text(string.append),
     "prepend": _take_text(string.prepend),
     "capitalize": _take_text(string.capitalize),
@@ -190,4 +177,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "last": take_last,
     "join": join_parts,
 }
+
+FILTERS = {"default": misc.default} | {name: _pass_missing(function) for name, function in _OF_VALUES.items()}
 """By their names in templates; ``replace`` is left out, because it can multiply what it is given by itself."""

@@ -128,6 +128,7 @@ class CompiledTemplate:
 
     def _try_names(self) -> str | None:
         """Fill in names for values; return the text if it has no variables, and None otherwise."""
+        self._try_filters()
         try:
             tried = self._render_with_liquid({name: name for name in self.variables})
         except InvalidValueError as error:
@@ -135,6 +136,18 @@ class CompiledTemplate:
                 raise TemplateError(error.message) from None
             return None  # a name cannot be a date
         return None if self.variables else tried
+
+    def _try_filters(self) -> None:
+        """Fill in each output by itself, those of all branches; raise TemplateError for one that no value suits."""
+        context = _Context(self._template, globals={name: name for name in self.variables})
+        for expression in _walk_expressions(self._template.nodes, context):
+            if isinstance(expression, FilteredExpression):
+                try:
+                    expression.evaluate(context)
+                except (UnreadableValueError, MissingValueError):
+                    continue  # a name cannot be a date
+                except LiquidError as error:
+                    raise TemplateError(_format_error(error)) from None
 
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text for *values*, of which none is empty.
@@ -259,6 +272,9 @@ def _check_filters(expression: FilteredExpression) -> None:
     for each in filters:
         if each.name not in FILTERS:
             raise TemplateError(f"has an unknown filter {each.name[:64]!r}; allowed: {', '.join(sorted(FILTERS))}")
+    names = [each.name for each in filters]
+    if "split" in names and not {"first", "last", "join"} & {*names[names.index("split") :]}:
+        raise TemplateError("must have first, last or join after split: a list cannot be printed")
 
 
 def _format_error(error: LiquidError) -> str:

@@ -68,7 +68,13 @@ class CampaignClient(Client):
         return self._pages("/v1/campaigns", {"status": status})
 
     def upload_recipients(
-        self, campaign_id: str, file: Path, *, mode: str = "replace", id_column: str | None = None
+        self,
+        campaign_id: str,
+        file: Path,
+        *,
+        mode: str = "replace",
+        id_column: str | None = None,
+        charset: str | None = None,
     ) -> Json:
         """Upload a file of recipients; invalid rows are rejected and listed in the receipt."""
         media_type = MEDIA_TYPES.get(file.suffix.lower())
@@ -80,7 +86,7 @@ class CampaignClient(Client):
             f"/v1/campaigns/{campaign_id}/recipients",
             params={"mode": mode, "on_error": "skip", **({"id_column": id_column} if id_column else {})},
             content=file.read_bytes(),
-            headers={"Content-Type": media_type},
+            headers={"Content-Type": f"{media_type}; charset={charset}" if charset else media_type},
             timeout=LONG_TIMEOUT_SECONDS,
         )
 

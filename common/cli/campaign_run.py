@@ -23,13 +23,19 @@ FALLBACK_EXTENSION = "png"
 
 
 def prepare_campaign(
-    client: CampaignClient, body: Mapping[str, Any], recipients: Path, folder: Path, id_column: str | None = None
+    client: CampaignClient,
+    body: Mapping[str, Any],
+    recipients: Path,
+    folder: Path,
+    *,
+    id_column: str | None = None,
+    charset: str | None = None,
 ) -> Json:
     """Create a campaign and upload its recipients; report rejected rows and save them for correction."""
     campaign = client.create_campaign(body)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        receipt = client.upload_recipients(campaign["id"], recipients, id_column=id_column)
+        receipt = client.upload_recipients(campaign["id"], recipients, id_column=id_column, charset=charset)
     except ApiRefusedError:
         with suppress(ApiRefusedError):  # an unreadable file has no rows
             _save_errors(client, campaign["id"], folder)

@@ -70,7 +70,7 @@ def test_other_users_can_read_nothing_that_the_stack_writes(environ: dict[str, s
 def test_a_job_may_start_from_files(environ: dict[str, str], tmp_path: Path) -> None:
     init, mask = tmp_path / "init.jpg", tmp_path / "mask.png"
     Image.new("RGB", (100, 80), "navy").save(init)
-    Image.new("1", (64, 64), 1).save(mask)
+    Image.linear_gradient("L").resize((64, 64)).save(mask)
     given = ("--init-image", str(init), "--mask", str(mask), "--strength", "0.5")
     job = json.loads(run(environ, "submit", "a fox", *SMALL, *given, "--wait", "--json").stdout)
     assert (job["status"], job["request"]["strength"]) == ("succeeded", 0.5)

@@ -5,19 +5,51 @@ from dataclasses import replace
 
 from PIL import Image, ImageChops
 
+from common.errors import InvalidMaskError
 from worker.engine.interface import Inputs, Picture
+
+MIDDLE_GREY = 128
+"""From this brightness on, a model repaints what a mask covers."""
+
+BLACK, WHITE = 32, 223
+"""Up to which brightness, and from which on, a mask's own colours count as black and white."""
 
 
 def read_mask(asset: Image.Image) -> Image.Image:
     """Return the mask in an asset, in mode L: white is repainted, black and transparent areas are not.
 
-    An asset's colours lie on white already; taking that white away again leaves them on black, as brushes that paint
-    white strokes on a transparent layer mean them.
+    Strokes on a transparent layer are repainted whatever their colour, as far as they are opaque. Where what is opaque
+    has both black and white, its brightness counts, and transparent areas are black.
+
+    Raises InvalidMaskError for a mask that covers nothing, or everything.
     """
+    mask = _read_brightness(asset)
+    darkest, brightest = mask.getextrema()
+    if brightest < MIDDLE_GREY:
+        raise InvalidMaskError(
+            "The mask is black or transparent everywhere, so nothing would be repainted; "
+            "paint white what is to change, or paint on a transparent layer."
+        )
+    if darkest == 255:  # noqa: PLR2004  (white)
+        raise InvalidMaskError(
+            "The mask is white everywhere, so everything would be repainted; leave out mask_image if that is what you "
+            "want, or paint black what is to stay."
+        )
+    return mask
+
+
+def _read_brightness(asset: Image.Image) -> Image.Image:
     grey = asset.convert("RGB").convert("L")
     if "A" not in asset.getbands():
         return grey
-    return ImageChops.subtract(grey, ImageChops.invert(asset.getchannel("A")))
+    alpha = asset.getchannel("A")
+    if alpha.getextrema()[0] == 255:  # noqa: PLR2004  (opaque everywhere)
+        return grey
+    opaque = grey.histogram(alpha.point(lambda value: 255 * (value == 255)))  # noqa: PLR2004
+    if not (any(opaque[: BLACK + 1]) and any(opaque[WHITE:])):
+        return alpha
+    # An asset's colours lie on white already; taking that white away again leaves them on black.
+    return ImageChops.subtract(grey, ImageChops.invert(alpha))
 
 
 def restore_pictures(pictures: Sequence[Picture], inputs: Inputs) -> list[Picture]:

@@ -25,7 +25,8 @@ log = get_logger(__name__)
 def fetch_inputs(press: Press, work: HeldJob) -> Inputs:
     """Return the job's input images; most jobs have none.
 
-    Raises InputMissingError, InputBlockedError, SafetyUnavailableError, StorageError or DatabaseUnavailableError.
+    Raises InputMissingError, InputBlockedError, InvalidMaskError, SafetyUnavailableError, StorageError or
+    DatabaseUnavailableError.
     """
     request, owner = work.claim.request, work.claim.owner
     if request.mode is Mode.TEXT:

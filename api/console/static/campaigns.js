@@ -27,7 +27,8 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     request.open("POST", `${form.dataset.upload}?${query}`);
     request.setRequestHeader("X-CSRF-Token", form.dataset.token);
     request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("Content-Type", kinds[ending] ?? "text/csv");
+    const kind = kinds[ending] ?? "text/csv", charset = file ? given.get("charset") : "utf-8"; // what is pasted is sent as UTF-8
+    request.setRequestHeader("Content-Type", charset ? `${kind}; charset=${charset}` : kind);
     request.upload.addEventListener("progress", (sent) => { if (sent.lengthComputable) bar.value = sent.loaded / sent.total; });
     request.addEventListener("loadend", () => finish(request));
     button.setAttribute("aria-busy", "true");

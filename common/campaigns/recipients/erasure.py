@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from common.access import audit
 from common.campaigns import queries
+from common.campaigns.placeholders import find_column
 from common.campaigns.printing import prints, settlement
 from common.campaigns.recipients import lists
 from common.db.clock import now_sql
@@ -225,11 +226,19 @@ def _name_tombstone(row_id: UUID) -> str:
 def _blank_rejected_rows(session: Session, campaign: Campaign, key: str) -> int:
     """Blank the rejected rows of the recipient whose id normalises to *key*; return how many."""
     blanked = 0
-    for each in session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all():
-        place = each.columns.index(each.id_column) if each.id_column in each.columns else None
+    kept = session.scalars(select(RecipientList).where(RecipientList.campaign_id == campaign.id)).all()
+    id_columns = {each.id_column for each in kept if each.id_column is not None}
+    for each in kept:
+        if each.reading is not None:
+            each.reading = each.reading | {"sample": None}  # a word of the file, which may be of anybody
+        # A list may have the column that holds the ids of another, and is then known by it as well.
+        named_by = {column for name in id_columns if (column := find_column(name, each.columns)) is not None}
+        places = [each.columns.index(column) for column in named_by]
         for row in _fetch_rejected_rows(session, each):
-            named = str(row.row) if place is None else "".join(row.fields[place : place + 1])
-            if queries.normalise_recipient_id(named.strip()) == key:
+            names = [row.fields[place] for place in places if place < len(row.fields)]
+            if each.id_column is None:
+                names.append(str(row.row))
+            if key in (queries.normalise_recipient_id(name.strip()) for name in names):
                 row.fields = [""] * len(row.fields)
                 row.errors = [{"code": "erased", "column": "", "detail": "The recipient was erased."}]
                 blanked += 1

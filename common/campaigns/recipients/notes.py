@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from common.campaigns.placeholders import spell_placeholder
+from common.campaigns.recipients.formats.encodings import TITLES
+from common.campaigns.recipients.formats.text_decoding import WINDOWS_1252
 from common.campaigns.recipients.lists import ListContents
 from common.campaigns.recipients.prompt_lengths import PromptLengths
 
@@ -14,7 +16,13 @@ def describe_contents(contents: ListContents) -> Iterator[str]:
     """Yield a sentence for each choice that the reader of a file made, and for all that it left out."""
     reading = contents.reading
     if reading.is_guessed and reading.encoding not in (None, "utf-8"):
-        yield f"The file was read as {reading.encoding}."
+        sample = f", with words such as {reading.sample}" if reading.sample else ""
+        yield f"The file was read as {reading.encoding} ({TITLES.get(reading.encoding, 'text')}){sample}."
+        if reading.encoding == WINDOWS_1252:
+            yield (
+                "If that is not right, save the file as UTF-8, or upload it again with its encoding, such as"
+                " charset=windows-1250 in its Content-Type (--charset on the command line)."
+            )
     if reading.separator is not None and reading.separator != ",":
         yield f"The cells are separated by {_SEPARATORS.get(reading.separator, repr(reading.separator))}."
     if reading.header_row is not None and reading.header_row > 1:

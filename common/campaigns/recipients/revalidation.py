@@ -3,11 +3,13 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
+from uuid import UUID
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from common.campaigns import queries
+from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.recipients import importing, lists
 from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.formats.rows import ERROR_COLUMNS, Row
@@ -15,6 +17,7 @@ from common.campaigns.recipients.identity import IdRule
 from common.campaigns.recipients.importing import ImportResult
 from common.campaigns.recipients.lists import LoadingList
 from common.campaigns.recipients.validation import PromptCheck
+from common.campaigns.rendering import collect_variables
 from common.campaigns.spec import CampaignSpec
 from common.db.engine import Database
 from common.models.prompt_counter import PromptCounter
@@ -22,6 +25,8 @@ from common.tables import Campaign, Recipient, RecipientList, RejectedRow
 
 T = TypeVar("T", Recipient, RejectedRow)
 CHUNK = 2000
+_LASTING = ("ragged_row", "erased")
+"""Errors of a rejected row that its cells do not show."""
 
 
 def needs_revalidation(before: CampaignSpec, after: CampaignSpec) -> bool:
@@ -65,6 +70,7 @@ class StoredSheet:
     def __init__(self, database: Database, kept: RecipientList) -> None:
         self._database, self._kept = database, kept
         self.reading = Reading(**(kept.reading or {}))
+        self._maybe_nested = _find_unchecked_columns(database, kept.campaign_id, self.reading.nested_columns)
         self._is_named = kept.id_column is not None
         self.columns = [*kept.columns, *(() if self._is_named else ERROR_COLUMNS[:1])]
 
@@ -91,15 +97,33 @@ class StoredSheet:
         last = 0
         while rows := self._read(select(RejectedRow).where(*where, RejectedRow.row > last).order_by(RejectedRow.row)):
             for row in rows:
-                yield self._build_row(row.row, row.fields, "")
+                was_nested = tuple(error["column"] for error in row.errors if error["code"] == "type")
+                lasting = ((error["code"], error["detail"]) for error in row.errors if error["code"] in _LASTING)
+                yield self._build_row(row.row, row.fields, "", was_nested)._replace(fault=next(lasting, None))
             last = rows[-1].row
 
     def _read(self, query: Select[T]) -> Sequence[T]:
         with self._database.reading() as session:
             return session.scalars(query.limit(CHUNK)).all()
 
-    def _build_row(self, number: int, cells: list[str], recipient_id: str) -> Row:
-        return Row(number, cells if self._is_named else [*cells, recipient_id])
+    def _build_row(self, number: int, cells: list[str], recipient_id: str, was_nested: tuple[str, ...] = ()) -> Row:
+        """Return a row as it was in its file; where a list or an object may have been left out, it counts as one."""
+        left_out = [
+            name
+            for name, cell in zip(self._kept.columns, cells, strict=False)
+            if not cell and name in self._maybe_nested
+        ]
+        nested = tuple(dict.fromkeys((*was_nested, *left_out)))
+        return Row(number, cells if self._is_named else [*cells, recipient_id], nested=nested)
+
+
+def _find_unchecked_columns(database: Database, campaign_id: UUID, nested_columns: Sequence[str]) -> frozenset[str]:
+    """Return those columns with lists or objects that the stored templates do not use, so that no row was refused."""
+    if not nested_columns:
+        return frozenset()
+    with database.reading() as session:
+        used = collect_variables(CampaignSpec.from_row(session.get_one(Campaign, campaign_id).spec))
+    return frozenset(column for column in nested_columns if spell_placeholder(column) not in used)
 
 
 def _collect_checked(spec: CampaignSpec) -> object:

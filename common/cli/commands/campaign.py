@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from common.campaigns.recipients.formats import encodings
 from common.campaigns.spec import OnBlock, SeedRule
 from common.cli import campaign_run
 from common.cli.campaign_client import CampaignClient
@@ -18,6 +19,12 @@ PROOFS = 4
 RETRY_FILTERS = ("failed", "blocked", "retryable")
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_charset_option = click.option(
+    "--charset",
+    type=click.Choice([*encodings.TITLES], case_sensitive=False),
+    metavar="NAME",
+    help="Encoding of the file, such as windows-1250; by default it is detected.",
+)
 
 
 @click.group()
@@ -33,6 +40,7 @@ def campaign() -> None:
 @click.option("--negative", help="Negative prompt.")
 @click.option("--style", help="Style, NAME or NAME@VERSION.")
 @click.option("--id-column", help="Column that identifies the recipients, such as email; by default recipient_id.")
+@_charset_option
 @click.option("--variant", "variants", multiple=True, help="Variant as NAME=TEMPLATE; can be repeated.")
 @click.option("--images", type=int, help="Images per recipient.")
 @click.option("--seed-rule", type=click.Choice([str(rule) for rule in SeedRule]), help="How seeds are chosen.")
@@ -47,6 +55,7 @@ def campaign() -> None:
 def run(
     recipients: Path,
     id_column: str | None,
+    charset: str | None,
     proofs: int,
     links: bool,
     names: str | None,
@@ -62,7 +71,8 @@ def run(
     """
     folder = out or Path(f"{recipients.stem}-results")
     with connect_client_as(CampaignClient) as client:
-        made = campaign_run.prepare_campaign(client, _build_body(options, recipients), recipients, folder, id_column)
+        body = _build_body(options, recipients)
+        made = campaign_run.prepare_campaign(client, body, recipients, folder, id_column=id_column, charset=charset)
         if proofs:
             made = campaign_run.run_proofs(client, made, proofs, folder)
         question = f"Print the campaign for at most {options['budget']} {made['budget']['currency']}?"
@@ -111,12 +121,15 @@ def show(campaign_id: str, as_json: bool) -> None:
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @click.argument("recipients", type=_FILE)
 @click.option("--id-column", help="Column that identifies the recipients; by default that of the campaign's list.")
+@_charset_option
 @click.option("--out", type=_FOLDER, default=".", help="Folder for the rejected rows.")
 @as_json_option
-def append(campaign_id: str, recipients: Path, id_column: str | None, out: Path, as_json: bool) -> None:
+def append(
+    campaign_id: str, recipients: Path, id_column: str | None, charset: str | None, out: Path, as_json: bool
+) -> None:
     """Add the rows of a file, such as a corrected errors.csv; they need a separate approval."""
     with connect_client_as(CampaignClient) as client:
-        receipt = client.upload_recipients(campaign_id, recipients, mode="append", id_column=id_column)
+        receipt = client.upload_recipients(campaign_id, recipients, mode="append", id_column=id_column, charset=charset)
         campaign_run.print_receipt(client, campaign_id, receipt, out)
     if as_json:
         print_json(receipt)

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from common.db.engine import Database
 from tests.support.apis import Api, open_api
@@ -105,6 +107,13 @@ def test_the_results_have_the_columns_of_the_list(api: Api) -> None:
     assert line["values"] == {"email": "ada@example.com", "name": "Ada", "status": "=new"}
 
 
+def test_no_two_columns_of_the_results_have_one_name(api: Api) -> None:
+    made = make_campaign(api)
+    put(api, made, "name,status,status (list)\nAda,first,second\n")
+    (row,) = read_results(api, made)
+    assert [row[name] for name in ("status", "status (list)", "status (list 2)")] == ["unapproved", "second", "first"]
+
+
 def test_the_receipt_says_how_a_text_was_read(api: Api) -> None:
     made = make_campaign(api)
     receipt = put(api, made, "\n\nrecipient_id;name\n1;M\u00fcller\n".encode("cp1252")).json
@@ -117,8 +126,18 @@ def test_the_receipt_says_how_a_text_was_read(api: Api) -> None:
         "hidden_rows": 0,
         "nested_columns": [],
     }
-    assert len(receipt["notes"]) == 3
+    assert len(receipt["notes"]) == 4
     assert preview(api, made) == ["a card for M\u00fcller"]
+
+
+def test_a_declared_charset_is_read_and_an_unknown_one_is_answered_with_those_that_are(api: Api) -> None:
+    made = make_campaign(api)
+    data = "recipient_id,name\n1,\u0141\u00f3d\u017a\n".encode("windows-1250")
+    refused = put(api, made, data, kind="text/csv; charset=windows-9")
+    assert (refused.status_code, refused.json["code"]) == (415, "unsupported_media_type")
+    assert "windows-1250" in refused.json["detail"]
+    assert put(api, made, data, kind="text/csv; charset=windows-1250").json["reading"]["encoding"] == "windows-1250"
+    assert preview(api, made) == ["a card for \u0141\u00f3d\u017a"]
 
 
 def test_the_receipt_counts_the_rows_that_a_sheet_hides(api: Api) -> None:
@@ -136,3 +155,29 @@ def test_lists_and_objects_in_fields_that_nothing_uses_are_left_out(api: Api) ->
     receipt = put(api, made, json.dumps(people), kind="application/json").json
     assert (receipt["accepted"], receipt["reading"]["nested_columns"]) == (2, ["tags", "address"])
     assert preview(api, made) == ["a card for Ada", "a card for Ben"]
+
+
+def change_template(api: Api, made: Mapping[str, Any], prompt: str) -> TestResponse:
+    return api.call("PATCH", f"/v1/campaigns/{made['id']}", json={"template": {"prompt": prompt}})
+
+
+def test_a_changed_template_refuses_lists_and_objects_as_a_new_upload_would(api: Api) -> None:
+    made = make_campaign(api)
+    people = [{"name": "Ada", "addr": {"city": "Oslo"}}, {"name": "Ben", "addr": "Rome"}]
+    assert put(api, made, json.dumps(people), kind="application/json").json["accepted"] == 2
+    refused = change_template(api, made, "a card for {{ addr | default: 'home' }}")
+    assert (refused.status_code, refused.json["code"]) == (422, "recipients_rejected")
+    assert [error["code"] for error in refused.json["errors"]] == ["type"]
+    assert "row 1, column addr" in refused.json["errors"][0]["detail"]
+
+
+def test_rows_that_were_refused_for_their_shape_stay_refused_when_the_template_changes(api: Api) -> None:
+    made = make_campaign(api, template={"prompt": "a card for {{ addr | default: 'home' }}"})
+    people = [{"name": "Ada", "addr": {"city": "Oslo"}}, {"name": "Ben"}]
+    assert put(api, made, json.dumps(people), "?on_error=skip", kind="application/json").json["accepted"] == 1
+    assert change_template(api, made, "a kite for {{ addr | default: 'home' }}").status_code == 200
+    assert preview(api, made) == ["a kite for home"]
+    ragged = make_campaign(api)
+    put(api, ragged, "name,city\nAda,Oslo\nBen,Rome,Italy\n", "?on_error=skip")
+    assert change_template(api, ragged, "a kite for {{ name }}").status_code == 200
+    assert preview(api, ragged) == ["a kite for Ada"]

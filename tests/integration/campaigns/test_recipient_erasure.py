@@ -1,6 +1,7 @@
 """One person is erased: nothing names them any more, nobody else loses anything, and the cost stays."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from sqlalchemy import select, text, update
 
 from common.campaigns import lifecycle as campaign_lifecycle
 from common.campaigns.printing import proofs
+from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.spec import CampaignSpec, OnBlock
 from common.jobs import lifecycle
 from common.jobs.attempts import Spent
 from common.states.campaigns import CampaignStatus, PrintStatus
 from common.states.jobs import ImageStatus, JobStatus
-from common.tables import Campaign, Image, Job, Recipient, RejectedRow
+from common.tables import Campaign, Image, Job, Recipient, RecipientList, RejectedRow
 from tests.integration.campaigns.test_api_results import lines, store, table
 from tests.support import factories
 from tests.support.apis import Api, open_api
@@ -197,6 +199,27 @@ def test_rejected_rows_of_the_same_person_are_blanked(campaign_fixture: Campaign
         kept = session.scalars(select(RejectedRow).order_by(RejectedRow.row)).all()
     assert [row.fields for row in kept] == [["", ""], ["", "somebody else"]]
     assert [row.errors[0]["code"] for row in kept] == ["erased", "missing_value"]
+
+
+def test_rejected_rows_of_a_list_without_ids_are_found_by_the_id_column_of_another(
+    campaign_fixture: CampaignFixture, api: Api
+) -> None:
+    campaign_id = begin(campaign_fixture, ["ann"])
+    errors = [{"code": "missing_value", "column": "name", "detail": "empty"}]
+    with campaign_fixture.database.transaction() as session:
+        campaign = session.get_one(Campaign, campaign_id)
+        for number, id_column in ((2, None), (3, "email")):
+            added = add_list(session, campaign, number, [])
+            added.columns, added.id_column = ["email", "name"], id_column
+            added.reading = asdict(Reading("windows-1252", is_guessed=True, sample=WHO))
+        for row, name in enumerate((WHO, "somebody else"), 1):
+            session.add(RejectedRow(campaign_id=campaign_id, list_number=2, row=row, fields=[name, ""], errors=errors))
+    assert erase(api, campaign_id)["rejected_rows"] == 1
+    with campaign_fixture.database.reading() as session:
+        kept = session.scalars(select(RejectedRow).order_by(RejectedRow.row)).all()
+        samples = session.scalars(select(RecipientList.reading).where(RecipientList.number > 1)).all()
+    assert [row.fields for row in kept] == [["", ""], ["somebody else", ""]]
+    assert [reading["sample"] for reading in samples if reading is not None] == [None, None]
 
 
 def test_quarantined_images_are_erased_too(campaign_fixture: CampaignFixture, api: Api) -> None:

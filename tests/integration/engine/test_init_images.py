@@ -59,8 +59,18 @@ class Counting(ScriptedChecker):
 def upload_asset(
     press_fixture: PressFixture, colour: str = "red", owner: str = "ada", size: tuple[int, int] = (96, 64)
 ) -> UUID:
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "PNG")
+    return keep_asset(press_fixture, Image.new("RGB", size, colour), owner)
+
+
+def upload_mask(press_fixture: PressFixture, size: tuple[int, int]) -> UUID:
+    mask = Image.new("RGB", size)
+    mask.paste("white", (0, 0, size[0] // 2, size[1]))
+    return keep_asset(press_fixture, mask)
+
+
+def keep_asset(press_fixture: PressFixture, picture: Image.Image, owner: str = "ada") -> UUID:
+    file, size = io.BytesIO(), picture.size
+    picture.save(file, "PNG")
     made = PictureFile(file.getvalue(), *size, {})
     return assets.create_asset(press_fixture.database, press_fixture.storage, owner, made, days=7, most=100).id
 
@@ -89,7 +99,7 @@ def ended(press_fixture: PressFixture, job_id: UUID) -> tuple[JobStatus, str | N
 
 
 def test_the_engine_receives_the_input_images_of_the_job(press_fixture: PressFixture) -> None:
-    init, mask = upload_asset(press_fixture), upload_asset(press_fixture, "white", size=(10, 20))
+    init, mask = upload_asset(press_fixture), upload_mask(press_fixture, (10, 20))
     job = submit(press_fixture, init_image=init, mask_image=mask)
     engines: list[Listening] = []
     with press_fixture.press(engine=lambda sound: engines.append(Listening(sound)) or engines[0]) as press:
@@ -143,6 +153,21 @@ def test_a_mask_is_checked_too(press_fixture: PressFixture) -> None:
     with press_fixture.press(checker=ScriptedChecker(build_sequence_rule(Verdict.PASS, Verdict.BLOCK))) as press:
         runner.run_next_job(press)
     assert ended(press_fixture, job) == (JobStatus.FAILED, "input_blocked")
+
+
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_a_mask_that_covers_nothing_or_everything_ends_the_job_before_anything_is_printed(
+    press_fixture: PressFixture, colour: str
+) -> None:
+    init, mask = upload_asset(press_fixture), upload_asset(press_fixture, colour)
+    job = submit(press_fixture, init_image=init, mask_image=mask)
+    with press_fixture.press() as press:
+        runner.run_next_job(press)
+    assert ended(press_fixture, job) == (JobStatus.FAILED, "invalid_mask")
+    row = factories.read(press_fixture.database, job)
+    assert "repainted" in str(row.error_message)
+    assert row.error_retryable is False
+    assert [attempt.gpu_seconds for attempt in press_fixture.attempts(job)] == [0.0]
 
 
 def test_an_input_without_a_verdict_starts_no_generation(press_fixture: PressFixture) -> None:

@@ -22,6 +22,7 @@ from common.campaigns import queries, rendering
 from common.campaigns.placeholders import spell_placeholder
 from common.campaigns.recipients import queries as recipient_queries
 from common.campaigns.recipients.formats.detect import MEDIA_TYPES
+from common.campaigns.recipients.formats.encodings import TITLES
 from common.campaigns.recipients.formats.headings import LONGEST_COLUMN
 from common.campaigns.recipients.lists import EXTENDABLE, UNAPPROVED, ListContents
 from common.campaigns.recipients.notes import describe_contents
@@ -58,6 +59,7 @@ def show_recipients(campaign_id: str) -> Response:
         takes_new=row.status in UNAPPROVED,
         takes_more=row.status in EXTENDABLE or (row.status in UNAPPROVED and bool(lists)),
         kinds=MEDIA_TYPES,
+        charsets=TITLES,
         most=context.settings.max_recipients,
     )
 

@@ -28,23 +28,12 @@ MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Format.XLSX,
 }
 
-ENCODINGS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "utf-8",
-    "utf-16": "utf-16",
-    "iso-8859-1": "iso-8859-1",
-    "latin-1": "iso-8859-1",
-    "windows-1252": "windows-1252",
-}
-"""What a media type may name as charset, and how Python calls it."""
-
 
 @contextmanager
 def open_sheet(file: IO[bytes], kind: Format, encoding: str | None = None) -> Iterator[Sheet]:
     """Yield the rows of *file*; raise InvalidFileError for one that is not what *kind* says.
 
-    Without an *encoding*, which is one of ``ENCODINGS``, it is found out from the file.
+    Without an *encoding*, which is one of ``encodings.TITLES``, it is found out from the file.
     """
     if kind is Format.XLSX:
         with xlsx_sheet.open_workbook(file) as sheet:

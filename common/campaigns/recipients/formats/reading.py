@@ -21,3 +21,5 @@ class Reading:
     """How many of the rows the sheet does not show, because of a filter for example; they are read all the same."""
     nested_columns: list[str] = field(default_factory=list)
     """Columns in which lists or objects occur, which are left out."""
+    sample: str | None = None
+    """A word of a text whose encoding was guessed, by which a person sees whether the guess is right."""

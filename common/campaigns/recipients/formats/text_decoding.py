@@ -5,6 +5,7 @@ Western Europe and America. No guess is made about a file that is UTF-8 in part.
 """
 
 import codecs
+import re
 
 from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.formats.rows import InvalidFileError
@@ -15,6 +16,8 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HEAD = 6
 """Bytes by which an archive or a byte order mark is recognized."""
 _BYTE_ORDER_MARK = "\ufeff"
+_WORD = re.compile(r"""[^\s"';,|]{0,20}[^\x00-\x7f][^\s"';,|]{0,20}""")
+"""A word with a letter that is written in another way in each encoding."""
 
 
 class TextDecoder:
@@ -39,6 +42,9 @@ class TextDecoder:
         text = self._decode(self._decoder, data, is_last=is_last)
         self._lines += max(text.count("\n"), text.count("\r"))
         self._is_ascii = self._is_ascii and text.isascii()
+        if self.reading.is_guessed and self.reading.encoding == WINDOWS_1252 and self.reading.sample is None:
+            found = None if text.isascii() else _WORD.search(text)
+            self.reading.sample = found[0] if found else None
         if not self._is_begun:
             text = text.lstrip(_BYTE_ORDER_MARK)  # some programs write two of them
             self._is_begun = bool(text)
@@ -73,5 +79,5 @@ class TextDecoder:
         encoding = str(self.reading.encoding).upper()
         detail = f"Line {line} contains bytes that are not {encoding}; save the file as UTF-8"
         return InvalidFileError(
-            f"{detail}, or declare its encoding, as in Content-Type: text/csv; charset=windows-1252."
+            f"{detail}, or declare its encoding, as in Content-Type: text/csv; charset=windows-1252 (--charset)."
         )

@@ -55,6 +55,9 @@ def test_an_amount_that_is_none_is_refused(given: Any) -> None:
         ("prompt", 20, 'must be a string; write "20", in quotes'),
         ("steps", "20", "must not be a string; write 20, without quotes"),
         ("guidance_scale", "7.5", "must not be a string; write 7.5, without quotes"),
+        ("seed", "00012", "must not be a string; write 12, without quotes"),
+        ("seed", "000", "must not be a string; write 0, without quotes"),
+        ("guidance_scale", "-007.050", "must not be a string; write -7.050, without quotes"),
         ("steps", "many", "must be a valid integer"),
     ],
 )
@@ -69,6 +72,9 @@ def test_a_value_of_the_wrong_type_is_spelled_right(field: str, value: Any, deta
         ("numInferenceSteps", "steps"),
         ("n", "num_images"),
         ("num_outputs", "num_images"),
+        ("batch_count", "num_images"),
+        ("n_samples", "num_images"),
+        ("image_count", "num_images"),
         ("cfg_scale", "guidance_scale"),
         ("guidance", "guidance_scale"),
         ("negative", "negative_prompt"),
@@ -90,6 +96,36 @@ def test_suggestions_reach_into_objects() -> None:
         "/defaults/num_inference_steps": "is unknown; did you mean 'steps'?",
         "/max_cost": "is unknown; did you mean 'budget'?",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("steps", "defaults/steps"),
+        ("num_inference_steps", "defaults/steps"),
+        ("cfg_scale", "defaults/guidance_scale"),
+        ("model", "defaults/model"),
+        ("width", "defaults/width"),
+        ("negative_prompt", "template/negative_prompt"),
+        ("n", "images_per_recipient"),
+        ("prompt", "template"),
+    ],
+)
+def test_a_field_of_an_object_within_a_campaign_is_answered_with_its_place(name: str, place: str) -> None:
+    for model, body in ((NewCampaign, CAMPAIGN), (CampaignChanges, {})):
+        assert refuse(model, body | {name: 1}) == {f"/{name}": f"is unknown; did you mean '{place}'?"}
+
+
+def test_a_field_of_the_campaign_within_its_objects_is_answered_too() -> None:
+    assert refuse(NewCampaign, CAMPAIGN | {"defaults": {"n": 2}}) == {
+        "/defaults/n": "is unknown; did you mean 'images_per_recipient'?"
+    }
+    assert refuse(NewCampaign, CAMPAIGN | {"budget": {"limit": 5}})["/budget/limit"].endswith("did you mean 'amount'?")
+
+
+def test_recipients_in_the_body_are_answered_with_where_to_upload_them() -> None:
+    detail = refuse(NewCampaign, CAMPAIGN | {"recipients": []})["/recipients"]
+    assert detail.endswith("upload its recipients with PUT /v1/campaigns/{id}/recipients")
 
 
 def test_what_nothing_resembles_gets_no_suggestion() -> None:

@@ -7,6 +7,7 @@ import pytest
 from common.campaigns.placeholders import find_column, spell_placeholder, spell_values
 from common.campaigns.recipients.formats import detect
 from common.campaigns.recipients.formats.detect import Format
+from common.campaigns.recipients.formats.encodings import find_encoding
 from common.campaigns.recipients.formats.headings import LONGEST_COLUMN, MOST_COLUMNS, name_columns
 from common.campaigns.recipients.formats.reading import Reading
 from common.campaigns.recipients.formats.rows import InvalidFileError, Row
@@ -53,6 +54,40 @@ def test_a_declared_encoding_is_not_guessed() -> None:
         read("name\nZoë".encode("cp1252"), encoding="utf-8")
     with pytest.raises(InvalidFileError, match="UTF-16, but the request declares it as utf-8"):
         read("name\nZoë".encode("utf-16"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding", "name"),
+    [
+        ("windows-1250", "windows-1250", "Łódź"),
+        ("Windows-1251", "windows-1251", "Юлия"),
+        ("windows-1257", "windows-1257", "Šiauliai"),
+        ("cp1252", "windows-1252", "Zoë"),
+        ("latin1", "iso-8859-1", "Zoë"),
+        ("ISO_8859-15", "iso-8859-15", "Zoë €"),
+        ("iso-8859-2", "iso-8859-2", "Łódź"),
+        ("macintosh", "macintosh", "Zoë"),
+        ("mac-latin2", "mac-latin2", "Łódź"),
+        ("utf8", "utf-8", "Łódź"),
+        ("us-ascii", "utf-8", "Ada"),
+    ],
+)
+def test_an_encoding_is_known_by_all_its_names(charset: str, encoding: str, name: str) -> None:
+    assert find_encoding(charset) == encoding
+    assert read(f"name\n{name}\n".encode(encoding), encoding=encoding)[1][0].cells == [name]
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "idna", "x", "../utf8", "zip", "unicode_escape", "Łatin", "\x00"])
+def test_other_encodings_are_not_taken(charset: str) -> None:
+    assert find_encoding(charset) is None
+
+
+def test_a_guessed_encoding_is_told_with_a_word_by_which_it_can_be_judged() -> None:
+    columns, _, reading = read('name;city\nAda;"Nowy, Łódź"\n'.encode("windows-1250"))
+    assert (reading.encoding, reading.sample) == ("windows-1252", "£ódŸ")
+    notes = " ".join(describe_contents(ListContents(columns, "name", reading)))
+    assert "windows-1252 (Western European), with words such as £ódŸ." in notes
+    assert "charset=windows-1250" in notes
 
 
 def test_the_separator_and_the_row_of_the_headings_are_told() -> None:

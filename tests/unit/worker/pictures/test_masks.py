@@ -1,8 +1,9 @@
 """What a mask covers, and that the rest stays as it was."""
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageColor, ImageDraw
 
+from common.errors import InvalidMaskError
 from worker.engine.interface import Inputs, Picture
 from worker.pictures.masks import read_mask, restore_pictures
 
@@ -41,6 +42,38 @@ def test_white_strokes_are_repainted_on_black_and_on_transparent_ground(asset: I
 def test_a_half_transparent_stroke_is_repainted_by_half() -> None:
     mask = read_mask(draw_mask("RGBA", (255, 255, 255, 0), (255, 255, 255, 128)))
     assert (mask.getpixel((30, 20)), mask.getpixel((2, 2))) == (128, 0)
+
+
+@pytest.mark.parametrize("colour", ["white", "black", "red", "blue", "grey"])
+def test_strokes_on_a_transparent_layer_are_repainted_whatever_their_colour(colour: str) -> None:
+    mask = read_mask(draw_mask("RGBA", (255, 255, 255, 0), ImageColor.getcolor(colour, "RGBA")))
+    assert mask.tobytes() == draw_mask("L", 0, 255).tobytes()
+
+
+def test_black_and_white_on_a_transparent_layer_are_read_by_their_brightness() -> None:
+    asset = draw_mask("RGBA", (255, 255, 255, 0), (0, 0, 0, 255))
+    ImageDraw.Draw(asset).rectangle((22, 12, 30, 20), fill=(255, 255, 255, 255))
+    mask = read_mask(asset)
+    assert [mask.getpixel(at) for at in ((25, 15), (35, 25), (2, 2))] == [255, 0, 0]
+
+
+def test_transparency_that_hides_nothing_is_not_looked_at() -> None:
+    assert read_mask(draw_mask("RGBA", (0, 0, 0, 255), (255, 255, 255, 255))).getpixel((2, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("asset", "words"),
+    [
+        (Image.new("RGB", SIZE, "black"), "nothing would be repainted"),
+        (draw_mask("RGB", (0, 0, 0), (255, 0, 0)), "nothing would be repainted"),
+        (Image.new("RGBA", SIZE, (255, 255, 255, 0)), "nothing would be repainted"),
+        (Image.new("RGB", SIZE, "white"), "leave out mask_image"),
+        (Image.new("RGBA", SIZE, (255, 255, 255, 255)), "leave out mask_image"),
+    ],
+)
+def test_a_mask_that_covers_nothing_or_everything_is_refused(asset: Image.Image, words: str) -> None:
+    with pytest.raises(InvalidMaskError, match=words):
+        read_mask(asset)
 
 
 def test_pixels_that_the_mask_leaves_out_are_those_of_the_init_image() -> None:
