@@ -182,6 +182,8 @@ class EngineLoop:
                     self._passes.book()  # overhead must not overlap a pass
                 return self._models.open(request, self._watchdog)
         except PressroomError as error:
+            if isinstance(error, OutOfMemoryError) and self._models.evict_others(request.model):
+                return self._open_family(batch)
             for ticket in collect_tickets(batch):
                 ticket.fail(error)
             return None
@@ -205,14 +207,18 @@ class EngineLoop:
                 self._together(phase, [row for row in part if _needs_phase(phase, row)], work)
 
     def _split(self, phase: str, rows: Sequence[Row], error: PressroomError) -> list[Sequence[Row]] | None:
-        """Return the rows to retry, in two halves unless saving memory may help, or None if a retry cannot help."""
+        """Return the rows to retry, in two halves unless saving memory may help, or None if a retry cannot help.
+
+        What does not fit beside other models is retried without them.
+        """
         request = rows[0].ticket.request
         if phase == DECODE and isinstance(error, OutOfMemoryError) and self._limits.economize(request):
             self._accelerator.free()
             log.warning("decoding_economized", lane=rows[0].lane, level=self._limits.find_economy(request))
             return [rows]
         if phase == ENCODE or len(rows) == 1:
-            return None
+            is_crowded = isinstance(error, OutOfMemoryError) and self._models.evict_others(request.model)
+            return [rows] if is_crowded else None
         middle = (len(rows) + 1) // 2
         if isinstance(error, OutOfMemoryError):
             self._accelerator.free()
