@@ -103,7 +103,7 @@ def test_the_card_is_derived_from_the_signature():
     assert not sprint["negative_prompt"]
     assert not derive(KontextLike())["negative_prompt"]
     edit = derive(EditLike())
-    assert (edit["modes"], edit["default_width"], edit["default_height"]) == ([Mode.IMAGE], 512, 512)
+    assert (edit["modes"], edit["default_width"], edit["default_height"]) == ([Mode.TEXT, Mode.IMAGE], 512, 512)
     assert derive(PlannedLike())["max_size"] == 2048
 
 

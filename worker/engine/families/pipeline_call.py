@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 from PIL import Image
 
 from common.jobs.request import ImageRequest, Mode
@@ -30,9 +29,11 @@ def list_defaults(pipeline: Any) -> Mapping[str, Any]:
 
 
 def find_modes(pipeline: Any) -> list[Mode]:
-    """Return what a pipeline generates from: a text, or a picture if it cannot do without one."""
-    is_for_text = type(pipeline) in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()
-    return [Mode.TEXT] if is_for_text or "image" not in list_defaults(pipeline) else [Mode.IMAGE]
+    """Return what a pipeline may generate from; if its picture has a default, the trial tells whether it is needed."""
+    defaults = list_defaults(pipeline)
+    if "image" not in defaults:
+        return [Mode.TEXT]
+    return [Mode.IMAGE] if defaults["image"] is inspect.Parameter.empty else [Mode.TEXT, Mode.IMAGE]
 
 
 def derive_card_fields(pipeline: Any) -> dict[str, Any]:
