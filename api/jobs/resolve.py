@@ -131,12 +131,13 @@ def _find_faults(body: NewJob, card: ModelCard) -> Iterator[FieldError]:
         yield FieldError(
             code="incompatible", detail=f"is not supported by model {card.name}; allowed: {names}", pointer="/scheduler"
         )
-    if body.negative_prompt and not card.negative_prompt:
-        yield FieldError(
-            code="incompatible",
-            detail=f"is not supported by model {card.name}",
-            pointer="/negative_prompt",
-        )
+    is_scale_given = body.guidance_scale is not None and body.guidance_scale != card.default_guidance_scale
+    for name, is_refused in (
+        ("negative_prompt", body.negative_prompt and not card.negative_prompt),
+        ("guidance_scale", is_scale_given and card.guidance_scale is False),
+    ):
+        if is_refused:
+            yield FieldError(code="incompatible", detail=f"is not supported by model {card.name}", pointer=f"/{name}")
 
 
 def _find_side_fault(side: int, default: int, card: ModelCard) -> str | None:

@@ -69,6 +69,7 @@ class Model(Output):
     defaults: Defaults
     schedulers: list[SchedulerName]
     negative_prompt: bool = Field(description="Whether the model supports a negative prompt.")
+    guidance_scale: bool = Field(description="Whether the model supports other guidance scales than its default.")
     modes: list[Mode] = Field(
         description="Supported modes: `text`, `image` (with `init_image`) and `inpaint` (also with `mask_image`)."
     )
@@ -123,6 +124,7 @@ def _serialize_model(card: ModelCard, cards: Sequence[ModelCard], served: Collec
         ),
         schedulers=card.schedulers,
         negative_prompt=card.negative_prompt,
+        guidance_scale=card.guidance_scale is not False,
         modes=card.modes,
         adapters=[ModelAdapter(**adapter.model_dump()) for adapter in card.adapters],
     )

@@ -73,6 +73,7 @@ class ModelCard(BaseModel):
     max_images: int = Field(8, gt=0)
     schedulers: list[SchedulerName] = []
     negative_prompt: bool = False
+    guidance_scale: bool | None = None  # whether requests may choose one; yes if absent
     modes: list[Mode] = Field([Mode.TEXT], min_length=1)
     adapters: list[AdapterCard] = []
     fault: str | None = None  # why the press that registered it last cannot use it

@@ -35,7 +35,7 @@ from common.tables import Asset
 CARD_FIELDS = {
     *("name", "title", "default_width", "default_height", "default_steps", "default_guidance_scale", "min_size"),
     *("max_size", "size_multiple", "fixed_size", "max_steps", "max_images", "schedulers", "negative_prompt", "modes"),
-    "adapters",
+    *("guidance_scale", "adapters"),
 }
 
 MOST_STYLES = 100

@@ -69,6 +69,12 @@ def test_a_model_of_one_size_takes_that_size_only() -> None:
     assert refused(cards=cards, height=512) == {"/height": "out_of_range"}
 
 
+def test_a_model_without_guidance_takes_no_scale_but_its_default() -> None:
+    cards = [PLAIN.model_copy(update={"default_guidance_scale": 0.0, "guidance_scale": False})]
+    assert refused(cards=cards, guidance_scale=7.5) == {"/guidance_scale": "incompatible"}
+    assert place(cards=cards, guidance_scale=0).request.guidance_scale == place(cards=cards).request.guidance_scale == 0
+
+
 def test_an_empty_negative_prompt_is_accepted_by_every_model() -> None:
     assert place(model="plain", negative_prompt="").request.negative_prompt == ""
 
