@@ -136,7 +136,7 @@ def _print_card(card: ModelCard) -> None:
         "batching": "with other requests" if card.batching else "one request at a time",
         "sizes": _describe_sizes(card),
         "steps": f"{card.max_steps} at most; default {card.default_steps}",
-        "guidance": card.default_guidance_scale,
+        "guidance": "not supported" if card.guidance_scale is False else card.default_guidance_scale,
         "modes": ", ".join(card.modes),
         "samplers": ", ".join(card.schedulers) or "model default",
         "adapters": ", ".join(adapter.name for adapter in card.adapters) or "–",

@@ -34,7 +34,10 @@ class PipelineRun:
         self.seed = seed
         self._steps = request.steps
         self._prepare = prepare
-        self._begin()
+        self._pipeline: Any = None
+        self.done = 0
+        self.output: Any = None  # what the call returned
+        self._greenlet: greenlet | None = self._begin()
 
     @property
     def is_over(self) -> bool:
@@ -56,7 +59,7 @@ class PipelineRun:
     def go_on(self) -> None:
         """Run until the pipeline yields control or returns."""
         if self._greenlet is None:
-            self._begin()
+            self._greenlet = self._begin()
         try:
             output = self._greenlet.switch()
         except Exception:
@@ -73,13 +76,11 @@ class PipelineRun:
                 self._greenlet.throw()
         vars(self._pipeline.scheduler).pop("step", None)  # breaks a reference cycle with the callback
 
-    def _begin(self) -> None:
-        self.done = 0
-        self.output: Any = None  # what the call returned
+    def _begin(self) -> greenlet:
         pipeline, arguments = self._prepare()
         self._pipeline = pipeline
-        self._greenlet: Any = greenlet(lambda: pipeline(**arguments))
         _yield_after_steps(pipeline.scheduler, self)
+        return greenlet(lambda: pipeline(**arguments))
 
 
 class SingleImageFamily:
