@@ -6,6 +6,9 @@ import torch
 
 CUDA_SHARE, HOST_SHARE = 0.7, 0.5
 
+CROWDED_SHARE = 0.05
+"""Part of a GPU's memory that says that another process uses it; drivers and contexts take less."""
+
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -47,6 +50,14 @@ class Device:
         if self.torch.type == "cuda":
             return CUDA_SHARE * torch.cuda.get_device_properties(self.torch).total_memory
         return HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether other processes hold a notable part of a GPU's memory now."""
+        if self.torch.type != "cuda":
+            return False
+        free, total = torch.cuda.mem_get_info(self.torch)
+        return total - free - torch.cuda.memory_reserved(self.torch) > CROWDED_SHARE * total
 
     def finish(self) -> None:
         """Wait until all submitted work is done."""

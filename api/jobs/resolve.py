@@ -114,10 +114,11 @@ def _resolve_adapters(body: NewJob, card: ModelCard) -> tuple[Adapter, ...]:
 
 
 def _find_faults(body: NewJob, card: ModelCard) -> Iterator[FieldError]:
-    for name, side in (("width", body.width), ("height", body.height)):
-        if side is not None and not (card.min_size <= side <= card.max_size and side % card.size_multiple == 0):
-            sides = f"{card.min_size} to {card.max_size} and a multiple of {card.size_multiple} for {card.name}"
-            detail = f"must be {sides}; the nearest is {card.find_nearest_side(side)}"
+    for name, side, default in (
+        ("width", body.width, card.default_width),
+        ("height", body.height, card.default_height),
+    ):
+        if side is not None and (detail := _find_side_fault(side, default, card)) is not None:
             yield FieldError(code="out_of_range", detail=detail, pointer=f"/{name}")
     for name, number, most in (
         ("steps", body.steps, card.max_steps),
@@ -130,12 +131,23 @@ def _find_faults(body: NewJob, card: ModelCard) -> Iterator[FieldError]:
         yield FieldError(
             code="incompatible", detail=f"is not supported by model {card.name}; allowed: {names}", pointer="/scheduler"
         )
-    if body.negative_prompt and not card.negative_prompt:
-        yield FieldError(
-            code="incompatible",
-            detail=f"is not supported by model {card.name}",
-            pointer="/negative_prompt",
-        )
+    is_scale_given = body.guidance_scale is not None and body.guidance_scale != card.default_guidance_scale
+    for name, is_refused in (
+        ("negative_prompt", body.negative_prompt and not card.negative_prompt),
+        ("guidance_scale", is_scale_given and card.guidance_scale is False),
+    ):
+        if is_refused:
+            yield FieldError(code="incompatible", detail=f"is not supported by model {card.name}", pointer=f"/{name}")
+
+
+def _find_side_fault(side: int, default: int, card: ModelCard) -> str | None:
+    if card.fixed_size:
+        size = f"{card.default_width} × {card.default_height}"
+        return None if side == default else f"must be {default}; {card.name} generates {size} pixels only"
+    if card.min_size <= side <= card.max_size and side % card.size_multiple == 0:
+        return None
+    sides = f"{card.min_size} to {card.max_size} and a multiple of {card.size_multiple} for {card.name}"
+    return f"must be {sides}; the nearest is {card.find_nearest_side(side)}"
 
 
 def _find_adapter_faults(body: NewJob, card: ModelCard, cards: Sequence[ModelCard]) -> Iterator[FieldError]:

@@ -25,6 +25,7 @@ class Limits(Output):
     min_size: int
     max_size: int
     size_multiple: int = Field(description="Width and height must be multiples of this.")
+    fixed_size: bool = Field(description="Whether the model generates only its default `width` and `height`.")
     max_steps: int
     max_images: int
     max_pixel_steps: int = Field(description="Maximum of width × height × steps × num_images.")
@@ -68,6 +69,7 @@ class Model(Output):
     defaults: Defaults
     schedulers: list[SchedulerName]
     negative_prompt: bool = Field(description="Whether the model supports a negative prompt.")
+    guidance_scale: bool = Field(description="Whether the model supports other guidance scales than its default.")
     modes: list[Mode] = Field(
         description="Supported modes: `text`, `image` (with `init_image`) and `inpaint` (also with `mask_image`)."
     )
@@ -109,6 +111,7 @@ def _serialize_model(card: ModelCard, cards: Sequence[ModelCard], served: Collec
             min_size=card.min_size,
             max_size=card.max_size,
             size_multiple=card.size_multiple,
+            fixed_size=bool(card.fixed_size),
             max_steps=card.max_steps,
             max_images=card.max_images,
             max_pixel_steps=settings.max_pixel_steps,
@@ -121,6 +124,7 @@ def _serialize_model(card: ModelCard, cards: Sequence[ModelCard], served: Collec
         ),
         schedulers=card.schedulers,
         negative_prompt=card.negative_prompt,
+        guidance_scale=card.guidance_scale is not False,
         modes=card.modes,
         adapters=[ModelAdapter(**adapter.model_dump()) for adapter in card.adapters],
     )

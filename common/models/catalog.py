@@ -68,11 +68,13 @@ class ModelCard(BaseModel):
     min_size: int = Field(gt=0)
     max_size: int = Field(gt=0)
     size_multiple: int = Field(gt=0)
+    fixed_size: bool | None = None  # whether it generates its default size only; no if absent
     max_steps: int = Field(150, gt=0)
     max_images: int = Field(8, gt=0)
     schedulers: list[SchedulerName] = []
     negative_prompt: bool = False
-    modes: list[Mode] = [Mode.TEXT]
+    guidance_scale: bool | None = None  # whether requests may choose one; yes if absent
+    modes: list[Mode] = Field([Mode.TEXT], min_length=1)
     adapters: list[AdapterCard] = []
     fault: str | None = None  # why the press that registered it last cannot use it
 

@@ -37,6 +37,10 @@ class Accelerator(Protocol):
         One is enough to keep the device busy, and few enough to stop quickly.
         """
 
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether other processes hold a notable part of its memory now."""
+
     def mark(self) -> Mark:
         """Mark the current point in the submitted work."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from common.errors import GenerationError
+from common.errors import GenerationError, OutOfMemoryError
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.models.catalog import ModelCard
@@ -83,24 +83,29 @@ class BatchLimits:
         if phase == DECODE:
             self._economy.note_success(request.lane)
 
-    def profile(self, family: Any, card: ModelCard, accelerator: Accelerator, watchdog: Watchdog) -> None:
-        """Measure a model's step time by batch size at its default size, and keep the smallest good batch."""
+    def profile(self, family: Any, card: ModelCard, accelerator: Accelerator, watchdog: Watchdog) -> bool:
+        """Measure a model's step time by batch size at its default size, and keep the smallest good batch.
+
+        Returns whether a single row fits in memory.
+        """
         self._economies[card.name] = getattr(family, "economies", 0)
         if family.most_rows is not None:
             self._given[card.name] = family.most_rows
-            return
+            return True
         if self._most == 1:
             self._given[card.name] = 1
-            return
+            return True
         request = _build_typical_request(card)
         rates: dict[int, float] = {}
+        is_too_large = False
         rows = 1
         while rows <= self._most:
             watchdog.feed()  # each size may be compiled separately
             try:
                 seconds = _measure_step(family, request, rows, accelerator)
-            except GenerationError:  # out of memory, or any other error at this batch size
+            except GenerationError as error:  # out of memory, or any other error at this batch size
                 accelerator.free()
+                is_too_large = isinstance(error, OutOfMemoryError) and not rates
                 break
             rates[rows] = rows / seconds
             if 2 * seconds > LONGEST_PASS_SECONDS:
@@ -112,6 +117,7 @@ class BatchLimits:
         log.info(
             "model_profiled", model=card.name, cap=useful, rows_per_second={n: round(r, 2) for n, r in rates.items()}
         )
+        return not is_too_large
 
 
 def _find_useful_batch(rates: dict[int, float]) -> int:

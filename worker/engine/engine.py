@@ -1,9 +1,10 @@
 """The engine: continuous batching behind the interface in ``worker.engine.interface``."""
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
-from common.errors import PressroomError
+from common.errors import OutOfMemoryError, PressroomError
 from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from common.models import catalog
@@ -20,6 +21,9 @@ from worker.engine.model_cache import ModelCache, Opener
 from worker.engine.tickets import Ticket
 from worker.engine.watchdog import Watchdog
 from worker.metering.meter import Meter
+
+SHORTAGE_PAUSES_SECONDS = (5.0, 10.0, 20.0, 40.0)
+"""Pauses before a model is tried again while other processes, such as the press before this one, hold the memory."""
 
 log = get_logger(__name__)
 
@@ -38,7 +42,9 @@ class BatchingEngine:
         budget_bytes: float,
         bytes_per_value: int = 4,
         leave: Exit = os._exit,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         self._offered = offered
         self._meter = meter
         self._accelerator = accelerator
@@ -105,13 +111,26 @@ class BatchingEngine:
     def _try_model(self, name: str) -> ModelCard:
         card, directory = self._offered[name]
         try:
-            card = self._loop.run(lambda: self._models.load(name, self._watchdog))
-            card = trial.try_model(card, self._generate_for_trial)
+            card = self._load_and_try(name)
         except PressroomError as error:
             card = catalog.mark_faulty(card, directory, trial.describe_failure(name, error))
             log.error("model_unavailable", model=name, reason=card.fault)  # noqa: TRY400  (no traceback: expected)
-            self._loop.run(lambda: self._models.evict(name))
         return card
+
+    def _load_and_try(self, name: str) -> ModelCard:
+        """Return the card of a model that works, which stays loaded; wait while other processes hold its memory."""
+        pauses = iter(SHORTAGE_PAUSES_SECONDS)
+        while True:
+            try:
+                card = self._loop.run(lambda: self._models.load(name, self._watchdog))
+                return trial.try_model(card, self._generate_for_trial)
+            except PressroomError as error:
+                self._loop.run(lambda: self._models.evict(name))
+                pause = next(pauses, None) if isinstance(error, OutOfMemoryError) else None
+                if pause is None or not self._accelerator.is_crowded:
+                    raise
+                log.warning("accelerator_crowded", model=name, wait_seconds=pause)
+                self._sleep(pause)
 
     def _generate_for_trial(self, request: ImageRequest, watch: StepObserver, inputs: Inputs) -> list[Picture]:
         return self._generate(Ticket(request, watch, inputs, Priority.INTERACTIVE, self._meter.account("warm_up")))

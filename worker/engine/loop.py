@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from common.errors import DrainingError, OutOfMemoryError, PressroomError
+from common.jobs.request import ImageRequest
 from common.logs import get_logger
 from worker.engine import batch_selection
 from worker.engine.accelerator import Accelerator, Exit
@@ -160,6 +161,7 @@ class EngineLoop:
         family = self._open_family(batch)
         if family is None:
             return
+        self._set_economy(family, batch[0].ticket.request)
         batch = batch[: self._cap_of(batch[0])]  # may only be known now that the model is loaded
         for ticket in collect_tickets(batch):
             if not ticket.is_begun:
@@ -182,6 +184,8 @@ class EngineLoop:
                     self._passes.book()  # overhead must not overlap a pass
                 return self._models.open(request, self._watchdog)
         except PressroomError as error:
+            if isinstance(error, OutOfMemoryError) and self._models.evict_others(request.model):
+                return self._open_family(batch)
             for ticket in collect_tickets(batch):
                 ticket.fail(error)
             return None
@@ -205,14 +209,18 @@ class EngineLoop:
                 self._together(phase, [row for row in part if _needs_phase(phase, row)], work)
 
     def _split(self, phase: str, rows: Sequence[Row], error: PressroomError) -> list[Sequence[Row]] | None:
-        """Return the rows to retry, in two halves unless saving memory may help, or None if a retry cannot help."""
+        """Return the rows to retry, in two halves unless saving memory may help, or None if a retry cannot help.
+
+        What does not fit beside other models is retried without them.
+        """
         request = rows[0].ticket.request
         if phase == DECODE and isinstance(error, OutOfMemoryError) and self._limits.economize(request):
             self._accelerator.free()
             log.warning("decoding_economized", lane=rows[0].lane, level=self._limits.find_economy(request))
             return [rows]
         if phase == ENCODE or len(rows) == 1:
-            return None
+            is_crowded = isinstance(error, OutOfMemoryError) and self._models.evict_others(request.model)
+            return [rows] if is_crowded else None
         middle = (len(rows) + 1) // 2
         if isinstance(error, OutOfMemoryError):
             self._accelerator.free()
@@ -223,11 +231,15 @@ class EngineLoop:
         return [rows[:middle], rows[middle:]]
 
     def _decode(self, family: Any, rows: Sequence[Row]) -> None:
-        if getattr(family, "economies", 0):
-            family.economize(self._limits.find_economy(rows[0].ticket.request))
+        self._set_economy(family, rows[0].ticket.request)
         exposures = self._accelerator.expose(family.decode([row.drawing for row in rows]))
         for row, exposure in zip(rows, exposures, strict=True):
             row.exposure = exposure
+
+    def _set_economy(self, family: Any, request: ImageRequest) -> None:
+        """Let the autoencoder save as much memory as the lane needs, for pictures to encode as well."""
+        if getattr(family, "economies", 0):
+            family.economize(self._limits.find_economy(request))
 
     def _report_progress(self) -> None:
         """Report progress to every watch, including those of waiting requests: any of them may stop its request."""
@@ -249,7 +261,9 @@ class EngineLoop:
 def _needs_phase(phase: str, row: Row) -> bool:
     if row.ticket.error is not None:
         return False
-    return row.exposure is None if phase == DECODE else not row.is_denoised
+    if phase == DECODE:
+        return row.exposure is None and row.is_denoised  # a run that failed may have gone back to its first step
+    return not row.is_denoised
 
 
 def _begin_ticket(family: Any, ticket: Ticket) -> None:

@@ -92,6 +92,13 @@ class ModelCache:
         if name in self._models:
             self._drop(name)
 
+    def evict_others(self, name: str) -> bool:
+        """Remove every model but one from memory; return whether there was any."""
+        others = [other for other in self._models if other != name]
+        for other in others:
+            self._drop(other)
+        return bool(others)
+
     def open(self, request: ImageRequest, watchdog: Watchdog) -> Any:
         """Return the family of a request's model with exactly its adapters; loading is booked as overhead.
 
@@ -112,13 +119,14 @@ class ModelCache:
         self._make_room(self._size_of(name))
         with self._meter.busy("load"):
             self._models[name] = self._load_or_evict(card, directory)
+        loaded = self._models[name]
         with self._meter.busy("profile"):
-            self._limits.profile(
-                self._models[name].family, self._models[name].card or card, self._accelerator, watchdog
-            )
+            while not self._limits.profile(loaded.family, loaded.card or card, self._accelerator, watchdog):
+                if not self.evict_others(name):
+                    break
         if name not in self.text_encoders:
-            self.text_encoders[name] = self._models[name].family.list_encoders()
-        return self._models[name]
+            self.text_encoders[name] = loaded.family.list_encoders()
+        return loaded
 
     def _load_or_evict(self, card: ModelCard, directory: Path | None) -> LoadedModel:
         with suppress(OutOfMemoryError) if self._models else nullcontext():

@@ -112,6 +112,7 @@ class PaintedAccelerator:
 
     title = "brush"
     ahead = 0
+    is_crowded = False
 
     def mark(self) -> InstantMark:
         """Return the present moment."""

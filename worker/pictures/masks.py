@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 from PIL import Image, ImageChops
 
@@ -24,7 +25,7 @@ def read_mask(asset: Image.Image) -> Image.Image:
     Raises InvalidMaskError for a mask that covers nothing, or everything.
     """
     mask = _read_brightness(asset)
-    darkest, brightest = mask.getextrema()
+    darkest, brightest = cast("tuple[int, int]", mask.getextrema())  # of its one band
     if brightest < MIDDLE_GREY:
         raise InvalidMaskError(
             "The mask is black or transparent everywhere, so nothing would be repainted; "

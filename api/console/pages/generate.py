@@ -38,7 +38,8 @@ from common.tables import Asset
 
 CARD_FIELDS = {
     *("name", "title", "default_width", "default_height", "default_steps", "default_guidance_scale", "min_size"),
-    *("max_size", "size_multiple", "max_steps", "max_images", "schedulers", "negative_prompt", "modes", "adapters"),
+    *("max_size", "size_multiple", "fixed_size", "max_steps", "max_images", "schedulers", "negative_prompt", "modes"),
+    *("guidance_scale", "adapters"),
 }
 
 MOST_STYLES = 100

@@ -121,16 +121,22 @@ def try_model(directory: Path) -> ModelCard | None:
     return ModelCard.model_validate(result["card"])
 
 
+def _describe_sizes(card: ModelCard) -> str:
+    default = f"{card.default_width} × {card.default_height}"
+    if card.fixed_size:
+        return f"{default} only"
+    return f"{card.min_size} to {card.max_size}, multiples of {card.size_multiple}; default {default}"
+
+
 def _print_card(card: ModelCard) -> None:
     facts = {
         "model": card.name,
         "title": card.title,
         "family": card.family,
         "batching": "with other requests" if card.batching else "one request at a time",
-        "sizes": f"{card.min_size} to {card.max_size}, multiples of {card.size_multiple};"
-        f" default {card.default_width} × {card.default_height}",
+        "sizes": _describe_sizes(card),
         "steps": f"{card.max_steps} at most; default {card.default_steps}",
-        "guidance": card.default_guidance_scale,
+        "guidance": "not supported" if card.guidance_scale is False else card.default_guidance_scale,
         "modes": ", ".join(card.modes),
         "samplers": ", ".join(card.schedulers) or "model default",
         "adapters": ", ".join(adapter.name for adapter in card.adapters) or "–",

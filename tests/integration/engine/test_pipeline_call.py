@@ -53,6 +53,11 @@ class KontextLike:
         pass
 
 
+class DistilledLike:
+    def __call__(self, prompt=None, num_inference_steps=50, distilled_guidance_scale=3.25):
+        pass
+
+
 class PlannedLike:
     def __call__(self, prompt=None, guidance_scale=None, width=2048, height=2048):
         pass
@@ -70,6 +75,25 @@ def test_the_guidance_scale_goes_to_the_parameter_that_the_pipeline_uses():
     assert "guidance_scale" not in arguments(QwenLike())
     assert arguments(KontextLike())["guidance_scale"] == 3.0
     assert "true_cfg_scale" not in arguments(KontextLike())
+    assert arguments(DistilledLike())["distilled_guidance_scale"] == 3.0
+    assert derive(DistilledLike())["default_guidance_scale"] == 3.25
+
+
+def test_a_pipeline_without_guidance_has_none_to_choose():
+    class Unguided:
+        def __call__(self, prompt=None, num_inference_steps=4):
+            pass
+
+    from torch.nn import Module
+
+    undistilled = DistilledLike()
+    undistilled.transformer = Module()
+    undistilled.transformer.config = SimpleNamespace(guidance_embeds=False)
+    for pipeline in (Unguided(), undistilled):
+        derived = derive(pipeline)
+        assert (derived["default_guidance_scale"], derived["guidance_scale"]) == (0.0, False)
+    assert "distilled_guidance_scale" not in arguments(undistilled)
+    assert arguments(Unguided()) == {"prompt": "a fox", "num_inference_steps": 7}
 
 
 def test_guidance_that_is_off_without_a_negative_prompt_gets_a_blank_one():
@@ -103,7 +127,7 @@ def test_the_card_is_derived_from_the_signature():
     assert not sprint["negative_prompt"]
     assert not derive(KontextLike())["negative_prompt"]
     edit = derive(EditLike())
-    assert (edit["modes"], edit["default_width"], edit["default_height"]) == ([Mode.IMAGE], 512, 512)
+    assert (edit["modes"], edit["default_width"], edit["default_height"]) == ([Mode.TEXT, Mode.IMAGE], 512, 512)
     assert derive(PlannedLike())["max_size"] == 2048
 
 

@@ -80,6 +80,7 @@ class Device:
     """An accelerator that executes its work in order, on a clock of its own."""
 
     title = "device"
+    is_crowded = False
 
     def __init__(self, ahead: int = 0) -> None:
         self.ahead = ahead

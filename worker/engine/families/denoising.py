@@ -16,16 +16,13 @@ from common.jobs.request import ImageRequest, Mode
 from common.models.catalog import ModelCard
 from common.models.prompt_tokens import PromptTokens
 from common.models.text_encoders import TextEncoder
-from worker.engine.families import prompt_tokens
+from worker.engine.families import decoder_economy, prompt_tokens
 from worker.engine.families.async_copies import allow_async_copies
 from worker.engine.interface import Inputs
 from worker.engine.torch_backend import optimizations, schedulers
 from worker.torch_device import Device
 
 Tensor = torch.Tensor
-
-ECONOMIES = ("use_slicing", "use_tiling")
-"""Switches of diffusers' autoencoders: one picture at a time, and each picture in overlapping tiles."""
 
 
 @dataclass(eq=False)
@@ -93,12 +90,11 @@ class DenoisingFamily:
     @property
     def economies(self) -> int:
         """Return in how many ways the decoder can save memory: 1 by slicing, 2 by tiling as well."""
-        return sum(hasattr(self.pipeline.vae, name) for name in ECONOMIES)
+        return decoder_economy.count_economies(self.pipeline)
 
     def economize(self, level: int) -> None:
         """Let the decoder save memory in the first *level* ways; tiles may change the picture a little."""
-        for place, name in enumerate(ECONOMIES[: self.economies]):
-            setattr(self.pipeline.vae, name, place < level)
+        decoder_economy.set_economy(self.pipeline, level)
 
     def begin(self, request: ImageRequest, seeds: Sequence[int], inputs: Inputs) -> list[Denoising]:
         """Encode the prompt once and return a drawing for each seed."""

@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 from PIL import Image
 
 from common.jobs.request import ImageRequest, Mode
@@ -14,7 +13,10 @@ from worker.engine.families.denoising import create_generator
 from worker.engine.interface import Inputs
 from worker.engine.torch_backend.optimizations import find_denoiser
 
-GUIDANCE = ("guidance_scale", "true_cfg_scale", "prior_guidance_scale")
+DISTILLED = "distilled_guidance_scale"
+"""Guidance that is an input of the model, if its transformer was distilled for that."""
+
+GUIDANCE = ("guidance_scale", "true_cfg_scale", "prior_guidance_scale", DISTILLED)
 """Names of the guidance scale; where a pipeline has several, those without a default of their own are not in use."""
 
 TRUE_CFG = "true_cfg_scale"
@@ -25,14 +27,22 @@ SIZE_MULTIPLE, LARGEST_SIZE, SMALLEST_SIZE = 32, 2048, 256
 
 
 def list_defaults(pipeline: Any) -> Mapping[str, Any]:
-    """Return the parameters of a pipeline's call with their defaults; ``inspect.Parameter.empty`` for none."""
-    return _read_signature(type(pipeline).__call__)
+    """Return the parameters of a pipeline's call with their defaults; ``inspect.Parameter.empty`` for none.
+
+    Those that its model has no use for are left out.
+    """
+    defaults = _read_signature(type(pipeline).__call__)
+    if getattr(getattr(find_denoiser(pipeline), "config", None), "guidance_embeds", True):
+        return defaults
+    return {name: default for name, default in defaults.items() if name != DISTILLED}
 
 
 def find_modes(pipeline: Any) -> list[Mode]:
-    """Return what a pipeline generates from: a text, or a picture if it cannot do without one."""
-    is_for_text = type(pipeline) in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()
-    return [Mode.TEXT] if is_for_text or "image" not in list_defaults(pipeline) else [Mode.IMAGE]
+    """Return what a pipeline may generate from; if its picture has a default, the trial tells whether it is needed."""
+    defaults = list_defaults(pipeline)
+    if "image" not in defaults:
+        return [Mode.TEXT]
+    return [Mode.IMAGE] if defaults["image"] is inspect.Parameter.empty else [Mode.TEXT, Mode.IMAGE]
 
 
 def derive_card_fields(pipeline: Any) -> dict[str, Any]:
@@ -45,9 +55,11 @@ def derive_card_fields(pipeline: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"modes": find_modes(pipeline), "negative_prompt": is_negative_used}
     if isinstance(defaults.get("num_inference_steps"), int):
         fields["default_steps"] = defaults["num_inference_steps"]
-    guidance = defaults.get(find_guidance(defaults) or "")
-    if isinstance(guidance, int | float):
-        fields["default_guidance_scale"] = float(guidance)
+    name = find_guidance(defaults)
+    if name is None:
+        fields |= {"default_guidance_scale": 0.0, "guidance_scale": False}
+    elif isinstance(defaults[name], int | float):
+        fields["default_guidance_scale"] = float(defaults[name])
     return fields | _derive_sizes(pipeline, defaults)
 
 
@@ -64,6 +76,7 @@ def build_arguments(pipeline: Any, card: ModelCard, request: ImageRequest, seed:
         "prompt": request.prompt,
         "width": request.width,
         "height": request.height,
+        "max_area": request.width * request.height,  # which replaces the size (Flux Kontext)
         "num_inference_steps": request.steps,
         "generator": create_generator(seed),
         "output_type": "np",  # the one whose values are from 0 to 1 in every pipeline

@@ -67,6 +67,11 @@ class TorchAccelerator:
         """Return how many passes may be submitted ahead."""
         return 1 if self._device.torch.type == "cuda" else 0
 
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether other processes hold a notable part of its memory now."""
+        return self._device.is_crowded
+
     def mark(self) -> Mark:
         """Mark the current point in the submitted work."""
         if self._device.torch.type == "cuda":

@@ -62,6 +62,19 @@ def test_unsupported_fields_are_reported_one_by_one() -> None:
     }
 
 
+def test_a_model_of_one_size_takes_that_size_only() -> None:
+    cards = [PLAIN.model_copy(update={"default_height": 256, "min_size": 256, "max_size": 512, "fixed_size": True})]
+    assert place(cards=cards, width=512, height=256).request.width == place(cards=cards).request.width == 512
+    assert refused(cards=cards, width=256, height=256) == {"/width": "out_of_range"}
+    assert refused(cards=cards, height=512) == {"/height": "out_of_range"}
+
+
+def test_a_model_without_guidance_takes_no_scale_but_its_default() -> None:
+    cards = [PLAIN.model_copy(update={"default_guidance_scale": 0.0, "guidance_scale": False})]
+    assert refused(cards=cards, guidance_scale=7.5) == {"/guidance_scale": "incompatible"}
+    assert place(cards=cards, guidance_scale=0).request.guidance_scale == place(cards=cards).request.guidance_scale == 0
+
+
 def test_an_empty_negative_prompt_is_accepted_by_every_model() -> None:
     assert place(model="plain", negative_prompt="").request.negative_prompt == ""
 

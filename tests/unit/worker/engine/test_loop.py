@@ -238,6 +238,21 @@ def test_a_single_row_that_does_not_fit_fails_as_out_of_memory_and_the_next_is_u
         assert len(shop.print(shop.create_ticket(seed=3))[0]) == 1
 
 
+def test_a_row_that_does_not_fit_beside_another_model_is_stepped_without_it():
+    with EngineFixture("a", "b") as shop:
+        shop.print(shop.create_ticket(model="b"))
+
+        def run_out(phase, seeds):
+            if phase == "denoise" and len(shop.residents._models) > 1:
+                raise MemoryError
+
+        shop.families["a"].before = run_out
+        ticket = shop.create_ticket(model="a")
+        assert [len(pictures) for pictures in shop.print(ticket)] == [1]
+        assert list(shop.residents._models) == ["a"]
+        assert len(shop.print(shop.create_ticket(model="b"))[0]) == 1
+
+
 def test_a_step_that_fails_half_way_leaves_no_row_a_step_short_or_over():
     class HalfWay(FakeFamily):
         def step(self, drawings):
