@@ -40,7 +40,8 @@ from worker.press.circuit_breaker import CircuitBreaker
 from worker.press.failed_jobs import FailedJobs
 from worker.press.held_job import HeldJob
 from worker.press.registration import insert_press
-from worker.press.stalled_consumer import is_work_waiting, restart_press
+from worker.press.restart import Restart
+from worker.press.stalled_consumer import is_work_waiting
 from worker.press.storage_gate import StorageGate
 
 CONSUMER_STALL_SECONDS = 20.0
@@ -76,7 +77,8 @@ class Press:
         self.database = database
         self.storage = storage
         self.engine = engine
-        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, restart_press)
+        self.restart = Restart()
+        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, self.restart.request)
         self.safety = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
         self.outlet = StorageGate(storage)
@@ -281,7 +283,7 @@ class Press:
             return
         if is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
             log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
-            restart_press()
+            self.restart.request()
 
 
 def _list_usable(cards: Sequence[ModelCard]) -> list[str]:

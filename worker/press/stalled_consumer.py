@@ -1,7 +1,5 @@
-"""A consumer that receives no notification while work is due: how it is noticed, and what helps."""
+"""Notices a consumer that receives no notification while work is due."""
 
-import os
-import signal
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -22,8 +20,3 @@ def is_work_waiting(database: Database, models: Collection[str], seconds: float)
             Job.due_at < now_sql(session, -timedelta(seconds=seconds)),
         )
         return session.scalar(due.limit(1)) is not None
-
-
-def restart_press() -> None:
-    """Ask this process to shut down gracefully, so that its supervisor starts another."""
-    os.kill(os.getpid(), signal.SIGTERM)
