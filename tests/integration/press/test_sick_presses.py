@@ -231,8 +231,7 @@ def test_jobs_that_fail_everywhere_end_after_their_strikes_and_take_out_no_press
 def test_a_press_that_alone_offers_a_model_is_taken_out_by_its_jobs(press_fixture: PressFixture) -> None:
     submit_poison(press_fixture, circuit_breaker.MOST_FAULTS)
     with press_fixture.press(engine=poison("poison", ZeroDivisionError())) as only:
-        with press_fixture.database.transaction() as session:
-            session.get_one(PressRow, factories.press(press_fixture.database)).models = ["another"]
+        factories.press(press_fixture.database, models=["another"])
         for _ in range(circuit_breaker.MOST_FAULTS):
             runner.run_next_job(only)
         assert only.fault == "internal_error"
