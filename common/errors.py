@@ -9,7 +9,7 @@ class PressroomError(Exception):
     code = "internal_error"
     retryable = False
     blames_press = False
-    """Whether the press may be the cause: several jobs in a row that end so take it out of service."""
+    """Whether the press may be the cause: several jobs in a row that end so and are printed by others take it out."""
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
@@ -95,10 +95,13 @@ class StorageError(PressroomError):
 
     code = "storage_unavailable"
     retryable = True
+    blames_press = True
 
 
 class LinksUnprotectedError(StorageError):
     """The image storage answers links that Pressroom did not sign."""
+
+    blames_press = False
 
 
 class ObjectMissingError(StorageError):
@@ -106,6 +109,7 @@ class ObjectMissingError(StorageError):
 
     code = "object_missing"
     retryable = False
+    blames_press = False
 
 
 class GenerationError(PressroomError):
@@ -141,6 +145,7 @@ class OutOfMemoryError(GenerationError):
 
     code = "out_of_memory"
     retryable = True
+    blames_press = True
 
 
 class StepTimeoutError(GenerationError):

@@ -30,7 +30,7 @@ from worker.press import runner
 from worker.press.press import Press
 
 EXIT_UNAVAILABLE = 69
-"""Exit status when a press cannot start now but may succeed later (``EX_UNAVAILABLE`` in sysexits.h)."""
+"""Exit status of a press that must be started again, when what it lacks may be there (``EX_UNAVAILABLE``)."""
 
 
 def main() -> int:
@@ -75,7 +75,7 @@ def build_press(settings: Settings) -> Press:
 def run_consumer(press: Press) -> int:
     """Process notifications until a stop signal arrives, then shut down gracefully; return the exit status.
 
-    The status tells whether the end was asked for: whoever restarts only what has failed must restart the press.
+    The status tells whether others asked for the end: whoever restarts only what has failed must restart the press.
     """
     try:
         _consume_messages(press)
@@ -84,7 +84,7 @@ def run_consumer(press: Press) -> int:
         press.stop()
     if not was_asked:
         logs.get_logger(__name__).error("press_consumer_ended")
-    return 0 if was_asked else EXIT_UNAVAILABLE
+    return 0 if was_asked and not press.restart.is_requested else EXIT_UNAVAILABLE
 
 
 def _consume_messages(press: Press) -> None:

@@ -1,4 +1,4 @@
-"""Self-test of a press: load every offered model and the checker, and print one JSON result per line.
+"""Self-test of a press: load every offered model and the checker, and print JSON lines: what is tested, and its result.
 
 Run as ``python -m worker.selftest`` in a separate process, because it imports torch and a broken library may crash it;
 with ``--models-only`` the checker is left out.
@@ -31,23 +31,23 @@ class PartResult:
 
     part: str
     name: str
-    ok: bool
+    ok: bool | None  # None as long as it is being tested
     fault: str | None = None
     remedy: str | None = None
     card: dict[str, Any] | None = None  # of a model that works, as a press offers it
 
 
 def run_selftest(settings: Settings, *, models_only: bool = False) -> Iterator[PartResult]:
-    """Test each component in turn and yield its result."""
+    """Test each component in turn; yield it when its test begins, and its result."""
     yield from _test_models(settings)
     if not models_only:
-        yield _test_part("checker", ", ".join(settings.checker), INSTALL, lambda: open_checker(settings).load())
+        yield from _test_part("checker", ", ".join(settings.checker), INSTALL, lambda: open_checker(settings).load())
 
 
 def _test_models(settings: Settings) -> Iterator[PartResult]:
     for entry in settings.models or (str(catalog.STARTER),):
         alone = settings.model_copy(update={"models": (entry,), "default_model": None})
-        yield _test_part("model", entry, CHOOSE_MODELS, partial(_load_model, alone))
+        yield from _test_part("model", entry, CHOOSE_MODELS, partial(_load_model, alone))
     try:
         catalog.load_offered_models(settings)
     except SettingsError as error:
@@ -68,14 +68,16 @@ def _load_model(settings: Settings) -> dict[str, Any]:
     return card.model_dump(mode="json", exclude_none=True)
 
 
-def _test_part(part: str, name: str, remedy: str, load: Callable[[], dict[str, Any] | None]) -> PartResult:
+def _test_part(part: str, name: str, remedy: str, load: Callable[[], dict[str, Any] | None]) -> Iterator[PartResult]:
+    yield PartResult(part, name, ok=None)
     try:
         card = load()
     except ImportError as error:
-        return PartResult(part, name, ok=False, fault=f"{error.name or error} cannot be imported.", remedy=INSTALL)
+        yield PartResult(part, name, ok=False, fault=f"{error.name or error} cannot be imported.", remedy=INSTALL)
     except PressroomError as error:
-        return PartResult(part, name, ok=False, fault=error.message, remedy=remedy)
-    return PartResult(part, name, ok=True, card=card)
+        yield PartResult(part, name, ok=False, fault=error.message, remedy=remedy)
+    else:
+        yield PartResult(part, name, ok=True, card=card)
 
 
 def main() -> int:
@@ -87,7 +89,7 @@ def main() -> int:
         return EXIT_BAD_SETTINGS
     fit = True
     for result in run_selftest(settings, models_only="--models-only" in sys.argv[1:]):
-        fit = fit and result.ok
+        fit = fit and result.ok is not False
         print(json.dumps(asdict(result), ensure_ascii=False), flush=True)  # noqa: T201  (program output)
     return 0 if fit else 1
 

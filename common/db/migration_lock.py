@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
@@ -15,10 +16,10 @@ from common.db.engine import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, Database, tr
 from common.errors import DatabaseBusyError
 from common.logs import get_logger
 
-LOCK_TIMEOUT = "2s"
+LOCK_SECONDS = 2.0
 PAUSE_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
-"""How long a migration tries to get its locks, and how long it waits for another process that migrates."""
+"""How long each migration waits for its locks, all tries together, and how long a process waits for its turn."""
 
 LOCK_KEY = 0x7072657373726F6F
 """The key of the advisory lock: any number, if only it is always the same."""
@@ -35,7 +36,7 @@ def migrating_connection(database: Database) -> Iterator[Connection]:
             return
         try:
             for name, value in (
-                ("lock_timeout", LOCK_TIMEOUT),
+                ("lock_timeout", f"{LOCK_SECONDS:g}s"),
                 ("statement_timeout", "0"),
                 ("idle_in_transaction_session_timeout", "0"),
             ):
@@ -50,16 +51,24 @@ def migrating_connection(database: Database) -> Iterator[Connection]:
 def retry_while_locked(connection: Connection, migrate: Callable[[], object]) -> None:
     """Call *migrate*, again and again while others hold the locks that it needs.
 
-    Each migration is a transaction of its own, so those that have succeeded are not repeated.
+    Each migration is a transaction of its own, so those that have succeeded are not repeated. Only the waiting is
+    limited, for each migration that is blocked; however long it works, its locks may be waited for as long.
     """
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    blocked, waited = None, 0.0
     while True:
+        started = time.monotonic()
         try:
             migrate()
         except OperationalError as error:
             connection.rollback()
-            state = getattr(error.orig, "sqlstate", None)
-            if state not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED) or time.monotonic() > give_up_at:
+            if getattr(error.orig, "sqlstate", None) not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
+                raise
+            revision = MigrationContext.configure(connection).get_current_revision()
+            connection.commit()
+            if revision != blocked:
+                blocked, waited = revision, 0.0
+            waited += min(time.monotonic() - started, LOCK_SECONDS) + PAUSE_SECONDS
+            if waited > PATIENCE_SECONDS:
                 raise
             log.info("migration_waits", reason=str(error.orig).strip().splitlines()[0])
             time.sleep(PAUSE_SECONDS)

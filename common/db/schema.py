@@ -34,14 +34,14 @@ def upgrade_schema(database: Database) -> None:
     revision = fetch_revision(database)
     if revision == _list_revisions()[0]:
         return
+    if revision is not None and revision not in _list_revisions():
+        log.warning("schema_newer", revision=revision, expected=load_newest_revision())
+        return
     if database.is_pooled:
         raise SettingsError(
             f"Migrations need sessions of their own: for `pressroom migrate`, set {PREFIX}DATABASE_URL to the address "
             f"of PostgreSQL itself and {PREFIX}DATABASE_POOLER to none."
         )
-    if revision is not None and revision not in _list_revisions():
-        log.warning("schema_newer", revision=revision, expected=load_newest_revision())
-        return
     with migration_lock.migrating_connection(database) as connection:
         config = _build_alembic_config()
         config.attributes["connection"] = connection

@@ -8,14 +8,14 @@ The front is read from an index as well: a row that held it would be written by 
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Tuple, and_, bindparam, func, or_, select, tuple_, union_all
+from sqlalchemy import Row, Select, Tuple, and_, bindparam, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.db.clock import DatabaseClock, StatementTime
@@ -53,20 +53,23 @@ def choose_job(
     return None
 
 
-def find_jobs_for_others(session: Session, press_id: UUID, job_ids: Collection[UUID], silence: timedelta) -> set[UUID]:
-    """Return those of some jobs that another press should try: one that is in service and has not tried them yet.
-
-    A press counts as running unless it was silent for *silence*.
-    """
-    if not job_ids:
-        return set()
+def fetch_others_in_service(session: Session, press_id: UUID, silence: timedelta) -> Sequence[Row[UUID, list[str]]]:
+    """Return the id and the models of every other press in service; one that was silent for *silence* is not."""
     in_service = select(Press.id, Press.models).where(
         Press.id != press_id,
         Press.stopped_at.is_(None),
         Press.fault.is_(None),
         Press.heartbeat_at > StatementTime(-silence),
     )
-    others = session.execute(in_service).all()
+    return session.execute(in_service).all()
+
+
+def find_jobs_for_others(session: Session, press_id: UUID, job_ids: Collection[UUID], silence: timedelta) -> set[UUID]:
+    """Return those of some jobs that another press should try: one that is in service and has not tried them yet.
+
+    A press that was silent for *silence* is not in service.
+    """
+    others = fetch_others_in_service(session, press_id, silence) if job_ids else ()
     if not others:
         return set()
     jobs = session.execute(select(Job.id, Job.model).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED)).all()

@@ -101,6 +101,7 @@ def test_f59_a_checker_that_hangs_fails_the_attempt_and_restarts_the_press(
         runner.run_next_job(press)
     hanging.never.set()
     assert asked == [(os.getpid(), signal.SIGTERM)]
+    assert press.restart.is_requested
     (attempt,) = press_fixture.attempts(job.id)
     assert (attempt.outcome, attempt.error_code) == (Outcome.RETRIED, "safety_unavailable")
     assert list(press_fixture.storage.list_keys("")) == []

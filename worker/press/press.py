@@ -1,7 +1,5 @@
 """The press: its components, the jobs it holds, and its heartbeat."""
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,7 +21,7 @@ from common.errors import (
     StepTimeoutError,
     StorageError,
 )
-from common.jobs import fair_queue, lifecycle
+from common.jobs import fair_queue, lifecycle, press_faults
 from common.jobs.attempts import Claim, Fence
 from common.logs import get_logger
 from common.models.catalog import ModelCard, register_models, register_new_models
@@ -42,7 +40,9 @@ from worker.press.capacity import Capacity
 from worker.press.circuit_breaker import CircuitBreaker
 from worker.press.failed_jobs import FailedJobs
 from worker.press.held_job import HeldJob
-from worker.press.stalled_consumer import is_work_waiting, restart_press
+from worker.press.registration import insert_press
+from worker.press.restart import Restart
+from worker.press.stalled_consumer import is_work_waiting
 from worker.press.storage_gate import StorageGate
 
 CONSUMER_STALL_SECONDS = 20.0
@@ -78,7 +78,8 @@ class Press:
         self.database = database
         self.storage = storage
         self.engine = engine
-        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, restart_press)
+        self.restart = Restart()
+        self.checker: Checker = TimeoutChecker(checker, settings.check_timeout_seconds, self.restart.request)
         self.safety = SafetyPolicyEngine(self.checker, settings)
         self.finisher = finisher
         self.outlet = StorageGate(storage)
@@ -119,7 +120,13 @@ class Press:
         """Leave the job to another press, if there is one, and count the error if it may be this press's fault."""
         if error.retryable:
             self._failed_jobs.add(claim.job_id)
-        self.breaker.record_fault(error, is_first_attempt=claim.strikes == 1)
+        self.breaker.record_fault(error, claim.job_id, is_first_attempt=claim.strikes == 1)
+        with suppress(DatabaseUnavailableError):  # it is judged again before the next claim
+            self.breaker.judge(self._count_faults)
+
+    def _count_faults(self, job_ids: Collection[UUID]) -> int:
+        with self.database.reading() as session:
+            return press_faults.count_faults_of_press(session, self.id, job_ids, self.lease)
 
     def start(self) -> None:
         """Load the checker and the models, then offer those that work. The press takes no work until this returns.
@@ -128,19 +135,7 @@ class Press:
         """
         with self.database.transaction() as session:
             register_new_models(session, self.cards)
-            session.add(
-                PressRow(
-                    id=self.id,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    accelerator=self.engine.accelerator,
-                    models=[],
-                    price_per_hour=self.settings.gpu_price_per_hour,
-                    currency=self.settings.currency,
-                    started_at=now_sql(session),
-                    heartbeat_at=now_sql(session),
-                )
-            )
+            insert_press(session, self.id, self.settings, self.engine.accelerator)
         self.safety.load()
         self.finisher.load()
         tried = self.engine.load()
@@ -163,16 +158,18 @@ class Press:
         The job keeps its share of the engine for the block, or until the function yielded with it is called.
         """
         self._notified_at = time.monotonic()
-        with ExitStack() as place:
+        with ExitStack() as hand, ExitStack() as place:
             with self._door:  # one at a time, so that two threads do not claim for the same free capacity
                 work = self._claim_in_turn()
                 if work is not None:
+                    hand.enter_context(self.breaker.holding())
                     place.enter_context(self._room.taken(self.engine.weigh(work.claim.request)))
             yield (work, place.close) if work is not None else None
 
     def _claim_in_turn(self) -> HeldJob | None:
         """Wait for room and claim a job; interactive jobs do not wait for bulk jobs."""
         while not self._leaving.is_set():
+            self.breaker.judge(self._count_faults)
             if not self.outlet.is_open:
                 self._leaving.wait(STORAGE_RETRY_SECONDS)
                 self.outlet.probe()
@@ -185,19 +182,24 @@ class Press:
         return None
 
     def _claim(self, priorities: Collection[Priority]) -> HeldJob | None:
+        failed = self._failed_jobs.list_recent()
         try:
             with self.database.transaction() as session:
-                left = fair_queue.find_jobs_for_others(session, self.id, self._failed_jobs.list_recent(), self.lease)
-                claim = lifecycle.claim_job(
-                    session,
-                    self.id,
-                    self.models,
-                    self.engine.warm_lanes,
-                    priorities,
-                    lease=self.lease,
-                    max_strikes=self.settings.max_strikes,
-                    excluded=left,
+                left = fair_queue.find_jobs_for_others(session, self.id, failed, self.lease)
+                claims = (
+                    lifecycle.claim_job(
+                        session,
+                        self.id,
+                        self.models,
+                        self.engine.warm_lanes,
+                        priorities,
+                        lease=self.lease,
+                        max_strikes=self.settings.max_strikes,
+                        excluded=excluded,
+                    )
+                    for excluded in ([left] if self.breaker.fault is None else [failed, left])  # after a rest, new ones
                 )
+                claim = next(filter(None, claims), None)
         except JobUnreadableError as error:
             log.error("job_unreadable", job_id=str(error.job_id))  # noqa: TRY400  (no traceback: expected)
             with self.database.transaction() as session:
@@ -283,7 +285,7 @@ class Press:
             return
         if is_work_waiting(self.database, self.models, CONSUMER_STALL_SECONDS):
             log.error("press_consumer_stalled", seconds=CONSUMER_STALL_SECONDS)
-            restart_press()
+            self.restart.request()
 
 
 def _list_usable(cards: Sequence[ModelCard]) -> list[str]:

@@ -46,7 +46,6 @@ def run_next_job(press: Press) -> None:
         work, leave_room = claimed
         with (
             bind_log_context(job_id=work.claim.job_id, attempt=work.claim.attempt),
-            press.breaker.holding(),
             press.holding(work),
         ):
             failpoint("claimed")

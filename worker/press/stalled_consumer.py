@@ -1,7 +1,5 @@
-"""A consumer that receives no notification while work is due: how it is noticed, and what helps."""
+"""Notices a consumer that receives no notification while work is due."""
 
-import os
-import signal
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -19,8 +17,3 @@ def is_work_waiting(database: Database, models: Collection[str], seconds: float)
         late = Job.due_at < StatementTime(-timedelta(seconds=seconds))
         due = select(Job.id).where(QUEUED, Job.model.in_(models), late)
         return session.scalar(due.limit(1)) is not None
-
-
-def restart_press() -> None:
-    """Ask this process to shut down gracefully, so that its supervisor starts another."""
-    os.kill(os.getpid(), signal.SIGTERM)

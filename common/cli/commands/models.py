@@ -11,7 +11,7 @@ from common.cli.diagnostics import list_missing_packages
 from common.cli.output import as_json_option, print_json, print_table
 from common.cli.owner_client import OwnerClient
 from common.cli.selftest import MODELS_ONLY, SelftestError, run_selftest
-from common.errors import ModelUnavailableError
+from common.errors import ModelUnavailableError, SettingsError
 from common.models import catalog, files
 from common.models.catalog import PAINTED, STARTER, ModelCard
 from common.settings import PREFIX, Settings
@@ -100,10 +100,20 @@ def _examine_directory(directory: Path) -> tuple[ModelCard | None, str | None]:
     card = None
     try:
         card = catalog.read_card(directory)
+        _check_offered(directory)
         files.check_model_directory(directory)
         return try_model(directory) or card, None
-    except (ModelUnavailableError, SelftestError) as error:
+    except (ModelUnavailableError, SelftestError, SettingsError) as error:
         return card, error.message
+
+
+def _check_offered(directory: Path) -> None:
+    """Raise SettingsError unless a press can be told to offer the model in *directory*."""
+    path = str(directory.resolve())
+    alone = Settings.from_environ({SETTING: path})
+    if alone.models != (path,):
+        raise SettingsError(f"{path}: {SETTING} cannot hold a path with commas or ending in a space; rename it.")
+    catalog.load_offered_models(alone)
 
 
 def try_model(directory: Path) -> ModelCard | None:
@@ -115,10 +125,11 @@ def try_model(directory: Path) -> ModelCard | None:
         click.echo("Not tried: the packages of a press are not installed here.", err=True)
         return None
     environ = {name: value for name, value in os.environ.items() if name != f"{PREFIX}DEFAULT_MODEL"}
-    (result,) = run_selftest(environ | {SETTING: str(directory.resolve())}, TRIAL_SECONDS, MODELS_ONLY)
-    if not result["ok"]:
-        raise ModelUnavailableError(result["fault"])
-    return ModelCard.model_validate(result["card"])
+    for result in run_selftest(environ | {SETTING: str(directory.resolve())}, TRIAL_SECONDS, MODELS_ONLY):
+        if not result["ok"]:
+            raise ModelUnavailableError(result["fault"])
+        tried = ModelCard.model_validate(result["card"])
+    return tried
 
 
 def _describe_sizes(card: ModelCard) -> str:

@@ -144,7 +144,8 @@ def test_f26_a_press_that_receives_nothing_while_work_is_due_restarts(
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("worker.press.press.CONSUMER_STALL_SECONDS", 0.2)
     monkeypatch.setattr(os, "kill", lambda *order: asked.append(order))
-    with press_fixture.press():
+    with press_fixture.press() as press:
         factories.submit(press_fixture.database)
         until(lambda: asked, "the press to notice")
     assert asked[0] == (os.getpid(), signal.SIGTERM)
+    assert press.restart.is_requested

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from common.db import schema
-from common.db.engine import Database
+from common.db.engine import Database, Pool
 from common.db.types import Base
 from common.errors import SchemaError
 from tests.support import factories
@@ -70,14 +70,17 @@ def test_several_processes_may_migrate_at_once(bare: Database) -> None:
     assert schema.fetch_revision(bare) == schema.load_newest_revision()
 
 
-def test_tables_of_a_newer_version_are_left_as_they_are(database: Database) -> None:
+@pytest.mark.parametrize("is_shared", [False, True], ids=["direct", "pooled"])
+def test_tables_of_a_newer_version_are_left_as_they_are(database: Database, *, is_shared: bool) -> None:
     newest = schema.fetch_revision(database)
     _write_revision(database, "9999")
+    reached = Database(database.url.render_as_string(hide_password=False), pool=Pool(is_shared=is_shared))
     try:
-        schema.upgrade_schema(database)
+        schema.upgrade_schema(reached)
         assert schema.fetch_revision(database) == "9999"
         schema.check_schema_not_older(database)
     finally:
+        reached.close()
         _write_revision(database, str(newest))
 
 

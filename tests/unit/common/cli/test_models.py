@@ -9,6 +9,8 @@ from common.cli.commands import models
 from common.errors import ModelUnavailableError
 from common.models.catalog import STARTER
 
+TRY_MODEL = models.try_model
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -69,6 +71,26 @@ def test_a_model_is_added_by_the_setting_that_is_printed(copy, monkeypatch):
     assert added == {"name": "my-model", "setting": "PRESSROOM_MODELS", "value": f"{STARTER},{copy}"}
     monkeypatch.setenv("PRESSROOM_MODELS", added["value"])
     assert json.loads(run("add", str(copy), "--json").stdout) == added
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("painted", "reserved"), ("a,b", "commas"), (",", "commas"), ("model ", "ending in a space")]
+)
+def test_a_directory_whose_name_no_press_can_offer_is_refused(copy, name, words):
+    renamed = copy.rename(copy.parent / name)
+    done = run("check", str(renamed))
+    assert done.exit_code == 1
+    assert words in done.stderr
+    assert words in json.loads(run("check", str(renamed), "--json").stdout)["fault"]
+    assert words in str(run("add", str(renamed)).exception)
+
+
+def test_the_first_part_that_fails_says_why_a_model_cannot_be_served(copy, monkeypatch):
+    results = [{"ok": False, "fault": "It is damaged."}, {"ok": False, "fault": "Nothing is offered."}]
+    monkeypatch.setattr(models, "try_model", TRY_MODEL)
+    monkeypatch.setattr(models, "list_missing_packages", list)
+    monkeypatch.setattr(models, "run_selftest", lambda *_: iter(results))
+    assert "It is damaged." in run("check", str(copy)).stderr
 
 
 def test_an_unusable_model_is_not_added(copy, monkeypatch):
