@@ -118,7 +118,7 @@ class CompiledTemplate:
         try:
             self._template = _ENVIRONMENT.from_string(source)
         except LiquidError as error:
-            raise TemplateError(_format_error(error)) from None
+            raise TemplateError(_format_error(error) + _suggest_name(source, error)) from None
         except RecursionError:
             raise TemplateError("is nested too deeply") from None
         self.variables = frozenset(_find_variables(self._template))
@@ -281,3 +281,13 @@ def _format_error(error: LiquidError) -> str:
     place = error.token.start_index + 1 if error.token is not None and error.token.start_index >= 0 else None
     where = f" at character {place}" if place else ""
     return f"cannot be read{where}: {str(error.args[0])[:120] if error.args else 'invalid Liquid'}"
+
+
+def _suggest_name(source: str, error: LiquidError) -> str:
+    """Return how to write the tag that cannot be read, if it names a column by a heading such as ``First Name``."""
+    at = error.token.start_index if error.token is not None else -1
+    tag = next((source[start + 2 : end - 2] for start, end in find_tags(source) if end and start <= at < end), "")
+    heading = tag.strip("-" + whitespace)
+    if not heading or not all(sign.isalnum() or sign in " _.-" for sign in heading):
+        return ""
+    return f"; for a column {heading!r}, write {{{{ {spell_placeholder(heading)} }}}}"

@@ -196,3 +196,22 @@ def test_the_short_syntax_and_liquids_own_give_the_same_result(parts: list[str],
 
 def test_a_template_is_parsed_once() -> None:
     assert templates.compile_template("{{ a }}") is templates.compile_template("{{ a }}")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("for {{ First Name }}", "for a column 'First Name', write {{ first_name }}"),
+        ("{% if vip %}{{-Kunden Nr. -}}{% endif %}", "for a column 'Kunden Nr.', write {{ kunden_nr }}"),
+    ],
+)
+def test_a_heading_written_as_it_is_gets_the_name_to_write(source: str, words: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        CompiledTemplate(source)
+    assert words in str(caught.value)
+
+
+def test_other_faults_of_a_tag_get_no_name() -> None:
+    with pytest.raises(TemplateError) as caught:
+        CompiledTemplate("{{ name | | upcase }}")
+    assert "write {{" not in str(caught.value)
