@@ -81,7 +81,7 @@ def read_date(text: str) -> dt.datetime:
 
 
 def _strip_signs(text: str) -> str:
-    """Return *text* with plain spaces, apostrophes and minus signs, and without currency, percent sign and unit."""
+    """Return *text* in plain spaces, apostrophes and minus signs, without signs of currencies and percent."""
     plain = "".join(
         " " if sign.isspace() else "'" if sign in _APOSTROPHES else "-" if sign in _MINUSES else sign
         for sign in text

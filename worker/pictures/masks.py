@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 from PIL import Image, ImageChops
 
@@ -11,6 +10,8 @@ from worker.engine.interface import Inputs, Picture
 
 MIDDLE_GREY = 128
 """From this brightness on, a model repaints what a mask covers."""
+
+OPAQUE = 255
 
 BLACK, WHITE = 32, 223
 """Up to which brightness, and from which on, a mask's own colours count as black and white."""
@@ -25,13 +26,13 @@ def read_mask(asset: Image.Image) -> Image.Image:
     Raises InvalidMaskError for a mask that covers nothing, or everything.
     """
     mask = _read_brightness(asset)
-    darkest, brightest = cast("tuple[int, int]", mask.getextrema())  # of its one band
-    if brightest < MIDDLE_GREY:
+    counts = mask.histogram()
+    if not any(counts[MIDDLE_GREY:]):
         raise InvalidMaskError(
             "The mask is black or transparent everywhere, so nothing would be repainted; "
             "paint white what is to change, or paint on a transparent layer."
         )
-    if darkest == 255:  # noqa: PLR2004  (white)
+    if not any(counts[:OPAQUE]):
         raise InvalidMaskError(
             "The mask is white everywhere, so everything would be repainted; leave out mask_image if that is what you "
             "want, or paint black what is to stay."
@@ -44,9 +45,9 @@ def _read_brightness(asset: Image.Image) -> Image.Image:
     if "A" not in asset.getbands():
         return grey
     alpha = asset.getchannel("A")
-    if alpha.getextrema()[0] == 255:  # noqa: PLR2004  (opaque everywhere)
+    if not any(alpha.histogram()[:OPAQUE]):
         return grey
-    opaque = grey.histogram(alpha.point(lambda value: 255 * (value == 255)))  # noqa: PLR2004
+    opaque = grey.histogram(alpha.point(lambda value: OPAQUE * (value == OPAQUE)))
     if not (any(opaque[: BLACK + 1]) and any(opaque[WHITE:])):
         return alpha
     # An asset's colours lie on white already; taking that white away again leaves them on black.

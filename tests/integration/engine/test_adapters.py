@@ -96,6 +96,8 @@ def test_kohyas_format_is_read(adapted_models, open_model, tmp_path, name):
     ("name", "layer", "width"),
     [
         ("sdxl", "lora_unet_input_blocks_3_1_transformer_blocks_0_attn2_to_q", 64),
+        ("sdxl", "lora_unet_middle_block_1_proj_in", 64),
+        ("sdxl", "lora_unet_output_blocks_0_1_proj_out", 64),
         ("flux", "lora_unet_double_blocks_0_img_attn_proj", 32),
     ],
 )
