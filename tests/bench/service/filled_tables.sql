@@ -60,11 +60,13 @@ FROM (SELECT *, owner || coalesce('/' || campaign_id, '') AS flow FROM plan) AS 
 ORDER BY is_queued, n;
 
 INSERT INTO attempts (
-    job_id, number, press_id, outcome, error_code, started_at, ended_at, gpu_seconds, cpu_seconds, phases
+    job_id, number, press_id, outcome, error_code, started_at, ended_at, gpu_seconds, cpu_seconds, phases, is_booked,
+    booked_outcome, booked_seconds
 )
 SELECT
     id, number, press_id, CASE WHEN number < attempt THEN 'lost' ELSE status END,
-    CASE WHEN number = attempt THEN error_code END, started_at, finished_at, 2.5, 0.5, '{"denoise": 2.5}'
+    CASE WHEN number = attempt THEN error_code END, started_at, finished_at, 2.5, 0.5, '{"denoise": 2.5}', TRUE,
+    CASE WHEN number < attempt THEN 'lost' ELSE status END, 2.5
 FROM jobs, LATERAL generate_series(1, attempt) AS number
 WHERE status <> 'queued'
 ORDER BY id;
@@ -84,6 +86,41 @@ SELECT
 FROM (SELECT *, roll = 0 AS is_blocked FROM (SELECT *, hashtext(id::text) & 127 AS roll FROM jobs) AS rolled) AS made
 WHERE status = 'succeeded'
 ORDER BY id;
+
+CREATE TEMPORARY TABLE booked ON COMMIT DROP AS
+SELECT
+    attempts.started_at, owner, model, key_id, priority, status, attempts.press_id, outcome, '' AS currency,
+    CASE WHEN number = 1 THEN 1 ELSE 0 END AS jobs, 1 AS attempts, gpu_seconds, 0 AS images,
+    0.0 AS delivered_seconds, 0.0 AS overrun_seconds, 0 AS amount
+FROM attempts JOIN jobs ON jobs.id = attempts.job_id
+UNION ALL
+SELECT
+    attempts.started_at, jobs.owner, model, key_id, priority, jobs.status, attempts.press_id, '', currency, 0, 0, 0.0, 1,
+    images.gpu_seconds, overrun_seconds, amount
+FROM images
+JOIN attempts ON attempts.job_id = images.job_id AND attempts.number = images.attempt
+JOIN jobs ON jobs.id = images.job_id
+WHERE images.status = 'delivered' AND verdict <> 'block';
+
+INSERT INTO usage_sums (
+    unit, owner, begins_at, model, key_id, priority, status, outcome, currency, jobs, attempts, gpu_seconds, images,
+    delivered_seconds, overrun_seconds, amount
+)
+SELECT
+    unit, owner, date_trunc(unit, started_at, 'UTC') AS begins_at, model, key_id, priority, status, outcome, currency,
+    sum(jobs), sum(attempts), sum(gpu_seconds), sum(images), sum(delivered_seconds), sum(overrun_seconds), sum(amount)
+FROM booked, unnest(ARRAY['hour', 'day']) AS unit
+GROUP BY unit, owner, begins_at, model, key_id, priority, status, outcome, currency;
+
+INSERT INTO press_usage_sums (
+    unit, begins_at, press_id, outcome, currency, jobs, attempts, gpu_seconds, images, delivered_seconds,
+    overrun_seconds, amount
+)
+SELECT
+    unit, date_trunc(unit, started_at, 'UTC') AS begins_at, press_id, outcome, currency, sum(jobs), sum(attempts),
+    sum(gpu_seconds), sum(images), sum(delivered_seconds), sum(overrun_seconds), sum(amount)
+FROM booked, unnest(ARRAY['hour', 'day']) AS unit
+GROUP BY unit, begins_at, press_id, outcome, currency;
 
 INSERT INTO quarantined_images (image_id, owner, state, created_at, expires_at)
 SELECT id, owner, 'waiting', created_at, created_at + interval '40 days' FROM images WHERE status = 'quarantined';
