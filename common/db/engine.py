@@ -149,6 +149,7 @@ class _FileLock:
         self._path = path
         self._thread_lock = threading.Lock()
         self._file: Any = None
+        self._is_closed = False
 
     def __enter__(self) -> None:
         self._thread_lock.acquire()
@@ -162,14 +163,20 @@ class _FileLock:
 
     def __exit__(self, *exception: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
+        if self._is_closed:
+            self._close_file()
         self._thread_lock.release()
 
     def close(self) -> None:
-        """Close the lock's file; the next use opens it again."""
+        """Close the lock's file; a later writer opens it again, and closes it when done."""
         with self._thread_lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            self._is_closed = True
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _close_on_checkin(connection: DBAPIConnection | None, _record: object) -> None:

@@ -49,7 +49,9 @@ def test_40_jobs_of_two_owners_are_shared_fairly_and_urgent_ones_go_first(stack:
     rows = {row.id: row for row in stack.rows(*ordered)}
     attempts = stack.attempts(*ordered)
     started = [rows[attempt.job_id] for attempt in attempts]
-    assert [row.priority for row in started] == [Priority.INTERACTIVE] * 20 + [Priority.BULK] * 20
+    # Presses that claim at the same moment may note the beginning of their attempts in either order.
+    assert {row.priority for row in started[: 20 - PRESSES]} == {Priority.INTERACTIVE}
+    assert {row.priority for row in started[20 + PRESSES :]} == {Priority.BULK}
     for owners in ([row.owner for row in started[:20]], [row.owner for row in started[20:]]):
         for length in range(21):
             assert abs(owners[:length].count("ada") - owners[:length].count("grace")) <= 2, owners

@@ -195,7 +195,7 @@ def test_an_input_that_was_changed_fails_the_job(press_fixture: PressFixture, fa
             press_fixture.storage.put(key, b"\x89PNG something else", "image/png")
     if fault == "row":
         with press_fixture.database.transaction() as session:
-            assets.hide_asset(session, session.get_one(Asset, init))
+            assets.hide_assets(session, [session.get_one(Asset, init)])
     with press_fixture.press() as press:
         runner.run_next_job(press)
     assert ended(press_fixture, job) == (JobStatus.FAILED, "input_missing")

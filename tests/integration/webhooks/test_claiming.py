@@ -3,9 +3,10 @@
 from datetime import timedelta
 from threading import Thread
 
+from common.clerk import retention
 from common.states.webhooks import EndpointStatus, Failure, MessageState
 from common.tables import WebhookEndpoint, WebhookMessage
-from common.webhooks import endpoints, outbox
+from common.webhooks import endpoints
 from common.webhooks.claiming import Delivery
 from common.webhooks.outcomes import DeliveryOutcome
 from tests.support.servers.webhook_receivers import Receiver
@@ -109,7 +110,6 @@ def test_old_messages_are_deleted_but_pending_ones_are_kept(
     with webhook_fixture.database.transaction() as session:
         for message_id in (done, waiting):
             session.get_one(WebhookMessage, message_id).created_at -= timedelta(days=31)
-    with webhook_fixture.database.transaction() as session:
-        assert outbox.delete_old_messages(session, 30) == 1
+    assert retention.delete_messages(webhook_fixture.database, 30) == 1
     assert [message.id for message in webhook_fixture.messages()] == [waiting]
     assert webhook_fixture.attempts(done) == []
