@@ -8,10 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from common.db.ids import NO_ID
 from common.tables import ApiKey, Image, Job
-
-NO_KEY = UUID(int=0)
-"""Stands for the key of jobs that were submitted without one."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class RetentionTerm:
     def _filter_keys(self, key_id: ColumnElement[UUID | None]) -> ColumnElement[bool] | None:
         if self.key_id is not None:
             return key_id == self.key_id
-        return None if self.others is None else func.coalesce(key_id, NO_KEY).not_in(self.others)
+        return None if self.others is None else func.coalesce(key_id, NO_ID).not_in(self.others)
 
 
 def load_keys_with_terms(session: Session) -> Sequence[ApiKey]:

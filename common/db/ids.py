@@ -5,6 +5,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+NO_ID = UUID(int=0)
+"""Stands for an id that is missing, where null would not do, such as in a primary key."""
+
 
 def create_id() -> UUID:
     """Return a fresh UUIDv7, greater than every one that this process made before."""

@@ -10,21 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
-from uuid import UUID
 
 from sqlalchemy import Insert, Row, Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from common.db.dialects import choose_insert
+from common.db.ids import NO_ID
 from common.states.jobs import TERMINAL, Outcome
 from common.tables import Attempt, Image, Job
 from common.tables.usage import PressUsageSum, UsageSum
 from common.usage.lines import NO_CURRENCY, WAS_DELIVERED
 from common.usage.sources import compute_hours_horizon
 from common.usage.spans import Unit, truncate_time
-
-NO_KEY = UUID(int=0)
-"""Stands for the key of jobs that were submitted without one."""
 
 MARGIN = timedelta(days=2)
 """How much longer sums of hours exist than reports read them: clocks may differ, and a report may take a while."""
@@ -134,7 +131,7 @@ def _list_image_entries(session: Session, ended: Iterable[Row[*tuple[Any, ...]]]
 
 def _name_owner_sum(unit: Unit, entry: Entry) -> tuple[Any, ...]:
     row = entry.attempt
-    group = (row.owner, truncate_time(row.started_at, unit), row.model, row.key_id or NO_KEY)
+    group = (row.owner, truncate_time(row.started_at, unit), row.model, row.key_id or NO_ID)
     return (str(unit), *group, str(row.priority), str(row.status), str(entry.outcome), entry.currency)
 
 
